@@ -1,5 +1,6 @@
 """The ledger's books of one payment, for programs that do not read its tables."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from checkout.ledger.models import LedgerEntry
@@ -40,3 +41,8 @@ def balances_of(payment_reference: str) -> Balances:
 
 
 _ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_reference=reference).order_by())
+
+
+def made_of(postings: Collection[str]) -> set[str]:
+    """Return those of the postings, by their names, that were made."""
+    return set(LedgerEntry.objects.filter(posting__in=postings).order_by().values_list("posting", flat=True))

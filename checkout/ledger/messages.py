@@ -19,9 +19,9 @@ class Posting(StrEnum):
 
 
 class PostEntries(Command[Done], frozen=True):
-    """Post both sides of one posting.
+    """Post both sides of one posting. The ledger is told, so nobody waits for its answer.
 
-    ``kind`` is a ``Posting``, as text: the ledger answers one that it does not know with an error of its own.
+    ``kind`` is a ``Posting``, as text: the ledger rejects one that it does not know.
     """
 
     to = "ledger.post"
@@ -32,3 +32,8 @@ class PostEntries(Command[Done], frozen=True):
     reference: str
     minor: int
     currency: str
+
+    @property
+    def name(self) -> str:
+        """The name under which the posting is made once."""
+        return f"{self.kind}:{self.reference}"

@@ -15,6 +15,9 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
     refund_returned       provider:captured     merchant:payable      (the issuer sent the refund back)
     charged_back          merchant:payable      provider:captured     (the issuer took money back)
     charge_back_reversed  provider:captured     merchant:payable      (the issuer returned such money)
+
+Postings are told, not asked: nobody waits for them, and copies of this service may make them in any order. No
+posting depends on another one. One that cannot be made becomes a dead letter.
 """
 
 from checkout.ledger.messages import PostEntries
@@ -51,11 +54,10 @@ def post(command: PostEntries, message: Message) -> Done:
     if command.minor <= 0:
         raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
     debit, credit = ACCOUNTS[command.kind]
-    posting = f"{command.kind}:{command.reference}"
     sides = {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
     entries = [
         LedgerEntry(
-            posting=posting,
+            posting=command.name,
             account=account,
             payment_reference=command.payment,
             amount_minor=minor,
@@ -66,10 +68,10 @@ def post(command: PostEntries, message: Message) -> Done:
     if insert_unless_known(*entries):
         return Done()
     posted = set(
-        LedgerEntry.objects.filter(posting=posting, payment_reference=command.payment).values_list(
+        LedgerEntry.objects.filter(posting=command.name, payment_reference=command.payment).values_list(
             "account", "amount_minor", "currency"
         )
     )
     if posted != sides:
-        raise CommandRejected("posting_exists", f"{posting} was made before, with other entries.")
+        raise CommandRejected("posting_exists", f"{command.name} was made before, with other entries.")
     return Done()

@@ -7,7 +7,8 @@ from checkout.orders.messages import OrderLine
 class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     """Send a receipt with everything that the e-mail says. Without an address there is none.
 
-    The optional fields are for services of others. They are blank in purchases that an earlier release began.
+    The service is told, so nobody waits for its answer. The optional fields are for services of others. They
+    are blank in purchases that an earlier release began.
     """
 
     to = "notifications.send_receipt"
@@ -28,7 +29,7 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
 
 
 class DeliverReceipt(Command[None], frozen=True):
-    """Hand the e-mail to the mail server. The service sends this to itself."""
+    """Hand an e-mail to the mail server that did not take it before. The service sends this to itself."""
 
     to = "notifications.deliver_receipt"
     again = "an e-mail that was sent is not sent again"

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Receipt(models.Model):
-    """A receipt e-mail: recorded with the payment's step, sent after it."""
+    """A receipt e-mail: recorded before it is sent."""
 
     payment_reference = models.CharField(max_length=40, unique=True)
     email = models.EmailField()

@@ -1,9 +1,9 @@
 """The notifications service: receipts by e-mail.
 
-The receipt's row is written with the payment's step, so that a mail server that is down never holds up a
-payment. Sending is a command of its own, repeated with growing pauses. A slow mail server is waited for until
-it has answered. After a crash between its acceptance and our record of it, the receipt is sent again: it is
-sent at least once.
+It is told to send a receipt, and nobody waits for it, so that a mail server that is slow or down never holds
+up a payment. The receipt's row is written first. If it cannot be sent at once, sending is tried again by a
+command of its own, with growing pauses. A slow mail server is waited for until it has answered. After a crash
+between its acceptance and our record of it, the receipt is sent again: it is sent at least once.
 """
 
 import smtplib
@@ -15,29 +15,18 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout import mail
-from checkout.messages import Body, Done
+from checkout.messages import Done
 from checkout.money import Money
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known
-from messaging.worker.service import Message, Obsolete, require_proof
+from messaging.worker.service import Message, require_proof
 
 log = structlog.get_logger(__name__)
 
 
-def require_proof_in_time(command: Body, message: Message) -> None:
-    """Admit a proven command until its deadline. Raises NotEntitled, or Obsolete after the deadline.
-
-    The saga has then asked again or gone on; the order may have been called off.
-    """
-    require_proof(command, message)
-    deadline = message.envelope.deadline
-    if deadline is not None and timezone.now().timestamp() * 1000 > deadline:
-        raise Obsolete("its saga waits for it no more")
-
-
-service = Service("notifications", admit=require_proof_in_time, records_last=True)
+service = Service("notifications", admit=require_proof, records_last=True)
 
 # Pauses before sending is tried again, in seconds; after the last one it is given up.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
@@ -46,9 +35,9 @@ RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
-@service.handles(SendReceipt)
-def send_receipt(command: SendReceipt, message: Message) -> Done:
-    """Record that a receipt is owed, and have it sent. Do nothing if the shopper left no address."""
+@service.handles(SendReceipt, transactional=False)
+def send_receipt(command: SendReceipt, message: Message) -> None:
+    """Record that a receipt is owed, and send it. Do nothing if the shopper left no address."""
     receipt = Receipt(
         payment_reference=command.payment,
         email=command.email,
@@ -58,14 +47,21 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
         amount_minor=command.minor,
         currency=command.currency,
     )
-    if receipt.email and insert_unless_known(receipt):
-        delivery = DeliverReceipt(payment=command.payment)
-        message.send(*delivery.address, delivery, reply_to="")
-    return Done()
+    if receipt.email:
+        insert_unless_known(receipt)
+        _deliver(DeliverReceipt(payment=command.payment), message)
+    else:
+        with message.once():
+            message.reply(Done())
 
 
 @service.handles(DeliverReceipt, transactional=False)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
+    """Send an e-mail again that could not be sent before."""
+    _deliver(command, message)
+
+
+def _deliver(command: DeliverReceipt, message: Message) -> None:
     """Send the e-mail unless it has been sent, then record it."""
     receipt = _RECEIPT.get(command.payment)
     is_sent = receipt.sent_at is not None
@@ -86,6 +82,7 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
             message.send(*again.address, again, reply_to="", delay_seconds=pause)
         else:
             log.error("receipt given up", payment=command.payment)
+        message.reply(Done())
 
 
 def receipt_email(receipt: Receipt) -> EmailMessage:

@@ -13,6 +13,7 @@ from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.service.evidence.known import known_of
+from checkout.payments.timers.unposted import is_posting
 from checkout.payments.totals import OPEN, Sums, added_up
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
@@ -136,7 +137,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
 
 
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
-    """Return True if the books may be incomplete at the moment: a saga is at work, or about to begin."""
+    """Return True if the books may be incomplete at the moment: a saga or the ledger has something to do."""
     states = {each.reference: each.state for each in operations}
     if not all(is_at_rest(saga, states.get(saga.key, "")) for saga in sagas):
         return True
@@ -147,4 +148,6 @@ def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Se
     is_parked = any(saga.status == Saga.Status.PARKED for saga in sagas)
     is_open = any(each.state in OPEN and each.reference not in begun for each in operations)
     is_undecided = payment.state in UNDECIDED and payment.state != PaymentState.CONFLICTED
-    return (is_open or is_undecided) and payment.updated_at > recent and not is_parked
+    if (is_open or is_undecided) and payment.updated_at > recent and not is_parked:
+        return True
+    return is_posting(payment.reference)

@@ -25,6 +25,7 @@ from checkout.payments.timers.retention import (
 )
 from checkout.payments.timers.timer import Timer
 from checkout.payments.timers.unmatched import try_unmatched_again
+from checkout.payments.timers.unposted import tell_the_ledger_again
 from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.reconciliation import reconcile_when_due
 from messaging.broker import Broker
@@ -69,6 +70,7 @@ def timers(stop: asyncio.Event) -> list[Timer]:
             has_unmatched_notifications,
         ),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
+        Timer("postings that were lost", tell_the_ledger_again, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
         *_in_every_database("old messages", forget_old_messages, retention_seconds),

@@ -31,7 +31,11 @@ EventHandler = TypeVar("EventHandler", bound=Callable[[Any, Message], Any])
 
 
 class CommandRejected(Exception):
-    """The command cannot be carried out. Its writes are undone, and its sender gets an error reply."""
+    """The command cannot be carried out. Its writes are undone, and its sender gets an error reply.
+
+    If its sender waits for no reply, it becomes a dead letter; if it is ``retryable``, it is delivered again
+    a few times before that.
+    """
 
     def __init__(self, code: str, text: str, retryable: bool = False) -> None:
         super().__init__(text)

@@ -203,6 +203,10 @@ class Worker:
             outgoing = await run_in(self._executor, partial(self._admit_and_handle, handler, body, message))
         except NotEntitled as error:
             return await self._turn_away(delivery, str(error))
+        except CommandRejected as rejection:
+            if rejection.retryable:
+                raise  # the delivery is repeated a few times
+            return await self._give_up(delivery, f"rejected: {rejection.code}: {rejection.text}")
         crash_points.reached("worker.committed")
         for delayed in [each for each in outgoing if each.delay_seconds]:
             outgoing.remove(delayed)
@@ -312,7 +316,11 @@ class Worker:
 
 
 def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
-    """Run the handler, and return the messages to publish now. Runs in a thread."""
+    """Run the handler, and return the messages to publish now. Runs in a thread.
+
+    Raises CommandRejected if a command is rejected for whose reply nobody waits. It does not count as handled
+    then, so that it can be sent again.
+    """
     try:
         try:
             if handler.transactional:
@@ -323,6 +331,8 @@ def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
             else:
                 handler.function(body, message)
         except CommandRejected as rejection:
+            if not message.envelope.reply_to:
+                raise
             with message.once():
                 message.reply_error(rejection.code, rejection.text, rejection.retryable)
     except AlreadyHandled:

@@ -32,6 +32,9 @@ RESTLESS = """
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))"""
 OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
+TOLD = """
+    SELECT message_id FROM payments_outboxmessage
+    WHERE type IN ('ledger.post', 'notifications.send_receipt')"""
 
 EVENT_IDS = "SELECT reference FROM payments_event"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM payments_event"
@@ -63,7 +66,7 @@ async def settle(
             await staff.settle_contradictions()
         is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
         is_moving = is_moving or await asyncio.to_thread(lambda: any(site.databases.everywhere(OWED)))
-        if is_bank_at_rest and not is_moving:
+        if is_bank_at_rest and not is_moving and await asyncio.to_thread(is_everything_told_done, site):
             events = await asyncio.to_thread(site.rows, EVENT_IDS)
             if all(event in endpoint.told for (event,) in events):
                 return now() - since
@@ -71,6 +74,12 @@ async def settle(
                 await program.have_sent_again(event)
         await asyncio.sleep(1)
     return None
+
+
+def is_everything_told_done(site: Site) -> bool:
+    """Return True if services have done what they were told, for which no saga waits."""
+    told = {message_id for (message_id,) in site.rows(TOLD)}
+    return told <= site.databases.handled()
 
 
 def at_rest(site: Site) -> AtRest:

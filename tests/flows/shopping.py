@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments.actions import Pending, request_capture, return_from_challenge, submit_payment
 from checkout.payments.challenge_token import token_for
-from checkout.payments.models import Attempt, Payment, Saga
+from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
+from checkout.payments.timers.unposted import unposted
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread
@@ -92,6 +94,13 @@ async def captured(payment: Payment, books: Books) -> None:
     await eventually(operation_states(payment), ["pending"])
     await notify_all(books)
     await eventually(saga_status(payment, "capture"), "completed")
+
+
+async def balances_at_rest() -> dict[str, int]:
+    """Return the balances after the ledger has posted all that it was told."""
+    told = OutboxMessage.objects.filter(type=PostEntries.to)
+    await eventually(lambda: unposted(told.all()), [])
+    return await in_thread(balances)
 
 
 def balances() -> dict[str, int]:

@@ -14,7 +14,7 @@ from checkout.reconciliation import reconcile
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
-from tests.flows.shopping import balances, euros, eventually, notify_all, pay, saga_status, state_of
+from tests.flows.shopping import balances_at_rest, euros, eventually, notify_all, pay, saga_status, state_of
 
 
 @pytest.fixture(autouse=True)
@@ -59,19 +59,19 @@ async def test_a_charge_back_and_its_reversal_are_posted_and_the_books_agree(
 ) -> None:
     await captured(payment, books)
     await refunded(payment, 300, books)
-    before = await in_thread(balances)
+    before = await balances_at_rest()
     order = books.orders[f"{payment.reference}-1"]
     order.charged_back = euros(950)
     await told(payment, "CHARGED_BACK", 950, "e-1")
     await eventually(saga_status(payment, "charge_back"), "completed")
     assert await in_thread(state_of(payment)) == PaymentState.CHARGED_BACK
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
     assert await in_thread(reconcile) == []
     order.charged_back = euros(0)
     await told(payment, "CHARGE_BACK_REVERSED", 950, "e-2")
     await eventually(saga_status(payment, "charge_back_reversal"), "completed")
     assert await in_thread(state_of(payment)) == PaymentState.PARTIALLY_REFUNDED
-    assert await in_thread(balances) == before
+    assert await balances_at_rest() == before
     assert await in_thread(reconcile) == []
 
 
@@ -85,7 +85,7 @@ async def test_one_charge_back_told_by_two_notifications_is_posted_once(
     await eventually(saga_status(payment, "charge_back"), "completed")
     await eventually(nothing_runs, True)
     assert await in_thread(LedgerEntry.objects.filter(posting__startswith="charged_back:").count) == 2
-    assert await in_thread(balances) == {"merchant:payable": -950, "provider:captured": 950}
+    assert await balances_at_rest() == {"merchant:payable": -950, "provider:captured": 950}
 
 
 async def test_what_is_charged_back_cannot_be_refunded_and_the_rest_can(
@@ -99,18 +99,18 @@ async def test_what_is_charged_back_cannot_be_refunded_and_the_rest_can(
         await in_thread(request_refund, payment.reference, amount=euros(951), by="ada")
     await refunded(payment, 950, books)
     assert await in_thread(state_of(payment)) == PaymentState.CHARGED_BACK
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
 
 
 async def test_a_charge_back_of_more_than_was_taken_waits_for_staff(
     back_end: None, payment: Payment, books: Books
 ) -> None:
     await captured(payment, books)
-    before = await in_thread(balances)
+    before = await balances_at_rest()
     books.orders[f"{payment.reference}-1"].charged_back = euros(1251)
     await told(payment, "CHARGED_BACK", 1251, "e-1")
     await eventually(saga_status(payment, "verification"), "parked")
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
-    assert await in_thread(balances) == before
+    assert await balances_at_rest() == before
     parked = await in_thread(Fact.objects.get, kind="saga_parked")
     assert "more than is taken and not given back" in parked.data["why"]

@@ -18,7 +18,7 @@ from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
-    balances,
+    balances_at_rest,
     euros,
     eventually,
     operation_states,
@@ -95,7 +95,7 @@ async def test_told_before_the_reply(
 
 async def test_told_again_and_again_and_backwards(back_end: None, payment: Payment, books: Books) -> None:
     await paid(payment, books)
-    before = await in_thread(balances)
+    before = await balances_at_rest()
     for number in range(5):
         for body in reversed(books.notifications()):
             # Appended spaces make repetitions that differ in their bytes.
@@ -104,7 +104,7 @@ async def test_told_again_and_again_and_backwards(back_end: None, payment: Payme
     assert await in_thread(states) == {State.APPLIED}
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
     assert await in_thread(captured_once)
-    assert await in_thread(balances) == before
+    assert await balances_at_rest() == before
 
 
 async def test_captured_is_told_before_authorised(back_end: None, payment: Payment, books: Books) -> None:
@@ -133,7 +133,7 @@ async def test_what_is_not_true_moves_neither_payment_nor_money(
     back_end: None, payment: Payment, books: Books, lie: dict[str, Any], state: str
 ) -> None:
     await paid(payment, books)
-    before = await in_thread(balances)
+    before = await balances_at_rest()
     told = json.loads(books.notifications()[0]) | {"number": 99} | lie
     await webhooks.take("memory", json.dumps(told).encode(), is_proven=True)
     await eventually(nothing_is_left_to_apply, True)
@@ -141,7 +141,7 @@ async def test_what_is_not_true_moves_neither_payment_nor_money(
     assert row.state == state
     assert row.reason
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
-    assert await in_thread(balances) == before
+    assert await balances_at_rest() == before
 
 
 async def capture_that_is_not_booked_yet(payment: Payment, books: Books) -> str:
@@ -182,7 +182,7 @@ async def test_captured_over_the_open_address_moves_nothing_and_the_provider_s_o
 ) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [3600]
     await capture_that_is_not_booked_yet(manual, books)
-    before = await in_thread(balances)
+    before = await balances_at_rest()
     if is_true:
         books.orders[f"{manual.reference}-1"].captured = euros(1250)
     for number in range(25):
@@ -196,7 +196,7 @@ async def test_captured_over_the_open_address_moves_nothing_and_the_provider_s_o
     else:
         assert await in_thread(operation_states(manual)) == ["pending"]
         assert await in_thread(state_of(manual)) == PaymentState.CAPTURE_PENDING
-        assert await in_thread(balances) == before
+        assert await balances_at_rest() == before
     assert await in_thread(questions) == 1
 
 

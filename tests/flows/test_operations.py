@@ -16,7 +16,7 @@ from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
-    balances,
+    balances_at_rest,
     euros,
     eventually,
     notify_all,
@@ -72,7 +72,7 @@ async def test_a_payment_is_captured_and_refunded_in_parts_and_the_books_agree(
     await eventually(saga_status(manual, "refund"), "completed")
     order = books.orders[f"{manual.reference}-1"]
     assert (order.captured, order.refunded) == (euros(1250), euros(1250))
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
 
 
 async def test_a_capture_of_a_part_is_no_capture_of_the_whole(
@@ -84,7 +84,7 @@ async def test_a_capture_of_a_part_is_no_capture_of_the_whole(
     await notify_all(books)
     await eventually(saga_status(manual, "capture"), "completed")
     assert await in_thread(state_of(manual)) == PaymentState.PARTIALLY_CAPTURED
-    assert await in_thread(balances) == {"provider:captured": 500, "merchant:payable": -500}
+    assert await balances_at_rest() == {"provider:captured": 500, "merchant:payable": -500}
 
 
 async def test_a_void_releases_what_was_authorised(back_end: None, manual: Payment, books: Books) -> None:
@@ -98,7 +98,7 @@ async def test_a_void_releases_what_was_authorised(back_end: None, manual: Payme
     await eventually(saga_status(manual), "compensated")
     assert await in_thread(lambda: Reservation.objects.get().state) == "cancelled"
     assert books.orders[f"{manual.reference}-1"].state == OrderState.CANCELLED
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
 
 
 async def test_without_a_notification_the_provider_is_asked(
@@ -109,7 +109,7 @@ async def test_without_a_notification_the_provider_is_asked(
     await in_thread(request_capture, manual.reference, by="ada")
     await eventually(state_of(manual), PaymentState.CAPTURED)
     await eventually(saga_status(manual, "capture"), "completed")
-    assert await in_thread(balances) == {"provider:captured": 1250, "merchant:payable": -1250}
+    assert await balances_at_rest() == {"provider:captured": 1250, "merchant:payable": -1250}
 
 
 async def test_a_capture_whose_answer_was_lost_is_found_by_asking_and_made_once(
@@ -166,7 +166,7 @@ async def test_an_automatic_capture_that_is_refused_is_voided_and_the_stock_give
     assert await in_thread(state_of(payment)) == PaymentState.VOIDED
     assert await in_thread(lambda: Reservation.objects.get().state) == "released"
     assert await in_thread(operation_states(payment)) == ["refused", "done"]
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
 
 
 async def test_an_automatic_capture_whose_answer_is_lost_still_completes_the_purchase(
@@ -178,7 +178,7 @@ async def test_an_automatic_capture_whose_answer_is_lost_still_completes_the_pur
     await eventually(saga_status(payment, "capture"), "completed")
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
     assert books.orders[f"{payment.reference}-1"].captured == euros(1250)
-    assert await in_thread(balances) == {"provider:captured": 1250, "merchant:payable": -1250}
+    assert await balances_at_rest() == {"provider:captured": 1250, "merchant:payable": -1250}
 
 
 async def test_a_second_request_with_the_same_key_moves_no_money(
@@ -200,11 +200,11 @@ async def test_a_capture_behind_our_back_is_verified_and_then_for_staff(
     books.notify("SHOP", order, order.amount)
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.CONFLICTED)
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
     await in_thread(review_payment, manual.reference, by="ada", reason="It was captured in the portal")
     await eventually(state_of(manual), PaymentState.CAPTURED)
     await eventually(saga_status(manual, "capture"), "completed")
-    assert await in_thread(balances) == {"provider:captured": 1250, "merchant:payable": -1250}
+    assert await balances_at_rest() == {"provider:captured": 1250, "merchant:payable": -1250}
 
 
 async def test_an_authorisation_that_was_released_behind_our_back_is_voided_once_staff_had_it_reviewed(

@@ -14,6 +14,7 @@ from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     balances,
+    balances_at_rest,
     captured,
     euros,
     eventually,
@@ -71,7 +72,7 @@ async def test_a_refund_that_is_said_to_have_failed_and_did_not_cannot_be_made_a
     await refunded(manual, 1250 - 529, books)
     assert await in_thread(state_of(manual)) == PaymentState.REFUNDED
     assert books.orders[f"{manual.reference}-1"].refunded == euros(1250)
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
 
 
 async def test_a_refund_that_comes_back_weeks_later_is_booked_back_once_the_provider_confirms_it(
@@ -88,7 +89,7 @@ async def test_a_refund_that_comes_back_weeks_later_is_booked_back_once_the_prov
     await eventually(lambda: Saga.objects.get(key=second.reference).status, "compensated")
     assert await in_thread(state_of(manual)) == PaymentState.PARTIALLY_REFUNDED
     kept = 1250 - 529
-    assert await in_thread(balances) == {"provider:captured": kept, "merchant:payable": -kept}
+    assert await balances_at_rest() == {"provider:captured": kept, "merchant:payable": -kept}
 
 
 async def test_a_refund_that_failed_and_was_made_after_all_is_booked_whatever_else_was_refunded(

@@ -228,9 +228,10 @@ async def test_the_orchestrators_password_alone_moves_nothing(house: House, paym
         await paying
         await eventually(state_of(payment), PaymentState.CAPTURE_PENDING)
         await eventually(saga_status(payment), "completed")
-        asked = await in_thread(lambda: SagaStep.objects.filter(command="ledger.post").earliest("pk"))
-        await command(rogue, "ledger.post", POSTING | body, correlation_id=asked.correlation_id)
-        stolen = sorted([*stolen, ("ledger.post", f"{TOPOLOGY.prefix}.checkout")])
+        asked = await in_thread(lambda: SagaStep.objects.filter(command="orders.confirm").get())
+        cancels = {"payment": payment.reference}
+        await command(rogue, "orders.cancel", cancels, correlation_id=asked.correlation_id)
+        stolen = sorted([*stolen, ("orders.cancel", f"{TOPOLOGY.prefix}.checkout")])
         await eventually(letters, stolen)
         assert not await in_thread(LedgerEntry.objects.filter(posting="refunded:op_1").exists)
         assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"

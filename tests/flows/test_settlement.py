@@ -22,7 +22,7 @@ from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
-    balances,
+    balances_at_rest,
     captured,
     euros,
     eventually,
@@ -97,7 +97,7 @@ async def test_a_refund_without_an_answer_is_made_once_and_booked_once_staff_hav
     await eventually(saga_status(manual, "refund"), "completed")
     assert await in_thread(state_of(manual)) == PaymentState.PARTIALLY_REFUNDED
     assert books.orders[f"{manual.reference}-1"].refunded == euros(400)
-    assert await in_thread(balances) == {"provider:captured": 850, "merchant:payable": -850}
+    assert await balances_at_rest() == {"provider:captured": 850, "merchant:payable": -850}
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -116,7 +116,7 @@ async def test_a_purchase_whose_capture_waits_for_staff_goes_on_when_they_have_s
     await eventually(saga_status(payment, "capture"), "completed")
     assert books.orders[f"{payment.reference}-1"].captured == euros(1250)
     assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
-    assert await in_thread(balances) == {"provider:captured": 1250, "merchant:payable": -1250}
+    assert await balances_at_rest() == {"provider:captured": 1250, "merchant:payable": -1250}
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -152,7 +152,7 @@ async def test_a_purchase_whose_capture_is_refused_when_it_is_sent_again_gives_t
     await eventually(state_of(payment), PaymentState.VOIDED)
     await eventually(saga_status(payment), "compensated")
     assert await in_thread(lambda: Reservation.objects.get().state) == "released"
-    assert await in_thread(balances) == {}
+    assert await balances_at_rest() == {}
 
 
 async def test_a_refund_that_was_sent_again_although_it_had_arrived_is_what_the_page_warns_of(
@@ -182,4 +182,4 @@ async def test_a_refund_behind_our_back_at_a_provider_without_sums_is_booked_by_
     await in_thread(settle_payment, manual.reference, theirs, by="ada", reason="The portal says so")
     await eventually(state_of(manual), PaymentState.PARTIALLY_REFUNDED)
     await eventually(saga_status(manual, "refund"), "completed")
-    assert await in_thread(balances) == {"provider:captured": 950, "merchant:payable": -950}
+    assert await balances_at_rest() == {"provider:captured": 950, "merchant:payable": -950}

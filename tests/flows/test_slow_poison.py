@@ -17,7 +17,7 @@ from checkout.rates import Pace
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
-from tests.flows.shopping import balances, eventually, state_of
+from tests.flows.shopping import balances_at_rest, eventually, state_of
 from tests.flows.test_notifications import forged, paid
 
 asked: Counter[str] = Counter()
@@ -63,7 +63,7 @@ async def test_thirty_forged_expiries_of_a_paid_order_make_us_ask_once_and_then_
     settings.CHECKOUT_INQUIRY_DELAYS = [120, 600]
     await paid(payment, books)
     asked.clear()
-    before = await in_thread(balances)
+    before = await balances_at_rest()
     await forge(payment, 30)
     assert asked == {f"{payment.reference}-1": 1}
     waiting = await in_thread(Saga.objects.filter(kind="verification", status="running").count)
@@ -71,4 +71,4 @@ async def test_thirty_forged_expiries_of_a_paid_order_make_us_ask_once_and_then_
     assert await in_thread(Fact.objects.filter(kind="hinted_expired").count) == 30
     assert await in_thread(ProviderNotification.objects.filter(is_proven=False).count) == 30
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
-    assert await in_thread(balances) == before
+    assert await balances_at_rest() == before

@@ -248,6 +248,52 @@ async def test_a_rejected_command_leaves_no_trace_but_its_error(lab: MemoryLab, 
     assert await in_thread(InboxMessage.objects.count) == 1
 
 
+async def test_a_rejected_command_for_whose_answer_nobody_waits_becomes_a_dead_letter(lab: MemoryLab):
+    """It does not count as handled, so that it is carried out if it is sent again later."""
+    service = Service("strict")
+    rejects = [True]
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        Group.objects.create(name="effect")
+        if rejects:
+            raise CommandRejected("not_today", "Come back tomorrow.")
+        return Greeted("done")
+
+    client = await client_of(lab)
+    async with at_work(await lab.broker(), service):
+        sent = replace(client.command("greet"), reply_to="")
+        await client.send("strict", sent)
+        letter = (await client.dead.next()).envelope
+        assert not await in_thread(Group.objects.exists)
+        rejects.clear()
+        await client.send("strict", sent)
+        await until(Group.objects.exists)
+    assert letter is not None
+    assert (letter.message_id, letter.body) == (sent.message_id, sent.body)
+    assert letter.headers["dead-reason"] == "rejected: not_today: Come back tomorrow."
+    assert len(client.replies) == 0
+
+
+async def test_a_command_that_is_rejected_for_a_moment_is_delivered_again(lab: MemoryLab, monkeypatch):
+    monkeypatch.setattr(worker, "LONGEST_PAUSE_SECONDS", 0.01)
+    service = Service("busy")
+    moods = ["busy", "busy"]
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        if moods:
+            raise CommandRejected(moods.pop(), "Ask again.", retryable=True)
+        Group.objects.create(name="effect")
+        return Greeted("done")
+
+    client = await client_of(lab)
+    async with at_work(await lab.broker(), service):
+        await client.send("busy", replace(client.command("greet"), reply_to=""))
+        await until(Group.objects.exists)
+    assert len(client.dead) == 0
+
+
 async def test_a_handler_with_phases_of_its_own_concludes_once(lab: MemoryLab):
     service = Service("phased")
     calls: list[str] = []

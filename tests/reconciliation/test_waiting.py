@@ -3,10 +3,13 @@
 import pytest
 from django.utils import timezone
 
+from checkout.ledger.messages import PostEntries
+from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
-from checkout.payments.models import Fact, Operation, Reconciliation, Saga
+from checkout.payments.models import DeadLetter, Fact, Operation, OutboxMessage, Reconciliation, Saga
 from checkout.payments.providers.memory_books import OrderState
 from checkout.reconciliation import reconcile
+from messaging.outbox.models import enqueue
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import again, found
 
@@ -94,7 +97,6 @@ def test_while_a_void_waits_for_the_provider_the_money_is_held_or_is_not(paid):
     ("state", "step", "knows"),
     [
         (Operation.State.DONE, "await_provider", {}),
-        (Operation.State.DONE, "post_done", {}),
         (Operation.State.REFUSED, "inquire", {}),
         (Operation.State.REQUESTED, "refund", {}),
         (Operation.State.DONE, "inquire", {"is_booked": True}),
@@ -114,6 +116,23 @@ def test_what_was_just_taken_into_our_books_is_left_until_it_is_posted(paid):
     Operation.objects.filter(pk=purchase.operation("capture", PAID).pk).update(created_at=timezone.now())
     assert reconcile() == []
     assert Reconciliation.objects.get().in_progress == 1
+
+
+def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid):
+    """If the posting has become a dead letter, its absence is a difference for people."""
+    purchase = paid()
+    capture = purchase.operation("capture", PAID)
+    LedgerEntry.objects.filter(posting__startswith="captured").delete()
+    purchase.books_have(captured=PAID)
+    payment = purchase.payment.reference
+    body = PostEntries(
+        payment=payment, kind="captured", reference=capture.reference, minor=PAID, currency="GBP"
+    )
+    told = enqueue(OutboxMessage, *body.address, body, subject=payment)
+    assert reconcile() == []
+    assert Reconciliation.objects.get().in_progress == 1
+    DeadLetter.objects.create(message_id=told.message_id, type=told.type, body=told.body)
+    assert ("ledger_captured", 0, PAID) in again()
 
 
 def test_a_claim_that_the_provider_says_nothing_about_holds_nothing_up(paid):

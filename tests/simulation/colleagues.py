@@ -1,6 +1,7 @@
 """Services that answer as a service in any language may: with a passing error, or with a malformed reply.
 
-A passing error comes instead of the work, a malformed reply after it. The payments service is left out: what
+A passing error comes instead of the work, a malformed reply after it. A command that is told, not asked, is
+delivered again after a passing error. The payments service is left out: what
 may have moved money is not asked again, and its twin has faults of its own.
 """
 
@@ -28,7 +29,7 @@ def take_over() -> None:
 
 def _undecided_at_times(function: Callable[..., Any]) -> Callable[..., Any]:
     def handle(command: Any, message: Any) -> Any:
-        answer = Line.world.chance.undecided_answer() if message.envelope.reply_to else ""
+        answer = Line.world.chance.undecided_answer()
         if answer == PASSING:
             raise CommandRejected("busy", "Ask again.", retryable=True)
         result = function(command, message)

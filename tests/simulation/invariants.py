@@ -305,7 +305,7 @@ def _messages(books: Ledgers) -> Iterator[str]:
         yield f"I11: {kind} {message_id} was never handled"
     for kind, cause, number in books.rows(
         "SELECT type, causation_id, COUNT(*) FROM payments_outboxmessage WHERE causation_id <> '' "
-        "GROUP BY causation_id, exchange, routing_key, type, correlation_id HAVING COUNT(*) > 1"
+        "GROUP BY causation_id, exchange, routing_key, type, correlation_id, body HAVING COUNT(*) > 1"
     ):
         yield f"I11: {cause} caused {kind} {number} times"
     for queue, contents in MemoryServer.at(network.URL).queues.items():

@@ -57,7 +57,9 @@ DataT = TypeVar("DataT", bound=Body)
 class Decision(Generic[DataT]):
     """The next step of a saga, and everything that happens when it is reached.
 
-    ``transitions`` move the payment (``states.PAYMENT_EDGES``), ``attempt_transitions`` the attempt. If
+    ``tells`` are commands that cannot be refused, such as postings: they are owed to their services, which
+    do not answer, and no saga waits for them. ``transitions`` move the payment (``states.PAYMENT_EDGES``),
+    ``attempt_transitions`` the attempt. If
     ``recalculate`` is true, the payment's state is calculated from the sums of its operations. If
     ``reply_to_waiters`` is true, callers that wait for the payment get a reply. ``notify_parent`` is the
     signal to the saga that started this one. ``child`` is another saga to start; its signals move this one
@@ -71,6 +73,7 @@ class Decision(Generic[DataT]):
     step: str
     data: DataT
     ask: Ask | None = None
+    tells: tuple[Command[Any], ...] = ()
     transitions: tuple[PaymentEvent, ...] = ()
     attempt_transitions: tuple[AttemptEvent, ...] = ()
     recalculate: bool = False

@@ -8,7 +8,8 @@ exactly that question. Both are compared with the database.
 from hashlib import sha256
 
 from checkout.messages import Body
-from checkout.payments.models import SagaStep
+from checkout.payments.messages import InquirePayment
+from checkout.payments.models import Attempt, SagaStep
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import Message, NotEntitled, Obsolete
 
@@ -36,3 +37,15 @@ def require_open_question(command: Body, message: Message) -> None:
         raise NotEntitled(f"its saga has asked for another {message.envelope.type}")
     if asked.saga.awaiting != name:
         raise Obsolete("its saga waits for it no more")
+
+
+_INQUIRIES = Compiled(
+    lambda attempt, command: (
+        SagaStep.objects.only("pk").filter(saga__attempt=attempt, command=command).order_by()
+    )
+)
+
+
+def is_inquired(attempt: Attempt) -> bool:
+    """Return True if the purchase of this attempt has inquired about it, and so may wait to inquire again."""
+    return _INQUIRIES.first(attempt.pk, InquirePayment.to) is not None

@@ -7,7 +7,7 @@ before its child, sagas before their payment, the payment before its attempt.
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -17,7 +17,7 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.messages import Body
+from checkout.messages import Body, Command
 from checkout.payments.events import open_operation_once
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep
@@ -275,6 +275,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.ask is not None:
         saga.awaiting = _question(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
+    _tell(decision.tells, message)
     if payment is not None:
         reply_to_waiters(saga, decision, message, payment)
     update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
@@ -352,6 +353,12 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
         keeps_sealed=ask.keeps_card,
         deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
     )
+
+
+def _tell(commands: Iterable[Command[Any]], message: Message) -> None:
+    """Owe commands to their services, which do not answer, because nothing depends on an answer."""
+    for command in commands:
+        message.send(*command.address, command, reply_to="")
 
 
 def _record_parking(saga: Saga, why: str) -> None:

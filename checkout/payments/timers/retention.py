@@ -92,7 +92,7 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     recent by the column ``written``; there it stays, and goes on with the rows that grow old. Once a day it
     begins again. It is shared by all processes, and goes on after a restart.
     """
-    walk = _locked_walk(table.model._meta.db_table)
+    walk = locked_walk(table.model._meta.db_table)
     if walk is None:
         return NOTHING
     now = timezone.now()
@@ -107,8 +107,8 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     return Work(deleted, has_more=not walk.is_at_end)
 
 
-def _locked_walk(table: str) -> RetentionWalk | None:
-    """Return the walk through a table, or None while another process takes the next steps."""
+def locked_walk(table: str) -> RetentionWalk | None:
+    """Return the walk through a table, locked, or None while another process takes the next steps."""
     RetentionWalk.objects.get_or_create(table=table)
     walks = RetentionWalk.objects.filter(table=table)
     if connection.features.has_select_for_update_skip_locked:

@@ -2,7 +2,8 @@
 
 from typing import Any, Self
 
-from checkout.messages import Body
+from checkout.ledger.messages import PostEntries
+from checkout.messages import Body, Command
 from checkout.payments.sagas.definition import Decision, SagaDefinition
 from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
@@ -14,19 +15,36 @@ class Conversation:
     def __init__(self, definition: SagaDefinition[Any], data: Body) -> None:
         self.definition = definition
         self.events: list[str] = []
+        self.owed: list[Command[Any]] = []
         self._hear(definition.start(data))
 
     def _hear(self, decision: Decision[Any]) -> Self:
         assert decision.step in self.definition.steps
         self.decision = decision
         self.events.extend(decision.transitions)
+        self.owed.extend(decision.tells)
         return self
+
+    @property
+    def postings(self) -> list[str]:
+        """The names of all postings that the ledger was told to make."""
+        return [command.name for command in self.owed if isinstance(command, PostEntries)]
 
     def asks(self, type: str, **fields: Any) -> Self:
         assert self.decision.ask is not None, f"asks nothing at {self.decision.step}"
         assert self.decision.ask.command.to == type
         for name, value in fields.items():
             assert getattr(self.decision.ask.command, name) == value
+        return self
+
+    def tells(self, type: str, **fields: Any) -> Self:
+        """Check that the last decision tells a service this, among other things."""
+        told = [command for command in self.decision.tells if command.to == type]
+        assert any(all(getattr(each, name) == fields[name] for name in fields) for each in told), told
+        return self
+
+    def tells_nothing(self) -> Self:
+        assert self.decision.tells == ()
         return self
 
     def answered(self, **result: Any) -> Self:

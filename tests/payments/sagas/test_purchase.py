@@ -43,19 +43,19 @@ def test_a_frictionless_purchase_is_captured_confirmed_and_receipted() -> None:
     assert saga.events == [], "there is no good news before the capture is accepted"
     saga.told("capture_accepted").answers_the_shopper().asks("orders.confirm")
     assert saga.decision.recalculate
-    saga.answered().asks("notifications.send_receipt")
-    saga.answered().ended("completed")
+    saga.tells_nothing().answered().ended("completed")
+    saga.tells("notifications.send_receipt", payment="pay_1", email="shopper@example.com", minor=1250)
     assert saga.events == ["authorised"]
 
 
 def test_a_shopper_without_an_address_gets_no_receipt() -> None:
     saga = an_authorised_purchase(email="").told("capture_accepted")
-    saga.asks("orders.confirm").answered().ended("completed")
+    saga.asks("orders.confirm").answered().ended("completed").tells_nothing()
 
 
 def test_with_manual_capture_the_purchase_ends_authorised() -> None:
     saga = an_accepted_purchase(captures=False).answered(outcome="approved").answers_the_shopper()
-    saga.asks("orders.confirm").answered().answered().ended("completed")
+    saga.asks("orders.confirm").answered().tells("notifications.send_receipt").ended("completed")
     assert saga.events == ["authorised"]
 
 
@@ -217,15 +217,10 @@ def test_a_capture_refused_while_the_order_is_being_confirmed_is_for_staff_and_g
     saga.answered().ended("parked")
     assert saga.decision.step == "unpaid"
     saga.resumed().ended("completed")
+    assert saga.owed == []
 
 
-def test_a_capture_refused_while_the_receipt_is_being_written_is_for_staff() -> None:
-    saga = an_authorised_purchase().told("capture_accepted").answered().asks("notifications.send_receipt")
-    saga.told("capture_refused").waits_for_a_signal().answered().ended("parked")
-    assert saga.decision.step == "unpaid"
-
-
-@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("steps", [0, 1])
 def test_an_order_whose_authorisation_is_voided_is_called_off_at_any_step(steps: int) -> None:
     saga = an_accepted_purchase(captures=False).answered(outcome="approved")
     for _ in range(steps):
@@ -346,20 +341,14 @@ def test_a_mismatch_of_what_was_asked_and_answered_waits_for_staff() -> None:
     assert saga.events == ["conflicted"]
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-def test_captured_money_is_never_undone_by_a_failing_later_step(steps: int) -> None:
-    saga = an_authorised_purchase().told("capture_accepted")
-    for _ in range(steps - 1):
-        saga.answered()
-    saga.answered_with_an_error().ended("parked")
+def test_captured_money_is_never_undone_by_a_failing_later_step() -> None:
+    saga = an_authorised_purchase().told("capture_accepted").asks("orders.confirm")
+    saga.answered_with_an_error().ended("parked").tells_nothing()
     assert "refused" not in saga.events
 
 
-@pytest.mark.parametrize("steps", [0, 1])
-def test_a_service_that_loses_its_command_is_asked_again(steps: int) -> None:
+def test_a_service_that_loses_its_command_is_asked_again() -> None:
     saga = an_authorised_purchase().told("capture_accepted")
-    for _ in range(steps):
-        saga.answered()
     lost = saga.decision.ask
     saga.waited_too_long()
     assert saga.decision.ask == lost

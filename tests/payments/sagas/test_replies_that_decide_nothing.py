@@ -82,10 +82,9 @@ def test_every_step_has_tries_of_its_own() -> None:
 
 
 @NOTHING_DECIDED
-def test_an_order_is_confirmed_and_receipted_after_a_bad_moment(heard: Heard) -> None:
+def test_an_order_is_confirmed_after_a_bad_moment(heard: Heard) -> None:
     saga = an_authorised_purchase().told("capture_accepted")
-    asks_again_quietly(saga, "orders.confirm", heard).answered()
-    asks_again_quietly(saga, "notifications.send_receipt", heard).answered().ended("completed")
+    asks_again_quietly(saga, "orders.confirm", heard).answered().ended("completed")
 
 
 @NOTHING_DECIDED
@@ -114,20 +113,6 @@ def test_an_operation_that_was_not_sent_is_sent_later(kind: str) -> None:
     saga = an_operation(kind).answered_with_an_error(retryable=True)
     saga.asks(f"payments.{kind}").after(1).answered_with_an_error(retryable=True)
     saga.asks(f"payments.{kind}").after(5)
-
-
-@NOTHING_DECIDED
-@pytest.mark.parametrize("kind", ["charge_back", "charge_back_reversal"])
-def test_what_an_issuer_did_is_posted_after_a_bad_moment(kind: str, heard: Heard) -> None:
-    saga = asks_again_quietly(an_operation(kind), "ledger.post", heard)
-    saga.answered().ended("completed")
-
-
-@NOTHING_DECIDED
-def test_every_posting_has_tries_of_its_own_and_then_waits_for_staff(heard: Heard) -> None:
-    saga = an_operation("capture").answered(outcome="pending")
-    asks_again_quietly(saga, "ledger.post", heard).answered().told("done")
-    heard(asks_again_quietly(saga, "ledger.post", heard)).ended("parked")
 
 
 @NOTHING_DECIDED

@@ -63,7 +63,7 @@ def test_a_purchase_that_asks_again_in_an_hour_hears_of_the_contradiction_at_onc
 
 def test_a_purchase_that_was_still_asking_captures_nothing_after_the_review() -> None:
     saga = an_accepted_purchase().answered(outcome="unknown").asks("payments.inquire")
-    saga.told("review_held").asks("orders.confirm").answered().asks("notifications.send_receipt")
+    saga.told("review_held").asks("orders.confirm").answered().tells("notifications.send_receipt")
 
 
 def test_a_purchase_that_was_still_asking_gives_its_stock_back_when_nothing_is_held() -> None:
@@ -89,4 +89,4 @@ def test_an_order_that_was_confirmed_stays_so_when_the_money_is_found_to_be_take
 def test_a_payment_that_staff_found_taken_stays_paid_whatever_becomes_of_its_own_capture() -> None:
     saga = an_accepted_purchase().answered(outcome="approved").told("capture_parked")
     saga.told("review_captured").answers_the_shopper().asks("orders.confirm")
-    saga.ignores("capture_refused").answered().asks("notifications.send_receipt")
+    saga.ignores("capture_refused").answered().tells("notifications.send_receipt")

@@ -9,4 +9,4 @@ def test_services_of_others_are_told_what_they_need() -> None:
     saga = a_purchase(**receipt).asks("risk.assess", merchant_code="shop", attempt="pay_1-1")
     saga.answered(decision="accept").asks("orders.reserve", **about).answered(reserved=True)
     saga.answered(outcome="approved").told("capture_accepted").answered()
-    saga.asks("notifications.send_receipt", **receipt, minor=1250, currency="EUR", attempt="pay_1-1")
+    saga.tells("notifications.send_receipt", **receipt, minor=1250, currency="EUR", attempt="pay_1-1")

@@ -8,6 +8,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.errors import OperationRejected
 from checkout.ledger import service as ledger
+from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments import service as payments
@@ -27,7 +28,6 @@ NOTHING = TheirBooks(
     captured=Money(0, "GBP"), refunded=Money(0, "GBP"), charged_back=Money(0, "GBP"), is_held=False
 )
 HELD = replace(NOTHING, is_held=True)
-ASKED_BY_SAGAS = {"ledger": ledger.service, "payments": payments.service}
 
 
 def books_with(captured: int = 0, refunded: int = 0, charged_back: int = 0, **more: Any) -> TheirBooks:
@@ -127,12 +127,13 @@ def kept(minor: int) -> dict[str, int]:
 
 
 def _carry_on(delivered: Delivered) -> None:
-    """Let the services answer the sagas' commands. Payments sends nothing about operations that are done."""
-    for asked in delivered.commands:
-        answering = ASKED_BY_SAGAS.get(asked.type.partition(".")[0])
-        saga = Saga.objects.filter(awaiting=asked.correlation_id).exclude(awaiting="").first()
-        if answering is not None and saga is not None:
-            answered = deliver(answering, with_changes(asked, reply_to="test.replies.saga"))
+    """Let the services do what sagas ask or tell. Payments sends nothing about operations that are done."""
+    for sent in delivered.commands:
+        if sent.type == PostEntries.to:
+            deliver(ledger.service, sent)
+        saga = Saga.objects.filter(awaiting=sent.correlation_id).exclude(awaiting="").first()
+        if sent.type.startswith("payments.") and saga is not None:
+            answered = deliver(payments.service, with_changes(sent, reply_to="test.replies.saga"))
             _carry_on(reply_to(saga, answered.reply))
 
 

@@ -1,12 +1,18 @@
 """Double entry: every posting adds up to zero, is made once and never changed."""
 
+from collections.abc import Sequence
+from itertools import permutations
+
 import pytest
 from django.db import IntegrityError
 from django.db.models import Sum
+from msgspec.structs import replace
 
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS, service
+from checkout.payments.models import InboxMessage
+from messaging.worker.service import CommandRejected
 from tests.payments.service.delivering import Delivered, command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +79,27 @@ def test_an_unknown_kind_is_an_error():
 def test_nothing_is_posted_with_an_amount_that_is_not_above_zero():
     assert post("captured", minor=0).reply.error.code == "invalid_amount"
     assert not LedgerEntry.objects.exists()
+
+
+@pytest.mark.parametrize("order", [*permutations(["capture_requested", "captured", "capture_returned"])])
+def test_postings_have_the_same_sums_in_any_order(order: Sequence[str]):
+    """Copies of the service may make them in another order than the sagas have told them."""
+    for kind in order:
+        post(kind)
+    assert balances() == {}
+    assert LedgerEntry.objects.count() == 6
+
+
+@pytest.mark.parametrize(("kind", "minor"), [("gift", 1250), ("captured", 0), ("captured", 1)])
+def test_a_posting_that_is_told_and_cannot_be_made_is_not_taken_for_handled(kind: str, minor: int):
+    """Its worker makes it a dead letter."""
+    post("captured")
+    body = PostEntries(payment="pay_1", kind=kind, reference="op_1", minor=minor, currency="GBP")
+    told = replace(command(body), reply_to="")
+    with pytest.raises(CommandRejected):
+        deliver(service, told)
+    assert not InboxMessage.objects.filter(message_id=told.message_id).exists()
+    assert LedgerEntry.objects.count() == 2
 
 
 def test_an_entry_cannot_be_changed():

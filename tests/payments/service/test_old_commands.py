@@ -29,7 +29,8 @@ from messaging.envelope import Envelope, encode_body
 from messaging.worker.service import NotEntitled, Service
 from tests.payments.service.delivering import admit, command, deliver
 
-pytestmark = pytest.mark.django_db
+# A receipt is sent after its transaction, by a thread that has given back its connection.
+pytestmark = pytest.mark.django_db(transaction=True)
 PAYMENT = "pay_1"
 SERVICES = {each.service.name: each.service for each in (orders, ledger, receipts, risk)}
 LINES = [OrderLine(sku="tea", quantity=2)]

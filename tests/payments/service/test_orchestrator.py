@@ -15,7 +15,7 @@ from checkout.payments.checkout_messages import (
     StartOperation,
     SubmitPayment,
 )
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga, SagaStep
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
@@ -264,27 +264,26 @@ def test_a_shopper_who_came_back_just_before_the_deadline_passed_is_let_through(
     assert Attempt.objects.get().state == Attempt.State.CHALLENGE_RETURNED, "it is still to be completed"
 
 
-def test_news_that_a_step_only_notes_leaves_its_reply_and_deadline(capturing):
-    child = child_of(capturing)
+def test_the_ledger_is_told_and_nobody_waits_for_it(capturing):
+    """No step is recorded of it, and the message asks for no reply."""
+    capture = child_of(capturing)
     settle(Operation.State.PENDING)
-    answered(child, outcome="pending")
-    awaited, deadline = child.awaiting, child.deadline_at
-    settle(Operation.State.DONE)
-    notified(capturing.attempt, "captured")
-    child.refresh_from_db()
-    assert (child.step, child.awaiting, child.deadline_at) == ("post_accepted", awaited, deadline)
-    assert child.data["told"] == "done"
+    steps = SagaStep.objects.count()
+    delivered = answered(capture, outcome="pending")
+    [posting] = [each for each in delivered.commands if each.type == "ledger.post"]
+    assert (posting.reply_to, posting.correlation_id) == ("", "")
+    assert OutboxMessage.objects.get(message_id=posting.message_id).subject == capture.payment.reference
+    assert SagaStep.objects.count() == steps + 1, "the order is to be confirmed"
+    assert (capture.step, capture.awaiting) == ("await_provider", "")
 
 
 def test_a_capture_refused_while_the_order_is_being_confirmed_is_not_forgotten(capturing):
     capture = child_of(capturing)
     settle(Operation.State.PENDING)
     answered(capture, outcome="pending")
-    answered(capture)
     settle(Operation.State.REFUSED)
     pass_deadline(capture)
     answered(capture, outcome="refused")
-    answered(capture)
     capturing.refresh_from_db()
     assert (capturing.step, capturing.status) == ("confirm_order", Status.RUNNING)
     answered(capturing)

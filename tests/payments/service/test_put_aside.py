@@ -53,5 +53,4 @@ def test_a_charge_back_is_booked_and_leaves_a_payment_in_conflict_to_its_review(
     settle(operation, Operation.State.DONE)
     started(operation)
     saga = saga_of(operation)
-    answered(saga)
     assert (saga.status, state()) == (Saga.Status.COMPLETED, PaymentState.CONFLICTED)

@@ -1,11 +1,10 @@
-"""Receipts are recorded in the transaction of the payment's step, and sent after it at least once."""
+"""Receipts are told, recorded, and sent at least once, now or later. Nobody waits for them."""
 
 import smtplib
 
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
-from django.utils import timezone
 from msgspec.structs import replace
 
 from checkout.payments.models import OutboxMessage
@@ -14,7 +13,7 @@ from checkout.receipts.models import Receipt
 from checkout.receipts.service import RETRY_PAUSES, service
 from messaging.access.proofs import prove
 from messaging.envelope import Envelope
-from messaging.worker.service import NotEntitled, Obsolete
+from messaging.worker.service import NotEntitled
 from tests.payments.service import crashing
 from tests.payments.service.crashing import Crash
 from tests.payments.service.delivering import admit, command, deliver
@@ -31,18 +30,9 @@ class AbsentMailServer(EmailBackend):
 
 
 NOBODY = f"{__name__}.AbsentMailServer"
-RECEIPT = SendReceipt(
-    payment="pay_1",
-    email="shopper@example.com",
-    merchant="The Shop",
-    order_reference="A-1",
-    description="Tea",
-    minor=1250,
-    currency="GBP",
-)
 
 
-def send_receipt(attempt) -> list[Envelope]:
+def told(attempt) -> Envelope:
     payment = attempt.payment
     body = SendReceipt(
         payment=payment.reference,
@@ -53,15 +43,11 @@ def send_receipt(attempt) -> list[Envelope]:
         minor=payment.amount_minor,
         currency=payment.currency,
     )
-    delivered = deliver(service, command(body))
-    assert delivered.reply.ok
-    return delivered.commands
+    return prove(replace(command(body), reply_to=""))
 
 
 def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
-    [delivery] = send_receipt(attempt)
-    assert mail.outbox == [], "not within the payment's step"
-    deliver(service, delivery)
+    assert deliver(service, told(attempt)).outgoing == []
     [message] = mail.outbox
     assert message.to == ["shopper@example.com"]
     assert message.subject == "Your payment to The Shop"
@@ -70,70 +56,65 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     assert Receipt.objects.get().sent_at is not None
 
 
+def test_a_program_that_asks_for_a_receipt_is_answered(attempt):
+    assert deliver(service, replace(told(attempt), reply_to="test.replies.saga")).reply.ok
+    attempt.payment.shopper_email = ""
+    assert deliver(service, replace(told(attempt), reply_to="test.replies.saga")).reply.ok
+
+
 def test_a_name_is_printed_as_it_is(attempt):
     attempt.payment.merchant.name = "Cup & Saucer"
-    [delivery] = send_receipt(attempt)
-    deliver(service, delivery)
+    deliver(service, told(attempt))
     assert "Cup & Saucer" in mail.outbox[0].body
 
 
-def test_a_receipt_asked_for_twice_is_sent_once(attempt):
-    [delivery] = send_receipt(attempt)
-    assert send_receipt(attempt) == []
-    deliver(service, delivery)
-    deliver(service, delivery)
+def test_a_receipt_that_is_told_twice_is_sent_once(attempt):
+    first = told(attempt)
+    for envelope in (first, told(attempt), first):
+        deliver(service, envelope)
     assert len(mail.outbox) == 1
 
 
 def test_a_shopper_without_an_address_gets_none(attempt):
     attempt.payment.shopper_email = ""
-    assert send_receipt(attempt) == []
+    assert deliver(service, told(attempt)).outgoing == []
+    assert mail.outbox == []
     assert not Receipt.objects.exists()
 
 
 def test_an_e_mail_is_sent_only_for_a_command_of_the_gateway(attempt):
-    [delivery] = send_receipt(attempt)
-    admit(service, delivery)
+    envelope = told(attempt)
+    admit(service, envelope)
     with pytest.raises(NotEntitled):
-        admit(service, replace(delivery, headers={}))
-
-
-def test_a_receipt_that_its_saga_waits_for_no_more_is_not_owed():
-    now = round(timezone.now().timestamp() * 1000)
-    for_payment = command(RECEIPT)
-    in_time, late = (
-        prove(replace(for_payment, headers={**for_payment.headers, "deadline": deadline}))
-        for deadline in (now + 60_000, now - 1)
-    )
-    admit(service, in_time)
-    with pytest.raises(Obsolete):
-        admit(service, late)
+        admit(service, replace(envelope, headers={}))
 
 
 def test_a_crash_after_sending_sends_it_again(attempt):
-    [delivery] = send_receipt(attempt)
+    envelope = told(attempt)
     with crashing.before_the_outcome_is_stored(), pytest.raises(Crash):
-        deliver(service, delivery)
+        deliver(service, envelope)
     assert Receipt.objects.get().sent_at is None
-    deliver(service, delivery)
+    deliver(service, envelope)
     assert len(mail.outbox) == 2
     assert Receipt.objects.get().sent_at is not None
 
 
 def test_a_mail_server_that_is_down_is_tried_again_later(attempt, settings):
-    [delivery] = send_receipt(attempt)
+    envelope = told(attempt)
     settings.EMAIL_BACKEND = NOBODY
-    assert deliver(service, delivery).outgoing == []
-    again = OutboxMessage.objects.get(causation_id=delivery.message_id)
+    assert deliver(service, envelope).outgoing == []
+    again = OutboxMessage.objects.get(causation_id=envelope.message_id)
     assert (again.available_at - again.created_at).total_seconds() == RETRY_PAUSES[0]
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    admit(service, again.envelope())
     deliver(service, again.envelope())
     assert len(mail.outbox) == 1
+    assert Receipt.objects.get().sent_at is not None
 
 
 def test_a_mail_server_that_stays_down_is_given_up_and_told_to_an_operator(attempt, settings, caplog):
     settings.EMAIL_BACKEND = NOBODY
-    [delivery] = send_receipt(attempt)
+    delivery = told(attempt)
     for _ in RETRY_PAUSES:
         deliver(service, delivery)
         delivery = OutboxMessage.objects.get(causation_id=delivery.message_id).envelope()

@@ -26,7 +26,7 @@ def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
     answered(saga, outcome="pending")
     settle(operation, State.DONE)
     notified(attempt, "refunded", operation.reference)
-    answered(saga)
+    saga.refresh_from_db()
     assert saga.status == Saga.Status.COMPLETED
     return operation, saga
 
@@ -52,6 +52,18 @@ def test_only_the_saga_of_the_refund_that_is_named_asks_and_nothing_is_moved(ref
     assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 
 
+def test_a_doubt_that_a_step_only_notes_leaves_its_reply_and_deadline(refunded):
+    refund = operation_on(refunded, REFUND, 529)
+    body = StartOperation(payment=refunded.payment.reference, operation=refund.reference)
+    deliver(checkout.service, command(body))
+    saga = Saga.objects.get(kind=REFUND)
+    awaited, deadline = saga.awaiting, saga.deadline_at
+    notified(refunded, "refund_failed", refund.reference)
+    saga.refresh_from_db()
+    assert (saga.step, saga.awaiting, saga.deadline_at) == ("refund", awaited, deadline)
+    assert saga.data["is_doubted"]
+
+
 def test_what_is_denied_is_finished_again_and_posted_once(refunded):
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
@@ -67,23 +79,20 @@ def test_what_is_confirmed_is_booked_back(refunded):
     settle(operation, State.REFUSED)
     [posted] = [sent for sent in answered(saga, outcome="refused").commands if sent.type == "ledger.post"]
     assert b"refund_returned" in posted.body
-    answered(saga)
     assert saga.status == Saga.Status.COMPENSATED
     assert state_of(refunded) == PaymentState.CAPTURED
 
 
-def test_what_is_made_after_all_while_its_return_is_posted_is_booked_once_more(refunded):
+def test_what_is_made_after_all_after_it_was_booked_back_is_booked_once_more(refunded):
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
     settle(operation, State.REFUSED)
     answered(saga, outcome="refused")
     settle(operation, State.DONE)
-    notified(refunded, "refunded", operation.reference)
-    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
-    [posted] = [sent for sent in answered(saga).commands if sent.type == "ledger.post"]
+    [posted] = notified(refunded, "refunded", operation.reference).commands
     assert b'"refunded"' in posted.body
     assert f"{operation.reference}/1".encode() in posted.body
-    answered(saga)
+    saga.refresh_from_db()
     assert saga.status == Saga.Status.COMPLETED
     assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 

@@ -15,9 +15,6 @@ class At(StrEnum):
     AWAIT_PROVIDER = "await_provider"
     INQUIRE = "inquire"
     CONFLICTED = "conflicted"
-    POST_ACCEPTED = "post_accepted"
-    POST_DONE = "post_done"
-    POST_UNDONE = "post_undone"
     FINISHED = "finished"
     REFUSED = "refused"
 
@@ -26,22 +23,13 @@ class At(StrEnum):
 UNTOLD = (At.AWAIT_PROVIDER, At.INQUIRE, At.CONFLICTED)
 
 
-class Told(StrEnum):
-    """An outcome that came while something else had to be finished first."""
-
-    NOTHING = ""
-    DONE = "done"
-    REFUSED = "refused"
-
-
 class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of the saga of one operation.
 
     ``inquiries`` and ``tries`` count the questions and requests without result, ``undecided`` the answers
-    that did not tell whether the operation arrived. ``told`` is an outcome that came while something else had
-    to be finished first. ``is_booked`` means that the outcome is in the ledger, ``is_doubted`` that the
-    provider has yet to say whether it failed after all. ``returns`` counts how often the outcome was booked
-    back.
+    that did not tell whether the operation arrived. ``is_booked`` means that the ledger was told the outcome,
+    ``is_doubted`` that the provider has yet to say whether it failed after all. ``returns`` counts how often
+    the outcome was booked back.
     """
 
     payment: str
@@ -53,7 +41,6 @@ class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     tries: int = 0
     undecided: int = 0
     is_accepted: bool = False
-    told: Told = Told.NOTHING
     is_booked: bool = False
     is_doubted: bool = False
     returns: int = 0

@@ -15,25 +15,24 @@ from dataclasses import replace
 from msgspec.structs import replace as with_changes
 
 from checkout.ledger.messages import PostEntries, Posting
-from checkout.messages import Command, Done, Success
+from checkout.messages import Command
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.sagas.definition import End
-from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision, Told
+from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision
 from checkout.payments.sagas.pauses import (
     UNDECIDED_ANSWERS,
     inquiry_delay,
     notification_wait,
     provider_wait,
     retry_delay,
-    service_wait,
 )
 from checkout.payments.sagas.signals import News, Signal
-from checkout.payments.sagas.table import AfterSignal, Go, Repeated, Step, TableSaga, again
+from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga, again
 from messaging.envelope import Reply
 
 
 def entries(data: OperationData, posting: Posting) -> PostEntries:
-    """Return the command to post. The ledger makes a posting once, however often it is asked."""
+    """Return the command to post. The ledger makes a posting once, however often it is told."""
     return PostEntries(
         payment=data.payment,
         kind=posting,
@@ -47,9 +46,9 @@ def entries(data: OperationData, posting: Posting) -> PostEntries:
 class OperationSaga(TableSaga[OperationData]):
     """A saga of its own per operation, keyed by the operation's reference.
 
-    Its first step has the name of its kind. Its ``News`` go to the saga that started it. A kind has None for
-    postings that it does not need, and lacks their steps: ``posted_when_refused`` books back what was only
-    accepted, ``posted_when_undone`` what was done.
+    Its first step has the name of its kind. Its ``News`` go to the saga that started it. The ledger is told
+    what to post, and is not waited for. A kind has None for postings that it does not need:
+    ``posted_when_refused`` books back what was only accepted, ``posted_when_undone`` what was done.
     """
 
     asks: type[Command[ProviderAnswered]]
@@ -108,59 +107,9 @@ class OperationSaga(TableSaga[OperationData]):
                 hears=told,
             ),
             Step(name=At.CONFLICTED, unknown=self.inquire, hears=told),
-            *self.postings(),
             Step(name=At.FINISHED, ends=End.COMPLETED, hears={Signal.UNDONE: self.booked_back}),
             Step(name=At.REFUSED, ends=End.COMPENSATED),
         )
-
-    def postings(self) -> Sequence[Step[OperationData]]:
-        """The steps that post, of which the kind has those that it needs."""
-        accepted, done = self.posted_when_accepted, self.posted_when_done
-        rows: list[Step[OperationData]] = []
-        if accepted is not None:
-            rows += [
-                Step(
-                    name=At.POST_ACCEPTED,
-                    asks=PostEntries,
-                    body=lambda data: entries(data, accepted),
-                    within=service_wait,
-                    repeated=Repeated.ALWAYS,
-                    on={Success.DONE: self.acceptance_posted},
-                    failed=self.not_posted(At.POST_ACCEPTED),
-                    unknown=self.accepted,
-                    hears={
-                        Signal.DONE: self.finish_first(At.POST_ACCEPTED, Told.DONE),
-                        Signal.REFUSED: self.finish_first(At.POST_ACCEPTED, Told.REFUSED),
-                    },
-                    undo=At.POST_UNDONE,
-                )
-            ]
-        if done is not None:
-            rows += [
-                Step(
-                    name=At.POST_DONE,
-                    asks=PostEntries,
-                    body=lambda data: entries(data, done),
-                    within=service_wait,
-                    repeated=Repeated.ALWAYS,
-                    on={Success.DONE: self.outcome_posted},
-                    failed=self.not_posted(At.POST_DONE),
-                    unknown=self.done,
-                    hears={Signal.REFUSED: self.finish_first(At.POST_DONE, Told.REFUSED)},
-                    undo=At.POST_UNDONE,
-                ),
-                Step(
-                    name=At.POST_UNDONE,
-                    asks=PostEntries,
-                    body=self.undoing,
-                    within=service_wait,
-                    repeated=Repeated.ALWAYS,
-                    on={Success.DONE: self.undoing_posted},
-                    failed=self.not_posted(At.POST_UNDONE),
-                    unknown=self.undo,
-                ),
-            ]
-        return rows
 
     def begin(self, data: OperationData) -> OperationDecision:
         """Send the request."""
@@ -258,73 +207,47 @@ class OperationSaga(TableSaga[OperationData]):
     # Accepted, done or refused
 
     def accepted(self, data: OperationData) -> OperationDecision:
-        """Signal and book that the provider took the request, before anything else."""
-        accepted = with_changes(data, is_accepted=True, inquiries=0, tries=0)
-        if self.posted_when_accepted:
-            decision: OperationDecision = Go(step=At.POST_ACCEPTED, data=accepted)
-        else:
-            decision = self.await_provider(accepted)
-        return replace(decision, recalculate=True, notify_parent=self.signal_of(News.ACCEPTED))
+        """Signal and book that the provider took the request."""
+        decision = self.await_provider(with_changes(data, is_accepted=True, inquiries=0, tries=0))
+        return replace(
+            decision,
+            recalculate=True,
+            notify_parent=self.signal_of(News.ACCEPTED),
+            tells=self.acceptance_of(data),
+        )
 
-    def acceptance_posted(self, data: OperationData, answer: Done) -> OperationDecision:
-        if data.told == Told.DONE:
-            return self.done(data)
-        if data.told == Told.REFUSED:
-            return self.refused(data)
-        return self.await_provider(data)
+    def acceptance_of(self, data: OperationData) -> tuple[PostEntries, ...]:
+        """Return the posting of the acceptance, unless it was told before."""
+        posting = self.posted_when_accepted
+        return () if posting is None or data.is_accepted else (entries(data, posting),)
 
     def done(self, data: OperationData) -> OperationDecision:
-        if self.posted_when_accepted and not data.is_accepted:
-            return self.accepted(with_changes(data, told=Told.DONE))
-        if self.posted_when_done and not data.is_booked:
-            told = Told.NOTHING if data.told == Told.DONE else data.told
-            done = with_changes(data, is_accepted=True, told=told, tries=0)
-            return Go(step=At.POST_DONE, data=done, recalculate=True)
-        return self.finished(data)
-
-    def outcome_posted(self, data: OperationData, answer: Done) -> OperationDecision:
-        booked = with_changes(data, is_booked=True)
-        return self.undo(booked) if data.told == Told.REFUSED else self.finished(booked)
+        """Book the outcome, and the acceptance if it was not noticed before, and finish."""
+        posting = self.posted_when_done
+        if posting is None or data.is_booked:
+            return self.finished(data)
+        decision = self.finished(with_changes(data, is_accepted=True, is_booked=True, tries=0))
+        return replace(decision, tells=(*self.acceptance_of(data), entries(data, posting)))
 
     def finished(self, data: OperationData) -> OperationDecision:
         return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.signal_of(News.DONE))
 
     def refused(self, data: OperationData) -> OperationDecision:
-        if data.is_booked or (self.posted_when_accepted and data.is_accepted):
-            return self.undo(data)
-        return self.ended_refused(data)
-
-    def ended_refused(self, data: OperationData) -> OperationDecision:
-        return Go(step=At.REFUSED, data=data, recalculate=True, notify_parent=self.signal_of(News.REFUSED))
-
-    # The undoing
+        """Book back what was booked too early, if anything was."""
+        decision = Go(
+            step=At.REFUSED, data=data, recalculate=True, notify_parent=self.signal_of(News.REFUSED)
+        )
+        posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
+        if posting is None or not (data.is_booked or data.is_accepted):
+            return decision
+        returned = with_changes(data, is_booked=False, returns=data.returns + 1)
+        return replace(decision, data=returned, tells=(entries(data, posting),))
 
     def booked_back(self, data: OperationData) -> OperationDecision:
         """Book back a finished operation that the provider does not have."""
         return self.refused(with_changes(data, is_booked=self.posted_when_done is not None))
 
-    def undo(self, data: OperationData) -> OperationDecision:
-        """Book back what was booked too early."""
-        return Go(step=At.POST_UNDONE, data=with_changes(data, tries=0), recalculate=True)
-
-    def undoing(self, data: OperationData) -> PostEntries:
-        posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
-        if posting is None:
-            raise ValueError(f"Nothing of this {self.kind} was booked.")
-        return entries(data, posting)
-
-    def undoing_posted(self, data: OperationData, answer: Done) -> OperationDecision:
-        returned = with_changes(data, told=Told.NOTHING, is_booked=False, returns=data.returns + 1)
-        return self.done(returned) if data.told == Told.DONE else self.ended_refused(returned)
-
     # Any step
-
-    def finish_first(self, step: At, told: Told) -> Callable[[OperationData], OperationDecision]:
-        """Remember an outcome until the posting under way is made."""
-        return lambda data: OperationDecision(step=step, data=with_changes(data, told=told), recalculate=True)
-
-    def not_posted(self, step: At) -> Callable[[OperationData, Reply], OperationDecision]:
-        return lambda data, reply: self.parked(step, data, "The ledger rejected the posting.")
 
     def parked(self, step: str, data: OperationData, why: str) -> OperationDecision:
         notice = self.signal_of(News.PARKED)

@@ -12,7 +12,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.ledger.messages import Posting
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome, RefundPayment
-from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision, Told
+from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision
 from checkout.payments.sagas.operations.flow import OperationSaga
 from checkout.payments.sagas.pauses import inquiry_delay
 from checkout.payments.sagas.signals import Signal
@@ -36,16 +36,6 @@ class Refund(OperationSaga):
             At.AWAIT_PROVIDER: {Signal.DOUBTED: self.ask_in_doubt},
             At.INQUIRE: {Signal.DOUBTED: self.ask_anew, Signal.DONE: self.done_unless_booked},
             At.CONFLICTED: {Signal.DOUBTED: self.ask_afterwards(At.CONFLICTED)},
-            At.POST_DONE: {
-                Signal.DOUBTED: self.ask_afterwards(At.POST_DONE),
-                Signal.DONE: self.made(At.POST_DONE, Told.NOTHING),
-                Signal.REFUSED: self.failed(At.POST_DONE, Told.REFUSED),
-            },
-            At.POST_UNDONE: {
-                Signal.DOUBTED: self.ask_after_it_is_posted_again,
-                Signal.DONE: self.made(At.POST_UNDONE, Told.DONE),
-                Signal.REFUSED: self.failed(At.POST_UNDONE, Told.NOTHING),
-            },
             At.FINISHED: {Signal.DOUBTED: self.ask_about_a_finished_one, Signal.REFUSED: self.booked_back},
             At.REFUSED: {Signal.DONE: self.made_after_all},
         }
@@ -73,20 +63,9 @@ class Refund(OperationSaga):
         """Finish the step first. What follows it asks the provider, as long as the refund is in doubt."""
         return lambda data: OperationDecision(step=step, data=_doubted(data))
 
-    def ask_after_it_is_posted_again(self, data: OperationData) -> OperationDecision | None:
-        return self.ask_afterwards(At.POST_UNDONE)(data) if data.told == Told.DONE else None
-
     def failure_denied(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
         """Believe the provider's answer, which denies the failure of a refund in doubt."""
         return self.done(_certain(data))
-
-    # An outcome comes while one is posted: the opposite one is remembered, and forgotten if it is reversed
-
-    def made(self, step: At, told: Told) -> Callable[[OperationData], OperationDecision | None]:
-        return lambda data: None if told == data.told else _remembered(step, _certain(data), told)
-
-    def failed(self, step: At, told: Told) -> Callable[[OperationData], OperationDecision | None]:
-        return lambda data: None if told == data.told else _remembered(step, data, told)
 
     # Another outcome comes than the one that is known
 
@@ -112,10 +91,6 @@ class Refund(OperationSaga):
 
     def finished(self, data: OperationData) -> OperationDecision:
         return self.ask(data) if data.is_doubted else super().finished(data)
-
-
-def _remembered(step: At, data: OperationData, told: Told) -> OperationDecision:
-    return OperationDecision(step=step, data=with_changes(data, told=told), recalculate=True)
 
 
 def _doubted(data: OperationData) -> OperationData:

@@ -23,7 +23,6 @@ class At(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     CONFIRM_ORDER = "confirm_order"
-    SEND_RECEIPT = "send_receipt"
     RELEASE_STOCK = "release_stock"
     CANCEL_ORDER = "cancel_order"
     CONFLICTED = "conflicted"

@@ -33,7 +33,6 @@ from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDeci
 from checkout.payments.sagas.purchase.own import OwnSteps
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Repeated, Step, TableSaga, again
-from checkout.receipts.messages import SendReceipt
 from checkout.risk.messages import AssessRisk, RiskDecision
 
 # The next step after the answer to an authorisation, or to the second message of a challenge.
@@ -173,19 +172,6 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
             undo=At.CANCEL_ORDER,
-        ),
-        Step(
-            name=At.SEND_RECEIPT,
-            asks=SendReceipt,
-            within=service_wait,
-            repeated=Repeated.ALWAYS,
-            on={Success.DONE: own.before_the_end(fulfilment.receipt_sent)},
-            failed=fulfilment.receipt_rejected,
-            unknown=again(At.SEND_RECEIPT),
-            hears={
-                Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.SEND_RECEIPT),
-                **fulfilment.NOT_HELD_ANY_MORE,
-            },
         ),
         Step(
             name=At.RELEASE_STOCK,

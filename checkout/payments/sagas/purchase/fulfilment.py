@@ -1,6 +1,7 @@
 """The end of a purchase: capture, order, receipt when it is paid; void and release of stock when not."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
@@ -11,6 +12,7 @@ from checkout.payments.sagas.pauses import retry_delay
 from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import AfterSignal, Go
+from checkout.receipts.messages import SendReceipt
 from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
@@ -100,9 +102,13 @@ NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
 
 
 def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
-    if not data.email or data.is_capture_refused:
-        return finished(data)
-    return Go(step=At.SEND_RECEIPT, data=with_changes(data, tries=0))
+    """Finish, and have a receipt sent, unless the order is not paid or the shopper left no address."""
+    is_owed = data.email and not data.is_capture_refused
+    return replace(finished(data), tells=(receipt(data),) if is_owed else ())
+
+
+def receipt(data: PurchaseData) -> SendReceipt:
+    return SendReceipt(**{name: getattr(data, name) for name in SendReceipt.__struct_fields__})
 
 
 def order_not_confirmed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
@@ -110,14 +116,6 @@ def order_not_confirmed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
     reason = reply.error.message if reply.error else ""
     why = f"The order could not be confirmed: {reason}"
     return PurchaseDecision(step=At.CONFIRM_ORDER, data=data, end=End.PARKED, why=why)
-
-
-def receipt_sent(data: PurchaseData, answer: Done) -> PurchaseDecision:
-    return finished(data)
-
-
-def receipt_rejected(data: PurchaseData, reply: Reply) -> PurchaseDecision:
-    return PurchaseDecision(step=At.SEND_RECEIPT, data=data, end=End.PARKED, why="The receipt was rejected.")
 
 
 def finished(data: PurchaseData) -> PurchaseDecision:

@@ -5,6 +5,7 @@ refused or cancelled, they are undone after the stock, the last one first.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -93,7 +94,9 @@ class OwnSteps:
 
         def decide(data: PurchaseData, answer: Any) -> PurchaseDecision:
             decision = follows(data, answer)
-            return self._towards_end(decision.data, 0) if decision.step == At.FINISHED else decision
+            if decision.step != At.FINISHED:
+                return decision
+            return replace(self._towards_end(decision.data, 0), tells=decision.tells)
 
         return decide
 

@@ -9,6 +9,7 @@ from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification, Outcome, ProviderResult
+from checkout.payments.sagas.open_questions import is_inquired
 from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payment
 from checkout.payments.service.operation_outcome import operation_of, settle
 from checkout.payments.totals import operations_of
@@ -28,6 +29,9 @@ OUTCOMES = {
     EventKind.REFUSED: Outcome.REFUSED,
 }
 
+# The states of operations that have ended, which their sagas are told with every event.
+ENDED = (Operation.State.DONE, Operation.State.REFUSED)
+
 # The most hints about one attempt that are recorded and looked into. There is a limit because anybody may
 # send hints, and facts are kept for ever.
 MOST_HINTS = 50
@@ -37,8 +41,9 @@ MOST_HINTS = 50
 class NotificationResult:
     """The result of applying a statement.
 
-    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event that is sent to the
-    orchestrator, if any. ``operation`` is the reference of our operation that the statement is about.
+    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
+    if any; it is not sent if it says nothing new. ``operation`` is the reference of our operation that the
+    statement is about.
     """
 
     state: State
@@ -65,7 +70,7 @@ def apply_statements(
         if refusal is None:
             known.add(statement)
             facts.append(_fact(attempt, statement, result, row))
-        if result.signals:
+        if result.signals and not _says_nothing_new(attempt, operations, result):
             events.append(_event(attempt, statement, result, is_proven=is_proven))
     insert_in_batch(*facts)
     for event in dict.fromkeys(events):
@@ -149,6 +154,18 @@ def _judged(
         # Either money is held for an attempt that ended without any, or the statement is false.
         return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
     return told
+
+
+def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result: NotificationResult) -> bool:
+    """Return True if no saga of the attempt would do anything because of the statement.
+
+    That an authorised attempt is authorised matters only to a purchase that inquires, because it has not
+    received the provider's own answer. Beside that, every event brings the state of operations that have
+    ended to their sagas, in case that an earlier event was lost.
+    """
+    is_known = result.signals == EventKind.AUTHORISED and attempt.state == AttemptState.AUTHORISED
+    has_ended = any(each.state in ENDED for each in operations)
+    return is_known and not has_ended and not is_inquired(attempt)
 
 
 def _fact(

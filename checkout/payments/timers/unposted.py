@@ -1,0 +1,93 @@
+"""Tell the ledger again what it was told and has not posted, because the broker has lost the command."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.ledger.books import made_of
+from checkout.ledger.messages import PostEntries
+from checkout.payments.models import DeadLetter, OutboxMessage
+from checkout.payments.timers.retention import ROWS, locked_walk
+from checkout.payments.timers.timer import NOTHING, Work
+from messaging.access.proofs import is_proven, prove
+from messaging.envelope import PROOF
+
+log = structlog.get_logger(__name__)
+
+# The name of the walk through the sent messages.
+WALK = "payments_outboxmessage"
+
+
+@transaction.atomic
+def tell_the_ledger_again() -> Work:
+    """Publish postings again that were published longer than ``conf.service_wait`` ago, and are not made.
+
+    Nobody waits for a posting, so nobody else would notice that it was lost. The ledger makes a posting once,
+    so that one which is only late does no harm. All sent messages are walked through, and the walk does not
+    go on beyond a posting that is not made.
+    """
+    walk = locked_walk(WALK)
+    if walk is None:
+        return NOTHING
+    now = timezone.now()
+    long_ago = now - conf.service_wait
+    sent = OutboxMessage.objects.order_by("pk").filter(pk__gt=walk.last_pk)
+    page = list(sent.values_list("pk", "type", "created_at")[:ROWS])
+    # A time in the future is one of a process with another clock. Its messages are not recent for ever.
+    recent = (pk for pk, _, written in page if long_ago < written <= now)
+    end = next(recent, None)
+    passed = [(pk, type) for pk, type, _ in page if end is None or pk < end]
+    postings = [pk for pk, type in passed if type == PostEntries.to]
+    open_ = unposted(OutboxMessage.objects.filter(pk__in=postings).order_by("pk")) if postings else []
+    _publish_again(open_, long_ago)
+    if passed:
+        walk.last_pk = open_[0].pk - 1 if open_ else passed[-1][0]
+        walk.save()
+    return Work(len(open_), has_more=len(passed) == ROWS and not open_)
+
+
+def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
+    """Return those commands to post that the ledger will or should carry out, and has not so far.
+
+    A command that has become a dead letter is left to staff, unless it is one because of its proof, which was
+    made with a key that is not valid any more.
+    """
+    names: dict[OutboxMessage, str] = {}
+    for row in told:
+        with suppress(msgspec.DecodeError):  # a dead letter, sent again, that never was a posting
+            names[row] = msgspec.json.decode(row.body, type=PostEntries).name
+    made = made_of(names.values())
+    rows = [row for row, name in names.items() if name not in made]
+    dead = DeadLetter.objects.filter(message_id__in=[row.message_id for row in rows])
+    letters = set(dead.values_list("message_id", flat=True)) if rows else set()
+    return [row for row in rows if row.message_id not in letters or _has_an_old_proof(row)]
+
+
+def is_posting(payment: str) -> bool:
+    """Return True if a posting of this payment is on its way to the ledger."""
+    return bool(unposted(OutboxMessage.objects.filter(subject=payment, type=PostEntries.to)))
+
+
+def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
+    for row in rows:
+        if row.published_at is None or row.published_at > long_ago:
+            continue
+        log.warning("posting told again", message_id=row.message_id, payment=row.subject)
+        if _has_an_old_proof(row):
+            row.headers = prove(row.envelope()).headers
+        row.published_at, row.available_at, row.attempts = None, timezone.now(), 0
+        row.save(update_fields=["headers", "published_at", "available_at", "attempts"])
+
+
+def _has_an_old_proof(row: OutboxMessage) -> bool:
+    """Return True if the row was written with a proof that is not valid any more.
+
+    A row without any, which staff may have made from a dead letter, must not get one.
+    """
+    return PROOF in row.headers and not is_proven(row.envelope())
