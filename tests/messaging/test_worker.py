@@ -75,26 +75,6 @@ async def test_a_repeated_message_has_its_effect_once(lab: MemoryLab, records_la
     assert await in_thread(Group.objects.count) == 1
 
 
-async def test_a_second_run_of_a_handler_is_undone_where_the_record_comes_last(lab: MemoryLab):
-    service = Service("counting", records_last=True)
-    runs: list[str] = []
-
-    @service.command("greet")
-    def greet(body: Greet, message: Message) -> Greeted:
-        runs.append(message.envelope.message_id)
-        Group.objects.create(name=f"run {len(runs)}")
-        return Greeted("once")
-
-    client = await client_of(lab)
-    async with at_work(await lab.broker(), service, concurrency=1):
-        sent = client.command("greet")
-        for _ in range(2):
-            await client.send("counting", sent)
-        await until(lambda: len(runs) == 2)
-    assert await in_thread(lambda: [group.name for group in Group.objects.all()]) == ["run 1"]
-    assert await in_thread(InboxMessage.objects.count) == 1
-
-
 async def test_what_a_crash_left_unpublished_is_published_at_the_redelivery(lab: MemoryLab):
     """The broker stops between commit and publishing, which has the effect of a crash there."""
     service = Service("crashing")

@@ -4,7 +4,6 @@ import pytest
 from django.utils import timezone
 
 from checkout.ledger.messages import PostEntries
-from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments.models import DeadLetter, Fact, Operation, OutboxMessage, Reconciliation, Saga
 from checkout.payments.providers.memory_books import OrderState
@@ -121,8 +120,9 @@ def test_what_was_just_taken_into_our_books_is_left_until_it_is_posted(paid):
 def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid):
     """If the posting has become a dead letter, its absence is a difference for people."""
     purchase = paid()
-    capture = purchase.operation("capture", PAID)
-    LedgerEntry.objects.filter(posting__startswith="captured").delete()
+    capture = purchase.operation("capture", PAID, Operation.State.PENDING)
+    Operation.objects.filter(pk=capture.pk).update(state=Operation.State.DONE)
+    purchase.post("capture_requested", capture.reference, PAID)
     purchase.books_have(captured=PAID)
     payment = purchase.payment.reference
     body = PostEntries(

@@ -1,0 +1,33 @@
+"""A service whose handlers change nothing but the database may record a message with everything else."""
+
+import pytest
+from django.contrib.auth.models import Group
+
+from checkout.payments.models import InboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.worker.service import Message, Service
+from tests.messaging.conftest import at_work
+from tests.support.brokers import MemoryLab
+from tests.support.services import Client, Greet, Greeted, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_a_second_run_of_a_handler_is_undone_where_the_record_comes_last(lab: MemoryLab):
+    service = Service("counting", records_last=True)
+    runs: list[str] = []
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        runs.append(message.envelope.message_id)
+        Group.objects.create(name=f"run {len(runs)}")
+        return Greeted("once")
+
+    client = await Client(await lab.broker()).start()
+    async with at_work(await lab.broker(), service, concurrency=1):
+        sent = client.command("greet")
+        for _ in range(2):
+            await client.send("counting", sent)
+        await until(lambda: len(runs) == 2)
+    assert await in_thread(lambda: [group.name for group in Group.objects.all()]) == ["run 1"]
+    assert await in_thread(InboxMessage.objects.count) == 1
