@@ -60,8 +60,14 @@ class Audience:
     def _read(self) -> int:
         found = merchants_by_endpoint(self._last_endpoint)
         new = frozenset(found.values()) - self._merchants
-        owed = owe_unswept(new) if self._has_read and new else 0
+        earlier = self._merchants
+        # Before their events are read: what is ignored until here is committed, and so is read.
         self._merchants |= new
+        try:
+            owed = owe_unswept(new) if self._has_read and new else 0
+        except BaseException:
+            self._merchants = earlier
+            raise
         self._last_endpoint = max([self._last_endpoint, *found])
         self._has_read = True
         return owed

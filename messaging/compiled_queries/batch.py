@@ -11,7 +11,7 @@ have been collected so far, unless it reads from, or inserts into, other tables.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, router
@@ -97,7 +97,7 @@ def delete_in_batch(*rows: Model) -> None:
         return
     model = type(rows[0])
     with _batch_or_at_once(router.db_for_write(model, instance=rows[0])) as collected:
-        collected.add(_Delete(model, [row.pk for row in rows]))
+        collected.delete(_Delete(model, [row.pk for row in rows]))
 
 
 @contextmanager
@@ -182,6 +182,7 @@ class _Batch:
 
     def insert(self, write: _Insert) -> None:
         """Add rows to those of the same table. They keep their order, and so get ascending numbers."""
+        self._write_if_any(_Delete, of=write.model)
         for earlier in self._writes:
             if isinstance(earlier, _Insert) and earlier.model is write.model and earlier.error is write.error:
                 earlier.values += write.values
@@ -190,17 +191,33 @@ class _Batch:
         self.add(write)
 
     def update(self, write: _Update) -> None:
-        """Add an update, after writing one that may be of the same row: a statement changes a row once."""
+        """Add an update, after writing what may be of the same row: a statement changes a row once."""
+        self._write_if_any(_Insert, _Delete, of=write.model)
         if any(isinstance(each, _Update) and each.may_be_of_the_row_of(write) for each in self._writes):
             self.write()
+        self.add(write)
+
+    def delete(self, write: _Delete) -> None:
+        """Add a deletion, after writing what may be of the same rows."""
+        self._write_if_any(_Insert, _Update, of=write.model)
         self.add(write)
 
     def add(self, write: _Write) -> None:
         self._writes.append(write)
 
+    def _write_if_any(self, *kinds: type, of: type[Model]) -> None:
+        # The parts of a statement see neither each other's rows nor a certain order.
+        if any(isinstance(each, kinds) and each.model is of for each in self._writes):
+            self.write()
+
     def write_before(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        """Write what was collected before a statement that may depend on it (``execute_wrapper``)."""
-        if self._writes and not self._is_apart(sql):
+        """Write what was collected before a statement that may depend on it (``execute_wrapper``).
+
+        What is there when a savepoint is rolled back was collected in it, and is dropped.
+        """
+        if sql.startswith("ROLLBACK TO "):
+            self._writes = []
+        elif self._writes and not self._is_apart(sql):
             self.write()
         return execute(sql, *rest)
 
@@ -247,7 +264,7 @@ def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[An
     return sql, [value for value in values if not hasattr(value, "as_sql")]
 
 
-@cache
+@lru_cache(maxsize=1000)
 def _together(parts: tuple[tuple[str, bool], ...]) -> str:
     """Return one statement of several, whose row has the numbers of rows of those that are to be checked."""
     named = ", ".join(

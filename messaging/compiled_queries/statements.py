@@ -1,6 +1,6 @@
 """The SQL of inserts, updates and deletions of rows by their models, made once for each shape."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connections
@@ -36,7 +36,7 @@ def key_of(model: type[Model], name: str) -> "Field[Any, Any]":
     return known[name or model._meta.pk.name]
 
 
-@cache
+@lru_cache(maxsize=1000)
 def insert_sql(model: type[Model], count: int, ending: str = "") -> str:
     """Return the insertion of so many rows."""
     fields = fields_of_insert(model)
@@ -53,7 +53,7 @@ def update_sql(model: type[Model], columns: tuple[str, ...], by: str) -> str:
     return f'UPDATE "{model._meta.db_table}" SET {changes} WHERE "{by}" = %s'  # noqa: S608
 
 
-@cache
+@lru_cache(maxsize=1000)
 def delete_sql(model: type[Model], count: int) -> str:
     """Return the deletion of so many rows by their primary keys."""
     keys = ", ".join(["%s"] * count)

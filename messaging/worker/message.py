@@ -23,7 +23,7 @@ from messaging.envelope import (
     Reply,
     encode_body,
 )
-from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage
+from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.topology import Topology
 
 
@@ -145,6 +145,12 @@ class Message:
         self.after_commit += owed + self._hints
         self.pushes += self._planned_pushes
         self._forget_plans()
+
+    def refuse_repetition(self) -> None:
+        """Raise AlreadyHandled if an earlier transaction has recorded the message as handled."""
+        known = self._inbox_model._default_manager.using(self._database)
+        if known.filter(consumer=self._consumer, message_id=self.envelope.message_id).exists():
+            raise AlreadyHandled(self.envelope.message_id)
 
     def reply(self, result: Any) -> None:
         """Answer the sender with ``result``, a struct or dictionary. Do nothing if it wants no answer."""

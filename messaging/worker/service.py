@@ -90,9 +90,10 @@ class Service:
     calls to other programs before that. ``admit`` is called before every command except those declared
     ``free``, which every entitled sender may send at any time; it raises NotEntitled or Obsolete.
 
-    A service whose handlers change nothing but its database may be one that ``records_last``. Then the row of
-    a handled message is written together with everything else at the end of the transaction, which saves a
-    round trip. If a message is delivered twice, its handler may run twice, and one run is undone.
+    A service ``records_last`` if its handlers may run twice for a message that comes twice: those that change
+    nothing but the database, one run of which is undone, and those that look themselves before they do
+    anything else. Then the row of a handled message is written together with everything else at the end of
+    the transaction, which saves a round trip.
     """
 
     name: str

@@ -332,6 +332,7 @@ def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
                 handler.function(body, message)
         except CommandRejected as rejection:
             if not message.envelope.reply_to:
+                message.refuse_repetition()
                 raise
             with message.once():
                 message.reply_error(rejection.code, rejection.text, rejection.retryable)

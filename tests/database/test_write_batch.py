@@ -221,6 +221,32 @@ def test_what_was_written_in_a_savepoint_is_undone_with_it(mug):
     assert set(StockItem.objects.values_list("sku", flat=True)) == {"mug", "bowl"}
 
 
+def test_what_was_collected_in_a_savepoint_is_not_written_when_that_is_undone(mug):
+    """Not even for a moment: it might fail, and with it the whole transaction."""
+
+    def fail() -> None:
+        with transaction.atomic():
+            insert_in_batch(an_item("mug"))  # it is known already
+            raise KnownAlready
+
+    with transaction_with_batch():
+        with pytest.raises(KnownAlready):
+            fail()
+        insert_in_batch(an_item("bowl"))
+    assert set(StockItem.objects.values_list("sku", flat=True)) == {"mug", "bowl"}
+
+
+def test_what_follows_another_write_of_its_row_comes_after_it(mug):
+    with transaction_with_batch():
+        mug.quantity = 0
+        update_in_batch(mug, "quantity")
+        delete_in_batch(mug)
+        insert_in_batch(an_item("mug", quantity=5))
+        again = an_item("mug", quantity=4)
+        update_in_batch(again, "quantity", by="sku")
+    assert in_stock() == 4
+
+
 def test_a_statement_that_fails_in_a_savepoint_leaves_the_rest(mug):
     with transaction_with_batch():
         insert_in_batch(an_item("plate"))

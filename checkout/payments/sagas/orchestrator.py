@@ -2,7 +2,8 @@
 
 Every function here runs inside the transaction of the message that caused it: inbox row, saga row under lock,
 decision and outbox rows are committed together or not at all. Rows are locked in one order: a parent saga
-before its child, sagas before their payment, the payment before its attempt.
+before its children and their payment, the payment before its attempt. A child's payment may be locked before
+the child, by a statement that locks the parent first.
 """
 
 import re
@@ -148,8 +149,9 @@ _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
 _BOTH = Compiled(
     lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
 )
-# Most replies concern the payment, so that it is locked with its saga. The parent is locked first, then the
-# payment, then the child: whoever wants two of them wants the parent first.
+# Most replies concern the payment, so that it is locked with its saga. The parent is locked first, as it is
+# older than its child and has the lower key; then the payment, then the child. Whoever wants two of these
+# wants the parent first.
 _WITH_PAYMENT = Compiled(
     lambda pk, parent: (
         Saga.objects.select_related("payment__merchant")

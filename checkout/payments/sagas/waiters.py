@@ -72,7 +72,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
             ends_at=_end_of_wait(envelope, now),
         )
         insert_in_batch(waiter)
-        forget(payment)
+    forget(payment)
 
 
 def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:

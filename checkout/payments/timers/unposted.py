@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -20,6 +21,8 @@ from messaging.envelope import PROOF
 
 log = structlog.get_logger(__name__)
 
+# The time for which a posting that staff have sent again is looked after.
+LATELY = timedelta(days=1)
 # The name of the walk through the sent messages.
 WALK = "payments_outboxmessage"
 
@@ -45,7 +48,7 @@ def tell_the_ledger_again() -> Work:
     passed = [(pk, type) for pk, type, _ in page if end is None or pk < end]
     postings = [pk for pk, type in passed if type == PostEntries.to]
     open_ = unposted(OutboxMessage.objects.filter(pk__in=postings).order_by("pk")) if postings else []
-    _publish_again(open_, long_ago)
+    _publish_again([*open_, *unposted(_sent_again(now))], long_ago)
     if passed:
         walk.last_pk = open_[0].pk - 1 if open_ else passed[-1][0]
         walk.save()
@@ -64,9 +67,16 @@ def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
             names[row] = msgspec.json.decode(row.body, type=PostEntries).name
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]
-    dead = DeadLetter.objects.filter(message_id__in=[row.message_id for row in rows])
+    named = [row.message_id for row in rows]
+    dead = DeadLetter.objects.filter(message_id__in=named, requeued_at__isnull=True)
     letters = set(dead.values_list("message_id", flat=True)) if rows else set()
     return [row for row in rows if row.message_id not in letters or _has_an_old_proof(row)]
+
+
+def _sent_again(now: datetime) -> QuerySet[OutboxMessage]:
+    """Return the postings that staff have sent again lately. The walk may have passed them."""
+    letters = DeadLetter.objects.filter(type=PostEntries.to, requeued_at__gt=now - LATELY)
+    return OutboxMessage.objects.filter(message_id__in=letters.values("message_id"))
 
 
 def is_posting(payment: str) -> bool:

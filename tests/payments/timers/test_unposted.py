@@ -102,6 +102,18 @@ def test_a_dead_letter_is_left_to_staff_and_holds_up_nothing():
     assert due() == {lost.message_id}
 
 
+def test_a_dead_letter_that_staff_have_sent_again_is_told_again_if_it_is_lost():
+    row = told("op_1")
+    letter = DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
+    tell_the_ledger_again()
+    assert due() == set()
+    letter.requeued_at = timezone.now() - LONG
+    letter.save()
+    tell_the_ledger_again()
+    assert due() == {row.message_id}
+    assert is_posting("pay_1")
+
+
 def test_what_died_because_its_key_was_replaced_is_proved_with_the_new_key(settings):
     row = told("op_1")
     DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
