@@ -71,10 +71,10 @@ def test_postgresql_gets_one_statement(mug):
     if connection.vendor != "postgresql":
         pytest.skip("PostgreSQL's own way")
     with transaction_with_batch() as queries:
+        update_in_batch(mug, "quantity")
         insert_in_batch(an_item("plate"))
         insert_in_batch(an_item("bowl"))
         insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
-        update_in_batch(mug, "quantity")
     assert len(changes(queries)) == 1
 
 
