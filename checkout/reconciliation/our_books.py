@@ -13,7 +13,7 @@ from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.service.evidence.known import known_of
-from checkout.payments.timers.unposted import is_posting
+from checkout.payments.timers.lost import is_posting
 from checkout.payments.totals import OPEN, Sums, added_up
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState

@@ -18,6 +18,7 @@ from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.counted import forget_what_was_counted
 from checkout.payments.timers.due import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.lost import send_lost_again
 from checkout.payments.timers.retention import (
     forget_old_events,
     forget_old_messages,
@@ -25,7 +26,6 @@ from checkout.payments.timers.retention import (
 )
 from checkout.payments.timers.timer import Timer
 from checkout.payments.timers.unmatched import try_unmatched_again
-from checkout.payments.timers.unposted import tell_the_ledger_again
 from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.reconciliation import reconcile_when_due
 from messaging.broker import Broker
@@ -70,7 +70,7 @@ def timers(stop: asyncio.Event) -> list[Timer]:
             has_unmatched_notifications,
         ),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
-        Timer("postings that were lost", tell_the_ledger_again, _pace(conf.service_wait.total_seconds())),
+        Timer("commands that were lost", send_lost_again, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
         *_in_every_database("old messages", forget_old_messages, retention_seconds),

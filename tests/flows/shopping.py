@@ -12,7 +12,7 @@ from checkout.payments.challenge_token import token_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
-from checkout.payments.timers.unposted import unposted
+from checkout.payments.timers.lost import unposted
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread

@@ -1,8 +1,12 @@
-"""Tell the ledger again what it was told and has not posted, because the broker has lost the command."""
+"""Send commands again that the broker has lost, and for whose answer nobody waits.
 
-from collections.abc import Iterable
+These are postings to the ledger, and the beginnings of operations.
+"""
+
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import structlog
@@ -13,7 +17,9 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.ledger.books import made_of
 from checkout.ledger.messages import PostEntries
-from checkout.payments.models import DeadLetter, OutboxMessage
+from checkout.messages import Command
+from checkout.payments.checkout_messages import StartOperation
+from checkout.payments.models import DeadLetter, Operation, OutboxMessage, Saga
 from checkout.payments.timers.retention import ROWS, locked_walk
 from checkout.payments.timers.timer import NOTHING, Work
 from messaging.access.proofs import is_proven, prove
@@ -28,12 +34,12 @@ WALK = "payments_outboxmessage"
 
 
 @transaction.atomic
-def tell_the_ledger_again() -> Work:
-    """Publish postings again that were published longer than ``conf.service_wait`` ago, and are not made.
+def send_lost_again() -> Work:
+    """Publish again what was published longer than ``conf.service_wait`` ago, and was not carried out.
 
-    Nobody waits for a posting, so nobody else would notice that it was lost. The ledger makes a posting once,
+    Nobody waits for these commands, so nobody else would notice that one was lost. Each is carried out once,
     so that one which is only late does no harm. All sent messages are walked through, and the walk does not
-    go on beyond a posting that is not made.
+    go on beyond one that is not carried out.
     """
     walk = locked_walk(WALK)
     if walk is None:
@@ -46,13 +52,45 @@ def tell_the_ledger_again() -> Work:
     recent = (pk for pk, _, written in page if long_ago < written <= now)
     end = next(recent, None)
     passed = [(pk, type) for pk, type, _ in page if end is None or pk < end]
-    postings = [pk for pk, type in passed if type == PostEntries.to]
-    open_ = unposted(OutboxMessage.objects.filter(pk__in=postings).order_by("pk")) if postings else []
+    open_ = [*_named(passed, PostEntries, unposted), *_named(passed, StartOperation, unbegun)]
+    open_.sort(key=lambda row: row.pk)
     _publish_again([*open_, *unposted(_sent_again(now))], long_ago)
     if passed:
         walk.last_pk = open_[0].pk - 1 if open_ else passed[-1][0]
         walk.save()
     return Work(len(open_), has_more=len(passed) == ROWS and not open_)
+
+
+def _named(
+    passed: Iterable[tuple[int, str]],
+    kind: type[Command[Any]],
+    which: Callable[[Iterable[OutboxMessage]], list[OutboxMessage]],
+) -> list[OutboxMessage]:
+    keys = [pk for pk, type in passed if type == kind.to]
+    return which(OutboxMessage.objects.filter(pk__in=keys).order_by("pk")) if keys else []
+
+
+def unbegun(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
+    """Return those commands to begin an operation that has no saga, and whose request was not made.
+
+    One that has become a dead letter is left to staff.
+    """
+    rows = {_operation(row): row for row in told}
+    waiting = Operation.objects.filter(reference__in=rows, state=Operation.State.REQUESTED)
+    references = set(waiting.values_list("reference", flat=True))
+    references -= set(Saga.objects.filter(key__in=references).values_list("key", flat=True))
+    left = [rows[reference] for reference in references]
+    dead = DeadLetter.objects.filter(
+        message_id__in=[row.message_id for row in left], requeued_at__isnull=True
+    )
+    letters = set(dead.values_list("message_id", flat=True)) if left else set()
+    return [row for row in left if row.message_id not in letters]
+
+
+def _operation(row: OutboxMessage) -> str:
+    with suppress(msgspec.DecodeError):
+        return msgspec.json.decode(row.body, type=StartOperation).operation
+    return ""
 
 
 def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
@@ -88,7 +126,7 @@ def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
     for row in rows:
         if row.published_at is None or row.published_at > long_ago:
             continue
-        log.warning("posting told again", message_id=row.message_id, payment=row.subject)
+        log.warning("sent again", type=row.type, message_id=row.message_id, payment=row.subject)
         if _has_an_old_proof(row):
             row.headers = prove(row.envelope()).headers
         row.published_at, row.available_at, row.attempts = None, timezone.now(), 0

@@ -1,4 +1,4 @@
-"""A posting that the broker has lost is told to the ledger again, until it is made or is for staff."""
+"""What the broker has lost and nobody waits for is sent again, until it is carried out or is for staff."""
 
 from datetime import timedelta
 
@@ -8,9 +8,19 @@ from django.utils import timezone
 from checkout.ledger import service as ledger
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
-from checkout.payments.models import DeadLetter, OutboxMessage
-from checkout.payments.timers import unposted as module
-from checkout.payments.timers.unposted import is_posting, tell_the_ledger_again
+from checkout.payments.checkout_messages import StartOperation
+from checkout.payments.models import (
+    Attempt,
+    DeadLetter,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderAccount,
+    Saga,
+)
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.timers import lost as module
+from checkout.payments.timers.lost import is_posting, send_lost_again
 from messaging.access.proofs import prove
 from messaging.outbox.models import enqueue
 from tests.payments.service.at_once import at_once
@@ -52,64 +62,64 @@ def due() -> set[str]:
 def test_what_was_not_made_is_published_again_as_the_same_message_and_what_was_made_is_not():
     lost, made = told("op_1"), told("op_2")
     post(made)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {lost.message_id}
 
 
 def test_it_is_told_again_and_again_with_pauses_until_it_is_made():
     lost = told("op_1")
     for _ in range(3):
-        tell_the_ledger_again()
+        send_lost_again()
         assert due() == {lost.message_id}
-        tell_the_ledger_again()
+        send_lost_again()
         assert due() == set(), "it was told a moment ago"
         OutboxMessage.objects.update(published_at=timezone.now() - LONG)
     post(lost)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == set()
     assert LedgerEntry.objects.count() == 2
 
 
 def test_what_was_told_a_moment_ago_has_time_and_is_looked_at_later():
     row = told("op_1", RECENTLY)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == set()
     OutboxMessage.objects.update(created_at=timezone.now() - LONG, published_at=timezone.now() - LONG)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {row.message_id}
 
 
 def test_the_walk_does_not_pass_what_is_not_published_yet():
     row = told("op_1", is_published=False)
     OutboxMessage.objects.update(available_at=timezone.now() + LONG)
-    tell_the_ledger_again()
+    send_lost_again()
     OutboxMessage.objects.update(published_at=timezone.now() - LONG)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {row.message_id}
 
 
 def test_a_message_with_a_time_in_the_future_holds_up_nothing():
     told("op_1", -timedelta(days=1), is_published=False)
     lost = told("op_2")
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {lost.message_id}
 
 
 def test_a_dead_letter_is_left_to_staff_and_holds_up_nothing():
     rejected, lost = told("op_1"), told("op_2")
     DeadLetter.objects.create(message_id=rejected.message_id, type=rejected.type, body=rejected.body)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {lost.message_id}
 
 
 def test_a_dead_letter_that_staff_have_sent_again_is_told_again_if_it_is_lost():
     row = told("op_1")
     letter = DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == set()
     letter.requeued_at = timezone.now() - LONG
     letter.save()
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {row.message_id}
     assert is_posting("pay_1")
 
@@ -119,7 +129,7 @@ def test_what_died_because_its_key_was_replaced_is_proved_with_the_new_key(setti
     DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
     settings.SECRET_KEY = "another key, as nobody may know any more the one before"
     assert is_posting("pay_1")
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {row.message_id}
     row.refresh_from_db()
     admit(ledger.service, row.envelope())
@@ -131,7 +141,7 @@ def test_what_nobody_has_proved_is_not_proved_now_and_holds_up_nothing():
     OutboxMessage.objects.filter(pk=garbled.pk).update(body="{}")
     OutboxMessage.objects.filter(pk=forged.pk).update(headers={})
     DeadLetter.objects.create(message_id=forged.message_id, type=forged.type, body=forged.body)
-    tell_the_ledger_again()
+    send_lost_again()
     assert due() == {lost.message_id}
     forged.refresh_from_db()
     assert forged.headers == {}
@@ -142,7 +152,7 @@ def test_all_sent_messages_are_walked_through(monkeypatch):
     for number in range(3):
         post(told(f"op_{number}"))
     lost = told("op_3")
-    while tell_the_ledger_again().has_more:
+    while send_lost_again().has_more:
         pass
     assert due() == {lost.message_id}
 
@@ -150,7 +160,7 @@ def test_all_sent_messages_are_walked_through(monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_two_relays_at_once_publish_it_once():
     lost = told("op_1")
-    at_once(*[tell_the_ledger_again] * 4)
+    at_once(*[send_lost_again] * 4)
     assert due() == {lost.message_id}
 
 
@@ -162,3 +172,54 @@ def test_a_posting_is_on_its_way_until_it_is_made_or_is_for_staff():
     assert is_posting("pay_1")
     DeadLetter.objects.create(message_id=second.message_id, type=second.type, body=second.body)
     assert not is_posting("pay_1")
+
+
+@pytest.fixture
+def refund(account: ProviderAccount) -> Operation:
+    """Create a refund that is requested, and whose saga has not begun."""
+    payment = Payment.objects.create(
+        merchant=account.merchant, order_reference="1", amount_minor=1250, currency="GBP", state="captured"
+    )
+    attempt = Attempt.objects.create(
+        payment=payment, number=1, provider_account=account, order_code="pay_2-1", state="authorised"
+    )
+    return Operation.objects.create(
+        payment=payment, attempt=attempt, kind="refund", amount_minor=1250, currency="GBP"
+    )
+
+
+def begin(refund: Operation) -> OutboxMessage:
+    command = StartOperation(payment=refund.payment.reference, operation=refund.reference)
+    send_to_checkout(command, refund.payment.reference)
+    row = OutboxMessage.objects.get(subject=refund.payment.reference)
+    row.created_at = row.available_at = row.published_at = timezone.now() - LONG
+    row.save()
+    return row
+
+
+def test_an_operation_whose_beginning_was_lost_is_begun_again_until_it_has_begun(refund):
+    row = begin(refund)
+    for _ in range(2):
+        send_lost_again()
+        assert due() == {row.message_id}
+        OutboxMessage.objects.update(published_at=timezone.now() - LONG)
+    Saga.objects.create(
+        kind="refund", key=refund.reference, payment=refund.payment, attempt=refund.attempt, step="refund"
+    )
+    send_lost_again()
+    assert due() == set()
+
+
+def test_an_operation_whose_beginning_is_a_dead_letter_is_left_to_staff(refund):
+    row = begin(refund)
+    DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
+    send_lost_again()
+    assert due() == set()
+
+
+def test_an_operation_that_was_settled_is_not_begun(refund):
+    begin(refund)
+    refund.state = Operation.State.REFUSED
+    refund.save()
+    send_lost_again()
+    assert due() == set()
