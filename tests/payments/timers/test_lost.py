@@ -1,4 +1,4 @@
-"""What the broker has lost and nobody waits for is sent again, until it is carried out or is for staff."""
+"""Commands that the broker has lost, and nobody waits for, are sent again until they are carried out."""
 
 from datetime import timedelta
 
