@@ -196,7 +196,7 @@ class Worker:
             database=self._database,
             reply_queue=self._reply_queue,
             received_at=timezone.now(),
-            # What the broker has marked may well have been handled.
+            # A message that the broker delivers again has probably been handled: look that up first.
             records_last=self._service.records_last and not delivery.redelivered,
         )
         try:

@@ -80,10 +80,7 @@ def unbegun(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
     references = set(waiting.values_list("reference", flat=True))
     references -= set(Saga.objects.filter(key__in=references).values_list("key", flat=True))
     left = [rows[reference] for reference in references]
-    dead = DeadLetter.objects.filter(
-        message_id__in=[row.message_id for row in left], requeued_at__isnull=True
-    )
-    letters = set(dead.values_list("message_id", flat=True)) if left else set()
+    letters = _dead(left)
     return [row for row in left if row.message_id not in letters]
 
 
@@ -105,10 +102,15 @@ def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
             names[row] = msgspec.json.decode(row.body, type=PostEntries).name
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]
+    letters = _dead(rows)
+    return [row for row in rows if row.message_id not in letters or _has_an_old_proof(row)]
+
+
+def _dead(rows: Iterable[OutboxMessage]) -> set[str]:
+    """Return the ids of those messages that are dead letters, and that staff have not sent again."""
     named = [row.message_id for row in rows]
     dead = DeadLetter.objects.filter(message_id__in=named, requeued_at__isnull=True)
-    letters = set(dead.values_list("message_id", flat=True)) if rows else set()
-    return [row for row in rows if row.message_id not in letters or _has_an_old_proof(row)]
+    return set(dead.values_list("message_id", flat=True)) if named else set()
 
 
 def _sent_again(now: datetime) -> QuerySet[OutboxMessage]:
