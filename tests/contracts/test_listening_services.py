@@ -65,7 +65,7 @@ async def test_each_of_several_listeners_hears_an_event(lab: Lab):
     await client_and_queue(lab, other)
     async with at_work(await lab.broker(), one), at_work(await lab.broker(), other):
         await publish(client, "payment.captured", b'{"order": "1"}')
-        await until(lambda: heard and heard_too)
+        await until(lambda: len(heard) == len(heard_too) == 1)
     assert heard == heard_too == ["payment.captured 1"]
 
 

@@ -92,7 +92,7 @@ _ONLY_AT_THE_START = (
     "what was counted",
     "reconciliation",
     "messages from the future",
-    "postings that were lost",
+    "commands that were lost",
 )
 TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
