@@ -84,8 +84,8 @@ async def test_one_charge_back_told_by_two_notifications_is_posted_once(
         await told(payment, "CHARGED_BACK", 300, number)
     await eventually(saga_status(payment, "charge_back"), "completed")
     await eventually(nothing_runs, True)
-    assert await in_thread(LedgerEntry.objects.filter(posting__startswith="charged_back:").count) == 2
     assert await balances_at_rest() == {"merchant:payable": -950, "provider:captured": 950}
+    assert await in_thread(LedgerEntry.objects.filter(posting__startswith="charged_back:").count) == 2
 
 
 async def test_what_is_charged_back_cannot_be_refunded_and_the_rest_can(

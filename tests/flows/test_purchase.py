@@ -32,9 +32,9 @@ async def test_a_frictionless_purchase_reaches_every_service(
     order = books.orders[f"{payment.reference}-1"]
     assert (order.amount.minor, order.captured.minor) == (1250, 1250)
     assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
+    await eventually(LedgerEntry.objects.count, 2)
+    await eventually(Receipt.objects.count, 1)
     assert await in_thread(ledger_balance) == 0
-    assert await in_thread(LedgerEntry.objects.count) == 2
-    assert await in_thread(Receipt.objects.count) == 1
 
 
 async def test_a_challenge_holds_the_money_until_the_shopper_is_back(

@@ -5,6 +5,7 @@ as real as others: each has its own id, session, environment and log, and reads 
 """
 
 import atexit
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -40,6 +41,8 @@ IMPORTED = (
 READ_AT_START = ("PYTHON", "LD_", "FAKETIME")
 # Above all numbers that the descriptors of a program have.
 SPARE_DESCRIPTOR = 600
+# The option of Linux's prctl(2) that names the signal for the death of the parent.
+SIGNAL_OF_PARENTS_DEATH = 1
 _started: list["_Server"] = []
 _is_used = False
 
@@ -119,7 +122,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.C
 
 
 class _Server:
-    """The process with the libraries. It ends with this one, and leaves its children to themselves."""
+    """The process with the libraries. It ends with this one, and its children end with it."""
 
     def __init__(self) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -195,6 +198,9 @@ def _tell_of_ended(running: dict[int, socket.socket]) -> None:
 def _become(order: dict[str, Any], received: list[int]) -> list[str]:
     """Take the session, environment and descriptors of the program. Return its command."""
     os.setsid()
+    if sys.platform == "linux":
+        # Tests that are killed cannot stop what they have started.
+        ctypes.CDLL(None).prctl(SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(order["environment"])
     # Out of the way first, since the number of one may be the place of another.

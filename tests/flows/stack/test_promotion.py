@@ -121,7 +121,7 @@ def test_while_a_standby_is_promoted_shoppers_wait_and_no_committed_payment_is_l
             promoted = time.monotonic()
             crowd.until_more_have_paid()
             paid_again = time.monotonic()
-    assert {status for status in crowd.answers if status >= 500} == {503}, crowd.answers
+    assert {status for status in crowd.answers if status >= 500} <= {503}, crowd.answers
     assert all("after 503" in failure for failure in crowd.failures), crowd.failures
     seen = [*polls.at, *pages.at]
     outage = max(seen) - min(seen)
