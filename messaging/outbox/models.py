@@ -37,6 +37,7 @@ class AbstractOutboxMessage(models.Model):
 
     Until ``available_at`` the relay leaves the row alone: either its creator publishes it at once, or it is
     meant for later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
+    A row that was published when it was created is left to the worker that handles its cause (``cause``).
     """
 
     message_id = models.CharField(max_length=64, unique=True)
@@ -112,11 +113,6 @@ class AbstractOutboxMessage(models.Model):
             envelope.reply_to,
             envelope.body.decode(),
         )
-
-    @property
-    def is_left_to_creator(self) -> bool:
-        """Return True if the creator was to publish the message, rather than the relay."""
-        return self.available_at - self.created_at == timedelta(seconds=conf.outbox_grace_seconds)
 
     def envelope(self) -> Envelope:
         """Return the message as it was written, without its sealed header."""
