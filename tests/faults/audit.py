@@ -31,7 +31,9 @@ RESTLESS = """
     SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))"""
-OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
+OWED = """
+    SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL
+    UNION ALL SELECT 1 FROM payments_event WHERE id > (SELECT last_pk FROM payments_eventposition) LIMIT 1"""
 TOLD = """
     SELECT message_id FROM payments_outboxmessage
     WHERE type IN ('ledger.post', 'notifications.send_receipt')"""

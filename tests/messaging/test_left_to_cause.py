@@ -60,7 +60,8 @@ async def client_of(lab: MemoryLab) -> Client:
 
 
 async def test_what_a_handler_sends_is_published_without_a_relay_and_never_marked(lab: MemoryLab):
-    client, heard = await client_of(lab), []
+    client = await client_of(lab)
+    heard: list[str] = []
     async with at_work(await lab.broker(), greeter()), at_work(await lab.broker(), listener(heard)):
         await client.send("greeter", client.command("greet"))
         await until(lambda: heard)
@@ -74,7 +75,8 @@ async def test_what_a_handler_sends_is_published_without_a_relay_and_never_marke
 async def test_a_worker_that_ended_after_its_commit_publishes_all_at_the_redelivery(
     lab: MemoryLab, failing_after_commit: list[int]
 ):
-    client, heard = await client_of(lab), []
+    client = await client_of(lab)
+    heard: list[str] = []
     async with at_work(await lab.broker(), greeter()), at_work(await lab.broker(), listener(heard)):
         failing_after_commit[0] = 2
         await client.send("greeter", client.command("greet"))
