@@ -303,7 +303,7 @@ class Message:
                 delay_seconds=plan.delay_seconds + grace if plan.delay_seconds else None,
                 carries_sealed=carries,
             )
-            if not carries and not plan.delay_seconds:
+            if not plan.delay_seconds:
                 leave_to_cause(row)
             rows.append(row)
             if carries or not plan.delay_seconds:

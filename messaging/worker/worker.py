@@ -324,7 +324,7 @@ class Worker:
             if message.is_owed:
                 log.info("left to the relay", type=message.envelope.type, reason=error.code)
             return False
-        if message.carries_sealed:
+        if message.delay_seconds:
             self._marker.add(message.envelope.message_id)
         return True
 

@@ -16,6 +16,7 @@ from checkout.conf import conf
 from checkout.database.clock import database_now
 from checkout.payments.models import Event, EventPosition, OutboxMessage
 from checkout.payments.objects.event import event_object
+from messaging.access.proofs import prove
 from messaging.cloud_events import CloudEvent
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.relay import LEASE_SECONDS
@@ -109,7 +110,9 @@ def _message(event: Event) -> OutboxMessage:
         sequence=event.sequence,
         audience=event.merchant.code,
     )
-    row = OutboxMessage.of(topology.events, told.routing_key(topology), told.envelope(), delay_seconds=0)
+    # A listener that knows the secret key believes the relay only what has a proof, or is in the outbox.
+    envelope = prove(told.envelope())
+    row = OutboxMessage.of(topology.events, told.routing_key(topology), envelope, delay_seconds=0)
     # The time of the message is that of the event.
     row.created_at = event.created_at
     return row
