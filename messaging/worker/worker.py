@@ -259,9 +259,11 @@ class Worker:
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
         is_relayed = sender is not None and sender.relays
-        if is_relayed and not self._service.hints_only and not self._is_owed(message.envelope):
-            raise NotEntitled(f"{message.sender} says what is not in the outbox")
         try:
+            if is_relayed and not self._service.hints_only and not self._is_owed(message.envelope):
+                # A late copy of what has been handled is harmless, and its row may have been deleted since.
+                message.refuse_repetition()
+                raise NotEntitled(f"{message.sender} says what is not in the outbox")
             if handler.admit is not None:
                 if not is_first:
                     # It may be obsolete because it has been handled, and its effects are not published yet.
