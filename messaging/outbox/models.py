@@ -4,14 +4,13 @@ The sealed secret is never stored. A row only records that its message carried o
 its cause can attach the secret again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
-from messaging.cloud_events import CloudEvent
 from messaging.compiled_queries import insert_in_batch
 from messaging.conf import conf
 from messaging.envelope import (
@@ -191,21 +190,3 @@ def enqueue(
     if delay_seconds == 0:
         wake_relays(model, database)
     return row
-
-
-def enqueue_events(
-    model: type[AbstractOutboxMessage], events: Iterable[CloudEvent], *, database: str = DEFAULT_DB_ALIAS
-) -> None:
-    """Write events in the caller's transaction.
-
-    They belong to the relay from the start. It is not woken for them: at its next poll it publishes all that
-    have come meanwhile, which costs much less than a round for each transaction.
-    """
-    topology = Topology(conf.prefix)
-    insert_in_batch(
-        *(
-            model.of(topology.events, event.routing_key(topology), event.envelope(), delay_seconds=0)
-            for event in events
-        ),
-        using=database,
-    )
