@@ -4,7 +4,7 @@ import pytest
 from pytest_django import Settings
 
 from checkout.payments.actions import cancel_payment, request_capture, request_refund, request_void
-from checkout.payments.events.log import has_unpublished_events
+from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import Event, Payment
 from checkout.payments.objects.payment import STATUSES
 from checkout.payments.providers.memory_books import Books
@@ -55,7 +55,7 @@ async def test_a_purchase_is_told_from_its_creation_to_the_captured_money(
     await eventually(state_of(payment), PaymentState.CAPTURED)
     expected = [*STARTED, "attempt.succeeded", *CAPTURING, "capture.succeeded", "payment.captured"]
     assert await in_thread(types_of, payment) == expected
-    await eventually(has_unpublished_events, False)
+    await eventually(lambda: unpublished_events().exists(), False)
 
 
 async def test_a_failed_attempt_is_no_failed_payment(back_end: None, payment: Payment, books: Books) -> None:

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import msgspec
 from django.db import transaction
-from django.db.models import Q, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.database.clock import database_now
@@ -39,11 +40,11 @@ class EventLog:
     def take(self) -> Sequence[AbstractOutboxMessage]:
         """Take the next events, unless another relay publishes some. They are published again if it ends."""
         position = _position()
-        missed = [int(pk) for pk in position.under_way]
-        events = Event.objects.filter(Q(pk__gt=position.last_pk) | Q(pk__in=missed)).order_by("pk")
-        found = list(events.select_related("payment", "merchant")[:BATCH])
+        found = list(_beyond(position).select_related("payment", "merchant")[:BATCH])
         if not found:
             return []
+        if position._state.adding:
+            EventPosition.objects.bulk_create([position], ignore_conflicts=True)
         now = database_now()
         is_free = Q(leased_until=None) | Q(leased_until__lte=now)
         here = EventPosition.objects.filter(is_free, pk=position.pk, version=position.version)
@@ -52,7 +53,7 @@ class EventLog:
             return []
         self._taken = position
         self._next = _after(position, [event.pk for event in found])
-        return [_message(event) for event in found]
+        return [message_of(event) for event in found]
 
     def note(self, failed: Sequence[AbstractOutboxMessage]) -> None:
         """Go on behind the taken events, and write those that failed to the outbox.
@@ -69,26 +70,28 @@ class EventLog:
                 OutboxMessage.objects.bulk_create([row for row in failed if isinstance(row, OutboxMessage)])
 
 
-def has_unpublished_events() -> bool:
-    """Return True if an event is waiting for a relay."""
-    position = _position()
-    return Event.objects.filter(Q(pk__gt=position.last_pk) | Q(pk__in=map(int, position.under_way))).exists()
+def unpublished_events() -> QuerySet[Event]:
+    """Return the events that wait for a relay, in the order of their keys."""
+    return _beyond(_position())
+
+
+def _beyond(position: EventPosition) -> QuerySet[Event]:
+    missed = [int(pk) for pk in position.under_way]
+    return Event.objects.filter(Q(pk__gt=position.last_pk) | Q(pk__in=missed)).order_by("pk")
 
 
 def _position() -> EventPosition:
+    """Return the position; one at the beginning, not saved, if there is none so far."""
     now = database_now()
     clock = now if isinstance(now, Now) else Value(now)
-    position = EventPosition.objects.annotate(now=clock).filter(pk=1).first()
-    if position is None:
-        EventPosition.objects.bulk_create([EventPosition(pk=1)], ignore_conflicts=True)
-        return _position()
-    return position
+    return EventPosition.objects.annotate(now=clock).filter(pk=1).first() or EventPosition(pk=1)
 
 
 def _after(position: EventPosition, found: Sequence[int]) -> tuple[int, Mapping[str, float]]:
     """Return the place behind the found events, and the keys that are missed there."""
     last = max(position.last_pk, found[-1])
-    now: float = position.now.timestamp()  # type: ignore[attr-defined]
+    # The time by the database's clock, unless this is the first round of all.
+    now = getattr(position, "now", timezone.now()).timestamp()
     oldest = now - LONGEST_TRANSACTION.total_seconds()
     missed = {pk: since for pk, since in position.under_way.items() if since > oldest}
     first = max(position.last_pk + 1, last - MOST_UNDER_WAY)
@@ -98,7 +101,8 @@ def _after(position: EventPosition, found: Sequence[int]) -> tuple[int, Mapping[
     return last, missed
 
 
-def _message(event: Event) -> OutboxMessage:
+def message_of(event: Event) -> OutboxMessage:
+    """Return the event's message as an unsaved row, due now."""
     topology = Topology(conf.prefix)
     told = CloudEvent(
         type=event.type,
