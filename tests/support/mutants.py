@@ -27,6 +27,7 @@ from checkout.orders.models import Reservation
 from checkout.payments import actions
 from checkout.payments.actions import challenge, notification as notifying, payment as submitting, saved_cards
 from checkout.payments.actions.creation import checked_fields
+from checkout.payments.actions.staff import at_rest
 from checkout.payments.models import Operation, Saga
 from checkout.payments.providers.base import (
     Authorisation,
@@ -277,6 +278,11 @@ def customers_confused() -> Patches:
     yield patch.object(saved_cards, "_checked", checked)
 
 
+def erased_while_under_way() -> Patches:
+    """Erase a payment whose commands are still in a queue. The mutant shows just after staff sent one."""
+    yield patch.object(at_rest, "require_that_all_is_handled", lambda payment: None)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -297,6 +303,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         removal_forgotten,
         every_card_saved,
         customers_confused,
+        erased_while_under_way,
     )
 }
 
