@@ -1,9 +1,7 @@
 """The token of a removed card is deleted at the provider, also if answers are lost or processes end."""
 
-import threading
 from datetime import timedelta
 
-import msgspec
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
@@ -12,91 +10,34 @@ from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
 from checkout.payments.actions.saved_cards import erase_cards, remove_card
 from checkout.payments.messages import DeleteToken
-from checkout.payments.models import OutboxMessage, Payment, ProviderAccount, SavedCard
-from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.models import OutboxMessage, ProviderAccount, SavedCard
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.saved_cards import KeptToken
 from checkout.payments.service import service
-from checkout.payments.service.cards.saving import keep_card
 from checkout.payments.timers.due import has_tokens_to_delete
 from checkout.payments.timers.tokens import delete_tokens
-from messaging.envelope import Envelope, encode_body
 from messaging.worker.service import CommandRejected
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import deliver
-from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
-from tests.payments.service.test_saved_cards import TOKEN, charge, kept, rotate, wanting_it_saved
-from tests.support.waiting import wait_until
+from tests.payments.service.removed_cards import (
+    DELAYS,
+    REFUSED,
+    UNDECIDED,
+    ask,
+    card,
+    commands_written,
+    delays,
+    let_pass,
+    provider_answers,
+    remove,
+    removed,
+    to_delete,
+)
+from tests.payments.service.test_saved_cards import TOKEN, charge, kept, rotate
 
+__all__ = ["card", "delays", "removed"]
 pytestmark = pytest.mark.django_db
-
-DELAYS = (10, 100)
-UNDECIDED = ProviderResult(outcome=Outcome.UNKNOWN, event="ERROR 1")
-REFUSED = ProviderResult(outcome=Outcome.REFUSED, event="ERROR 2")
-
-
-@pytest.fixture(autouse=True)
-def _delays(settings) -> None:
-    settings.CHECKOUT_INQUIRY_DELAYS = DELAYS
-
-
-@pytest.fixture
-def card(attempt, books):
-    return kept(attempt, books)
-
-
-@pytest.fixture
-def removed(card):
-    return remove(card)
-
-
-def remove(card: SavedCard) -> SavedCard:
-    """Remove the card, and let all that was sent before arrive."""
-    remove_card(card.merchant, card.reference, by="ada")
-    return let_pass(conf.settling_time, card)
-
-
-def let_pass(time: timedelta, card: SavedCard) -> SavedCard:
-    for row in SavedCard.objects.exclude(removed_at=None):
-        for name in ("removed_at", "deletion_due_at", "deletion_asked_at", "deleted_at"):
-            moment = getattr(row, name)
-            setattr(row, name, moment and moment - time)
-        row.save()
-    card.refresh_from_db()
-    return card
-
-
-def to_delete(card: SavedCard, number: int | None = None) -> Envelope:
-    number = card.deletion_tries if number is None else number
-    command = DeleteToken(card=card.reference, number=number)
-    return Envelope(type=command.to, body=encode_body(command), headers={})
-
-
-def ask(card: SavedCard, envelope: Envelope | None = None) -> SavedCard:
-    deliver(service, envelope or to_delete(card))
-    card.refresh_from_db()
-    return card
-
-
-def commands_written() -> list[DeleteToken]:
-    rows = OutboxMessage.objects.filter(type="payments.delete_token").order_by("pk")
-    return [msgspec.json.decode(row.body, type=DeleteToken) for row in rows]
-
-
-def provider_answers(monkeypatch, answer: ProviderResult | Exception) -> list[KeptToken]:
-    """Let the provider answer so and delete nothing. Return the requests that it gets."""
-    asked: list[KeptToken] = []
-
-    def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
-        asked.append(kept)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
-    return asked
 
 
 def test_the_provider_is_asked_once_all_that_was_sent_before_the_removal_has_arrived(card, books, settings):
@@ -304,73 +245,6 @@ def test_a_card_that_is_erased_after_its_deletion_keeps_nothing(removed):
     assert not {removed.shopper, removed.token_hash, removed.customer_reference} - {""}
 
 
-def saved_by(attempt, monkeypatch, meanwhile=lambda: None):
-    """Authorise a payment whose card gets the token, while something happens at the provider."""
-    right = MemoryProvider.authorise
-
-    def authorise_slowly(provider, request):
-        result = right(provider, request)
-        provider.books.tokens[TOKEN.token] = "approve"
-        meanwhile()
-        return result
-
-    monkeypatch.setattr(MemoryProvider, "authorise", authorise_slowly)
-    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: TOKEN)
-    assert authorise(attempt, "approve").result["outcome"] == "approved"
-    return SavedCard.objects.get(payment=attempt.payment)
-
-
-def another(account, number="A-2"):
-    return wanting_it_saved(an_attempt(account, number))
-
-
-def test_a_card_that_is_saved_again_before_the_deletion_keeps_its_token(removed, account, books, monkeypatch):
-    new = saved_by(another(account), monkeypatch)
-    ask(removed)
-    assert (new.state, removed.token_to_delete, removed.deleted_at) == ("active", "", None)
-    assert TOKEN.token in books.tokens
-
-
-def test_a_card_that_is_saved_after_the_deletion_is_a_new_one(removed, account, books, monkeypatch):
-    ask(removed)
-    assert saved_by(another(account), monkeypatch).state == "active"
-    assert TOKEN.token in books.tokens
-
-
-def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_token_is_deleted(
-    removed, account, books, monkeypatch, caplog
-):
-    new = saved_by(another(account), monkeypatch, meanwhile=lambda: ask(removed))
-    assert (new.state, new.sealed_token) == ("removed", "")
-    assert "its token was just being deleted" in caplog.text
-    books.tokens[TOKEN.token] = "approve"  # the deletion was first, and the card was kept after it
-    ask(let_pass(conf.settling_time, new))
-    assert TOKEN.token not in books.tokens
-
-
-@pytest.mark.parametrize("is_settled", [False, True])
-def test_a_deletion_without_an_answer_may_still_arrive_until_it_has_settled(
-    removed, account, books, monkeypatch, is_settled
-):
-    provider_answers(monkeypatch, OutcomeUnknown("no answer"))
-    ask(removed)
-    if is_settled:
-        let_pass(conf.settling_time + timedelta(seconds=1), removed)
-    new = saved_by(another(account), monkeypatch)
-    assert new.state == ("active" if is_settled else "removed")
-    monkeypatch.undo()
-    ask(let_pass(conf.settling_time, removed))
-    assert (TOKEN.token in books.tokens) == is_settled
-
-
-def test_an_answer_does_not_settle_an_earlier_request(removed, account, monkeypatch):
-    provider_answers(monkeypatch, OutcomeUnknown("no answer"))
-    ask(removed)
-    monkeypatch.undo()
-    assert ask(removed).deleted_at is not None
-    assert saved_by(another(account), monkeypatch).state == "removed"
-
-
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_no_lock_and_no_transaction_is_held_while_the_provider_is_asked(books, monkeypatch):
@@ -390,29 +264,3 @@ def test_no_lock_and_no_transaction_is_held_while_the_provider_is_asked(books, m
     monkeypatch.setattr(MemoryProvider, "delete_token", look)
     assert ask(card).deleted_at is not None
     assert seen == [False, "locked"]
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(books, monkeypatch):
-    account = an_account()
-    card = remove(kept(an_attempt(account), books))
-    again = another(account)
-    asked = provider_answers(monkeypatch, UNDECIDED)
-    is_saved = threading.Event()
-
-    def save():
-        with transaction.atomic():
-            Payment.objects.select_for_update().get(pk=again.payment_id)
-            keep_card(again, ProviderResult(outcome=Outcome.APPROVED, token=TOKEN))
-            is_saved.set()
-            wait_until(somebody_waits_for_a_lock, "the deletion to wait for the payment")
-
-    def delete():
-        assert is_saved.wait(20)
-        ask(card)
-
-    at_once(save, delete)
-    card.refresh_from_db()
-    assert (asked, card.token_to_delete) == ([], "")
-    assert SavedCard.objects.filter(state="active").count() == 1

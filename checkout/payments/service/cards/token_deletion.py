@@ -81,8 +81,7 @@ def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
         card.deletion_due_at = None
         card.save()
         return _LeftToStaff(error)
-    same = SavedCard.ever_with_token(card.merchant_id, kept.token)
-    if same.filter(state=SavedCard.State.ACTIVE).exists():
+    if _is_in_use(card, kept):
         _end(card, "another saved card has the token")
         return None
     card.deletion_tries += 1
@@ -91,6 +90,12 @@ def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
     card.deletion_due_at = now + conf.provider_wait
     card.save()
     return kept
+
+
+def _is_in_use(card: SavedCard, kept: KeptToken) -> bool:
+    """Return True if an active card has the same token. To be asked under the lock of the removed one."""
+    same = SavedCard.ever_with_token(card.merchant_id, kept.token)
+    return same.filter(state=SavedCard.State.ACTIVE).exists()
 
 
 def _conclude(command: DeleteToken, result: ProviderResult) -> None:
