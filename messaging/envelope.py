@@ -17,6 +17,7 @@ HeaderValue = str | int | bool
 JSON = "application/json"
 MAX_BODY_BYTES = 262_144
 MAX_CHANNEL_BODY_BYTES = 2_097_152  # the Channels specification asks for a megabyte at least
+REPLY = "reply"  # the type of a message that answers a command
 MALFORMED_REPLY = "malformed_reply"  # the code of the error that stands in for a malformed reply
 
 # Header names. Headers that are not listed here belong to others and are passed on unchanged.

@@ -1,4 +1,4 @@
-"""The relay process: it publishes the outbox of every database, stores dead letters, and runs the timers."""
+"""The relay process: it publishes the outboxes and the events, stores dead letters, and runs the timers."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from checkout.api.requests.idempotency import forget_old_answers
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.payments import dead_letters
+from checkout.payments.events.log import EventLog
 from checkout.payments.models import OutboxMessage
 from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.timers import timer
@@ -49,7 +50,8 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
     async with asyncio.TaskGroup() as group:
         for database in databases():
-            relay = Relay(broker, OutboxMessage, database=database)
+            log = EventLog() if database == DEFAULT_DB_ALIAS else None
+            relay = Relay(broker, OutboxMessage, database=database, log=log)
             group.create_task(relay.run(stop), name="outbox")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         group.create_task(timer.run(timers(stop), stop), name="timers")

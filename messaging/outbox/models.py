@@ -4,14 +4,13 @@ The sealed secret is never stored. A row only records that its message carried o
 its cause can attach the secret again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
-from messaging.cloud_events import CloudEvent
 from messaging.compiled_queries import insert_in_batch
 from messaging.conf import conf
 from messaging.envelope import (
@@ -37,6 +36,7 @@ class AbstractOutboxMessage(models.Model):
 
     Until ``available_at`` the relay leaves the row alone: either its creator publishes it at once, or it is
     meant for later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
+    A row that was published when it was created is left to the worker that handles its cause (``cause``).
     """
 
     message_id = models.CharField(max_length=64, unique=True)
@@ -112,11 +112,6 @@ class AbstractOutboxMessage(models.Model):
             envelope.reply_to,
             envelope.body.decode(),
         )
-
-    @property
-    def is_left_to_creator(self) -> bool:
-        """Return True if the creator was to publish the message, rather than the relay."""
-        return self.available_at - self.created_at == timedelta(seconds=conf.outbox_grace_seconds)
 
     def envelope(self) -> Envelope:
         """Return the message as it was written, without its sealed header."""
@@ -195,21 +190,3 @@ def enqueue(
     if delay_seconds == 0:
         wake_relays(model, database)
     return row
-
-
-def enqueue_events(
-    model: type[AbstractOutboxMessage], events: Iterable[CloudEvent], *, database: str = DEFAULT_DB_ALIAS
-) -> None:
-    """Write events in the caller's transaction.
-
-    They belong to the relay from the start. It is not woken for them: at its next poll it publishes all that
-    have come meanwhile, which costs much less than a round for each transaction.
-    """
-    topology = Topology(conf.prefix)
-    insert_in_batch(
-        *(
-            model.of(topology.events, event.routing_key(topology), event.envelope(), delay_seconds=0)
-            for event in events
-        ),
-        using=database,
-    )

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -30,11 +31,22 @@ _SERVER_TIME = "STATEMENT_TIMESTAMP()"
 LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
+class Log(Protocol):
+    """A table of the outbox's database with messages of another form, which are published in its order."""
+
+    def take(self) -> Sequence[AbstractOutboxMessage]:
+        """Take the next messages for the length of a lease, as unsaved rows. Synchronous; commits."""
+
+    def note(self, failed: Sequence[AbstractOutboxMessage]) -> None:
+        """Go on behind the taken messages, and write those that failed to the outbox. Synchronous."""
+
+
 class Relay:
     """A relay of one database's outbox, of which any number may run at once.
 
     A relay takes rows by moving their ``available_at`` on, in one statement. No transaction is open while it
-    publishes. If a relay dies in between, the row is due again after the lease.
+    publishes. If a relay dies in between, the row is due again after the lease. If there is a ``log``, the
+    relay publishes its messages, too; from there, what cannot be published gets into the outbox.
     """
 
     def __init__(
@@ -45,12 +57,14 @@ class Relay:
         database: str = DEFAULT_DB_ALIAS,
         lease_seconds: float = LEASE_SECONDS,
         poll_seconds: float | None = None,
+        log: Log | None = None,
     ) -> None:
         self._broker = broker
         self._model = outbox_model
         self._database = database
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
+        self._log = log
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
@@ -88,12 +102,17 @@ class Relay:
     async def publish_due(self) -> int:
         """Do one round: take rows, publish them, record the outcome. Return how many rows were taken."""
         rows = await in_thread(self.take)
-        if rows:
+        logged = await in_thread(self._log.take) if self._log is not None else []
+        if rows or logged:
             crash_points.reached("relay.taken")
-            errors = await asyncio.gather(*(self._publish(row) for row in rows))
+            errors = await asyncio.gather(*(self._publish(row) for row in (*rows, *logged)))
             crash_points.reached("relay.published")
-            await in_thread(self._note, rows, errors)
-        return len(rows)
+            if rows:
+                await in_thread(self._note, rows, errors[: len(rows)])
+            if self._log is not None and logged:
+                failed = _failed(logged, errors[len(rows) :], _clock_of(self._database))
+                await in_thread(self._log.note, failed)
+        return max(len(rows), len(logged))
 
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""
@@ -155,16 +174,24 @@ class Relay:
         every = self._model._default_manager.using(self._database)
         published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
         every.filter(pk__in=published).update(published_at=now)
-        failed = []
-        for row, error in zip(rows, errors, strict=True):
-            if error is not None:
-                row.attempts += 1
-                row.last_error = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:200]
-                row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
-                failed.append(row)
+        failed = _failed(rows, errors, now)
         every.bulk_update(failed, ["attempts", "last_error", "available_at"])
-        if failed:
-            log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
+
+
+def _failed(
+    rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None], now: datetime | Now
+) -> list[AbstractOutboxMessage]:
+    """Return the rows that were not published, due again after a pause."""
+    failed = []
+    for row, error in zip(rows, errors, strict=True):
+        if error is not None:
+            row.attempts += 1
+            row.last_error = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:200]
+            row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
+            failed.append(row)
+    if failed:
+        log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
+    return failed
 
 
 def _clock_of(database: str) -> datetime | Now:

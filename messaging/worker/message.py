@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from messaging.access.proofs import prove
@@ -16,6 +17,7 @@ from messaging.conf import conf
 from messaging.envelope import (
     CAUSATION_ID,
     DEADLINE,
+    REPLY,
     SCHEMA_VERSION,
     SUBJECT,
     Envelope,
@@ -23,6 +25,7 @@ from messaging.envelope import (
     Reply,
     encode_body,
 )
+from messaging.outbox.cause import LEFT_TO_CAUSE, leave_to_cause
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.topology import Topology
 
@@ -215,7 +218,7 @@ class Message:
     def reply_transient(self, reply_to: str, correlation_id: str, result: Any) -> None:
         """Answer a caller that may still be waiting. The answer is not stored, and may be lost."""
         envelope = Envelope(
-            type="reply",
+            type=REPLY,
             body=Reply.success(result).encode(),
             correlation_id=correlation_id,
             headers=self._headers(None),
@@ -231,10 +234,9 @@ class Message:
 
         Messages that carry a sealed secret get the one that came with this message.
         """
-        rows = (
-            self._outbox_model._default_manager.using(self._database)
-            .filter(causation_id=self.envelope.message_id, published_at__isnull=True)
-            .order_by("pk")
+        rows = self._outbox_model._default_manager.using(self._database).filter(
+            LEFT_TO_CAUSE | Q(carries_sealed=True, published_at__isnull=True),
+            causation_id=self.envelope.message_id,
         )
         return [
             Outgoing(
@@ -244,15 +246,14 @@ class Message:
                 is_owed=True,
                 carries_sealed=row.carries_sealed,
             )
-            for row in rows
-            if row.carries_sealed or row.is_left_to_creator
+            for row in rows.order_by("pk")
         ]
 
     def _answer(self, reply: Reply) -> None:
         if not self.envelope.reply_to:
             return
         envelope = Envelope(
-            type="reply",
+            type=REPLY,
             body=reply.encode(),
             correlation_id=self.envelope.correlation_id,
             headers=self._headers(None),
@@ -295,15 +296,16 @@ class Message:
             carries = plan.may_carry_sealed and bool(self._sealed)
             # The relay allows this process the grace period for publishing, at once or after the delay.
             grace = conf.outbox_grace_seconds if carries else 0
-            rows.append(
-                self._outbox_model.of(
-                    plan.exchange,
-                    plan.routing_key,
-                    plan.envelope,
-                    delay_seconds=plan.delay_seconds + grace if plan.delay_seconds else None,
-                    carries_sealed=carries,
-                )
+            row = self._outbox_model.of(
+                plan.exchange,
+                plan.routing_key,
+                plan.envelope,
+                delay_seconds=plan.delay_seconds + grace if plan.delay_seconds else None,
+                carries_sealed=carries,
             )
+            if not plan.delay_seconds:
+                leave_to_cause(row)
+            rows.append(row)
             if carries or not plan.delay_seconds:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
                 sent = Outgoing(plan.exchange, plan.routing_key, envelope, True, carries, plan.delay_seconds)

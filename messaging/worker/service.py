@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from messaging.access.proofs import is_proven
-from messaging.envelope import Reply
+from messaging.envelope import REPLY, Reply
 from messaging.errors import MalformedMessage
 from messaging.outbox.models import AlreadyHandled
 from messaging.topology import Queue, Topology
@@ -154,7 +154,7 @@ class Service:
     def handler_for(self, queue: str, type: str, topology: Topology) -> Handler:
         """Return the handler of a message from ``queue``. Raises MalformedMessage if there is none."""
         if self.replies and queue == topology.reply_queue_name(self.replies):
-            if type == "reply" and self.reply_handler is not None:
+            if type == REPLY and self.reply_handler is not None:
                 return self.reply_handler
         elif self.event_handler is not None and queue == topology.event_queue_name(self.name):
             return self.event_handler

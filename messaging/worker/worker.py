@@ -2,7 +2,7 @@
 
 A message is acknowledged after its effects are committed and the messages it causes are published (or left
 to the relay). A crash at any point therefore leads to a redelivery, and the inbox reduces a repeated
-handling to publishing what was left.
+handling to publishing what was caused.
 """
 
 import asyncio
@@ -26,8 +26,9 @@ from messaging.concurrency.database import run_in
 from messaging.conf import conf
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Delivery
-from messaging.envelope import Envelope, Reply
+from messaging.envelope import REPLY, Envelope, Reply
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
+from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
@@ -136,6 +137,8 @@ class Worker:
             except (OperationalError, InterfaceError):
                 if self._stop.is_set() or waited >= LONGEST_OUTAGE_SECONDS:
                     raise
+                # If only the answer to a COMMIT was lost, the message has been handled.
+                delivery.redelivered = True
                 log.warning("database away, waiting", service=self._service.name, exc_info=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), OUTAGE_PAUSE_SECONDS)
@@ -149,6 +152,8 @@ class Worker:
         if fault := self._fault_of_sender(delivery.queue, envelope):
             return await self._turn_away(delivery, fault)
         if delivery.delivery_count >= DELIVERY_LIMIT:
+            if await run_in(self._executor, partial(self._leaves_effects_to_relay, envelope)):
+                return True
             return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
         if defect := defect_of(envelope):
             return await self._deal_with_malformed(delivery, envelope, defect)
@@ -187,20 +192,11 @@ class Worker:
     async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
         """Run the handler and publish what it sends. Raises MalformedMessage, with nothing done."""
         crash_points.reached("worker.delivered")
-        message = Message(
-            envelope,
-            consumer=self._service.name,
-            topology=self._broker.topology,
-            inbox_model=self._inbox_model,
-            outbox_model=self._outbox_model,
-            database=self._database,
-            reply_queue=self._reply_queue,
-            received_at=timezone.now(),
-            # A message that the broker delivers again has probably been handled: look that up first.
-            records_last=self._service.records_last and not delivery.redelivered,
-        )
+        is_first = not delivery.redelivered
+        message = self._message(envelope, is_first=is_first)
+        work = partial(self._admit_and_handle, handler, body, message, is_first=is_first)
         try:
-            outgoing = await run_in(self._executor, partial(self._admit_and_handle, handler, body, message))
+            outgoing = await run_in(self._executor, work)
         except NotEntitled as error:
             return await self._turn_away(delivery, str(error))
         except CommandRejected as rejection:
@@ -211,14 +207,40 @@ class Worker:
         for delayed in [each for each in outgoing if each.delay_seconds]:
             outgoing.remove(delayed)
             self._start(self._publish_later(delayed))
-        if not self._service.hints_only:
-            # If the message was in an outbox of this database, it has evidently been published. Hints are
-            # published by the relay, which notes that itself.
+        if delivery.exchange == self._broker.topology.commands:
+            # If the command was in an outbox of this database, it has evidently been published. An event may
+            # have reached this queue only, and replies are left to the worker that sends them.
             self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
             await _send_push(push)
         return everything_left
+
+    def _message(self, envelope: Envelope, *, is_first: bool) -> Message:
+        return Message(
+            envelope,
+            consumer=self._service.name,
+            topology=self._broker.topology,
+            inbox_model=self._inbox_model,
+            outbox_model=self._outbox_model,
+            database=self._database,
+            reply_queue=self._reply_queue,
+            received_at=timezone.now(),
+            # A message that the broker delivers again has probably been handled: look that up first.
+            records_last=self._service.records_last and is_first,
+        )
+
+    def _leaves_effects_to_relay(self, envelope: Envelope) -> bool:
+        """Return True if the message has been handled. The relay publishes what it caused. Runs in a thread.
+
+        It was delivered too often because what it caused could not be published, or by chance.
+        """
+        try:
+            self._message(envelope, is_first=False).refuse_repetition()
+        except AlreadyHandled:
+            leave_to_relay(self._outbox_model, self._database, causation_id=envelope.message_id)
+            return True
+        return False
 
     def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
         """Return why the sender may not send this message; empty if it may."""
@@ -230,16 +252,25 @@ class Worker:
         self._broker.reply_queue.not_entitled += 1
         return await self._give_up(delivery, f"not entitled: {fault}")
 
-    def _admit_and_handle(self, handler: Handler, body: Any, message: Message) -> list[Outgoing]:
+    def _admit_and_handle(
+        self, handler: Handler, body: Any, message: Message, *, is_first: bool
+    ) -> list[Outgoing]:
         """Check the rights that depend on the database, then handle the message. Runs in a thread."""
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
         is_relayed = sender is not None and sender.relays
-        if is_relayed and not self._service.hints_only and not self._is_owed(message.envelope):
-            raise NotEntitled(f"{message.sender} says what is not in the outbox")
         try:
+            if is_relayed and not self._service.hints_only and not self._is_owed(message.envelope):
+                # A late copy of what has been handled is harmless, and its row may have been deleted since.
+                message.refuse_repetition()
+                raise NotEntitled(f"{message.sender} says what is not in the outbox")
             if handler.admit is not None:
+                if not is_first:
+                    # It may be obsolete because it has been handled, and its effects are not published yet.
+                    message.refuse_repetition()
                 handler.admit(body, message)
+        except AlreadyHandled:
+            return message.left_unpublished()
         except Obsolete as reason:
             log.info("not wanted any more", type=message.envelope.type, reason=str(reason))
             with contextlib.suppress(AlreadyHandled), message.once():
@@ -252,15 +283,26 @@ class Worker:
         return is_proven(envelope) or self._outbox_model.holds(envelope, self._database)
 
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
-        """Return True unless a message was left that only a redelivery could send with its secret."""
+        """Return True unless a message was left that only a redelivery could send with its secret.
+
+        What else could not be published is left to the relay. Raises ``django.db.Error`` if that fails: the
+        redelivery publishes everything then.
+        """
         if len(outgoing) == 1:
             # Usually a reply or the next command, which needs no task of its own.
-            has_left = [await self._publish(outgoing[0])]
+            is_gone = [await self._publish(outgoing[0])]
         else:
-            has_left = await asyncio.gather(*(self._publish(message) for message in outgoing))
-        return all(
-            is_gone or not message.carries_sealed for is_gone, message in zip(has_left, outgoing, strict=True)
-        )
+            is_gone = await asyncio.gather(*(self._publish(message) for message in outgoing))
+        left = [
+            message for message, gone in zip(outgoing, is_gone, strict=True) if message.is_owed and not gone
+        ]
+        if any(message.carries_sealed for message in left):
+            return False
+        if left:
+            named = [message.envelope.message_id for message in left]
+            work = partial(leave_to_relay, self._outbox_model, self._database, message_id__in=named)
+            await run_in(self._executor, work)
+        return True
 
     async def _publish_later(self, message: Outgoing) -> None:
         """Publish a message whose secret is kept in memory, after its delay or when this process stops."""
@@ -284,7 +326,7 @@ class Worker:
             if message.is_owed:
                 log.info("left to the relay", type=message.envelope.type, reason=error.code)
             return False
-        if message.is_owed:
+        if message.delay_seconds:
             self._marker.add(message.envelope.message_id)
         return True
 
@@ -301,10 +343,10 @@ class Worker:
 
     def _refuse(self, envelope: Envelope, reason: str) -> None:
         """Reply to the sender of a malformed message that nothing has been done, if it waits for a reply."""
-        if not envelope.reply_to or envelope.type == "reply":
+        if not envelope.reply_to or envelope.type == REPLY:
             return
         reply = Envelope(
-            type="reply",
+            type=REPLY,
             body=Reply.failure("malformed_message", reason).encode(),
             correlation_id=envelope.correlation_id,
             headers=envelope.travelling_headers(),

@@ -22,7 +22,8 @@ AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
 # queue only briefly.
 LOOKS_AT_QUEUES = 20
-# A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that.
+# A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that,
+# and may look at it this long after the shopper had the answer to the return.
 LONGEST_CALL_SECONDS = 30.0
 CLOCK_WRONG = "F14"
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
@@ -32,10 +33,15 @@ RESTLESS = """
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
          + (SELECT count(*) FROM payments_savedcard WHERE deletion_due_at IS NOT NULL)"""
-OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
+OWED = """
+    SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL
+    UNION ALL SELECT 1 FROM payments_event WHERE id > (SELECT last_pk FROM payments_eventposition) LIMIT 1"""
 TOLD = """
     SELECT message_id FROM payments_outboxmessage
     WHERE type IN ('ledger.post', 'notifications.send_receipt')"""
+
+# Facts that move no payment, and that explain what became of one.
+TOLD_IN_TIMELINES = ("personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")
 
 EVENT_IDS = "SELECT reference FROM payments_event"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM payments_event"
@@ -101,14 +107,14 @@ def gather(
         endpoint_faults=endpoint.faults,
         mishaps=diary.mishaps,
         poison_sent=diary.poisoned,
-        late_returns=_late_returns(recorder, diary),
+        late_returns=late_returns(recorder, diary),
         ticked=recorder.ticked,
         removed=recorder.removed,
         erased=recorder.erased,
         charges_refused=recorder.charges_refused,
         card_faults=recorder.card_faults,
     )
-    events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
+    events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys() | set(TOLD_IN_TIMELINES)
     read_database(evidence, site.databases, events, diary.excused, rest)
     read_books(evidence, site.stack.sandbox_url)
     searched = secrets.Secrets(Card(habits.GOOD), sealed)
@@ -116,16 +122,22 @@ def gather(
     return evidence
 
 
-def _late_returns(recorder: Recorder, diary: Diary) -> set[str]:
-    """Return the payments with a late return during whose challenge no clock was wrong."""
-    return {
+def late_returns(recorder: Recorder, diary: Diary) -> set[str]:
+    """Return the payments with late returns of which none met a wrong clock.
+
+    A payment is judged as a whole: a return that was let in may be any of them.
+    """
+    unsure = {
         each.payment
         for each in recorder.late_returns
-        if not any(
+        if any(
             injection.number == CLOCK_WRONG
-            for injection in diary.between(each.began - LONGEST_CALL_SECONDS, each.ended)
+            for injection in diary.between(
+                each.began - LONGEST_CALL_SECONDS, each.ended + LONGEST_CALL_SECONDS
+            )
         )
     }
+    return {each.payment for each in recorder.late_returns} - unsure
 
 
 async def remaining(site: Site) -> dict[str, int]:

@@ -152,6 +152,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     report.kinds = crowd.kinds
     report.looks = watch.looks
     report.requeued, report.settled, report.read = staff.requeued, staff.settled, staff.read
+    report.copies = staff.copies
     report.reviewed = len(staff.reviewed)
     report.notes += [f"lost: {each}" for each in crowd.lost]
     for reference, seconds in crowd.seconds.items():

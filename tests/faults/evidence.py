@@ -87,6 +87,24 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter about a payment, if it names one. It `is_open` until staff have seen to it.
+
+    Poisonous messages are never open: they are counted.
+    """
+
+    payment: str
+    type: str
+    message_id: str
+    service: str
+    reason: str
+    is_open: bool
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.message_id} {self.service} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class SavedCard:
     """A saved card. It `is_removed` only if its token is erased as well. Owners are merchant and customer.
 
@@ -149,11 +167,11 @@ class Evidence:
     erased: dict[str, float] = field(default_factory=dict)
     charges_refused: set[str] = field(default_factory=set)
     card_faults: list[str] = field(default_factory=list)
-    # Faulty messages: never published; published and never handled; answered more than once; dead letters.
+    # Faulty messages: never published; published and never handled; answered more than once.
     unpublished: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)
     answered_twice: list[str] = field(default_factory=list)
-    dead: list[str] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     queued: dict[str, int] = field(default_factory=dict)
     poison_sent: int = 0
     poison_found: int = 0
@@ -241,8 +259,8 @@ ANSWERED_TWICE = """
 IS_OPEN = "requeued_at IS NULL AND dealt_with_at IS NULL"
 IS_POISON = "(message_id LIKE 'poison-%' OR type = 'malformed')"
 DEAD = f"""
-    SELECT type || ' ' || service || ' ' || reason FROM payments_deadletter
-    WHERE {IS_OPEN} AND NOT {IS_POISON}"""  # noqa: S608 (constants)
+    SELECT subject AS payment, type, message_id, service, reason, {IS_OPEN} AND NOT {IS_POISON} AS is_open
+    FROM payments_deadletter ORDER BY id"""  # noqa: S608 (constants)
 INNOCENT = f"SELECT id FROM payments_deadletter WHERE {IS_OPEN} AND NOT {IS_POISON}"  # noqa: S608
 POISON = f"SELECT count(*) FROM payments_deadletter WHERE {IS_POISON}"  # noqa: S608
 DIFFERENCES = """
@@ -307,7 +325,7 @@ def _read_payments(evidence: Evidence, connection: psycopg.Connection[Any], even
     evidence.cards = _read(connection, CARDS, SavedCard)
     evidence.charges = _read(connection, CHARGES, Charge)
     evidence.unread = _texts(connection, UNREAD)
-    evidence.dead = _texts(connection, DEAD)
+    evidence.dead = _read(connection, DEAD, DeadLetter)
     evidence.differences = _texts(connection, DIFFERENCES)
     ((evidence.poison_found,),) = connection.execute(POISON.encode()).fetchall()
 

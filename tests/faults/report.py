@@ -16,9 +16,10 @@ SHOWN = 5
 class Report:
     """The results. Times are in seconds. `faults` counts faults by F number, except deaths at crash points.
     `provider_faults` counts those of the sandbox by occasion and name, and `traits` the orders with each
-    trait. Staff sent `requeued` dead letters again, settled `settled` operations and payments, read `read`
-    notifications and had `reviewed` payments reviewed. `webhooks` counts what the merchant's endpoint did
-    with webhooks, and `repeated` the requests to the API that were sent again after their final answer."""
+    trait. Staff sent `requeued` dead letters again, dealt with `copies` of handled messages that were erased
+    with their payments, settled `settled` operations and payments, read `read` notifications and had
+    `reviewed` payments reviewed. `webhooks` counts what the merchant's endpoint did with webhooks, and
+    `repeated` the requests to the API that were sent again after their final answer."""
 
     seed: int
     mutant: str = ""
@@ -35,6 +36,7 @@ class Report:
     settled_after: float | None = None
     looks: int = 0
     requeued: int = 0
+    copies: int = 0
     settled: int = 0
     read: int = 0
     reviewed: int = 0
@@ -69,6 +71,7 @@ class Report:
             "looks_at_the_books_meanwhile": self.looks,
             "traits_of_orders": self.traits,
             "dead_letters_sent_again": self.requeued,
+            "dead_letters_of_erased_payments": self.copies,
             "operations_settled_by_staff": self.settled,
             "unreadable_notifications": self.read,
             "payments_reviewed": self.reviewed,
@@ -102,8 +105,9 @@ class Report:
         settled = "NOT settled" if self.settled_after is None else f"settled {self.settled_after:.1f} s"
         yield f"{settled} after the last fault; {self.looks} looks at the books meanwhile"
         yield (
-            f"staff sent {self.requeued} dead letters again, settled {self.settled} operations, read"
-            f" {self.read} notifications, had {self.reviewed} payments reviewed"
+            f"staff sent {self.requeued} dead letters again, dealt with {self.copies} of messages that were"
+            f" handled and erased, settled {self.settled} operations, read {self.read} notifications, had"
+            f" {self.reviewed} payments reviewed"
         )
         yield f"the merchant's endpoint: {_counts(self.webhooks)}; {self.repeated} API requests repeated"
         yield f"responses by status: {_counts(self.responses)}"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.evidence import (
     Attempt,
+    DeadLetter,
     Event,
     Evidence,
     Operation,
@@ -20,6 +21,10 @@ from tests.faults.invariants import INVARIANTS, violations_of
 from tests.faults.merchant.endpoint import Told
 from tests.faults.provider_books import Entry, Order
 from tests.faults.recorder import Asked, Repeated, Seen
+
+
+def dead(payment: str = PAID, *, is_open: bool = True) -> DeadLetter:
+    return DeadLetter(payment, "payments.capture", "17", "payments", "5 attempts failed", is_open)
 
 
 def order(evidence: Evidence, **changes: Any) -> None:
@@ -252,7 +257,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I11", lambda evidence: evidence.unpublished.append("payments.capture")),
     ("I11", lambda evidence: evidence.unhandled.append("payments.capture")),
     ("I11", lambda evidence: evidence.answered_twice.append("2 replies to m-1")),
-    ("I11", lambda evidence: evidence.dead.append("payments.capture")),
+    ("I11", lambda evidence: evidence.dead.append(dead())),
     ("I11", lambda evidence: evidence.queued.update({"checkout.dead": 1})),
     ("I11", poison_lost),
     ("I12", lambda evidence: evidence.told.pop("evt_4")),

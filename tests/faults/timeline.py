@@ -14,6 +14,9 @@ def timeline(evidence: Evidence, reference: str) -> Iterator[str]:
         yield f"  {seen.began - first:8.2f} {seen.at - first:8.2f}  {seen}"
     for step in evidence.steps.get(reference, ()):
         yield f"  fact       {step.event} by {step.actor} {step.state}"
+    for letter in evidence.dead:
+        if letter.payment == reference:
+            yield f"  dead       {letter}{'' if letter.is_open else ' (no longer open)'}"
     for attempt in evidence.attempts.get(reference, ()):
         yield f"  attempt    {attempt.order_code} {attempt.state}"
     for operation in evidence.operations.get(reference, ()):

@@ -1,6 +1,7 @@
 """The personal data of a payment is erased from every table, and the payment goes on without it."""
 
 import json
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -12,9 +13,20 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from checkout.api.models import IdempotencyRecord
+from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment, SavedCard
+from checkout.payments.checkout_messages import AnnouncePayment, StartOperation
+from checkout.payments.models import (
+    DeadLetter,
+    Event,
+    Fact,
+    InboxMessage,
+    Merchant,
+    OutboxMessage,
+    Payment,
+    SavedCard,
+)
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
 from checkout.webhooks import actions as webhooks, deliveries
@@ -23,7 +35,9 @@ from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, order
 from tests.api.conftest import api
 from tests.flows import shopping
-from tests.flows.shopping import eventually, notify_all, operation_states, pay, saga_status
+from tests.flows.shopping import authorise, eventually, notify_all, operation_states, pay, saga_status
+from tests.flows.test_rogue_service import House, at_work, memory_house
+from tests.support.broker_users import url_of
 from tests.support.tables import our_models
 
 __all__ = ["api"]
@@ -143,6 +157,32 @@ async def test_a_refund_after_it_has_an_event_without_false_changes(
     assert await in_thread(places) == {}
 
 
+@pytest.fixture
+def house(shop: Merchant, books: Books, settings: Settings) -> Iterator[House]:
+    with memory_house(is_careless=False) as house:
+        settings.MESSAGING_SINGLE_BROKER_USER = False
+        settings.BROKER_URL = url_of("web", house.url)
+        yield house
+
+
+async def test_a_capture_whose_command_is_in_the_queue_meanwhile_is_carried_out(
+    house: House, manual: Payment
+) -> None:
+    """The checkout service believes of the relay only what is in the outbox."""
+    async with at_work(house):
+        await authorise(manual)
+        await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
+    async with at_work(house, without="checkout") as start:
+        await in_thread(actions.request_capture, manual.reference, by="ada")
+        await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
+        assert await in_thread(OutboxMessage.objects.filter(type=StartOperation.to).count) == 1
+        with pytest.raises(OperationRejected, match=r"Try again in a moment\."):
+            await in_thread(actions.erase_payment, manual.reference, by="ada", reason="She asked.")
+        start("checkout")
+        await eventually(operation_states(manual), ["pending"])
+        assert not await in_thread(DeadLetter.objects.exists)
+
+
 @pytest.mark.usefixtures("ada")
 def test_the_payment_is_not_locked_while_stored_answers_are_deleted(
     payment: Payment, monkeypatch: pytest.MonkeyPatch
@@ -181,6 +221,16 @@ def test_it_needs_the_permission_and_a_payment_at_rest(shop: Merchant, payment: 
     with pytest.raises(CommandError, match="under way"):
         erase(payment.reference)  # its last event is not published yet
     OutboxMessage.objects.update(published_at=timezone.now())
+    with pytest.raises(CommandError, match="announce_payment about the payment has not been handled"):
+        erase(payment.reference)
+    announced = OutboxMessage.objects.get(type=AnnouncePayment.to)
+    InboxMessage.objects.create(
+        consumer="checkout",
+        message_id=announced.message_id,
+        type=announced.type,
+        subject=announced.subject,
+        received_at=timezone.now(),
+    )
     other: Any = actions.create_payment(
         shop, order_reference="2", amount=Money(1, "EUR"), lines=[], description="Tea", metadata={"a": "b"}
     )

@@ -210,6 +210,21 @@ async def test_the_relays_password_says_only_what_was_written_down(house: House,
         assert await in_thread(state_of(payment)) == PaymentState.CAPTURE_PENDING
 
 
+async def test_a_late_copy_of_what_was_handled_is_harmless_after_an_erasure(
+    house: House, payment: Payment
+) -> None:
+    """The dead letter of another message shows that the copy, which came before it, was dealt with."""
+    async with at_work(house), user_of(house, "relay") as relay:
+        await pay(payment, "approve")
+        await eventually(saga_status(payment), "completed")
+        row = await in_thread(OutboxMessage.objects.get, type="checkout.submit_payment")
+        await in_thread(OutboxMessage.objects.filter(pk=row.pk).delete)
+        assert await say(relay, TOPOLOGY.commands, "checkout", row.envelope())
+        assert await command(relay, "checkout.submit_payment", {"attempt": "a", "payment": "p"})
+        await eventually(DeadLetter.objects.count, 1)
+    assert not await in_thread(DeadLetter.objects.filter(message_id=row.message_id).exists)
+
+
 async def test_the_orchestrators_password_alone_moves_nothing(house: House, payment: Payment) -> None:
     """Its commands are carried out only if a saga has asked for them and still waits for the reply."""
     async with at_work(house, without="risk") as start, user_of(house, "checkout") as rogue:

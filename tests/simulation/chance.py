@@ -42,6 +42,8 @@ LIKELIER = {"movement_lost": 0.7, "refund_returned": 0.7}
 # The customers of the merchant. The share of schedules in which shoppers are customers, who may save cards.
 CUSTOMERS = ("anna", "ben")
 WITH_CUSTOMERS = 0.4
+# The shares of the requests of staff after which the payment is erased at once, of which a schedule has one.
+ERASED_AT_ONCE = (0.0, 0.0, 0.6)
 
 # The answers of a service that decide nothing, and the field that makes the second one malformed.
 PASSING, MALFORMED = "passing", "malformed"
@@ -72,6 +74,8 @@ class Chance:
         self._undecided_left = MOST_UNDECIDED
         self._customers = Random(f"customers of schedule {seed}")
         self.has_customers = self._customers.random() < WITH_CUSTOMERS
+        self._erasures = Random(f"erasures of schedule {seed}")
+        self._share_of_erasures = self._erasures.choice(ERASED_AT_ONCE)
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -110,6 +114,10 @@ class Chance:
     def of_token(self, choices: Sequence[T], weights: Sequence[float]) -> T:
         """Return the provider's choice of an answer about a token. This is not counted as a fault."""
         return self._customers.choices(choices, weights)[0]
+
+    def erases_at_once(self) -> bool:
+        """Decide if a payment is to be erased just after a request of staff. Not counted as a fault."""
+        return self._erasures.random() < self._share_of_erasures
 
     def refund_is_denied(self) -> bool:
         """Decide if a notification falsely reports a refund as failed. This is not counted as a fault."""

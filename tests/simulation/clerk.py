@@ -100,6 +100,8 @@ class Clerk:
                 return
             else:
                 self._world.trace.note("clerk", "asked for", view.kind, view.amount, view.reference)
+                if self._chance.erases_at_once():
+                    self._world.spawn(self._world.program.erase_soon(self._shopper.reference))
                 if amount not in (None, view.amount):
                     self._world.violations.append(
                         f"I7: {view.kind} {view.reference} of {view.amount} answers a request for {amount}"

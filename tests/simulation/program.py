@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 HOUR = 3600.0
 VISITS = 8
+TRIES = 4
 ERRANDS = ("charge", "charge a removed card", "charge as another", "remove", "erase")
 WEIGHTS = (6, 2, 1, 1, 2)
 REASONS = ("unscheduled", "recurring", "instalment")
@@ -73,7 +74,9 @@ class Program:
         if errand == "charge a removed card" and gone:
             await self._charge(self._chance.one_of(gone), customer)
         elif errand == "erase":
-            await self._erase()
+            payment = self._chance.one_of(self._world.shoppers).reference
+            if payment:
+                await self._erase(payment)
         elif cards:
             card = self._chance.one_of([each.reference for each in cards])
             if errand == "remove":
@@ -171,16 +174,20 @@ class Program:
         self._world.trace.note("program", "has removed", card)
         self.removed.add(card)
 
-    async def _erase(self) -> None:
-        """Erase a payment, if it has come to rest."""
-        payment = self._chance.one_of(self._world.shoppers).reference
-        if not payment:
-            return
+    async def erase_soon(self, payment: str) -> None:
+        """Try a few times to erase a payment about which staff have just asked for something."""
+        for _ in range(TRIES):
+            await self._world.sleep(self._chance.around(self._chance.one_of((0.1, 1.0))))
+            if await self._erase(payment):
+                return
+
+    async def _erase(self, payment: str) -> bool:
+        """Erase a payment. Return False if it has not come to rest."""
         try:
             await self._ask(lambda: actions.erase_payment(payment, by="program", reason="Asked for."))
         except OperationRejected as rejection:
             self._world.trace.note("program", "may not erase", payment, str(rejection))
-            return
+            return False
         self._world.trace.note("program", "has erased", payment)
         self.forgotten.add(payment)
         self.removed.update(
@@ -191,6 +198,7 @@ class Program:
                 (payment,),
             )
         )
+        return True
 
     async def _ask(self, operation: Callable[[], T]) -> T:
         while True:

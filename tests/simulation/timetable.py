@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 
 from checkout.conf import conf
+from checkout.payments.events.log import EventLog
 from checkout.running.relay import RARELY_SECONDS, SELDOM_SECONDS, SOON_SECONDS
 from messaging.outbox.relay import Relay
 from tests.simulation.clock import Clock
@@ -33,6 +34,12 @@ MARGIN_SECONDS = 1e-3
 _ABANDONED = """
 SELECT MIN(updated_at) FROM payments_payment p WHERE state IN ('open', 'refused') AND NOT EXISTS
 (SELECT 1 FROM payments_saga s WHERE s.payment_id = p.id AND s.status IN ('running', 'parked'))
+"""
+_UNPUBLISHED = """
+SELECT MIN(due) FROM (
+SELECT MIN(available_at) AS due FROM payments_outboxmessage WHERE published_at IS NULL
+UNION ALL SELECT COALESCE(p.leased_until, MIN(e.created_at)) FROM payments_event e
+LEFT JOIN payments_eventposition p ON 1 WHERE e.id > COALESCE(p.last_pk, 0) HAVING COUNT(*) > 0)
 """
 _UNSTARTED = """
 SELECT MIN(MAX(p.updated_at, a.created_at)) FROM payments_payment p
@@ -57,10 +64,7 @@ class _Entry:
 
 
 _ENTRIES = {
-    "outbox": _Entry(
-        "SELECT MIN(available_at) FROM payments_outboxmessage WHERE published_at IS NULL",
-        ("payments_outboxmessage",),
-    ),
+    "outbox": _Entry(_UNPUBLISHED, ("payments_outboxmessage", "payments_event", "payments_eventposition")),
     "deadlines": _Entry(
         "SELECT MIN(deadline_at) FROM payments_saga WHERE status = 'running'", ("payments_saga",)
     ),
@@ -138,8 +142,8 @@ class Timetable:
             return None
         if name != "outbox":
             return 0
-        is_look = getattr(getattr(job, "func", None), "__func__", None) is Relay.take
-        return [] if is_look else None
+        look = getattr(getattr(job, "func", None), "__func__", None)
+        return [] if look in (Relay.take, EventLog.take) else None
 
     def _has_something(self, name: str) -> bool:
         if name in _ENTRIES:

@@ -27,6 +27,7 @@ from checkout.orders.models import Reservation
 from checkout.payments import actions
 from checkout.payments.actions import challenge, notification as notifying, payment as submitting, saved_cards
 from checkout.payments.actions.creation import checked_fields
+from checkout.payments.actions.staff import at_rest
 from checkout.payments.models import Operation, Saga, SavedCard
 from checkout.payments.providers.base import (
     Authorisation,
@@ -294,6 +295,11 @@ def customers_confused() -> Patches:
     yield patch.object(saved_cards, "_checked", checked)
 
 
+def erased_while_under_way() -> Patches:
+    """Erase a payment whose commands are still in a queue. The mutant shows just after staff sent one."""
+    yield patch.object(at_rest, "require_that_all_is_handled", lambda payment: None)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -316,6 +322,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         token_in_use_deleted,
         every_card_saved,
         customers_confused,
+        erased_while_under_way,
     )
 }
 

@@ -13,7 +13,7 @@ from checkout.conf.api import API_VERSION
 from checkout.database.append_only import forgetting
 from checkout.money import Money
 from checkout.payments.actions import create_payment
-from checkout.payments.models import Event, InboxMessage, Merchant, OutboxMessage
+from checkout.payments.models import Event, InboxMessage, Merchant
 from checkout.running.relay import run_relay
 from checkout.webhooks import actions, deliveries
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
@@ -302,7 +302,6 @@ async def test_the_broker_s_message_makes_the_delivery(lab):
         await relay
     assert (await in_thread(Delivery.objects.get)).event == told.reference
     assert not await in_thread(InboxMessage.objects.filter(consumer="webhooks").exists)
-    assert await in_thread(OutboxMessage.objects.filter(message_id=told.reference).exists)
 
 
 @several_connections

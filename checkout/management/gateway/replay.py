@@ -34,5 +34,5 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
         row = send_again(options["message"], by=by, reason=options["reason"])
     except OperationRejected as refusal:
         raise CommandError(str(refusal)) from None
-    out.write(f"{row.type} {row.message_id} is sent again by the relay.")
+    out.write(f"{row.message_id} is sent again by the relay.")
     return 0

@@ -1,4 +1,4 @@
-"""Write events, and the messages that publish them, into the transaction of the change.
+"""Write events into the transaction of the change. A relay publishes them from their table (``log``).
 
 The payment must be locked: its events are numbered without a gap, and the lock makes the numbers unique.
 """
@@ -10,16 +10,13 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
-from checkout.conf import conf
-from checkout.payments.models import Event, OutboxMessage, Payment
+from checkout.payments.models import Event, Payment
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import AttemptObject
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
-from messaging.cloud_events import CloudEvent
 from messaging.compiled_queries import Compiled, insert_in_batch
-from messaging.outbox.models import enqueue_events
 
 # The longest event. A longer one loses the parts that its merchant knows already, and says so. A webhook,
 # which has the version of the API besides, is thereby at most 20 kB long.
@@ -60,24 +57,9 @@ def record_event(payment: Payment, *news: News, last: int | None = None) -> list
         )
         for sequence, each in enumerate(news, last + 1)
     ]
-    bodies = [_fitted(event, payment) for event in events]
+    for event in events:
+        _fit(event, payment)
     insert_in_batch(*events)
-    enqueue_events(
-        OutboxMessage,
-        [
-            CloudEvent(
-                type=event.type,
-                source=f"/{conf.prefix}",
-                data=body,
-                subject=payment.reference,
-                id=event.reference,
-                time=now,
-                sequence=event.sequence,
-                audience=payment.merchant.code,
-            )
-            for event, body in zip(events, bodies, strict=True)
-        ],
-    )
     return events
 
 
@@ -96,20 +78,15 @@ def _data(payment: Payment, news: News) -> dict[str, Any]:
     }
 
 
-def _fitted(event: Event, payment: Payment) -> bytes:
-    """Return the event's message, after leaving out of its data what would make it too long."""
-    body = msgspec.json.encode(event_object(event, payment, payment.merchant))
-    if len(body) <= MOST_BYTES:
-        return body
+def _fit(event: Event, payment: Payment) -> None:
+    """Leave out of the event's data what would make its message too long."""
     left_out = []
     for name in _KNOWN_TO_MERCHANT:
+        if len(msgspec.json.encode(event_object(event, payment, payment.merchant))) <= MOST_BYTES:
+            return
         empty: Any = [] if name == "lines" else {}
         for part in (event.data["object"], event.data, event.changes):
             if part.get(name):
                 part[name] = empty
                 left_out.append(name)
         event.data["left_out"] = sorted(set(left_out))
-        body = msgspec.json.encode(event_object(event, payment, payment.merchant))
-        if len(body) <= MOST_BYTES:
-            break
-    return body

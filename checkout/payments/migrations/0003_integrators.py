@@ -83,6 +83,21 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
+            name="EventPosition",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("last_pk", models.BigIntegerField(default=0)),
+                ("under_way", models.JSONField(default=dict)),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("version", models.PositiveBigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
             name="Event",
             fields=[
                 (

@@ -1,7 +1,7 @@
 """The tables of payments, sagas and messages."""
 
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
-from checkout.payments.models.event import Event
+from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.link import PaymentLink
 from checkout.payments.models.messages import DeadLetter, InboxMessage, OutboxMessage
 from checkout.payments.models.notification import ProviderNotification
@@ -26,6 +26,7 @@ __all__ = [
     "DeadLetter",
     "Difference",
     "Event",
+    "EventPosition",
     "Fact",
     "InboxMessage",
     "Merchant",

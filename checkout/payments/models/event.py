@@ -50,3 +50,20 @@ class Event(models.Model):
         """Insert; an event that exists already is never changed."""
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
+
+
+class EventPosition(models.Model):
+    """The place up to which the events have been published; there is one row.
+
+    ``under_way`` has lesser keys of which no event is there yet, and the time at which each was missed, in
+    seconds of the database's clock: their transactions may still commit. Until ``leased_until`` a relay
+    publishes what comes next. ``version`` counts these leases.
+    """
+
+    last_pk = models.BigIntegerField(default=0)
+    under_way = models.JSONField(default=dict)
+    leased_until = models.DateTimeField(null=True)
+    version = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last_pk)

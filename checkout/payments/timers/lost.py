@@ -1,26 +1,27 @@
-"""Send commands again that the broker has lost, and for whose answer nobody waits.
+"""Send commands again that were lost, and for whose answer nobody waits.
 
-These are postings to the ledger, and the beginnings of operations.
+These are postings to the ledger, which the broker may lose with their queue, and the beginnings of
+operations. Some of the latter we lost ourselves: their payments were erased, with all messages, while the
+command was in the queue, and the checkout service carries out no command that is not in the outbox.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 import structlog
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.ledger.books import made_of
 from checkout.ledger.messages import PostEntries
-from checkout.messages import Command
 from checkout.payments.checkout_messages import StartOperation
-from checkout.payments.models import DeadLetter, Operation, OutboxMessage, Saga
-from checkout.payments.timers.retention import ROWS, locked_walk
+from checkout.payments.models import DeadLetter, Operation, OutboxMessage, RetentionWalk, Saga
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.timers.retention import AGAIN_AFTER, ROWS, locked_walk
 from checkout.payments.timers.timer import NOTHING, Work
 from messaging.access.proofs import is_proven, prove
 from messaging.envelope import PROOF
@@ -29,17 +30,26 @@ log = structlog.get_logger(__name__)
 
 # The time for which a posting that staff have sent again is looked after.
 LATELY = timedelta(days=1)
-# The name of the walk through the sent messages.
+# The names of the walks through the sent messages, and through the operations.
 WALK = "payments_outboxmessage"
+OPERATIONS = "payments_operation"
+
+
+def send_lost_again() -> Work:
+    """Look for postings that were not made, and for operations that have not begun.
+
+    Nobody waits for these commands, so nobody else would notice that one was lost. Each is carried out once,
+    so that one which is only late does no harm.
+    """
+    works = post_again(), begin_again()
+    return Work(sum(work.done for work in works), has_more=any(work.has_more for work in works))
 
 
 @transaction.atomic
-def send_lost_again() -> Work:
-    """Publish again what was published longer than ``conf.service_wait`` ago, and was not carried out.
+def post_again() -> Work:
+    """Publish a posting again that was published longer than ``conf.service_wait`` ago, and was not made.
 
-    Nobody waits for these commands, so nobody else would notice that one was lost. Each is carried out once,
-    so that one which is only late does no harm. All sent messages are walked through, and the walk does not
-    go on beyond one that is not carried out.
+    All sent messages are walked through, and the walk does not go on beyond a posting that is not made.
     """
     walk = locked_walk(WALK)
     if walk is None:
@@ -48,12 +58,10 @@ def send_lost_again() -> Work:
     long_ago = now - conf.service_wait
     sent = OutboxMessage.objects.order_by("pk").filter(pk__gt=walk.last_pk)
     page = list(sent.values_list("pk", "type", "created_at")[:ROWS])
-    # A time in the future is one of a process with another clock. Its messages are not recent for ever.
-    recent = (pk for pk, _, written in page if long_ago < written <= now)
-    end = next(recent, None)
+    end = _first_recent(((pk, written) for pk, _, written in page), now)
     passed = [(pk, type) for pk, type, _ in page if end is None or pk < end]
-    open_ = [*_named(passed, PostEntries, unposted), *_named(passed, StartOperation, unbegun)]
-    open_.sort(key=lambda row: row.pk)
+    keys = [pk for pk, type in passed if type == PostEntries.to]
+    open_ = unposted(OutboxMessage.objects.filter(pk__in=keys).order_by("pk")) if keys else []
     _publish_again([*open_, *unposted(_sent_again(now))], long_ago)
     if passed:
         walk.last_pk = open_[0].pk - 1 if open_ else passed[-1][0]
@@ -61,32 +69,80 @@ def send_lost_again() -> Work:
     return Work(len(open_), has_more=len(passed) == ROWS and not open_)
 
 
-def _named(
-    passed: Iterable[tuple[int, str]],
-    kind: type[Command[Any]],
-    which: Callable[[Iterable[OutboxMessage]], list[OutboxMessage]],
-) -> list[OutboxMessage]:
-    keys = [pk for pk, type in passed if type == kind.to]
-    return which(OutboxMessage.objects.filter(pk__in=keys).order_by("pk")) if keys else []
+@transaction.atomic
+def begin_again() -> Work:
+    """Have an operation begun that was written longer than ``conf.service_wait`` ago, and has no saga.
 
-
-def unbegun(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
-    """Return those commands to begin an operation that has no saga, and whose request was not made.
-
-    One that has become a dead letter is left to staff.
+    It gets a new command, as the first one may not be in the outbox any more. Operations that were found to
+    be done have a saga as well, which posts them. All operations are walked through, and the walk does not go
+    on beyond one that has not begun, unless a dead letter of its payment waits for staff. The walk starts
+    anew once a day, for those with which staff have dealt meanwhile.
     """
-    rows = {_operation(row): row for row in told}
-    waiting = Operation.objects.filter(reference__in=rows, state=Operation.State.REQUESTED)
-    references = set(waiting.values_list("reference", flat=True))
-    references -= set(Saga.objects.filter(key__in=references).values_list("key", flat=True))
-    left = [rows[reference] for reference in references]
-    letters = _dead(left)
-    return [row for row in left if row.message_id not in letters]
+    walk = locked_walk(OPERATIONS)
+    if walk is None:
+        return NOTHING
+    now = timezone.now()
+    if walk.is_at_end and now - walk.began_at >= AGAIN_AFTER:
+        walk.last_pk, walk.began_at = 0, now
+    written = Operation.objects.order_by("pk").filter(pk__gt=walk.last_pk)
+    page = list(written.values_list("pk", "created_at")[:ROWS])
+    end = _first_recent(page, now)
+    passed = [pk for pk, _ in page if end is None or pk < end]
+    lost = _unbegun(walk, passed[-1]) if passed else []
+    for operation in _to_begin(lost, now):
+        payment = operation.payment.reference
+        log.warning("begun again", operation=operation.reference, payment=payment)
+        send_to_checkout(StartOperation(payment=payment, operation=operation.reference), payment)
+    is_known = walk.is_at_end and not passed
+    walk.is_at_end = len(passed) < ROWS
+    if passed:
+        walk.last_pk = lost[0].pk - 1 if lost else passed[-1]
+    if not is_known:
+        walk.save()
+    return Work(len(lost), has_more=not walk.is_at_end and not lost)
 
 
-def _operation(row: OutboxMessage) -> str:
+def _first_recent(rows: Iterable[tuple[int, datetime]], now: datetime) -> int | None:
+    """Return the key of the first row that was written less than ``conf.service_wait`` ago.
+
+    A time in the future is one of a process with another clock. Its rows are not recent for ever.
+    """
+    return next((pk for pk, written in rows if now - conf.service_wait < written <= now), None)
+
+
+def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
+    """Return the operations of the next rows without a saga, but for those that are left to staff.
+
+    A dead letter may not say any more which of the payment's operations it is about, as it is scrubbed. One
+    that is open concerns all of them.
+    """
+    begun = Saga.objects.filter(kind=OuterRef("kind"), key=OuterRef("reference"))
+    rows = Operation.objects.filter(~Exists(begun), pk__gt=walk.last_pk, pk__lte=last)
+    rows = rows.exclude(state=Operation.State.REFUSED).select_related("payment").order_by("pk")
+    lost = list(rows)
+    letters = DeadLetter.objects.filter(type=StartOperation.to, requeued_at=None, dealt_with_at=None)
+    about = letters.filter(subject__in=_payments_of(lost)) if lost else letters.none()
+    waiting = set(about.values_list("subject", flat=True))
+    return [operation for operation in lost if operation.payment.reference not in waiting]
+
+
+def _to_begin(lost: Collection[Operation], now: datetime) -> list[Operation]:
+    """Return those operations whose command is neither to be published nor was so a short time ago."""
+    if not lost:
+        return []
+    is_late = Q(published_at__lte=now - conf.service_wait) | Q(published_at__gt=now)
+    sent = OutboxMessage.objects.filter(type=StartOperation.to, subject__in=_payments_of(lost))
+    on_their_way = {_operation(body) for body in sent.exclude(is_late).values_list("body", flat=True)}
+    return [operation for operation in lost if operation.reference not in on_their_way]
+
+
+def _payments_of(operations: Iterable[Operation]) -> set[str]:
+    return {operation.payment.reference for operation in operations}
+
+
+def _operation(body: str) -> str:
     with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(row.body, type=StartOperation).operation
+        return msgspec.json.decode(body, type=StartOperation).operation
     return ""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import Attempt, DeadLetter, OutboxMessage, Saga
+from checkout.payments.models import Attempt, DeadLetter, Event, OutboxMessage, Saga
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
@@ -104,11 +104,20 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
         kind="purchase", key="1", payment=attempt.payment, attempt=attempt, deadline_at=long_ago
     )
     DeadLetter.objects.create(fingerprint="1", message_id="1", type="risk.assess", body="{}")
+    Event.objects.create(
+        merchant=attempt.payment.merchant,
+        payment=attempt.payment,
+        type="payment.created",
+        sequence=1,
+        data={},
+        created_at=long_ago,
+    )
     found = wrong(gateway("doctor", "--json")[1])
     when = f"{long_ago:%Y-%m-%d %H:%M:%S}"
     relay = "Start manage.py run_relay, or see its log."
     late = f"1 messages are late, the first since {when}, last error: unavailable: no broker"
     assert found[late] == relay
+    assert found[f"1 are not published, the first since {when}"] == relay
     assert found[f"deadlines of flows: 1 are late, the first since {when}"] == relay
     assert "dead-letters list" in found["1 dead letters wait for staff"]
 

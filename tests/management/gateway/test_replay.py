@@ -7,7 +7,10 @@ import pytest
 from django.core.management import CommandError
 from django.utils import timezone
 
-from checkout.payments.models import DeadLetter, Fact, InboxMessage, OutboxMessage, Saga, SagaStep
+from checkout.payments.events import move_payment
+from checkout.payments.events.log import EventLog
+from checkout.payments.models import DeadLetter, Event, Fact, InboxMessage, OutboxMessage, Saga, SagaStep
+from checkout.states import Actor
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway
 from tests.payments.service.conftest import an_account, an_attempt
@@ -38,6 +41,19 @@ def test_a_lost_message_is_published_again_and_the_payment_says_by_whom(gateway:
         "message_id": lost.message_id,
         "reason": "Its queue was deleted.",
     }
+
+
+def test_an_event_that_a_subscriber_has_lost_is_published_again(gateway: Gateway, ada: str):
+    move_payment(an_attempt(an_account()).payment, "authorised", Actor.SAGA)
+    event = Event.objects.get()
+    log = EventLog()
+    log.take()
+    log.note([])
+    told = gateway("replay", event.reference, "--by", ada, "--reason", "It was away.")[1]
+    assert "is sent again by the relay" in told
+    row = OutboxMessage.objects.get(message_id=event.reference)
+    assert (row.type, row.published_at) == (event.type, None)
+    assert row.available_at <= timezone.now()
 
 
 @pytest.mark.parametrize("by", ["bob", "nobody"])

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.models import Attempt, Event, OutboxMessage, Payment, ProviderAccount
+from checkout.payments.models import Attempt, Event, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser
 from checkout.states import PaymentState
 
@@ -80,5 +80,3 @@ def test_paying_writes_the_events_of_the_attempt_and_of_the_payment_together(pay
         (3, "payment.processing"),
     ]
     assert events[2].changes["state"] == "open"
-    published = OutboxMessage.objects.filter(message_id__in=[each.reference for each in events])
-    assert published.count() == 3

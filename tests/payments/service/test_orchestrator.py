@@ -15,7 +15,7 @@ from checkout.payments.checkout_messages import (
     StartOperation,
     SubmitPayment,
 )
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga, SagaStep
+from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga, SagaStep
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
@@ -76,7 +76,7 @@ def settle(state: str) -> None:
 
 def announced() -> list[str]:
     """Return the types of the payment's own events, which the relay publishes."""
-    written = OutboxMessage.objects.filter(exchange__endswith=".events", type__startswith="payment.")
+    written = Event.objects.filter(type__startswith="payment.")
     return list(written.order_by("pk").values_list("type", flat=True))
 
 

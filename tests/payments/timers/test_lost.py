@@ -1,5 +1,6 @@
-"""Commands that the broker has lost, and nobody waits for, are sent again until they are carried out."""
+"""Commands that were lost, and nobody waits for, are sent again until they are carried out."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -16,9 +17,10 @@ from checkout.payments.models import (
     OutboxMessage,
     Payment,
     ProviderAccount,
+    RetentionWalk,
     Saga,
 )
-from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.sagas import service as checkout
 from checkout.payments.timers import lost as module
 from checkout.payments.timers.lost import is_posting, send_lost_again
 from messaging.access.proofs import prove
@@ -174,52 +176,167 @@ def test_a_posting_is_on_its_way_until_it_is_made_or_is_for_staff():
     assert not is_posting("pay_1")
 
 
+def payment_of(account: ProviderAccount, order: str) -> Payment:
+    payment = Payment.objects.create(
+        merchant=account.merchant, order_reference=order, amount_minor=1250, currency="GBP", state="captured"
+    )
+    Attempt.objects.create(
+        payment=payment, number=1, provider_account=account, order_code=f"{order}-1", state="authorised"
+    )
+    return payment
+
+
+def refund_of(payment: Payment) -> Operation:
+    return Operation.objects.create(
+        payment=payment,
+        attempt=payment.attempts.get(),
+        kind="refund",
+        amount_minor=100,
+        currency="GBP",
+        created_at=timezone.now() - LONG,
+    )
+
+
 @pytest.fixture
 def refund(account: ProviderAccount) -> Operation:
-    """Create a refund that is requested, and whose saga has not begun."""
-    payment = Payment.objects.create(
-        merchant=account.merchant, order_reference="1", amount_minor=1250, currency="GBP", state="captured"
-    )
-    attempt = Attempt.objects.create(
-        payment=payment, number=1, provider_account=account, order_code="pay_2-1", state="authorised"
-    )
-    return Operation.objects.create(
-        payment=payment, attempt=attempt, kind="refund", amount_minor=1250, currency="GBP"
+    """Create a refund that was requested, of whose command nothing is left, and whose saga has not begun."""
+    return refund_of(payment_of(account, "1"))
+
+
+def start(operation: Operation) -> None:
+    Saga.objects.create(
+        kind=operation.kind,
+        key=operation.reference,
+        payment=operation.payment,
+        attempt=operation.attempt,
+        step="refund",
     )
 
 
-def begin(refund: Operation) -> OutboxMessage:
-    command = StartOperation(payment=refund.payment.reference, operation=refund.reference)
-    send_to_checkout(command, refund.payment.reference)
-    row = OutboxMessage.objects.get(subject=refund.payment.reference)
-    row.created_at = row.available_at = row.published_at = timezone.now() - LONG
-    row.save()
-    return row
+def begun_now() -> list[str]:
+    """Run the timer, and return the operations that the relay has the checkout service begin then."""
+    send_lost_again()
+    return published()
+
+
+def published() -> list[str]:
+    """Return the operations whose beginnings the relay will publish now, and publish them."""
+    bodies = OutboxMessage.objects.filter(message_id__in=due(), type=StartOperation.to).order_by("pk")
+    return [json.loads(body)["operation"] for body in bodies.values_list("body", flat=True)]
+
+
+def a_day_later() -> None:
+    RetentionWalk.objects.update(began_at=timezone.now() - timedelta(days=1))
 
 
 def test_an_operation_whose_beginning_was_lost_is_begun_again_until_it_has_begun(refund):
-    row = begin(refund)
     for _ in range(2):
-        send_lost_again()
-        assert due() == {row.message_id}
+        assert begun_now() == [refund.reference]
+        assert begun_now() == [], "its command was published a moment ago"
         OutboxMessage.objects.update(published_at=timezone.now() - LONG)
-    Saga.objects.create(
-        kind="refund", key=refund.reference, payment=refund.payment, attempt=refund.attempt, step="refund"
-    )
-    send_lost_again()
-    assert due() == set()
+    start(refund)
+    assert begun_now() == []
 
 
-def test_an_operation_whose_beginning_is_a_dead_letter_is_left_to_staff(refund):
-    row = begin(refund)
-    DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
+def test_its_new_command_is_one_that_begins_it(refund):
     send_lost_again()
-    assert due() == set()
+    deliver(checkout.service, OutboxMessage.objects.get().envelope())
+    assert (Saga.objects.get().kind, Saga.objects.get().key) == ("refund", refund.reference)
+
+
+def test_a_command_that_is_still_to_be_published_is_not_doubled(refund):
+    send_lost_again()
+    OutboxMessage.objects.update(created_at=timezone.now() - LONG, available_at=timezone.now() + LONG)
+    send_lost_again()
+    assert OutboxMessage.objects.count() == 1
+
+
+def test_another_operation_of_the_same_payment_is_begun_although_one_has_begun(refund):
+    other = refund_of(refund.payment)
+    assert begun_now() == [refund.reference, other.reference]
+    OutboxMessage.objects.filter(body__contains=other.reference).update(published_at=timezone.now() - LONG)
+    assert begun_now() == [other.reference]
+    start(other)
+    OutboxMessage.objects.update(published_at=timezone.now() - LONG)
+    assert begun_now() == [refund.reference]
+
+
+def test_a_saga_of_another_kind_is_not_the_operations(refund):
+    start(refund)
+    Saga.objects.update(kind="verification")
+    assert begun_now() == [refund.reference]
+
+
+@pytest.mark.parametrize("kind", ["charge_back", "void"])
+def test_an_operation_that_was_found_to_be_done_is_begun_as_well(refund, kind):
+    Operation.objects.update(kind=kind, state=Operation.State.DONE)
+    assert begun_now() == [refund.reference]
 
 
 def test_an_operation_that_was_settled_is_not_begun(refund):
-    begin(refund)
-    refund.state = Operation.State.REFUSED
-    refund.save()
-    send_lost_again()
-    assert due() == set()
+    Operation.objects.update(state=Operation.State.REFUSED)
+    assert begun_now() == []
+
+
+def test_an_operation_that_was_requested_a_moment_ago_has_time(refund):
+    Operation.objects.update(created_at=timezone.now() - RECENTLY)
+    assert begun_now() == []
+    Operation.objects.update(created_at=timezone.now() - LONG)
+    assert begun_now() == [refund.reference]
+
+
+def test_an_operation_with_a_time_in_the_future_holds_up_nothing(refund):
+    Operation.objects.update(created_at=timezone.now() + timedelta(days=1))
+    start(refund)
+    other = refund_of(refund.payment)
+    assert begun_now() == [other.reference]
+
+
+def test_an_operation_whose_beginning_is_a_dead_letter_is_left_to_staff_until_they_have_dealt_with_it(refund):
+    letter = DeadLetter.objects.create(
+        message_id="1", type=StartOperation.to, subject=refund.payment.reference
+    )
+    assert begun_now() == []
+    letter.dealt_with_at = timezone.now()
+    letter.save()
+    assert begun_now() == [], "the walk has passed it"
+    a_day_later()
+    assert begun_now() == [refund.reference]
+
+
+def test_it_holds_up_no_operation_of_another_payment(refund, account):
+    DeadLetter.objects.create(message_id="1", type=StartOperation.to, subject=refund.payment.reference)
+    other = refund_of(payment_of(account, "2"))
+    assert begun_now() == [other.reference]
+
+
+def test_an_operation_whose_dead_letter_staff_have_sent_again_is_begun_if_that_is_lost(refund):
+    DeadLetter.objects.create(
+        message_id="1",
+        type=StartOperation.to,
+        subject=refund.payment.reference,
+        requeued_at=timezone.now() - LONG,
+    )
+    assert begun_now() == [refund.reference]
+
+
+def test_all_operations_are_walked_through_and_once_a_day_again(refund, monkeypatch):
+    monkeypatch.setattr(module, "ROWS", 2)
+    begun = [refund, *(refund_of(refund.payment) for _ in range(3))]
+    for operation in begun:
+        start(operation)
+    lost = refund_of(refund.payment)
+    while send_lost_again().has_more:
+        pass
+    assert published() == [lost.reference]
+    start(lost)
+    Saga.objects.filter(key=begun[0].reference).delete()
+    assert begun_now() == []
+    a_day_later()
+    assert begun_now() == [begun[0].reference]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_relays_at_once_begin_an_operation_once(refund):
+    at_once(*[send_lost_again] * 4)
+    assert published() == [refund.reference]

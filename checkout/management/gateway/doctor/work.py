@@ -10,6 +10,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.management.gateway.output import Finding
+from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import (
     DeadLetter,
     OutboxMessage,
@@ -33,6 +34,7 @@ def findings() -> Iterator[Finding]:
     for database in databases():
         yield _outbox(database)
     now = timezone.now()
+    yield _events(now)
     flows = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lt=now - LATE)
     yield _timer("deadlines of flows", flows.count(), flows.order_by("deadline_at").values("deadline_at"))
     again = ProviderNotification.objects.filter(next_try_at__lt=now - LATE)
@@ -59,6 +61,14 @@ def _outbox(database: str) -> Finding:
     failed = f", last error: {oldest.last_error}" if oldest.last_error else ""
     text = f"{name}{count} messages are late, the first since {_time(oldest.available_at)}{failed}"
     return Finding("outbox", text, START_RELAY)
+
+
+def _events(now: datetime) -> Finding:
+    late = unpublished_events().filter(created_at__lt=now - LATE)
+    if (oldest := late.first()) is None:
+        return Finding("events", "none is late")
+    text = f"{late.count()} are not published, the first since {_time(oldest.created_at)}"
+    return Finding("events", text, START_RELAY)
 
 
 def _timer(what: str, count: int, rows: object) -> Finding:

@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from checkout.database.append_only import forgetting
-from checkout.errors import OperationRejected
 from checkout.payments.actions.saved_cards import erase_cards
+from checkout.payments.actions.staff.at_rest import require_rest
 from checkout.payments.locking import found_payment
 from checkout.payments.models import (
     Attempt,
@@ -24,7 +24,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, PaymentState
+from checkout.states import Actor
 
 # The fields with personal data that events and sagas contain, and the values that replace them.
 _OF_SHOPPER = {
@@ -34,7 +34,6 @@ _OF_SHOPPER = {
     "ip_address": "",
     "metadata": {},
 }
-_MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
 
 
 @transaction.atomic
@@ -43,10 +42,10 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
 
     The merchant's id of its customer is erased as well, and the cards that were last saved with the payment
     are removed. It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is
-    under way, because what is under way may need the data, or write it once more.
+    under way, because what is under way may need the data or the messages, or write it once more.
     """
     payment = found_payment(reference)
-    _require_rest(payment)
+    require_rest(payment)
     _erase_events(payment)
     with forgetting():
         # The requests to the provider have the address of the shopper's mail and network.
@@ -63,18 +62,6 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="personal_data_erased", data=data)
-
-
-def _require_rest(payment: Payment) -> None:
-    state = PaymentState(payment.state)
-    if state.may_be_paid:
-        raise OperationRejected("The payment may still be paid. Cancel it first.")
-    is_moving = payment.sagas.filter(status__in=_MOVING).exists()
-    is_sending = OutboxMessage.objects.filter(subject=payment.reference, published_at=None).exists()
-    if is_moving or is_sending or not state.is_decided:
-        raise OperationRejected("Something about the payment is under way, or waits for staff.")
-    if DeadLetter.objects.filter(subject=payment.reference, requeued_at=None, dealt_with_at=None).exists():
-        raise OperationRejected("A dead letter about the payment waits for staff.")
 
 
 def _erase_events(payment: Payment) -> None:

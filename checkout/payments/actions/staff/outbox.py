@@ -7,7 +7,8 @@ from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
 from checkout.payments.actions.staff.dead_letters import require_valid_proof, send_row_again
-from checkout.payments.models import Fact, InboxMessage, OutboxMessage, Payment, SagaStep
+from checkout.payments.events.log import message_of
+from checkout.payments.models import Event, Fact, InboxMessage, OutboxMessage, Payment, SagaStep
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 from messaging.topology import Topology
@@ -41,7 +42,13 @@ def _row(message_id: str) -> OutboxMessage:
             raise OperationRejected(_away(database)) from error
         if row is not None:
             return row
-    raise OperationRejected("No outbox has a message with this id.")
+    event = Event.objects.filter(reference=message_id).first()
+    if event is None:
+        raise OperationRejected("No outbox has a message with this id.")
+    # The relay publishes events from their own table. This one gets into the outbox, to be published again.
+    row = message_of(event)
+    row.save()
+    return row
 
 
 def _require_that_it_may_be_sent(row: OutboxMessage) -> None:

@@ -1,0 +1,94 @@
+"""Refuse to erase a payment about which anything is under way.
+
+Its messages are deleted with it, and a service does not carry out a command of ours that is no longer in the
+outbox. That a command was published says only that it is in a queue: it is handled if it is in an inbox.
+"""
+
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database.owners import databases
+from checkout.errors import OperationRejected
+from checkout.ledger.messages import PostEntries
+from checkout.payments.models import (
+    DeadLetter,
+    InboxMessage,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
+from checkout.payments.timers.lost import is_posting
+from checkout.states import PaymentState
+from messaging.topology import Topology
+
+_MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
+# The services of this app. Any other may be a program of the merchant that keeps its inbox elsewhere.
+_OURS = ("checkout", "payments")
+AGAIN = "Try again in a moment."
+
+
+def require_rest(payment: Payment) -> None:
+    """Raise ``OperationRejected`` while anything about a locked payment is under way, or waits for staff."""
+    state = PaymentState(payment.state)
+    if state.may_be_paid:
+        raise OperationRejected("The payment may still be paid. Cancel it first.")
+    is_moving = payment.sagas.filter(status__in=_MOVING).exists()
+    is_sending = OutboxMessage.objects.filter(subject=payment.reference, published_at=None).exists()
+    if is_moving or is_sending or not state.is_decided:
+        raise OperationRejected("Something about the payment is under way, or waits for staff.")
+    if DeadLetter.objects.filter(subject=payment.reference, requeued_at=None, dealt_with_at=None).exists():
+        raise OperationRejected("A dead letter about the payment waits for staff.")
+    require_that_all_is_handled(payment)
+
+
+def require_that_all_is_handled(payment: Payment) -> None:
+    """Raise ``OperationRejected`` while a service has still to do something for a payment without sagas."""
+    if _is_to_begin(payment):
+        raise OperationRejected(f"An operation of the payment has not begun yet. {AGAIN}")
+    if payment.notifications.filter(state=ProviderNotification.State.RECEIVED).exists():
+        raise OperationRejected(f"A notification about the payment has not been applied yet. {AGAIN}")
+    if type := _unhandled(payment):
+        raise OperationRejected(f"The command {type} about the payment has not been handled yet. {AGAIN}")
+    if is_posting(payment.reference):
+        raise OperationRejected(f"The ledger has not posted everything about the payment yet. {AGAIN}")
+
+
+def _is_to_begin(payment: Payment) -> bool:
+    begun = set(payment.sagas.order_by().values_list("kind", "key"))
+    wanted = payment.operations.exclude(state=Operation.State.REFUSED).order_by()
+    return not begun.issuperset(wanted.values_list("kind", "reference"))
+
+
+def _unhandled(payment: Payment) -> str:
+    """Return the type of a command that no service has handled so far; empty if there is none.
+
+    A command that is a dead letter is not handled any more once staff have dealt with it. Postings are looked
+    up in the ledger instead. No inbox remembers a command longer than ``conf.retention``.
+    """
+    sent = OutboxMessage.objects.filter(
+        subject=payment.reference,
+        exchange=Topology(conf.prefix).commands,
+        created_at__gt=timezone.now() - conf.retention,
+    ).exclude(type=PostEntries.to)
+    open_ = {row[:2]: row[2] for row in sent.values_list("routing_key", "message_id", "type")}
+    # The outbox is read first, so that an inbox has each of its commands that was handled by then.
+    for database in databases():
+        handled = InboxMessage.objects.using(database).filter(subject=payment.reference)
+        for known in handled.values_list("consumer", "message_id"):
+            open_.pop(known, None)
+    if not open_:
+        return ""
+    letters = DeadLetter.objects.filter(message_id__in=[message_id for _, message_id in open_])
+    dealt_with = letters.filter(requeued_at=None, dealt_with_at__isnull=False)
+    done = set(dealt_with.values_list("message_id", flat=True))
+    left = ((service, type) for (service, message_id), type in open_.items() if message_id not in done)
+    return next((type for service, type in left if service in _OURS or _has_inbox(service)), "")
+
+
+def _has_inbox(service: str) -> bool:
+    """Return True if a service records what it has handled in one of our databases."""
+    return any(
+        InboxMessage.objects.using(database).filter(consumer=service).exists() for database in databases()
+    )

@@ -1,0 +1,28 @@
+"""Rows that are left to the worker which handles their cause.
+
+A worker acknowledges a message after it has published what the message caused. Until then the broker keeps
+the message, and delivers it again if the worker ends: what it caused need not be marked row by row, and
+relays need not look for it. Such rows are written as published from the start, at the moment of their
+creation.
+"""
+
+from typing import TYPE_CHECKING
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from messaging.outbox.models import AbstractOutboxMessage
+
+LEFT_TO_CAUSE = Q(published_at=F("created_at"))
+
+
+def leave_to_cause(row: "AbstractOutboxMessage") -> None:
+    """Leave an unsaved row to the worker that handles its cause."""
+    row.published_at = row.created_at
+
+
+def leave_to_relay(model: "type[AbstractOutboxMessage]", using: str, **which: object) -> None:
+    """Let a relay publish those of these rows that were left to the worker."""
+    rows = model._default_manager.using(using).filter(LEFT_TO_CAUSE, **which)
+    rows.update(published_at=None, available_at=timezone.now())

@@ -1,0 +1,132 @@
+"""Messages that a handling causes are published by its worker, after a crash too, and need no relay."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import Group
+
+from checkout.payments.models import InboxMessage, OutboxMessage
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
+from messaging.outbox.relay import Relay
+from messaging.worker import worker
+from messaging.worker.service import Message, Obsolete, Reply, Service
+from tests.messaging.conftest import at_work
+from tests.support.brokers import MemoryLab
+from tests.support.services import Client, Greet, Greeted, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def greeter(*, admit: Callable[[Greet, Message], None] | None = None) -> Service:
+    service = Service("greeter", admit=admit)
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        Group.objects.create(name=message.envelope.message_id)
+        message.publish_event("greeted", body)
+        return Greeted(f"Hello {body.name}")
+
+    return service
+
+
+def listener(heard: list[str]) -> Service:
+    service = Service("listener", events=("greeted.#",))
+
+    @service.on_event(transactional=False)
+    def note(event: Greet, message: Message) -> None:
+        heard.append(event.name)
+
+    return service
+
+
+@pytest.fixture
+def failing_after_commit() -> Iterator[list[int]]:
+    """Make workers fail after their commit, as often as the list's only number says."""
+    left = [1]
+
+    def fail(point: str) -> None:
+        if point == "worker.committed" and left[0]:
+            left[0] -= 1
+            raise OSError("The worker ends here.")
+
+    crash_points.observe(fail)
+    yield left
+    crash_points.observe(None)
+
+
+async def client_of(lab: MemoryLab) -> Client:
+    return await Client(await lab.broker()).start()
+
+
+async def test_what_a_handler_sends_is_published_without_a_relay_and_never_marked(lab: MemoryLab):
+    client = await client_of(lab)
+    heard: list[str] = []
+    async with at_work(await lab.broker(), greeter()), at_work(await lab.broker(), listener(heard)):
+        await client.send("greeter", client.command("greet"))
+        await until(lambda: heard)
+        assert (await client.reply()).unwrap() == {"text": "Hello you"}
+    assert heard == ["you"]
+    assert set(await in_thread(list, OutboxMessage.objects.values_list("attempts", "published_at"))) == {
+        (0, row.created_at) for row in await in_thread(list, OutboxMessage.objects.all())
+    }
+
+
+async def test_a_worker_that_ended_after_its_commit_publishes_all_at_the_redelivery(
+    lab: MemoryLab, failing_after_commit: list[int]
+):
+    client = await client_of(lab)
+    heard: list[str] = []
+    async with at_work(await lab.broker(), greeter()), at_work(await lab.broker(), listener(heard)):
+        failing_after_commit[0] = 2
+        await client.send("greeter", client.command("greet"))
+        await until(lambda: heard)
+        assert (await client.reply()).unwrap() == {"text": "Hello you"}
+    assert heard == ["you"]
+    assert await in_thread(Group.objects.count) == 1
+
+
+async def test_a_command_that_is_obsolete_once_it_is_handled_is_answered_nevertheless(
+    lab: MemoryLab, failing_after_commit: list[int]
+):
+    def admit(body: Greet, message: Message) -> None:
+        if Group.objects.exists():
+            raise Obsolete("somebody has been greeted")
+
+    client = await client_of(lab)
+    async with at_work(await lab.broker(), greeter(admit=admit)):
+        await client.send("greeter", client.command("greet"))
+        assert (await client.reply()).unwrap() == {"text": "Hello you"}
+
+
+async def test_what_the_broker_refuses_is_left_to_the_relay(lab: MemoryLab):
+    service = Service("greeter")
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        lab.server.stop()
+        return Greeted("once")
+
+    client = await client_of(lab)
+    async with at_work(await lab.broker(), service):
+        await client.send("greeter", client.command("greet"))
+        await until(OutboxMessage.objects.filter(published_at=None).exists)
+    lab.server.resume()
+    await Relay(await lab.broker(), OutboxMessage).publish_due()
+    answer = await client.reply_envelope()
+    assert Reply.decode(answer.body).unwrap() == {"text": "once"}
+
+
+async def test_a_handled_message_that_was_delivered_too_often_is_no_dead_letter(
+    lab: MemoryLab, failing_after_commit: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "LONGEST_PAUSE_SECONDS", 0.01)
+    client, broker = await client_of(lab), await lab.broker()
+    async with at_work(broker, greeter()):
+        failing_after_commit[0] = worker.DELIVERY_LIMIT
+        await client.send("greeter", client.command("greet"))
+        await until(OutboxMessage.objects.filter(published_at=None).exists)
+    assert await in_thread(InboxMessage.objects.count) == 1
+    assert len(client.dead) == 0
+    await Relay(broker, OutboxMessage).publish_due()
+    assert (await client.reply()).unwrap() == {"text": "Hello you"}
