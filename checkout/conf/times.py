@@ -57,8 +57,8 @@ class Times:
     inquiry_delays = _delays(
         "CHECKOUT_INQUIRY_DELAYS",
         [5, 15, 45, 120, 600, *[3600] * 72],
-        "The seconds before each query to a provider about an operation whose outcome is unknown. If the "
-        "last query leaves the outcome unknown, staff decide.",
+        "The seconds before each query to a provider about an operation whose outcome is unknown, and before "
+        "each repeated deletion of a token. If the last one leaves the outcome unknown, staff decide.",
     )
     retry_delays = _delays(
         "CHECKOUT_RETRY_DELAYS",

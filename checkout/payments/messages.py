@@ -202,6 +202,19 @@ class ReviewAttempt(Command[AttemptReviewed], frozen=True):
     attempt: str
 
 
+class DeleteToken(Command[None], frozen=True):
+    """Delete the token of a removed card at the provider. The token does not travel with it.
+
+    ``number`` is the number of requests for that so far, so that a late copy asks nothing.
+    """
+
+    to = "payments.delete_token"
+    again = "not asked a second time; the deletion is asked for again by a command with the next `number`"
+
+    card: str
+    number: int
+
+
 class ApplyNotification(Command[None], frozen=True):
     """Match a stored notification with its payment."""
 

@@ -18,7 +18,11 @@ from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.counted import forget_what_was_counted
-from checkout.payments.timers.due import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.due import (
+    has_passed_deadlines,
+    has_tokens_to_delete,
+    has_unmatched_notifications,
+)
 from checkout.payments.timers.lost import send_lost_again
 from checkout.payments.timers.retention import (
     forget_old_events,
@@ -26,6 +30,7 @@ from checkout.payments.timers.retention import (
     forget_old_notifications,
 )
 from checkout.payments.timers.timer import Timer
+from checkout.payments.timers.tokens import delete_tokens
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.reconciliation import reconcile_when_due
@@ -71,6 +76,7 @@ def timers(stop: asyncio.Event) -> list[Timer]:
             conf.relay_poll_seconds,
             has_unmatched_notifications,
         ),
+        Timer("tokens to delete", delete_tokens, conf.relay_poll_seconds, has_tokens_to_delete),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
         Timer("commands that were lost", send_lost_again, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),

@@ -101,7 +101,8 @@ class Tokens:
         """Forget a card. Raises RequestRefused (1) as `find` does."""
         self.find(token, shopper)
         self._connection.execute(
-            "INSERT INTO token_deleted (at, token) SELECT ?, id FROM token WHERE token = ?",
+            "INSERT INTO token_deleted (at, token) SELECT ?, id FROM token WHERE token = ?"
+            " AND NOT EXISTS (SELECT 1 FROM token_deleted WHERE token_deleted.token = token.id)",
             (time.time(), token),
         )
 

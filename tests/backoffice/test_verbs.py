@@ -115,6 +115,26 @@ def test_a_saved_card_is_removed_in_the_users_name(staff_client):
     assert "removed before" in told(client.post(address("savedcard", "remove", card)))[-1]
 
 
+def test_the_page_of_a_card_tells_the_fate_of_its_token_without_the_token(staff_client):
+    card = saved_card()
+    client = staff_client("view_savedcard")
+
+    def page():
+        card.save()
+        return client.get(address("savedcard", "change", card)).content.decode()
+
+    assert "to be deleted" not in page()
+    card.remove("ada")
+    assert "to be deleted; asked 0 times" in page()
+    assert "kept-token" not in page() + card.token_to_delete
+    assert card.token_to_delete not in page()
+    card.deletion_due_at = None
+    assert "not deleted: see the dead letters" in page()
+    card.end_deletion()
+    card.deleted_at = card.removed_at
+    assert ">deleted<" in page()
+
+
 def test_who_may_only_look_removes_no_saved_card(staff_client):
     card = saved_card()
     client = staff_client("view_savedcard", "cancel_payment")

@@ -4,6 +4,7 @@ import pytest
 
 from checkout.participants import participants
 from checkout.payments.events import EVENT_TYPES
+from checkout.payments.messages import DeleteToken
 from checkout.running.services import SERVICES
 from messaging.access.participants import Participant, service_of
 from tests.support.program import ROOT
@@ -40,7 +41,8 @@ def test_nobody_may_send_what_no_service_handles():
 def test_what_only_staff_and_timers_say_is_said_by_the_relay_alone():
     sent = {type for each in participants() for type in each.sends}
     unsaid = {type for service in SERVICES.values() for type in service.commands} - sent
-    assert {service_of(type) for type in unsaid} == {"checkout"}
+    assert {service_of(type) for type in unsaid} == {"checkout", "payments"}
+    assert {type for type in unsaid if service_of(type) == "payments"} == {DeleteToken.to}
 
 
 def test_the_relay_may_announce_every_event_and_nothing_else():

@@ -31,7 +31,8 @@ CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 RESTLESS = """
     SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
-         + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))"""
+         + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
+         + (SELECT count(*) FROM payments_savedcard WHERE deletion_due_at IS NOT NULL)"""
 OWED = """
     SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL
     UNION ALL SELECT 1 FROM payments_event WHERE id > (SELECT last_pk FROM payments_eventposition) LIMIT 1"""

@@ -9,7 +9,7 @@ from tests.faults.evidence import Evidence
 def cards_obey_their_owners(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Check that a card is saved only if its shopper asked, for one customer, and not charged once removed.
 
-    A charge that was refused has changed nothing.
+    In the end, no token is left that is still to be deleted. A charge that was refused has changed nothing.
     """
     for fault in evidence.card_faults:
         yield "", fault
@@ -21,6 +21,8 @@ def cards_obey_their_owners(evidence: Evidence) -> Iterator[tuple[str, str]]:
         is_erased = card.payment in evidence.erased
         if (card.reference in evidence.removed or is_erased) and not card.is_removed:
             yield card.payment, f"{card.reference} was removed, and is not"
+        if card.is_owed:
+            yield card.payment, f"the token of {card.reference} is still to be deleted at the provider"
         if is_erased and card.customer:
             yield card.payment, f"{card.reference} names {card.customer}, and the payment was erased"
     saved_with = {card.reference: card.payment for card in evidence.cards}

@@ -106,7 +106,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class SavedCard:
-    """A saved card. It `is_removed` only if its token is erased as well. Owners are merchant and customer."""
+    """A saved card. It `is_removed` only if its token is erased as well. Owners are merchant and customer.
+
+    The token `is_owed` as long as the provider has not said that it has deleted it.
+    """
 
     reference: str
     payment: str
@@ -114,6 +117,7 @@ class SavedCard:
     owner: str
     owner_of_payment: str
     is_removed: bool
+    is_owed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +227,8 @@ CARDS = """
     SELECT card.reference, payment.reference AS payment, card.customer_reference AS customer,
            card.merchant_id || ' ' || card.customer_reference AS owner,
            payment.merchant_id || ' ' || payment.customer_reference AS owner_of_payment,
-           card.state = 'removed' AND card.sealed_token = '' AS is_removed
+           card.state = 'removed' AND card.sealed_token = '' AS is_removed,
+           card.token_to_delete <> '' OR card.deletion_due_at IS NOT NULL AS is_owed
     FROM payments_savedcard card JOIN payments_payment payment ON payment.id = payment_id"""
 CHARGES = """
     SELECT payment.reference AS payment, order_code, card.reference AS card,

@@ -110,7 +110,7 @@ def healthy() -> Evidence:
         ],
         repeated=[Repeated(PAID, "/payments/pay_1/refund", "k", is_same=True)],
         events={payment: [Event(each) for each in of_payment] for payment, of_payment in EVENTS.items()},
-        cards=[SavedCard("card_1", PAID, "ann", "1 ann", "1 ann", is_removed=True)],
+        cards=[SavedCard("card_1", PAID, "ann", "1 ann", "1 ann", is_removed=True, is_owed=False)],
         charges=[Charge(PAID, "pay_1-1", "card_1", began=100.0, is_anothers=False)],
         ticked={PAID},
         removed={"card_1": 200.0},

@@ -270,6 +270,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I13", lambda evidence: evidence.ticked.clear()),
     ("I13", lambda evidence: card(evidence, owner="2 ann")),
     ("I13", lambda evidence: card(evidence, is_removed=False)),
+    ("I13", lambda evidence: card(evidence, is_owed=True)),
     ("I13", erased_and_named),
     ("I13", erased_and_kept),
     ("I13", charged_after_the_erasure),

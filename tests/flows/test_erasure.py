@@ -118,7 +118,10 @@ def told(payment: Payment) -> None:
 
 
 @pytest.mark.usefixtures("ada", "_from_mary")
-async def test_no_table_knows_the_shopper_any_more(api: Caller, books: Books, back_end: None) -> None:
+async def test_no_table_knows_the_shopper_any_more(
+    api: Caller, books: Books, back_end: None, settings: Settings
+) -> None:
+    settings.CHECKOUT_SETTLING_SECONDS = 1
     payment = await paid_by_mary(api, books)
     before = await in_thread(places)
     assert {word for words in before.values() for word in words} == set(OF_SHOPPER)
@@ -126,9 +129,12 @@ async def test_no_table_knows_the_shopper_any_more(api: Caller, books: Books, ba
     assert {"payments_savedcard.customer_reference", "payments_payment.customer_reference"} <= set(before)
     await in_thread(erase, payment.reference)
     assert await in_thread(places) == {}
+    await eventually(lambda: SavedCard.objects.filter(deleted_at=None).exists(), False)
+    assert books.tokens == {}
     card = await in_thread(SavedCard.objects.get)
     assert (card.state, card.removed_by, card.last4) == ("removed", "ada", "1111")
-    assert not {card.sealed_token, card.token_hash, card.shopper, card.scheme_transaction} - {""}
+    assert not {card.sealed_token, card.token_to_delete, card.token_hash} - {""}
+    assert not {card.shopper, card.scheme_transaction} - {""}
     assert await charged(api, card) == "saved_card_not_usable"
     fact = await in_thread(lambda: Fact.objects.get(kind="personal_data_erased"))
     assert fact.data == {"by": "ada", "reason": "She asked."}

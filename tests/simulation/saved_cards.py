@@ -1,4 +1,7 @@
-"""I13: a card is saved only if its shopper asked, for one customer, and is not charged after its removal."""
+"""I13: a card is saved only if its shopper asked, for one customer, and is not charged after its removal.
+
+The provider does not keep the token of a removed card, unless the same card was saved again.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -71,6 +74,7 @@ def check(world: "World", books: "Ledgers") -> Iterator[str]:
             yield f"I13: {card} was removed, and is {state}"
         if is_erased and customer:
             yield f"I13: {card} names {customer}, and {payment} was erased"
+    yield from _tokens_are_deleted(world, books)
     for payment, order in books.rows("SELECT reference, order_reference FROM payments_payment"):
         if order in world.program.turned_away:
             yield f"I13: {payment} exists, and its charge was refused"
@@ -81,3 +85,30 @@ def check(world: "World", books: "Ledgers") -> Iterator[str]:
         "AND (p.customer_reference, p.merchant_id) <> (c.customer_reference, c.merchant_id)"
     ):
         yield f"I13: {code} of {ours} was charged to the card of {theirs}"
+
+
+def _tokens_are_deleted(world: "World", books: "Ledgers") -> Iterator[str]:
+    """Yield removed cards whose token the provider still keeps, and active ones whose token it has deleted.
+
+    The token of a card is that of the order with which it was saved last. If the provider was asked to keep
+    the same card after the removal, and no card of ours came of it, nobody knows of that token.
+    """
+    tokens, seconds = world.bank.tokens, world.clock.seconds_until
+    authorised = books.rows("SELECT order_code FROM payments_attempt WHERE state = 'authorised'")
+    orders = [books.all_orders[code] for (code,) in authorised if code in books.all_orders]
+    of_payment = {books.payment_of[order.order_code]: order.token for order in orders if order.token}
+    cards = books.rows(
+        "SELECT c.reference, p.reference, c.state, c.removed_at || '', c.token_to_delete, c.deletion_due_at "
+        "FROM payments_savedcard c JOIN payments_payment p ON p.id = c.payment_id"
+    )
+    used = {of_payment.get(payment) for _, payment, state, *_ in cards if state == "active"}
+    for card, payment, state, removed_at, owed, due in cards:
+        token = of_payment.get(payment, "")
+        if owed or due:
+            yield f"I13: the token of {card} is still to be deleted, at {due}"
+        kept_at = tokens.kept_at.get(token, 0)
+        if state == "active" and tokens.deleted_at.get(token, -1) >= kept_at:
+            yield f"I13: {card} is active, and its token was deleted"
+        is_there = token not in used and token in world.bank.books.tokens
+        if state == "removed" and is_there and kept_at <= (seconds(removed_at) or 0):
+            yield f"I13: {card} was removed, and the provider keeps its token"

@@ -71,6 +71,9 @@ _ENTRIES = {
     "unmatched notifications": _Entry(
         "SELECT MIN(next_try_at) FROM payments_providernotification", ("payments_providernotification",)
     ),
+    "tokens to delete": _Entry(
+        "SELECT MIN(deletion_due_at) FROM payments_savedcard", ("payments_savedcard",)
+    ),
     # The following tasks need the time to have passed, not just to be reached, hence the margin.
     "attempts that never began": _Entry(
         _UNSTARTED,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.base import Authorisation, ProviderResult
 from checkout.payments.providers.memory_books import Books
-from checkout.payments.providers.saved_cards import StoredCard
+from checkout.payments.providers.saved_cards import KeptToken, StoredCard
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -28,13 +28,31 @@ ANSWER_WEIGHTS = (10, 3, 2, 2, 2)
 
 
 class Tokens:
-    """The bank's tokens in one schedule."""
+    """The bank's tokens in one schedule.
+
+    ``kept_at`` and ``deleted_at`` have the virtual times at which each was asked for last, and deleted last.
+    """
 
     def __init__(self, world: "World", books: Books) -> None:
         self._world = world
         self._books = books
         self._telling: dict[str, str] = {}
         self._last_days: dict[str, date] = {}
+        self.kept_at: dict[str, float] = {}
+        self.deleted_at: dict[str, float] = {}
+
+    def be_kept(self, request: Authorisation) -> None:
+        """Note that a card is kept again, if its order was opened."""
+        order = self._books.orders.get(request.order_code)
+        if order is not None and order.token:
+            self.kept_at[order.token] = self._world.clock.now
+
+    def be_deleted(self, kept: KeptToken) -> None:
+        """Note that a token is deleted. A token is deleted for its own shopper only."""
+        if f"/{kept.shopper}/" not in kept.token:
+            self._world.violations.append(f"I13: {kept.token} was to be deleted for {kept.shopper}")
+        self.deleted_at[kept.token] = self._world.clock.now
+        self._last_days.pop(kept.token, None)
 
     def be_charged(self, card: StoredCard) -> None:
         """Let the issuer decide on a charge, or forget the card. A token serves its own shopper only."""

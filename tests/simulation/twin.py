@@ -19,6 +19,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.providers.saved_cards import KeptToken
 from tests.simulation.processes import outside
 from tests.simulation.threads import pause
 from tests.simulation.tokens import Tokens
@@ -49,6 +50,8 @@ class Twin(MemoryProvider):
             if request.stored_card is not None:
                 self._tokens.be_charged(request.stored_card)
             result = super(Twin, self).authorise(request)
+            if request.saves_for:
+                self._tokens.be_kept(request)
             order = self.books.orders.get(request.order_code)
             if order is not None and order.state == OrderState.PENDING:
                 Line.world.bank.decide_later(self, request.order_code)
@@ -87,6 +90,13 @@ class Twin(MemoryProvider):
             return self._tokens.told(super(Twin, self).inquire(order_code), is_reply=False)
 
         return self._call(Verb.INQUIRE, order_code, act)
+
+    def delete_token(self, kept: KeptToken) -> ProviderResult:
+        def act(seconds_left: float) -> ProviderResult:
+            self._tokens.be_deleted(kept)
+            return super(Twin, self).delete_token(kept)
+
+        return self._call(Verb.DELETE_TOKEN, kept.shopper, act)
 
     @property
     def _tokens(self) -> Tokens:

@@ -28,7 +28,7 @@ from checkout.payments import actions
 from checkout.payments.actions import challenge, notification as notifying, payment as submitting, saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.staff import at_rest
-from checkout.payments.models import Operation, Saga
+from checkout.payments.models import Operation, Saga, SavedCard
 from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
@@ -40,6 +40,7 @@ from checkout.payments.providers.base import (
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.sagas import DEFINITIONS, orchestrator
 from checkout.payments.service import provider_call
+from checkout.payments.service.cards import token_deletion
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -258,6 +259,22 @@ def removal_forgotten() -> Patches:
     yield patch.object(saved_cards, "_remove", lambda cards, by: None)
 
 
+def token_left_behind() -> Patches:
+    """Remove cards without planning the deletion of their tokens. The mutant shows after any removal."""
+    remove: Callable[[SavedCard, str], None] = SavedCard.remove
+
+    def forget(card: SavedCard, by: str) -> None:
+        remove(card, by)
+        card.token_to_delete, card.deletion_due_at = "", None
+
+    yield patch.object(SavedCard, "remove", forget)
+
+
+def token_in_use_deleted() -> Patches:
+    """Delete a token that was saved again. The mutant shows when a customer saves a removed card at once."""
+    yield patch.object(token_deletion, "_is_in_use", lambda card, kept: False)
+
+
 def every_card_saved() -> Patches:
     """Save the card of every customer. The mutant shows when a shopper did not ask for that."""
     submit: Callable[..., Any] = submitting.submit_payment
@@ -301,6 +318,8 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         expired_token_accepted,
         release_takes_all,
         removal_forgotten,
+        token_left_behind,
+        token_in_use_deleted,
         every_card_saved,
         customers_confused,
         erased_while_under_way,

@@ -92,8 +92,8 @@ REMOVE = Verb(
     name="remove",
     label="Remove",
     explanation=(
-        "The card can never be charged again, and that cannot be undone: our copy of its token is erased. A "
-        "charge that was sent to the provider already goes on. The provider's own copy stays until it lapses."
+        "The card can never be charged again, and that cannot be undone. A charge that was sent to the "
+        "provider already goes on. The provider is then asked to delete the token of the card."
     ),
     done="Removed: the card cannot be charged any more.",
     otherwise="the card was removed before. Nothing was changed.",
@@ -129,8 +129,10 @@ class SavedCardAdmin(ActingAdmin):
         "created_at",
         "removed_at",
         "removed_by",
+        "at_the_provider",
+        "deleted_at",
     )
-    readonly_fields = ("payment_link",)
+    readonly_fields = ("payment_link", "at_the_provider")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SavedCard], search_term: str
@@ -141,6 +143,17 @@ class SavedCardAdmin(ActingAdmin):
     @admin.display(description="saved with")
     def payment_link(self, card: SavedCard) -> str:
         return payment_page_link(card.payment)
+
+    @admin.display(description="token at the provider")
+    def at_the_provider(self, card: SavedCard) -> str:
+        """Return what is known of the deletion of the token. The token itself is not shown."""
+        if card.deleted_at is not None:
+            return "deleted"
+        if not card.token_to_delete:
+            return NOTHING
+        if card.deletion_due_at is None:
+            return f"not deleted: see the dead letters of {card.reference}"
+        return f"to be deleted; asked {card.deletion_tries} times"
 
 
 class SettlingFilter(admin.SimpleListFilter):

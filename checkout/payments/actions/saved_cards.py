@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from checkout.errors import (
     DuplicateRequest,
@@ -39,7 +38,7 @@ def card_of(merchant: Merchant, reference: str) -> SavedCard:
 
 @transaction.atomic
 def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
-    """Remove a card at once and for good: its token is erased. A removed one stays so.
+    """Remove a card at once and for good; its token is then deleted at the provider. A removed one stays so.
 
     So are all other cards with the same token. A charge that has been sent to the provider already goes on.
     Raises ``SavedCardNotFound``.
@@ -60,7 +59,9 @@ def erase_cards(payment: Payment, *, by: str) -> None:
     """
     own = SavedCard.objects.filter(payment=payment)
     _remove(own, by)
-    own.update(customer_reference="", shopper="", scheme_transaction="", token_hash="")
+    own.update(customer_reference="", scheme_transaction="")
+    # The others keep these until their tokens are deleted at the provider.
+    own.filter(token_to_delete="").update(shopper="", token_hash="")
 
 
 def _remove(cards: QuerySet[SavedCard], by: str) -> None:
@@ -79,9 +80,8 @@ def _remove(cards: QuerySet[SavedCard], by: str) -> None:
     removed = {pk for card in own for pk in (card, *twins[card])}
     for card in locked:
         if card.pk in removed and card.state == SavedCard.State.ACTIVE:
-            card.state, card.sealed_token = SavedCard.State.REMOVED, ""
-            card.removed_at, card.removed_by = timezone.now(), by[:150]
-            card.save(update_fields=["state", "sealed_token", "removed_at", "removed_by"])
+            card.remove(by)
+            card.save()
 
 
 @transaction.atomic

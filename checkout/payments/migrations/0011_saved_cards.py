@@ -108,6 +108,18 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("removed_at", models.DateTimeField(blank=True, null=True)),
                 ("removed_by", models.CharField(blank=True, max_length=150)),
+                ("token_to_delete", models.TextField(blank=True, db_default="", default="")),
+                ("deletion_due_at", models.DateTimeField(blank=True, null=True)),
+                ("deletion_tries", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("deletion_asked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When the provider said that it has no such token any more",
+                        null=True,
+                    ),
+                ),
                 (
                     "merchant",
                     models.ForeignKey(
@@ -139,7 +151,13 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "permissions": [("remove_savedcard", "Can remove saved cards")],
                 "indexes": [
-                    models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer")
+                    models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer"),
+                    models.Index(fields=["token_hash"], name="cards_of_token"),
+                    models.Index(
+                        condition=models.Q(("deletion_due_at__isnull", False)),
+                        fields=["deletion_due_at"],
+                        name="tokens_to_delete",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(
@@ -150,6 +168,10 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("state", "active"), ("sealed_token", ""), _connector="OR"),
                         name="removed_card_has_no_token",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state", "removed"), ("token_to_delete", ""), _connector="OR"),
+                        name="active_card_keeps_its_token",
                     ),
                 ],
             },

@@ -1,5 +1,6 @@
 """Cards that shoppers have saved: what may be shown of them, and the provider's sealed token."""
 
+from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from django.utils.crypto import salted_hmac
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models.payment import Attempt, Merchant, Payment, ProviderAccount, new_reference
-from checkout.payments.providers.saved_cards import IssuedToken, MerchantInitiated, StoredCard
+from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 
 
@@ -22,7 +23,10 @@ def _card_reference() -> str:
 class SavedCard(models.Model):
     """A card that the provider keeps for one customer of a merchant. It has no card number, sealed or not.
 
-    The token is sealed like other secrets, and is erased when the card is removed.
+    The token is sealed like other secrets. When the card is removed, the token cannot be charged any more: it
+    is kept as ``token_to_delete`` until the provider has deleted its own copy, and is then erased.
+    ``deletion_due_at`` is the time of the next request for that, ``deletion_tries`` the number of requests
+    so far. Without a time, no request is planned: there is nothing to delete, or it is left to staff.
     """
 
     class State(models.TextChoices):
@@ -59,6 +63,13 @@ class SavedCard(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.CharField(max_length=150, blank=True)
+    token_to_delete = models.TextField(blank=True, db_default="", default="")
+    deletion_due_at = models.DateTimeField(null=True, blank=True)
+    deletion_tries = models.PositiveSmallIntegerField(db_default=0, default=0)
+    deletion_asked_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the provider said that it has no such token any more"
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -71,9 +82,19 @@ class SavedCard(models.Model):
                 condition=models.Q(state="active") | models.Q(sealed_token=""),
                 name="removed_card_has_no_token",
             ),
+            models.CheckConstraint(
+                condition=models.Q(state="removed") | models.Q(token_to_delete=""),
+                name="active_card_keeps_its_token",
+            ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer")
+            models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer"),
+            models.Index(fields=["token_hash"], name="cards_of_token"),
+            models.Index(
+                fields=["deletion_due_at"],
+                condition=models.Q(deletion_due_at__isnull=False),
+                name="tokens_to_delete",
+            ),
         ]
         ordering: ClassVar = ["-id"]
         permissions: ClassVar = [("remove_savedcard", "Can remove saved cards")]
@@ -110,6 +131,16 @@ class SavedCard(models.Model):
             state=cls.State.ACTIVE,
         )
 
+    @classmethod
+    def ever_with_token(cls, merchant_id: int, token: str) -> QuerySet["SavedCard"]:
+        """Return the merchant's cards with this token, in any state and of any account, by their keys.
+
+        Accounts of one merchant may share its tokens, since the provider knows the customer by one name.
+        """
+        accounts = ProviderAccount.objects.filter(merchant=merchant_id)
+        rows = cls.objects.filter(provider_account__in=accounts, token_hash__in=_hashes_of(token))
+        return rows.order_by("pk")
+
     def twins(self) -> QuerySet["SavedCard"]:
         """Return the other active cards with the same token; none if the token cannot be read."""
         try:
@@ -117,6 +148,35 @@ class SavedCard(models.Model):
         except StoredSecretUnreadable:
             return SavedCard.objects.none()
         return SavedCard.with_token(self.provider_account_id, token).exclude(pk=self.pk)
+
+    def remove(self, by: str) -> None:
+        """Make the card unusable for good, and plan the deletion of its token at the provider.
+
+        A charge that began before may still be on its way. It arrives within the settling time, and only
+        then is the provider asked.
+        """
+        now = timezone.now()
+        self.state, self.removed_at, self.removed_by = self.State.REMOVED, now, by[:150]
+        self.sealed_token, self.token_to_delete = "", self.sealed_token
+        self.deletion_due_at = now + conf.settling_time
+
+    def may_be_deleted_after(self, moment: datetime) -> bool:
+        """Return True if the provider may have deleted the token later than at ``moment``.
+
+        A request has its effect within the settling time, if it has any. If there was one only, it has none
+        after its answer.
+        """
+        if self.deletion_asked_at is None:
+            return False
+        if self.deletion_tries == 1 and self.deleted_at is not None and self.deleted_at < moment:
+            return False
+        return self.deletion_asked_at + conf.settling_time >= moment
+
+    def end_deletion(self) -> None:
+        """Erase what was kept to delete the token, and the rest of a card whose customer is erased."""
+        self.token_to_delete, self.deletion_due_at = "", None
+        if not self.customer_reference:
+            self.shopper = self.token_hash = ""
 
     def renew(self, payment: Payment, issued: IssuedToken) -> None:
         """Take over what a later payment, with which the card was saved again, says of the same token.
@@ -152,6 +212,10 @@ class SavedCard(models.Model):
             reason=MerchantInitiated(reason),
             scheme_transaction=self.scheme_transaction,
         )
+
+    def doomed(self) -> KeptToken:
+        """Return the token that the provider is to delete. Raises ``StoredSecretUnreadable``."""
+        return KeptToken(token=open_secret(self.token_to_delete, self.reference), shopper=self.shopper)
 
 
 def shopper_name(merchant: Merchant, customer_reference: str) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from checkout.money import Money
-from checkout.payments.providers.saved_cards import IssuedToken, StoredCard
+from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, StoredCard
 
 
 class Verb(StrEnum):
@@ -26,6 +26,7 @@ class Verb(StrEnum):
     REFUND = "refund"
     INQUIRE = "inquire"
     LIST = "list"
+    DELETE_TOKEN = "delete_token"  # noqa: S105 - a verb, not a secret
 
 
 class Outcome(StrEnum):
@@ -347,6 +348,19 @@ class Provider(Protocol):
     @property
     def saves_cards(self) -> bool:
         """Return True if this account may have cards kept, and charge them later."""
+        ...
+
+    @property
+    def deletes_tokens(self) -> bool:
+        """Return True if ``delete_token`` may be called. If not, a token stays until it lapses by itself."""
+        ...
+
+    def delete_token(self, kept: KeptToken) -> ProviderResult:
+        """Delete the token of a saved card. To delete it again is harmless.
+
+        ``APPROVED`` means that the provider has no such token any more, or never had it. The result has no
+        transcript, since the token would be in it.
+        """
         ...
 
     @property

@@ -33,7 +33,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.providers.memory_books import Movement, Order, OrderState, books_of
-from checkout.payments.providers.saved_cards import IssuedToken
+from checkout.payments.providers.saved_cards import IssuedToken, KeptToken
 from checkout.privacy.scrubbing import scrub_text
 
 _STATES = {
@@ -114,6 +114,13 @@ class MemoryProvider:
         return self.account.options.get("saved_cards") != "no"
 
     @property
+    def deletes_tokens(self) -> bool:
+        return self.account.options.get("deletes_tokens") != "no"
+
+    def delete_token(self, kept: KeptToken) -> ProviderResult:
+        return self.books.every_time(lambda: self._delete(kept))
+
+    @property
     def lists_orders(self) -> bool:
         return True
 
@@ -179,6 +186,10 @@ class MemoryProvider:
         self.books.orders[order.order_code] = order
         self._notify_end(order)
         return self._told(order)
+
+    def _delete(self, kept: KeptToken) -> ProviderResult:
+        is_known = self.books.tokens.pop(kept.token, None) is not None
+        return ProviderResult(outcome=Outcome.APPROVED, event="deleted" if is_known else "MISSING")
 
     def _complete(self, request: ChallengeCompletion) -> ProviderResult:
         order = self.books.orders.get(request.order_code)

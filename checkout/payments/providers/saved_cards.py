@@ -28,6 +28,14 @@ class StoredCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptToken:
+    """A token that the provider keeps, and the name under which it has bound the token to one customer."""
+
+    token: str = field(repr=False)
+    shopper: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
     """The provider's name of a card that it keeps.
 

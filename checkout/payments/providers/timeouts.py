@@ -15,4 +15,5 @@ READ_SECONDS = {
     Verb.REFUND: 10.0,
     Verb.INQUIRE: 10.0,
     Verb.LIST: 60.0,
+    Verb.DELETE_TOKEN: 10.0,
 }

@@ -5,6 +5,7 @@ outcome.
 """
 
 from checkout.payments.service import abandonment, authorisation, inquiry, modification, operation_inquiry
+from checkout.payments.service.cards import token_deletion
 from checkout.payments.service.evidence import claims, review
 from checkout.payments.service.notifications import notification
 from checkout.payments.service.service import service
@@ -19,4 +20,5 @@ __all__ = [
     "operation_inquiry",
     "review",
     "service",
+    "token_deletion",
 ]

@@ -14,7 +14,7 @@ from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import forget
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
-from checkout.payments.models import Attempt, SavedCard
+from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
     Challenge,
     EventKind,
@@ -23,10 +23,10 @@ from checkout.payments.providers.base import (
     Refusal,
     RefusalReason,
 )
-from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.service.card_trials import count_trial
+from checkout.payments.service.cards.saving import keep_card
 from checkout.states import Actor, AttemptState, attempt_machine
-from messaging.compiled_queries import insert_unless_known, update_in_batch
+from messaging.compiled_queries import update_in_batch
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +107,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
             count_trial(attempt)
         if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
-            _keep_card(attempt, result)
+            keep_card(attempt, result)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
         return conflict(attempt, result)
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
@@ -162,28 +162,6 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
     if result.refusal:
         attempt.refusal_reason = result.refusal.reason
         attempt.refusal_code = result.refusal.code[:50]
-
-
-def _keep_card(attempt: Attempt, result: ProviderResult) -> None:
-    """Keep the card for later, or renew the one with the same token. The payment stands without it, too."""
-    if result.token is None:
-        log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
-        return
-    # If another payment is saving the same token just now, the constraint lets the insertion wait for it, and
-    # then refuses it. Its card is renewed instead, unless it was removed in that moment.
-    while not _renew(attempt, result.token) and not insert_unless_known(SavedCard.of(attempt, result.token)):
-        log.info("card saved at once by another payment", attempt=attempt.order_code)
-
-
-def _renew(attempt: Attempt, token: IssuedToken) -> bool:
-    """Renew the cards with this token. Return False if there is none."""
-    # Locked in the order in which removals lock them, so that none of them waits for another in a circle.
-    rows = SavedCard.with_token(attempt.provider_account_id, token.token).order_by("pk")
-    known = list(rows.select_for_update(no_key=True))
-    for card in known:
-        card.renew(attempt.payment, token)
-        update_in_batch(card, "payment", "expiry", "valid_until", "scheme_transaction")
-    return bool(known)
 
 
 def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:

@@ -121,7 +121,9 @@ def provider_call(
         if isinstance(request, ProviderResult):
             result = request
         else:
-            result = _ask(attempt.provider_account, request, unreached=intent.unreached, window=window)
+            result = ask_provider(
+                attempt.provider_account, request, unreached=intent.unreached, window=window
+            )
 
     # 3. The outcome.
     def record(attempt: Attempt) -> Conclusion:
@@ -143,7 +145,7 @@ def provider_inquiry(
     inquiry, which the caller has read. If the inquiry cannot be sent, the outcome is unknown: that says
     nothing about the attempt.
     """
-    result = _ask(
+    result = ask_provider(
         attempt.provider_account,
         lambda provider: provider.inquire(attempt.order_code),
         unreached=Outcome.UNKNOWN,
@@ -243,7 +245,7 @@ class SendWindow:
         return time.monotonic() > self.ends_monotonic or timezone.now() > self.ends_at
 
 
-def _ask(
+def ask_provider(
     account: ProviderAccount, send: Send, *, unreached: Outcome, window: SendWindow | None = None
 ) -> ProviderResult:
     """Return the provider's answer, or a result that stands for the error. Provider errors are not raised.

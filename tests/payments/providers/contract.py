@@ -11,7 +11,7 @@ from django.utils import timezone
 from checkout.errors import NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
-from checkout.payments.providers.saved_cards import IssuedToken, MerchantInitiated, StoredCard
+from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.support.waiting import wait_until
 
@@ -104,6 +104,30 @@ class ProviderContract:
         unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")
         assert self.charge(shop, order_code, unknown).outcome != Outcome.APPROVED
         assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_SENT, Outcome.REFUSED)
+
+    def test_a_token_that_is_deleted_pays_no_more_and_may_be_deleted_again(self, shop, order_code):
+        if not shop.provider.deletes_tokens:
+            pytest.skip("this provider deletes no tokens")
+        saved = self.pay(shop, order_code, saves_for="cus_1").token
+        kept = KeptToken(token=saved.token, shopper="cus_1")
+        for _ in range(2):
+            result = shop.provider.delete_token(kept)
+            assert result.outcome == Outcome.APPROVED
+            assert saved.token not in repr(result)
+        assert self.charge(shop, f"{order_code}-2", saved).outcome != Outcome.APPROVED
+        assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
+
+    def test_a_card_is_saved_anew_after_its_token_was_deleted_and_that_one_is_deleted(self, shop, order_code):
+        for number in range(2):
+            saved = self.pay(shop, f"{order_code}-{number}", saves_for="cus_1").token
+            kept = KeptToken(token=saved.token, shopper="cus_1")
+            assert self.charge(shop, f"{order_code}-{number}-later", saved).outcome == Outcome.APPROVED
+            assert shop.provider.delete_token(kept).outcome == Outcome.APPROVED
+            assert self.charge(shop, f"{order_code}-{number}-late", saved).outcome != Outcome.APPROVED
+
+    def test_a_token_that_the_provider_does_not_know_counts_as_deleted(self, shop):
+        unknown = KeptToken(token="991111", shopper="cus_1")
+        assert shop.provider.delete_token(unknown).outcome == Outcome.APPROVED
 
     def test_a_refusal_is_a_result_with_a_reason(self, shop, order_code):
         result = self.pay(shop, order_code, "refuse")

@@ -14,7 +14,7 @@ import requests
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
 from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.providers.saved_cards import IssuedToken, MerchantInitiated, StoredCard
+from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation
@@ -177,6 +177,33 @@ def test_a_token_that_was_deleted_at_the_provider_pays_no_more(sandbox, shop, or
     assert done.attribute("deleteTokenReceived", "paymentTokenID") == token.token
     assert charged(shop, f"{order_code}-2", token, "cus_9").outcome == Outcome.UNKNOWN
     assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_SENT
+
+
+def test_a_token_is_not_deleted_for_another_customer(shop, order_code):
+    token = saved(shop, order_code, "Ada", "cus_8")
+    others = shop.provider.delete_token(KeptToken(token=token.token, shopper="cus_1"))
+    assert (others.outcome, others.event) == (Outcome.APPROVED, "MISSING")
+    assert charged(shop, f"{order_code}-2", token, "cus_8").outcome == Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_done"), [("empty", True), ("reset_after", True), ("truncated", True), ("500_before", False)]
+)
+def test_a_deletion_whose_answer_is_lost_is_unknown_and_may_be_asked_for_again(
+    sandbox, shop, order_code, fault, is_done
+):
+    token = saved(shop, order_code, "Ada", f"cus_{fault}")
+    kept = KeptToken(token=token.token, shopper=f"cus_{fault}")
+    turn(sandbox.url, knob={"verb": "delete_token", "fault": fault})
+    with pytest.raises((OutcomeUnknown, ProviderReplyInvalid)):
+        shop.provider.delete_token(kept)
+    charge = charged(shop, f"{order_code}-2", token, f"cus_{fault}")
+    assert charge.outcome == (Outcome.UNKNOWN if is_done else Outcome.APPROVED)
+    again = shop.provider.delete_token(kept)
+    assert (again.outcome, again.event) == (
+        Outcome.APPROVED,
+        "MISSING" if is_done else "deleteTokenReceived",
+    )
 
 
 def test_a_token_without_a_customer_is_refused_before_anything_is_paid(sandbox, order_code):

@@ -6,12 +6,13 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from lxml import etree
 
+from checkout.errors import ProviderReplyInvalid
 from checkout.payments.providers.base import Outcome
-from checkout.payments.providers.saved_cards import MerchantInitiated, StoredCard
+from checkout.payments.providers.saved_cards import KeptToken, MerchantInitiated, StoredCard
 from checkout.payments.providers.worldpay_wpg import build
-from checkout.payments.providers.worldpay_wpg.parse import parse_reply
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply, parse_token_deletion
 from tests.payments.providers.requests_to_make import authorisation
-from tests.payments.providers.worldpay_messages import order_status, paid, payment
+from tests.payments.providers.worldpay_messages import error, order_status, paid, payment, service
 
 SETUP = build.Setup(merchant_code="TEAPOTS")
 STORED = StoredCard(
@@ -22,6 +23,8 @@ STORED = StoredCard(
 )
 SAVING = build.authorisation(authorisation(saves_for="cus_1"), SETUP)
 CHARGING = build.authorisation(authorisation(sealed_card="", stored_card=STORED), SETUP)
+KEPT = KeptToken(token=STORED.token, shopper="cus_1")
+DELETING = build.token_deletion(KEPT, SETUP)
 UNTIL = '<paymentTokenExpiry><date dayOfMonth="2" month="1" year="2030"/></paymentTokenExpiry>'
 CARD = (
     '<expiryDate><date month="1" year="2031"/></expiryDate><derived><cardBrand>VISA</cardBrand>'
@@ -37,6 +40,10 @@ def token(name="9912345678901234567", event="NEW", until=UNTIL, card=CARD, schem
         f"<paymentTokenID>{name}</paymentTokenID>{until}<tokenReason>order-1</tokenReason></tokenDetails>"
         f"<paymentInstrument><cardDetails>{card}</cardDetails></paymentInstrument>{scheme}</token>"
     )
+
+
+def deleted(name: str = STORED.token) -> bytes:
+    return service(f'<reply><ok><deleteTokenReceived paymentTokenID="{name}"/></ok></reply>')
 
 
 def with_token(content: str, event: str = "AUTHORISED") -> bytes:
@@ -69,7 +76,64 @@ def test_a_stored_card_is_charged_by_its_token_for_a_reason_and_without_a_browse
         assert order.find(path) is None
 
 
+def test_a_token_is_deleted_with_the_scope_and_the_shopper_for_which_it_was_made():
+    deletion = fromstring(DELETING).find("modify/paymentTokenDelete")
+    assert deletion.attrib == {"tokenScope": "shopper"}
+    assert [(each.tag, each.text) for each in deletion] == [
+        ("paymentTokenID", STORED.token),
+        ("authenticatedShopperID", "cus_1"),
+    ]
+
+
+def test_the_acknowledgement_of_a_deletion_is_read():
+    result = parse_token_deletion(deleted(), STORED.token)
+    assert (result.outcome, result.event, result.transcript) == (
+        Outcome.APPROVED,
+        "deleteTokenReceived",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "outcome", "event"),
+    [
+        (1, "Internal error: token not found", Outcome.APPROVED, "MISSING"),
+        (5, "Token does not exist", Outcome.APPROVED, "MISSING"),
+        (1, "Internal error", Outcome.UNKNOWN, "ERROR 1"),
+        (14, "Token service failed", Outcome.UNKNOWN, "ERROR 14"),
+        (8, "Payment service not available: try later", Outcome.UNKNOWN, "ERROR 8"),
+        (2, "Merchant code not enabled for tokenisation", Outcome.REFUSED, "ERROR 2"),
+    ],
+)
+@pytest.mark.parametrize("of_order", [False, True])
+def test_an_error_says_that_a_token_is_gone_or_leaves_it_to_another_try(code, said, outcome, event, of_order):
+    result = parse_token_deletion(error(code, said, of_order=of_order), STORED.token)
+    assert (result.outcome, result.event) == (outcome, event)
+
+
+def test_an_order_is_not_missing_because_a_token_is():
+    said = error(1, "Internal error: token not found")
+    assert parse_reply(said).outcome == Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", deleted("another"), service("<reply><ok/></reply>"), service("<reply/>"), paid()],
+)
+def test_any_other_answer_to_a_deletion_is_not_understood(body):
+    with pytest.raises(ProviderReplyInvalid):
+        parse_token_deletion(body, STORED.token)
+
+
+def test_two_answers_to_a_deletion_show_nothing():
+    ok = '<ok><deleteTokenReceived paymentTokenID="A1"/></ok>'
+    both = service(f'<reply>{ok}<error code="1">Internal error: token not found</error></reply>')
+    result = parse_token_deletion(both, "A1")
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "CONTRADICTORY")
+
+
 def test_nothing_prints_a_token():
+    assert STORED.token not in repr(KEPT)
     assert STORED.token not in repr(authorisation(stored_card=STORED))
     issued = parse_reply(with_token(token())).token
     assert issued is not None
@@ -83,6 +147,8 @@ def test_nothing_prints_a_token():
     [
         SAVING,
         CHARGING,
+        DELETING,
+        deleted(),
         build.authorisation(
             authorisation(
                 shopper_email="",

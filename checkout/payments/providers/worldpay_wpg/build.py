@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, Browser, ChallengeCompletion, Modification
-from checkout.payments.providers.saved_cards import StoredCard
+from checkout.payments.providers.saved_cards import KeptToken, StoredCard
 from checkout.payments.providers.worldpay_wpg import amounts
 
 _PROLOGUE = (
@@ -132,6 +132,15 @@ def refund(request: Modification, setup: Setup) -> bytes:
     service, modification = _modification(setup, request.order_code)
     refund_element = SubElement(modification, "refund", reference=_clean(request.reference))
     _amount(refund_element, request.amount, setup)
+    return _document(service)
+
+
+def token_deletion(kept: KeptToken, setup: Setup) -> bytes:
+    """Return the message that deletes a token, with the scope and the shopper for which it was made."""
+    service = _service(setup)
+    deletion = SubElement(SubElement(service, "modify"), "paymentTokenDelete", tokenScope=SCOPE)
+    _add(deletion, "paymentTokenID", kept.token)
+    _add(deletion, "authenticatedShopperID", kept.shopper, 64)
     return _document(service)
 
 

@@ -22,6 +22,9 @@ NO_RECORD = "could not find payment"
 NOT_READY = "order not ready"
 # Seen after a challenge for an order that had been authorised.
 NO_ORDER = "could not find order"
+# In answer to the deletion of a token. Worldpay documents the first with code 1 ("Internal error: token not
+# found", developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). The others can mean nothing else.
+_NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
 _NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could not parse", "cannot parse")
 _DONE_BEFORE = ("duplicate", "already")
 _SERVICE_NOT_ENABLED = "not enabled"
@@ -36,12 +39,17 @@ _REASONS = {
 
 
 def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
-    """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown."""
+    """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown.
+
+    A token that is to be deleted and that the provider does not know is gone, which is ``APPROVED``.
+    """
     code = word(error.get("code", ""))[:50]
     content = "".join(error.itertext())
     said = " ".join(content.split()).casefold()
     outcome, event, refusal = Outcome.UNKNOWN, f"ERROR {code}".strip(), None
-    if _has_no_record(code, said, verb):
+    if verb == Verb.DELETE_TOKEN and _has(said, _NO_TOKEN):
+        outcome, event = Outcome.APPROVED, "MISSING"
+    elif _has_no_record(code, said, verb):
         outcome, event = Outcome.NOT_SENT, "MISSING"
     elif code == INVALID_REQUEST and NOT_READY in said:
         event = "NOT_READY"

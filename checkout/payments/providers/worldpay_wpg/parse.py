@@ -52,6 +52,29 @@ def parse_reply(
         raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
 
 
+def parse_token_deletion(body: bytes, token: str) -> ProviderResult:
+    """Return the result in ``body``, the answer to the deletion of ``token``.
+
+    Raises only ``ProviderReplyInvalid``. An answer with more than one statement is ``UNKNOWN`` with the event
+    ``CONTRADICTORY``.
+    """
+    try:
+        reply = _reply_in(read_message(body))
+        errors = [*reply.findall("error"), *reply.findall("orderStatus/error")]
+        received = reply.findall("ok/deleteTokenReceived")
+        if len(errors) + len(received) > 1:
+            return _contradiction("")
+        if errors:
+            return read_error(errors[0], "", Verb.DELETE_TOKEN)
+        if not received:
+            raise UnreadableMessage("neither an acknowledgement nor an error")
+        if received[0].get("paymentTokenID", "").strip() != token:
+            raise UnreadableMessage("the acknowledgement of another token")
+        return ProviderResult(outcome=Outcome.APPROVED, event=received[0].tag)
+    except UnreadableMessage as error:
+        raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
+
+
 def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[ProviderResult]:
     """Return one result for each order in ``body``. Raises only ``ProviderReplyInvalid``.
 

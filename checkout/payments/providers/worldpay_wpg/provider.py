@@ -20,6 +20,7 @@ from checkout.payments.providers.base import (
     ProviderResult,
     Verb,
 )
+from checkout.payments.providers.saved_cards import KeptToken
 from checkout.payments.providers.transport import HttpReply, HttpRequest, Transport, shared_transport
 from checkout.payments.providers.worldpay_wpg import browser, build, notifications, parse
 from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount
@@ -81,6 +82,17 @@ class WorldpayWpg:
     @property
     def saves_cards(self) -> bool:
         return self._worldpay.saves_cards
+
+    @property
+    def deletes_tokens(self) -> bool:
+        # Also if no cards are saved any more: those that were saved before can still be removed.
+        return True
+
+    def delete_token(self, kept: KeptToken) -> ProviderResult:
+        reply = self._send(Verb.DELETE_TOKEN, build.token_deletion(kept, self._worldpay.setup), {})
+        result = parse.parse_token_deletion(reply.body, kept.token)
+        _check_configuration(result)
+        return result
 
     @property
     def lists_orders(self) -> bool:

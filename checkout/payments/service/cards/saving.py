@@ -1,0 +1,58 @@
+"""Save the card of an authorised attempt. The payment and the attempt must be locked."""
+
+from datetime import datetime
+
+import structlog
+
+from checkout.payments.models import Attempt, SavedCard
+from checkout.payments.providers.base import ProviderResult, Verb
+from checkout.payments.providers.saved_cards import IssuedToken
+from messaging.compiled_queries import insert_unless_known, update_in_batch
+
+log = structlog.get_logger(__name__)
+
+DELETED_MEANWHILE = "gateway: its token was just being deleted"
+
+
+def keep_card(attempt: Attempt, result: ProviderResult) -> None:
+    """Keep the card for later, or renew the one with the same token. The payment stands without it, too."""
+    if result.token is None:
+        log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
+        return
+    # If another payment is saving the same token just now, the constraint lets the insertion wait for it, and
+    # then refuses it. Its card is renewed instead, unless it was removed in that moment.
+    while not _kept(attempt, result.token):
+        log.info("card saved at once by another payment", attempt=attempt.order_code)
+
+
+def _kept(attempt: Attempt, token: IssuedToken) -> bool:
+    """Renew the cards with this token, or insert one. Return False if another payment was first.
+
+    A token has no version. If the same one is just being deleted, because its card was removed before, the
+    provider may have given us the old token, or may delete the new one. Then the card is not usable, and is
+    written as one that is removed at once, so that the token is deleted.
+    """
+    # Locked in the order in which removals lock them, so that none of them waits for another in a circle.
+    rows = SavedCard.ever_with_token(attempt.payment.merchant_id, token.token)
+    same = list(rows.select_for_update(no_key=True))
+    known = [
+        card
+        for card in same
+        if card.state == SavedCard.State.ACTIVE and card.provider_account_id == attempt.provider_account_id
+    ]
+    for card in known:
+        card.renew(attempt.payment, token)
+        update_in_batch(card, "payment", "expiry", "valid_until", "scheme_transaction")
+    if known:
+        return True
+    new, asked_at = SavedCard.of(attempt, token), _asked_at(attempt) if same else None
+    if asked_at is not None and any(card.may_be_deleted_after(asked_at) for card in same):
+        log.warning("card not saved", attempt=attempt.order_code, reason="its token was just being deleted")
+        new.remove(DELETED_MEANWHILE)
+    return insert_unless_known(new)
+
+
+def _asked_at(attempt: Attempt) -> datetime | None:
+    """Return the time, by the database's clock, before which the provider was not asked to keep the card."""
+    calls = attempt.provider_calls.filter(verb=Verb.AUTHORISE).order_by("started_at")
+    return calls.values_list("started_at", flat=True).first()

@@ -1,0 +1,133 @@
+"""Delete the token of a removed card at the provider, which keeps its own copy until it is asked to."""
+
+from datetime import timedelta
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database.clock import database_now
+from checkout.errors import StoredSecretUnreadable
+from checkout.payments.messages import DeleteToken
+from checkout.payments.models import SavedCard
+from checkout.payments.providers.base import Outcome, Provider, ProviderResult
+from checkout.payments.providers.saved_cards import KeptToken
+from checkout.payments.service.provider_call import SendWindow, ask_provider
+from checkout.payments.service.service import service
+from messaging.worker.service import AlreadyHandled, CommandRejected, Message
+
+log = structlog.get_logger(__name__)
+
+LAPSES = "LAPSES"
+
+
+class _LeftToStaff(str):
+    """The reason for which the provider is not asked any more."""
+
+
+@service.handles(DeleteToken, transactional=False, free=True)
+def delete_token(command: DeleteToken, message: Message) -> None:
+    """Ask the provider to delete a token, and plan the next request if it has not said that it did so.
+
+    To ask again is harmless as long as no card of ours has the token, so after an unknown outcome the
+    deletion is asked for again. Under the lock of its row, which is also taken by a payment that saves a card
+    with this token, the request is checked and committed as an intent. No lock is held during the call.
+
+    After the last try, the command is rejected and becomes a dead letter, which staff can send again.
+    """
+    window = SendWindow.opened()
+    with transaction.atomic(durable=True):
+        kept = _begin(command)
+    if isinstance(kept, _LeftToStaff):
+        raise CommandRejected("token_not_deleted", str(kept))
+    if kept is None:
+        with message.once():
+            return
+
+    def send(provider: Provider) -> ProviderResult:
+        if not provider.deletes_tokens:
+            return ProviderResult(outcome=Outcome.NOT_SENT, event=LAPSES)
+        return provider.delete_token(kept)
+
+    card = SavedCard.objects.select_related("provider_account").get(reference=command.card)
+    result = ask_provider(card.provider_account, send, unreached=Outcome.UNKNOWN, window=window)
+    if _is_last(command) and not _is_over(result):
+        with transaction.atomic(durable=True):
+            _conclude(command, result)
+        raise CommandRejected("token_not_deleted", f"The provider has not deleted it: {result.event}")
+    try:
+        with message.once():
+            _conclude(command, result)
+    except AlreadyHandled:
+        # A copy of the command that asked nothing was recorded meanwhile.
+        with transaction.atomic():
+            _conclude(command, result)
+        raise
+
+
+def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
+    """Write the intent and return the token, or None if nothing is to be deleted now."""
+    card = SavedCard.objects.select_for_update(no_key=True).filter(reference=command.card).first()
+    if card is None or not card.token_to_delete or card.deletion_tries != command.number:
+        return None
+    now = timezone.now()
+    if card.removed_at is None or card.removed_at + conf.settling_time > now:
+        # A charge that began before the removal may still be on its way.
+        return None
+    try:
+        kept = card.doomed()
+    except StoredSecretUnreadable as error:
+        card.deletion_due_at = None
+        card.save()
+        return _LeftToStaff(error)
+    if _is_in_use(card, kept):
+        _end(card, "another saved card has the token")
+        return None
+    card.deletion_tries += 1
+    card.deletion_asked_at = database_now()
+    # If this process ends before the answer is recorded, the timer asks again.
+    card.deletion_due_at = now + conf.provider_wait
+    card.save()
+    return kept
+
+
+def _is_in_use(card: SavedCard, kept: KeptToken) -> bool:
+    """Return True if an active card has the same token. To be asked under the lock of the removed one."""
+    same = SavedCard.ever_with_token(card.merchant_id, kept.token)
+    return same.filter(state=SavedCard.State.ACTIVE).exists()
+
+
+def _conclude(command: DeleteToken, result: ProviderResult) -> None:
+    """Record the provider's answer, unless another request has followed this one."""
+    card = SavedCard.objects.select_for_update(no_key=True).get(reference=command.card)
+    if not card.token_to_delete or card.deletion_tries != command.number + 1:
+        return
+    if result.outcome == Outcome.APPROVED:
+        card.deleted_at = database_now()
+        _end(card, "the provider has deleted it")
+    elif result.event == LAPSES:
+        _end(card, "the provider deletes no tokens")
+    elif _is_last(command):
+        # The number stays, so that staff can send the same command again.
+        card.deletion_due_at, card.deletion_tries = None, command.number
+        card.save()
+    else:
+        delay = conf.inquiry_delays[command.number]
+        card.deletion_due_at = timezone.now() + timedelta(seconds=delay)
+        card.save()
+        log.warning("token not deleted yet", card=card.reference, said=result.event, next_try_in=delay)
+
+
+def _is_over(result: ProviderResult) -> bool:
+    return result.outcome == Outcome.APPROVED or result.event == LAPSES
+
+
+def _is_last(command: DeleteToken) -> bool:
+    return command.number >= len(conf.inquiry_delays)
+
+
+def _end(card: SavedCard, why: str) -> None:
+    card.end_deletion()
+    card.save()
+    log.info("token erased", card=card.reference, reason=why)

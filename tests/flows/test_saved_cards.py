@@ -1,0 +1,96 @@
+"""A card that is removed leaves no token at the provider, whatever answers are lost."""
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from checkout.errors import OutcomeUnknown, ProviderUnavailable
+from checkout.payments.actions.saved_cards import remove_card
+from checkout.payments.actions.staff.dead_letters import requeue_dead_letter
+from checkout.payments.models import DeadLetter, Merchant, Payment, SavedCard
+from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Books
+from checkout.payments.providers.saved_cards import KeptToken
+from messaging.concurrency.database import in_thread
+from tests.flows.shopping import eventually, pay, saga_status
+
+
+@pytest.fixture(autouse=True)
+def _quickly(settings: Settings) -> None:
+    settings.CHECKOUT_SETTLING_SECONDS = 1
+    settings.CHECKOUT_INQUIRY_DELAYS = (0, 0, 0)
+
+
+async def saved(payment: Payment) -> SavedCard:
+    """Pay with a card that is saved, and return it."""
+    payment.customer_reference = "customer-7"
+    await in_thread(payment.save)
+    await pay(payment, "approve", saves_card=True)
+    await eventually(saga_status(payment), "completed")
+    return await in_thread(SavedCard.objects.get)
+
+
+def remove(card: SavedCard) -> None:
+    remove_card(card.merchant, card.reference, by="ada")
+
+
+def is_deleted() -> bool:
+    return SavedCard.objects.filter(deleted_at__isnull=False, token_to_delete="").exists()
+
+
+async def test_the_token_of_a_removed_card_is_deleted(
+    payment: Payment, shop: Merchant, books: Books, back_end: None
+) -> None:
+    card = await saved(payment)
+    assert books.tokens
+    await in_thread(remove, card)
+    await eventually(is_deleted, True)
+    assert books.tokens == {}
+
+
+def faults() -> Iterator[Exception]:
+    yield ProviderUnavailable("no connection")
+    yield OutcomeUnknown("no answer")
+
+
+async def test_a_provider_that_is_away_is_asked_again_until_it_answers(
+    payment: Payment, shop: Merchant, books: Books, back_end: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, left = MemoryProvider.delete_token, faults()
+
+    def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
+        for fault in left:
+            raise fault
+        return right(provider, kept)
+
+    card = await saved(payment)
+    monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
+    await in_thread(remove, card)
+    await eventually(is_deleted, True)
+    assert books.tokens == {}
+
+
+async def test_a_provider_that_never_answers_is_presented_to_staff(
+    payment: Payment, shop: Merchant, books: Books, back_end: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = MemoryProvider.delete_token
+
+    def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
+        raise OutcomeUnknown("no answer")
+
+    card = await saved(payment)
+    monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
+    await in_thread(remove, card)
+    await eventually(
+        lambda: list(DeadLetter.objects.values_list("type", "subject")),
+        [("payments.delete_token", card.reference)],
+    )
+    letter = await in_thread(DeadLetter.objects.get)
+    assert "token_not_deleted" in letter.reason
+    assert next(iter(books.tokens)) not in str(vars(letter))
+    monkeypatch.setattr(MemoryProvider, "delete_token", right)
+    await in_thread(requeue_dead_letter, letter.pk, by="ada")
+    await eventually(is_deleted, True)
+    assert books.tokens == {}

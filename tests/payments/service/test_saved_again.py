@@ -1,0 +1,126 @@
+"""A card that is saved again while the token that it had before is deleted at the provider."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from checkout.conf import conf
+from checkout.errors import OutcomeUnknown
+from checkout.payments.models import Payment, SavedCard
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.service.cards.saving import keep_card
+from tests.payments.service.asking import authorise
+from tests.payments.service.at_once import at_once
+from tests.payments.service.conftest import an_account, an_attempt
+from tests.payments.service.removed_cards import (
+    UNDECIDED,
+    ask,
+    card,
+    delays,
+    let_pass,
+    provider_answers,
+    remove,
+    removed,
+)
+from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
+from tests.payments.service.test_saved_cards import TOKEN, kept, wanting_it_saved
+from tests.support.waiting import wait_until
+
+__all__ = ["card", "delays", "removed"]
+pytestmark = pytest.mark.django_db
+
+
+def saved_by(attempt, monkeypatch, meanwhile=lambda: None):
+    """Authorise a payment whose card gets the token, while something happens at the provider."""
+    right = MemoryProvider.authorise
+
+    def authorise_slowly(provider, request):
+        result = right(provider, request)
+        provider.books.tokens[TOKEN.token] = "approve"
+        meanwhile()
+        return result
+
+    monkeypatch.setattr(MemoryProvider, "authorise", authorise_slowly)
+    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: TOKEN)
+    assert authorise(attempt, "approve").result["outcome"] == "approved"
+    return SavedCard.objects.get(payment=attempt.payment)
+
+
+def another(account, number="A-2"):
+    return wanting_it_saved(an_attempt(account, number))
+
+
+def test_a_card_that_is_saved_again_before_the_deletion_keeps_its_token(removed, account, books, monkeypatch):
+    new = saved_by(another(account), monkeypatch)
+    ask(removed)
+    assert (new.state, removed.token_to_delete, removed.deleted_at) == ("active", "", None)
+    assert TOKEN.token in books.tokens
+
+
+def test_a_card_that_is_saved_after_the_deletion_is_a_new_one(removed, account, books, monkeypatch):
+    ask(removed)
+    assert saved_by(another(account), monkeypatch).state == "active"
+    assert TOKEN.token in books.tokens
+
+
+def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_token_is_deleted(
+    removed, account, books, monkeypatch, caplog
+):
+    new = saved_by(another(account), monkeypatch, meanwhile=lambda: ask(removed))
+    assert (new.state, new.sealed_token) == ("removed", "")
+    assert "its token was just being deleted" in caplog.text
+    books.tokens[TOKEN.token] = "approve"  # the deletion was first, and the card was kept after it
+    ask(let_pass(conf.settling_time, new))
+    assert TOKEN.token not in books.tokens
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_a_deletion_without_an_answer_may_still_arrive_until_it_has_settled(
+    removed, account, books, monkeypatch, is_settled
+):
+    provider_answers(monkeypatch, OutcomeUnknown("no answer"))
+    ask(removed)
+    if is_settled:
+        let_pass(conf.settling_time + timedelta(seconds=1), removed)
+    new = saved_by(another(account), monkeypatch)
+    assert new.state == ("active" if is_settled else "removed")
+    monkeypatch.undo()
+    ask(let_pass(conf.settling_time, removed))
+    assert (TOKEN.token in books.tokens) == is_settled
+
+
+def test_an_answer_does_not_settle_an_earlier_request(removed, account, monkeypatch):
+    provider_answers(monkeypatch, OutcomeUnknown("no answer"))
+    ask(removed)
+    monkeypatch.undo()
+    assert ask(removed).deleted_at is not None
+    assert saved_by(another(account), monkeypatch).state == "removed"
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(books, monkeypatch):
+    account = an_account()
+    card = remove(kept(an_attempt(account), books))
+    again = another(account)
+    asked = provider_answers(monkeypatch, UNDECIDED)
+    is_saved = threading.Event()
+
+    def save():
+        with transaction.atomic():
+            Payment.objects.select_for_update().get(pk=again.payment_id)
+            keep_card(again, ProviderResult(outcome=Outcome.APPROVED, token=TOKEN))
+            is_saved.set()
+            wait_until(somebody_waits_for_a_lock, "the deletion to wait for the payment")
+
+    def delete():
+        assert is_saved.wait(20)
+        ask(card)
+
+    at_once(save, delete)
+    card.refresh_from_db()
+    assert (asked, card.token_to_delete) == ([], "")
+    assert SavedCard.objects.filter(state="active").count() == 1
