@@ -31,13 +31,21 @@ STATEMENTS = """
 SELECT sum(calls) FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
 WHERE datname = current_database() AND query NOT LIKE 'SELECT % FROM ONLY %'
 """
+TABLES = """
+SELECT relname, n_tup_ins, n_tup_upd, n_tup_hot_upd, n_tup_del, pg_table_size(relid), pg_indexes_size(relid)
+FROM pg_stat_user_tables
+"""
+COLUMNS = ("inserted", "updated", "of them HOT", "deleted", "bytes of rows", "bytes of indexes")
+# A table with fewer changed rows for each purchase is left out.
+LEAST_ROWS = 0.05
 
 
 @dataclass(frozen=True)
 class Spent:
     """Totals since the start. `seconds` is processor time by process, `bytes` is the database's size.
 
-    `statements` is None if the server does not count them (`pg_stat_statements`).
+    `statements` is None if the server does not count them (`pg_stat_statements`). `tables` has for each table
+    the rows inserted, updated, updated without an index, and deleted, and the bytes of rows and indexes.
     """
 
     purchases: int
@@ -47,6 +55,7 @@ class Spent:
     bytes: int
     statements: int | None
     seconds: dict[str, float]
+    tables: dict[str, tuple[int, ...]]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -75,6 +84,25 @@ def run(options: argparse.Namespace) -> None:
         ["bytes with indexes", f"{(after.bytes - before.bytes) / count:,.0f}"],
     ]
     print(table([f"for each of {count} purchases", f"at {rate.per_second:.1f} a second"], lines))
+    print()
+    print(table(["table", *COLUMNS], _by_table(before, after, count)))
+
+
+def _by_table(before: Spent, after: Spent, count: int) -> list[list[str]]:
+    """Return a line for each table that has changed, those with the most changed rows first."""
+    means = {
+        name: [(now - then) / count for now, then in zip(counts, before.tables[name], strict=True)]
+        for name, counts in after.tables.items()
+    }
+    changed = sorted(
+        ((inserted + updated + deleted, name) for name, (inserted, updated, _, deleted, *_) in means.items()),
+        reverse=True,
+    )
+    return [
+        [name, *(f"{mean:.1f}" for mean in means[name][:4]), *(f"{mean:,.0f}" for mean in means[name][4:])]
+        for rows, name in changed
+        if rows >= LEAST_ROWS
+    ]
 
 
 def _spent(running: Stack) -> Spent:
@@ -82,6 +110,7 @@ def _spent(running: Stack) -> Spent:
     seconds = {name: figures_of(program.pid).cpu_seconds for name, program in running.programs.items()}
     with psycopg.connect(running.database_url, autocommit=True) as connection:
         counts = connection.execute(COUNTS).fetchone()
+        tables = {name: tuple(numbers) for name, *numbers in connection.execute(TABLES).fetchall()}
         statements = None
         with suppress(psycopg.Error):
             (statements,) = connection.execute(STATEMENTS).fetchone() or (None,)
@@ -93,7 +122,7 @@ def _spent(running: Stack) -> Spent:
     if counts is None:
         raise BenchmarkError("PostgreSQL keeps no counts of this database")
     purchases, messages, transactions, rows, size = counts
-    return Spent(purchases, messages, transactions, rows, size, statements, seconds)
+    return Spent(purchases, messages, transactions, rows, size, statements, seconds, tables)
 
 
 def _count_statements(running: Stack) -> None:
