@@ -37,8 +37,8 @@ def create(merchant: Merchant, **changes: Any) -> Payment:
 
 
 def test_it_takes_a_statement_for_each_row_or_for_all_that_can_wait(merchant, django_assert_num_queries):
-    # The payment, its event, the event's message and the fact, of which PostgreSQL gets three together.
-    with django_assert_num_queries(2 if connection.vendor == "postgresql" else 4):
+    # The payment, its event and the fact, of which PostgreSQL gets the latter two together.
+    with django_assert_num_queries(2 if connection.vendor == "postgresql" else 3):
         create(merchant)
 
 
