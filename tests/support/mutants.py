@@ -40,7 +40,6 @@ from checkout.payments.providers.base import (
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.sagas import DEFINITIONS, orchestrator
 from checkout.payments.service import provider_call
-from checkout.payments.service.cards import token_deletion
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -270,11 +269,6 @@ def token_left_behind() -> Patches:
     yield patch.object(SavedCard, "remove", forget)
 
 
-def token_in_use_deleted() -> Patches:
-    """Delete a token that was saved again. The mutant shows when a customer saves a removed card at once."""
-    yield patch.object(token_deletion, "_is_in_use", lambda card, kept: False)
-
-
 def every_card_saved() -> Patches:
     """Save the card of every customer. The mutant shows when a shopper did not ask for that."""
     submit: Callable[..., Any] = submitting.submit_payment
@@ -319,7 +313,6 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         release_takes_all,
         removal_forgotten,
         token_left_behind,
-        token_in_use_deleted,
         every_card_saved,
         customers_confused,
         erased_while_under_way,
