@@ -50,9 +50,10 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
     async with asyncio.TaskGroup() as group:
         for database in databases():
-            log = EventLog() if database == DEFAULT_DB_ALIAS else None
-            relay = Relay(broker, OutboxMessage, database=database, log=log)
+            relay = Relay(broker, OutboxMessage, database=database)
             group.create_task(relay.run(stop), name="outbox")
+        events = Relay(broker, OutboxMessage, log=EventLog())
+        group.create_task(events.run(stop), name="events")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         group.create_task(timer.run(timers(stop), stop), name="timers")
 

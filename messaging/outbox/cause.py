@@ -9,7 +9,8 @@ creation.
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
-from django.utils import timezone
+
+from messaging.outbox.clock import server_time
 
 if TYPE_CHECKING:
     from messaging.outbox.models import AbstractOutboxMessage
@@ -25,4 +26,4 @@ def leave_to_cause(row: "AbstractOutboxMessage") -> None:
 def leave_to_relay(model: "type[AbstractOutboxMessage]", using: str, **which: object) -> None:
     """Let a relay publish those of these rows that were left to the worker."""
     rows = model._default_manager.using(using).filter(LEFT_TO_CAUSE, **which)
-    rows.update(published_at=None, available_at=timezone.now())
+    rows.update(published_at=None, available_at=server_time(using))

@@ -16,6 +16,7 @@ from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
 from messaging.errors import MessagingError, PublishRefused, Undeliverable
+from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.notify import listen
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 LEASE_SECONDS = 30.0
 PUBLISH_TIMEOUT_SECONDS = 10.0
+# All messages of a log wait for the slowest of a round, which gets into the outbox after this time.
+LOG_TIMEOUT_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 300.0
 # After so many refusals, a minute later, no process waits for a reply any more.
 MOST_REFUSALS = 6
@@ -45,8 +48,8 @@ class Relay:
     """A relay of one database's outbox, of which any number may run at once.
 
     A relay takes rows by moving their ``available_at`` on, in one statement. No transaction is open while it
-    publishes. If a relay dies in between, the row is due again after the lease. If there is a ``log``, the
-    relay publishes its messages, too; from there, what cannot be published gets into the outbox.
+    publishes. If a relay dies in between, the row is due again after the lease. A relay of a ``log``
+    publishes its messages instead; what cannot be published gets into the outbox, for the others.
     """
 
     def __init__(
@@ -65,11 +68,12 @@ class Relay:
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
         self._log = log
+        self._publish_timeout_seconds = PUBLISH_TIMEOUT_SECONDS if log is None else LOG_TIMEOUT_SECONDS
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
         woken = asyncio.Event()
-        listening = asyncio.create_task(listen(self._model, woken, self._database))
+        listening = asyncio.ensure_future(self._listen(woken))
         stopping = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -91,6 +95,10 @@ class Relay:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
+    async def _listen(self, woken: asyncio.Event) -> None:
+        if self._log is None:
+            await listen(self._model, woken, self._database)
+
     async def _publish_due_if_possible(self) -> int:
         try:
             return await self.publish_due()
@@ -101,18 +109,13 @@ class Relay:
 
     async def publish_due(self) -> int:
         """Do one round: take rows, publish them, record the outcome. Return how many rows were taken."""
-        rows = await in_thread(self.take)
-        logged = await in_thread(self._log.take) if self._log is not None else []
-        if rows or logged:
+        rows = await in_thread(self.take if self._log is None else self._log.take)
+        if rows:
             crash_points.reached("relay.taken")
-            errors = await asyncio.gather(*(self._publish(row) for row in (*rows, *logged)))
+            errors = await asyncio.gather(*(self._publish(row) for row in rows))
             crash_points.reached("relay.published")
-            if rows:
-                await in_thread(self._note, rows, errors[: len(rows)])
-            if self._log is not None and logged:
-                failed = _failed(logged, errors[len(rows) :], _clock_of(self._database))
-                await in_thread(self._log.note, failed)
-        return max(len(rows), len(logged))
+            await in_thread(self._note, rows, errors)
+        return len(rows)
 
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""
@@ -149,7 +152,7 @@ class Relay:
     async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
         try:
             await self._broker.publish(
-                row.exchange, row.routing_key, row.envelope(), timeout_seconds=PUBLISH_TIMEOUT_SECONDS
+                row.exchange, row.routing_key, row.envelope(), timeout_seconds=self._publish_timeout_seconds
             )
         except Undeliverable as error:
             return None if self._may_go_unheard(row) else error
@@ -170,7 +173,10 @@ class Relay:
         return self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
 
     def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
-        now = _clock_of(self._database)
+        now = server_time(self._database)
+        if self._log is not None:
+            self._log.note(_failed(rows, errors, now))
+            return
         every = self._model._default_manager.using(self._database)
         published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
         every.filter(pk__in=published).update(published_at=now)
@@ -192,14 +198,6 @@ def _failed(
     if failed:
         log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
     return failed
-
-
-def _clock_of(database: str) -> datetime | Now:
-    """Return the one clock by which leases expire, independent of the relays' own clocks.
-
-    It is the database server's clock; with SQLite, that of the one machine that has the database.
-    """
-    return Now() if connections[database].vendor == "postgresql" else timezone.now()
 
 
 def _had_secret(row: AbstractOutboxMessage) -> bool:

@@ -35,7 +35,7 @@ class Outgoing:
     """A message to publish after the commit. If ``is_owed``, it is in the outbox, too; else it is a hint.
 
     A delayed message carries a secret and waits in memory; its row in the outbox is due later still, in case
-    this process ends.
+    this process ends. The row ``is_marked`` once the message is published, so that the relay leaves it alone.
     """
 
     exchange: str
@@ -44,6 +44,7 @@ class Outgoing:
     is_owed: bool
     carries_sealed: bool = False
     delay_seconds: float = 0
+    is_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +246,7 @@ class Message:
                 row.envelope().with_sealed(self.envelope.sealed if row.carries_sealed else ""),
                 is_owed=True,
                 carries_sealed=row.carries_sealed,
+                is_marked=row.published_at is None,
             )
             for row in rows.order_by("pk")
         ]
@@ -308,7 +310,15 @@ class Message:
             rows.append(row)
             if carries or not plan.delay_seconds:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
-                sent = Outgoing(plan.exchange, plan.routing_key, envelope, True, carries, plan.delay_seconds)
+                sent = Outgoing(
+                    plan.exchange,
+                    plan.routing_key,
+                    envelope,
+                    is_owed=True,
+                    carries_sealed=carries,
+                    delay_seconds=plan.delay_seconds,
+                    is_marked=plan.delay_seconds > 0,
+                )
                 outgoing.append(sent)
         insert_in_batch(*rows, using=self._database)
         return outgoing

@@ -47,6 +47,8 @@ LONGEST_PAUSE_SECONDS = 1.6
 OUTAGE_PAUSE_SECONDS = 0.5
 # Well below the queues' consumer time-out of ten minutes, after which the broker would take the message back.
 LONGEST_OUTAGE_SECONDS = 300.0
+# The handler of a command that is no longer wanted.
+OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)
 
 
 class Worker:
@@ -151,9 +153,14 @@ class Worker:
             return await self._deal_with_malformed(delivery, delivery.remains, delivery.defect)
         if fault := self._fault_of_sender(delivery.queue, envelope):
             return await self._turn_away(delivery, fault)
+        is_first = not delivery.redelivered
+        if not is_first:
+            # Before anything else is asked: a handled message may be obsolete, or of an earlier release, and
+            # what it has caused may not be published yet.
+            left = await run_in(self._executor, partial(self._left_of_handled, delivery, envelope))
+            if left is not None:
+                return await self._publish_all(left)
         if delivery.delivery_count >= DELIVERY_LIMIT:
-            if await run_in(self._executor, partial(self._leaves_effects_to_relay, envelope)):
-                return True
             return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
         if defect := defect_of(envelope):
             return await self._deal_with_malformed(delivery, envelope, defect)
@@ -192,9 +199,8 @@ class Worker:
     async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
         """Run the handler and publish what it sends. Raises MalformedMessage, with nothing done."""
         crash_points.reached("worker.delivered")
-        is_first = not delivery.redelivered
-        message = self._message(envelope, is_first=is_first)
-        work = partial(self._admit_and_handle, handler, body, message, is_first=is_first)
+        message = self._message(envelope, is_first=not delivery.redelivered)
+        work = partial(self._admit_and_handle, handler, body, message)
         try:
             outgoing = await run_in(self._executor, work)
         except NotEntitled as error:
@@ -230,17 +236,20 @@ class Worker:
             records_last=self._service.records_last and is_first,
         )
 
-    def _leaves_effects_to_relay(self, envelope: Envelope) -> bool:
-        """Return True if the message has been handled. The relay publishes what it caused. Runs in a thread.
+    def _left_of_handled(self, delivery: Delivery, envelope: Envelope) -> list[Outgoing] | None:
+        """Return what is to be published if the message was handled; None if it was not. Runs in a thread.
 
-        It was delivered too often because what it caused could not be published, or by chance.
+        If that has failed too often, the relay has to publish it.
         """
+        message = self._message(fitted(envelope), is_first=False)
         try:
-            self._message(envelope, is_first=False).refuse_repetition()
+            message.refuse_repetition()
         except AlreadyHandled:
-            leave_to_relay(self._outbox_model, self._database, causation_id=envelope.message_id)
-            return True
-        return False
+            if delivery.delivery_count < DELIVERY_LIMIT:
+                return message.left_unpublished()
+            leave_to_relay(self._outbox_model, self._database, causation_id=message.envelope.message_id)
+            return []
+        return None
 
     def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
         """Return why the sender may not send this message; empty if it may."""
@@ -252,9 +261,7 @@ class Worker:
         self._broker.reply_queue.not_entitled += 1
         return await self._give_up(delivery, f"not entitled: {fault}")
 
-    def _admit_and_handle(
-        self, handler: Handler, body: Any, message: Message, *, is_first: bool
-    ) -> list[Outgoing]:
+    def _admit_and_handle(self, handler: Handler, body: Any, message: Message) -> list[Outgoing]:
         """Check the rights that depend on the database, then handle the message. Runs in a thread."""
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
@@ -265,17 +272,12 @@ class Worker:
                 message.refuse_repetition()
                 raise NotEntitled(f"{message.sender} says what is not in the outbox")
             if handler.admit is not None:
-                if not is_first:
-                    # It may be obsolete because it has been handled, and its effects are not published yet.
-                    message.refuse_repetition()
                 handler.admit(body, message)
         except AlreadyHandled:
             return message.left_unpublished()
         except Obsolete as reason:
             log.info("not wanted any more", type=message.envelope.type, reason=str(reason))
-            with contextlib.suppress(AlreadyHandled), message.once():
-                pass
-            return []
+            return _handle(OBSOLETE, body, message)
         return _handle(handler, body, message)
 
     def _is_owed(self, envelope: Envelope) -> bool:
@@ -326,7 +328,7 @@ class Worker:
             if message.is_owed:
                 log.info("left to the relay", type=message.envelope.type, reason=error.code)
             return False
-        if message.delay_seconds:
+        if message.is_marked:
             self._marker.add(message.envelope.message_id)
         return True
 

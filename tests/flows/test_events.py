@@ -55,7 +55,7 @@ async def test_a_purchase_is_told_from_its_creation_to_the_captured_money(
     await eventually(state_of(payment), PaymentState.CAPTURED)
     expected = [*STARTED, "attempt.succeeded", *CAPTURING, "capture.succeeded", "payment.captured"]
     assert await in_thread(types_of, payment) == expected
-    await eventually(lambda: unpublished_events().exists(), False)
+    await eventually(unpublished_events, [])
 
 
 async def test_a_failed_attempt_is_no_failed_payment(back_end: None, payment: Payment, books: Books) -> None:

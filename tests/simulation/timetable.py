@@ -36,10 +36,9 @@ SELECT MIN(updated_at) FROM payments_payment p WHERE state IN ('open', 'refused'
 (SELECT 1 FROM payments_saga s WHERE s.payment_id = p.id AND s.status IN ('running', 'parked'))
 """
 _UNPUBLISHED = """
-SELECT MIN(due) FROM (
-SELECT MIN(available_at) AS due FROM payments_outboxmessage WHERE published_at IS NULL
-UNION ALL SELECT COALESCE(p.leased_until, MIN(e.created_at)) FROM payments_event e
-LEFT JOIN payments_eventposition p ON 1 WHERE e.id > COALESCE(p.last_pk, 0) HAVING COUNT(*) > 0)
+SELECT MAX(first, leased_until) FROM (
+SELECT MIN(e.created_at) AS first, COALESCE(p.leased_until, '') AS leased_until FROM payments_event e
+LEFT JOIN payments_eventposition p ON 1 WHERE e.id > COALESCE(p.last_pk, 0))
 """
 _UNSTARTED = """
 SELECT MIN(MAX(p.updated_at, a.created_at)) FROM payments_payment p
@@ -64,7 +63,11 @@ class _Entry:
 
 
 _ENTRIES = {
-    "outbox": _Entry(_UNPUBLISHED, ("payments_outboxmessage", "payments_event", "payments_eventposition")),
+    "outbox": _Entry(
+        "SELECT MIN(available_at) FROM payments_outboxmessage WHERE published_at IS NULL",
+        ("payments_outboxmessage",),
+    ),
+    "events": _Entry(_UNPUBLISHED, ("payments_event", "payments_eventposition")),
     "deadlines": _Entry(
         "SELECT MIN(deadline_at) FROM payments_saga WHERE status = 'running'", ("payments_saga",)
     ),
@@ -140,7 +143,7 @@ class Timetable:
         name = task.get_name() if task is not None else ""
         if name not in TIMERS or self._has_something(name):
             return None
-        if name != "outbox":
+        if name not in ("outbox", "events"):
             return 0
         look = getattr(getattr(job, "func", None), "__func__", None)
         return [] if look in (Relay.take, EventLog.take) else None

@@ -100,7 +100,7 @@ async def test_the_first_events_after_a_merchants_first_endpoint_are_delivered(l
     stop = asyncio.Event()
     running = [asyncio.create_task(work(broker, stop)) for work in (run_webhooks, run_relay)]
     await in_thread(event, "A-1")
-    await until(lambda: not unpublished_events().exists())
+    await until(lambda: not unpublished_events())
     made = await in_thread(endpoint)
     told = await in_thread(event, "A-2")
     await until(Delivery.objects.exists)

@@ -5,11 +5,12 @@ says how far the relays have come.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
-from django.db import transaction
-from django.db.models import Q, QuerySet, Value
+import structlog
+from django.db import connection, transaction
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -20,14 +21,20 @@ from checkout.payments.objects.event import event_object
 from messaging.access.proofs import prove
 from messaging.cloud_events import CloudEvent
 from messaging.outbox.models import AbstractOutboxMessage
-from messaging.outbox.relay import LEASE_SECONDS
+from messaging.outbox.relay import BATCH, LEASE_SECONDS
 from messaging.topology import Topology
 
-BATCH = 100
-# A transaction may commit an event after others have committed later ones. It does not take this long.
-LONGEST_TRANSACTION = timedelta(minutes=10)
+log = structlog.get_logger(__name__)
+
+# A transaction may commit an event after others have committed later ones. After this time at the earliest
+# it is asked whether it can still do so.
+FORGOTTEN_AFTER = timedelta(minutes=1)
 # The most keys that are missed at once. A server that was restored may go on with a far greater key.
-MOST_UNDER_WAY = 20_000
+MOST_UNDER_WAY = 1_000
+# Without a position, as after the loss of its row, events that are older than this count as published.
+OLD = timedelta(days=1)
+# The time at which a key was missed, and the first transaction that began after that.
+Missed = tuple[float, int]
 
 
 class EventLog:
@@ -35,70 +42,129 @@ class EventLog:
 
     def __init__(self) -> None:
         self._taken: EventPosition | None = None
-        self._next: tuple[int, Mapping[str, float]] = (0, {})
+        self._next: tuple[int, Mapping[str, Missed]] = (0, {})
 
     def take(self) -> Sequence[AbstractOutboxMessage]:
-        """Take the next events, unless another relay publishes some. They are published again if it ends."""
-        position = _position()
-        found = list(_beyond(position).select_related("payment", "merchant")[:BATCH])
-        if not found:
+        """Take the next events, unless another relay publishes some. They are published again if it ends.
+
+        An event that cannot be made into a message is logged and passed over, because it must not stop all
+        others. Staff can have it published when its cause is mended (``actions.staff.outbox``).
+        """
+        position, now = _position()
+        if position.leased_until is not None and position.leased_until > now:
+            return []
+        # Before the look at the events: what has ended by now is seen, or never will be.
+        oldest = _transactions()[0] if position.under_way else 0
+        found = _beyond(position)
+        if not found and not _over(position, now, oldest):
             return []
         if position._state.adding:
             EventPosition.objects.bulk_create([position], ignore_conflicts=True)
-        now = database_now()
-        is_free = Q(leased_until=None) | Q(leased_until__lte=now)
-        here = EventPosition.objects.filter(is_free, pk=position.pk, version=position.version)
-        lease = now + timedelta(seconds=LEASE_SECONDS)
+        here = EventPosition.objects.filter(_is_free(), pk=position.pk, version=position.version)
+        lease = database_now() + timedelta(seconds=LEASE_SECONDS)
         if not here.update(leased_until=lease, version=position.version + 1):
             return []
         self._taken = position
-        self._next = _after(position, [event.pk for event in found])
-        return [message_of(event) for event in found]
+        self._next = _after(position, now, oldest, [event.pk for event in found])
+        messages = [message for event in found if (message := _message_if_possible(event))]
+        if not messages:
+            self.note([])
+        return messages
 
     def note(self, failed: Sequence[AbstractOutboxMessage]) -> None:
         """Go on behind the taken events, and write those that failed to the outbox.
 
-        Do nothing if the lease has ended meanwhile, and another relay has taken the events again.
+        Do nothing if the lease has ended meanwhile, and another relay has taken the events again. An event
+        is read again for the outbox, because its payment may have been erased.
         """
         taken, self._taken = self._taken, None
         if taken is None:
             return
         last_pk, under_way = self._next
+        failures = {row.message_id: row for row in failed}
         with transaction.atomic():
             here = EventPosition.objects.filter(pk=taken.pk, version=taken.version + 1)
-            if here.update(last_pk=last_pk, under_way=under_way, leased_until=None):
-                OutboxMessage.objects.bulk_create([row for row in failed if isinstance(row, OutboxMessage)])
+            if not here.update(last_pk=last_pk, under_way=under_way, leased_until=None):
+                return
+            events = Event.objects.filter(reference__in=failures).select_related("payment", "merchant")
+            rows = [message_of(event) for event in events.select_for_update(of=("self",))] if failures else []
+            for row in rows:
+                failure = failures[row.message_id]
+                row.attempts, row.last_error = failure.attempts, failure.last_error
+                row.available_at = failure.available_at
+            # Staff may have had one of them published already.
+            OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def unpublished_events() -> QuerySet[Event]:
-    """Return the events that wait for a relay, in the order of their keys."""
-    return _beyond(_position())
+def unpublished_events() -> Sequence[Event]:
+    """Return the first events that wait for a relay, in the order of their keys."""
+    return _beyond(_position()[0])
 
 
-def _beyond(position: EventPosition) -> QuerySet[Event]:
-    missed = [int(pk) for pk in position.under_way]
-    return Event.objects.filter(Q(pk__gt=position.last_pk) | Q(pk__in=missed)).order_by("pk")
+def _beyond(position: EventPosition) -> list[Event]:
+    # Two queries: with one, PostgreSQL may read all events, to find those of either kind in their order.
+    events = Event.objects.select_related("payment", "merchant").order_by("pk")
+    late = list(events.filter(pk__in=map(int, position.under_way))) if position.under_way else []
+    return [*late, *events.filter(pk__gt=position.last_pk)[:BATCH]]
 
 
-def _position() -> EventPosition:
-    """Return the position; one at the beginning, not saved, if there is none so far."""
-    now = database_now()
-    clock = now if isinstance(now, Now) else Value(now)
-    return EventPosition.objects.annotate(now=clock).filter(pk=1).first() or EventPosition(pk=1)
+def _is_free() -> Q:
+    return Q(leased_until=None) | Q(leased_until__lte=database_now())
 
 
-def _after(position: EventPosition, found: Sequence[int]) -> tuple[int, Mapping[str, float]]:
+def _position() -> tuple[EventPosition, datetime]:
+    """Return the position and the time; without a row, one that is not saved, behind all old events."""
+    clock = database_now()
+    read = EventPosition.objects.annotate(at=clock if isinstance(clock, Now) else Value(clock)).filter(pk=1)
+    if (position := read.first()) is not None:
+        return position, position.at
+    now = timezone.now()
+    old = Event.objects.filter(created_at__lt=now - OLD).order_by("-pk").values_list("pk", flat=True)
+    return EventPosition(pk=1, last_pk=old.first() or 0), now
+
+
+def _transactions() -> tuple[int, int]:
+    """Return the oldest transaction that has not ended, and the next one. SQLite has one at a time."""
+    if connection.vendor != "postgresql":
+        return 1, 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint"
+            " FROM pg_current_snapshot() AS now"
+        )
+        oldest, next_ = cursor.fetchone()
+        return oldest, next_
+
+
+def _over(position: EventPosition, now: datetime, oldest: int) -> set[str]:
+    """Return the missed keys that are never used: all transactions that may have them have ended."""
+    long_ago = now.timestamp() - FORGOTTEN_AFTER.total_seconds()
+    missed = position.under_way.items()
+    return {pk for pk, (since, following) in missed if since <= long_ago and following <= oldest}
+
+
+def _after(
+    position: EventPosition, now: datetime, oldest: int, found: Sequence[int]
+) -> tuple[int, dict[str, Missed]]:
     """Return the place behind the found events, and the keys that are missed there."""
-    last = max(position.last_pk, found[-1])
-    # The time by the database's clock, unless this is the first round of all.
-    now = getattr(position, "now", timezone.now()).timestamp()
-    oldest = now - LONGEST_TRANSACTION.total_seconds()
-    missed = {pk: since for pk, since in position.under_way.items() if since > oldest}
-    first = max(position.last_pk + 1, last - MOST_UNDER_WAY)
-    missed |= dict.fromkeys(map(str, range(first, last)), now)
+    last = max([position.last_pk, *found])
+    over = _over(position, now, oldest)
+    missed: dict[str, Missed] = {pk: at for pk, at in position.under_way.items() if pk not in over}
+    new = sorted({*range(max(position.last_pk + 1, last - MOST_UNDER_WAY), last)}.difference(found))
+    if new:
+        at = (now.timestamp(), _transactions()[1])
+        missed |= {str(pk): at for pk in new}
     for pk in found:
         missed.pop(str(pk), None)
-    return last, missed
+    return last, dict(sorted(missed.items(), key=lambda each: int(each[0]))[-MOST_UNDER_WAY:])
+
+
+def _message_if_possible(event: Event) -> OutboxMessage | None:
+    try:
+        return message_of(event)
+    except Exception:
+        log.exception("event cannot be published", event_id=event.reference)
+        return None
 
 
 def message_of(event: Event) -> OutboxMessage:

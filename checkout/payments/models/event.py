@@ -55,9 +55,10 @@ class Event(models.Model):
 class EventPosition(models.Model):
     """The place up to which the events have been published; there is one row.
 
-    ``under_way`` has lesser keys of which no event is there yet, and the time at which each was missed, in
-    seconds of the database's clock: their transactions may still commit. Until ``leased_until`` a relay
-    publishes what comes next. ``version`` counts these leases.
+    ``under_way`` has lesser keys of which no event is there yet, as their transactions may still commit, each
+    with the time at which it was missed, in seconds of the database's clock, and the transaction that was
+    the next at that time. Until ``leased_until`` a relay publishes what comes next. ``version`` counts these
+    leases.
     """
 
     last_pk = models.BigIntegerField(default=0)

@@ -12,6 +12,7 @@ from checkout.conf import conf
 from checkout.database.append_only import forgetting
 from checkout.payments.models import (
     Event,
+    EventPosition,
     InboxMessage,
     OutboxMessage,
     ProviderNotification,
@@ -79,7 +80,9 @@ def forget_old_events() -> Work:
     later = Event.objects.filter(
         payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
     )
-    old = Event.objects.filter(Exists(later), created_at__lt=long_ago)
+    # What has not been published stays, however old it is.
+    published = EventPosition.objects.filter(pk=1).values("last_pk")
+    old = Event.objects.filter(Exists(later), created_at__lt=long_ago, pk__lte=published)
     with forgetting():
         return _walk_on(Event.objects.all(), "created_at", long_ago, old)
 

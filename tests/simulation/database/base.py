@@ -58,7 +58,7 @@ class Cursor(base.SQLiteCursorWrapper):
         self.close()
 
 
-_WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')
+_WRITES = re.compile(r'(?:INSERT (?:OR IGNORE )?INTO|UPDATE|DELETE FROM) "(\w+)"')
 
 
 @lru_cache(maxsize=5000)
