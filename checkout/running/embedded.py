@@ -1,7 +1,7 @@
 """Everything in one process: services, relay and sender of webhooks run beside the web application.
 
-They share its event loop. For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. The
-important ones are in the outbox, and the relay sends them again at the next start.
+They share its event loop. For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. At
+the next start, flows ask again for what they wait for, when their time is over.
 """
 
 import asyncio

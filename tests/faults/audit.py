@@ -33,9 +33,10 @@ RESTLESS = """
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
          + (SELECT count(*) FROM payments_savedcard WHERE deletion_due_at IS NOT NULL)"""
-OWED = """
-    SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL
-    UNION ALL SELECT 1 FROM payments_event WHERE id > (SELECT last_pk FROM payments_eventposition) LIMIT 1"""
+OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
+EVENTS_OWED = """
+    SELECT 1 FROM payments_event event LEFT JOIN payments_eventposition position ON true
+    WHERE event.id > coalesce(last_pk, 0) OR jsonb_exists(under_way, event.id::text) LIMIT 1"""
 TOLD = """
     SELECT message_id FROM payments_outboxmessage
     WHERE type IN ('ledger.post', 'notifications.send_receipt')"""
@@ -72,7 +73,7 @@ async def settle(
             await staff.settle_parked_operations()
             await staff.settle_contradictions()
         is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
-        is_moving = is_moving or await asyncio.to_thread(lambda: any(site.databases.everywhere(OWED)))
+        is_moving = is_moving or await asyncio.to_thread(is_anything_owed, site)
         if is_bank_at_rest and not is_moving and await asyncio.to_thread(is_everything_told_done, site):
             events = await asyncio.to_thread(site.rows, EVENT_IDS)
             if all(event in endpoint.told for (event,) in events):
@@ -81,6 +82,11 @@ async def settle(
                 await program.have_sent_again(event)
         await asyncio.sleep(1)
     return None
+
+
+def is_anything_owed(site: Site) -> bool:
+    """Return True if a message or an event has not been published yet."""
+    return any(site.databases.everywhere(OWED)) or bool(site.rows(EVENTS_OWED))
 
 
 def is_everything_told_done(site: Site) -> bool:

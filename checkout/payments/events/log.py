@@ -101,6 +101,11 @@ def unpublished_events() -> Sequence[Event]:
     return _beyond(_position()[0])
 
 
+def last_published() -> int:
+    """Return the key up to which the events have been published, but for those that were committed late."""
+    return _position()[0].last_pk
+
+
 def _beyond(position: EventPosition) -> list[Event]:
     # Two queries: with one, PostgreSQL may read all events, to find those of either kind in their order.
     events = Event.objects.select_related("payment", "merchant").order_by("pk")

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.database.append_only import forgetting
+from checkout.payments.events.log import last_published
 from checkout.payments.models import (
     Event,
-    EventPosition,
     InboxMessage,
     OutboxMessage,
     ProviderNotification,
@@ -81,8 +81,7 @@ def forget_old_events() -> Work:
         payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
     )
     # What has not been published stays, however old it is.
-    published = EventPosition.objects.filter(pk=1).values("last_pk")
-    old = Event.objects.filter(Exists(later), created_at__lt=long_ago, pk__lte=published)
+    old = Event.objects.filter(Exists(later), created_at__lt=long_ago, pk__lte=last_published())
     with forgetting():
         return _walk_on(Event.objects.all(), "created_at", long_ago, old)
 
