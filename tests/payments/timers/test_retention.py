@@ -13,6 +13,7 @@ from checkout.money import Money
 from checkout.payments.actions import cancel_payment, create_payment
 from checkout.payments.models import (
     Event,
+    EventPosition,
     InboxMessage,
     OutboxMessage,
     Payment,
@@ -194,7 +195,21 @@ def told(payment: Payment, sequence: int, type: str, age: timedelta) -> Event:
     )
 
 
-def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(account):
+@pytest.fixture
+def all_published() -> EventPosition:
+    """Let every event have been published."""
+    return EventPosition.objects.create(pk=1, last_pk=2**40)
+
+
+def test_an_event_that_has_not_been_published_is_not_forgotten(account):
+    payment = rows.payment("A-1")
+    first, second, _ = (told(payment, sequence, "payment.created", OLD) for sequence in (1, 2, 3))
+    EventPosition.objects.create(pk=1, last_pk=first.pk)
+    forget_old_events()
+    assert Event.objects.order_by("pk").first() == second
+
+
+def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(account, all_published):
     payment, other = rows.payment("A-1"), rows.payment("A-2")
     for sequence, type in enumerate(("payment.created", "attempt.started", "payment.captured"), 1):
         told(payment, sequence, type, OLD)
@@ -207,7 +222,7 @@ def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(acco
     assert list(kept) == [(payment.pk, 3), (payment.pk, 4), (other.pk, 2), (other.pk, 3)]
 
 
-def test_pages_of_events_that_stay_hold_up_none_of_those_behind_them(account):
+def test_pages_of_events_that_stay_hold_up_none_of_those_behind_them(account, all_published):
     def written(first: int, count: int, age: timedelta, *types: str) -> None:
         payments = Payment.objects.bulk_create(
             Payment(merchant=rows.merchant(), order_reference=str(n), amount_minor=1250, currency="EUR")
@@ -238,7 +253,7 @@ def test_pages_of_events_that_stay_hold_up_none_of_those_behind_them(account):
         assert forget_old_events().done == 10, "it goes on where the young ones began"
 
 
-def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account):
+def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account, all_published):
     payment = create_payment(
         rows.merchant(), order_reference="A-1", amount=Money(1250, "EUR"), lines=[], description="Tea"
     )
