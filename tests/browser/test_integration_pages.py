@@ -1,7 +1,6 @@
 """The pages about merchants' programs, and those that their links lead to, on narrow and wide screens."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,7 +29,7 @@ from tests.backoffice import rows
 
 name, now = "%(name)s", timezone.now()
 merchant = rows.account().merchant
-merchant.return_origins = ["https://shop.example"]
+merchant.return_origins.append("https://shop.example")  # the example shop uses the others
 merchant.save()
 key, _ = make_key(merchant, name=f"Till {name}", networks=["2001:db8:1234::/48", "192.0.2.0/24"], by="ann")
 endpoint = webhooks.create_endpoint(
@@ -64,20 +63,16 @@ links.disable_link(merchant, closed.reference)
 print("KEYS", key.pk, endpoint.pk, payment.pk, event.pk, delivery.pk, link.pk, payment.reference, link.token,
       closed.token)
 """
-FORGET_ORIGINS = """
-from checkout.payments.models import Merchant
-Merchant.objects.update(return_origins=[])
-"""
 
 
 @pytest.fixture(scope="module")
-def pages(shared_stack: Stack) -> Iterator[dict[str, str]]:
-    """Create rows, and yield the paths of pages by a name for each."""
+def pages(shared_stack: Stack) -> dict[str, str]:
+    """Create rows, and return the paths of pages by a name for each."""
     printed = shared_stack.manage("shell", "--command", MAKE_ROWS % {"name": uuid4().hex[:12]})
     key, endpoint, payment, event, delivery, link, reference, token, closed = printed.rpartition("KEYS")[
         2
     ].split()
-    yield {
+    return {
         "key": f"/admin/api/apikey/{key}/change/",
         "new key": "/admin/api/apikey/add/",
         "rotation of a key": f"/admin/api/apikey/{key}/rotate/",
@@ -94,8 +89,6 @@ def pages(shared_stack: Stack) -> Iterator[dict[str, str]]:
         "closed link": f"/pay/{closed}/",
         "card form": f"/checkout/{reference}/",
     }
-    # With them, the example shop on the same stack could not order any more.
-    shared_stack.manage("shell", "--command", FORGET_ORIGINS)
 
 
 def faults_of(page: Page, width: int) -> list[object]:
