@@ -153,8 +153,7 @@ class Worker:
             return await self._deal_with_malformed(delivery, delivery.remains, delivery.defect)
         if fault := self._fault_of_sender(delivery.queue, envelope):
             return await self._turn_away(delivery, fault)
-        is_first = not delivery.redelivered
-        if not is_first:
+        if delivery.redelivered:
             # Before anything else is asked: a handled message may be obsolete, or of an earlier release, and
             # what it has caused may not be published yet.
             left = await run_in(self._executor, partial(self._left_of_handled, delivery, envelope))

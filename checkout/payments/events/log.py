@@ -87,7 +87,7 @@ class EventLog:
             if not here.update(last_pk=last_pk, under_way=under_way, leased_until=None):
                 return
             events = Event.objects.filter(reference__in=failures).select_related("payment", "merchant")
-            rows = [message_of(event) for event in events.select_for_update(of=("self",))] if failures else []
+            rows = [message_of(event) for event in events.select_for_update(of=("self",))]
             for row in rows:
                 failure = failures[row.message_id]
                 row.attempts, row.last_error = failure.attempts, failure.last_error
@@ -99,6 +99,12 @@ class EventLog:
 def unpublished_events() -> Sequence[Event]:
     """Return the first events that wait for a relay, in the order of their keys."""
     return _beyond(_position()[0])
+
+
+def is_published(event: Event) -> bool:
+    """Return True if a relay has published the event, and noted that."""
+    position = _position()[0]
+    return event.pk <= position.last_pk and str(event.pk) not in position.under_way
 
 
 def last_published() -> int:
@@ -155,7 +161,7 @@ def _after(
     last = max([position.last_pk, *found])
     over = _over(position, now, oldest)
     missed: dict[str, Missed] = {pk: at for pk, at in position.under_way.items() if pk not in over}
-    new = sorted({*range(max(position.last_pk + 1, last - MOST_UNDER_WAY), last)}.difference(found))
+    new = {*range(max(position.last_pk + 1, last - MOST_UNDER_WAY), last)}.difference(found)
     if new:
         at = (now.timestamp(), _transactions()[1])
         missed |= {str(pk): at for pk in new}

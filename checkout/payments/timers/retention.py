@@ -80,7 +80,7 @@ def forget_old_events() -> Work:
     later = Event.objects.filter(
         payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
     )
-    # What has not been published stays, however old it is.
+    # An event that has not been published stays, however old it is.
     old = Event.objects.filter(Exists(later), created_at__lt=long_ago, pk__lte=last_published())
     with forgetting():
         return _walk_on(Event.objects.all(), "created_at", long_ago, old)

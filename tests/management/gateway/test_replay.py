@@ -56,6 +56,14 @@ def test_an_event_that_a_subscriber_has_lost_is_published_again(gateway: Gateway
     assert row.available_at <= timezone.now()
 
 
+def test_an_event_that_the_relay_has_still_to_publish_is_left_to_it(gateway: Gateway, ada: str):
+    payment = an_attempt(an_account()).payment
+    move_payment(payment, "authorised", Actor.SAGA)
+    with pytest.raises(CommandError, match="The relay has not published this event yet"):
+        gateway("replay", Event.objects.get().reference, "--by", ada, "--reason", "It was away.")
+    assert not OutboxMessage.objects.exists()
+
+
 @pytest.mark.parametrize("by", ["bob", "nobody"])
 def test_only_staff_who_may_do_it_in_the_back_office_may(gateway: Gateway, lost: Any, by: str):
     with pytest.raises(

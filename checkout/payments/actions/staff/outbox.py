@@ -7,7 +7,7 @@ from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
 from checkout.payments.actions.staff.dead_letters import require_valid_proof, send_row_again
-from checkout.payments.events.log import message_of, unpublished_events
+from checkout.payments.events.log import is_published, message_of
 from checkout.payments.models import Event, Fact, InboxMessage, OutboxMessage, Payment, SagaStep
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
@@ -45,7 +45,7 @@ def _row(message_id: str) -> OutboxMessage:
     event = Event.objects.filter(reference=message_id).first()
     if event is None:
         raise OperationRejected("No outbox has a message with this id.")
-    if any(each.pk == event.pk for each in unpublished_events()):
+    if not is_published(event):
         raise OperationRejected("The relay has not published this event yet, and does so soon.")
     # The relay publishes events from their own table. This one gets into the outbox, to be published again.
     row = message_of(event)
