@@ -13,6 +13,7 @@ from checkout.ledger.messages import PostEntries
 from checkout.messages import Command
 from checkout.orders.messages import ReleaseStock
 from checkout.payments.actions import erase_payment
+from checkout.payments.actions.staff.at_rest import require_that_all_is_handled
 from checkout.payments.checkout_messages import AnnouncePayment, StartOperation
 from checkout.payments.models import (
     Attempt,
@@ -93,6 +94,15 @@ def test_an_operation_has_to_begin_before_it(payment, kind, state):
     assert "has not begun yet. Try again in a moment." in refused(payment)
     begin(late)
     erase(payment)
+
+
+def test_a_saga_that_begins_while_the_others_are_looked_at_is_waited_for(payment):
+    """The look at the sagas that run came before this one was committed."""
+    begun = operation(payment, state="done")
+    begin(begun)
+    Saga.objects.filter(key=begun.reference).update(status=Saga.Status.RUNNING)
+    with pytest.raises(OperationRejected, match="Try again in a moment"):
+        require_that_all_is_handled(payment)
 
 
 def test_an_operation_that_was_refused_need_not_begin(payment):

@@ -56,7 +56,9 @@ def require_that_all_is_handled(payment: Payment) -> None:
 
 
 def _is_to_begin(payment: Payment) -> bool:
-    begun = set(payment.sagas.order_by().values_list("kind", "key"))
+    # A saga that has begun since the others were looked at may still be running.
+    ended = payment.sagas.exclude(status__in=_MOVING).order_by()
+    begun = set(ended.values_list("kind", "key"))
     wanted = payment.operations.exclude(state=Operation.State.REFUSED).order_by()
     return not begun.issuperset(wanted.values_list("kind", "reference"))
 
