@@ -143,6 +143,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         )
         at_rest = await asyncio.to_thread(audit.at_rest, site)
         await asyncio.sleep(audit.AFTERMATH_SECONDS)
+        await staff.compare_books()
         for task in beside:
             task.cancel()
     report.faults = by_number(storm, report.provider_faults)

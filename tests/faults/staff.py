@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
+from checkout.reconciliation import reconcile
 from messaging.concurrency.database import in_thread
 from tests.faults.evidence import INNOCENT
 from tests.faults.provider_books import Order, read_orders
@@ -101,6 +102,14 @@ class Staff:
             except OperationRejected:
                 continue
             self.settled += 1
+
+    async def compare_books(self) -> None:
+        """Compare our books with the provider's, now that nothing moves.
+
+        The last regular run may have seen a difference that was true then: the provider had booked again a
+        refund that had failed, and had not told us yet.
+        """
+        await in_thread(reconcile)
 
     async def settle_contradictions(self) -> None:
         """Order a review of each conflicted payment once.
