@@ -38,7 +38,7 @@ class BuildIndex(AddIndexConcurrently):
             if not _exists(connection, model, self.index.name):
                 AddIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
             return
-        with _without_time_limit(connection):
+        with without_time_limit(connection):
             if _exists(connection, model, self.index.name):
                 if _is_valid(connection, self.index.name):
                     return
@@ -60,12 +60,12 @@ class BuildIndex(AddIndexConcurrently):
         if connection.vendor != "postgresql":
             AddIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
             return
-        with _without_time_limit(connection):
+        with without_time_limit(connection):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 
 @contextmanager
-def _without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
     connection.ensure_connection()
     # The settings name the connection's class.
     with cast(BoundedConnection, connection.connection).without_time_limit():

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
+from checkout.management.gateway.tables import divide_messages
 
 MODULES = {
     "doctor": doctor,
@@ -15,6 +16,7 @@ MODULES = {
     "replay": replay,
     "dead-letters": dead_letters,
     "erase": erase,
+    "divide-messages": divide_messages,
 }
 
 
@@ -22,7 +24,7 @@ class Command(BaseCommand):
     """See the module."""
 
     requires_system_checks: list[str] = []  # `doctor` reports them, and the others work in spite of them
-    help = "Looks after a gateway: doctor, tail, topology, trigger, replay, dead-letters, erase."
+    help = f"Looks after a gateway: {', '.join(MODULES)}."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the name of a sub-command, and its arguments."""

@@ -65,6 +65,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "permissions": [("disable_paymentlink", "Can disable payment links")],
                 "indexes": [
                     models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
                     models.Index(fields=["order_reference"], name="links_by_order_number"),

@@ -10,7 +10,7 @@ from checkout.database.pattern_indexes import drop_pattern_indexes
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("payments", "0010_disable_links"),
+        ("payments", "0009_list_indexes"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -19,6 +19,8 @@ from checkout.payments.models import (
     RetentionWalk,
 )
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
+from messaging.outbox.months import Months
+from messaging.outbox.partitions import is_divided
 
 # Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
 # rows.
@@ -26,13 +28,37 @@ ROWS = 10 * BATCH
 
 
 def forget_old_messages(database: str = DEFAULT_DB_ALIAS) -> int:
-    """Delete messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay."""
-    long_ago = timezone.now() - conf.retention
-    is_published, is_handled = Q(published_at__lt=long_ago), Q(handled_at__lt=long_ago)
-    sent, handled = OutboxMessage.objects.using(database), InboxMessage.objects.using(database)
-    return forget(sent, is_published, "created_at", long_ago) + forget(
-        handled, is_handled, "received_at", long_ago
+    """Forget messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay.
+
+    Where their tables are divided into months, a month is dropped as a whole, once all of it is that old.
+    Return the number of months and rows that were dropped.
+    """
+    now = timezone.now()
+    return _forget_messages(OutboxMessage, database, "created_at", "published_at", now) + _forget_messages(
+        InboxMessage, database, "received_at", "handled_at", now
     )
+
+
+def _forget_messages(
+    model: type[OutboxMessage | InboxMessage], database: str, written: str, done: str, now: datetime
+) -> int:
+    long_ago = now - conf.retention
+    is_old = Q(**{f"{done}__lt": long_ago})
+    if not is_divided(connections[database], model):
+        return forget(model.objects.using(database), is_old, written, long_ago)
+    months = Months(model, database)
+    months.make_ahead(now)
+    dropped = months.drop_before(long_ago, lambda rows: _are_needed(rows, written, done, long_ago))
+    return dropped + forget(months.others(), is_old, written, long_ago)
+
+
+def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime) -> bool:
+    """Return True if a row of a past month is not ``done``, or was ``written`` long after that month.
+
+    Rows have their keys in the order of writing, so the last ones tell.
+    """
+    last = rows.order_by("-pk").values_list(written, flat=True)[:BATCH]
+    return any(at >= long_ago for at in last) or rows.filter(**{f"{done}__isnull": True}).exists()
 
 
 def forget(table: QuerySet[Any], is_old: Q, written: str, long_ago: datetime) -> int:

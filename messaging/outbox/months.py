@@ -1,0 +1,79 @@
+"""The months of a table of messages: made before they begin, and dropped when nobody needs them any more.
+
+To drop a month is one statement, however many messages it has. To delete them writes each row once more, and
+leaves its place to be vacuumed.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from django.db import connections, models, transaction
+
+from messaging.outbox import partitions
+from messaging.outbox.month import Month
+
+# So many months are there in advance, in case nobody makes the next ones for a while.
+AHEAD = 3
+# The time for which all who use the table may have to wait behind a month that is made or dropped.
+LOCK_TIMEOUT = "1s"
+Rows = models.QuerySet[models.Model]
+
+
+def months_from(now: datetime) -> list[Month]:
+    """Return the months that a table should have from ``now`` on."""
+    months = [Month.of(now)]
+    while len(months) <= AHEAD:
+        months.append(months[-1].next)
+    return months
+
+
+class Months:
+    """The months of one model's table in one database, which has to be divided (``partitions.is_divided``).
+
+    Making and dropping raise ``OperationalError`` if the table is in use for longer than a second.
+    """
+
+    def __init__(self, model: type[models.Model], database: str) -> None:
+        self._model = model
+        self._database = database
+        self._connection = connections[database]
+
+    def make_ahead(self, now: datetime) -> None:
+        """Make those of the months from ``now`` on that are missing."""
+        for month in sorted({*months_from(now)} - {*self._known()}):
+            self._alter(partial(partitions.make, self._connection, self._model, month))
+
+    def drop_before(self, long_ago: datetime, are_needed: Callable[[Rows], bool]) -> int:
+        """Drop months that ended before ``long_ago``, unless some of their rows ``are_needed``.
+
+        Return the number of months that were dropped.
+        """
+        old = [month for month in self._known() if month.next.begin <= long_ago]
+        spent = [month for month in old if not are_needed(self._rows().filter(_is_of(month)))]
+        for month in spent:
+            self._alter(partial(partitions.drop, self._connection, self._model, month))
+        return len(spent)
+
+    def others(self) -> Rows:
+        """Return the rows that are in no month, which have to be deleted one by one."""
+        others = self._rows()
+        for month in self._known():
+            others = others.exclude(_is_of(month))
+        return others
+
+    def _known(self) -> list[Month]:
+        return partitions.months_of(self._connection, self._model)
+
+    def _rows(self) -> Rows:
+        return self._model._default_manager.using(self._database)
+
+    def _alter(self, alter: Callable[[], None]) -> None:
+        with transaction.atomic(using=self._database):
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            alter()
+
+
+def _is_of(month: Month) -> models.Q:
+    return models.Q(message_id__gte=month.first_id, message_id__lt=month.next.first_id)

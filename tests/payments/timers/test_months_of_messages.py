@@ -1,0 +1,163 @@
+"""In PostgreSQL messages are kept by month: an old month is dropped as a whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import time_machine
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.timers.retention import forget_old_messages
+from messaging.envelope import new_message_id
+from messaging.outbox.month import Month
+from messaging.outbox.partitions import drop, months_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+
+MARCH, APRIL = datetime(2041, 3, 30, tzinfo=UTC), datetime(2041, 4, 2, tzinfo=UTC)
+# More than the retention after the end of March.
+MAY = datetime(2041, 5, 20, tzinfo=UTC)
+
+
+@contextmanager
+def at(when: datetime) -> Iterator[None]:
+    with time_machine.travel(when, tick=False):
+        yield
+
+
+def months() -> list[str]:
+    return [str(month) for month in months_of(connection, OutboxMessage)]
+
+
+def sent(id: str = "", *, is_published: bool = True) -> str:
+    id, now = id or new_message_id(), timezone.now()
+    row = OutboxMessage(message_id=id, type="t", body="{}", created_at=now, available_at=now)
+    row.published_at = now if is_published else None
+    row.save()
+    return id
+
+
+def handled(id: str = "") -> str:
+    id, now = id or new_message_id(), timezone.now()
+    InboxMessage.objects.create(consumer="c", message_id=id, type="t", received_at=now)
+    return id
+
+
+def left() -> tuple[set[str], set[str]]:
+    return (
+        set(OutboxMessage.objects.values_list("message_id", flat=True)),
+        set(InboxMessage.objects.values_list("message_id", flat=True)),
+    )
+
+
+def test_a_new_installation_has_this_month_and_the_next_three():
+    month, expected = Month.of(timezone.now()), []
+    for _ in range(4):
+        expected.append(str(month))
+        month = month.next
+    assert months()[:4] == expected
+
+
+def test_a_month_is_dropped_when_all_of_it_is_old():
+    with at(MARCH):
+        forget_old_messages()
+        sent()
+        handled()
+    with at(APRIL):
+        young = {sent()}, {handled()}
+    with at(MAY):
+        assert forget_old_messages() == 2, "a month of each table"
+        assert "2041_03" not in months()
+        assert {"2041_04", "2041_08"} <= set(months())
+    assert left() == young
+
+
+def test_a_month_is_not_dropped_before_its_last_message_is_old():
+    with at(MARCH):
+        forget_old_messages()
+        messages = {sent()}, {handled()}
+    with at(datetime(2041, 4, 30, tzinfo=UTC)):
+        assert forget_old_messages() == 0
+    assert left() == messages
+
+
+def test_a_message_that_is_still_owed_keeps_its_month():
+    with at(MARCH):
+        forget_old_messages()
+        owed = sent(is_published=False)
+    with at(MAY):
+        assert forget_old_messages() == 1, "the month of handled messages"
+    assert left() == ({owed}, set())
+
+
+def test_a_message_that_was_handled_late_is_remembered_as_long_as_any_other():
+    with at(MARCH):
+        forget_old_messages()
+        handled()
+        id = new_message_id()
+    with at(MAY - timedelta(days=1)):
+        handled(id)
+    with at(MAY):
+        assert forget_old_messages() == 1, "the month of sent messages"
+        assert id in left()[1]
+    with at(MAY + timedelta(days=31)):
+        forget_old_messages()
+    assert left() == (set(), set())
+
+
+def test_messages_with_foreign_ids_are_forgotten_one_by_one():
+    with at(MARCH):
+        forget_old_messages()
+        sent("order-7")
+        handled("order-7")
+    with at(APRIL):
+        young = {sent("order-8")}, {handled("order-8")}
+    with at(datetime(2041, 4, 30, tzinfo=UTC)):
+        assert forget_old_messages() == 2
+    assert left() == young
+
+
+def test_messages_that_came_before_their_month_was_made_move_there():
+    with at(MARCH):
+        messages = {sent()}, {handled()}
+        assert "2041_03" not in months()
+        forget_old_messages()
+        assert "2041_03" in months()
+        assert left() == messages
+        for repeat, (id,) in ((sent, messages[0]), (handled, messages[1])):
+            with pytest.raises(IntegrityError), transaction.atomic():
+                repeat(id)
+    with at(MAY):
+        assert forget_old_messages() == 2
+    assert left() == (set(), set())
+
+
+@pytest.fixture
+def _no_month_stays(transactional_db) -> Iterator[None]:
+    before = {model: months_of(connection, model) for model in (OutboxMessage, InboxMessage)}
+    yield
+    for model, known in before.items():
+        for month in set(months_of(connection, model)) - {*known}:
+            drop(connection, model, month)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_no_month_stays")
+def test_a_table_that_is_in_use_is_left_alone_until_later():
+    with at(MARCH):
+        forget_old_messages()
+        sent()
+        handled()
+    parameters = connection.get_connection_params()
+    named = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port")}
+    with psycopg.connect(**named) as report, at(MAY):
+        report.execute("SELECT count(*) FROM payments_outboxmessage")
+        with pytest.raises(OperationalError):
+            forget_old_messages()
+        report.rollback()
+        assert forget_old_messages() == 2
+    assert left() == (set(), set())
