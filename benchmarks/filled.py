@@ -1,30 +1,68 @@
-"""Measure if a purchase costs more with a hundred thousand payments in the tables."""
+"""Measure if a purchase costs more with a million payments in the tables, and while a month is dropped."""
 
 import argparse
 import asyncio
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
 from benchmarks.filling import fill
 from benchmarks.purchases import Rate, all_captured, as_table, measure, stack
 from benchmarks.shopper import Shoppers
+from benchmarks.systems import BenchmarkError
+from benchmarks.table import table
 from tests.support.stack import Stack
 
-PAYMENTS = 100_000
+PAYMENTS = 1_000_000
+EMPTY, DROPPING = "no payments before", "while a month of messages is dropped"
+FORGET = "from checkout.payments.timers.retention import forget_old_messages; print(forget_old_messages())"
+# Partitions count as their table.
+SIZES = """
+SELECT coalesce(parent.relname, own.relname), sum(greatest(own.reltuples, 0))::bigint,
+    sum(pg_table_size(own.oid))::bigint, sum(pg_indexes_size(own.oid))::bigint
+FROM pg_class own
+LEFT JOIN pg_inherits ON inhrelid = own.oid LEFT JOIN pg_class parent ON parent.oid = inhparent
+WHERE own.relkind = 'r' AND own.relnamespace = 'public'::regnamespace
+GROUP BY 1 HAVING sum(greatest(own.reltuples, 0)) > 0 ORDER BY 3 DESC
+"""
+STATEMENTS = """
+SELECT query, sum(calls), sum(total_exec_time) FROM pg_stat_statements
+JOIN pg_database ON pg_database.oid = dbid WHERE datname = current_database() GROUP BY query
+"""
+UNDER_WAY = """
+SELECT (SELECT count(*) FROM payments_saga WHERE status = 'running')
+     + (SELECT count(*) FROM payments_providernotification WHERE state = 'received')
+     + (SELECT count(*) FROM payments_outboxmessage WHERE published_at IS NULL)
+     + (SELECT count(*) FROM receipts_receipt WHERE sent_at IS NULL)
+"""
+# Statements below this share of a purchase, in milliseconds, are not listed.
+LEAST_MS = 0.05
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure with an empty and with a full database, and print the table. Raises BenchmarkError."""
-    counts = [0, *(options.counts or [PAYMENTS])]
-    runs: dict[str, list[Rate]] = {f"{count:,} payments in the tables": [] for count in counts}
-    for number in range(options.rounds):
-        for count, (name, rates) in zip(counts, runs.items(), strict=True):
-            with filled_stack(count) as running:
-                rates.append(asyncio.run(measure(running, 3 * options.seconds)))
-            print(f"round {number + 1} of {options.rounds}: {name}: {rates[-1].per_second:.1f}/s", flush=True)
+    """Measure with an empty and with a full database, and print the tables. Raises BenchmarkError."""
+    (payments,) = options.counts or [PAYMENTS]
+    full = f"{payments:,} payments in the tables"
+    runs: dict[str, list[Rate]] = {EMPTY: [], full: [], DROPPING: []}
+    with stack() as empty, filled_stack(payments) as filled:
+        print(table(["table", "rows", "MB of rows", "MB of indexes"], _sizes(filled)), flush=True)
+        stacks = {EMPTY: empty, full: filled}
+        for running in stacks.values():
+            _forget_statements(running)
+        for number in range(options.rounds):
+            for name, running in stacks.items():
+                runs[name].append(asyncio.run(measure(running, 3 * options.seconds)))
+                told = f"{runs[name][-1].per_second:.1f}/s"
+                print(f"round {number + 1} of {options.rounds}: {name}: {told}", flush=True)
+        slower = _statements(empty, filled)
+        runs[DROPPING].append(asyncio.run(_measure_while_dropping(filled, 3 * options.seconds)))
     print(as_table(runs))
+    print(table(["statement, ms of a purchase", EMPTY, full], slower))
 
 
 @contextmanager
@@ -33,10 +71,9 @@ def filled_stack(payments: int) -> Iterator[Stack]:
     with stack() as running:
         if payments:
             asyncio.run(_buy_once(running))
+            began = time.perf_counter()
             fill(running.database_url, payments)
-            with psycopg.connect(running.database_url) as connection:
-                row = connection.execute("SELECT count(*) FROM payments_payment").fetchone()
-            print(f"{row[0] if row else 0:,} payments", flush=True)
+            print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
         yield running
 
 
@@ -45,5 +82,66 @@ async def _buy_once(running: Stack) -> None:
     try:
         await shoppers.buy(0)
         await all_captured(running)
+        # A copy of what is under way would be carried on.
+        await asyncio.to_thread(_come_to_rest, running)
     finally:
         await shoppers.close()
+
+
+def _come_to_rest(running: Stack) -> None:
+    while _ask(running, UNDER_WAY) != [(0,)]:
+        time.sleep(0.1)
+
+
+async def _measure_while_dropping(running: Stack, seconds: float) -> Rate:
+    measuring = asyncio.create_task(measure(running, seconds))
+    await asyncio.sleep(seconds)  # the warm-up, and a part of the measurement
+    began = time.perf_counter()
+    forgetting = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "manage.py", "shell", "--verbosity=0", "-c", FORGET],
+        env=running.environment,
+        capture_output=True,
+        text=True,
+    )
+    if forgetting.returncode or measuring.done():
+        raise BenchmarkError(f"no month was dropped during the measurement\n{forgetting.stderr}")
+    took = time.perf_counter() - began
+    print(f"{forgetting.stdout.strip()} months and rows dropped by a process of {took:.1f} s", flush=True)
+    return await measuring
+
+
+def _sizes(running: Stack) -> list[list[str]]:
+    return [
+        [name, f"{rows:,}", f"{table / 1e6:,.0f}", f"{indexes / 1e6:,.0f}"]
+        for name, rows, table, indexes in _ask(running, SIZES)
+        if table + indexes > 1e6
+    ]
+
+
+def _forget_statements(running: Stack) -> None:
+    with psycopg.connect(running.database_url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute(
+            "SELECT pg_stat_statements_reset(0, oid, 0) FROM pg_database WHERE datname = current_database()"
+        )
+
+
+def _statements(empty: Stack, filled: Stack) -> list[list[str]]:
+    """Return a line for each statement that takes a notable part of a purchase, the slowest first."""
+    means = []
+    for running in (empty, filled):
+        asked = {query: (int(calls), float(ms)) for query, calls, ms in _ask(running, STATEMENTS)}
+        purchases = next(calls for query, (calls, _) in asked.items() if 'INTO "payments_payment"' in query)
+        means.append({query: ms / purchases for query, (_, ms) in asked.items()})
+    known, found = means
+    return [
+        [" ".join(query.split()), f"{known.get(query, 0):.2f}", f"{ms:.2f}"]
+        for query, ms in sorted(found.items(), key=lambda item: -item[1])
+        if ms >= LEAST_MS
+    ]
+
+
+def _ask(running: Stack, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(running.database_url, autocommit=True) as connection:
+        return connection.execute(query.encode()).fetchall()

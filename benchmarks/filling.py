@@ -1,20 +1,37 @@
-"""Fill a database as after many purchases, by copying the rows of one purchase with new references."""
+"""Fill a database as after a year of purchases, by copying the rows of one purchase with new references.
+
+The copies are spread over the year that ends with the purchase. As retention would have done, messages are
+copied into the last three months only, the oldest of which is to be dropped, and events into the last four.
+"""
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg import sql
 
+from messaging.outbox.month import Month
+
 # Tables of an installation, not of a purchase.
 NOT_COPIED = frozenset(
-    {"payments_merchant", "payments_provideraccount", "orders_stockitem", "risk_blockedvalue"}
+    {
+        "orders_stockitem",
+        "payments_eventposition",
+        "payments_merchant",
+        "payments_provideraccount",
+        "payments_retentionwalk",
+        "risk_blockedvalue",
+    }
 )
+# The shares of the copies, the latest ones, that have rows in these tables.
+MESSAGES = ("payments_inboxmessage", "payments_outboxmessage")
+SHARES = {**dict.fromkeys(MESSAGES, 1 / 4), "payments_event": 1 / 3}
 # More than the rows of one purchase in any table, so that the ids of copies do not collide.
 STRIDE = 1_000
 
 _TABLES = """
-    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-    AND relname LIKE 'checkout\\_%' ORDER BY relname
+    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    AND NOT relispartition AND relname ~ '^(payments|orders|risk|ledger|receipts|webhooks)_' ORDER BY relname
 """
 _COLUMNS = """
     SELECT attname, atttypid::regtype::text, attidentity <> '' FROM pg_attribute
@@ -29,16 +46,64 @@ _INDEXED = """
     SELECT DISTINCT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
     WHERE indrelid = %s::regclass
 """
+# The ids of messages are UUIDs of version 7, which begin with milliseconds. Their copies are of their time.
+_FUNCTIONS = """
+    CREATE FUNCTION pg_temp.copied_time(original timestamptz, copy bigint, copies bigint)
+    RETURNS timestamptz LANGUAGE sql STABLE AS $$
+        SELECT original - make_interval(secs => 365 * 86400.0 * (copies - copy + 1) / copies)
+    $$;
+    CREATE FUNCTION pg_temp.copied_id(original text, copy bigint, copies bigint)
+    RETURNS text LANGUAGE sql STABLE AS $$
+        SELECT left(digits, 8) || '-' || substr(digits, 9) || '-7' || substr(random, 1, 3) || '-8'
+            || substr(random, 4, 3) || '-' || substr(random, 7, 12)
+        FROM md5(original || copy) AS random, lpad(to_hex(
+            ('x' || lpad(replace(left(original, 13), '-', ''), 16, '0'))::bit(64)::bigint
+            - 365 * 86400000::bigint * (copies - copy + 1) / copies), 12, '0') AS digits
+    $$;
+    CREATE FUNCTION pg_temp.copied_text(original text, copy bigint, copies bigint)
+    RETURNS text LANGUAGE sql STABLE AS $$
+        -- Values with digits are references and message ids; states and kinds have none.
+        SELECT CASE WHEN original !~ '[0-9]' THEN original
+            WHEN original ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7' THEN pg_temp.copied_id(original, copy, copies)
+            WHEN length(original) < 20 THEN original || ':' || copy
+            ELSE left(md5(original || copy) || md5(copy || original), length(original)) END
+    $$;
+"""
 
 
 def fill(database_url: str, copies: int) -> None:
     """Copy the rows of one purchase so many times, and update the planner's statistics."""
     with psycopg.connect(database_url) as connection:
+        # The copies refer to each other as the originals do, so foreign keys need not be checked.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(_FUNCTIONS.encode())
         tables = [name for (name,) in connection.execute(_TABLES) if name not in NOT_COPIED]
+        for table in MESSAGES:
+            _make_past_months(connection, table)
         for table in tables:
             _copy(connection, table, copies, set(tables))
+        # Their events have been published.
+        connection.execute(
+            "UPDATE payments_eventposition SET last_pk = (SELECT max(id) FROM payments_event)"
+        )
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
+
+
+def _make_past_months(connection: psycopg.Connection, table: str) -> None:
+    """Make the partitions of the three months before this one."""
+    end = Month.of(datetime.now(UTC))
+    for _ in range(3):
+        begin = Month.of(end.begin - timedelta(days=1))
+        connection.execute(
+            sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
+                sql.Identifier(f"{table}_{begin}"),
+                sql.Identifier(table),
+                sql.Literal(begin.first_id),
+                sql.Literal(end.first_id),
+            )
+        )
+        end = begin
 
 
 def _copy(connection: psycopg.Connection, table: str, copies: int, copied: Collection[str]) -> None:
@@ -48,7 +113,10 @@ def _copy(connection: psycopg.Connection, table: str, copies: int, copied: Colle
         name: _value(name, kind, is_number or references.get(name, "") in copied, name in indexed)
         for name, kind, is_number in connection.execute(_COLUMNS, [table]).fetchall()
     }
-    connection.execute(_insert(table, columns), {"copies": copies, "stride": STRIDE})
+    first = copies - round(copies * SHARES.get(table, 1)) + 1
+    connection.execute(
+        _insert(table, columns), {"first": first, "copies": copies, "last": copies, "stride": STRIDE}
+    )
     if "id" in columns:
         connection.execute(
             sql.SQL(
@@ -60,8 +128,9 @@ def _copy(connection: psycopg.Connection, table: str, copies: int, copied: Colle
 
 def _insert(table: str, columns: Mapping[str, sql.Composable]) -> sql.Composed:
     return sql.SQL(
-        "INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE"
-        " SELECT {values} FROM {table} AS original, generate_series(1, %(copies)s) AS copies(copy_number)"
+        "INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT {values}"
+        " FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS copies(copy_number)"
+        " CROSS JOIN LATERAL (SELECT * FROM {table} OFFSET 0) AS original"
     ).format(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -75,10 +144,8 @@ def _value(name: str, kind: str, is_number: bool, is_indexed: bool) -> sql.Compo
         return sql.SQL("{} + copy_number * %(stride)s").format(column)
     if kind == "uuid":
         return sql.SQL("md5({}::text || copy_number)::uuid").format(column)
+    if kind == "timestamp with time zone":
+        return sql.SQL("pg_temp.copied_time({}, copy_number, %(copies)s)").format(column)
     if is_indexed and kind in ("character varying", "text"):
-        # Values with digits are references and message ids; states and kinds have none.
-        return sql.SQL(
-            "CASE WHEN {0} !~ '[0-9]' THEN {0} WHEN length({0}) < 20 THEN {0} || ':' || copy_number"
-            " ELSE left(md5({0} || copy_number) || md5(copy_number || {0}), length({0})) END"
-        ).format(column)
+        return sql.SQL("pg_temp.copied_text({}, copy_number, %(copies)s)").format(column)
     return column
