@@ -4,19 +4,24 @@ import argparse
 import asyncio
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from benchmarks.filling import fill
-from benchmarks.purchases import Rate, all_captured, as_table, measure, stack
+from benchmarks.purchases import ENVIRONMENT, Rate, all_captured, as_table, measure, stack
 from benchmarks.shopper import Shoppers
 from benchmarks.systems import BenchmarkError
 from benchmarks.table import table
+from tests.support.databases import database, migrated_database
 from tests.support.stack import Stack
+from tests.support.vhosts import fresh_vhost
 
 PAYMENTS = 1_000_000
 EMPTY, DROPPING = "no payments before", "while a month of messages is dropped"
@@ -68,13 +73,22 @@ def run(options: argparse.Namespace) -> None:
 @contextmanager
 def filled_stack(payments: int) -> Iterator[Stack]:
     """Yield a stack with one process of each kind and so many finished payments."""
-    with stack() as running:
-        if payments:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fresh_vhost() as broker_url,
+        migrated_database() as template,
+        database(template) as database_url,
+    ):
+        started = partial(
+            Stack, Path(folder), broker_url=broker_url, database_url=database_url, environment=ENVIRONMENT
+        )
+        with started() as running:
             asyncio.run(_buy_once(running))
-            began = time.perf_counter()
-            fill(running.database_url, payments)
-            print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
-        yield running
+        began = time.perf_counter()
+        fill(database_url, payments)
+        print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
+        with started() as running:
+            yield running
 
 
 async def _buy_once(running: Stack) -> None:

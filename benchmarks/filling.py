@@ -19,8 +19,10 @@ NOT_COPIED = frozenset(
         "payments_eventposition",
         "payments_merchant",
         "payments_provideraccount",
+        "payments_reconciliation",
         "payments_retentionwalk",
         "risk_blockedvalue",
+        "webhooks_sweepmark",
     }
 )
 # The shares of the copies, the latest ones, that have rows in these tables.
@@ -45,6 +47,17 @@ _REFERENCES = """
 _INDEXED = """
     SELECT DISTINCT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
     WHERE indrelid = %s::regclass
+"""
+# Indexes but those of primary keys, which foreign keys need: statements that drop and make them.
+_UNIQUE = """
+    SELECT format('ALTER TABLE %%I DROP CONSTRAINT %%I', relname, conname),
+        format('ALTER TABLE %%I ADD CONSTRAINT %%I %%s', relname, conname, pg_get_constraintdef(own.oid))
+    FROM pg_constraint own JOIN pg_class ON pg_class.oid = conrelid
+    WHERE contype = 'u' AND conrelid = %s::regclass
+"""
+_INDEXES = """
+    SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid) FROM pg_index
+    WHERE indrelid = %s::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 """
 # The ids of messages are UUIDs of version 7, which begin with milliseconds. Their copies are of their time.
 _FUNCTIONS = """
@@ -76,6 +89,7 @@ def fill(database_url: str, copies: int) -> None:
     with psycopg.connect(database_url) as connection:
         # The copies refer to each other as the originals do, so foreign keys need not be checked.
         connection.execute("SET session_replication_role = replica")
+        connection.execute("SET maintenance_work_mem = '512MB'")
         connection.execute(_FUNCTIONS.encode())
         tables = [name for (name,) in connection.execute(_TABLES) if name not in NOT_COPIED]
         for table in MESSAGES:
@@ -83,9 +97,7 @@ def fill(database_url: str, copies: int) -> None:
         for table in tables:
             _copy(connection, table, copies, set(tables))
         # Their events have been published.
-        connection.execute(
-            "UPDATE payments_eventposition SET last_pk = (SELECT max(id) FROM payments_event)"
-        )
+        connection.execute("UPDATE payments_eventposition SET last_pk = (SELECT max(id) FROM payments_event)")
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 
@@ -113,10 +125,17 @@ def _copy(connection: psycopg.Connection, table: str, copies: int, copied: Colle
         name: _value(name, kind, is_number or references.get(name, "") in copied, name in indexed)
         for name, kind, is_number in connection.execute(_COLUMNS, [table]).fetchall()
     }
+    indexes = [
+        index for query in (_UNIQUE, _INDEXES) for index in connection.execute(query, [table]).fetchall()
+    ]
+    for drop, _ in indexes:
+        connection.execute(drop)
     first = copies - round(copies * SHARES.get(table, 1)) + 1
     connection.execute(
         _insert(table, columns), {"first": first, "copies": copies, "last": copies, "stride": STRIDE}
     )
+    for _, make in indexes:
+        connection.execute(make)
     if "id" in columns:
         connection.execute(
             sql.SQL(

@@ -16,7 +16,7 @@ is_present() {
 }
 
 missing=
-for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk nginx systemd iproute2}; do
+for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk nginx systemd iproute2 openssl}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
