@@ -19,6 +19,7 @@ from benchmarks.purchases import ENVIRONMENT, Rate, all_captured, as_table, meas
 from benchmarks.shopper import Shoppers
 from benchmarks.systems import BenchmarkError
 from benchmarks.table import table
+from scripts.services.process import free_port
 from tests.support.databases import database, migrated_database
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
@@ -39,6 +40,10 @@ STATEMENTS = """
 SELECT query, sum(calls), sum(total_exec_time) FROM pg_stat_statements
 JOIN pg_database ON pg_database.oid = dbid WHERE datname = current_database() GROUP BY query
 """
+DAY = 86_400
+# Until a month is dropped on purpose, none is.
+KEEPS_ALL = {"CHECKOUT_RETENTION_SECONDS": str(150 * DAY), "CHECKOUT_EVENT_SECONDS": str(200 * DAY)}
+FORGETS = {"CHECKOUT_RETENTION_SECONDS": str(30 * DAY)}
 UNDER_WAY = """
 SELECT (SELECT count(*) FROM payments_saga WHERE status = 'running')
      + (SELECT count(*) FROM payments_providernotification WHERE state = 'received')
@@ -79,8 +84,14 @@ def filled_stack(payments: int) -> Iterator[Stack]:
         migrated_database() as template,
         database(template) as database_url,
     ):
+        # The example merchant knows the addresses of the first start.
         started = partial(
-            Stack, Path(folder), broker_url=broker_url, database_url=database_url, environment=ENVIRONMENT
+            Stack,
+            Path(folder),
+            broker_url=broker_url,
+            database_url=database_url,
+            web_ports=[free_port()],
+            environment={**ENVIRONMENT, **KEEPS_ALL, "SANDBOX_PORT": str(free_port())},
         )
         with started() as running:
             asyncio.run(_buy_once(running))
@@ -114,7 +125,7 @@ async def _measure_while_dropping(running: Stack, seconds: float) -> Rate:
     forgetting = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "manage.py", "shell", "--verbosity=0", "-c", FORGET],
-        env=running.environment,
+        env={**running.environment, **FORGETS},
         capture_output=True,
         text=True,
     )
