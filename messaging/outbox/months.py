@@ -4,9 +4,9 @@ To drop a month is one statement, however many messages it has. To delete them w
 leaves its place to be vacuumed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 
 from django.db import connections, models, transaction
 
@@ -41,8 +41,12 @@ class Months:
 
     def make_ahead(self, now: datetime) -> None:
         """Make those of the months from ``now`` on that are missing."""
-        for month in sorted({*months_from(now)} - {*self._known()}):
-            self._alter(partial(partitions.make, self._connection, self._model, month))
+        if not self._missing(now):
+            return
+        with self._short_locks():
+            partitions.lock(self._connection, self._model)
+            for month in self._missing(now):  # that another process has not made meanwhile
+                partitions.make(self._connection, self._model, month)
 
     def drop_before(self, long_ago: datetime, are_needed: Callable[[Rows], bool]) -> int:
         """Drop months that ended before ``long_ago``, unless some of their rows ``are_needed``.
@@ -52,7 +56,8 @@ class Months:
         old = [month for month in self._known() if month.next.begin <= long_ago]
         spent = [month for month in old if not are_needed(self._rows().filter(_is_of(month)))]
         for month in spent:
-            self._alter(partial(partitions.drop, self._connection, self._model, month))
+            with self._short_locks():
+                partitions.drop(self._connection, self._model, month)
         return len(spent)
 
     def others(self) -> Rows:
@@ -62,17 +67,21 @@ class Months:
             others = others.exclude(_is_of(month))
         return others
 
+    def _missing(self, now: datetime) -> list[Month]:
+        return sorted({*months_from(now)} - {*self._known()})
+
     def _known(self) -> list[Month]:
         return partitions.months_of(self._connection, self._model)
 
     def _rows(self) -> Rows:
         return self._model._default_manager.using(self._database)
 
-    def _alter(self, alter: Callable[[], None]) -> None:
+    @contextmanager
+    def _short_locks(self) -> Iterator[None]:
         with transaction.atomic(using=self._database):
             with self._connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            alter()
+            yield
 
 
 def _is_of(month: Month) -> models.Q:

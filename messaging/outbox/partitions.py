@@ -87,6 +87,12 @@ def months_of(connection: BaseDatabaseWrapper, model: type[models.Model]) -> lis
     return sorted(Month.named(name.removeprefix(f"{table}_")) for name in names)
 
 
+def lock(connection: BaseDatabaseWrapper, model: type[models.Model]) -> None:
+    """Keep other processes from making months, until the end of the transaction. Nobody else waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE UPDATE EXCLUSIVE MODE")
+
+
 def make(connection: BaseDatabaseWrapper, model: type[models.Model], month: Month) -> None:
     """Make the partition of a month, and move its rows there from the others. Call this in a transaction."""
     table = model._meta.db_table
@@ -96,9 +102,9 @@ def make(connection: BaseDatabaseWrapper, model: type[models.Model], month: Mont
 
 
 def drop(connection: BaseDatabaseWrapper, model: type[models.Model], month: Month) -> None:
-    """Drop the partition of a month with its rows."""
+    """Drop the partition of a month with its rows, if it is still there."""
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP TABLE {_name(model._meta.db_table, month)}")
+        cursor.execute(f"DROP TABLE IF EXISTS {_name(model._meta.db_table, month)}")
 
 
 def _name(table: str, month: Month) -> str:

@@ -1,6 +1,6 @@
 """In PostgreSQL messages are kept by month: an old month is dropped as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,8 @@ from checkout.payments.models import InboxMessage, OutboxMessage
 from checkout.payments.timers.retention import forget_old_messages
 from messaging.envelope import new_message_id
 from messaging.outbox.month import Month
-from messaging.outbox.partitions import drop, months_of
+from messaging.outbox.months import Months
+from messaging.outbox.partitions import drop, make, months_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -134,6 +135,31 @@ def test_messages_that_came_before_their_month_was_made_move_there():
     with at(MAY):
         assert forget_old_messages() == 2
     assert left() == (set(), set())
+
+
+def test_a_month_that_another_process_makes_or_drops_meanwhile_is_no_error(monkeypatch):
+    known = Months._known
+
+    def raced(act: Callable[[Month], None], month: Month) -> None:
+        """Let another process act between the next look at the months and what follows from it."""
+
+        def look(own: Months) -> list[Month]:
+            found = known(own)
+            monkeypatch.setattr(Months, "_known", known)
+            act(month)
+            return found
+
+        monkeypatch.setattr(Months, "_known", look)
+
+    with at(MARCH):
+        raced(lambda month: make(connection, OutboxMessage, month), Month(2041, 4))
+        forget_old_messages()
+        assert {"2041_03", "2041_04", "2041_05", "2041_06"} <= set(months())
+    with at(MAY):
+        Months(OutboxMessage, "default").make_ahead(timezone.now())
+        raced(lambda month: drop(connection, OutboxMessage, month), Month(2041, 3))
+        Months(OutboxMessage, "default").drop_before(MAY - timedelta(days=30), lambda rows: False)
+        assert "2041_03" not in months()
 
 
 @pytest.fixture
