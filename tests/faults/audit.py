@@ -17,6 +17,8 @@ from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
 
+# The time for a listener that connects again, at the end of its longest pause, and gets what is in its queue.
+LISTENING_SECONDS = 60
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
@@ -45,6 +47,7 @@ TOLD = """
 TOLD_IN_TIMELINES = ("personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")
 
 EVENT_IDS = "SELECT reference FROM payments_event"
+EVENTS_UP_TO = "SELECT reference FROM payments_event WHERE id <= %s"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM payments_event"
 
 
@@ -101,6 +104,15 @@ def at_rest(site: Site) -> AtRest:
     return AtRest(site.databases.last_owed(), event)
 
 
+async def let_events_arrive(site: Site, rest: AtRest) -> None:
+    """Wait until the listener has all events up to the mark, for LISTENING_SECONDS at most."""
+    due = {event for (event,) in await asyncio.to_thread(site.rows, EVENTS_UP_TO, rest.event)}
+    for _ in range(LISTENING_SECONDS):
+        if due <= await asyncio.to_thread(site.listener.heard):
+            return
+        await asyncio.sleep(1)
+
+
 def gather(
     site: Site, recorder: Recorder, diary: Diary, endpoint: Endpoint, sealed: Iterable[str], rest: AtRest
 ) -> Evidence:
@@ -111,6 +123,8 @@ def gather(
         repeated=recorder.repeated,
         told=endpoint.told,
         endpoint_faults=endpoint.faults,
+        # Before the events are read, since they are published only after they were written.
+        heard=site.listener.heard(),
         mishaps=diary.mishaps,
         poison_sent=diary.poisoned,
         late_returns=late_returns(recorder, diary),
