@@ -30,9 +30,10 @@ LONGEST_CALL_SECONDS = 30.0
 CLOCK_WRONG = "F14"
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
+# A parked saga waits for staff, also when its operation is done and the refund is in doubt.
 RESTLESS = """
     SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
-         + (SELECT count(*) FROM payments_saga WHERE status = 'running')
+         + (SELECT count(*) FROM payments_saga WHERE status IN ('running', 'parked'))
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
          + (SELECT count(*) FROM payments_savedcard WHERE deletion_due_at IS NOT NULL)"""
 OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
