@@ -17,6 +17,8 @@ from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
 
+# The time for a listener that connects again, at the end of its longest pause, and gets what is in its queue.
+LISTENING_SECONDS = 60
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
@@ -28,9 +30,10 @@ LONGEST_CALL_SECONDS = 30.0
 CLOCK_WRONG = "F14"
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
+# A parked saga waits for staff, also when its operation is done and the refund is in doubt.
 RESTLESS = """
     SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
-         + (SELECT count(*) FROM payments_saga WHERE status = 'running')
+         + (SELECT count(*) FROM payments_saga WHERE status IN ('running', 'parked'))
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
          + (SELECT count(*) FROM payments_savedcard WHERE deletion_due_at IS NOT NULL)"""
 OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
@@ -45,6 +48,7 @@ TOLD = """
 TOLD_IN_TIMELINES = ("personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")
 
 EVENT_IDS = "SELECT reference FROM payments_event"
+EVENTS_UP_TO = "SELECT reference FROM payments_event WHERE id <= %s"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM payments_event"
 
 
@@ -101,6 +105,15 @@ def at_rest(site: Site) -> AtRest:
     return AtRest(site.databases.last_owed(), event)
 
 
+async def let_events_arrive(site: Site, rest: AtRest) -> None:
+    """Wait until the listener has all events up to the mark, for LISTENING_SECONDS at most."""
+    due = {event for (event,) in await asyncio.to_thread(site.rows, EVENTS_UP_TO, rest.event)}
+    for _ in range(LISTENING_SECONDS):
+        if due <= await asyncio.to_thread(site.listener.heard):
+            return
+        await asyncio.sleep(1)
+
+
 def gather(
     site: Site, recorder: Recorder, diary: Diary, endpoint: Endpoint, sealed: Iterable[str], rest: AtRest
 ) -> Evidence:
@@ -111,6 +124,8 @@ def gather(
         repeated=recorder.repeated,
         told=endpoint.told,
         endpoint_faults=endpoint.faults,
+        # Before the events are read, since they are published only after they were written.
+        heard=site.listener.heard(),
         mishaps=diary.mishaps,
         poison_sent=diary.poisoned,
         late_returns=late_returns(recorder, diary),

@@ -143,6 +143,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         )
         at_rest = await asyncio.to_thread(audit.at_rest, site)
         await asyncio.sleep(audit.AFTERMATH_SECONDS)
+        await audit.let_events_arrive(site, at_rest)
         await staff.compare_books()
         for task in beside:
             task.cancel()

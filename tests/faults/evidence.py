@@ -159,6 +159,8 @@ class Evidence:
     events: dict[str, list[Event]] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
     endpoint_faults: list[str] = field(default_factory=list)
+    # The ids of the events that a listener got from the broker.
+    heard: set[str] = field(default_factory=set)
     # Saved cards and their charges; what the merchant and the shoppers know of them, see `Recorder`.
     cards: list[SavedCard] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)

@@ -116,6 +116,7 @@ def healthy() -> Evidence:
         removed={"card_1": 200.0},
         charges_refused={"order-3"},
         told={each.event: each for of_payment in EVENTS.values() for each in of_payment},
+        heard={each.event for of_payment in EVENTS.values() for each in of_payment},
     )
 
 

@@ -195,6 +195,20 @@ def messages_delivered(evidence: Evidence) -> Found:
     for queue, count in evidence.queued.items():
         if count:
             yield "", f"{count} messages left in {queue}"
+    yield from _events_heard(evidence)
+
+
+def _events_heard(evidence: Evidence) -> Found:
+    """Check that the listener got every event, and none that there is not.
+
+    No event is excused: no fault deletes the listener's queue, which is on disk and refuses when it is full.
+    """
+    events = {event.told.event: event for events in evidence.events.values() for event in events}
+    for name, event in events.items():
+        if event.is_due and name not in evidence.heard:
+            yield event.told.payment, f"the listener did not get {event.told.type} {name}"
+    for name in sorted(evidence.heard - events.keys()):
+        yield "", f"the listener got an event {name}, which does not exist"
 
 
 INVARIANTS: dict[str, tuple[str, Callable[[Evidence], Found]]] = {

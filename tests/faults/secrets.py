@@ -47,8 +47,8 @@ def search(site: Site, secrets: Secrets) -> Iterator[str]:
 
 def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
     places: dict[str, Iterable[bytes]] = {
-        f"the log of {name}": _in_chunks(program.log.open("rb"))
-        for name, program in site.programs.items()
+        f"the log of {program.name}": _in_chunks(program.log.open("rb"))
+        for program in (*site.programs.values(), site.listener.program)
         if program.log.exists()
     }
     places["the broker's disk"] = _in_chunks(_contents(site.rabbitmq.folder))

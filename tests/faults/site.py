@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from scripts.services.postgresql import Postgresql
 from scripts.services.rabbitmq import Rabbitmq
 from tests.faults import settings
 from tests.faults.databases import RECORD_RELEASES, Databases, databases_on
+from tests.faults.listener import Listener
 from tests.support.cluster import Cluster
 from tests.support.databases import only_own
 from tests.support.program import ROOT, Program
@@ -38,13 +39,14 @@ LINKED = ("web", "checkout-2", "payments-2", "relay-2")
 class Site:
     """The services, the stack and the links. `broker_link` and `database_link` serve the processes in LINKED.
 
-    `provider_link` serves every process.
+    `provider_link` serves every process of the stack, and `broker_link` also the `listener`.
     """
 
     folder: Path
     rabbitmq: Rabbitmq | Cluster
     postgresql: Postgresql | Pair
     stack: Stack
+    listener: Listener
     databases: Databases
     broker_link: Proxies
     database_link: Proxy
@@ -143,7 +145,10 @@ async def opened(
         await asyncio.to_thread(_migrate, stack)
         closing.callback(stack.stop)
         await asyncio.to_thread(stack.start)
-        site = Site(folder, rabbitmq, postgresql, stack, used, *links, provider_link)
+        listener = Listener(folder, links[0].url)
+        await asyncio.to_thread(listener.start, stack, rabbitmq.environment["RABBITMQ_CONTROL"])
+        closing.callback(listener.stop)
+        site = Site(folder, rabbitmq, postgresql, stack, listener, used, *links, provider_link)
         await asyncio.to_thread(partial(used.rows, RECORD_RELEASES, of="orders"))
         await asyncio.to_thread(_reach_provider_by_link, site)
         try:
@@ -151,7 +156,7 @@ async def opened(
         finally:
             await asyncio.to_thread(stack.stop)
             if logs is not None:
-                await asyncio.to_thread(_keep_logs, stack, logs)
+                await asyncio.to_thread(_keep_logs, [*stack.programs.values(), listener.program], logs)
             for link in (*links, provider_link):
                 await link.close()
 
@@ -161,9 +166,9 @@ def _migrate(stack: Stack) -> None:
     subprocess.run(command, cwd=ROOT, env=stack.environment, stdin=subprocess.DEVNULL, check=True)
 
 
-def _keep_logs(stack: Stack, folder: Path) -> None:
+def _keep_logs(programs: Iterable[Program], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for program in stack.programs.values():
+    for program in programs:
         if program.log.exists():
             shutil.copy(program.log, folder)
 

@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from checkout.payments.models import DeadLetter, Fact, InboxMessage
+from checkout.payments.models import DeadLetter, Fact, InboxMessage, Saga
 from messaging.concurrency.database import in_thread
 from tests.backoffice import rows
-from tests.faults.audit import LONGEST_CALL_SECONDS, late_returns
+from tests.faults.audit import LONGEST_CALL_SECONDS, RESTLESS, late_returns
 from tests.faults.diary import Diary, Injection
 from tests.faults.evidence import DeadLetter as Letter
 from tests.faults.healthy import PAID, healthy, steps
@@ -106,6 +106,18 @@ async def test_a_dead_letter_of_an_erased_payment_is_dealt_with_only_if_its_mess
     left = await in_thread(lambda: list(DeadLetter.objects.filter(dealt_with_at=None, requeued_at=None)))
     assert [each.message_id for each in left] == ["lost"]
     assert (staff.copies, staff.requeued) == (1, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the campaign's database is PostgreSQL")
+@pytest.mark.parametrize(
+    ("status", "is_at_rest"),
+    [(Saga.Status.COMPLETED, True), (Saga.Status.RUNNING, False), (Saga.Status.PARKED, False)],
+)
+def test_a_saga_that_waits_for_staff_is_not_at_rest(status, is_at_rest):
+    rows.saga(rows.authorised(), status)
+    ((moving,),) = House().rows(RESTLESS, ["processing"])
+    assert (moving == 0) is is_at_rest
 
 
 def _two_letters() -> None:

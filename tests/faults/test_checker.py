@@ -170,6 +170,7 @@ def answered_differently(evidence: Evidence) -> None:
 def add_event(evidence: Evidence, event: Told) -> None:
     evidence.events[PAID].append(Event(event))
     evidence.told[event.event] = event
+    evidence.heard.add(event.event)
 
 
 def move_without_event(evidence: Evidence) -> None:
@@ -260,6 +261,8 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I11", lambda evidence: evidence.dead.append(dead())),
     ("I11", lambda evidence: evidence.queued.update({"checkout.dead": 1})),
     ("I11", poison_lost),
+    ("I11", lambda evidence: evidence.heard.remove("evt_2")),
+    ("I11", lambda evidence: evidence.heard.add("evt_9")),
     ("I12", lambda evidence: evidence.told.pop("evt_4")),
     ("I12", lambda evidence: evidence.events[REFUSED].pop()),
     ("I12", lambda evidence: evidence.events[PAID].pop(1)),
@@ -314,6 +317,7 @@ def test_an_event_that_was_written_after_the_end_may_not_have_been_delivered():
     evidence = healthy()
     evidence.events[PAID][-1] = replace(evidence.events[PAID][-1], is_due=False)
     del evidence.told["evt_4"]
+    evidence.heard.remove("evt_4")
     assert violations_of(evidence) == []
 
 

@@ -94,6 +94,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "an event that was lost": ("I9", _sql("DELETE FROM payments_event WHERE sequence = 2")),
     "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
     "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),
+    "an event that the listener did not get": ("I11", lambda world: world.listener.heard.clear()),
     "a message that was not handled": ("I11", _sql("DELETE FROM payments_inboxmessage")),
     "a notification that nobody looked at": ("I11", _update("providernotification", "state = 'received'")),
     "a message handled twice": (

@@ -45,6 +45,11 @@ WITH_CUSTOMERS = 0.4
 # The shares of the requests of staff after which the payment is erased at once, of which a schedule has one.
 ERASED_AT_ONCE = (0.0, 0.0, 0.6)
 
+# The shares of events before whose keys others are left out, of which a schedule has one, and the means of
+# the seconds for which the transactions of those are open: within a round of the relay, or beyond its memory.
+COMMITTED_LATE = (0.0, 0.2, 0.5)
+OPEN_SECONDS = (0.5, 10.0, 300.0)
+
 # The answers of a service that decide nothing, and the field that makes the second one malformed.
 PASSING, MALFORMED = "passing", "malformed"
 NONSENSE = "nonsense"
@@ -76,6 +81,8 @@ class Chance:
         self.has_customers = self._customers.random() < WITH_CUSTOMERS
         self._erasures = Random(f"erasures of schedule {seed}")
         self._share_of_erasures = self._erasures.choice(ERASED_AT_ONCE)
+        self._transactions = Random(f"transactions of schedule {seed}")
+        self._share_of_late_commits = self._transactions.choice(COMMITTED_LATE)
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -89,8 +96,12 @@ class Chance:
         if not rate or not self._left[fault] or self._random.random() >= rate:
             return False
         self._left[fault] -= 1
-        self.happened[fault] = self.happened.get(fault, 0) + 1
+        self.count(fault)
         return True
+
+    def count(self, fault: str) -> None:
+        """Count a fault that has happened."""
+        self.happened[fault] = self.happened.get(fault, 0) + 1
 
     def issuer_refuses_capture(self) -> bool:
         """Decide if the issuer refuses to pay for an authorisation. This is not counted as a fault."""
@@ -102,7 +113,7 @@ class Chance:
             return ""
         self._undecided_left -= 1
         answer = self._colleagues.choice((PASSING, MALFORMED))
-        self.happened["undecided"] = self.happened.get("undecided", 0) + 1
+        self.count("undecided")
         return answer
 
     def customer(self) -> str:
@@ -118,6 +129,16 @@ class Chance:
     def erases_at_once(self) -> bool:
         """Decide if a payment is to be erased just after a request of staff. Not counted as a fault."""
         return self._erasures.random() < self._share_of_erasures
+
+    def keys_left_out(self) -> int:
+        """Return the number of keys that open transactions have drawn just before an event's, mostly 0."""
+        if self._transactions.random() >= self._share_of_late_commits:
+            return 0
+        return self._transactions.randint(1, 2)
+
+    def open_seconds(self) -> float:
+        """Return the seconds for which such a transaction is open."""
+        return self._transactions.expovariate(1 / self._transactions.choice(OPEN_SECONDS))
 
     def refund_is_denied(self) -> bool:
         """Decide if a notification falsely reports a refund as failed. This is not counted as a fault."""

@@ -23,7 +23,14 @@ from checkout.orders.models import StockItem  # noqa: E402
 from checkout.payments.models import Merchant, ProviderAccount  # noqa: E402
 from checkout.payments.providers.registry import ADAPTERS  # noqa: E402
 from checkout.running.relay import timers  # noqa: E402
-from tests.simulation import bank, colleagues, invariants, randomness, threads  # noqa: E402
+from tests.simulation import (  # noqa: E402
+    bank,
+    colleagues,
+    invariants,
+    late_commits,
+    randomness,
+    threads,
+)
 from tests.simulation.clock import Clock  # noqa: E402
 from tests.simulation.database import compiled, plain_filters, plain_rows  # noqa: E402
 from tests.simulation.database.base import DatabaseWrapper, Template  # noqa: E402
@@ -49,11 +56,14 @@ class Installation:
         _open_shop()
         database.connection.create_function("called_done", 2, _called_done)
         database.connection.create_function("charge_begins", 2, _charge_begins)
+        database.connection.create_function("key_of_event", 2, _key_of_event)
         invariants.watch_history(database.connection)
+        database.connection.executescript(late_commits.TRIGGER)
         self._template = Template(database.connection)
         randomness.take_over()
         threads.take_over()
         colleagues.take_over()
+        late_commits.take_over()
         compiled.take_over()
         plain_filters.take_over()
         plain_rows.take_over()
@@ -74,6 +84,10 @@ def _called_done(reference: str, kind: str) -> None:
 
 def _charge_begins(order_code: str, card: str) -> None:
     Line.world.cards.charge_begins(order_code, card)
+
+
+def _key_of_event(drawn: int, last_of_payment: int) -> int:
+    return Line.world.late_commits.key_of_event(drawn, last_of_payment)
 
 
 def _open_shop() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
-from tests.simulation import network, own_steps, saved_cards
+from tests.simulation import listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def check(world: "World") -> list[str]:
         *_history(books),
         *_events(books),
         *_messages(books),
+        *listener.check(world, books),
         *_dead_letters(world, books),
         *world.bank.premature,
     ]

@@ -38,7 +38,8 @@ SELECT MIN(updated_at) FROM payments_payment p WHERE state IN ('open', 'refused'
 _UNPUBLISHED = """
 SELECT MAX(first, leased_until) FROM (
 SELECT MIN(e.created_at) AS first, COALESCE(p.leased_until, '') AS leased_until FROM payments_event e
-LEFT JOIN payments_eventposition p ON 1 WHERE e.id > COALESCE(p.last_pk, 0))
+LEFT JOIN payments_eventposition p ON 1 WHERE e.id > COALESCE(p.last_pk, 0)
+OR EXISTS (SELECT 1 FROM json_each(p.under_way) WHERE key = CAST(e.id AS TEXT)))
 """
 _UNSTARTED = """
 SELECT MIN(MAX(p.updated_at, a.created_at)) FROM payments_payment p

@@ -26,6 +26,8 @@ from tests.simulation.chance import Chance
 from tests.simulation.clerk import Clerk
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
+from tests.simulation.late_commits import LateCommits
+from tests.simulation.listener import Listener
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import UnreliableBroker
 from tests.simulation.processes import OUTSIDE, Crash, Process, current
@@ -81,6 +83,8 @@ class World:
         self.staff = Staff(self)
         self.program = Program(self)
         self.cards = CardWatch(self)
+        self.late_commits = LateCommits(self)
+        self.listener = Listener(self.loop)
         self._webs: list[Web] = []
         self._processes: list[Process] = [OUTSIDE]
         OUTSIDE.tasks.clear()
@@ -93,6 +97,7 @@ class World:
         crash_points.observe(self._reached)
         self.database.watch_commit = self._on_commit
         make_memory_users(network.URL, prefix=conf.prefix)
+        self.listener.listen()
         asyncio._set_running_loop(self.loop)
         for name in self._cast():
             self._start(name)

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from checkout.participants import participants
 from messaging.access.definitions import definitions
-from messaging.access.participants import Participants
+from messaging.access.participants import Participant, Participants
 from messaging.access.permissions import Permissions, permissions_of
 from messaging.memory.server import MemoryServer
 from messaging.topology import Topology
@@ -16,6 +16,8 @@ from tests.support.vhosts import binary, control, evaluate
 PASSWORD = "of a test"
 # Each right is a transaction, which all nodes of a cluster take part in.
 IMPORT_SECONDS = 150
+# A program of a merchant's that may only read events, as `manage.py broker_users --listener` adds it.
+LISTENER = Participant("warehouse", serves=False, listens=True)
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
 

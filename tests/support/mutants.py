@@ -28,6 +28,7 @@ from checkout.payments import actions
 from checkout.payments.actions import challenge, notification as notifying, payment as submitting, saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.staff import at_rest
+from checkout.payments.events import log as event_log
 from checkout.payments.models import Operation, Saga, SavedCard
 from checkout.payments.providers.base import (
     Authorisation,
@@ -294,6 +295,11 @@ def erased_while_under_way() -> Patches:
     yield patch.object(at_rest, "require_that_all_is_handled", lambda payment: None)
 
 
+def late_events_passed_over() -> Patches:
+    """Forget the keys of events that are missed. The mutant shows when an event commits after a later one."""
+    yield patch.object(event_log, "MOST_UNDER_WAY", 0)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -316,6 +322,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         every_card_saved,
         customers_confused,
         erased_while_under_way,
+        late_events_passed_over,
     )
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -134,7 +135,11 @@ class Program:
         """Ask for the deliveries of an event to be sent again now, as after an outage of ours."""
         listed = await self.get(f"/events/{event}/deliveries")
         for delivery in listed.value["data"] if listed else ():
-            await self._post("", f"/deliveries/{delivery['id']}/resend", f"{event}-{now()}", {})
+            path = f"/deliveries/{delivery['id']}/resend"
+            # Without a key: it moves no money, and the answer tells of the delivery as it is at the time.
+            await self._patience.until_answered(
+                partial(self._send, "POST", path, "", {}, {}), (NoAnswer, TryAgain)
+            )
 
     async def get(self, path: str, payment: str = "", **headers: str) -> Answer | None:
         """Read something, patiently."""

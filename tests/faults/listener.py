@@ -1,0 +1,50 @@
+"""A program of the merchant's that listens to all events: the example, which has nothing of ours.
+
+It has a broker user and a durable queue of its own, as docs/messages.md describes, and connects through the
+breakable link, so that it gets many events again.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from messaging.access.participants import Participants
+from tests.examples.programs import subscriber
+from tests.support.broker_users import LISTENER, make_users, url_of
+from tests.support.program import Program
+from tests.support.stack import Stack
+
+EVERY_EVENT = "*.*.*"
+HEARD = "SELECT id FROM handled"
+
+
+class Listener:
+    """The program, which keeps the ids of events in the folder, and reads the broker at this address."""
+
+    def __init__(self, folder: Path, broker_url: str) -> None:
+        address = _first_node(url_of(LISTENER.name, broker_url))
+        self._folder = folder
+        self.program: Program = subscriber(folder, EVERY_EVENT, BROKER_URL=address)
+
+    def start(self, stack: Stack, control: str) -> None:
+        """Make its user, and start it once the stack has the exchange. Return when it listens."""
+        make_users(stack.broker_url, program=control, table=Participants([LISTENER]))
+        self.program.start()
+        self.program.wait_for_line("ready")
+
+    def stop(self) -> None:
+        """Kill it."""
+        self.program.kill()
+
+    def heard(self) -> set[str]:
+        """Return the ids of the events that it has got so far."""
+        with closing(sqlite3.connect(self._folder / "events.sqlite3", timeout=30)) as records:
+            return {id for (id,) in records.execute(HEARD)}
+
+
+def _first_node(url: str) -> str:
+    """Return the address of one node of a cluster, since the example knows no more."""
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{hosts.partition(',')[0]}"))
