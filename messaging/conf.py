@@ -14,7 +14,8 @@ class Conf:
         "BROKER_URL",
         "memory://",
         "The broker's address: amqp://, amqps:// or memory://. A cluster has several hosts, with commas "
-        "between them, each with its port if that is another than 5672 (5671 with amqps).",
+        "between them, each with its port if that is another than 5672 (5671 with amqps). amqps:// takes "
+        "?cafile=, ?certfile= and ?keyfile=, which name files in PEM format.",
     )
     broker_zone = text(
         "MESSAGING_BROKER_ZONE",

@@ -30,8 +30,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]
     folder, port = tmp_path_factory.mktemp("tls"), free_port()
 
     def here(text: str) -> str:
-        for place in ("/etc/rabbitmq", "/etc/payments-gateway"):
-            text = text.replace(place, str(folder))
+        text = text.replace("/etc/rabbitmq", str(folder))
         return text.replace("rabbit-1", "localhost").replace("5671", str(port))
 
     for commands in blocks("sh"):
@@ -62,7 +61,7 @@ def doctor(node: tuple[Path, int]) -> Doctor:
             "BROKER_URL": f"amqps://guest:guest@{name}:{port}/%2F",
         }
         if trusts:
-            settings["SSL_CERT_FILE"] = str(folder / "authorities.pem")
+            settings["BROKER_URL"] += f"?cafile={folder}/authority.pem"
         told = run([sys.executable, "manage.py", "gateway", "doctor"], {**os.environ, **settings})
         return " ".join(told.stdout.split())
 
