@@ -26,7 +26,20 @@ from tests.support.vhosts import fresh_vhost
 
 PAYMENTS = 1_000_000
 EMPTY, DROPPING = "no payments before", "while a month of messages is dropped"
-FORGET = "from checkout.payments.timers.retention import forget_old_messages; print(forget_old_messages())"
+# As the relay's timer does, which tries again if the table was in use.
+FORGET = """
+import time
+from django.db import OperationalError
+from checkout.payments.timers.retention import forget_old_messages
+dropped = tries = 0
+while not dropped:
+    tries += 1
+    try:
+        dropped = forget_old_messages()
+    except OperationalError:
+        time.sleep(1)
+print(f"{dropped} months and rows dropped at try {tries}")
+"""
 # Partitions count as their table.
 SIZES = """
 SELECT coalesce(parent.relname, own.relname), sum(greatest(own.reltuples, 0))::bigint,
@@ -132,7 +145,7 @@ async def _measure_while_dropping(running: Stack, seconds: float) -> Rate:
     if forgetting.returncode or measuring.done():
         raise BenchmarkError(f"no month was dropped during the measurement\n{forgetting.stderr}")
     took = time.perf_counter() - began
-    print(f"{forgetting.stdout.strip()} months and rows dropped by a process of {took:.1f} s", flush=True)
+    print(f"{forgetting.stdout.strip()}, by a process of {took:.1f} s", flush=True)
     return await measuring
 
 

@@ -135,7 +135,8 @@ def _copy(connection: psycopg.Connection, table: str, copies: int, copied: Colle
         _insert(table, columns), {"first": first, "copies": copies, "last": copies, "stride": STRIDE}
     )
     for _, make in indexes:
-        connection.execute(make)
+        # The definition of an index on a divided table leaves its partitions out.
+        connection.execute(make.replace(" ON ONLY ", " ON "))
     if "id" in columns:
         connection.execute(
             sql.SQL(

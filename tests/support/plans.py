@@ -28,7 +28,7 @@ def rows_read(plan: list[dict[str, Any]]) -> int:
 
 
 def unindexed(sql: str, parameters: Sequence[object]) -> list[str]:
-    """Return the tables that a prepared statement reads from end to end, whatever its parameters are.
+    """Return the tables that a prepared statement may read from end to end, whatever its parameters are.
 
     PostgreSQL plans a statement that is executed often once for any parameters. So an index with a condition
     serves it only if the condition follows from its text. ``sql`` has ``%s`` for each of the parameters.
@@ -47,7 +47,11 @@ def unindexed(sql: str, parameters: Sequence[object]) -> list[str]:
             (explained,) = cursor.fetchone()[0]
         finally:
             cursor.execute("DEALLOCATE looked_at")
-    return [node["Relation Name"] for node in nodes(explained["Plan"]) if _reads_all(node)]
+    plan = explained["Plan"]
+    if plan["Node Type"] == "Limit" and " ORDER BY " not in sql:
+        # It expects many rows, of which it would soon find the first, so it uses no index if there are none.
+        return [node["Relation Name"] for node in nodes(plan) if "Relation Name" in node]
+    return [node["Relation Name"] for node in nodes(plan) if _reads_all(node)]
 
 
 def _reads_all(node: dict[str, Any]) -> bool:

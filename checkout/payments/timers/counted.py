@@ -15,7 +15,7 @@ def forget_what_was_counted() -> int:
     now = timezone.now()
     long_ago = now - conf.retention
     failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)
-    sessions = Session.objects.filter(expire_date__lt=now)
+    sessions = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
     rows: int = (
         forget(CardTrial.objects.all(), Q(answered_at__lt=long_ago), "answered_at", long_ago)
         + forget(AccessLog.objects.all(), Q(attempt_time__lt=long_ago), "attempt_time", long_ago)

@@ -1,5 +1,10 @@
-"""Looks for work of timers that are asked every few seconds, and that rarely have any."""
+"""Looks for work of timers that are asked every few seconds, and that rarely have any.
 
+A look asks for the first row in the order of an index. Without the order, a prepared statement would read the
+whole table: it is planned for any time, at which a third of the rows are expected to be due.
+"""
+
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.payments.models import ProviderNotification, Saga, SavedCard
@@ -7,14 +12,20 @@ from checkout.payments.models import ProviderNotification, Saga, SavedCard
 
 def has_passed_deadlines() -> bool:
     """Return True if the deadline of a running saga has passed."""
-    return Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now()).exists()
+    passed = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
+    return _has_first(passed, "deadline_at")
 
 
 def has_unmatched_notifications() -> bool:
     """Return True if a notification is to be tried again."""
-    return ProviderNotification.objects.filter(next_try_at__lte=timezone.now()).exists()
+    due = ProviderNotification.objects.filter(next_try_at__lte=timezone.now())
+    return _has_first(due, "next_try_at")
 
 
 def has_tokens_to_delete() -> bool:
     """Return True if the deletion of a removed card's token is due."""
-    return SavedCard.objects.filter(deletion_due_at__lte=timezone.now()).exists()
+    return _has_first(SavedCard.objects.filter(deletion_due_at__lte=timezone.now()), "deletion_due_at")
+
+
+def _has_first(due: QuerySet[Saga] | QuerySet[ProviderNotification] | QuerySet[SavedCard], by: str) -> bool:
+    return due.order_by(by).values_list("pk").first() is not None
