@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.support import environment, fork_server
+from tests.support.chromium import running_chromium
 from tests.support.databases import database, migrated_database
 from tests.support.own_databases import OwnDatabases
 from tests.support.stack import Stack
@@ -21,8 +22,6 @@ OWN_STACK = pytest.StashKey[Stack]()
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-# Options for headless Chromium as root in a container, without requests of the browser's own.
-CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
 
 
 @pytest.fixture
@@ -90,16 +89,8 @@ def browser(chromium: str) -> Iterator[Browser]:
     While it runs, an event loop counts as running in this thread. So a module with browser tests can have
     no asynchronous tests, and can use no Django model in the test's own process.
     """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+    with running_chromium(chromium) as browser:
         yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def dtd() -> Path:
-    """Return the path of Worldpay's document type definition."""
-    return environment.dtd_path()
 
 
 @pytest.fixture(scope="session")
