@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 from tests.support import environment, fork_server
 from tests.support.chromium import running_chromium
 from tests.support.databases import database, migrated_database
+from tests.support.distribution import Distribution, longest_first
 from tests.support.own_databases import OwnDatabases
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
@@ -146,3 +147,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and stack is not None:
         report.sections.append(("Logs of the stack", stack.log_tails()))
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution | None:
+    """Return our scheduler if files are not to be divided among processes."""
+    return Distribution(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests that processes are given, after these have been put in a random order."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
