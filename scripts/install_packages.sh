@@ -7,6 +7,7 @@ is_present() {
     case $1 in
     rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ;;
     postgresql) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
+    chromium) command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     nginx) [ -x /usr/sbin/nginx ] ;;
     systemd) command -v systemd-analyze >/dev/null ;;
@@ -16,7 +17,9 @@ is_present() {
 }
 
 missing=
-for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk nginx systemd iproute2 openssl}; do
+# Where there is no Chromium without windows, the ordinary one is used.
+for package in ${PACKAGES:-rabbitmq-server postgresql chromium-headless-shell chromium nodejs npm faketime wrk nginx \
+    systemd iproute2 openssl}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
@@ -53,6 +56,7 @@ apt_get() {
 
 apt_get update || true # the cached package lists may suffice
 for package in $missing; do
+    ! is_present "$package" || continue # another one has brought it
     echo "  $package"
     apt_get install -y --no-install-recommends "$package" || echo "  $package cannot be installed here" >&2
 done

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 CHECKS = (
     ("ruff check", ("ruff", "check", "--quiet", ".")),
@@ -13,14 +14,20 @@ MIGRATIONS = ("manage.py", "makemigrations", "--check", "--dry-run")
 
 
 def main() -> int:
-    passed = [check(name, ["-m", *module]) for name, module in CHECKS]
-    passed.append(check("migrations", list(MIGRATIONS)))
+    commands = [*((name, ["-m", *module]) for name, module in CHECKS), ("migrations", list(MIGRATIONS))]
+    # The longest of them computes on one processor only.
+    with ThreadPoolExecutor() as threads:
+        passed = list(threads.map(check, *zip(*commands, strict=True)))
     return 0 if all(passed) else 1
 
 
 def check(name: str, arguments: list[str]) -> bool:
-    print(f"Checking: {name}", flush=True)
-    return subprocess.run([sys.executable, *arguments], check=False).returncode == 0
+    """Run a check, and show its output when it has ended. Return True if it passed."""
+    result = subprocess.run(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    print(f"Checked: {name}\n{result.stdout}", end="", flush=True)
+    return result.returncode == 0
 
 
 if __name__ == "__main__":

@@ -10,24 +10,30 @@ Those that pass then are reported as unsteady.
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from scripts import lint
 from scripts.services.process import ServiceError
-from scripts.with_services import report, run, services, stop_on_signals
+from scripts.with_services import let_clean_up, report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / ".pytest_cache" / "results.xml"
+RESULTS = ROOT / ".pytest_cache"
 # The slowest tests of each part are listed, since the whole has to stay within ten minutes.
 PYTEST = (sys.executable, "-m", "pytest", "--durations=25", "--durations-min=3")
 # This format has the file of each test.
-RECORD = ("--override-ini=junit_family=xunit1", f"--junitxml={RESULTS}")
+RECORD = "--override-ini=junit_family=xunit1"
 # These tests start other programs and spend most of their time waiting for them.
 WITH_PROGRAMS = (
+    "tests/api/test_on_the_stack.py",
     "tests/browser",
     "tests/examples",
     "tests/flows/stack",
@@ -35,25 +41,50 @@ WITH_PROGRAMS = (
     "tests/test_scripts.py",
     "tests/tryout",
 )
-# The campaign, and attacks on the whole stack, need the machine to themselves.
-ALONE = ("tests/faults", "tests/hostile")
-# All tests of a file run in one process, because many files share one server among their tests.
-BY_FILE = ("--dist", "loadfile")
+# The campaign, and attacks on the whole stack, need most of the machine.
+ALONE = ("tests/faults/test_campaign.py", "tests/hostile/test_hostile.py")
+# All tests of a file run in one process, because many files share one server among their tests. The order is
+# that of tests/support/distribution.py.
+BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Most of the time they wait for a server.
 WORKERS = str(2 * (os.cpu_count() or 1))
 IN_ONE_PROCESS = ("-n", WORKERS, *BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
+NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or docs or nginx or slow or long)"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the tests. One that is `patient` leaves the processor to what runs beside it."""
+
+    name: str
+    options: Sequence[str]
+    is_patient: bool = False
+
+    @property
+    def results(self) -> Path:
+        """The file to which pytest writes the results."""
+        return RESULTS / f"results {self.name}.xml"
+
+    def command(self, *options: str) -> list[str]:
+        """Return the command that runs tests of this part and writes the results."""
+        priority = ("nice", "-n", "10") if self.is_patient else ()
+        return [*priority, *PYTEST, RECORD, f"--junitxml={self.results}", *options]
+
+
+# Parts in the same brackets run side by side. The campaign mostly waits, for processes and for time-outs.
 PARTS = (
-    ("In one process", ("-m", "not long", *IN_ONE_PROCESS)),
-    ("With programs of their own", ("-m", "not long", "-n", WORKERS, *BY_FILE, *WITH_PROGRAMS)),
-    ("Faults", ("-m", "not long", *ALONE)),
+    (
+        Part("Faults", ("-m", "not long", *ALONE)),
+        Part("In one process", ("-m", "not long", *IN_ONE_PROCESS), is_patient=True),
+    ),
+    (Part("With programs of their own", ("-m", "not long", "-n", WORKERS, *BY_FILE, *WITH_PROGRAMS)),),
 )
 LONG_PARTS = (
-    ("Long, in one process", ("-m", "long", *IN_ONE_PROCESS)),
-    ("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),
-    ("Long, alone", ("-m", "long", *ALONE)),
+    (Part("Long, in one process", ("-m", "long", *IN_ONE_PROCESS)),),
+    (Part("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),),
+    (Part("Long, alone", ("-m", "long", *ALONE)),),
 )
-NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or docs or nginx or slow or long)"
-FAST = ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS)
+FAST = Part("Fast", ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS))
 # A busy machine is no explanation for more failures than this, so they are not run again.
 MOST_REPEATED = 5
 # pytest's exit code.
@@ -66,17 +97,17 @@ def main() -> int:
     stop_on_signals()
     arguments = sys.argv[1:]
     if arguments == ["--fast"]:
-        return test("Fast", os.environ | {"BROKER_URL": "", "DATABASE_URL": ""}, *FAST)
+        return test([FAST], os.environ | {"BROKER_URL": "", "DATABASE_URL": ""})
     parts = {(): PARTS, ("--long",): LONG_PARTS}.get(tuple(arguments))
     subprocess.run(["scripts/install_packages.sh"], check=IN_CI)
-    linted = bool(arguments) or lint.main() == 0
-    install_node_packages()
+    with installing_node_packages():
+        linted = bool(arguments) or lint.main() == 0
     try:
         with services(require=IN_CI) as environment:
             if parts is None:
                 codes = [run([*PYTEST, *arguments], environment)]
             else:
-                codes = [test(name, environment, *options) for name, options in parts]
+                codes = [test(each, environment) for each in parts]
     except ServiceError as error:
         report(str(error))
         return 1
@@ -85,38 +116,73 @@ def main() -> int:
     return next((code for code in codes if code), 0 if linted else 1)
 
 
-def test(name: str, environment: dict[str, str], *options: str) -> int:
-    """Run one part, and what failed once more by itself; returns an exit code.
+def test(parts: Sequence[Part], environment: dict[str, str]) -> int:
+    """Run parts side by side, and what failed once more by itself; returns an exit code.
 
-    The repetition has the same seed. It only excuses failures that it has all repeated, and that all passed.
+    The output of the last part is shown as it comes, that of the others at their end. The repetition has the
+    same seed. It only excuses failures that it has all repeated, and that all passed.
     """
     seed = f"--randomly-seed={secrets.randbelow(1 << 32)}"
-    report(f"{name}: running the tests")
+    names = " and ".join(part.name for part in parts)
+    report(f"{names}: running the tests")
     began = time.monotonic()
-    code = run([*PYTEST, *RECORD, seed, *options], environment)
-    failed = failures() if code == SOME_FAILED else []
-    if 0 < len(failed) <= MOST_REPEATED:
-        report(f"{name}: once more by themselves: {', '.join(failed)}")
-        again = run([*PYTEST, *RECORD, seed, *failed], environment)
-        if again == 0 and passed() == len(failed):
-            report(f"UNSTEADY, failed beside other tests and passed by themselves: {', '.join(failed)}")
-            code = 0
-    report(f"{name}: {time.monotonic() - began:.0f} s")
-    return code
+    *others, last = parts
+    with ExitStack() as running:
+        beside = [
+            running.enter_context(_started(part.command(seed, *part.options), environment)) for part in others
+        ]
+        code_of_last = run(last.command(seed, *last.options), environment)
+        codes = [process.wait() for process in beside]
+    codes = [
+        _without_excused(part, code, seed, environment)
+        for part, code in zip(parts, [*codes, code_of_last], strict=True)
+    ]
+    report(f"{names}: {time.monotonic() - began:.0f} s")
+    return next((code for code in codes if code), 0)
 
 
-def failures() -> list[str]:
-    """Return the names of the tests that failed in the last run, that of a crashed worker included."""
-    return [_name_of(case) for case in _recorded() if not _is_passed(case) and case.find("skipped") is None]
+@contextmanager
+def _started(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while the block runs, which waits for it, and show its output then."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        except SystemExit as asked:
+            let_clean_up(process, asked)
+            raise
+        finally:
+            output.seek(0)
+            shutil.copyfileobj(output, sys.stdout.buffer)
+            sys.stdout.flush()
 
 
-def passed() -> int:
-    """Return the number of tests that passed in the last run."""
-    return sum(_is_passed(case) for case in _recorded())
+def _without_excused(part: Part, code: int, seed: str, environment: dict[str, str]) -> int:
+    """Return the exit code of a part after tests that failed have been run once more by themselves."""
+    failed = failures(part.results) if code == SOME_FAILED else []
+    if not 0 < len(failed) <= MOST_REPEATED:
+        return code
+    report(f"{part.name}: once more by themselves: {', '.join(failed)}")
+    if run(part.command(seed, *failed), environment) or passed(part.results) != len(failed):
+        return code
+    report(f"UNSTEADY, failed beside other tests and passed by themselves: {', '.join(failed)}")
+    return 0
 
 
-def _recorded() -> list[ElementTree.Element]:
-    return list(ElementTree.parse(RESULTS).iter("testcase"))  # noqa: S314 (pytest has just written it)
+def failures(results: Path) -> list[str]:
+    """Return the names of the tests that failed in a run, that of a crashed worker included."""
+    return [
+        _name_of(case) for case in _cases(results) if not _is_passed(case) and case.find("skipped") is None
+    ]
+
+
+def passed(results: Path) -> int:
+    """Return the number of tests that passed in a run."""
+    return sum(_is_passed(case) for case in _cases(results))
+
+
+def _cases(results: Path) -> list[ElementTree.Element]:
+    return list(ElementTree.parse(results).iter("testcase"))  # noqa: S314 (pytest has just written it)
 
 
 def _is_passed(case: ElementTree.Element) -> bool:
@@ -131,15 +197,27 @@ def _name_of(case: ElementTree.Element) -> str:
     return "::".join([file, *filter(None, classes), case.get("name", "")])
 
 
-def install_node_packages() -> None:
-    """Install the packages of examples and tests in JavaScript. Without npm these skip, or fail in CI."""
-    for lock in [*ROOT.glob("examples/*/package-lock.json"), *ROOT.glob("tests/*/*/*/package-lock.json")]:
-        report(f"Installing the packages of {lock.relative_to(ROOT)}")
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        try:
-            subprocess.run(command, cwd=lock.parent, stdin=subprocess.DEVNULL, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            report(f"Node packages are missing: {error}")
+@contextmanager
+def installing_node_packages() -> Iterator[None]:
+    """Install the packages of examples and tests in JavaScript while the block runs.
+
+    Without npm these skip, or fail in CI.
+    """
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    with ExitStack() as running:
+        started = []
+        for lock in [*ROOT.glob("examples/*/package-lock.json"), *ROOT.glob("tests/*/*/*/package-lock.json")]:
+            report(f"Installing the packages of {lock.relative_to(ROOT)}")
+            try:
+                npm = subprocess.Popen(command, cwd=lock.parent, stdin=subprocess.DEVNULL)
+            except OSError as error:
+                report(f"Node packages are missing: {error}")
+            else:
+                started.append(running.enter_context(npm))
+        yield
+        for npm in started:
+            if code := npm.wait():
+                report(f"Node packages are missing: npm ended with {code}")
 
 
 if __name__ == "__main__":

@@ -88,14 +88,19 @@ def run(command: list[str], environment: dict[str, str]) -> int:
     try:
         return process.wait()
     except SystemExit as asked:
-        if asked.code != INTERRUPTED:
-            process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        let_clean_up(process, asked)
         raise
+
+
+def let_clean_up(process: subprocess.Popen[bytes], asked: SystemExit) -> None:
+    """Stop a command because a signal stops us, after it has cleaned up."""
+    if asked.code != INTERRUPTED:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def report(text: str) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.support import environment, fork_server
+from tests.support.chromium import running_chromium
 from tests.support.databases import database, migrated_database
+from tests.support.distribution import Distribution, longest_first
 from tests.support.own_databases import OwnDatabases
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
@@ -21,8 +23,6 @@ OWN_STACK = pytest.StashKey[Stack]()
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-# Options for headless Chromium as root in a container, without requests of the browser's own.
-CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
 
 
 @pytest.fixture
@@ -90,16 +90,8 @@ def browser(chromium: str) -> Iterator[Browser]:
     While it runs, an event loop counts as running in this thread. So a module with browser tests can have
     no asynchronous tests, and can use no Django model in the test's own process.
     """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+    with running_chromium(chromium) as browser:
         yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def dtd() -> Path:
-    """Return the path of Worldpay's document type definition."""
-    return environment.dtd_path()
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +147,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and stack is not None:
         report.sections.append(("Logs of the stack", stack.log_tails()))
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution | None:
+    """Return our scheduler if files are not to be divided among processes."""
+    return Distribution(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests that processes are given, after these have been put in a random order."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)

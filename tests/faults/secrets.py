@@ -54,7 +54,7 @@ def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
     places["the broker's disk"] = _in_chunks(_contents(site.rabbitmq.folder))
     for url in site.databases.addresses:
         for (table,) in rows_at(url, TABLES):
-            places[f"table {table} of {urlsplit(url).path}"] = _table(url, table)
+            places[f"table {table} of {urlsplit(url).path}"] = content_of_table(url, table)
     return places
 
 
@@ -65,10 +65,10 @@ def _contents(folder: Path) -> Iterator[bytes]:
             yield from file
 
 
-def _table(database_url: str, table: str) -> Iterator[bytes]:
+def content_of_table(database_url: str, table: str) -> Iterator[bytes]:
     """Yield every row as text, with all columns whatever their type."""
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
-        query = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))
+        query = sql.SQL("COPY (TABLE {}) TO STDOUT").format(sql.Identifier(table))
         with cursor.copy(query) as copy:
             yield from _in_chunks(bytes(block) for block in copy)
 

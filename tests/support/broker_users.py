@@ -10,7 +10,7 @@ from messaging.access.participants import Participant, Participants
 from messaging.access.permissions import Permissions, permissions_of
 from messaging.memory.server import MemoryServer
 from messaging.topology import Topology
-from tests.support.vhosts import binary, control, evaluate
+from tests.support.vhosts import binary, evaluate
 
 # A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
 PASSWORD = "of a test"
@@ -62,9 +62,14 @@ def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> 
     if url.startswith("memory:"):
         MemoryServer.at(url).permissions[user] = EVERYTHING
         return
-    vhost = urlsplit(url).path.removeprefix("/")
-    control("set_permissions", "-p", vhost, user, ".*", ".*", ".*")
-    control("clear_topic_permissions", "-p", vhost, user)
+    who = f"{binary(user)}, {binary(urlsplit(url).path.removeprefix('/'))}"
+    everything = ", ".join(3 * [binary(EVERYTHING.configure)])
+    # As `rabbitmqctl set_permissions` and `clear_topic_permissions` do.
+    evaluate(
+        f"""
+        ok = rabbit_auth_backend_internal:set_permissions({who}, {everything}, <<"tests">>),
+        ok = rabbit_auth_backend_internal:clear_topic_permissions({who}, <<"tests">>).""",
+    )
 
 
 def url_of(participant: str, url: str, *, prefix: str = "checkout") -> str:

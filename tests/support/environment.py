@@ -14,7 +14,8 @@ BROKER_URL = os.environ.get("BROKER_URL", "")
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 # A program that runs `rabbitmqctl` for the broker of BROKER_URL.
 RABBITMQ_CONTROL = os.environ.get("RABBITMQ_CONTROL", "rabbitmqctl")
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The first has no windows, which take four fifths of the processor time of a small page.
+CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # Published by Worldpay; we may not distribute it.
 DTD_NAME = "paymentService_v1.dtd"
 DTD_REQUIRED = os.environ.get("WPG_DTD_REQUIRED") == "1"
@@ -47,7 +48,7 @@ def chromium_path() -> str:
         path = shutil.which(name) if name else None
         if path is not None:
             return path
-    missing("Chromium: install Debian's package chromium, or set CHROMIUM")
+    missing("Chromium: install Debian's package chromium-headless-shell, or set CHROMIUM")
 
 
 def dtd_path() -> Path:

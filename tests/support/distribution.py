@@ -1,0 +1,67 @@
+"""The distribution of test files among the processes of a test run.
+
+A process takes whole files, since the tests of a file often share a server. Files that share a stack of the
+product's processes, which takes long to start, are taken by one process as well. What takes longest comes
+first, so that in the end no process is busy with it alone.
+"""
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# Each value has the beginnings of the files that one process takes.
+TOGETHER = {
+    "in the back office": ("tests/browser/test_",),
+    "in the shop": ("tests/api/test_on_the_stack.py", "tests/browser/flows/"),
+    "beside the demonstration": (
+        "tests/tryout/test_demo.py",
+        "tests/tryout/test_example_shop.py",
+        "tests/tryout/test_quickstart.py",
+        "tests/tryout/test_readme.py",
+        "tests/tryout/test_scenarios.py",
+        "tests/tryout/test_trigger.py",
+        "tests/tryout/test_try_purchase.py",
+    ),
+    "on a stack that nothing changes": ("tests/flows/stack/test_bad_",),
+}
+# Other files that take long, since their tests start programs, or wait for what a server does by and by.
+SLOW = (
+    "tests/contracts/",
+    "tests/database/",
+    "tests/examples/",
+    "tests/flows/",
+    "tests/installation/test_own_apps.py",
+    "tests/management/test_startservice.py",
+    "tests/simulation/",
+    "tests/test_scripts.py",
+)
+
+
+class Distribution(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """The scheduler of pytest-xdist that gives whole files to a process, and some files together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def unit_of(nodeid: str) -> str:
+    """Return the name of what one process takes as a whole: the test's file, or those in `TOGETHER`."""
+    file = file_of(nodeid)
+    return next((name for name, starts in TOGETHER.items() if file.startswith(starts)), file)
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Put files that take longer first. The tests of a file stay in their order."""
+    files: dict[str, int] = {}
+    for item in items:
+        files.setdefault(file_of(item.nodeid), len(files))
+    items.sort(key=lambda item: (_rank(item.nodeid), files[file_of(item.nodeid)]))
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def _rank(nodeid: str) -> int:
+    if unit_of(nodeid) in TOGETHER:
+        return 0
+    return 1 if nodeid.startswith(SLOW) else 2
