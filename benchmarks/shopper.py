@@ -101,5 +101,7 @@ class _Visit:
         headers = {"Accept": "text/html", "Origin": urljoin(url, "/").rstrip("/")}
         async with self._session.post(url, data=fields, headers=headers, allow_redirects=False) as answer:
             if answer.status != 303:
-                raise BenchmarkError(f"POST {url}: {answer.status} {(await answer.text()).partition('<main')[2][:500]}")
+                raise BenchmarkError(
+                    f"POST {url}: {answer.status} {(await answer.text()).partition('<main')[2][:500]}"
+                )
             return urljoin(url, answer.headers["Location"])

@@ -85,7 +85,7 @@ def _payment(*, captures: bool) -> str:
         raise NotHappened(f"There is no merchant {MERCHANT!r}: run manage.py load_example.")
     payment = create_payment(
         merchant,
-        order_reference=f"trigger-{token_hex(8)}",
+        order_reference=f"trigger-{token_hex(6)}",
         amount=AMOUNT,
         description="Triggered for a try-out",
         shopper_email="shopper@example.com",
