@@ -95,6 +95,12 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def dtd() -> Path:
+    """Return the path of Worldpay's document type definition."""
+    return environment.dtd_path()
+
+
+@pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
     """Yield the product as separate processes, for tests that leave every process running."""
     with (
