@@ -42,6 +42,14 @@ PERHAPS_LOST = """
     SELECT message_id FROM payments_outboxmessage
     WHERE exchange = 'checkout.commands' AND routing_key = %s
       AND created_at > now() - interval '10 minutes'"""
+# Replies that a service wrote and may not have published: it handled their commands at about that time. If
+# it ended then, the broker had no command any more to deliver again (docs/decisions/0038).
+PERHAPS_NOT_PUBLISHED = """
+    SELECT sent.message_id FROM payments_outboxmessage sent
+    JOIN payments_inboxmessage handled ON handled.message_id = sent.causation_id AND handled.consumer = %s
+    WHERE sent.published_at = sent.created_at AND handled.handled_at > now() - interval '30 seconds'"""
+# The time after which no command is handled any more that was delivered from a deleted queue.
+HANDLED_SECONDS = 10
 
 
 async def kill_and_restart(storm: Storm) -> str:
@@ -163,7 +171,19 @@ async def delete_queue(storm: Storm) -> str:
             break
         await asyncio.sleep(0.2)
     storm.diary.excused |= {message_id for (message_id,) in sent} - handled
+    await storm.pause(HANDLED_SECONDS)
+    while True:
+        with contextlib.suppress(psycopg.Error):
+            replies = await asyncio.to_thread(_perhaps_not_published, storm, service)
+            break
+        await asyncio.sleep(0.2)
+    storm.diary.excused |= replies
     return f"queue of {service} deleted"
+
+
+def _perhaps_not_published(storm: Storm, service: str) -> set[str]:
+    found = storm.site.databases.everywhere(PERHAPS_NOT_PUBLISHED, service)
+    return {message_id for (message_id,) in found}
 
 
 async def take_and_keep(storm: Storm) -> str:
