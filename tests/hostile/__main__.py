@@ -10,12 +10,16 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from scripts.with_services import INTERRUPTED
 from tests.faults.site import opened, use_database
-from tests.hostile.verdict import Result
+
+if TYPE_CHECKING:
+    # It imports models, so Django must be set up first.
+    from tests.hostile.verdict import Result
 
 OPEN_FILES = 16_384
 # The sandbox behaves well, so that shoppers' times are the gateway's.
@@ -47,7 +51,7 @@ def main() -> int:
     return 1 if result.violations or result.settled_after is None or is_slow else 0
 
 
-async def _run(options: argparse.Namespace) -> Result:
+async def _run(options: argparse.Namespace) -> "Result":
     """Run all phases. SIGTERM cancels the run, which stops everything that it started."""
     task = asyncio.current_task()
     assert task is not None
