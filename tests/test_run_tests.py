@@ -33,7 +33,7 @@ def test_never():
     assert False
 """
 
-# Of all plugins, the one that has the seed: the others take most of the time.
+# Only the plugin that sets the seed is loaded, because loading the others takes longer than the tests.
 ENVIRONMENT = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "PYTEST_ADDOPTS": "-p pytest_randomly -p no:cacheprovider",

@@ -149,8 +149,8 @@ class Delivery(models.Model):
             models.UniqueConstraint(fields=["endpoint", "event"], name="an_event_is_owed_once")
         ]
         indexes: ClassVar = [
-            # What is not pending has no next try. A condition on ``state`` would fit no query: prepared
-            # statements are planned for any state.
+            # Only a pending delivery has a next try. An index with a condition on ``state`` would not be
+            # used, because PostgreSQL plans a prepared statement for any state.
             models.Index(
                 fields=["endpoint", "next_try_at"],
                 name="deliveries_by_next_try",

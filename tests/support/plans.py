@@ -38,7 +38,7 @@ def unindexed(sql: str, parameters: Sequence[object]) -> list[str]:
     types = ", ".join(_TYPES.get(type(parameter), "unknown") for parameter in parameters)
     nothing = ", ".join("NULL" for _ in parameters)
     with transaction.atomic(), connection.cursor() as cursor:
-        # Where an index can be used, it is.
+        # PostgreSQL then reads a whole table only if no index can be used.
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         cursor.execute(f"PREPARE looked_at{f'({types})' if types else ''} AS {numbered.replace('%%', '%')}")

@@ -43,8 +43,8 @@ class Saga(models.Model):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="a_saga_starts_once")]
         indexes: ClassVar = [
-            # A saga that has ended has no deadline. A condition on ``status`` would fit no query: prepared
-            # statements are planned for any status.
+            # A saga that has ended has no deadline. An index with a condition on ``status`` would not be
+            # used, because PostgreSQL plans a prepared statement for any status.
             models.Index(
                 fields=["deadline_at"],
                 name="sagas_by_deadline",

@@ -163,22 +163,24 @@ async def delete_queue(storm: Storm) -> str:
     await with_channel(storm, lambda channel: channel.queue_delete(f"checkout.commands.{service}"))
     if service in REPEATED_AS_THE_SAME:
         return f"queue of {service} deleted"
-    while True:
-        # The contents of the deleted queue must be known, so repeat this while the database is down.
-        with contextlib.suppress(psycopg.Error):
-            handled = await asyncio.to_thread(storm.site.databases.handled)
-            sent = await asyncio.to_thread(storm.site.rows, PERHAPS_LOST, service)
-            break
-        await asyncio.sleep(0.2)
-    storm.diary.excused |= {message_id for (message_id,) in sent} - handled
+    # The contents of the deleted queue must be known, although the database may be down.
+    storm.diary.excused |= await _despite_outages(lambda: _perhaps_lost(storm, service))
     await storm.pause(HANDLED_SECONDS)
+    storm.diary.excused |= await _despite_outages(lambda: _perhaps_not_published(storm, service))
+    return f"queue of {service} deleted"
+
+
+async def _despite_outages(read: Callable[[], set[str]]) -> set[str]:
+    """Read from the databases, again until they are there."""
     while True:
         with contextlib.suppress(psycopg.Error):
-            replies = await asyncio.to_thread(_perhaps_not_published, storm, service)
-            break
+            return await asyncio.to_thread(read)
         await asyncio.sleep(0.2)
-    storm.diary.excused |= replies
-    return f"queue of {service} deleted"
+
+
+def _perhaps_lost(storm: Storm, service: str) -> set[str]:
+    handled = storm.site.databases.handled()
+    return {message_id for (message_id,) in storm.site.rows(PERHAPS_LOST, service)} - handled
 
 
 def _perhaps_not_published(storm: Storm, service: str) -> set[str]:
