@@ -7,13 +7,14 @@ TCP sees nothing wrong, and libpq would wait for ever, holding a thread and perh
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 
 from checkout.conf import conf
+from messaging.concurrency.database import sockets_freed
 
 R = TypeVar("R")
 
@@ -28,6 +29,12 @@ class BoundedConnection(psycopg.Connection[Any]):
     """
 
     _is_bounded = True
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """See ``psycopg.Connection``. A failed attempt leaves no socket behind."""
+        with sockets_freed():
+            return super().connect(conninfo, **options)
 
     @contextmanager
     def without_time_limit(self) -> Iterator[None]:

@@ -7,8 +7,10 @@ else holds neither. The time that a thread may wait for the database is for its 
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -86,6 +88,20 @@ def tells_of_a_lost_connection(error: BaseException) -> bool:
         return False
     # An error that the client itself noticed has no SQLSTATE.
     return cause.sqlstate is None or cause.sqlstate.startswith(LOST)
+
+
+@contextmanager
+def sockets_freed() -> Iterator[None]:
+    """Close the socket of an attempt to connect that fails in the block.
+
+    In psycopg 3.3 the error refers to the frame that has the socket, and this frame to the error. Our
+    processes collect such circles rarely, so sockets would pile up during an outage.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def drop_dead_connections(error: BaseException) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
-from messaging.concurrency.database import REFUSAL, can_only_be_read
+from messaging.concurrency.database import REFUSAL, can_only_be_read, sockets_freed
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +63,9 @@ async def listen(model: type[models.Model], woken: asyncio.Event, database: str 
 
 
 async def _listen_once(parameters: Mapping[str, Any], channel: str, woken: asyncio.Event) -> None:
-    async with asyncio.timeout(ANSWER_SECONDS):
-        connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+    with sockets_freed():
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
     async with connection:
         while True:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -1,6 +1,8 @@
 """Nothing waits for the database for ever, neither statements nor work that needs a thread."""
 
 import asyncio
+import contextlib
+import gc
 import threading
 
 import psycopg
@@ -14,6 +16,7 @@ from checkout.database.bounded_connection import BoundedConnection
 from checkout.database.primary_connection import PrimaryConnection
 from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
+from messaging.outbox.notify import _listen_once
 from tests.support import environment
 from tests.support.proxy import Proxy
 
@@ -40,6 +43,40 @@ async def test_a_server_that_falls_silent_holds_nobody(silent):
     with pytest.raises(psycopg.OperationalError):
         await asyncio.to_thread(silent.execute, "SELECT 1")
     assert silent.closed
+
+
+@pytest.fixture
+def no_garbage_collection():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def connect_in_a_thread(address: str) -> None:
+    await asyncio.to_thread(BoundedConnection.connect, address)
+
+
+async def listen_as_a_relay_does(address: str) -> None:
+    await _listen_once({"conninfo": address}, "payments_outboxmessage", asyncio.Event())
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+@pytest.mark.parametrize("connect", [connect_in_a_thread, listen_as_a_relay_does])
+async def test_an_attempt_to_connect_that_times_out_leaves_no_socket_behind(connect):
+    hung_up = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            await asyncio.wait_for(reader.read(), 10)
+        hung_up.set()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(psycopg.OperationalError, match="timeout"):
+        await connect(f"host=127.0.0.1 port={port} connect_timeout=2")
+    async with asyncio.timeout(5):
+        await hung_up.wait()
+    server.close()
 
 
 @pytest.mark.postgresql

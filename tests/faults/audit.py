@@ -162,7 +162,7 @@ def late_returns(recorder: Recorder, diary: Diary) -> set[str]:
 
 
 async def remaining(site: Site) -> dict[str, int]:
-    """Return the messages left by queue, after waiting for the queues to become empty."""
+    """Return the messages left by queue, described for the report, after waiting for empty queues."""
     queued = await _queued(site)
     for _ in range(LOOKS_AT_QUEUES):
         if not any(queued.values()):
@@ -174,6 +174,12 @@ async def remaining(site: Site) -> dict[str, int]:
 
 async def _queued(site: Site) -> dict[str, int]:
     """Return the number of messages by queue, except reply queues of processes, which may be dead."""
-    table = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", "name", "messages")
-    lengths = dict(line.split("\t") for line in table.splitlines())
-    return {name: int(count) for name, count in lengths.items() if ".node." not in name}
+    columns = ("name", "messages", "messages_ready", "messages_unacknowledged", "consumers", "state")
+    table = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", *columns)
+    queued = {}
+    for line in table.splitlines():
+        name, messages, ready, delivered, consumers, state = line.split("\t")
+        if ".node." not in name:
+            details = f"{ready} ready, {delivered} unacknowledged, {consumers} consumers, {state}"
+            queued[f"{name} ({details})"] = int(messages)
+    return queued

@@ -1,6 +1,8 @@
 """The resources that processes and servers hold at one time, and the leaks between two times."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +16,28 @@ POOL_SIZE = 10
 # A service has its main thread, and threads that begin when they are needed and then stay: eight each for
 # messages and for other work on the database, and four for each pool of connections.
 THREADS, THREADS_OF_POOL = 17, 4
+# States of sockets in /proc/net/tcp.
+ESTABLISHED, LISTENING = "01", "0A"
 SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "sessions": 5, "broker connections": 6}
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The amount of one resource that one holder has."""
+    """The amount of one resource that one holder has, with the details that a leak is explained by."""
 
     holder: str
     what: str
     amount: int
+    details: str = ""
 
 
 async def holdings(site: Site) -> list[Holding]:
     """Return the resources that are held at present."""
     found = [
-        Holding(name, what, amount)
+        holding
         for name, program in site.programs.items()
         if program.is_alive
-        for what, amount in _of_process(program.pid)
+        for holding in _of_process(name, program.pid)
     ]
     sessions = site.rows("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
     pools = POOL_SIZE * len(site.programs) * len(site.databases.addresses)
@@ -53,12 +58,41 @@ def leaks(before: list[Holding], after: list[Holding], databases: int = 1) -> It
             continue
         usual = THREADS + THREADS_OF_POOL * databases if held.what == "threads" else 0
         if held.amount > max(known * TOLERANCE + spare, usual):
-            yield f"{held.holder} holds {held.amount} {held.what}, {known} before"
+            details = f" ({held.details})" if held.details else ""
+            yield f"{held.holder} holds {held.amount} {held.what}, {known} before{details}"
 
 
-def _of_process(pid: int) -> Iterator[tuple[str, int]]:
+def _of_process(name: str, pid: int) -> Iterator[Holding]:
     folder = Path(f"/proc/{pid}")
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
-    yield "descriptors", len(os.listdir(folder / "fd"))
-    yield "threads", int(status["Threads"])
-    yield "megabytes", int(status["VmRSS"].split()[0]) // 1024
+    kinds = _descriptors(folder)
+    details = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    yield Holding(name, "descriptors", kinds.total(), details)
+    yield Holding(name, "threads", int(status["Threads"]))
+    yield Holding(name, "megabytes", int(status["VmRSS"].split()[0]) // 1024)
+
+
+def _descriptors(folder: Path) -> Counter[str]:
+    """Return the descriptors of the process with this folder in /proc, by kind, and sockets by their peer."""
+    sockets = _sockets(folder)
+    kinds: Counter[str] = Counter()
+    for descriptor in (folder / "fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        kinds[sockets.get(target) or re.sub(r":?\[.*\]", "", target)] += 1
+    return kinds
+
+
+def _sockets(folder: Path) -> dict[str, str]:
+    """Return the kind of each TCP socket by the target of its descriptor, see proc(5)."""
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for line in (folder / "net" / table).read_text().splitlines()[1:]:
+            _, local, remote, state, *_, inode = line.split()[:10]
+            ports = [int(address.rpartition(":")[2], 16) for address in (local, remote)]
+            kind = f"listening on port {ports[0]}" if state == LISTENING else f"to port {ports[1]}"
+            is_usual = state in (LISTENING, ESTABLISHED)
+            found[f"socket:[{inode}]"] = kind if is_usual else f"{kind} in state {state}"
+    return found
