@@ -23,12 +23,16 @@ WARM_UP = 20
 PURCHASES = 30
 TRANSACTIONS = 300
 
-# The messages from the card to the answer. The same message causes the first event and the shopper's answer.
-# From there, causation ids lead back to the command that web sent.
+# The messages from the card to the answer, which the payment's authorisation causes. The reply that is
+# handled then also causes the next command. From there, causation ids lead back to the command of web.
 PATH = """
 WITH RECURSIVE announced AS (
-  SELECT causation_id, created_at FROM payments_outboxmessage
-  WHERE subject = %(payment)s AND exchange LIKE '%%.events' ORDER BY id LIMIT 1),
+  SELECT event.created_at, next.causation_id
+  FROM payments_event event JOIN payments_payment payment ON payment.id = event.payment_id
+  JOIN payments_outboxmessage next
+    ON next.subject = payment.reference AND next.created_at >= event.created_at AND next.causation_id <> ''
+  WHERE payment.reference = %(payment)s AND event.type = 'payment.authorised'
+  ORDER BY next.created_at LIMIT 1),
 path AS (
   SELECT o.message_id, o.causation_id
   FROM payments_outboxmessage o JOIN announced ON o.message_id = announced.causation_id

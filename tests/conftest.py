@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
@@ -20,6 +21,9 @@ from tests.support.vhosts import fresh_vhost
 # Stacks of tests start from a process that has the libraries already. Those of benchmarks do not.
 fork_server.use()
 OWN_STACK = pytest.StashKey[Stack]()
+MIGRATED = pytest.StashKey[str]()
+# The name of a value that the first process of a test run gives to the others.
+TEMPLATE = "migrated_template"
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
@@ -40,9 +44,22 @@ def postgresql_url(migrated_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def migrated_template() -> Iterator[str]:
+def migrated_template(pytestconfig: pytest.Config) -> Iterator[str]:
+    """Yield the address of a migrated PostgreSQL database to copy, to which no client may be connected."""
+    if shared := _shared_template(pytestconfig):
+        yield shared
+        return
     with migrated_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, pytestconfig: pytest.Config
+) -> None:
+    """Copy this process's own database from the one that was migrated for all processes."""
+    if shared := _shared_template(pytestconfig):
+        connection.settings_dict["TEST"]["TEMPLATE"] = urlsplit(shared).path.removeprefix("/")
 
 
 @pytest.fixture(scope="session")
@@ -153,6 +170,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and stack is not None:
         report.sections.append(("Logs of the stack", stack.log_tails()))
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Migrate one database for all processes of a test run, and give each process its address."""
+    config: pytest.Config = node.config
+    if MIGRATED not in config.stash and environment.DATABASE_URL.startswith("postgres"):
+        closing = ExitStack()
+        config.stash[MIGRATED] = closing.enter_context(migrated_database())
+        config.add_cleanup(closing.close)
+    node.workerinput[TEMPLATE] = config.stash.get(MIGRATED, "")
+
+
+def _shared_template(config: pytest.Config) -> str:
+    """Return the address of the database that was migrated for all processes, or "" without several."""
+    return str(getattr(config, "workerinput", {}).get(TEMPLATE, ""))
 
 
 @pytest.hookimpl(optionalhook=True)

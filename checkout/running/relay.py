@@ -37,6 +37,7 @@ from checkout.reconciliation import reconcile_when_due
 from messaging.broker import Broker
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.outbox.relay import Relay
+from messaging.outbox.rows import OutboxRows
 
 # The interval of timers that rarely have work, which should not wait for minutes.
 SOON_SECONDS = 5.0
@@ -50,9 +51,9 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
     async with asyncio.TaskGroup() as group:
         for database in databases():
-            relay = Relay(broker, OutboxMessage, database=database)
+            relay = Relay(broker, OutboxRows(OutboxMessage, database=database))
             group.create_task(relay.run(stop), name="outbox")
-        events = Relay(broker, OutboxMessage, log=EventLog())
+        events = Relay(broker, EventLog())
         group.create_task(events.run(stop), name="events")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         group.create_task(timer.run(timers(stop), stop), name="timers")

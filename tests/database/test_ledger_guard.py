@@ -1,7 +1,6 @@
 """PostgreSQL itself refuses changes of ledger entries, facts and events, and unbalanced postings."""
 
 import os
-import subprocess
 import sys
 
 import psycopg
@@ -12,7 +11,7 @@ from checkout.database.append_only import forgetting
 from checkout.ledger.models import LedgerEntry
 from checkout.payments.models import Event, Fact
 from tests.backoffice import rows
-from tests.support.program import ROOT
+from tests.support.program import run
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -119,17 +118,10 @@ def test_each_posting_adds_up_by_itself_in_each_currency(transactional_db: None,
 
 def test_the_guard_can_be_taken_down_and_put_up_again(postgresql_url: str) -> None:
     def migrate(app: str, to: str) -> int:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0", app, to],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
-                "DATABASE_URL": postgresql_url,
-            },
-            stdin=subprocess.DEVNULL,
-            check=True,
-        )
+        settings = {"DJANGO_SETTINGS_MODULE": "payments_gateway.settings", "DATABASE_URL": postgresql_url}
+        run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0", app, to], {**os.environ, **settings}
+        ).check_returncode()
         with psycopg.connect(postgresql_url) as database:
             found = database.execute(
                 "SELECT FROM pg_trigger WHERE tgname LIKE '%append_only' OR tgname LIKE '%zero'"

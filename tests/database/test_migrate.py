@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.support.program import ROOT
+from tests.support.program import run
 from tests.support.tables import our_models
 
 pytestmark = pytest.mark.django_db
@@ -48,20 +48,11 @@ def test_an_inbox_that_is_missing_is_noticed(own_database):
 
 
 def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
+    settings = {
         "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-        **variables,
     }
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    return run([sys.executable, "manage.py", *arguments], {**os.environ, **settings, **variables})
 
 
 @pytest.mark.slow

@@ -12,8 +12,7 @@ from checkout.payments.events.log import EventLog
 from checkout.payments.models import EventPosition, OutboxMessage
 from checkout.running.relay import timers
 from checkout.webhooks.sending.claims import claim
-from messaging.outbox.relay import Relay
-from messaging.registry import get_broker
+from messaging.outbox.rows import OutboxRows
 from tests.support.plans import unindexed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -66,14 +65,10 @@ def test_timers_find_their_work_by_an_index():
     assert not found, "\n\n".join(found)
 
 
-async def relay() -> Relay:
-    return Relay(get_broker(), OutboxMessage)
-
-
 def test_relays_and_the_sender_of_webhooks_find_what_is_due_by_an_index():
     EventPosition.objects.create(pk=1, last_pk=0)
     with statements() as told:
-        asyncio.run(relay()).take()
+        OutboxRows(OutboxMessage).take()
         EventLog().take()
         claim(8, 8, 8, {}, {})
     assert any("webhooks_delivery" in sql for sql, _ in told)

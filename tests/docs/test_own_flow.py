@@ -51,6 +51,7 @@ from signup import flow
 from signup.models import InboxMessage, OutboxMessage, Taken
 from signup.services import STEPS
 from messaging.concurrency.database import in_thread
+from messaging.outbox.rows import OutboxRows
 from messaging.outbox.relay import Relay
 from messaging.registry import close_brokers, get_broker
 from messaging.worker.worker import Worker
@@ -74,7 +75,7 @@ async def main():
 
     accounts, mailboxes, billing = STEPS
     tasks = [run(each) for each in (flow.flow, accounts, billing)]
-    tasks.append(asyncio.create_task(Relay(broker, OutboxMessage, poll_seconds=0.1).run(stop)))
+    tasks.append(asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage), poll_seconds=0.1).run(stop)))
     dan = await client.get("/register/Dan/")
     tasks.append(run(mailboxes))
     told = {"Dan at first": dan.status_code, "Dan": await ended(dan)}

@@ -24,7 +24,7 @@ from tests.faults.databases import RECORD_RELEASES, Databases, databases_on
 from tests.faults.listener import Listener
 from tests.support.cluster import Cluster
 from tests.support.databases import only_own
-from tests.support.program import ROOT, Program
+from tests.support.program import Program, run
 from tests.support.proxies import Proxies
 from tests.support.proxy import Proxy
 from tests.support.stack import Stack
@@ -162,8 +162,7 @@ async def opened(
 
 
 def _migrate(stack: Stack) -> None:
-    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-    subprocess.run(command, cwd=ROOT, env=stack.environment, stdin=subprocess.DEVNULL, check=True)
+    run([sys.executable, "manage.py", "migrate", "--verbosity=0"], stack.environment).check_returncode()
 
 
 def _keep_logs(programs: Iterable[Program], folder: Path) -> None:

@@ -14,6 +14,7 @@ from messaging.concurrency.database import in_thread
 from messaging.outbox.models import enqueue
 from messaging.outbox.notify import _listen_once, listen
 from messaging.outbox.relay import Relay
+from messaging.outbox.rows import OutboxRows
 from tests.support import environment
 from tests.support.brokers import Inbox, MemoryLab, within
 from tests.support.services import Greet, until
@@ -68,7 +69,9 @@ async def relays(lab: MemoryLab, number: int, poll_seconds: float = A_LONG_TIME)
     await broker.consume(queue.name, inbox, prefetch=100, auto_ack=True)
     stop = asyncio.Event()
     running = [
-        asyncio.create_task(Relay(await lab.broker(), OutboxMessage, poll_seconds=poll_seconds).run(stop))
+        asyncio.create_task(
+            Relay(await lab.broker(), OutboxRows(OutboxMessage), poll_seconds=poll_seconds).run(stop)
+        )
         for _ in range(number)
     ]
     try:

@@ -15,6 +15,7 @@ from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.relay import BATCH, MOST_REFUSALS, Relay
+from messaging.outbox.rows import OutboxRows
 from messaging.topology import Binding, Queue
 from tests.messaging.conftest import at_work
 from tests.messaging.test_worker import client_of, greeter
@@ -45,14 +46,14 @@ async def test_what_its_creator_left_is_published_and_marked(lab: MemoryLab):
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", client.command("greet"))  # returns once the queue exists
         await client.reply()
-        assert await Relay(await lab.broker(), OutboxMessage).publish_due() == 1
+        assert await Relay(await lab.broker(), OutboxRows(OutboxMessage)).publish_due() == 1
         answer = await client.reply_envelope()
     assert (answer.subject, answer.causation_id) == ("pay_1", row.message_id)
     assert (await in_thread(row_of, row)).published_at is not None
 
 
 async def test_what_is_not_due_is_left_alone(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxMessage)
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage))
     await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("its creator publishes it"))
     await in_thread(owed, due_in_seconds=60)
     assert await relay.publish_due() == 0
@@ -62,7 +63,9 @@ async def test_a_delayed_message_is_published_when_its_time_has_come(lab: Memory
     client = await client_of(lab)
     await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("later"), delay_seconds=0.3)
     stop = asyncio.Event()
-    relay = asyncio.create_task(Relay(await lab.broker(), OutboxMessage, poll_seconds=0.05).run(stop))
+    relay = asyncio.create_task(
+        Relay(await lab.broker(), OutboxRows(OutboxMessage), poll_seconds=0.05).run(stop)
+    )
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", client.command("greet"))
         await client.reply()
@@ -73,7 +76,7 @@ async def test_a_delayed_message_is_published_when_its_time_has_come(lab: Memory
 
 
 async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to_do_so(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxMessage, lease_seconds=0)
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, lease_seconds=0))
     row = await in_thread(owed)
     await in_thread(OutboxMessage.objects.update, carries_sealed=True)
     assert await relay.publish_due() == 0
@@ -84,7 +87,7 @@ async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to
 async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
     """This happens after a crash between publishing and marking."""
     client = await client_of(lab)
-    relay = Relay(await lab.broker(), OutboxMessage)
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage))
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", client.command("greet"))
         await client.reply()
@@ -105,7 +108,7 @@ async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
 
 
 async def test_a_command_that_nobody_takes_stays_owed_with_a_growing_pause(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxMessage)
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage))
     row = await in_thread(owed, "nobody")
     pauses = []
     for attempts in range(1, 4):
@@ -125,7 +128,7 @@ async def test_an_event_that_nobody_listens_to_is_done_with(lab: MemoryLab):
     event = OutboxMessage.of(broker.topology.events, "payment.captured", Envelope(type="e", body=b"{}"))
     event.available_at = timezone.now()
     await in_thread(event.save)
-    assert await Relay(broker, OutboxMessage).publish_due() == 1
+    assert await Relay(broker, OutboxRows(OutboxMessage)).publish_due() == 1
     assert (await in_thread(row_of, event)).published_at is not None
 
 
@@ -142,7 +145,7 @@ async def test_a_reply_that_the_queue_of_a_process_refuses_for_long_is_given_up(
     reply = OutboxMessage.of(topology.replies, name, Envelope(type="reply", body=b"{}"))
     reply.available_at = timezone.now()
     await in_thread(reply.save)
-    relay = Relay(broker, OutboxMessage)
+    relay = Relay(broker, OutboxRows(OutboxMessage))
     for _ in range(MOST_REFUSALS):
         assert await relay.publish_due() == 1
         assert (await in_thread(row_of, reply)).published_at is None
@@ -163,11 +166,11 @@ async def test_an_event_that_a_full_queue_refuses_stays_owed(lab: MemoryLab):
     event = OutboxMessage.of(topology.events, "payment.captured", Envelope(type="e", body=b"{}"))
     event.available_at, event.attempts = timezone.now(), MOST_REFUSALS
     await in_thread(event.save)
-    await Relay(broker, OutboxMessage).publish_due()
+    await Relay(broker, OutboxRows(OutboxMessage)).publish_due()
     assert (await in_thread(row_of, event)).published_at is None
 
 
-async def test_several_relays_at_once_take_every_row_once(lab: MemoryLab):
+async def test_several_relays_at_once_take_every_row_once():
     def many() -> None:
         now = timezone.now()
         OutboxMessage.objects.bulk_create(
@@ -176,23 +179,21 @@ async def test_several_relays_at_once_take_every_row_once(lab: MemoryLab):
         )
 
     await in_thread(many)
-    broker = await lab.broker()
-    relays = [Relay(broker, OutboxMessage) for _ in range(6)]
-    taken = await asyncio.gather(*(in_thread(relay.take) for relay in relays))
+    sources = [OutboxRows(OutboxMessage) for _ in range(6)]
+    taken = await asyncio.gather(*(in_thread(source.take) for source in sources))
     ids = [row.message_id for rows in taken for row in rows]
     assert len(ids) == len(set(ids))
-    while rows := await in_thread(relays[0].take):
+    while rows := await in_thread(sources[0].take):
         ids += [row.message_id for row in rows]
     assert sorted(ids) == sorted(f"m{number}" for number in range(3 * BATCH))
 
 
-async def test_what_a_dead_relay_took_is_due_again_after_the_lease(lab: MemoryLab):
-    broker = await lab.broker()
+async def test_what_a_dead_relay_took_is_due_again_after_the_lease():
     row = await in_thread(owed)
-    assert len(await in_thread(Relay(broker, OutboxMessage, lease_seconds=60).take)) == 1
-    assert len(await in_thread(Relay(broker, OutboxMessage).take)) == 0
+    assert len(await in_thread(OutboxRows(OutboxMessage, lease_seconds=60).take)) == 1
+    assert len(await in_thread(OutboxRows(OutboxMessage).take)) == 0
     await in_thread(the(row).update, available_at=timezone.now())
-    assert len(await in_thread(Relay(broker, OutboxMessage).take)) == 1
+    assert len(await in_thread(OutboxRows(OutboxMessage).take)) == 1
 
 
 async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
@@ -205,7 +206,7 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
     await lab.go_down()
     row = await in_thread(owed)
     stop = asyncio.Event()
-    relay = asyncio.create_task(Relay(broker, OutboxMessage, poll_seconds=0.01).run(stop))
+    relay = asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage), poll_seconds=0.01).run(stop))
     done, _ = await asyncio.wait({relay}, timeout=0.1)
     assert not done
     assert (await in_thread(row_of, row)).attempts == 0
@@ -215,13 +216,12 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
     await within(relay)
 
 
-async def test_rows_are_taken_by_one_statement_the_oldest_first(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxMessage)
+async def test_rows_are_taken_by_one_statement_the_oldest_first():
     rows = [await in_thread(owed) for _ in range(3)]
 
     def take() -> tuple[int, list[OutboxMessage]]:
         with CaptureQueriesContext(connection) as statements:
-            taken = cast(list[OutboxMessage], relay.take())
+            taken = cast(list[OutboxMessage], OutboxRows(OutboxMessage).take())
         return len(statements), taken
 
     count, taken = await in_thread(take)

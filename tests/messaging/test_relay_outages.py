@@ -13,6 +13,7 @@ from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
 from messaging.outbox.relay import Relay
+from messaging.outbox.rows import OutboxRows
 from tests.support.brokers import RabbitmqLab, within
 from tests.support.proxy import Proxy
 from tests.support.services import everything_is_marked, until
@@ -83,7 +84,9 @@ async def test_two_relays_publish_every_row_whatever_is_lost_meanwhile(rabbitmq_
     stop = asyncio.Event()
     relays = [
         asyncio.create_task(
-            Relay(await lab.broker(), OutboxMessage, lease_seconds=0.5, poll_seconds=0.05).run(stop)
+            Relay(await lab.broker(), OutboxRows(OutboxMessage, lease_seconds=0.5), poll_seconds=0.05).run(
+                stop
+            )
         )
         for _ in range(2)
     ]

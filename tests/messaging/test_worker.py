@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.outbox.models import enqueue
-from messaging.outbox.relay import Relay
+from messaging.outbox.rows import OutboxRows
 from messaging.registry import get_broker
 from messaging.worker import worker
 from messaging.worker.service import CommandRejected, Message, Reply, Service
@@ -107,12 +107,11 @@ async def test_a_relay_that_comes_first_does_not_cost_the_secret(lab: MemoryLab)
         return Greeted("once")
 
     client = await client_of(lab)
-    relay = Relay(await lab.broker(), OutboxMessage, lease_seconds=0)
     async with at_work(await lab.broker(), service):
         await client.send("crashing", client.command("greet", sealed="secret"))
         await until(InboxMessage.objects.exists)
         await in_thread(OutboxMessage.objects.update, available_at=timezone.now())
-        assert await in_thread(relay.take) == []
+        assert await in_thread(OutboxRows(OutboxMessage, lease_seconds=0).take) == []
         lab.server.resume()
         assert (await client.reply_envelope()).sealed == "secret"
         await until(everything_is_marked)

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from checkout.errors import OperationRejected
 from checkout.payments.actions import requeue_dead_letter, why_not_requeued
 from checkout.payments.dead_letters import keep
-from checkout.payments.models import DeadLetter, Fact, Merchant, OutboxMessage, Payment
+from checkout.payments.events.log import message_of
+from checkout.payments.models import DeadLetter, Event, Fact, Merchant, OutboxMessage, Payment
 from messaging.access.proofs import prove
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Death, Delivery
@@ -54,6 +55,14 @@ def message(body: str = '{"payment": "pay_1"}', **fields: Any) -> Envelope:
         body=body.encode(),
         reply_to="checkout.replies.saga",
         **({"headers": headers, "correlation_id": "7:assess:1"} | fields),
+    )
+
+
+def happened() -> Event:
+    merchant = Merchant.objects.create(code="shop", name="The Shop")
+    payment = Payment.objects.create(merchant=merchant, amount_minor=1, currency="EUR")
+    return Event.objects.create(
+        merchant=merchant, payment=payment, type="payment.captured", sequence=1, data={}
     )
 
 
@@ -190,6 +199,27 @@ def test_a_command_that_web_sent_while_a_shopper_waited_goes_out_again_as_it_was
     assert why_not_requeued(letter) == ""
     requeue_dead_letter(letter.pk, by="Ada")
     assert OutboxMessage.objects.get().envelope() == row.envelope()
+
+
+def test_an_event_which_has_its_own_table_and_no_row_goes_out_again_as_it_was(settings):
+    settings.MESSAGING_SINGLE_BROKER_USER = False
+    event = happened()
+    published = message_of(event).envelope()
+    letter = died(replace(published, user_id="checkout.relay"), queue="checkout.events.webhooks")
+    assert why_not_requeued(letter) == ""
+    assert not OutboxMessage.objects.exists()
+    requeue_dead_letter(letter.pk, by="Ada")
+    again = OutboxMessage.objects.get()
+    assert (again.envelope(), again.published_at) == (published, None)
+
+
+def test_what_has_the_id_of_an_event_and_is_none_is_not_sent(settings):
+    settings.MESSAGING_SINGLE_BROKER_USER = False
+    event = happened()
+    forged = message(message_id=event.reference, user_id="checkout.relay")
+    with pytest.raises(OperationRejected, match="nothing written is left"):
+        requeue_dead_letter(died(forged).pk, by="Ada")
+    assert not OutboxMessage.objects.exists()
 
 
 def test_the_outbox_of_another_database_is_looked_in_and_sends_it_again(own_database):

@@ -19,7 +19,7 @@ from django.conf import settings
 from checkout.conf import conf
 from checkout.payments.events.log import EventLog
 from checkout.running.relay import RARELY_SECONDS, SELDOM_SECONDS, SOON_SECONDS
-from messaging.outbox.relay import Relay
+from messaging.outbox.rows import OutboxRows
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
 
@@ -147,7 +147,7 @@ class Timetable:
         if name not in ("outbox", "events"):
             return 0
         look = getattr(getattr(job, "func", None), "__func__", None)
-        return [] if look in (Relay.take, EventLog.take) else None
+        return [] if look in (OutboxRows.take, EventLog.take) else None
 
     def _has_something(self, name: str) -> bool:
         if name in _ENTRIES:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 
@@ -11,7 +10,7 @@ from django.db.migrations import AddIndex
 from django.db.migrations.loader import MigrationLoader
 
 from checkout.database.index_building import BuildIndex
-from tests.support.program import ROOT
+from tests.support.program import run
 
 OURS = {"payments", "orders", "risk", "ledger", "receipts", "webhooks", "api"}
 
@@ -25,12 +24,9 @@ def test_a_migration_that_was_interrupted_after_it_had_built_an_index_goes_on_in
         "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
     }
     for arguments in (["0002"], ["0001", "--fake"], ["0002"], ["0001"], ["0002"]):
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0", "payments", *arguments],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-        )
+        run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0", "payments", *arguments], environment
+        ).check_returncode()
     with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
         names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     assert {"attempts_by_last_four", "payments_by_order_number", "payments_by_email"} <= names

@@ -4,12 +4,13 @@ An event is its own outbox row: nothing is written twice, and nothing is marked.
 says how far the relays have come.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 import structlog
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -38,7 +39,11 @@ Missed = tuple[float, int]
 
 
 class EventLog:
-    """The events of payments for a relay (``messaging.outbox.relay.Log``). Each relay has its own."""
+    """The events of payments for a relay (``messaging.outbox.relay.Source``). Each relay has its own."""
+
+    database = DEFAULT_DB_ALIAS
+    # An event that is slower gets into the outbox, for the others.
+    publish_timeout_seconds = 2.0
 
     def __init__(self) -> None:
         self._taken: EventPosition | None = None
@@ -68,22 +73,25 @@ class EventLog:
         self._next = _after(position, now, oldest, [event.pk for event in found])
         messages = [message for event in found if (message := _message_if_possible(event))]
         if not messages:
-            self.note([])
+            self.note([], [])
         return messages
 
-    def note(self, failed: Sequence[AbstractOutboxMessage]) -> None:
+    async def listen(self, woken: asyncio.Event) -> None:
+        """Return at once: events are found by looking for them."""
+
+    def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
         """Go on behind the taken events, and write those that failed to the outbox.
 
         Do nothing if the lease has ended meanwhile, and another relay has taken the events again. An event
         is read again for the outbox, because its payment may have been erased.
         """
-        taken, self._taken = self._taken, None
-        if taken is None:
+        before, self._taken = self._taken, None
+        if before is None:
             return
         last_pk, under_way = self._next
         failures = {row.message_id: row for row in failed}
         with transaction.atomic():
-            here = EventPosition.objects.filter(pk=taken.pk, version=taken.version + 1)
+            here = EventPosition.objects.filter(pk=before.pk, version=before.version + 1)
             if not here.update(last_pk=last_pk, under_way=under_way, leased_until=None):
                 return
             events = Event.objects.filter(reference__in=failures).select_related("payment", "merchant")

@@ -1,6 +1,5 @@
 """A stack on its own RabbitMQ and PostgreSQL, which a test may stop."""
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 from scripts.services.postgresql import Postgresql
 from scripts.services.process import Service
 from scripts.services.rabbitmq import Rabbitmq
-from tests.support.program import ROOT, Program
+from tests.support.program import Program, run
 from tests.support.stack import SERVICES, Stack
 from tests.support.waiting import wait_until
 
@@ -84,11 +83,5 @@ def running(
             environment={**SETTINGS, **postgresql.environment},
             **options,
         )
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            cwd=ROOT,
-            env=stack.environment,
-            stdin=subprocess.DEVNULL,
-            check=True,
-        )
+        run([sys.executable, "manage.py", "migrate", "--verbosity=0"], stack.environment).check_returncode()
         yield Site(closing.enter_context(stack), rabbitmq, postgresql)

@@ -48,7 +48,7 @@ def test_an_event_that_a_subscriber_has_lost_is_published_again(gateway: Gateway
     event = Event.objects.get()
     log = EventLog()
     log.take()
-    log.note([])
+    log.note([], [])
     told = gateway("replay", event.reference, "--by", ada, "--reason", "It was away.")[1]
     assert "is sent again by the relay" in told
     row = OutboxMessage.objects.get(message_id=event.reference)

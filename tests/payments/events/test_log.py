@@ -52,7 +52,7 @@ def published() -> list[str]:
     """Do a round without a broker. Return the ids of the events that were published."""
     reader = EventLog()
     rows = reader.take()
-    reader.note([])
+    reader.note([], [])
     return [row.message_id for row in rows]
 
 
@@ -65,7 +65,7 @@ async def test_a_relay_publishes_each_event_once_in_their_order_and_writes_no_ro
     await broker.declare(queue)
     inbox = Inbox()
     await broker.consume("all", inbox, prefetch=10)
-    relay = Relay(broker, OutboxMessage, log=EventLog())
+    relay = Relay(broker, EventLog())
     assert await relay.publish_due() == 2
     assert await relay.publish_due() == 0
     for event in events:
@@ -165,7 +165,7 @@ def test_an_event_that_staff_have_had_published_already_blocks_nothing(attempt: 
     reader = EventLog()
     [row] = reader.take()
     log.message_of(event).save()
-    reader.note([row])
+    reader.note([row], [row])
     assert not unpublished_events()
 
 
@@ -176,7 +176,7 @@ def test_an_event_that_is_erased_meanwhile_gets_into_the_outbox_as_it_is_now(att
     with forgetting():
         Event.objects.update(changes={"state": "erased"})
     row.attempts, row.last_error = 1, "timeout: none"
-    reader.note([row])
+    reader.note([row], [row])
     failed = OutboxMessage.objects.get()
     assert msgspec.json.decode(failed.body, type=EventObject).changes == {"state": "erased"}
     assert (failed.attempts, failed.last_error) == (1, "timeout: none")
@@ -190,9 +190,9 @@ def test_one_relay_publishes_at_a_time_and_another_goes_on_when_it_has_ended(att
     EventPosition.objects.update(leased_until=timezone.now())
     assert [row.message_id for row in other.take()] == [event.reference]
     # The first one was not dead but slow, and changes nothing any more.
-    dead.note([])
+    dead.note([], [])
     assert unpublished_events()
-    other.note([])
+    other.note([], [])
     assert not unpublished_events()
 
 
@@ -207,7 +207,7 @@ async def test_an_event_that_one_queue_refuses_is_repeated_and_holds_up_no_other
         "x-overflow": "reject-publish",
     }
     await broker.declare(Queue("full", full, (Binding(broker.topology.events, "payment.authorised.#"),)))
-    await Relay(broker, OutboxMessage, log=EventLog()).publish_due()
+    await Relay(broker, EventLog()).publish_due()
     refused = await in_thread(OutboxMessage.objects.get)
     assert (refused.message_id, refused.attempts, refused.published_at) == (first.reference, 1, None)
     assert refused.last_error.startswith("publish_refused")

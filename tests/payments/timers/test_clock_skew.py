@@ -8,7 +8,7 @@ from django.utils import timezone
 from checkout.payments.models import OutboxMessage
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
-from messaging.outbox.relay import Relay
+from messaging.outbox.rows import OutboxRows
 from tests.support.services import Greet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -29,7 +29,7 @@ def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: fl
 
 def taken() -> list[str]:
     """Return the ids of the messages that a relay would publish now."""
-    return [row.message_id for row in Relay(None, OutboxMessage).take()]  # type: ignore[arg-type]
+    return [row.message_id for row in OutboxRows(OutboxMessage).take()]
 
 
 def test_what_was_for_now_is_published_now(monkeypatch: pytest.MonkeyPatch):

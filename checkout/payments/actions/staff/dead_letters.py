@@ -8,7 +8,8 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
-from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment
+from checkout.payments.events.log import message_of
+from checkout.payments.models import DeadLetter, Event, Fact, OutboxMessage, Payment
 from checkout.states import Actor
 from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
@@ -45,6 +46,8 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
     if row is None:
         _write_anew(letter, *_way_anew(letter))
     else:
+        if row._state.adding:
+            row.save()
         send_row_again(row)
     letter.requeued_at = timezone.now()
     letter.requeued_by = by[:150]
@@ -79,7 +82,8 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
     """Return the message's row in an outbox, if the gateway sent it and the row is still there.
 
     The row of a command that web published has no correlation id: the one on the message names web's own
-    wait, which has ended. Raises ``OperationRejected`` if it was another message that was sent with this id.
+    wait, which has ended. An event is in no outbox, unless it could not be published at once; it gets a new
+    row, which is not saved here. Raises ``OperationRejected`` if another message was sent with this id.
     """
     rows = list(_rows_with_its_id(letter))
     for row in rows:
@@ -88,7 +92,9 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
             return row
     if rows:
         raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
-    return None
+    events = Event.objects.select_related("payment", "merchant")
+    event = events.filter(reference=letter.message_id, type=letter.type).first()
+    return message_of(event) if event is not None else None
 
 
 def _rows_with_its_id(letter: DeadLetter) -> Iterator[OutboxMessage]:
