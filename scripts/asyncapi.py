@@ -67,7 +67,7 @@ def main() -> None:
             (folder / f"{name}.json").write_text(_json(schema))
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """A writer of texts with several lines as they are, and of repeated parts in full."""
 
     def ignore_aliases(self, data: object) -> bool:
@@ -75,7 +75,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -34,7 +34,7 @@ def as_json(made: dict[str, Any]) -> str:
     return json.dumps(made, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """A dumper without anchors, which readers of OpenAPI do not all understand."""
 
     def ignore_aliases(self, data: Any) -> bool:

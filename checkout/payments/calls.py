@@ -6,16 +6,16 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.payments.models.payment import Attempt, ProviderCall
 from checkout.payments.providers.base import Outcome, Verb
+from messaging.outbox.clock import server_time
 
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
 
 
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:
     """Return True if one of the requests may still reach the provider: it is recent and unanswered."""
-    since = database_now() - conf.settling_time
+    since = server_time() - conf.settling_time
     return calls.filter(outcome__in=UNANSWERED, started_at__gt=since).exists()
 
 

@@ -13,11 +13,11 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.payments import event_feed
 from checkout.payments.event_feed import FeedItem, Horizon
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
+from messaging.outbox.clock import server_time
 
 # The time between the sweep's first look at events and their comparison. It is longer than a transaction that
 # writes events may take: no event can then appear among those that the sweep has passed.
@@ -151,10 +151,10 @@ def sweep() -> int:
             return 0
         if mark.event_pk >= mark.seen_pk:
             if (last := event_feed.last_pk()) > mark.event_pk:
-                mark.seen_pk, mark.seen_at = last, database_now()
+                mark.seen_pk, mark.seen_at = last, server_time()
                 mark.save()
             return 0
-        if not SweepMark.objects.filter(pk=mark.pk, seen_at__lte=database_now() - SWEEP_AFTER).exists():
+        if not SweepMark.objects.filter(pk=mark.pk, seen_at__lte=server_time() - SWEEP_AFTER).exists():
             return 0
         items = event_feed.items_between(mark.event_pk, mark.seen_pk, most=BATCH)
         _owe(items)

@@ -1,12 +1,12 @@
-"""The one clock by which rows of an outbox are due, independent of the clocks of processes."""
+"""The one clock that times in a database are compared with, as those of processes may differ."""
 
 from datetime import datetime
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
 
-def server_time(database: str) -> datetime | Now:
+def server_time(database: str = DEFAULT_DB_ALIAS) -> datetime | Now:
     """Return the database server's time; with SQLite, that of the one machine that has the database."""
     return Now() if connections[database].vendor == "postgresql" else timezone.now()

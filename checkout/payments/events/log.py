@@ -16,11 +16,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.payments.models import Event, EventPosition, OutboxMessage
 from checkout.payments.objects.event import event_object
 from messaging.access.proofs import prove
 from messaging.cloud_events import CloudEvent
+from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.relay import BATCH, LEASE_SECONDS
 from messaging.topology import Topology
@@ -66,7 +66,7 @@ class EventLog:
         if position._state.adding:
             EventPosition.objects.bulk_create([position], ignore_conflicts=True)
         here = EventPosition.objects.filter(_is_free(), pk=position.pk, version=position.version)
-        lease = database_now() + timedelta(seconds=LEASE_SECONDS)
+        lease = server_time() + timedelta(seconds=LEASE_SECONDS)
         if not here.update(leased_until=lease, version=position.version + 1):
             return []
         self._taken = position
@@ -128,12 +128,12 @@ def _beyond(position: EventPosition) -> list[Event]:
 
 
 def _is_free() -> Q:
-    return Q(leased_until=None) | Q(leased_until__lte=database_now())
+    return Q(leased_until=None) | Q(leased_until__lte=server_time())
 
 
 def _position() -> tuple[EventPosition, datetime]:
     """Return the position and the time; without a row, one that is not saved, behind all old events."""
-    clock = database_now()
+    clock = server_time()
     read = EventPosition.objects.annotate(at=clock if isinstance(clock, Now) else Value(clock)).filter(pk=1)
     if (position := read.first()) is not None:
         return position, position.at

@@ -20,7 +20,6 @@ from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.errors import (
     OutcomeUnknown,
     ProviderError,
@@ -46,6 +45,7 @@ from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_of
 from messaging import crash_points
 from messaging.compiled_queries import Compiled, batch, insert_in_batch, update_in_batch
+from messaging.outbox.clock import server_time
 from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
@@ -182,12 +182,12 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     if _CALL.first(intent.key) is None:
         insert_in_batch(
             ProviderCall(
-                key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
+                key=intent.key, attempt=attempt, verb=intent.verb, started_at=server_time(), was_alone=alone
             )
         )
         return True
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    if again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone):
+    if again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=alone):
         return True
     return intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
 
@@ -345,5 +345,5 @@ def _record_outcome(intent: Intent, started_at: datetime | None, outcome: str, e
     call = _CALL.first(intent.key)
     if call is None or call.started_at != started_at:
         return
-    call.outcome, call.event, call.finished_at = outcome, event[:100], database_now()
+    call.outcome, call.event, call.finished_at = outcome, event[:100], server_time()
     update_in_batch(call, "outcome", "event", "finished_at")

@@ -4,7 +4,6 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.events import move_attempt, move_payment
 from checkout.payments.models import Attempt, Fact, Payment, Saga
@@ -12,6 +11,7 @@ from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import RefusalReason
 from checkout.payments.timers.timer import BATCH
 from checkout.states import Actor, AttemptState, PaymentState
+from messaging.outbox.clock import server_time
 
 
 @transaction.atomic
@@ -22,7 +22,7 @@ def give_up_unstarted() -> int:
     If the command arrives later after all, it finds that the attempt has ended.
     """
     # The database's clock is used: to a process whose clock is ahead, a new attempt would seem old.
-    long_ago = database_now() - conf.service_wait
+    long_ago = server_time() - conf.service_wait
     begun = Saga.objects.filter(attempt=OuterRef("pk"))
     waiting = Attempt.objects.filter(
         ~Exists(begun), payment=OuterRef("pk"), state=AttemptState.CREATED, created_at__lt=long_ago

@@ -14,12 +14,12 @@ import msgspec
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from checkout.database.clock import database_now
 from checkout.payments import event_feed
 from checkout.webhooks.keys import keys_of
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import FAILURES_TO_OPEN
 from checkout.webhooks.signing import Keys
+from messaging.outbox.clock import server_time
 
 # Longer than an attempt and the record of it.
 LEASE_SECONDS = 60.0
@@ -53,7 +53,7 @@ def claim(
     An endpoint that has failed too often gets one at a time. If there are more endpoints with due deliveries
     than can be served, chance decides, so that none waits for ever.
     """
-    now = database_now()
+    now = server_time()
     lease = secrets.token_hex(16)
     claimed: list[tuple[WebhookEndpoint, Delivery]] = []
     busy = Counter(of_merchants)
@@ -84,7 +84,7 @@ def give_back(jobs: Sequence[Job]) -> None:
     """Make deliveries due again that were taken and not sent, unless another process has them by now."""
     for job in jobs:
         Delivery.objects.filter(pk=job.delivery, lease=job.lease, state=Delivery.State.PENDING).update(
-            next_try_at=database_now(), lease=""
+            next_try_at=server_time(), lease=""
         )
 
 

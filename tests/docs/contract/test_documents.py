@@ -22,7 +22,7 @@ from scripts.contract.words import FIELDS
 from tests.support.javascript import installed
 
 SPECS = Path(__file__).parent / "asyncapi_specs"
-DOCUMENT: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
+DOCUMENT: dict[str, Any] = yaml.load((DOCS / "asyncapi.yaml").read_text(), yaml.CSafeLoader)
 SCHEMAS = schemas()
 FILES = files()
 

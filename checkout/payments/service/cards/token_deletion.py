@@ -7,7 +7,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import SavedCard
@@ -15,6 +14,7 @@ from checkout.payments.providers.base import Outcome, Provider, ProviderResult
 from checkout.payments.providers.saved_cards import KeptToken
 from checkout.payments.service.provider_call import SendWindow, ask_provider
 from checkout.payments.service.service import service
+from messaging.outbox.clock import server_time
 from messaging.worker.service import AlreadyHandled, CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
         _end(card, "another saved card has the token")
         return None
     card.deletion_tries += 1
-    card.deletion_asked_at = database_now()
+    card.deletion_asked_at = server_time()
     # If this process ends before the answer is recorded, the timer asks again.
     card.deletion_due_at = now + conf.provider_wait
     card.save()
@@ -104,7 +104,7 @@ def _conclude(command: DeleteToken, result: ProviderResult) -> None:
     if not card.token_to_delete or card.deletion_tries != command.number + 1:
         return
     if result.outcome == Outcome.APPROVED:
-        card.deleted_at = database_now()
+        card.deleted_at = server_time()
         _end(card, "the provider has deleted it")
     elif result.event == LAPSES:
         _end(card, "the provider deletes no tokens")
