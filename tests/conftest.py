@@ -1,11 +1,13 @@
 """Fixtures for all resources that tests need from outside this process."""
 
+import subprocess
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.db import connection
 from playwright.sync_api import Browser
@@ -174,13 +176,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Migrate one database for all processes of a test run, and give each process its address."""
+    """Migrate one database for all processes of a test run, and give each process its address.
+
+    If that fails, each process tries it by itself, and the tests that need a database fail.
+    """
     config: pytest.Config = node.config
-    if MIGRATED not in config.stash and environment.DATABASE_URL.startswith("postgres"):
-        closing = ExitStack()
-        config.stash[MIGRATED] = closing.enter_context(migrated_database())
-        config.add_cleanup(closing.close)
-    node.workerinput[TEMPLATE] = config.stash.get(MIGRATED, "")
+    if MIGRATED not in config.stash:
+        config.stash[MIGRATED] = ""
+        if environment.DATABASE_URL.startswith("postgres"):
+            closing = ExitStack()
+            config.add_cleanup(closing.close)
+            with suppress(psycopg.Error, subprocess.CalledProcessError):
+                config.stash[MIGRATED] = closing.enter_context(migrated_database())
+    node.workerinput[TEMPLATE] = config.stash[MIGRATED]
 
 
 def _shared_template(config: pytest.Config) -> str:

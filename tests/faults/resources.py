@@ -87,12 +87,23 @@ def _descriptors(folder: Path) -> Counter[str]:
 
 def _sockets(folder: Path) -> dict[str, str]:
     """Return the kind of each TCP socket by the target of its descriptor, see proc(5)."""
+    rows = [
+        line.split()[:10]
+        for table in ("tcp", "tcp6")
+        for line in (folder / "net" / table).read_text().splitlines()[1:]
+    ]
+    served = {_port(local) for _, local, _, state, *_ in rows if state == LISTENING}
     found = {}
-    for table in ("tcp", "tcp6"):
-        for line in (folder / "net" / table).read_text().splitlines()[1:]:
-            _, local, remote, state, *_, inode = line.split()[:10]
-            ports = [int(address.rpartition(":")[2], 16) for address in (local, remote)]
-            kind = f"listening on port {ports[0]}" if state == LISTENING else f"to port {ports[1]}"
-            is_usual = state in (LISTENING, ESTABLISHED)
-            found[f"socket:[{inode}]"] = kind if is_usual else f"{kind} in state {state}"
+    for _, local, remote, state, *_, inode in rows:
+        if state == LISTENING:
+            kind = f"listening on port {_port(local)}"
+        else:
+            accepted = f"accepted on port {_port(local)}"
+            kind = accepted if _port(local) in served else f"to port {_port(remote)}"
+        is_usual = state in (LISTENING, ESTABLISHED)
+        found[f"socket:[{inode}]"] = kind if is_usual else f"{kind} in state {state}"
     return found
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)

@@ -213,6 +213,27 @@ def test_an_event_which_has_its_own_table_and_no_row_goes_out_again_as_it_was(se
     assert (again.envelope(), again.published_at) == (published, None)
 
 
+def test_two_letters_about_one_event_send_it_again_as_one_row():
+    published = message_of(happened()).envelope()
+    for body in (published.body, b"{}"):
+        letter = died(replace(published, body=body), queue="checkout.events.webhooks")
+        requeue_dead_letter(letter.pk, by="Ada")
+    assert OutboxMessage.objects.get().envelope() == published
+
+
+def test_an_event_that_cannot_be_made_into_a_message_is_a_refusal(monkeypatch):
+    letter = died(message_of(happened()).envelope(), queue="checkout.events.webhooks")
+
+    def fails(_event: Event) -> OutboxMessage:
+        raise ValueError("its payment makes no sense")
+
+    monkeypatch.setattr("checkout.payments.actions.staff.dead_letters.message_of", fails)
+    with pytest.raises(OperationRejected, match="the log says why"):
+        requeue_dead_letter(letter.pk, by="Ada")
+    letter.refresh_from_db()
+    assert letter.requeued_at is None
+
+
 def test_what_has_the_id_of_an_event_and_is_none_is_not_sent(settings):
     settings.MESSAGING_SINGLE_BROKER_USER = False
     event = happened()

@@ -16,8 +16,9 @@ REQUEUE = Verb(
     name="requeue",
     label="Requeue",
     explanation=(
-        "The same message is sent once more to the queue where it died. Do it when what was wrong has been "
-        "put right; a service that has handled the message all the same does not handle it again."
+        "The same message is sent once more to the queue where it died, an event to all its listeners. Do it "
+        "when what was wrong has been put right; a service that has handled the message all the same does "
+        "not handle it again."
     ),
     done="Sent again. If it dies again, it is listed here again.",
     otherwise="this message cannot be sent again, and its page says why. Nothing was changed.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import structlog
 from django.db import DEFAULT_DB_ALIAS, OperationalError, transaction
 from django.utils import timezone
 
@@ -9,6 +10,7 @@ from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
 from checkout.payments.events.log import message_of
+from checkout.payments.locking import locked_payment
 from checkout.payments.models import DeadLetter, Event, Fact, OutboxMessage, Payment
 from checkout.states import Actor
 from messaging.access.participants import registered
@@ -17,6 +19,8 @@ from messaging.dead_letters import letter as dead_letters
 from messaging.envelope import CAUSATION_ID, PROOF, Envelope
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
+
+log = structlog.get_logger(__name__)
 
 INSTEAD = (
     "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
@@ -34,6 +38,8 @@ UNPROVEN = (
 def requeue_dead_letter(pk: int, *, by: str) -> None:
     """Send the same message again, with the same id, to the queue where it died. ``by`` is a user's name.
 
+    An event is published again, for every listener: each knows the events that it has handled.
+
     A message that was handled after all is not handled again. Its sealed card is gone, and its receiver asks
     for the card. Raises ``OperationRejected``, with the reason, when there is no such letter, when it was
     sent again already, and when it cannot or must not be sent.
@@ -43,12 +49,12 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
         raise OperationRejected("There is no such dead letter.")
     _require_that_it_may_be_repeated(letter)
     row = _sendable(letter)
-    if row is None:
-        _write_anew(letter, *_way_anew(letter))
-    else:
-        if row._state.adding:
-            row.save()
+    if row is not None:
         send_row_again(row)
+    elif _is_of_event(letter):
+        send_row_again(written_event(letter.message_id))
+    else:
+        _write_anew(letter, *_way_anew(letter))
     letter.requeued_at = timezone.now()
     letter.requeued_by = by[:150]
     letter.save(update_fields=["requeued_at", "requeued_by"])
@@ -62,7 +68,7 @@ def why_not_requeued(letter: DeadLetter) -> str:
     """Return why the letter cannot be sent again, and what to do instead; empty if it can be."""
     try:
         _require_that_it_may_be_repeated(letter)
-        if _sendable(letter) is None:
+        if _sendable(letter) is None and not _is_of_event(letter):
             _way_anew(letter)
     except OperationRejected as refusal:
         return str(refusal)
@@ -82,8 +88,7 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
     """Return the message's row in an outbox, if the gateway sent it and the row is still there.
 
     The row of a command that web published has no correlation id: the one on the message names web's own
-    wait, which has ended. An event is in no outbox, unless it could not be published at once; it gets a new
-    row, which is not saved here. Raises ``OperationRejected`` if another message was sent with this id.
+    wait, which has ended. Raises ``OperationRejected`` if it was another message that was sent with this id.
     """
     rows = list(_rows_with_its_id(letter))
     for row in rows:
@@ -92,9 +97,30 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
             return row
     if rows:
         raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
-    events = Event.objects.select_related("payment", "merchant")
-    event = events.filter(reference=letter.message_id, type=letter.type).first()
-    return message_of(event) if event is not None else None
+    return None
+
+
+def _is_of_event(letter: DeadLetter) -> bool:
+    """Return True if the message is an event, which is published from its own table."""
+    return Event.objects.filter(reference=letter.message_id, type=letter.type).exists()
+
+
+def written_event(reference: str) -> OutboxMessage:
+    """Write an event to the outbox, unless it is there, and return its row. Call this in a transaction.
+
+    The payment is locked first, so that it is not erased between the reading of its event and the commit.
+    Raises ``OperationRejected`` if the event cannot be made into a message.
+    """
+    events = Event.objects.select_related("payment", "merchant").filter(reference=reference)
+    locked_payment(events.get().payment.reference)
+    try:
+        row = message_of(events.get())
+    except Exception as error:
+        log.exception("event cannot be published again", event_id=reference)
+        raise OperationRejected("This event cannot be made into a message: the log says why.") from error
+    # A second letter about it, or another member of staff, may have had it written already.
+    OutboxMessage.objects.bulk_create([row], ignore_conflicts=True)
+    return OutboxMessage.objects.get(message_id=row.message_id)
 
 
 def _rows_with_its_id(letter: DeadLetter) -> Iterator[OutboxMessage]:

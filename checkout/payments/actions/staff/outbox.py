@@ -6,8 +6,8 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
-from checkout.payments.actions.staff.dead_letters import require_valid_proof, send_row_again
-from checkout.payments.events.log import is_published, message_of
+from checkout.payments.actions.staff.dead_letters import require_valid_proof, send_row_again, written_event
+from checkout.payments.events.log import is_published
 from checkout.payments.models import Event, Fact, InboxMessage, OutboxMessage, Payment, SagaStep
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
@@ -48,9 +48,7 @@ def _row(message_id: str) -> OutboxMessage:
     if not is_published(event):
         raise OperationRejected("The relay has not published this event yet, and does so soon.")
     # The relay publishes events from their own table. This one gets into the outbox, to be published again.
-    row = message_of(event)
-    row.save()
-    return row
+    return written_event(message_id)
 
 
 def _require_that_it_may_be_sent(row: OutboxMessage) -> None:
