@@ -45,8 +45,11 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     under way, because what is under way may need the data or the messages, or write it once more.
     """
     payment = found_payment(reference)
+    # A relay that could not publish an event writes it to the outbox with the event locked. It does so before
+    # the look at the outbox, or afterwards and then without personal data.
+    events = list(Event.objects.select_for_update(of=("self",)).filter(payment=payment))
     require_rest(payment)
-    _erase_events(payment)
+    _erase(events)
     with forgetting():
         # The requests to the provider have the address of the shopper's mail and network.
         Fact.objects.filter(payment=payment).exclude(text="").update(text="")
@@ -64,8 +67,7 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="personal_data_erased", data=data)
 
 
-def _erase_events(payment: Payment) -> None:
-    events = list(Event.objects.filter(payment=payment))
+def _erase(events: list[Event]) -> None:
     for event in events:
         data = _without_shopper(event.data)
         event.data = {**data, "object": _without_shopper(data["object"])}
