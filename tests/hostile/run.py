@@ -6,9 +6,8 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from random import Random
 
 import aiohttp
@@ -31,6 +30,7 @@ from tests.hostile.shoppers import Shoppers
 from tests.hostile.verdict import ALL, CALM, CALM_AGAIN, Phase, Result, judged
 from tests.support.broker_users import url_of
 from tests.support.program import Program
+from tests.support.spare_time import SpareTime, spare_time
 
 ROGUE = "rogue service"
 NAMES = (*ATTACKS, ROGUE)
@@ -131,7 +131,8 @@ class Run:
     ) -> None:
         print(f"{name}: {self.seconds:.0f} s", file=sys.stderr, flush=True)
         with ExitStack() as running:
-            programs = [await self._begin(attack, shoppers, running) for attack in attacks]
+            spare = running.enter_context(spare_time())
+            programs = [await self._begin(attack, shoppers, spare, running) for attack in attacks]
             began, finished = now(), shoppers.finished
             watch.forget()
             before = await costs.read(self.site)
@@ -159,7 +160,7 @@ class Run:
             )
         )
 
-    async def _begin(self, name: str, shoppers: Shoppers, running: ExitStack) -> Program:
+    async def _begin(self, name: str, shoppers: Shoppers, spare: SpareTime, running: ExitStack) -> Program:
         """Start an attack's process, which ends with the phase."""
         if name == ROGUE:
             arguments = ["-m", rogue.__name__, (await self._plan(shoppers.paid)).as_json()]
@@ -170,12 +171,11 @@ class Run:
             arguments = ["-m", "tests.hostile.attackers", name, json.dumps(asdict(target))]
         log = self.site.folder / f"attack-{name.replace(' ', '-')}.log"
         log.unlink(missing_ok=True)
-        # Real attackers use their own machines, so here they get only spare processor time.
-        command = ["nice", "-n", "19", sys.executable, *arguments]
-        program = Program(name, command, log=log, environment=os.environ)
+        program = Program(name, [sys.executable, *arguments], log=log, environment=os.environ)
         program.start()
         running.callback(program.kill)
-        _leave_spare_time_only(program.pid)
+        # Real attackers use their own machines.
+        spare.take(program.pid)
         return program
 
     async def _plan(self, paid: Sequence[str]) -> rogue.Plan:
@@ -187,16 +187,6 @@ class Run:
         sold = [each for each in paid if self.site.rows(RESERVATION, each)][-2:]
         refund, cancel = sold if len(sold) == 2 else ("", "")
         return rogue.Plan(url_of(rogue.PARTICIPANT, self.site.stack.broker_url), saga, refund, cancel)
-
-
-def _leave_spare_time_only(pid: int) -> None:
-    """Lower the weight of a process's session, too.
-
-    Linux shares processor time among sessions first (sched(7), "The autogroup feature"), and the nice value
-    only counts within one. Each of our programs has a session of its own.
-    """
-    with suppress(OSError):  # the feature may be off
-        Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
 def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holding]:
