@@ -64,7 +64,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
 
 by_protocol: Any = ProtocolTypeRouter(
     {
-        "http": PageHandler(is_known=log_in.is_known),
+        "http": PageHandler(is_known=log_in.is_known, refuse=held),
         "websocket": OwnPagesOnly(URLRouter(websocket_urlpatterns)),
     }
 )

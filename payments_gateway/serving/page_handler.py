@@ -15,6 +15,7 @@ place, and its turn comes after the requests that already wait.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
@@ -28,7 +29,10 @@ from payments_gateway.serving.clients import client_of
 from payments_gateway.serving.concurrency_limit import Counter
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
-from payments_gateway.serving.scope import MATCH, REFUSED, Scope
+from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
+
+# The key of an admitted request's place in its scope.
+PLACE = "serving.place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,36 +88,72 @@ log_ins = Line(lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max
 pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
 
 
+@dataclass
+class Place:
+    """The place of one admitted request in a line. Leaving it twice is leaving it once."""
+
+    line: Line
+    client: str
+    is_known: bool
+    has_left: bool = False
+
+    def leave(self) -> None:
+        """Make room for another request."""
+        if not self.has_left:
+            self.has_left = True
+            self.line.leave(self.client, is_known=self.is_known)
+
+
 class PageHandler(ASGIHandler):
     """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
-    A refused request is passed on with the refusal in its scope, from which the middleware makes the answer.
-    ``is_known`` returns True if a request for the admin comes from a browser or a network in which staff have
-    logged in before.
+    ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would use
+    threads five times for that, which takes as long as many an admitted request. ``is_known`` returns True if
+    a request for the admin comes from a browser or a network in which staff have logged in before.
     """
 
-    def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]]) -> None:
+    def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]], refuse: Application) -> None:
         super().__init__()
         self._is_known = is_known
+        self._refuse = refuse
 
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """See BaseHandler."""
-        scope = cast(Scope, cast(ASGIRequest, request).scope)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or have it refused."""
         match: ResolverMatch | None = scope.get(MATCH)
-        request.resolver_match = match  # for the middleware, which may refuse the request
+        # An error page of an address without a view is made by Django's own handler.
+        refuse = super().__call__ if match is None else self._refuse
         if REFUSED in scope:
-            return await self._respond(request)
-        line, client = _line_of(request), client_of(scope)
+            await refuse(scope, receive, send)
+            return
+        line, client = _line_of(scope["method"], match), client_of(scope)
         is_admin = match is not None and match.app_names[:1] == ["admin"]
-        is_known = is_admin and await self._is_known(request)
+        is_known = is_admin and await self._is_of_staff(scope)
         if problem := line.enter(client, is_known=is_known):
             scope[REFUSED] = problem
+            await refuse(scope, receive, send)
+            return
+        place = scope[PLACE] = Place(line, client, is_known)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            place.leave()
+
+    async def _is_of_staff(self, scope: Scope) -> bool:
+        request, _ = self.create_request(scope, BytesIO())
+        return request is not None and await self._is_known(request)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """See BaseHandler. The place is left before a slow client reads the response."""
+        scope = cast(Scope, cast(ASGIRequest, request).scope)
+        request.resolver_match = scope.get(MATCH)  # for the middleware, which may refuse the request
+        place: Place | None = scope.get(PLACE)
+        if place is None:
             return await self._respond(request)
         try:
-            async with line.turn:
+            async with place.line.turn:
                 return await self._respond(request)
         finally:
-            line.leave(client, is_known=is_known)
+            place.leave()
 
     def resolve_request(self, request: HttpRequest) -> Any:
         """See BaseHandler. Middleware may change the arguments, but not those of the cached match."""
@@ -130,7 +170,6 @@ class PageHandler(ASGIHandler):
             await sync_to_async(close_old_connections)()
 
 
-def _line_of(request: HttpRequest) -> Line:
-    match = request.resolver_match
-    is_log_in = request.method == "POST" and match is not None and match.view_name == "admin:login"
+def _line_of(method: str, match: ResolverMatch | None) -> Line:
+    is_log_in = method == "POST" and match is not None and match.view_name == "admin:login"
     return log_ins if is_log_in else pages

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -105,6 +106,22 @@ async def test_guesses_from_many_addresses_are_bounded_together(hasher, settings
     assert sorted(await asyncio.gather(*guesses)) == [200] * 3 + [503] * 5
     assert len(hasher.threads) == 3
     assert hasher.most <= 2
+
+
+async def test_a_page_that_is_refused_needs_a_thread_for_its_line_in_the_log_at_most(settings, monkeypatch):
+    settings.SERVING_MAX_PAGES_PER_ADDRESS = 0
+    client = AsgiClient()
+    await client.get(LOG_IN)  # learns which networks are known
+    jobs: list[object] = []
+    submit = ThreadPoolExecutor.submit
+
+    def counting(pool: ThreadPoolExecutor, job: Any, *arguments: Any, **options: Any) -> Any:
+        jobs.append(job)
+        return submit(pool, job, *arguments, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", counting)
+    assert (await client.get(LOG_IN)).status == 429
+    assert len(jobs) <= 1
 
 
 async def test_staff_at_another_address_log_in_meanwhile(hasher, settings):
