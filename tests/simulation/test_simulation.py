@@ -33,13 +33,13 @@ def simulate(
 
 
 def test_no_schedule_violates_anything() -> None:
-    run = simulate("--schedules", str(SCHEDULES), "--processes", "2")
+    run = simulate("--schedules", str(SCHEDULES), "--processes", "1")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "0 violations" in run.stdout
 
 
 def test_no_schedule_with_steps_of_ones_own_violates_anything() -> None:
-    run = simulate("--schedules", str(SCHEDULES), "--processes", "2", own_apps="tests.support.loyalty")
+    run = simulate("--schedules", str(SCHEDULES), "--processes", "1", own_apps="tests.support.loyalty")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "0 violations" in run.stdout
 
