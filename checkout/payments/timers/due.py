@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.payments.models import ProviderNotification, Saga, SavedCard
+from messaging.outbox.clock import server_time
 
 
 def has_passed_deadlines() -> bool:
@@ -24,7 +25,7 @@ def has_unmatched_notifications() -> bool:
 
 def has_tokens_to_delete() -> bool:
     """Return True if the deletion of a removed card's token is due."""
-    return _has_first(SavedCard.objects.filter(deletion_due_at__lte=timezone.now()), "deletion_due_at")
+    return _has_first(SavedCard.objects.filter(deletion_due_at__lte=server_time()), "deletion_due_at")
 
 
 def _has_first(due: QuerySet[Saga] | QuerySet[ProviderNotification] | QuerySet[SavedCard], by: str) -> bool:

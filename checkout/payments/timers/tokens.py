@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, SavedCard
 from checkout.payments.timers.timer import BATCH
+from messaging.outbox.clock import server_time
 from messaging.outbox.models import enqueue
 
 REPEATED_AFTER = timedelta(minutes=10)
@@ -19,7 +19,7 @@ def delete_tokens() -> int:
 
     If the command is lost, another follows.
     """
-    due = SavedCard.objects.filter(deletion_due_at__lte=timezone.now())
+    due = SavedCard.objects.filter(deletion_due_at__lte=server_time())
     cards = list(
         due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, no_key=True)
         .order_by("deletion_due_at")
@@ -28,6 +28,6 @@ def delete_tokens() -> int:
     for card in cards:
         command = DeleteToken(card=card.reference, number=card.deletion_tries)
         enqueue(OutboxMessage, *command.address, command, subject=card.reference, delay_seconds=0)
-    again = timezone.now() + REPEATED_AFTER
+    again = server_time() + REPEATED_AFTER
     SavedCard.objects.filter(pk__in=[card.pk for card in cards]).update(deletion_due_at=again)
     return len(cards)

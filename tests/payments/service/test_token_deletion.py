@@ -75,6 +75,18 @@ def test_a_charge_that_began_before_the_removal_is_made_before_the_token_is_dele
     assert books.tokens == {}
 
 
+def test_a_command_that_comes_too_early_by_the_clock_of_another_process_is_followed_by_one_in_time(
+    card, settings
+):
+    settings.CHECKOUT_SETTLING_SECONDS = 100
+    remove_card(card.merchant, card.reference, by="ada")
+    card.refresh_from_db()
+    due = card.deletion_due_at
+    SavedCard.objects.update(deletion_due_at=timezone.now() + timedelta(minutes=10))  # as the timer does
+    assert ask(card).deletion_tries == 0
+    assert card.deletion_due_at == due
+
+
 def test_a_command_that_is_lost_is_followed_by_another(removed):
     assert (delete_tokens(), delete_tokens()) == (1, 0)
     let_pass(timedelta(minutes=11), removed)

@@ -72,8 +72,13 @@ def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
     if card is None or not card.token_to_delete or card.deletion_tries != command.number:
         return None
     now = timezone.now()
-    if card.removed_at is None or card.removed_at + conf.settling_time > now:
-        # A charge that began before the removal may still be on its way.
+    if card.removed_at is None:
+        return None
+    if (settled_at := card.removed_at + conf.settling_time) > now:
+        # A charge that began before the removal may still be on its way. The command comes early if the
+        # clocks of two processes differ, and is followed by one in time.
+        card.deletion_due_at = settled_at
+        card.save()
         return None
     try:
         kept = card.doomed()
