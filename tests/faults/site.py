@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from tests.faults.databases import RECORD_RELEASES, Databases, databases_on
 from tests.faults.listener import Listener
 from tests.support.cluster import Cluster
 from tests.support.databases import only_own
-from tests.support.program import Program, run
+from tests.support.program import Program
 from tests.support.proxies import Proxies
 from tests.support.proxy import Proxy
 from tests.support.stack import Stack
@@ -142,7 +141,7 @@ async def opened(
         )
         provider_link = Proxy(stack.sandbox_url)
         await provider_link.accept()
-        await asyncio.to_thread(_migrate, stack)
+        await asyncio.to_thread(stack.manage, "migrate", "--verbosity=0")
         closing.callback(stack.stop)
         await asyncio.to_thread(stack.start)
         listener = Listener(folder, links[0].url)
@@ -159,10 +158,6 @@ async def opened(
                 await asyncio.to_thread(_keep_logs, [*stack.programs.values(), listener.program], logs)
             for link in (*links, provider_link):
                 await link.close()
-
-
-def _migrate(stack: Stack) -> None:
-    run([sys.executable, "manage.py", "migrate", "--verbosity=0"], stack.environment).check_returncode()
 
 
 def _keep_logs(programs: Iterable[Program], folder: Path) -> None:

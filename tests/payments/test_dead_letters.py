@@ -227,7 +227,7 @@ def test_an_event_that_cannot_be_made_into_a_message_is_a_refusal(monkeypatch):
     def fails(_event: Event) -> OutboxMessage:
         raise ValueError("its payment makes no sense")
 
-    monkeypatch.setattr("checkout.payments.actions.staff.dead_letters.message_of", fails)
+    monkeypatch.setattr("checkout.payments.events.log.message_of", fails)
     with pytest.raises(OperationRejected, match="the log says why"):
         requeue_dead_letter(letter.pk, by="Ada")
     letter.refresh_from_db()

@@ -24,6 +24,7 @@ class SpareTime:
         if self._group is not None:
             (self._group / "cgroup.procs").write_text(str(pid))
             return
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
         with suppress(OSError):  # the feature may be off
             Path(f"/proc/{pid}/autogroup").write_text("19")
 

@@ -71,7 +71,7 @@ class EventLog:
             return []
         self._taken = position
         self._next = _after(position, now, oldest, [event.pk for event in found])
-        messages = [message for event in found if (message := _message_if_possible(event))]
+        messages = [message for event in found if (message := message_if_possible(event))]
         if not messages:
             self.note([], [])
         return messages
@@ -178,7 +178,8 @@ def _after(
     return last, dict(sorted(missed.items(), key=lambda each: int(each[0]))[-MOST_UNDER_WAY:])
 
 
-def _message_if_possible(event: Event) -> OutboxMessage | None:
+def message_if_possible(event: Event) -> OutboxMessage | None:
+    """Return the event's message, or None and log the reason if it cannot be made into one."""
     try:
         return message_of(event)
     except Exception:

@@ -1,6 +1,5 @@
 """A stack on its own RabbitMQ and PostgreSQL, which a test may stop."""
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 from scripts.services.postgresql import Postgresql
 from scripts.services.process import Service
 from scripts.services.rabbitmq import Rabbitmq
-from tests.support.program import Program, run
+from tests.support.program import Program
 from tests.support.stack import SERVICES, Stack
 from tests.support.waiting import wait_until
 
@@ -83,5 +82,5 @@ def running(
             environment={**SETTINGS, **postgresql.environment},
             **options,
         )
-        run([sys.executable, "manage.py", "migrate", "--verbosity=0"], stack.environment).check_returncode()
+        stack.manage("migrate", "--verbosity=0")
         yield Site(closing.enter_context(stack), rabbitmq, postgresql)

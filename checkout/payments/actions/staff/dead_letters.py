@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-import structlog
 from django.db import DEFAULT_DB_ALIAS, OperationalError, transaction
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
-from checkout.payments.events.log import message_of
+from checkout.payments.events.log import message_if_possible
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import DeadLetter, Event, Fact, OutboxMessage, Payment
 from checkout.states import Actor
@@ -19,8 +18,6 @@ from messaging.dead_letters import letter as dead_letters
 from messaging.envelope import CAUSATION_ID, PROOF, Envelope
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
-
-log = structlog.get_logger(__name__)
 
 INSTEAD = (
     "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
@@ -113,11 +110,9 @@ def written_event(reference: str) -> OutboxMessage:
     """
     events = Event.objects.select_related("payment", "merchant").filter(reference=reference)
     locked_payment(events.get().payment.reference)
-    try:
-        row = message_of(events.get())
-    except Exception as error:
-        log.exception("event cannot be published again", event_id=reference)
-        raise OperationRejected("This event cannot be made into a message: the log says why.") from error
+    row = message_if_possible(events.get())
+    if row is None:
+        raise OperationRejected("This event cannot be made into a message: the log says why.")
     # A second letter about it, or another member of staff, may have had it written already.
     OutboxMessage.objects.bulk_create([row], ignore_conflicts=True)
     return OutboxMessage.objects.get(message_id=row.message_id)
