@@ -111,15 +111,16 @@ class Report:
         )
         yield f"the merchant's endpoint: {_counts(self.webhooks)}; {self.repeated} API requests repeated"
         yield f"responses by status: {_counts(self.responses)}"
+        # The violations are last, since of a long output often only the end is kept.
+        for reference, lines in self.timelines.items():
+            yield f"--- {reference}"
+            yield from lines
+        yield from self.notes
         found = Counter(violation.invariant for violation in self.violations)
         for name, (title, _) in INVARIANTS.items():
             yield f"  {name:<4} {title:<28} {found[name]} violations"
             for violation in [each for each in self.violations if each.invariant == name][:SHOWN]:
                 yield f"       {violation.payment or '-'}: {violation.text}"
-        for reference, lines in self.timelines.items():
-            yield f"--- {reference}"
-            yield from lines
-        yield from self.notes
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
