@@ -12,6 +12,7 @@ is_present() {
     nginx) [ -x /usr/sbin/nginx ] ;;
     systemd) command -v systemd-analyze >/dev/null ;;
     iproute2) command -v ip >/dev/null ;;
+    nftables) command -v nft >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -19,7 +20,7 @@ is_present() {
 missing=
 # Where there is no Chromium without windows, the ordinary one is used.
 for package in ${PACKAGES:-rabbitmq-server postgresql chromium-headless-shell chromium nodejs npm faketime wrk nginx \
-    systemd iproute2 openssl}; do
+    systemd iproute2 openssl nftables}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

@@ -23,12 +23,24 @@ NOT_FOUND = 404
 MISSING = "missing"
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep pika from logging failures and refusals, which are part of the answer here."""
+    logger = logging.getLogger("pika")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@_quietly()
 def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFacts:
     """Return what this broker has of the topology. If it cannot be reached, ``fault`` tells why."""
     user = user_of(url)
     try:
-        with _quietly():
-            connection = pika.BlockingConnection(connection_parameters(url, f"{topology.prefix}.inspection"))
+        connection = pika.BlockingConnection(connection_parameters(url, f"{topology.prefix}.inspection"))
     except ProbableAuthenticationError:
         return BrokerFacts(user=user, fault=f"{user} was refused: another password, or no such user")
     except ProbableAccessDeniedError:
@@ -47,18 +59,6 @@ def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFact
     finally:
         if connection.is_open:
             connection.close()
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep pika from logging a failure, with its traceback, that is reported here."""
-    logger = logging.getLogger("pika")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _place(url: str) -> str:

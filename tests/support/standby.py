@@ -17,6 +17,7 @@ from tests.support.program import ROOT
 from tests.support.waiting import wait_until
 
 SECTION = "## PostgreSQL with a standby"
+AS_POSTGRES = "runuser -u postgres -- "
 # Acknowledged commits must be at the standby, and the times of commits are compared after a failover.
 SETTINGS = ("synchronous_commit=on", "track_commit_timestamp=on")
 
@@ -157,9 +158,9 @@ def pair(folder: Path) -> Iterator[Pair]:
 
 
 def documented(text: str) -> list[str]:
-    """Return the words of the command in the documentation that contains ``text``, without `sudo`."""
+    """Return the words of the command in the documentation that contains ``text``, without its user."""
     section = (ROOT / "docs/deployment.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("sudo -u postgres ") and text in line]
+    lines = [line for line in section.splitlines() if line.startswith(AS_POSTGRES) and text in line]
     # The same command may be documented more than once.
     [line] = set(lines)
-    return shlex.split(line.removeprefix("sudo -u postgres "))
+    return shlex.split(line.removeprefix(AS_POSTGRES))

@@ -64,7 +64,7 @@ def test_a_program_that_does_not_run_is_named(gateway: Gateway, settings: Any, r
 
 @pytest.mark.rabbitmq
 def test_rights_and_bindings_are_compared_by_rabbitmqs_own_program(
-    gateway: Gateway, settings: Any, rabbitmq_url: str
+    gateway: Gateway, settings: Any, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
 ):
     from tests.management.gateway.conftest import Readers
     from tests.support.broker_users import let_do_anything, make_users, url_of
@@ -80,6 +80,7 @@ def test_rights_and_bindings_are_compared_by_rabbitmqs_own_program(
         assert code == 0, output
         assert "user checkout.web, that of web" in output
         assert "every program's user has exactly its rights" in output
+        assert not [each for each in caplog.records if each.name.startswith("pika")], "a refusal is no fault"
         let_do_anything("risk", rabbitmq_url)
         found = wrong(gateway("doctor", "--json", "--control", RABBITMQ_CONTROL)[1])
         assert list(found) == ["other rights than they should have: checkout.risk"]

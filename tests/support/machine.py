@@ -1,0 +1,169 @@
+"""A machine of its own on this one: systemd on a copy of this machine's files, which is thrown away.
+
+It has its own processes, mounts, network and name, and the same kernel. Nothing that happens on it reaches
+this machine, and it reaches no network.
+"""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+
+from tests.support import environment
+from tests.support.program import ROOT
+from tests.support.waiting import wait_until
+
+# The kernel's settings are those of all machines, so they can only be read here. Units that would change them
+# are masked.
+BOOT = """
+set -eu
+mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" "$1/root"
+cd "$1/root"
+mount -t proc proc proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs run
+mount -t tmpfs tmpfs tmp
+mount --rbind /dev dev
+for unit in systemd-sysctl systemd-modules-load systemd-binfmt systemd-remount-fs ldconfig; do
+    ln -sf /dev/null "etc/systemd/system/$unit.service"
+done
+rm -f etc/systemd/system/*.target.wants/*
+mkdir -p {code} {packages} .former
+mount --bind "$1/code" .{code}
+mount --bind -o ro "$2" .{packages}
+hostname machine
+echo 127.0.0.1 machine localhost pay.example > etc/hosts
+ip link set lo up
+pivot_root . .former
+exec chroot . /bin/sh -c 'umount -l /.former; exec env -i container=test {path} \
+    /usr/lib/systemd/systemd systemd.unit=basic.target'
+"""
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# A repository with the files of this one, and the packages of the present Python environment.
+CODE, PACKAGES = Path("/mnt/code"), Path("/mnt/packages")
+PATIENCE_SECONDS = 120
+
+
+class Machine:
+    """A machine that runs. ``init`` is the id of its first process on this machine."""
+
+    def __init__(self, init: int) -> None:
+        self._init = init
+
+    def run(self, script: str, answers: Sequence[tuple[str, str]] = ()) -> str:
+        """Run a script for bash as root, and return what it printed.
+
+        ``answers`` are pairs of the end of a prompt and what is typed there.
+        """
+        words = ["--target", str(self._init), "--all", "--root", "--wd", "env", "-i", "HOME=/root", PATH]
+        terminal = pexpect.spawn(
+            "nsenter",
+            [*words, "TERM=dumb", "bash", "-euo", "pipefail", "-c", script],
+            encoding="utf-8",
+            timeout=PATIENCE_SECONDS,
+        )
+        try:
+            printed = ""
+            for prompt, answer in answers:
+                terminal.expect_exact(prompt)
+                printed += f"{terminal.before}{prompt}"
+                terminal.sendline(answer)
+            terminal.expect(pexpect.EOF)
+            printed += str(terminal.before)
+        finally:
+            terminal.close(force=True)
+        printed = printed.replace("\r\n", "\n")
+        assert terminal.exitstatus == 0, f"{script}\n{printed}"
+        return printed
+
+    def is_up(self) -> bool:
+        """Return True once systemd has started everything."""
+        if Path(f"/proc/{self._init}/comm").read_text() != "systemd\n":
+            return False
+        return (
+            subprocess.run(
+                [
+                    "nsenter",
+                    "--target",
+                    str(self._init),
+                    "--all",
+                    "--root",
+                    "--wd",
+                    "systemctl",
+                    "is-system-running",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            ).returncode
+            == 0
+        )
+
+
+@contextmanager
+def machine() -> Iterator[Machine]:
+    """Yield a machine that has started. Needs root; the test is skipped without it, or fails in CI."""
+    if os.geteuid() != 0:
+        environment.missing("a machine of its own needs root")
+    boot = BOOT.format(code=CODE, packages=PACKAGES, path=PATH)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("upper", "work", "root"):
+            (folder / part).mkdir()
+        _copy_code(folder / "code")
+        apart = ["--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--net", "--cgroup"]
+        packages = sysconfig.get_path("purelib")
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [
+                    "setpriv",
+                    "--pdeathsig",
+                    "KILL",
+                    "unshare",
+                    *apart,
+                    "sh",
+                    "-c",
+                    boot,
+                    "boot",
+                    name,
+                    packages,
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            wait_until(lambda: children.read_text().split(), "the first process")
+            made = Machine(int(children.read_text()))
+            wait_until(made.is_up, "systemd to start", seconds=PATIENCE_SECONDS)
+            yield made
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _copy_code(folder: Path) -> None:
+    """Make a repository of the files that are under version control here, or will be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    for file in filter(None, listed.split("\0")):
+        if (ROOT / file).exists():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+    author = ["-c", "user.name=test", "-c", "user.email=test@pay.example"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "-m", "Release"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
