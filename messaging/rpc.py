@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from messaging import crash_points
+from messaging.broker import Broker
 from messaging.channels.layer import RabbitmqChannelLayer
 from messaging.concurrency import loops
 from messaging.envelope import (
@@ -60,24 +61,25 @@ async def acall(
     """
     traffic = _layer.traffic()
     broker, replies = traffic.broker, traffic.replies
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_seconds
+    if not broker.is_connected:
+        # Before there is a wait for the reply, since all waits end if this process's queue is lost.
+        await _first_attempt(broker, timeout_seconds)
     correlation_id, answer = replies.expect(service)
-    progress = "connecting"
+    is_confirmed = False
 
     def on_confirm(error: MessagingError | None) -> None:
-        nonlocal progress
-        progress = "confirmed"
+        nonlocal is_confirmed
+        is_confirmed = True
         if error is not None:
             replies.fail(correlation_id, error)
         elif message_id is not None:
             crash_points.reached("rpc.published")
 
     # The time-out and the reply complete the same future: the caller gets whichever comes first.
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(timeout_seconds, replies.time_out, correlation_id)
+    timer = loop.call_at(until, replies.time_out, correlation_id)
     try:
-        if not broker.is_connected:
-            async with asyncio.timeout(timeout_seconds):
-                await broker.first_attempt()
         broker.publish_nowait(
             broker.topology.commands,
             service,
@@ -88,15 +90,13 @@ async def acall(
                 message_id=message_id or new_message_id(),
                 correlation_id=correlation_id,
                 reply_to=broker.reply_queue.name,
-                headers=_headers(timeout_seconds, subject, sealed, headers),
+                headers=_headers(until - loop.time(), subject, sealed, headers),
             ),
             on_confirm,
         )
-        if progress == "connecting":
-            progress = "published"
         reply = await answer
     except TimeoutError:
-        raise _time_out(progress, service, type, timeout_seconds) from None
+        raise _time_out(service, type, timeout_seconds, is_confirmed=is_confirmed) from None
     finally:
         timer.cancel()
         replies.forget(correlation_id)
@@ -106,10 +106,18 @@ async def acall(
     return Reply.decode(reply).unwrap()
 
 
+async def _first_attempt(broker: Broker, timeout_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await broker.first_attempt()
+    except TimeoutError:
+        raise BrokerUnavailable(f"not connected within {timeout_seconds} s") from None
+
+
 def _headers(
-    timeout_seconds: float, subject: str, sealed: str, others: Mapping[str, HeaderValue] | None
+    seconds_left: float, subject: str, sealed: str, others: Mapping[str, HeaderValue] | None
 ) -> dict[str, HeaderValue]:
-    headers: dict[str, HeaderValue] = {DEADLINE: int((time.time() + timeout_seconds) * 1000)}
+    headers: dict[str, HeaderValue] = {DEADLINE: int((time.time() + seconds_left) * 1000)}
     if subject:
         headers[SUBJECT] = subject
     if sealed:
@@ -119,16 +127,10 @@ def _headers(
     return headers
 
 
-def _time_out(progress: str, service: str, type: str, timeout_seconds: float) -> MessagingError:
-    match progress:
-        case "connecting":
-            return BrokerUnavailable(f"not connected within {timeout_seconds} s")
-        case "published":
-            return PublishUncertain(
-                f"{type} to {service}: no confirm and no reply within {timeout_seconds} s"
-            )
-        case _:
-            return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
+def _time_out(service: str, type: str, timeout_seconds: float, *, is_confirmed: bool) -> MessagingError:
+    if is_confirmed:
+        return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
+    return PublishUncertain(f"{type} to {service}: no confirm and no reply within {timeout_seconds} s")
 
 
 def call(service: str, type: str, body: object, *, timeout_seconds: float, **options: Any) -> dict[str, Any]:

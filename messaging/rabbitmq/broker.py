@@ -18,7 +18,13 @@ from messaging.rabbitmq.connection.addresses import connection_parameters, nodes
 from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
 from messaging.rabbitmq.connection.watchdog import INTERVAL_SECONDS, Watchdog
-from messaging.rabbitmq.declaring import change_binding, declare_exchanges, declare_queue, delete_queue
+from messaging.rabbitmq.declaring import (
+    change_binding,
+    declare_exchanges,
+    declare_own_queue,
+    declare_queue,
+    delete_queue,
+)
 from messaging.rabbitmq.publisher import Publisher
 from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
 from messaging.reply_queue import ReplyQueue
@@ -204,8 +210,11 @@ class RabbitmqBroker(Broker):
 
     async def _redeclare(self, link: Link, name: str) -> None:
         queue = self._queues.get(name)
-        if queue is self._instance_queue:
-            await declare_queue(link, queue, self._keys, may_be_replaced=self._has_several_nodes)
+        if queue is self._instance_queue and self._has_several_nodes:
+            if await declare_own_queue(link, queue, self._keys):
+                self._end_waiters()
+        elif queue is self._instance_queue:
+            await declare_queue(link, queue, self._keys)
         elif queue is not None:
             await declare_queue(link, queue)
 

@@ -106,10 +106,14 @@ class AmqpChannel:
         else:
             self.raw.basic_reject(delivery_tag, requeue)
 
-    async def close(self) -> None:
+    def close_nowait(self) -> None:
         """Close the channel; unacknowledged deliveries go back to their queues."""
         with contextlib.suppress(ChannelWrongStateError):
             self.raw.close()
+
+    async def close(self) -> None:
+        """Close the channel, and wait a moment for the broker's answer."""
+        self.close_nowait()
         await asyncio.wait({self.closed}, timeout=CLOSE_TIMEOUT_SECONDS)
 
     def _on_close(self, channel: Channel, reason: BaseException) -> None:

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 # The time within which a node answers about a queue that it has. About one whose node is down, the others
 # answer after a minute (RabbitMQ 4.0, measured), and refuse whatever is published to it. Other nodes may be
 # slow for a moment after one was lost, so there are two attempts.
-HOME_SECONDS = 1.0
+HOME_SECONDS = 0.5
 HOME_ATTEMPTS = 2
 
 
@@ -46,14 +46,8 @@ async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_pass
     )
 
 
-async def declare_queue(
-    link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = (), *, may_be_replaced: bool = False
-) -> None:
-    """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError.
-
-    A queue that ``may_be_replaced`` is on one node, and has nothing that must not be lost. If that node does
-    not answer, the queue is replaced by one on another node.
-    """
+async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
+    """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError."""
     bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
 
     async def work(channel: AmqpChannel) -> None:
@@ -75,15 +69,6 @@ async def declare_queue(
         with contextlib.suppress(AMQPError):
             await on_disposable_channel(link, look)
             return
-    for _ in range(HOME_ATTEMPTS if may_be_replaced else 0):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HOME_SECONDS):
-                await on_disposable_channel(link, work)
-            return
-    if may_be_replaced:
-        # Its messages are lost with its node, and it would be in the way of new ones until that is back.
-        log.warning("queue made anew, because its node does not answer", queue=queue.name)
-        await delete_queue(link, queue.name)
     try:
         await on_disposable_channel(link, work)
     except AMQPError as error:
@@ -91,6 +76,25 @@ async def declare_queue(
         if GROUP_SIZE not in str(error):
             raise
         await on_disposable_channel(link, bind)
+
+
+async def declare_own_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]]) -> bool:
+    """Declare a queue that is on one node of several, and has nothing that must not be lost.
+
+    If that node does not answer, the queue is replaced by one on another node. Return True then. Raises
+    AMQPError.
+    """
+    bindings = tuple(more_bindings)
+    for _ in range(HOME_ATTEMPTS):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HOME_SECONDS):
+                await declare_queue(link, queue, bindings)
+            return False
+    # Its messages are lost with its node, and it would be in the way of new ones until that is back.
+    log.warning("queue made anew, because its node does not answer", queue=queue.name)
+    await delete_queue(link, queue.name)
+    await declare_queue(link, queue, bindings)
+    return True
 
 
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:

@@ -96,6 +96,29 @@ async def test_an_operator_closing_the_connections_is_survived(rabbitmq: Rabbitm
     (await inbox.next()).ack()
 
 
+async def both_lost(broker: Broker) -> None:
+    """Wait until the broker knows that its connections are lost."""
+    while broker.metrics()["connections_lost"] < 2:  # noqa: ASYNC110 (only a counter shows it)
+        await asyncio.sleep(0)
+
+
+async def test_what_is_sent_just_after_a_connection_was_lost_waits_for_the_next_one(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    await broker.declare(broker.topology.service_queue("risk"))
+    rabbitmq.proxy.cut()
+    await within(both_lost(broker))
+    assert not broker.is_connected
+    await send(broker)
+
+
+async def test_it_waits_for_one_attempt_only(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    await rabbitmq.proxy.refuse()
+    await within(both_lost(broker))
+    with pytest.raises(BrokerUnavailable):
+        await within(send(broker, timeout_seconds=3600))
+
+
 async def test_a_link_that_is_open_and_dead_is_given_up_by_the_watchdog(rabbitmq: RabbitmqLab):
     rabbitmq.watchdog_seconds = 0.05
     broker = await rabbitmq.broker()

@@ -98,4 +98,5 @@ async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaita
     try:
         await work(channel)
     finally:
-        await channel.close()
+        # Not waited for: the broker does not close a channel while it is busy with a question.
+        channel.close_nowait()

@@ -26,6 +26,9 @@ class Supervisor:
     The nodes in ``parameters`` are tried in turn, with a pause that grows with each round.
     ``prepare`` sets everything up on a new link. ``on_lost`` is called once for every link that had become
     ready. Late callbacks of an earlier link are recognised by that link.
+
+    ``first_attempt`` is set unless the first attempt at the start, or after a connection that had lasted, is
+    still to end. It is worth waiting for, because another node answers at once where one was lost.
     """
 
     def __init__(
@@ -77,7 +80,6 @@ class Supervisor:
             reason = await self._live()
             if self._is_stopping:
                 return
-            self.first_attempt.set()
             pause = self._pause_seconds()
             log.warning(
                 "broker connection down",
@@ -106,9 +108,12 @@ class Supervisor:
         except (AMQPError, OSError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {error}"
         finally:
+            was_ready = self.ready.is_set()
             await self._let_go(link)
         lasted = asyncio.get_running_loop().time() - began
         self._failures = 0 if lasted > PROVEN_SECONDS else self._failures + 1
+        if not was_ready or self._failures > len(self._nodes):
+            self.first_attempt.set()
         return reason
 
     @property
@@ -122,10 +127,10 @@ class Supervisor:
         self._order = [*others, last]
 
     async def _let_go(self, link: Link | None) -> None:
-        was_ready = self.ready.is_set()
-        self.ready.clear()
         self.link = None
-        if was_ready:
+        if self.ready.is_set():
+            self.ready.clear()
+            self.first_attempt.clear()
             self._on_lost(self.name)
         if link is not None:
             link.abort()
