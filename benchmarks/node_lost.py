@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         cluster.start()
         webs = [_web(closing, cluster, folder, number) for number in range(WEBS)]
         _start_worker(closing, cluster, folder, webs)
-        # The node of the first web process dies when nearly all requests are held.
+        # The node of the first web process dies when all requests are held.
         killing = threading.Timer(count / PER_SECOND + 0.5, cluster.nodes[0].kill)
         killing.start()
         with ThreadPoolExecutor(WEBS) as crowds:

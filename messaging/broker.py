@@ -88,7 +88,14 @@ class Broker(ABC):
 
     @abstractmethod
     async def first_attempt(self) -> None:
-        """Wait until the first attempt to connect has succeeded or failed; afterwards, return at once."""
+        """Wait until the first attempt to connect has succeeded or failed; afterwards, return at once.
+
+        The attempt after a lost connection is waited for as well, two seconds at most.
+        """
+
+    @abstractmethod
+    async def first_attempt_to_publish(self) -> None:
+        """Wait for the first attempt as above, whether or not messages can be received yet."""
 
     @abstractmethod
     def publish_nowait(
@@ -124,7 +131,7 @@ class Broker(ABC):
         posted = False
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self.first_attempt()
+                await self.first_attempt_to_publish()
                 self.publish_nowait(exchange, routing_key, envelope, on_confirm)
                 posted = True
                 await ended

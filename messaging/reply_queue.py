@@ -26,8 +26,8 @@ class ChannelTraffic(Protocol):
     def take(self, delivery: Delivery) -> bool:
         """Return True if the delivery was meant for a channel or group."""
 
-    def end_waits(self, error: Callable[[], Exception]) -> None:
-        """End every wait for a reply."""
+    def end_waits(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
+        """End every wait for a reply, or those whose questions were sent."""
 
 
 class ReplyQueue:
@@ -52,14 +52,14 @@ class ReplyQueue:
             _log_unwanted(delivery)
 
     def end_waiters(self, error: type[MessagingError], reason: str) -> None:
-        """End every wait now, because the connection on which replies arrive is lost."""
+        """End the waits for what was sent, because the connection on which replies arrive is lost."""
         if self.channels:
-            self.channels.end_waits(lambda: error(reason))
+            self.channels.end_waits(lambda: error(reason), only_sent=True)
 
     def stop_waiting(self) -> None:
         """End every wait for a reply now, as if its time were up."""
         if self.channels:
-            self.channels.end_waits(TimeoutError)
+            self.channels.end_waits(TimeoutError, only_sent=False)
 
 
 def _log_unwanted(delivery: Delivery) -> None:

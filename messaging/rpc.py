@@ -55,23 +55,21 @@ async def acall(
 ) -> dict[str, Any]:
     """Send a command to ``service`` and return the result in its reply.
 
-    The time-out covers everything, including the first attempt to connect. If the connection is lost later,
-    the call fails at once. Cancelling the call drops the reply and does not stop the work. Raises the errors
-    listed above, and MalformedMessage if the reply breaks its contract.
+    The time-out covers everything, including the first attempt to connect, or to connect again. If the
+    connection is lost after the command was sent, the call fails at once. Cancelling the call drops the reply
+    and does not stop the work. Raises the errors listed above, and MalformedMessage if the reply breaks its
+    contract.
     """
     traffic = _layer.traffic()
     broker, replies = traffic.broker, traffic.replies
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_seconds
-    if not broker.is_connected:
-        # Before there is a wait for the reply, since all waits end if this process's queue is lost.
-        await _first_attempt(broker, timeout_seconds)
     correlation_id, answer = replies.expect(service)
-    is_confirmed = False
+    progress = "connecting"
 
     def on_confirm(error: MessagingError | None) -> None:
-        nonlocal is_confirmed
-        is_confirmed = True
+        nonlocal progress
+        progress = "confirmed"
         if error is not None:
             replies.fail(correlation_id, error)
         elif message_id is not None:
@@ -80,23 +78,29 @@ async def acall(
     # The time-out and the reply complete the same future: the caller gets whichever comes first.
     timer = loop.call_at(until, replies.time_out, correlation_id)
     try:
-        broker.publish_nowait(
-            broker.topology.commands,
-            service,
-            # Not kept in a variable, which would hold the secret until the answer arrives.
-            Envelope(
-                type=type,
-                body=encode_body(body),
-                message_id=message_id or new_message_id(),
-                correlation_id=correlation_id,
-                reply_to=broker.reply_queue.name,
-                headers=_headers(until - loop.time(), subject, sealed, headers),
-            ),
-            on_confirm,
-        )
+        if not broker.is_connected:
+            await _first_attempt(broker, answer)
+        if not answer.done():
+            replies.sent(correlation_id)
+            broker.publish_nowait(
+                broker.topology.commands,
+                service,
+                # Not kept in a variable, which would hold the secret until the answer arrives.
+                Envelope(
+                    type=type,
+                    body=encode_body(body),
+                    message_id=message_id or new_message_id(),
+                    correlation_id=correlation_id,
+                    reply_to=broker.reply_queue.name,
+                    headers=_headers(until - loop.time(), subject, sealed, headers),
+                ),
+                on_confirm,
+            )
+            if progress == "connecting":
+                progress = "published"
         reply = await answer
     except TimeoutError:
-        raise _time_out(service, type, timeout_seconds, is_confirmed=is_confirmed) from None
+        raise _time_out(progress, service, type, timeout_seconds) from None
     finally:
         timer.cancel()
         replies.forget(correlation_id)
@@ -106,12 +110,14 @@ async def acall(
     return Reply.decode(reply).unwrap()
 
 
-async def _first_attempt(broker: Broker, timeout_seconds: float) -> None:
+async def _first_attempt(broker: Broker, answer: "asyncio.Future[bytes]") -> None:
+    """Wait for the first attempt to connect, or until the wait for the answer ends."""
+    attempt = asyncio.ensure_future(broker.first_attempt())
+    first: set[asyncio.Future[Any]] = {attempt, answer}
     try:
-        async with asyncio.timeout(timeout_seconds):
-            await broker.first_attempt()
-    except TimeoutError:
-        raise BrokerUnavailable(f"not connected within {timeout_seconds} s") from None
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        attempt.cancel()
 
 
 def _headers(
@@ -127,10 +133,16 @@ def _headers(
     return headers
 
 
-def _time_out(service: str, type: str, timeout_seconds: float, *, is_confirmed: bool) -> MessagingError:
-    if is_confirmed:
-        return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
-    return PublishUncertain(f"{type} to {service}: no confirm and no reply within {timeout_seconds} s")
+def _time_out(progress: str, service: str, type: str, timeout_seconds: float) -> MessagingError:
+    match progress:
+        case "connecting":
+            return BrokerUnavailable(f"not connected within {timeout_seconds} s")
+        case "published":
+            return PublishUncertain(
+                f"{type} to {service}: no confirm and no reply within {timeout_seconds} s"
+            )
+        case _:
+            return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
 
 
 def call(service: str, type: str, body: object, *, timeout_seconds: float, **options: Any) -> dict[str, Any]:

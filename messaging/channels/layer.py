@@ -186,9 +186,9 @@ class Traffic:
         """See ChannelTraffic."""
         return len(self.replies)
 
-    def end_waits(self, error: Callable[[], Exception]) -> None:
+    def end_waits(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
         """See ChannelTraffic."""
-        self.replies.fail_all(error)
+        self.replies.fail_all(error, only_sent=only_sent)
 
     def take(self, delivery: Delivery) -> bool:
         """See ChannelTraffic."""

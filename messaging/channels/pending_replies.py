@@ -9,10 +9,11 @@ from messaging.conf import conf
 from messaging.errors import TooManyWaiters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Wait:
     service: str
     future: "asyncio.Future[bytes]"
+    is_sent: bool = False
 
 
 class PendingReplies:
@@ -43,6 +44,10 @@ class PendingReplies:
         wait = self._waiting[correlation_id] = _Wait(service, self._loop.create_future())
         return correlation_id, wait.future
 
+    def sent(self, correlation_id: str) -> None:
+        """Note that the question is on its way. Its reply is lost from now on if this process's queue is."""
+        self._waiting[correlation_id].is_sent = True
+
     def asked(self, correlation_id: str) -> str:
         """Return the service whose reply is awaited."""
         return self._waiting[correlation_id].service
@@ -71,7 +76,8 @@ class PendingReplies:
         """End a wait with ``TimeoutError``, unless it has ended."""
         self.fail(correlation_id, TimeoutError())
 
-    def fail_all(self, error: Callable[[], Exception]) -> None:
-        """End every wait."""
-        for correlation_id in list(self._waiting):
-            self.fail(correlation_id, error())
+    def fail_all(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
+        """End every wait, or those whose questions were sent."""
+        for correlation_id, wait in list(self._waiting.items()):
+            if wait.is_sent or not only_sent:
+                self.fail(correlation_id, error())

@@ -79,6 +79,9 @@ class MemoryBroker(Broker):
     async def first_attempt(self) -> None:
         """See Broker: connecting takes no time here."""
 
+    async def first_attempt_to_publish(self) -> None:
+        """See Broker: connecting takes no time here."""
+
     def connect(self) -> None:
         """Declare, bind and read again everything that this broker had before."""
         with self._server.lock:

@@ -126,9 +126,12 @@ class RabbitmqBroker(Broker):
 
     async def first_attempt(self) -> None:
         """See Broker."""
-        if not (self._publishing.first_attempt.is_set() and self._consuming.first_attempt.is_set()):
-            await self._publishing.first_attempt.wait()
-            await self._consuming.first_attempt.wait()
+        await self._publishing.first_attempt.wait()
+        await self._consuming.first_attempt.wait()
+
+    async def first_attempt_to_publish(self) -> None:
+        """See Broker."""
+        await self._publishing.first_attempt.wait()
 
     def publish_nowait(
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
@@ -198,9 +201,14 @@ class RabbitmqBroker(Broker):
             # A queue that exists with other arguments must not keep the rest of the process from working.
             with contextlib.suppress(AMQPError):
                 await self._redeclare(link, name)
+        bound = set(self._keys)
         await self._subscriptions.prepare(link)
         if not self._own_subscription.is_reading:
             raise AMQPConnectionError("the reply queue cannot be read")
+        while late := self._keys - bound:  # since there is no link yet on which `bind` would do it
+            bound |= late
+            for exchange, key in late:
+                await change_binding(link, self._instance_queue.name, exchange, key, is_bound=True)
 
     def _consuming_lost(self, name: str) -> None:
         self._connections_lost += 1

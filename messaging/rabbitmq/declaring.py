@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 import structlog
 from pika.exceptions import AMQPError
@@ -78,23 +79,30 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
         await on_disposable_channel(link, bind)
 
 
-async def declare_own_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]]) -> bool:
+async def declare_own_queue(link: Link, queue: Queue, more_bindings: Collection[tuple[str, str]]) -> bool:
     """Declare a queue that is on one node of several, and has nothing that must not be lost.
 
     If that node does not answer, the queue is replaced by one on another node. Return True then. Raises
     AMQPError.
     """
-    bindings = tuple(more_bindings)
+    is_lost = not await _is_answered(link, replace(queue, bindings=()))
+    if is_lost:
+        # Its messages are lost with its node, and it would be in the way of new ones until that is back.
+        log.warning("queue made anew, because its node does not answer", queue=queue.name)
+        await delete_queue(link, queue.name)
+    # A process may have thousands of bindings, which take as long as they take.
+    await declare_queue(link, queue, more_bindings)
+    return is_lost
+
+
+async def _is_answered(link: Link, queue: Queue) -> bool:
+    """Return True if the queue's node answers its declaration."""
     for _ in range(HOME_ATTEMPTS):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOME_SECONDS):
-                await declare_queue(link, queue, bindings)
-            return False
-    # Its messages are lost with its node, and it would be in the way of new ones until that is back.
-    log.warning("queue made anew, because its node does not answer", queue=queue.name)
-    await delete_queue(link, queue.name)
-    await declare_queue(link, queue, bindings)
-    return True
+                await declare_queue(link, queue)
+            return True
+    return False
 
 
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:

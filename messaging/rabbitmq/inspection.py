@@ -1,6 +1,7 @@
 """Look at a RabbitMQ over AMQP, with the rights of any user: nothing is created, changed or consumed."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,18 +22,20 @@ from messaging.topology import GROUP_SIZE, Exchange, Queue, Topology
 
 NOT_FOUND = 404
 MISSING = "missing"
+_one_at_a_time = threading.Lock()
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Keep pika from logging failures and refusals, which are part of the answer here."""
     logger = logging.getLogger("pika")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    with _one_at_a_time:  # or the level that one sets would be the one that another restores
+        before = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            logger.setLevel(before)
 
 
 @_quietly()

@@ -333,5 +333,5 @@ class TakesAll:
         self._inbox(delivery)
         return True
 
-    def end_waits(self, error: Callable[[], Exception]) -> None:
+    def end_waits(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
         """Do nothing: no caller waits here."""

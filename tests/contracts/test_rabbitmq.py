@@ -16,6 +16,7 @@ from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain
 from messaging.rabbitmq import broker as connection
 from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.channel import AmqpChannel
+from messaging.rabbitmq.connection import supervisor
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.rabbitmq.connection.link import Link, on_disposable_channel
 from messaging.rabbitmq.inspection import inspect
@@ -116,6 +117,26 @@ async def test_it_waits_for_one_attempt_only(rabbitmq: RabbitmqLab):
     await rabbitmq.proxy.refuse()
     await within(both_lost(broker))
     with pytest.raises(BrokerUnavailable):
+        await within(send(broker, timeout_seconds=3600))
+
+
+async def test_nobody_waits_for_an_attempt_after_the_end(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    await within(broker.wait_connected())
+    await broker.close()
+    with pytest.raises(BrokerUnavailable):
+        await within(send(broker, timeout_seconds=3600))
+
+
+async def test_a_silent_node_is_not_waited_for_any_longer(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervisor, "ATTEMPT_SECONDS", 0.1)
+    broker = await rabbitmq.broker()
+    rabbitmq.proxy.delay(60)
+    rabbitmq.proxy.cut()
+    await within(both_lost(broker))
+    with pytest.raises(BrokerUnavailable, match="not connected"):
         await within(send(broker, timeout_seconds=3600))
 
 

@@ -25,7 +25,7 @@ from messaging.errors import (
     Undeliverable,
 )
 from messaging.registry import get_broker
-from tests.support.brokers import Inbox, Lab, a_moment, small_queue, within
+from tests.support.brokers import Inbox, Lab, RabbitmqLab, a_moment, small_queue, within
 
 PATIENT = 15.0
 IMPATIENT = 0.2
@@ -65,6 +65,11 @@ def repeats(envelope: Envelope) -> list[bytes]:
 
 def is_silent(envelope: Envelope) -> list[bytes]:
     return []
+
+
+async def gone(broker: Broker) -> None:
+    while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
+        await asyncio.sleep(0.01)
 
 
 async def caller() -> Broker:
@@ -217,6 +222,40 @@ async def test_a_connection_lost_while_waiting_ends_the_wait_at_once(lab: Lab):
     outcomes = await within(asyncio.gather(*calls, return_exceptions=True))
     assert [type(outcome) for outcome in outcomes] == [ReplyLost] * 3
     assert broker.reply_queue.waiting == 0
+
+
+async def test_a_call_just_after_a_connection_was_lost_is_answered_on_the_next_one(lab: Lab):
+    """The call waits for the attempt to connect, and is not ended by the loss before it was sent."""
+    service, broker = await lab.broker(), await caller()
+    await service.declare(service.topology.service_queue("echo"))
+    lost = 2 if isinstance(lab, RabbitmqLab) else 1  # connections of each
+    lab.lose_connections()
+
+    async def known() -> None:
+        while min(each.metrics()["connections_lost"] for each in (service, broker)) < lost:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    await within(known())
+    call = asyncio.create_task(rpc.acall("echo", "echo.say", 1, timeout_seconds=PATIENT))
+    await within(service.wait_connected())
+    await Echo(service, repeats).start()
+    assert await within(call) == {"said": 1}
+
+
+async def test_a_call_that_waits_for_a_connection_ends_with_the_process(lab: Lab):
+    broker = await caller()
+    attempt = asyncio.Event()
+    broker.first_attempt = attempt.wait  # type: ignore[assignment,method-assign]
+    await lab.go_down()
+    await within(gone(broker))
+    call = asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=3600.0))
+    while not broker.reply_queue.waiting:  # noqa: ASYNC110 (only a counter shows it)
+        await asyncio.sleep(0)
+    broker.reply_queue.end_waiters(ReplyLost, "the queue is made anew")
+    assert not call.done(), "it has not been sent"
+    broker.reply_queue.stop_waiting()
+    with pytest.raises(BrokerUnavailable):
+        await within(call)
 
 
 async def test_calls_work_again_after_a_lost_connection(lab: Lab):

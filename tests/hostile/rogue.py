@@ -40,6 +40,7 @@ class Plan:
 def attack(plan: Plan) -> None:
     """Attack until the process is ended."""
     connection = pika.BlockingConnection(pika.URLParameters(plan.broker_url))
+    print("{}", flush=True)  # it has begun, and receives no answers to count
     speaks = Voice(connection.channel(), unquote(urlsplit(plan.broker_url).username or ""))
     while True:
         refund = {"payment": plan.refund, "kind": "refunded", "reference": "op_" + 32 * "0"}

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from random import Random
 
 import aiohttp
@@ -31,6 +32,7 @@ from tests.hostile.verdict import ALL, CALM, CALM_AGAIN, Phase, Result, judged
 from tests.support.broker_users import url_of
 from tests.support.program import Program
 from tests.support.spare_time import SpareTime, spare_time
+from tests.support.waiting import wait_until
 
 ROGUE = "rogue service"
 NAMES = (*ATTACKS, ROGUE)
@@ -133,6 +135,9 @@ class Run:
         with ExitStack() as running:
             spare = running.enter_context(spare_time())
             programs = [await self._begin(attack, shoppers, spare, running) for attack in attacks]
+            for program in programs:
+                # Real attackers do not start their programs on our processors.
+                await asyncio.to_thread(wait_until, partial(_has_told, program), f"{program.name} to begin")
             began, finished = now(), shoppers.finished
             watch.forget()
             before = await costs.read(self.site)
@@ -216,6 +221,10 @@ def _answers(recorder: Recorder, began: float, ended: float) -> list[Seen]:
         for seen in history
         if began <= seen.at < ended and seen.status != NO_ANSWER
     ]
+
+
+def _has_told(program: Program) -> bool:
+    return program.log.exists() and "\n" in program.text()
 
 
 def _told(program: Program) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""docs/deployment.md, followed word by word on a machine with systemd, ends in a gateway that takes payments.
+"""docs/deployment.md, followed on a machine with systemd, ends in a gateway that takes payments.
 
 Only what the page leaves to its reader is filled in: passwords, names and certificates.
 """
@@ -91,7 +91,8 @@ def _write_environment(machine: Machine) -> None:
     )
     shared = shared.replace("SECRET_KEY=…", f"SECRET_KEY={secrets.token_urlsafe(48)}")
     shared = re.sub("^CHECKOUT_PROVIDER_HOSTS=.*\n", "", shared, flags=re.MULTILINE)
-    machine.run(f"mkdir --mode=700 {SETTINGS}")
+    [folder] = re.findall(rf"`(mkdir [^`]*{SETTINGS})`", PAGE)
+    machine.run(folder)
     sandbox, gateway = block("Staging, with the sandbox", "# The sandbox").split("\n\n")
     _write(machine, "environment", filled(shared + gateway))
     _write(machine, "sandbox.environment", filled(sandbox))
@@ -208,7 +209,10 @@ def test_a_release_is_installed_while_the_gateway_goes_on(installed: Machine, ke
 
 def test_the_firewall_counts_the_connections_of_an_address(installed: Machine):
     rules = block("What the site does", "table inet")
-    installed.run(f"cat >> /etc/nftables.conf <<'END'\n{rules}\nEND\nsystemctl enable --now nftables")
+    installed.run(
+        f"cat >> /etc/nftables.conf <<'END'\n{rules}\nEND\n"
+        "systemctl enable nftables; systemctl restart nftables"
+    )
     installed.run("systemctl restart nginx")  # nobody is connected any more
     connect = "exec {fd}<>/dev/tcp/127.0.0.1/443 && echo connected || echo refused"
     answers = installed.run(f"for number in {{1..203}}; do {connect}; done 2>/dev/null").splitlines()
@@ -230,6 +234,7 @@ def manage(installed: Machine, words: str) -> str:
 
 def buy(installed: Machine, key: str) -> None:
     """Follow the end of the section on staging, with another order number each time."""
-    steps = block("Staging, with the sandbox", "PAYMENT=").replace("order-1", f"order-{secrets.token_hex(4)}")
-    printed = installed.run(f"cd /srv/payments-gateway; KEY={key}\n{steps}")
+    steps = block("Staging, with the sandbox", "KEY=").replace("sk_test_…", key)
+    steps = steps.replace("order-1", f"order-{secrets.token_hex(4)}")
+    printed = installed.run(f"cd /srv/payments-gateway; {steps}")
     assert "End: captured (as expected)" in printed

@@ -102,5 +102,5 @@ class Web:
                 self._world.told(reply.result["payment"], reply.result["state"])
         return True
 
-    def end_waits(self, error: Callable[[], Exception]) -> None:
+    def end_waits(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
         """See ChannelTraffic. There are no waits to end, as simulated shoppers poll instead."""

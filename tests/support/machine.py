@@ -32,7 +32,16 @@ mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
-mount --rbind /dev dev
+mount -t tmpfs -o mode=755 tmpfs dev
+for name in null zero full random urandom tty; do
+    touch "dev/$name"
+    mount --bind "/dev/$name" "dev/$name"
+done
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+mount -t tmpfs tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
 for unit in systemd-sysctl systemd-modules-load systemd-binfmt systemd-remount-fs ldconfig; do
     ln -sf /dev/null "etc/systemd/system/$unit.service"
 done
@@ -142,13 +151,23 @@ def machine() -> Iterator[Machine]:
             )
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            wait_until(lambda: children.read_text().split(), "the first process")
+            wait_until(lambda: _is_over(process, folder) or children.read_text().split(), "the first process")
             made = Machine(int(children.read_text()))
-            wait_until(made.is_up, "systemd to start", seconds=PATIENCE_SECONDS)
+            wait_until(
+                lambda: _is_over(process, folder) or made.is_up(),
+                "systemd to start",
+                seconds=PATIENCE_SECONDS,
+            )
             yield made
         finally:
             process.kill()
             process.wait()
+
+
+def _is_over(process: "subprocess.Popen[bytes]", folder: Path) -> bool:
+    """Return False. Raises AssertionError with what was logged if the machine has ended."""
+    assert process.poll() is None, (folder / "log").read_text()
+    return False
 
 
 def _copy_code(folder: Path) -> None:

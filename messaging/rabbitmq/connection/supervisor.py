@@ -18,6 +18,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 SET_UP_TIMEOUT_SECONDS = 15.0
 # A connection that lasted this long counts as good; a shorter one makes the next pause longer.
 PROVEN_SECONDS = 30.0
+# A node that is there answers sooner, and a process's own queue is made anew in half of this time.
+ATTEMPT_SECONDS = 2.0
 
 
 class Supervisor:
@@ -27,8 +29,9 @@ class Supervisor:
     ``prepare`` sets everything up on a new link. ``on_lost`` is called once for every link that had become
     ready. Late callbacks of an earlier link are recognised by that link.
 
-    ``first_attempt`` is set unless the first attempt at the start, or after a connection that had lasted, is
-    still to end. It is worth waiting for, because another node answers at once where one was lost.
+    ``first_attempt`` is set when the first attempt has ended. It is cleared for the first attempt after a
+    lost connection, for ATTEMPT_SECONDS at most, unless every node has been lost in turn. That is worth
+    waiting for, because another node answers at once where one was lost.
     """
 
     def __init__(
@@ -75,6 +78,12 @@ class Supervisor:
             self.link.abort()
 
     async def _run(self) -> None:
+        try:
+            await self._connect_again_and_again()
+        finally:
+            self.first_attempt.set()  # nobody should wait for another one
+
+    async def _connect_again_and_again(self) -> None:
         while True:
             self.incarnation += 1
             reason = await self._live()
@@ -131,6 +140,7 @@ class Supervisor:
         if self.ready.is_set():
             self.ready.clear()
             self.first_attempt.clear()
+            asyncio.get_running_loop().call_later(ATTEMPT_SECONDS, self.first_attempt.set)
             self._on_lost(self.name)
         if link is not None:
             link.abort()
