@@ -141,6 +141,7 @@ def test_payment_links_are_searched_by_indexes_only(many: Payment, rf: RequestFa
 
 
 def searched(model: type[Model], text: str, rf: RequestFactory) -> list[Model]:
+    admin.autodiscover()
     search, _ = admin.site.get_model_admin(model).get_search_results(
         rf.get("/"), model._default_manager.order_by("-pk"), text
     )

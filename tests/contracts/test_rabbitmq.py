@@ -16,7 +16,6 @@ from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain
 from messaging.rabbitmq import broker as connection
 from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.channel import AmqpChannel
-from messaging.rabbitmq.connection import supervisor
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.rabbitmq.connection.link import Link, on_disposable_channel
 from messaging.rabbitmq.inspection import inspect
@@ -95,49 +94,6 @@ async def test_an_operator_closing_the_connections_is_survived(rabbitmq: Rabbitm
     await reconnected(broker)
     await send(broker)
     (await inbox.next()).ack()
-
-
-async def both_lost(broker: Broker) -> None:
-    """Wait until the broker knows that its connections are lost."""
-    while broker.metrics()["connections_lost"] < 2:  # noqa: ASYNC110 (only a counter shows it)
-        await asyncio.sleep(0)
-
-
-async def test_what_is_sent_just_after_a_connection_was_lost_waits_for_the_next_one(rabbitmq: RabbitmqLab):
-    broker = await rabbitmq.broker()
-    await broker.declare(broker.topology.service_queue("risk"))
-    rabbitmq.proxy.cut()
-    await within(both_lost(broker))
-    assert not broker.is_connected
-    await send(broker)
-
-
-async def test_it_waits_for_one_attempt_only(rabbitmq: RabbitmqLab):
-    broker = await rabbitmq.broker()
-    await rabbitmq.proxy.refuse()
-    await within(both_lost(broker))
-    with pytest.raises(BrokerUnavailable):
-        await within(send(broker, timeout_seconds=3600))
-
-
-async def test_nobody_waits_for_an_attempt_after_the_end(rabbitmq: RabbitmqLab):
-    broker = await rabbitmq.broker()
-    await within(broker.wait_connected())
-    await broker.close()
-    with pytest.raises(BrokerUnavailable):
-        await within(send(broker, timeout_seconds=3600))
-
-
-async def test_a_silent_node_is_not_waited_for_any_longer(
-    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(supervisor, "ATTEMPT_SECONDS", 0.1)
-    broker = await rabbitmq.broker()
-    rabbitmq.proxy.delay(60)
-    rabbitmq.proxy.cut()
-    await within(both_lost(broker))
-    with pytest.raises(BrokerUnavailable, match="not connected"):
-        await within(send(broker, timeout_seconds=3600))
 
 
 async def test_a_link_that_is_open_and_dead_is_given_up_by_the_watchdog(rabbitmq: RabbitmqLab):
