@@ -30,14 +30,6 @@ PROVIDER = {
     "organisational_unit": "sandbox-unit",
     "notification_secret": secrets.token_hex(16),
 }
-PROVIDER_SITE = """
-server {
-    listen 8443 ssl;
-    ssl_certificate /etc/ssl/payments-gateway/fullchain.pem;
-    ssl_certificate_key /etc/ssl/payments-gateway/privkey.pem;
-    location / { proxy_pass http://127.0.0.1:8101; }
-}
-"""
 
 
 def block(section: str, opening: str) -> str:
@@ -140,7 +132,8 @@ def _start_provider(machine: Machine) -> None:
         f" -p EnvironmentFile={SETTINGS}/sandbox.environment"
         " /srv/payments-gateway/.venv/bin/python manage.py run_sandbox"
     )
-    machine.run(f"cat > /etc/nginx/conf.d/provider.conf <<'END'\n{PROVIDER_SITE}\nEND")
+    site = block("Staging, with the sandbox", "server {")
+    machine.run(f"cat > /etc/nginx/conf.d/sandbox.conf <<'END'\n{site}\nEND")
 
 
 def _start_site(machine: Machine) -> None:

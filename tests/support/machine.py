@@ -1,7 +1,7 @@
 """A machine of its own on this one: systemd on a copy of this machine's files, which is thrown away.
 
-It has its own processes, mounts, network and name, and the same kernel. Nothing that happens on it reaches
-this machine, and it reaches no network.
+It has its own processes, mounts, devices, network and name, and the same kernel. Nothing that happens on it
+reaches this machine, and it reaches no network but that of the test.
 """
 
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 import pexpect
 
 from tests.support import environment
+from tests.support.hosts import Host
 from tests.support.program import ROOT
 from tests.support.waiting import wait_until
 
@@ -49,8 +50,9 @@ rm -f etc/systemd/system/*.target.wants/*
 mkdir -p {code} {packages} .former
 mount --bind "$1/code" .{code}
 mount --bind -o ro "$2" .{packages}
-hostname machine
-echo 127.0.0.1 machine localhost pay.example > etc/hosts
+hostname "$3"
+echo "$3" > etc/hostname
+printf '127.0.0.1 localhost pay.example\\n%s\\n' "$4" > etc/hosts
 ip link set lo up
 pivot_root . .former
 exec chroot . /bin/sh -c 'umount -l /.former; exec env -i container=test {path} \
@@ -119,35 +121,34 @@ class Machine:
 
 
 @contextmanager
-def machine() -> Iterator[Machine]:
-    """Yield a machine that has started. Needs root; the test is skipped without it, or fails in CI."""
+def machine(
+    name: str = "machine", *, host: Host | None = None, names: str = "127.0.0.1 machine"
+) -> Iterator[Machine]:
+    """Yield a machine that has started. Needs root; the test is skipped without it, or fails in CI.
+
+    It has the network of ``host``, or else none. ``names`` are further lines of its `/etc/hosts`.
+    """
     if os.geteuid() != 0:
         environment.missing("a machine of its own needs root")
     boot = BOOT.format(code=CODE, packages=PACKAGES, path=PATH)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         for part in ("upper", "work", "root"):
             (folder / part).mkdir()
         _copy_code(folder / "code")
-        apart = ["--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--net", "--cgroup"]
-        packages = sysconfig.get_path("purelib")
+        # It ends with this process. What it starts ends with its first process.
+        start = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            *(host.within if host else ("unshare", "--net")),
+            "unshare",
+        ]
+        apart = ["--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--cgroup"]
+        arguments = [place, sysconfig.get_path("purelib"), name, names]
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
-                [
-                    "setpriv",
-                    "--pdeathsig",
-                    "KILL",
-                    "unshare",
-                    *apart,
-                    "sh",
-                    "-c",
-                    boot,
-                    "boot",
-                    name,
-                    packages,
-                ],
-                stdout=log,
-                stderr=log,
+                [*start, *apart, "sh", "-c", boot, "boot", *arguments], stdout=log, stderr=log
             )
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
