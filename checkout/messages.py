@@ -19,6 +19,7 @@ import msgspec
 
 from messaging.access.participants import service_of
 from messaging.errors import MalformedMessage
+from messaging.libraries import typed
 
 # One of our own words, or nothing: a refusal reason is stored in a column, and pages have advice for it.
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{0,50}\Z")]
@@ -83,7 +84,7 @@ class Command(Body, Generic[AnswerT], frozen=True):
     def read_answer(cls, result: Mapping[str, Any]) -> AnswerT:
         """Return the answer in the result of a reply. Raises MalformedMessage if it is none."""
         try:
-            return cast("AnswerT", msgspec.convert(result, cls.answer))
+            return cast("AnswerT", typed.convert(result, cast("type[Any]", cls.answer)))
         except msgspec.ValidationError as error:
             # The text is logged, so the word that was sent is left out: it may be anything.
             reason = re.sub(r"(?s)enum value '.*'", "enum value", str(error))

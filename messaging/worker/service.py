@@ -9,6 +9,7 @@ import msgspec
 from messaging.access.proofs import is_proven
 from messaging.envelope import REPLY, Reply
 from messaging.errors import MalformedMessage
+from messaging.libraries import typed
 from messaging.outbox.models import AlreadyHandled
 from messaging.topology import Queue, Topology
 from messaging.worker.message import Message
@@ -171,7 +172,7 @@ def _decoder(function: Callable[..., Any], *, is_strict: bool = True) -> Callabl
     is_careless = config is None or config.forbid_unknown_fields == getattr(body_type, "is_open", False)
     if config is None or (is_strict and is_careless):
         raise TypeError(f"{body_type} must be a msgspec.Struct with forbid_unknown_fields, or is_open")
-    decoder = msgspec.json.Decoder(body_type)
+    decoder = typed.decoder(body_type)
 
     def decode(body: bytes) -> Any:
         try:

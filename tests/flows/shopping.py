@@ -18,7 +18,7 @@ from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread
 
 BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def submit(

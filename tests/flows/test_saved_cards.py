@@ -24,7 +24,7 @@ async def saved(payment: Payment, settings: Settings) -> SavedCard:
     await pay(payment, "approve", saves_card=True)
     await eventually(saga_status(payment), "completed")
     # A busy machine may be too slow to authorise a payment within so short a time.
-    settings.CHECKOUT_SETTLING_SECONDS = 1
+    settings.CHECKOUT_SETTLING_SECONDS = 2
     settings.CHECKOUT_INQUIRY_DELAYS = (0, 0, 0)
     return await in_thread(SavedCard.objects.get)
 

@@ -31,6 +31,7 @@ from checkout.webhooks.objects import (
     endpoint_with_secret,
 )
 from checkout.webhooks.reading import new_secret_of
+from messaging.libraries import typed
 
 
 class SecretMaking(ApiView):
@@ -56,7 +57,7 @@ class SecretMaking(ApiView):
 
     def _with_secret(self, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
         stored = answer_in(record, is_replay=is_replay)
-        document = msgspec.json.decode(stored.body, type=NewWebhookSecretObject)
+        document = typed.decode(stored.body, NewWebhookSecretObject)
         newest = document.public_keys[0]
         secret = new_secret_of(self.merchant.code, record.subject, newest, record.created_at)
         shown = msgspec.structs.replace(document, secret=secret)

@@ -20,6 +20,7 @@ from checkout.payments.events import open_payment_once
 from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
 from messaging.compiled_queries import batch, insert_in_batch
+from messaging.libraries import typed
 
 LONGEST = {
     "order_reference": 100,
@@ -246,11 +247,11 @@ def _lines(lines: object) -> list[dict[str, Any]]:
 
 def _line(field: str, line: object) -> dict[str, Any]:
     try:
-        typed = msgspec.convert(msgspec.to_builtins(line), OrderLine)
+        read = typed.convert(msgspec.to_builtins(line), OrderLine)
     except (msgspec.ValidationError, TypeError) as error:
         raise RequestInvalid(field, f"{error}.") from None
-    if not 0 < len(typed.sku.strip()) <= len(typed.sku) <= LONGEST_SKU or not typed.sku.isprintable():
+    if not 0 < len(read.sku.strip()) <= len(read.sku) <= LONGEST_SKU or not read.sku.isprintable():
         raise RequestInvalid(f"{field}.sku", f"This is a text of 1 to {LONGEST_SKU} characters.")
-    if not 0 < typed.quantity <= MOST_OF_A_LINE:
+    if not 0 < read.quantity <= MOST_OF_A_LINE:
         raise RequestInvalid(f"{field}.quantity", f"This is 1 to {MOST_OF_A_LINE:,}.")
-    return {"sku": typed.sku, "quantity": typed.quantity}
+    return {"sku": read.sku, "quantity": read.quantity}

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
-import msgspec
 from django.db import transaction
 
 from checkout.conf import conf
@@ -26,6 +25,7 @@ from checkout.payments.providers.base import Browser, BrowserForm, CardEncryptio
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
 from messaging.compiled_queries import Compiled, batch, insert_in_batch
+from messaging.libraries import typed
 from messaging.outbox.models import enqueue
 
 # The sealed card is stored in no table, so the relay can only publish a submission without it, and then the
@@ -284,7 +284,7 @@ def enqueued_before(reference: str, kind: type[Command[PaymentTold]], message_id
     )
     if body is None:
         return None
-    command = msgspec.json.decode(body, type=kind)
+    command = typed.decode(body, kind)
     return Pending(payment=reference, command=command, message_id=message_id)
 
 

@@ -33,6 +33,7 @@ from checkout.states import Actor
 from messaging.access.participants import registered
 from messaging.compiled_queries import Compiled, insert_in_batch, insert_unless_known, update_in_batch
 from messaging.envelope import Reply, encode_body
+from messaging.libraries import typed
 from messaging.worker.service import Message, NotEntitled
 
 log = structlog.get_logger(__name__)
@@ -248,7 +249,7 @@ def _opened(saga: Saga) -> tuple[Definition, Any] | None:
     try:
         if definition is None or saga.step not in definition.steps:
             raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.")
-        return definition, msgspec.convert(saga.data, definition.data_type)
+        return definition, typed.convert(saga.data, definition.data_type)
     except (ValueError, msgspec.ValidationError) as error:
         if saga.status in _ENDED:
             return None

@@ -25,6 +25,7 @@ from checkout.payments.timers.retention import AGAIN_AFTER, ROWS, locked_walk
 from checkout.payments.timers.timer import NOTHING, Work
 from messaging.access.proofs import is_proven, prove
 from messaging.envelope import PROOF
+from messaging.libraries import typed
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +143,7 @@ def _payments_of(operations: Iterable[Operation]) -> set[str]:
 
 def _operation(body: str) -> str:
     with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(body, type=StartOperation).operation
+        return typed.decode(body, StartOperation).operation
     return ""
 
 
@@ -155,7 +156,7 @@ def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
     names: dict[OutboxMessage, str] = {}
     for row in told:
         with suppress(msgspec.DecodeError):  # a dead letter, sent again, that never was a posting
-            names[row] = msgspec.json.decode(row.body, type=PostEntries).name
+            names[row] = typed.decode(row.body, PostEntries).name
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]
     letters = _dead(rows)

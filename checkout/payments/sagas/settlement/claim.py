@@ -25,6 +25,7 @@ from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
 from messaging.compiled_queries import insert_in_batch
+from messaging.libraries import typed
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ def question_of(saga: Saga) -> VerificationData | None:
     if saga.kind != Verification.kind:
         return None
     try:
-        return msgspec.convert(saga.data, VerificationData)
+        return typed.convert(saga.data, VerificationData)
     except msgspec.ValidationError:
         return None
 
