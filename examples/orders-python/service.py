@@ -51,7 +51,7 @@ class Service:
             try:
                 self._work()
                 pause = 0.1
-            except pika.exceptions.AMQPError as error:
+            except (pika.exceptions.AMQPError, OSError) as error:
                 print(f"connection lost: {error!r}", file=sys.stderr, flush=True)
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

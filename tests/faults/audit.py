@@ -126,7 +126,7 @@ def gather(
         endpoint_faults=endpoint.faults,
         # Before the events are read, since they are published only after they were written.
         heard=site.listener.heard(),
-        mishaps=diary.mishaps,
+        mishaps=[*diary.mishaps, *site.listener.mishaps()],
         poison_sent=diary.poisoned,
         late_returns=late_returns(recorder, diary),
         ticked=recorder.ticked,

@@ -37,6 +37,13 @@ class Listener:
         """Kill it."""
         self.program.kill()
 
+    def mishaps(self) -> list[str]:
+        """Return what ended the program, if it did not go on to the end."""
+        if self.program.is_alive:
+            return []
+        last = self.program.text().strip().rpartition("\n")[2]
+        return [f"the listener ended by itself: {last}"]
+
     def heard(self) -> set[str]:
         """Return the ids of the events that it has got so far."""
         with closing(sqlite3.connect(self._folder / "events.sqlite3", timeout=30)) as records:
