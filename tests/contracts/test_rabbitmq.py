@@ -21,7 +21,7 @@ from messaging.rabbitmq.connection.link import Link, on_disposable_channel
 from messaging.rabbitmq.inspection import inspect
 from messaging.rabbitmq.publisher import Publisher
 from messaging.topology import Queue
-from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
+from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, lost, reconnected, within
 from tests.support.proxy import Proxy
 from tests.support.vhosts import close_connections
 
@@ -36,11 +36,6 @@ async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
         yield await link.channel()
     finally:
         await link.close()
-
-
-async def lost(broker: Broker) -> None:
-    while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
-        await asyncio.sleep(0.01)
 
 
 async def send(broker: Broker, *, timeout_seconds: float = 10) -> None:

@@ -25,7 +25,7 @@ from messaging.errors import (
     Undeliverable,
 )
 from messaging.registry import get_broker
-from tests.support.brokers import Inbox, Lab, RabbitmqLab, a_moment, small_queue, within
+from tests.support.brokers import Inbox, Lab, RabbitmqLab, a_moment, lost, small_queue, within
 
 PATIENT = 15.0
 IMPATIENT = 0.2
@@ -65,11 +65,6 @@ def repeats(envelope: Envelope) -> list[bytes]:
 
 def is_silent(envelope: Envelope) -> list[bytes]:
     return []
-
-
-async def gone(broker: Broker) -> None:
-    while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
-        await asyncio.sleep(0.01)
 
 
 async def caller() -> Broker:
@@ -228,11 +223,11 @@ async def test_a_call_just_after_a_connection_was_lost_is_answered_on_the_next_o
     """The call waits for the attempt to connect, and is not ended by the loss before it was sent."""
     service, broker = await lab.broker(), await caller()
     await service.declare(service.topology.service_queue("echo"))
-    lost = 2 if isinstance(lab, RabbitmqLab) else 1  # connections of each
+    connections = 2 if isinstance(lab, RabbitmqLab) else 1  # of each
     lab.lose_connections()
 
     async def known() -> None:
-        while min(each.metrics()["connections_lost"] for each in (service, broker)) < lost:  # noqa: ASYNC110
+        while min(each.metrics()["connections_lost"] for each in (service, broker)) < connections:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     await within(known())
@@ -247,7 +242,7 @@ async def test_a_call_that_waits_for_a_connection_ends_with_the_process(lab: Lab
     attempt = asyncio.Event()
     broker.first_attempt = attempt.wait  # type: ignore[assignment,method-assign]
     await lab.go_down()
-    await within(gone(broker))
+    await within(lost(broker))
     call = asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=3600.0))
     while not broker.reply_queue.waiting:  # noqa: ASYNC110 (only a counter shows it)
         await asyncio.sleep(0)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+import pytest_asyncio
 from pytest_django import Settings
 
 from checkout.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter
-from checkout.payments.models import DeadLetter, Merchant, Payment, SavedCard
+from checkout.payments.models import DeadLetter, Payment, SavedCard
 from checkout.payments.providers.base import ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books
@@ -17,7 +18,8 @@ from messaging.concurrency.database import in_thread
 from tests.flows.shopping import eventually, pay, saga_status
 
 
-async def saved(payment: Payment, settings: Settings) -> SavedCard:
+@pytest_asyncio.fixture
+async def card(payment: Payment, books: Books, back_end: None, settings: Settings) -> SavedCard:
     """Pay with a card that is saved, and return it. What follows is asked again at once."""
     payment.customer_reference = "customer-7"
     await in_thread(payment.save)
@@ -37,10 +39,7 @@ def is_deleted() -> bool:
     return SavedCard.objects.filter(deleted_at__isnull=False, token_to_delete="").exists()
 
 
-async def test_the_token_of_a_removed_card_is_deleted(
-    payment: Payment, shop: Merchant, books: Books, back_end: None, settings: Settings
-) -> None:
-    card = await saved(payment, settings)
+async def test_the_token_of_a_removed_card_is_deleted(card: SavedCard, books: Books) -> None:
     assert books.tokens
     await in_thread(remove, card)
     await eventually(is_deleted, True)
@@ -53,12 +52,7 @@ def faults() -> Iterator[Exception]:
 
 
 async def test_a_provider_that_is_away_is_asked_again_until_it_answers(
-    payment: Payment,
-    shop: Merchant,
-    books: Books,
-    back_end: None,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    card: SavedCard, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right, left = MemoryProvider.delete_token, faults()
 
@@ -67,7 +61,6 @@ async def test_a_provider_that_is_away_is_asked_again_until_it_answers(
             raise fault
         return right(provider, kept)
 
-    card = await saved(payment, settings)
     monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
     await in_thread(remove, card)
     await eventually(is_deleted, True)
@@ -75,19 +68,13 @@ async def test_a_provider_that_is_away_is_asked_again_until_it_answers(
 
 
 async def test_a_provider_that_never_answers_is_presented_to_staff(
-    payment: Payment,
-    shop: Merchant,
-    books: Books,
-    back_end: None,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    card: SavedCard, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = MemoryProvider.delete_token
 
     def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
         raise OutcomeUnknown("no answer")
 
-    card = await saved(payment, settings)
     monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
     await in_thread(remove, card)
     await eventually(

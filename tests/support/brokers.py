@@ -179,6 +179,12 @@ class RabbitmqLab(Lab):
         await self.proxy.close()
 
 
+async def lost(broker: Broker) -> None:
+    """Wait until the broker knows that it is not connected."""
+    while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
+        await asyncio.sleep(0.01)
+
+
 async def reconnected(broker: Broker) -> None:
     """Wait until the broker has lost its connections and is connected again."""
 

@@ -69,16 +69,16 @@ class Machine:
 
     def __init__(self, init: int) -> None:
         self._init = init
+        self._within = ("--target", str(init), "--all", "--root", "--wd", "env", "-i", "HOME=/root", PATH)
 
     def run(self, script: str, answers: Sequence[tuple[str, str]] = ()) -> str:
         """Run a script for bash as root, and return what it printed.
 
         ``answers`` are pairs of the end of a prompt and what is typed there.
         """
-        words = ["--target", str(self._init), "--all", "--root", "--wd", "env", "-i", "HOME=/root", PATH]
         terminal = pexpect.spawn(
             "nsenter",
-            [*words, "TERM=dumb", "bash", "-euo", "pipefail", "-c", script],
+            [*self._within, "TERM=dumb", "bash", "-euo", "pipefail", "-c", script],
             encoding="utf-8",
             timeout=PATIENCE_SECONDS,
         )
@@ -100,24 +100,8 @@ class Machine:
         """Return True once systemd has started everything."""
         if Path(f"/proc/{self._init}/comm").read_text() != "systemd\n":
             return False
-        return (
-            subprocess.run(
-                [
-                    "nsenter",
-                    "--target",
-                    str(self._init),
-                    "--all",
-                    "--root",
-                    "--wd",
-                    "systemctl",
-                    "is-system-running",
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-            ).returncode
-            == 0
-        )
+        asked = ["nsenter", *self._within, "systemctl", "is-system-running"]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
@@ -137,13 +121,8 @@ def machine(
             (folder / part).mkdir()
         _copy_code(folder / "code")
         # It ends with this process. What it starts ends with its first process.
-        start = [
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            *(host.within if host else ("unshare", "--net")),
-            "unshare",
-        ]
+        within = host.within if host else ("unshare", "--net")
+        start = ["setpriv", "--pdeathsig", "KILL", *within, "unshare"]
         apart = ["--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--cgroup"]
         arguments = [place, sysconfig.get_path("purelib"), name, names]
         with (folder / "log").open("w") as log:
