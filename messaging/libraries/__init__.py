@@ -1,1 +1,1 @@
-"""The libraries that this package uses past their public interfaces."""
+"""The libraries that this package uses past their public interfaces, or with a precaution."""
