@@ -16,7 +16,12 @@ class Service(service.Service):
     """A service that takes classes of commands instead of their types on the wire."""
 
     def handles(
-        self, command: type[CommandT], *, transactional: bool = True, free: bool = False
+        self,
+        command: type[CommandT],
+        *,
+        transactional: bool = True,
+        free: bool = False,
+        admits_itself: bool = False,
     ) -> Callable[[Callable[[CommandT, Message], AnswerT]], Callable[[CommandT, Message], AnswerT]]:
         """Register the handler of ``command``. For the options see ``messaging.worker.service.Service``.
 
@@ -35,6 +40,7 @@ class Service(service.Service):
                 raise TypeError(f"{function.__qualname__} answers {returned}, not {command.answer}")
             if service_of(command.to) != self.name:
                 raise TypeError(f"{command.to} is not for {self.name}")
-            return self.command(command.to, transactional=transactional, free=free)(function)
+            options = {"transactional": transactional, "free": free, "admits_itself": admits_itself}
+            return self.command(command.to, **options)(function)
 
         return register

@@ -129,6 +129,33 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+def command_envelope(
+    type: str,
+    body: object,
+    *,
+    subject: str = "",
+    correlation_id: str = "",
+    reply_to: str = "",
+    causation_id: str = "",
+    headers: Mapping[str, HeaderValue] | None = None,
+    message_id: str = "",
+) -> Envelope:
+    """Return a command of this type, with a new id unless it has one."""
+    own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
+    if subject:
+        own[SUBJECT] = subject
+    if causation_id:
+        own[CAUSATION_ID] = causation_id
+    return Envelope(
+        type=type,
+        body=encode_body(body),
+        message_id=message_id or new_message_id(),
+        correlation_id=correlation_id,
+        reply_to=reply_to,
+        headers={**(headers or {}), **own},
+    )
+
+
 class ReplyError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The reason why a command failed: a code for programs, a text for people, and whether to try again."""
 

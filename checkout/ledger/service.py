@@ -24,7 +24,7 @@ from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.messages import Done
 from checkout.service import Service
-from messaging.compiled_queries import insert_unless_known
+from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import CommandRejected, Message, require_proof
 
 service = Service("ledger", admit=require_proof, records_last=True)
@@ -46,15 +46,18 @@ ACCOUNTS = {
 }
 
 
-@service.handles(PostEntries)
-def post(command: PostEntries, message: Message) -> Done:
+class _PostedBefore(Exception):
+    """A posting of this name has entries already."""
+
+
+@service.handles(PostEntries, transactional=False)
+def post(command: PostEntries, message: Message) -> None:
     """Post both sides, once per kind and reference. A repetition succeeds, unless its entries differ."""
     if command.kind not in ACCOUNTS:
         raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
     if command.minor <= 0:
         raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
-    debit, credit = ACCOUNTS[command.kind]
-    sides = {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
+    sides = _sides(command)
     entries = [
         LedgerEntry(
             posting=command.name,
@@ -65,13 +68,24 @@ def post(command: PostEntries, message: Message) -> Done:
         )
         for account, minor, currency in sorted(sides)
     ]
-    if insert_unless_known(*entries):
-        return Done()
-    posted = set(
-        LedgerEntry.objects.filter(posting=command.name, payment_reference=command.payment).values_list(
-            "account", "amount_minor", "currency"
-        )
-    )
-    if posted != sides:
-        raise CommandRejected("posting_exists", f"{command.name} was made before, with other entries.")
-    return Done()
+    try:
+        with message.once():
+            insert_in_batch(*entries, or_raise=_PostedBefore())
+            message.reply(Done())
+    except _PostedBefore:
+        with message.once():
+            if _posted(command) != sides:
+                text = f"{command.name} was made before, with other entries."
+                raise CommandRejected("posting_exists", text) from None
+            message.reply(Done())
+
+
+def _sides(command: PostEntries) -> set[tuple[str, int, str]]:
+    """Return account, minor units and currency of the debit and of the credit."""
+    debit, credit = ACCOUNTS[command.kind]
+    return {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
+
+
+def _posted(command: PostEntries) -> set[tuple[str, int, str]]:
+    found = LedgerEntry.objects.filter(posting=command.name, payment_reference=command.payment)
+    return set(found.values_list("account", "amount_minor", "currency"))

@@ -113,6 +113,11 @@ def operations_of(attempt: Attempt) -> list[Operation]:
     return _OF_ATTEMPT.all(attempt.pk)
 
 
+def operations_under_lock(attempt: Attempt) -> list[Operation]:
+    """Return the operations of an attempt whose payment is locked, the oldest first. They are read once."""
+    return [each for each in operations_of_payment(attempt.payment) if each.attempt_id == attempt.pk]
+
+
 def operations_of_payment(payment: Payment) -> list[Operation]:
     """Return the operations of a payment, the oldest first."""
     return read_once(payment, "operations", _OF_PAYMENT.all)
@@ -170,10 +175,11 @@ def is_stuck(payment: Payment, sums: Sums) -> bool:
 def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
     """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 
-    The failure of a named refund counts as explained, as that refund's own saga looks into it.
+    The attempt's payment must be locked. The failure of a named refund counts as explained, as that refund's
+    own saga looks into it.
     """
     kind = EXPLANATIONS.get(event)
-    ours = [each for each in operations_of(attempt) if each.kind == kind]
+    ours = [each for each in operations_under_lock(attempt) if each.kind == kind]
     named = [each for each in ours if each.reference == operation]
     if named and event == "refund_failed":
         return True

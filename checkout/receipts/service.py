@@ -20,7 +20,7 @@ from checkout.money import Money
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.service import Service
-from messaging.compiled_queries import Compiled, insert_unless_known
+from messaging.compiled_queries import Compiled, insert_unless_known, update_in_batch
 from messaging.worker.service import Message, require_proof
 
 log = structlog.get_logger(__name__)
@@ -48,8 +48,11 @@ def send_receipt(command: SendReceipt, message: Message) -> None:
         currency=command.currency,
     )
     if receipt.email:
-        insert_unless_known(receipt)
-        _deliver(DeliverReceipt(payment=command.payment), message)
+        _deliver(
+            DeliverReceipt(payment=command.payment),
+            message,
+            receipt if insert_unless_known(receipt) else _RECEIPT.get(command.payment),
+        )
     else:
         with message.once():
             message.reply(Done())
@@ -58,12 +61,11 @@ def send_receipt(command: SendReceipt, message: Message) -> None:
 @service.handles(DeliverReceipt, transactional=False)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     """Send an e-mail again that could not be sent before."""
-    _deliver(command, message)
+    _deliver(command, message, _RECEIPT.get(command.payment))
 
 
-def _deliver(command: DeliverReceipt, message: Message) -> None:
+def _deliver(command: DeliverReceipt, message: Message, receipt: Receipt) -> None:
     """Send the e-mail unless it has been sent, then record it."""
-    receipt = _RECEIPT.get(command.payment)
     is_sent = receipt.sent_at is not None
     if not is_sent:
         try:
@@ -75,7 +77,8 @@ def _deliver(command: DeliverReceipt, message: Message) -> None:
             log.warning("receipt may not have been sent", payment=command.payment, exc_info=True)
     with message.once():
         if is_sent:
-            Receipt.objects.filter(pk=receipt.pk, sent_at__isnull=True).update(sent_at=timezone.now())
+            receipt.sent_at = receipt.sent_at or timezone.now()
+            update_in_batch(receipt, "sent_at")
         elif command.failures < len(RETRY_PAUSES):
             again = DeliverReceipt(payment=command.payment, failures=command.failures + 1)
             pause = RETRY_PAUSES[command.failures]

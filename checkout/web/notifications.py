@@ -6,14 +6,15 @@ from django.http import HttpRequest, HttpResponse
 from checkout import problems
 from checkout.conf import conf
 from checkout.payments import actions
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.providers.base import Acknowledgement
 from checkout.payments.providers.proof import is_proven
 from checkout.rates import RateLimit
 from checkout.web.protection.card_guard import exempt_from_card_guard
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
+from messaging.envelope import command_envelope
 from messaging.errors import MessagingError
-from messaging.outbox.models import AbstractOutboxMessage
 from messaging.registry import get_broker
 from payments_gateway.serving.clients import network_of
 from payments_gateway.serving.views import csrf_exempt, for_programs, on_event_loop
@@ -63,7 +64,7 @@ async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") 
     recorded = await in_thread(actions.record_notification, account, body, is_proven=is_proven, sender=sender)
     crash_points.reached("web.notification_stored")
     if recorded.owed is not None:
-        _publish(recorded.owed)
+        _publish(recorded.owed, recorded.subject)
     return recorded.acknowledgement
 
 
@@ -80,14 +81,17 @@ def _seconds_until_allowed(account: str, sender: str) -> int:
     return seconds
 
 
-def _publish(owed: AbstractOutboxMessage) -> None:
-    """Publish without waiting; the answer to the provider does not depend on it. The relay covers losses."""
+def _publish(command: ApplyNotification, subject: str) -> None:
+    """Publish without waiting; the answer to the provider does not depend on it. A timer covers losses."""
 
     def on_confirm(error: MessagingError | None) -> None:
         if error is not None:
-            log.info("notification left to the relay", payment=owed.subject, reason=error.code)
+            log.info("notification left to the relay", payment=subject, reason=error.code)
 
+    service, type = command.address
     try:
-        get_broker().publish_nowait(owed.exchange, owed.routing_key, owed.envelope(), on_confirm)
+        broker = get_broker()
+        envelope = command_envelope(type, command, subject=subject)
+        broker.publish_nowait(broker.topology.commands, service, envelope, on_confirm)
     except MessagingError as error:
         on_confirm(error)

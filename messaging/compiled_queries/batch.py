@@ -4,21 +4,25 @@ A statement costs a round trip, for which a thread and its locks wait, and wakes
 a handler are not read again in its transaction: they are collected, and PostgreSQL gets all of them at once,
 as the parts of a ``WITH``. Other databases get them one after the other.
 
+If a transaction has nothing but one such statement, BEGIN and COMMIT are left out: the statement is a
+transaction by itself.
+
 A batch changes nothing but the moment. Any other statement on the connection is preceded by the writes that
 have been collected so far, unless it reads from, or inserts into, other tables.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.db.models.sql import Query
 from django.db.transaction import TransactionManagementError
+from psycopg.pq import TransactionStatus
 
 from messaging.compiled_queries.cursors import cursor_of
 from messaging.compiled_queries.statements import (
@@ -39,11 +43,12 @@ _APART = ("SELECT ", "INSERT INTO ")
 
 
 @contextmanager
-def batch(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def batch(using: str = DEFAULT_DB_ALIAS, *, is_last: bool = False) -> Iterator[None]:
     """Collect the writes of the block, and write them at its end, in the caller's transaction.
 
     If the block fails, nothing more is written: its transaction has to be rolled back. A batch within another
-    one is a part of it. Raises ``TransactionManagementError`` outside a transaction.
+    one is a part of it. If the batch ``is_last``, its end is that of the transaction, which does nothing
+    after it. Raises ``TransactionManagementError`` outside a transaction.
     """
     connection = connections[using]
     if not connection.in_atomic_block:
@@ -55,25 +60,35 @@ def batch(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     try:
         with connection.execute_wrapper(collected.write_before):
             yield
-            collected.write()
+            if not (is_last and collected.write_as_transaction()):
+                collected.write()
     finally:
         del vars(connection)[_OPEN]
 
 
-def insert_in_batch(*rows: Model, using: str = "", or_raise: Exception | None = None) -> None:
+def insert_in_batch(
+    *rows: Model, using: str = "", or_raise: Exception | None = None, read_back: str = ""
+) -> None:
     """Insert rows of one model with the open batch, or at once if there is none.
 
     The rows do not get their primary keys. If one of them violates a unique constraint, the batch raises
-    ``or_raise``, or ``IntegrityError`` without it.
+    ``or_raise``, or ``IntegrityError`` without it. A single row gets the value that the database has chosen
+    for the field ``read_back``, such as the time by its clock, when the batch is written.
     """
     if not rows:
         return
     model = type(rows[0])
     using = using or router.db_for_write(model, instance=rows[0])
     fields = fields_of_insert(model)
+    # A value that is no expression is known already.
+    chosen = read_back if hasattr(getattr(rows[0], read_back, None), "as_sql") else ""
     with _batch_or_at_once(using) as collected:
         values = [value for row in rows for value in values_of(row, fields, using, is_new=True)]
-        collected.insert(_Insert(model, values, len(rows), or_raise))
+        if chosen:
+            [row] = rows
+            collected.add(_Insert(model, values, 1, or_raise, row, chosen))
+        else:
+            collected.insert(_Insert(model, values, len(rows), or_raise))
 
 
 def update_in_batch(row: Model, *names: str, by: str = "") -> None:
@@ -114,16 +129,35 @@ def _batch_or_at_once(using: str) -> Iterator["_Batch"]:
 
 @dataclass(slots=True)
 class _Insert:
-    """Rows of one table. If there is an ``error``, none of them may be known already."""
+    """Rows of one table. If there is an ``error``, none of them may be known already.
+
+    A single ``row`` gets the value of its field ``read_back`` from the database.
+    """
 
     model: type[Model]
     values: list[Any]
     count: int
     error: Exception | None
+    row: Model | None = None
+    read_back: str = ""
 
     @property
     def sql(self) -> str:
         return insert_sql(self.model, self.count, " ON CONFLICT DO NOTHING" if self.error else "")
+
+    def takes(self, other: "_Insert") -> bool:
+        """Return True if the rows of both can be inserted together."""
+        return self.model is other.model and self.error is other.error and not self.read_back
+
+    @property
+    def result(self) -> str:
+        return f'"{key_of(self.model, self.read_back).column}"' if self.read_back else _count_of(self.error)
+
+    def conclude(self, result: Any) -> None:
+        if self.read_back:
+            setattr(self.row, self.read_back, result)
+        else:
+            _require(result == self.count, self.error)
 
 
 @dataclass(slots=True)
@@ -144,13 +178,16 @@ class _Update:
     def values(self) -> list[Any]:
         return [*self.changes.values(), self.key]
 
+    @property
+    def result(self) -> str:
+        return COUNT
+
+    def conclude(self, result: Any) -> None:
+        _require(result == self.count, not_found(self.model))
+
     def may_be_of_the_row_of(self, other: "_Update") -> bool:
         """Return False if it is certain that the two change different rows."""
         return self.model is other.model and (self.by != other.by or self.key == other.key)
-
-    @property
-    def error(self) -> Exception | None:
-        return not_found(self.model)
 
 
 @dataclass(slots=True)
@@ -159,18 +196,31 @@ class _Delete:
 
     model: type[Model]
     values: list[Any]
-    error: None = None
-
-    @property
-    def count(self) -> int:
-        return len(self.values)
 
     @property
     def sql(self) -> str:
         return delete_sql(self.model, len(self.values))
 
+    @property
+    def result(self) -> str:
+        return ""
+
+    def conclude(self, result: Any) -> None:
+        """Do nothing, as no result is asked for."""
+
 
 _Write = _Insert | _Update | _Delete
+# The result of a write that tells how many rows it has written. Others return a column, or nothing.
+COUNT = "count(*)"
+
+
+def _count_of(error: Exception | None) -> str:
+    return COUNT if error is not None else ""
+
+
+def _require(is_so: bool, error: Exception | None) -> None:
+    if not is_so and error is not None:
+        raise error
 
 
 class _Batch:
@@ -184,7 +234,7 @@ class _Batch:
         """Add rows to those of the same table. They keep their order, and so get ascending numbers."""
         self._write_if_any(_Delete, of=write.model)
         for earlier in self._writes:
-            if isinstance(earlier, _Insert) and earlier.model is write.model and earlier.error is write.error:
+            if isinstance(earlier, _Insert) and earlier.takes(write):
                 earlier.values += write.values
                 earlier.count += write.count
                 return
@@ -234,43 +284,74 @@ class _Batch:
             for write in writes:
                 _write_alone(self._connection, write)
 
+    def write_as_transaction(self) -> bool:
+        """Write what was collected as one statement that is a transaction by itself, if it can be one.
+
+        Return False, with nothing written, if it cannot: because the transaction has begun already, because
+        some write has to be checked afterwards, or because a row is known already, whoever knows it.
+        """
+        raw, writes = self._connection.connection, self._writes
+        is_insert = all(isinstance(write, _Insert) and not write.read_back for write in writes)
+        if self._connection.vendor != "postgresql" or not (writes and is_insert and _has_not_begun(raw)):
+            return False
+        # Without ON CONFLICT, the statement fails as a whole if a row is known.
+        plain = [replace(write, error=None) for write in writes if isinstance(write, _Insert)]
+        self._writes = []
+        raw.autocommit = True
+        try:
+            _write_together(self._connection, list(plain))
+        except IntegrityError:
+            self._writes = writes
+        finally:
+            if not raw.closed:
+                raw.autocommit = False
+        return not self._writes
+
+
+def _has_not_begun(raw: Any) -> bool:
+    """Return True if the transaction has sent nothing to PostgreSQL yet. Its driver sends BEGIN as late."""
+    return bool(raw.info.transaction_status == TransactionStatus.IDLE and not raw.autocommit)
+
 
 def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> None:
     cursor = cursor_of(connection)
-    cursor.execute(*_with_expressions(connection, write.sql, write.values))
-    if write.error is not None and cursor.rowcount != write.count:
-        raise write.error
+    returned = f" RETURNING {write.result}" if write.result not in ("", COUNT) else ""
+    cursor.execute(*_with_expressions(connection, write.sql + returned, write.values))
+    write.conclude(cursor.fetchone()[0] if returned else cursor.rowcount)
 
 
 def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> None:
     cursor = cursor_of(connection)
-    checked = [write for write in writes if write.error is not None]
-    sql = _together(tuple((write.sql, write.error is not None) for write in writes))
+    sql = _together(tuple((write.sql, write.result) for write in writes))
     values = [value for write in writes for value in write.values]
     cursor.execute(*_with_expressions(connection, sql, values))
-    for write, count in zip(checked, cursor.fetchone(), strict=bool(checked)):
-        if write.error is not None and count != write.count:
-            raise write.error
+    with_result = [write for write in writes if write.result]
+    for write, result in zip(with_result, cursor.fetchone(), strict=bool(with_result)):
+        write.conclude(result)
 
 
 def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[Any]) -> tuple[str, list[Any]]:
-    """Put the SQL of expressions without parameters, such as the database's clock, in their places."""
+    """Put the SQL of expressions, such as the database's clock, in their places, with their own values."""
     if not any(hasattr(value, "as_sql") for value in values):
         return sql, values
     compiler = Query(None).get_compiler(connection=connection)
     first, *rest = sql.split("%s")
-    places = [compiler.compile(value)[0] if hasattr(value, "as_sql") else "%s" for value in values]
-    sql = "".join([first, *(part for pair in zip(places, rest, strict=True) for part in pair)])
-    return sql, [value for value in values if not hasattr(value, "as_sql")]
+    parts: list[str] = [first]
+    flat: list[Any] = []
+    for value, part in zip(values, rest, strict=True):
+        place, own = compiler.compile(value) if hasattr(value, "as_sql") else ("%s", [value])
+        parts += place, part
+        flat += own
+    return "".join(parts), flat
 
 
 @lru_cache(maxsize=1000)
-def _together(parts: tuple[tuple[str, bool], ...]) -> str:
-    """Return one statement of several, whose row has the numbers of rows of those that are to be checked."""
-    named = ", ".join(
-        f"w{number} AS ({sql}{' RETURNING 1' if is_checked else ''})"
-        for number, (sql, is_checked) in enumerate(parts)
-    )
-    checked = [f"w{number}" for number, (_, is_checked) in enumerate(parts) if is_checked]
-    counts = [f"(SELECT count(*) FROM {name})" for name in checked]  # noqa: S608 (no name comes from outside)
-    return f"WITH {named} SELECT {', '.join(counts) or '1'}"
+def _together(parts: tuple[tuple[str, str], ...]) -> str:
+    """Return one statement of several, whose row has the results of those that have one."""
+    named, results = [], []
+    for number, (sql, result) in enumerate(parts):
+        returned = {"": "", COUNT: " RETURNING 1"}.get(result, f" RETURNING {result}")
+        named.append(f"w{number} AS ({sql}{returned})")
+        if result:
+            results.append(f"(SELECT {result} FROM w{number})")  # noqa: S608 (no name comes from outside)
+    return f"WITH {', '.join(named)} SELECT {', '.join(results) or '1'}"

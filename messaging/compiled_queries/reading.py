@@ -38,7 +38,7 @@ class Compiled(Generic[M]):
     """A queryset compiled once. ``make`` builds it from the values that its columns are compared with.
 
     ``make`` is called once, with placeholders for the values, which may be strings or integers. Models that
-    the queryset fetches with ``select_related`` are filled in, too; annotations are not supported.
+    the queryset fetches with ``select_related`` are filled in, too, and so are annotations.
     """
 
     def __init__(self, make: Callable[..., QuerySet[M]]) -> None:
@@ -89,6 +89,7 @@ class _Query:
     sql: str
     parameters: tuple[Any, ...]
     model: _Model
+    annotations: dict[str, int]
     converters: list[tuple[int, list[Converter], Any]]
     locks: bool
 
@@ -106,7 +107,10 @@ class _Query:
             for position, converters, column in self.converters:
                 for convert in converters:
                     row[position] = convert(row[position], column, connection)
-            yield self.model.read(row, self.using)
+            instance = self.model.read(row, self.using)
+            for name, position in self.annotations.items():
+                setattr(instance, name, row[position])
+            yield instance
 
 
 def _compile(make: Callable[..., QuerySet[Any]]) -> _Query:
@@ -121,6 +125,7 @@ def _compile(make: Callable[..., QuerySet[Any]]) -> _Query:
         sql=sql,
         parameters=tuple(parameters),
         model=_model(compiler.klass_info, columns),
+        annotations=compiler.annotation_col_map or {},
         converters=[
             (position, [_detached(convert) for convert in each], column)
             for position, (each, column) in converters.items()

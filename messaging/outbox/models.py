@@ -13,16 +13,7 @@ from django.utils import timezone
 
 from messaging.compiled_queries import insert_in_batch
 from messaging.conf import conf
-from messaging.envelope import (
-    CAUSATION_ID,
-    SCHEMA_VERSION,
-    SEALED,
-    SUBJECT,
-    Envelope,
-    HeaderValue,
-    encode_body,
-    new_message_id,
-)
+from messaging.envelope import SEALED, Envelope, HeaderValue, command_envelope
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
 
@@ -172,18 +163,15 @@ def enqueue(
     that has not happened by the end of the grace period, or of ``delay_seconds``. With a delay of 0 the row
     belongs to the relay from the start, and the relay is woken for it.
     """
-    own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
-    if subject:
-        own[SUBJECT] = subject
-    if causation_id:
-        own[CAUSATION_ID] = causation_id
-    envelope = Envelope(
-        type=type,
-        body=encode_body(body),
-        message_id=message_id or new_message_id(),
+    envelope = command_envelope(
+        type,
+        body,
+        subject=subject,
         correlation_id=correlation_id,
         reply_to=reply_to,
-        headers={**(headers or {}), **own},
+        causation_id=causation_id,
+        headers=headers,
+        message_id=message_id,
     )
     row = model.of(Topology(conf.prefix).commands, service, envelope, delay_seconds=delay_seconds)
     insert_in_batch(row, using=database)

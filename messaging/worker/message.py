@@ -1,6 +1,6 @@
 """A message as its handler sees it: the command or reply, and everything to be sent because of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,6 +95,7 @@ class Message:
         self._planned: list[_Planned] = []
         self._hints: list[Outgoing] = []
         self._planned_pushes: list[Push] = []
+        self._admission: Callable[[], None] | None = None
 
     @property
     def subject(self) -> str:
@@ -126,19 +127,32 @@ class Message:
         sealed, self._sealed = self._sealed, ""
         return sealed
 
+    def require_admission(self, admission: Callable[[], None]) -> None:
+        """Have the handler call ``admit()``, which calls ``admission``, before it does anything else."""
+        self._admission = admission
+
+    def admit(self) -> None:
+        """Check that the sender may send this message now. Raises NotEntitled or Obsolete."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission()
+
     @contextmanager
     def once(self) -> Iterator[None]:
         """Open a transaction that records the message as handled, its effects and the messages it causes.
 
         The messages are written at the end of the block, with one statement where that is possible. Raises
         AlreadyHandled if an earlier transaction has recorded the message: before anything else is done or, if
-        this is recorded last, perhaps at the end. Nothing of the block is kept then.
+        this is recorded last, perhaps at the end. Nothing of the block is kept then. Raises RuntimeError if
+        the handler has not called ``admit()`` although it has to.
         """
+        if self._admission is not None:
+            raise RuntimeError(f"The handler of {self.envelope.type} has admitted a message without a check.")
         try:
             with transaction.atomic(using=self._database):
                 if not self._records_last:
                     self._record()
-                with batch(self._database):
+                with batch(self._database, is_last=True):
                     if self._records_last:
                         self._record()
                     yield

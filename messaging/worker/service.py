@@ -67,13 +67,14 @@ def require_proof(command: Any, message: Message) -> None:
 class Handler:
     """A handler's function, the decoder of its body, and whether it runs inside one transaction.
 
-    ``admit`` is called first; see Service.
+    ``admit`` is called first, by the function itself if it ``admits_itself``; see Service.
     """
 
     function: Callable[[Any, Message], Any]
     decode: Callable[[bytes], Any]
     transactional: bool
     admit: Admit | None = None
+    admits_itself: bool = False
 
 
 @dataclass
@@ -89,7 +90,8 @@ class Service:
     default it runs in the transaction that records the message as handled. If it is declared with
     ``transactional=False``, it uses ``message.once()`` for the transaction that concludes it, and may make
     calls to other programs before that. ``admit`` is called before every command except those declared
-    ``free``, which every entitled sender may send at any time; it raises NotEntitled or Obsolete.
+    ``free``, which every entitled sender may send at any time; it raises NotEntitled or Obsolete. A handler
+    that ``admits_itself`` calls it with ``message.admit()``, in a transaction of its own, before all else.
 
     A service ``records_last`` if its handlers may run twice for a message that comes twice: those that change
     nothing but the database, one run of which is undone, and those that look themselves before they do
@@ -108,7 +110,7 @@ class Service:
     event_handler: Handler | None = None
 
     def command(
-        self, type: str, *, transactional: bool = True, free: bool = False
+        self, type: str, *, transactional: bool = True, free: bool = False, admits_itself: bool = False
     ) -> Callable[[CommandHandler], CommandHandler]:
         """Register the handler of one command type. Its return value, if any, is the result in the reply."""
 
@@ -116,7 +118,7 @@ class Service:
             if type in self.commands:
                 raise ValueError(f"{self.name} already handles {type}")
             admit = None if free else self.admit
-            self.commands[type] = Handler(function, _decoder(function), transactional, admit)
+            self.commands[type] = Handler(function, _decoder(function), transactional, admit, admits_itself)
             return function
 
         return register

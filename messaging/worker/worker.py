@@ -212,9 +212,10 @@ class Worker:
         for delayed in [each for each in outgoing if each.delay_seconds]:
             outgoing.remove(delayed)
             self._start(self._publish_later(delayed))
-        if delivery.exchange == self._broker.topology.commands:
+        if delivery.exchange == self._broker.topology.commands and not message.envelope.causation_id:
             # If the command was in an outbox of this database, it has evidently been published. An event may
-            # have reached this queue only, and replies are left to the worker that sends them.
+            # have reached this queue only, and what another message caused is left to the worker that handles
+            # that one.
             self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
@@ -271,13 +272,16 @@ class Worker:
                 message.refuse_repetition()
                 raise NotEntitled(f"{message.sender} says what is not in the outbox")
             if handler.admit is not None:
-                handler.admit(body, message)
+                admission = partial(handler.admit, body, message)
+                message.require_admission(admission)
+                if not handler.admits_itself:
+                    message.admit()
+            return _handle(handler, body, message)
         except AlreadyHandled:
             return message.left_unpublished()
         except Obsolete as reason:
             log.info("not wanted any more", type=message.envelope.type, reason=str(reason))
             return _handle(OBSOLETE, body, message)
-        return _handle(handler, body, message)
 
     def _is_owed(self, envelope: Envelope) -> bool:
         """Return True if the message is in an outbox: in this database's, or by its proof in another's."""

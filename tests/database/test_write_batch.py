@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.orders.models import Reservation, StockItem
+from checkout.payments.models import OutboxMessage
 from messaging.compiled_queries import (
     Compiled,
     batch,
@@ -20,6 +21,7 @@ from messaging.compiled_queries import (
     insert_unless_known,
     update_in_batch,
 )
+from messaging.outbox.clock import server_time
 
 # Each test commits: an error at the end of a transaction is part of what is tested.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -300,3 +302,58 @@ def test_an_expression_is_written_by_the_database(db):
     with transaction_with_batch():
         update_in_batch(written, "created_at", "lines")
     assert Reservation.objects.get().lines == []
+
+
+@pytest.fixture
+def is_postgresql() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("BEGIN and COMMIT are left out on PostgreSQL only")
+
+
+def insert_and_roll_back(sku: str, *, is_last: bool) -> None:
+    with transaction.atomic():
+        with batch(is_last=is_last):
+            insert_in_batch(an_item(sku))
+            insert_in_batch(Reservation(payment_reference=sku, lines=[]))
+        transaction.set_rollback(True)
+
+
+def test_a_transaction_of_one_statement_has_no_begin_and_no_commit(is_postgresql):
+    insert_and_roll_back("cup", is_last=False)
+    insert_and_roll_back("mug", is_last=True)
+    assert [item.sku for item in StockItem.objects.all()] == ["mug"], "there was nothing to roll back"
+    assert Reservation.objects.get().payment_reference == "mug"
+
+
+def test_such_a_statement_writes_nothing_if_one_of_its_rows_is_known(is_postgresql, mug):
+    def write_both() -> None:
+        with transaction.atomic(), batch(is_last=True):
+            insert_in_batch(an_item("cup"))
+            insert_in_batch(an_item("mug"), or_raise=KnownAlready())
+
+    for _ in range(2):
+        with pytest.raises(KnownAlready):
+            write_both()
+    assert [item.sku for item in StockItem.objects.all()] == ["mug"]
+    with pytest.raises(IntegrityError), transaction.atomic(), batch(is_last=True):
+        insert_in_batch(an_item("mug"))
+    assert connection.get_autocommit(), "the connection is as it was"
+
+
+def test_after_another_statement_it_is_a_part_of_the_transaction(is_postgresql, mug):
+    with transaction.atomic():
+        with batch(is_last=True):
+            StockItem.objects.select_for_update().get()
+            insert_in_batch(an_item("cup"))
+        transaction.set_rollback(True)
+    assert [item.sku for item in StockItem.objects.all()] == ["mug"]
+
+
+def test_a_row_is_given_the_time_that_the_database_has_chosen(mug):
+    row = OutboxMessage(message_id="1", created_at=timezone.now(), available_at=server_time())
+    with transaction_with_batch():
+        insert_in_batch(row, read_back="available_at")
+        mug.quantity = 5
+        update_in_batch(mug, "quantity")
+    assert row.available_at == OutboxMessage.objects.get().available_at
+    assert in_stock() == 5

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from checkout.ledger.models import LedgerEntry
 from checkout.payments.actions import record_notification, request_capture
-from checkout.payments.models import Operation, OutboxMessage, Payment, ProviderNotification, Saga, SagaStep
+from checkout.payments.models import Operation, Payment, ProviderNotification, Saga, SagaStep
 from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
@@ -49,8 +49,8 @@ async def paid(payment: Payment, books: Books) -> None:
     await eventually(saga_status(payment, "capture"), "completed")
 
 
-def hand_over_to_the_relay(message_id: str) -> None:
-    OutboxMessage.objects.filter(message_id=message_id).update(available_at=timezone.now())
+def hand_over_to_the_timer(notification: int) -> None:
+    ProviderNotification.objects.filter(pk=notification).update(next_try_at=timezone.now())
 
 
 def captured_once() -> bool:
@@ -73,7 +73,7 @@ def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
         for body in books.notifications():
             recorded = record_notification("memory", body, is_proven=True)
             if recorded.owed is not None:
-                hand_over_to_the_relay(recorded.owed.message_id)
+                hand_over_to_the_timer(recorded.owed.notification)
         wait_until(nothing_is_left_to_apply, "the notification to be applied")
         moments += 1
 

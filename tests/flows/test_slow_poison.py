@@ -46,7 +46,8 @@ def is_quiet() -> bool:
     is_answered = not Saga.objects.filter(
         kind="verification", status="running", awaiting__in=due.values("correlation_id")
     ).exists()
-    return is_answered and not due.exclude(message_id__in=handled).exists()
+    is_applied = not ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED).exists()
+    return is_applied and is_answered and not due.exclude(message_id__in=handled).exists()
 
 
 async def forge(payment: Payment, times: int, event: str = "EXPIRED") -> None:

@@ -9,12 +9,12 @@ from django.db import InterfaceError, OperationalError
 from checkout.conf import conf
 from checkout.payments.actions import Pending, Recorded
 from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.messages import ApplyNotification
 from checkout.privacy.card_seal import seal_card
 from messaging import crash_points
 from messaging.delivery import Delivery
-from messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
+from messaging.envelope import SEALED, SUBJECT, Envelope, Reply, command_envelope, encode_body
 from messaging.errors import MessagingError
-from messaging.outbox.models import AbstractOutboxMessage
 from tests.simulation.processes import Crash, Process
 
 if TYPE_CHECKING:
@@ -51,14 +51,18 @@ class Web:
         if isinstance(result, Pending):
             self.process.spawn(self._publish(result, sealed))
         elif isinstance(result, Recorded) and result.owed is not None:
-            self.process.spawn(self._pass_on(result.owed))
+            self.process.spawn(self._pass_on(result.owed, result.subject))
         return result
 
-    async def _pass_on(self, owed: AbstractOutboxMessage) -> None:
-        """Publish a committed command without waiting for its reply (``webhooks.take``)."""
+    async def _pass_on(self, command: ApplyNotification, subject: str) -> None:
+        """Publish a command without waiting for its reply (``webhooks.take``)."""
+        service, type = command.address
         with contextlib.suppress(MessagingError):
             await self._broker.publish(
-                owed.exchange, owed.routing_key, owed.envelope(), timeout_seconds=conf.reply_budget_seconds
+                self._broker.topology.commands,
+                service,
+                command_envelope(type, command, subject=subject),
+                timeout_seconds=conf.reply_budget_seconds,
             )
 
     async def _publish(self, pending: Pending, sealed: str) -> None:

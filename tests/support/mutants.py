@@ -25,11 +25,11 @@ from checkout.orders import service as orders
 from checkout.orders.messages import ReleaseStock
 from checkout.orders.models import Reservation
 from checkout.payments import actions
-from checkout.payments.actions import challenge, notification as notifying, payment as submitting, saved_cards
+from checkout.payments.actions import challenge, payment as submitting, saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.staff import at_rest
 from checkout.payments.events import log as event_log
-from checkout.payments.models import Operation, Saga, SavedCard
+from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification, Saga, SavedCard
 from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
@@ -66,7 +66,11 @@ def no_inbox() -> Patches:
         type(row)._default_manager.using(database).bulk_create([row], ignore_conflicts=True)
 
     yield patch.object(AbstractInboxMessage, "record", record)
-    yield from _everywhere(provider_call.refuse_repetition, lambda message: None)
+
+    def is_known_call(attempt: Attempt, intent: provider_call.Intent, message: Message) -> bool:
+        return ProviderCall.objects.filter(key=intent.key).exists()
+
+    yield from _everywhere(provider_call.is_known_call, is_known_call)
 
 
 def no_intent_row() -> Patches:
@@ -79,7 +83,12 @@ def no_intent_row() -> Patches:
     def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
         return method(replace(request, idempotency_key=new_message_id()))
 
-    yield from _everywhere(provider_call.commit_intent, lambda attempt, intent: True)
+    def commit_intent(
+        attempt: Attempt, intent: provider_call.Intent, *, is_known: bool
+    ) -> ProviderCall | None:
+        return ProviderCall(key=intent.key, attempt=attempt, verb=intent.verb)
+
+    yield from _everywhere(provider_call.commit_intent, commit_intent)
     yield from _providers_that(send, SENDING)
 
 
@@ -158,8 +167,7 @@ def no_outbox() -> Patches:
         return row
 
     yield patch.object(Message, "_write_outbox", write_and_forget)
-    for module in (submitting, notifying):
-        yield patch.object(module, "enqueue", enqueue_and_forget)
+    yield patch.object(submitting, "enqueue", enqueue_and_forget)
 
 
 def resend_on_a_guess() -> Patches:
@@ -300,6 +308,23 @@ def late_events_passed_over() -> Patches:
     yield patch.object(event_log, "MOST_UNDER_WAY", 0)
 
 
+def notifications_left_lying() -> Patches:
+    """Do not look again at a notification at which nobody has looked.
+
+    The mutant shows when web dies before it has sent the command, and when the broker refuses that.
+    """
+    record = actions.record_notification
+
+    def forget(*args: Any, **how: Any) -> actions.Recorded:
+        recorded = record(*args, **how)
+        ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED).update(
+            next_try_at=None
+        )
+        return recorded
+
+    yield from _everywhere(record, forget)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -323,6 +348,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         customers_confused,
         erased_while_under_way,
         late_events_passed_over,
+        notifications_left_lying,
     )
 }
 

@@ -5,22 +5,18 @@ from base64 import b64encode
 
 import pytest
 from django.utils import timezone
-from msgspec.structs import replace
 
 from checkout.conf import conf
-from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.models import ProviderAccount, ProviderNotification
 from checkout.payments.providers.memory_books import Books
+from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.rates import RateLimit
 from checkout.web import notifications as webhooks
-from messaging.broker import user_of
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from messaging.registry import close_brokers, get_broker
 from tests.support.asgi import AsgiClient
 from tests.support.brokers import Inbox
-
-# Rows of the outbox that are no events, which the payment has, too.
-COMMANDS = OutboxMessage.objects.exclude(exchange__endswith=".events")
 
 PATH = "/notifications/memory/"
 SECRET = "an-unguessable-last-segment"
@@ -68,6 +64,16 @@ def body(payment) -> bytes:
     return json.dumps(told).encode()
 
 
+async def commands_of_payments() -> Inbox:
+    """Consume the queue of the payments service."""
+    broker, inbox = get_broker(), Inbox()
+    await broker.start()
+    queue = broker.topology.service_queue("payments")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=10)
+    return inbox
+
+
 async def stored() -> int:
     return await in_thread(ProviderNotification.objects.count)
 
@@ -77,27 +83,24 @@ async def test_the_acknowledgement_is_the_one_the_provider_expects(books: Books,
     assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"OK", "text/plain")
     assert answer.set_cookies == []
     assert await stored() == 1
-    assert await in_thread(COMMANDS.count) == 1
 
 
 async def test_the_command_to_apply_it_is_published_at_once_and_without_a_relay(books, client, body):
-    broker, inbox = get_broker(), Inbox()
-    await broker.start()
-    queue = broker.topology.service_queue("payments")
-    await broker.declare(queue)
-    await broker.consume(queue.name, inbox, prefetch=1)
+    inbox = await commands_of_payments()
     await client.post(PATH, body)
-    delivery = await inbox.next()
-    owed = await in_thread(COMMANDS.get)
-    assert delivery.envelope == replace(owed.envelope(), user_id=user_of(conf.broker_url))
-    assert owed.available_at > timezone.now()  # so that no relay takes it meanwhile
+    sent = (await inbox.next()).envelope
+    row = await in_thread(ProviderNotification.objects.get)
+    assert (sent.type, json.loads(sent.body)) == ("payments.apply_notification", {"notification": row.pk})
+    assert row.next_try_at is not None
+    assert row.next_try_at > timezone.now()  # so that no timer takes it meanwhile
     await close_brokers()
 
 
-async def test_one_that_comes_while_the_broker_is_away_is_left_to_the_relay(books, client, body):
+async def test_one_that_comes_while_the_broker_is_away_is_left_to_a_timer(books, client, body):
     MemoryServer.at(conf.broker_url).stop()
     assert (await client.post(PATH, body)).status == 200
-    assert await in_thread(COMMANDS.filter(published_at=None).count) == 1
+    await in_thread(ProviderNotification.objects.update, next_try_at=timezone.now())
+    assert await in_thread(try_unmatched_again) == 1
 
 
 async def test_a_repeat_gets_the_same_and_counts_once(books, client, body):
@@ -185,11 +188,14 @@ async def test_a_header_that_no_account_asked_for_proves_nothing_and_does_no_har
 
 
 async def test_what_was_taken_as_a_hint_is_applied_anew_once_it_is_proven(books, client, body):
+    inbox = await commands_of_payments()
     for path in (PATH, PATH, PROVEN_PATH, PROVEN_PATH, PATH):
         assert (await client.post(path, body)).status == 200
     row = await in_thread(ProviderNotification.objects.get)
     assert (row.is_proven, row.copies) == (True, 5)
-    assert await in_thread(COMMANDS.count) == 2, "once as a hint and once as proven"
+    assert [(await inbox.next()).envelope.type for _ in range(2)] == ["payments.apply_notification"] * 2
+    assert len(inbox) == 0, "it is applied once as a hint and once as proven"
+    await close_brokers()
 
 
 @pytest.mark.parametrize("path", [PATH, PROVEN_PATH])
@@ -201,7 +207,7 @@ async def test_what_cannot_be_read_is_kept_for_staff_and_acknowledged(client, pa
     assert (row.state, row.copies) == (ProviderNotification.State.UNREADABLE, 2)
     assert row.reason
     assert len(row.body) <= 4096
-    assert await in_thread(COMMANDS.count) == 0
+    assert row.next_try_at is None, "nothing is to be applied"
 
 
 async def test_no_log_line_and_no_answer_repeats_the_secret(client, body, caplog, monkeypatch):

@@ -1,11 +1,17 @@
-"""Take a provider's notification: store it, then acknowledge it. It is applied after that."""
+"""Take a provider's notification: store it, then acknowledge it. It is applied after that.
+
+Its row is its own outbox: the command to apply it is sent by whoever stores it and, if that fails, by the
+timer of notifications that are to be tried again (``timers/unmatched.py``).
+"""
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
 from django.db import transaction
+from django.utils import timezone
 
 from checkout.errors import (
     NotificationFormatNotSupported,
@@ -15,12 +21,12 @@ from checkout.errors import (
     SenderNotAllowed,
 )
 from checkout.payments.messages import ApplyNotification
-from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.models import ProviderAccount, ProviderNotification
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
 from checkout.payments.providers.registry import get_provider
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
 from messaging.compiled_queries import Compiled, insert_unless_known
-from messaging.outbox.models import AbstractOutboxMessage, enqueue
+from messaging.conf import conf as messaging_conf
 
 # Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
 NETWORKS = "notification_networks"
@@ -35,13 +41,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to the provider, and the command to apply the notification.
+    """The answer to the provider, and the command to apply the notification, about the payment ``subject``.
 
     ``owed`` is None if the notification was known already or cannot be read.
     """
 
     acknowledgement: Acknowledgement
-    owed: AbstractOutboxMessage | None
+    owed: ApplyNotification | None
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,8 @@ def record_notification(
 ) -> Recorded:
     """Store a notification. The same body is stored once, and is proven as soon as one copy is proven.
 
-    The caller publishes the command; if the caller fails to, the relay does so after the grace period. A
-    body that cannot be read is stored for staff and acknowledged, or the provider would hold back all later
+    The caller publishes the command; if the caller fails to, a timer does so after the grace period. A body
+    that cannot be read is stored for staff and acknowledged, or the provider would hold back all later
     notifications.
 
     ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
@@ -85,9 +92,9 @@ def record_notification(
         state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
         reason=scrub_text(reading.fault)[:REASON_LENGTH],
     )
-    with transaction.atomic():
-        is_news = insert_unless_known(row) or _is_news_of_known(row)
-        owed = _owe(row, reading) if is_news and row.state == State.RECEIVED else None
+    if row.state == State.RECEIVED:
+        row.next_try_at = timezone.now() + timedelta(seconds=messaging_conf.outbox_grace_seconds)
+    is_news = insert_unless_known(row) or _is_news_of_known(row)
     if row.state == State.UNREADABLE and is_news:
         # Anybody can send a hint, so an unreadable one is not worth an alarm.
         report = log.error if is_proven else log.warning
@@ -101,7 +108,8 @@ def record_notification(
     if reading.refusal is not None and not is_proven:
         # A proven notification is acknowledged all the same, or it would block those that follow.
         raise reading.refusal
-    return Recorded(provider.acknowledgement(), owed)
+    owed = ApplyNotification(notification=row.pk) if is_news and row.state == State.RECEIVED else None
+    return Recorded(provider.acknowledgement(), owed, reading.payment_reference)
 
 
 _ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))
@@ -128,6 +136,7 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
     return text if is_whole else text[:EXCERPT]
 
 
+@transaction.atomic
 def _is_news_of_known(row: ProviderNotification) -> bool:
     """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
 
@@ -145,16 +154,11 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
         known.body = row.body
         known.state = row.state
         known.reason = row.reason
-        known.tries, known.next_try_at, known.applied_at = 0, None, None
+        known.tries, known.next_try_at, known.applied_at = 0, row.next_try_at, None
         known.dealt_with_at, known.dealt_with_by, known.dealt_with_note = None, "", ""
     # Providers often repeat notifications, so a mere copy does not write the body again.
     known.save(update_fields=None if is_news else ["copies"])
     return is_news
-
-
-def _owe(row: ProviderNotification, reading: _Reading) -> AbstractOutboxMessage:
-    command = ApplyNotification(notification=row.pk)
-    return enqueue(OutboxMessage, *command.address, command, subject=reading.payment_reference)
 
 
 def _check_sender(account: ProviderAccount, sender: str) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from django.db.models.functions import Coalesce
 
+from checkout.payments.events.numbering import first_events, latest_of
 from checkout.payments.events.recording import News, record_event
 from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
 from checkout.payments.locking import forget
-from checkout.payments.models import Attempt, Event, Operation, Payment
+from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, attempt_object
 from checkout.payments.objects.operation import STATES, OperationObject, operation_object
 from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
 from checkout.states import Actor
-from messaging.compiled_queries import Compiled, insert, insert_unless_known, update_in_batch
+from messaging.compiled_queries import insert, insert_unless_known, update_in_batch
 
 # Fields that change with every change.
 _ALWAYS = ("updated_at", "version")
@@ -27,7 +27,8 @@ def open_payment_once(payment: Payment) -> bool:
     """Insert a new payment, unless its order has one. Return True if it was inserted."""
     if not insert_unless_known(payment):
         return False
-    record_event(payment, News(type="payment.created", object=payment_object(payment)), last=0)
+    with first_events(payment):
+        record_event(payment, News(type="payment.created", object=payment_object(payment)))
     return True
 
 
@@ -36,43 +37,20 @@ def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: 
 
     Without ``refusal_reason`` that of the last refusal stays.
     """
-    moved, last = _moved(payment, event, actor, refusal_reason)
-    record_event(payment, moved, last=last)
+    record_event(payment, _moved(payment, event, actor, refusal_reason))
 
 
-def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> tuple[News, int]:
-    """Move the payment. Return the news of it, and the number of the payment's last event before that."""
+def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> News:
+    """Move the payment. Return the news of it."""
     earlier = payment.state
     payment.apply(event, actor, refusal_reason=refusal_reason)
     told = payment_object(payment)
-    # Those since the payment's own last event: usually none, or one of its attempt or operation.
-    recent = _RECENT.all(payment.pk)
-    # A payment of an earlier release has no event to compare with.
-    before = next((each for each in recent if each.type.startswith("payment.")), None)
+    before = latest_of(payment).own
     known = dict(before.data["object"]) if before else {"state": PAYMENT_STATUSES[earlier]}
     for name in before.data.get("left_out", ()) if before else ():
         known.pop(name, None)  # left out for its length, which is no change
     changes = _changes(known, msgspec.to_builtins(told))
-    last = recent[-1].sequence if recent else 0
-    return News(type=type_of_move(event, earlier), object=told, changes=changes), last
-
-
-# The payment's own last event and all after it, by which both its values and the last number are known.
-_RECENT = Compiled(
-    lambda payment: (
-        Event.objects.filter(payment_id=payment)
-        .filter(
-            sequence__gte=Coalesce(
-                Event.objects.filter(payment_id=payment, type__startswith="payment.")
-                .order_by("-sequence")
-                .values("sequence")[:1],
-                0,
-            )
-        )
-        .only("type", "sequence", "data")
-        .order_by("sequence")
-    )
-)
+    return News(type=type_of_move(event, earlier), object=told, changes=changes)
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
@@ -83,8 +61,7 @@ def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
     insert(attempt)
     forget(payment)
     started = News(type="attempt.started", object=attempt_object(attempt, payment))
-    moved, last = _moved(payment, "submitted", actor, "")
-    record_event(payment, started, moved, last=last)
+    record_event(payment, started, _moved(payment, "submitted", actor, ""))
 
 
 def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *names: str) -> None:

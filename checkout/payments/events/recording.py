@@ -10,18 +10,21 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
+from checkout.payments.events.numbering import number
 from checkout.payments.models import Event, Payment
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import AttemptObject
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
-from messaging.compiled_queries import Compiled, insert_in_batch
+from messaging.compiled_queries import insert_in_batch
 
 # The longest event. A longer one loses the parts that its merchant knows already, and says so. A webhook,
 # which has the version of the API besides, is thereby at most 20 kB long.
 MOST_BYTES = 19_900
 _KNOWN_TO_MERCHANT = ("lines", "metadata")
+# While its length is looked at, an event has no number yet.
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +37,8 @@ class News:
     operation: str = ""
 
 
-def record_event(payment: Payment, *news: News, last: int | None = None) -> list[Event]:
-    """Write events of the locked payment, in this order.
-
-    ``last`` is the number of its last event, 0 if there is none, for a caller that has read it already.
-    """
-    if last is None:
-        latest = _LATEST.first(payment.pk)
-        last = latest.sequence if latest else 0
+def record_event(payment: Payment, *news: News) -> None:
+    """Write events of the locked payment, in this order, numbered after those that it has."""
     now = timezone.now()
     events = [
         Event(
@@ -50,22 +47,17 @@ def record_event(payment: Payment, *news: News, last: int | None = None) -> list
             payment=payment,
             operation=each.operation,
             type=each.type,
-            sequence=sequence,
+            sequence=_LARGEST,
             data=_data(payment, each),
             changes=dict(each.changes),
             created_at=now,
         )
-        for sequence, each in enumerate(news, last + 1)
+        for each in news
     ]
     for event in events:
         _fit(event, payment)
+    number(payment, events)
     insert_in_batch(*events)
-    return events
-
-
-_LATEST = Compiled(
-    lambda payment: Event.objects.filter(payment_id=payment).only("sequence").order_by("-sequence")[:1]
-)
 
 
 def _data(payment: Payment, news: News) -> dict[str, Any]:

@@ -707,7 +707,9 @@ class Migration(migrations.Migration):
                 (
                     "next_try_at",
                     models.DateTimeField(
-                        blank=True, help_text="When an unmatched one is looked at again", null=True
+                        blank=True,
+                        help_text="When it is looked at again, if it was not looked at or not matched",
+                        null=True,
                     ),
                 ),
                 (

@@ -41,7 +41,7 @@ class ProviderNotification(DealtWith):
     reason = models.CharField(max_length=REASON_LENGTH, blank=True, help_text="Why it was not simply applied")
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(
-        null=True, blank=True, help_text="When an unmatched one is looked at again"
+        null=True, blank=True, help_text="When it is looked at again, if it was not looked at or not matched"
     )
 
     class Meta:

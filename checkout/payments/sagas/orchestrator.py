@@ -281,13 +281,14 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     _tell(decision.tells, message)
     if payment is not None:
         reply_to_waiters(saga, decision, message, payment)
+        if decision.child is not None:
+            _start(saga, decision.child, message, payment)
+    # After the child, whose insertion would have to wait for a change of the same table.
     update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
     if decision.is_overdue:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
-    if payment is not None and decision.child is not None:
-        _start(saga, decision.child, message, payment)
     if decision.notify_parent and saga.parent is not None:
         signal(saga.parent, decision.notify_parent, message, payment)
 

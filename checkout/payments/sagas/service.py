@@ -21,7 +21,7 @@ from checkout.payments.checkout_messages import (
     StartOperation,
     SubmitPayment,
 )
-from checkout.payments.locking import locked_payment, locked_payment_of
+from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import orchestrator
@@ -40,7 +40,7 @@ from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
-from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
+from checkout.payments.totals import BY_ISSUER, is_explained, operations_under_lock
 from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
@@ -77,10 +77,10 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
     If this command is late, and the attempt has ended meanwhile, no purchase is started.
     """
     # The timer that ends attempts whose purchase never began takes this lock, too (``timers.unstarted``).
-    payment = locked_payment(command.payment)
-    attempt = _OF_PAYMENT.first(command.attempt, payment.pk) if payment else None
-    if payment is None or attempt is None:
+    attempt = _OF_PAYMENT.first(command.attempt, command.payment)
+    if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
+    payment = attempt.payment
     if attempt.state in ENDED_WITHOUT_MONEY:
         join_locked(payment, message)
         return
@@ -211,7 +211,7 @@ def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
     """
     attempt = _attempt(command.attempt)
     sagas = orchestrator.sagas_of(attempt)
-    payment = locked_payment_of(attempt)
+    payment = attempt.payment = locked_payment_of(attempt)
     if command.is_proven:
         _tell_sagas(command, attempt, sagas, payment, message)
     else:
@@ -242,7 +242,7 @@ def _tell_sagas(
     if command.kind == "conflicted":
         # The provider itself said so in answer to a question, perhaps after the saga had gone on without it.
         move_payment(payment, "conflicted", Actor.PROVIDER, message)
-    settled = {each.reference: each.state for each in operations_of(attempt) if each.state in SETTLED}
+    settled = {each.reference: each.state for each in operations_under_lock(attempt) if each.state in SETTLED}
     for saga in sagas:
         if saga.kind == Purchase.kind:
             orchestrator.signal(saga, Signal.of_event(command.kind), message, payment)
@@ -260,7 +260,7 @@ def _hint_at(
     message: Message,
 ) -> None:
     """Make the saga of the open attempt or operation that the hint is about ask the provider."""
-    open_ones = {each.reference for each in operations_of(attempt) if each.state not in SETTLED}
+    open_ones = {each.reference for each in operations_under_lock(attempt) if each.state not in SETTLED}
     for saga in sagas:
         is_about_attempt = saga.kind == Purchase.kind and command.kind in HINTS
         if is_about_attempt or (saga.key == command.operation and saga.key in open_ones):
@@ -301,7 +301,7 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
 
 
 def _named(told: ApplyProviderEvent, attempt: Attempt) -> Iterator[Operation]:
-    return (each for each in operations_of(attempt) if each.reference == told.operation)
+    return (each for each in operations_under_lock(attempt) if each.reference == told.operation)
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
@@ -344,7 +344,13 @@ def resume(reply: Reply, message: Message) -> None:
     orchestrator.resume(reply, message)
 
 
-_OF_PAYMENT = Compiled(lambda code, payment: Attempt.objects.filter(order_code=code, payment_id=payment))
+_OF_PAYMENT = Compiled(
+    lambda code, payment: (
+        Attempt.objects.select_for_update(of=("payment", "self"), no_key=True)
+        .select_related("payment__merchant")
+        .filter(order_code=code, payment__reference=payment)
+    )
+)
 _ATTEMPT = Compiled(lambda code: Attempt.objects.select_related("payment__merchant").filter(order_code=code))
 
 

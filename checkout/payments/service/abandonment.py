@@ -14,7 +14,7 @@ from checkout.states import AttemptState
 from messaging.worker.service import Message
 
 
-@service.handles(AbandonPayment, transactional=False)
+@service.handles(AbandonPayment, transactional=False, admits_itself=True)
 def abandon(command: AbandonPayment, message: Message) -> None:
     """Cancel an attempt that waits for its challenge, or whose challenge ended with an unknown outcome.
 

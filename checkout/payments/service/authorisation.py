@@ -37,7 +37,7 @@ from messaging.worker.service import Message
 log = structlog.get_logger(__name__)
 
 
-@service.handles(AuthorisePayment, transactional=False)
+@service.handles(AuthorisePayment, transactional=False, admits_itself=True)
 def authorise(command: AuthorisePayment, message: Message) -> None:
     """Send the first message, with the card as the shopper's browser has encrypted it.
 
@@ -60,7 +60,7 @@ def authorise(command: AuthorisePayment, message: Message) -> None:
     provider_call(message, command.attempt, intend=intend, conclude=_conclude, recall=_recall)
 
 
-@service.handles(CompleteAuthentication, transactional=False)
+@service.handles(CompleteAuthentication, transactional=False, admits_itself=True)
 def complete_challenge(command: CompleteAuthentication, message: Message) -> None:
     """Send the second message after the shopper's return. The provider knows the result from the ACS."""
 

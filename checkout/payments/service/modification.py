@@ -11,6 +11,7 @@ from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.operation_outcome import STATES, answer_of, move
 from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call
 from checkout.payments.service.service import service
+from checkout.payments.totals import operations_under_lock
 from checkout.states import OPEN_ATTEMPTS, AttemptState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
@@ -18,20 +19,20 @@ from messaging.worker.service import CommandRejected, Message
 UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 
 
-@service.handles(CapturePayment, transactional=False)
+@service.handles(CapturePayment, transactional=False, admits_itself=True)
 def capture(command: CapturePayment, message: Message) -> None:
     """Take authorised money."""
     amount = Money(command.minor, command.currency)
     _modify(command.attempt, command.operation, Verb.CAPTURE, amount, message)
 
 
-@service.handles(VoidPayment, transactional=False)
+@service.handles(VoidPayment, transactional=False, admits_itself=True)
 def void(command: VoidPayment, message: Message) -> None:
     """Release an authorisation that was not captured."""
     _modify(command.attempt, command.operation, Verb.VOID, None, message)
 
 
-@service.handles(RefundPayment, transactional=False)
+@service.handles(RefundPayment, transactional=False, admits_itself=True)
 def refund(command: RefundPayment, message: Message) -> None:
     """Give captured money back."""
     amount = Money(command.minor, command.currency)
@@ -55,7 +56,8 @@ def _modify(order_code: str, reference: str, verb: Verb, amount: Money | None, m
 
 
 def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
-    operation = _OPERATION.first(attempt.pk, reference)
+    # Those of its order are needed anyway, to see if this one is alone.
+    operation = next((each for each in operations_under_lock(attempt) if each.reference == reference), None)
     if operation is None or operation.kind != verb:
         raise CommandRejected("operation_not_found", f"This attempt has no {verb} {reference}.")
     if amount is not None and amount != operation.amount:

@@ -17,6 +17,7 @@ from typing import Self
 
 import structlog
 from django.db import close_old_connections, connection, transaction
+from django.db.models import Exists
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -42,7 +43,7 @@ from checkout.payments.providers.base import (
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.service.attempts import locked_attempt
 from checkout.payments.service.service import service
-from checkout.payments.totals import WITHOUT_END, operations_of
+from checkout.payments.totals import WITHOUT_END, operations_under_lock
 from messaging import crash_points
 from messaging.compiled_queries import Compiled, batch, insert_in_batch, update_in_batch
 from messaging.outbox.clock import server_time
@@ -100,23 +101,23 @@ def provider_call(
 
     ``intend`` checks the command and declares the request, ``conclude`` gives the provider's answer its
     meaning. ``recall`` answers a command whose request was made before, is just being made, or is not due.
-    All three get the attempt under lock.
+    All three get the attempt under lock. The command's handler ``admits_itself``, as that is done here.
     """
-    window, started_at = SendWindow.opened(), None
+    window = SendWindow.opened()
 
     # 1. The intent. It must be durable, as an intent that is not committed protects from nothing.
     with transaction.atomic(durable=True), batch():
+        message.admit()
         attempt = locked_attempt(order_code)
-        refuse_repetition(message)
         intent = intend(attempt)
-        is_to_be_sent = intent.is_due and commit_intent(attempt, intent)
-        if is_to_be_sent:
+        is_known = is_known_call(attempt, intent, message)
+        call = commit_intent(attempt, intent, is_known=is_known) if intent.is_due else None
+        if call is not None:
             intent.begin()
-            started_at = started(intent)
 
     # 2. The call.
     result = None
-    if is_to_be_sent:
+    if call is not None:
         request = intent.request()
         if isinstance(request, ProviderResult):
             result = request
@@ -127,10 +128,10 @@ def provider_call(
 
     # 3. The outcome.
     def record(attempt: Attempt) -> Conclusion:
-        if result is None:
+        if call is None or result is None:
             return Conclusion(recall(attempt, intent))
         conclusion = conclude(attempt, intent, result)
-        _record_outcome(intent, started_at, conclusion.outcome or conclusion.reply.outcome, result.event)
+        _record_outcome(call, conclusion.outcome or conclusion.reply.outcome, result.event)
         return conclusion
 
     commit_conclusion(message, attempt, record)
@@ -156,47 +157,57 @@ def provider_inquiry(
 # Step 1: the intent.
 
 
-def refuse_repetition(message: Message) -> None:
-    """Raise ``AlreadyHandled`` if the message was answered before. The attempt must be locked.
+def is_known_call(attempt: Attempt, intent: Intent, message: Message) -> bool:
+    """Return True if the call has been intended before. The attempt must be locked.
 
-    Every answer is recorded under that lock. Without this check, the redelivery of a command that was
-    answered "not sent" would send it after all.
+    Raises ``AlreadyHandled`` if the message was answered before. Every answer is recorded under that lock.
+    Without this check, the redelivery of a command that was answered "not sent" would send it after all.
     """
-    if _HANDLED.all(service.name, message.envelope.message_id):
+    known = _KNOWN.get(attempt.pk, service.name, message.envelope.message_id, intent.key)
+    if known.is_answered:  # type: ignore[attr-defined]
         raise AlreadyHandled(message.envelope.message_id)
+    return bool(known.is_intended)  # type: ignore[attr-defined]
 
 
-_HANDLED = Compiled(
-    lambda consumer, id: InboxMessage.objects.filter(consumer=consumer, message_id=id).only("pk").order_by()
+_KNOWN = Compiled(
+    lambda attempt, consumer, id, key: (
+        Attempt.objects.only("pk")
+        .filter(pk=attempt)
+        .annotate(
+            is_answered=Exists(InboxMessage.objects.filter(consumer=consumer, message_id=id)),
+            is_intended=Exists(ProviderCall.objects.filter(key=key)),
+        )
+        .order_by()
+    )
 )
 
 
-def commit_intent(attempt: Attempt, intent: Intent) -> bool:
-    """Write the intent. Return True if the provider is to be called now. The attempt must be locked.
+def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> ProviderCall | None:
+    """Write the intent. Return it if the provider is to be called now. The attempt must be locked.
 
     A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
     key. So may an idempotent one whose outcome is unknown. Every other intent that exists stands for a call
-    that was made, or is just being made.
+    that was made, or is just being made. The intent gets its start, by the database's clock, when the batch
+    is written.
     """
     alone = _is_alone(attempt, intent)
-    if _CALL.first(intent.key) is None:
-        insert_in_batch(
-            ProviderCall(
-                key=intent.key, attempt=attempt, verb=intent.verb, started_at=server_time(), was_alone=alone
-            )
+    if not is_known:
+        call = ProviderCall(
+            key=intent.key, attempt=attempt, verb=intent.verb, started_at=server_time(), was_alone=alone
         )
-        return True
+        insert_in_batch(call, read_back="started_at")
+        return call
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    if again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=alone):
-        return True
-    return intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
+    is_again = again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=alone)
+    is_repeated = intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
+    return _CALL.get(intent.key) if is_again or is_repeated else None
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:
     """Return True if the order's next event at the provider can only come from this modification."""
     if intent.verb not in MODIFICATIONS:
         return True
-    others = [each for each in operations_of(attempt) if each.reference != intent.key]
+    others = [each for each in operations_under_lock(attempt) if each.reference != intent.key]
     if any(each.state in WITHOUT_END for each in others):
         return False
     # While a request is just being sent, its operation's state does not show that yet.
@@ -204,12 +215,6 @@ def _is_alone(attempt: Attempt, intent: Intent) -> bool:
 
 
 _CALL = Compiled(lambda key: ProviderCall.objects.filter(key=key).order_by())
-
-
-def started(intent: Intent) -> datetime | None:
-    """Return the start of the request that was written last, by the database's clock."""
-    call = _CALL.first(intent.key)
-    return call.started_at if call else None
 
 
 def stored_outcome(intent: Intent) -> str:
@@ -337,13 +342,13 @@ def _send_conflict(attempt: Attempt) -> None:
     send_to_checkout(event, reference)
 
 
-def _record_outcome(intent: Intent, started_at: datetime | None, outcome: str, event: str) -> None:
-    """Write the outcome of the request that began at ``started_at``.
+def _record_outcome(made: ProviderCall, outcome: str, event: str) -> None:
+    """Write the outcome of the call that was made.
 
-    If it has been sent again since, this answer came late and says nothing of the later request.
+    If it has been made again since, this answer came late and says nothing of the later one.
     """
-    call = _CALL.first(intent.key)
-    if call is None or call.started_at != started_at:
+    call = _CALL.first(made.key)
+    if call is None or call.started_at != made.started_at:
         return
     call.outcome, call.event, call.finished_at = outcome, event[:100], server_time()
     update_in_batch(call, "outcome", "event", "finished_at")

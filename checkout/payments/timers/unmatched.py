@@ -1,4 +1,7 @@
-"""Try notifications again whose order was not known when they came, at growing intervals."""
+"""Try notifications again: those that nobody has looked at, and those whose order was not known.
+
+A notification is looked at as soon as it is stored. If that command is lost, this timer sends another one.
+"""
 
 from datetime import timedelta
 

@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 from django.core import signing
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -93,6 +94,7 @@ def _shelf(order_references: list[str]) -> dict[str, Any]:
     return {"items": all_items(), "orders": orders}
 
 
+@transaction.atomic
 def _buy(sku: str, email: str) -> Payment:
     merchant = _MERCHANT.first(MERCHANT)
     item = item_left(sku)

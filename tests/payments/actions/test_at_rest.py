@@ -1,5 +1,6 @@
 """A payment is not erased while a service has still to do something for it."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from checkout.ledger import service as ledger
 from checkout.ledger.messages import PostEntries
 from checkout.messages import Command
 from checkout.orders.messages import ReleaseStock
-from checkout.payments.actions import erase_payment
+from checkout.payments.actions import erase_payment, record_notification
 from checkout.payments.actions.staff.at_rest import require_that_all_is_handled
 from checkout.payments.checkout_messages import AnnouncePayment, StartOperation
 from checkout.payments.models import (
@@ -196,11 +197,19 @@ def test_a_posting_has_to_be_in_the_ledger_before_it_whatever_its_inbox_has(paym
     erase(payment)
 
 
-def test_a_notification_has_to_be_applied_before_it(payment):
-    row = ProviderNotification.objects.create(
-        account=payment.attempts.get().provider_account, digest="1", body="{}", payment=payment
-    )
+def test_a_notification_has_to_be_applied_before_it(payment, settings):
+    attempt = payment.attempts.get()
+    statement = {
+        "merchant_code": "TWINMERCHANT",
+        "order_code": attempt.order_code,
+        "event": "AUTHORISED",
+        "minor": 1250,
+        "currency": "GBP",
+        "reference": "",
+        "number": 1,
+    }
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {attempt.provider_account.code: {}}
+    record_notification(attempt.provider_account.code, json.dumps(statement).encode())
     assert "has not been applied yet. Try again in a moment." in refused(payment)
-    row.state = ProviderNotification.State.APPLIED
-    row.save()
+    ProviderNotification.objects.update(state=ProviderNotification.State.APPLIED, next_try_at=None)
     erase(payment)

@@ -9,9 +9,11 @@ from django.utils import timezone
 from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
 from checkout.payments.actions import record_notification
 from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.registry import ADAPTERS
+from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.concurrency.database import in_thread
 from tests.payments.service.conftest import _credentials, account, books
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
@@ -43,10 +45,17 @@ def test_it_is_stored_once_and_acknowledged_each_time(account: ProviderAccount):
     assert {recorded.acknowledgement.status for recorded in (first, *again)} == {200}
     assert ProviderNotification.objects.get().copies == 3
     assert [recorded.owed for recorded in again] == [None, None]
+    row = ProviderNotification.objects.get()
+    assert (first.owed, first.subject) == (ApplyNotification(notification=row.pk), "pay_1")
+
+
+def test_a_timer_applies_it_if_its_command_is_lost(account: ProviderAccount):
+    record_notification("twin", BODY)
+    assert try_unmatched_again() == 0, "whoever has stored it sends the command first"
+    ProviderNotification.objects.update(next_try_at=timezone.now())
+    assert try_unmatched_again() == 1
     row = OutboxMessage.objects.get()
-    assert first.owed is not None
-    assert first.owed.message_id == row.message_id
-    assert (row.type, row.subject) == ("payments.apply_notification", "pay_1")
+    assert (row.type, row.published_at) == ("payments.apply_notification", None)
 
 
 @pytest.fixture

@@ -119,14 +119,35 @@ def test_events_are_numbered_and_published_with_the_objects_after_the_change(att
         assert webhook_object(event, "2026-12-01", is_thin=True).sequence == event.sequence
 
 
-def test_a_move_is_read_and_written_with_five_statements(attempt: Attempt, django_assert_num_queries):
+def test_a_second_move_in_a_transaction_does_not_read_the_events_again(
+    attempt: Attempt, django_assert_num_queries
+):
     payment = attempt.payment
     move_payment(payment, "authorised", Actor.SAGA)
     open_operation(payment, Operation(payment=payment, attempt=attempt, kind="capture", amount_minor=1250))
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):  # attempt, operations, payment, event
         move_payment(payment, "captured", Actor.SAGA)
     assert list(Event.objects.order_by("sequence").values_list("sequence", flat=True)) == [1, 2, 3]
     assert Event.objects.get(sequence=3).changes["state"] == "authorised"
+
+
+def test_an_operation_is_recorded_without_reading_earlier_events(attempt: Attempt, django_assert_num_queries):
+    move_payment(attempt.payment, "authorised", Actor.SAGA)
+    payment = Payment.objects.select_related("merchant").get()
+    operation = Operation(payment=payment, attempt=attempt, kind="capture", amount_minor=1250)
+    with django_assert_num_queries(2):  # the operation and its event, whose number the database finds
+        open_operation(payment, operation)
+    with django_assert_num_queries(3):  # now the numbers are read, and the next ones are known
+        move_operation(payment, operation, "pending")
+    with django_assert_num_queries(2):
+        move_operation(payment, operation, "done")
+    numbers = Event.objects.order_by("sequence").values_list("sequence", "type")
+    assert list(numbers) == [
+        (1, "payment.authorised"),
+        (2, "capture.requested"),
+        (3, "capture.pending"),
+        (4, "capture.succeeded"),
+    ]
 
 
 def test_an_attempt_that_stays_in_its_public_state_tells_nothing(attempt: Attempt):

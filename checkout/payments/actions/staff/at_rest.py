@@ -47,12 +47,21 @@ def require_that_all_is_handled(payment: Payment) -> None:
     """Raise ``OperationRejected`` while a service has still to do something for a payment without sagas."""
     if _is_to_begin(payment):
         raise OperationRejected(f"An operation of the payment has not begun yet. {AGAIN}")
-    if payment.notifications.filter(state=ProviderNotification.State.RECEIVED).exists():
+    if _is_notified(payment):
         raise OperationRejected(f"A notification about the payment has not been applied yet. {AGAIN}")
     if type := _unhandled(payment):
         raise OperationRejected(f"The command {type} about the payment has not been handled yet. {AGAIN}")
     if is_posting(payment.reference):
         raise OperationRejected(f"The ledger has not posted everything about the payment yet. {AGAIN}")
+
+
+def _is_notified(payment: Payment) -> bool:
+    """Return True if a notification about the payment is stored and not looked at. It names the order."""
+    unseen = ProviderNotification.objects.filter(
+        state=ProviderNotification.State.RECEIVED, next_try_at__isnull=False
+    )
+    orders = payment.attempts.values_list("order_code", flat=True)
+    return any(unseen.filter(body__contains=order).exists() for order in orders)
 
 
 def _is_to_begin(payment: Payment) -> bool:

@@ -1,0 +1,103 @@
+"""Number the events of a payment without a gap, with as few reads as possible. The payment must be locked.
+
+What a transaction knows of a payment's events is kept with the payment's instance: every transaction reads
+one of its own, and only it writes events meanwhile.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db.models.functions import Coalesce
+
+from checkout.payments.models import Event, Payment
+from messaging.compiled_queries import Compiled
+
+# Attributes of a payment's instance: what is known of its events, and True if some got numbers unseen.
+_KNOWN, _UNSEEN = "_known_events", "_unseen_events"
+
+# The types of events that are about the payment itself.
+OF_PAYMENT = "payment."
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The payment's own latest event, if it has one, and the number of its last event; 0 if it has none."""
+
+    own: Event | None
+    last: int
+
+
+class _NextNumber:
+    """SQL of the number that comes so many after the last one that the payment's events have by then."""
+
+    def __init__(self, payment: Payment, distance: int) -> None:
+        self._values = [distance, payment.pk]
+
+    def as_sql(self, compiler: object, connection: object) -> tuple[str, list[int]]:
+        """Return the SQL and its values, as Django's expressions do."""
+        table = Event._meta.db_table
+        return (
+            f'(SELECT COALESCE(MAX("sequence"), 0) + %s FROM "{table}" WHERE "payment_id" = %s)',  # noqa: S608
+            self._values,
+        )
+
+
+def latest_of(payment: Payment) -> Latest:
+    """Return what is known of the payment's events, or else read it."""
+    known: Latest | None = vars(payment).get(_KNOWN)
+    if known is None:
+        recent = _RECENT.all(payment.pk)
+        # A payment of an earlier release has no event of its own.
+        own = next((each for each in recent if each.type.startswith(OF_PAYMENT)), None)
+        known = vars(payment)[_KNOWN] = Latest(own, recent[-1].sequence if recent else 0)
+    return known
+
+
+@contextmanager
+def first_events(payment: Payment) -> Iterator[None]:
+    """Number the events of the block from 1, as those of a new payment.
+
+    Its instance leaves the transaction and is used later, so nothing is known of its events then.
+    """
+    vars(payment)[_KNOWN] = Latest(None, 0)
+    yield
+    del vars(payment)[_KNOWN]
+
+
+def number(payment: Payment, events: Sequence[Event]) -> None:
+    """Number new events after those that the payment has.
+
+    If nothing is known of these, the database counts them while it inserts the new ones. It can do so once in
+    a transaction, as it does not see events of the same statement.
+    """
+    if _KNOWN not in vars(payment) and not vars(payment).get(_UNSEEN):
+        vars(payment)[_UNSEEN] = True
+        for distance, event in enumerate(events, 1):
+            event.sequence = _NextNumber(payment, distance)  # type: ignore[assignment]
+        return
+    own, last = latest_of(payment).own, latest_of(payment).last
+    for event in events:
+        last += 1
+        event.sequence = last
+        if event.type.startswith(OF_PAYMENT):
+            own = event
+    vars(payment)[_KNOWN] = Latest(own, last)
+
+
+# The payment's own last event and all after it: usually none, or one of its attempt or operation.
+_RECENT = Compiled(
+    lambda payment: (
+        Event.objects.filter(payment_id=payment)
+        .filter(
+            sequence__gte=Coalesce(
+                Event.objects.filter(payment_id=payment, type__startswith=OF_PAYMENT)
+                .order_by("-sequence")
+                .values("sequence")[:1],
+                0,
+            )
+        )
+        .only("type", "sequence", "data")
+        .order_by("sequence")
+    )
+)
