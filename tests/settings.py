@@ -28,5 +28,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Tests change accounts, and see the effect at once.
+CHECKOUT_ACCOUNT_SECONDS = 0
 # The hosts of providers in tests that make no connection.
 CHECKOUT_PROVIDER_HOSTS = ["provider.example", "worldpay.example"]

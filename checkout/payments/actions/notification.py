@@ -7,12 +7,16 @@ timer of notifications that are to be tried again (``timers/unmatched.py``).
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import cast
 
 import structlog
+from django.core.cache.backends.locmem import LocMemCache
 from django.db import transaction
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
@@ -78,7 +82,7 @@ def record_notification(
     for an address outside the account's networks and, after storing it, ``NotificationFormatNotSupported``
     for an unproven body in the format of another product.
     """
-    account = _ACCOUNT.first(account_code)
+    account = _account(account_code)
     if account is None:
         raise ProviderAccountNotFound("There is no such provider account.")
     _check_sender(account, sender)
@@ -112,7 +116,14 @@ def record_notification(
     return Recorded(provider.acknowledgement(), owed, reading.payment_reference)
 
 
+def _account(code: str) -> ProviderAccount | None:
+    """Return the account as it was at most ``conf.account_seconds`` ago; None if there is none."""
+    found = REMEMBERED.get_or_set(code, partial(_ACCOUNT.first, code), timeout=conf.account_seconds)
+    return cast(ProviderAccount | None, found)
+
+
 _ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))
+REMEMBERED = LocMemCache("accounts that notifications have come for", {})
 
 
 def _read(provider: Provider, body: bytes) -> _Reading:

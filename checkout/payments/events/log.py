@@ -7,6 +7,7 @@ says how far the relays have come.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 import structlog
@@ -90,9 +91,13 @@ class EventLog:
             return
         last_pk, under_way = self._next
         failures = {row.message_id: row for row in failed}
+        here = EventPosition.objects.filter(pk=before.pk, version=before.version + 1)
+        change = partial(here.update, last_pk=last_pk, under_way=under_way, leased_until=None)
+        if not failures:
+            change()
+            return
         with transaction.atomic():
-            here = EventPosition.objects.filter(pk=before.pk, version=before.version + 1)
-            if not here.update(last_pk=last_pk, under_way=under_way, leased_until=None):
+            if not change():
                 return
             events = Event.objects.filter(reference__in=failures).select_related("payment", "merchant")
             rows = [message_of(event) for event in events.select_for_update(of=("self",))]

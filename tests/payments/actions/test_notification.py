@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
-from checkout.payments.actions import record_notification
+from checkout.payments.actions import notification, record_notification
 from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
@@ -56,6 +56,21 @@ def test_a_timer_applies_it_if_its_command_is_lost(account: ProviderAccount):
     assert try_unmatched_again() == 1
     row = OutboxMessage.objects.get()
     assert (row.type, row.published_at) == ("payments.apply_notification", None)
+
+
+def test_its_account_is_not_read_again_within_a_second(
+    account: ProviderAccount, settings, django_assert_num_queries
+):
+    settings.CHECKOUT_ACCOUNT_SECONDS = 1000
+    with django_assert_num_queries(2):
+        record_notification("twin", BODY)
+    with django_assert_num_queries(1):
+        record_notification("twin", BODY + b" ")
+    settings.CHECKOUT_ACCOUNT_SECONDS = 0
+    ProviderAccount.objects.update(options={"notification_networks": []})
+    notification.REMEMBERED.clear()
+    with pytest.raises(SenderNotAllowed):
+        record_notification("twin", BODY, sender="192.0.2.1")
 
 
 @pytest.fixture
