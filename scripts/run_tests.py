@@ -1,7 +1,8 @@
 """Run all checks and tests, with the services they need, as `make test` and CI do.
 
-`--fast` runs the tests that need no server, `--long` those that take minutes each. Other arguments are passed
-to pytest, with the services running. If a service or program is missing, its tests are skipped with its name;
+`--fast` runs the tests that need no server, `--long` those that take minutes each, and `--at-scale` those
+with many rows or large messages, which `--long` includes. Other arguments are passed to pytest, with the
+services running. If a service or program is missing, its tests are skipped with its name;
 with CI=true they fail.
 
 Tests that fail are run once more by themselves, since on a busy machine any time limit can be too short.
@@ -49,7 +50,9 @@ BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Most of the time they wait for a server.
 WORKERS = str(2 * (os.cpu_count() or 1))
 IN_ONE_PROCESS = ("-n", WORKERS, *BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
-NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or docs or nginx or slow or long)"
+NEEDS_NO_SERVER = (
+    "not (rabbitmq or postgresql or browser or node or docs or nginx or slow or long or at_scale)"
+)
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,18 @@ class Part:
         return [*priority, *PYTEST, RECORD, f"--junitxml={self.results}", *options]
 
 
+SOON = ("-m", "not (long or at_scale)")
 # Parts in the same brackets run side by side. The campaign mostly waits, for processes and for time-outs.
 PARTS = (
     (
-        Part("Faults", ("-m", "not long", *ALONE)),
-        Part("In one process", ("-m", "not long", *IN_ONE_PROCESS), is_patient=True),
+        Part("Faults", (*SOON, *ALONE)),
+        Part("In one process", (*SOON, *IN_ONE_PROCESS), is_patient=True),
     ),
-    (Part("With programs of their own", ("-m", "not long", "-n", WORKERS, *BY_FILE, *WITH_PROGRAMS)),),
+    (Part("With programs of their own", (*SOON, "-n", WORKERS, *BY_FILE, *WITH_PROGRAMS)),),
 )
+AT_SCALE_PARTS = ((Part("At scale", ("-m", "at_scale", *IN_ONE_PROCESS)),),)
 LONG_PARTS = (
-    (Part("Long, in one process", ("-m", "long", *IN_ONE_PROCESS)),),
+    (Part("Long, in one process", ("-m", "long or at_scale", *IN_ONE_PROCESS)),),
     (Part("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),),
     (Part("Long, alone", ("-m", "long", *ALONE)),),
 )
@@ -98,7 +103,8 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments == ["--fast"]:
         return test([FAST], os.environ | {"BROKER_URL": "", "DATABASE_URL": ""})
-    parts = {(): PARTS, ("--long",): LONG_PARTS}.get(tuple(arguments))
+    asked = {(): PARTS, ("--long",): LONG_PARTS, ("--at-scale",): AT_SCALE_PARTS}
+    parts = asked.get(tuple(arguments))
     subprocess.run(["scripts/install_packages.sh"], check=IN_CI)
     with installing_node_packages():
         linted = bool(arguments) or lint.main() == 0

@@ -22,7 +22,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.db.models.sql import Query
 from django.db.transaction import TransactionManagementError
-from psycopg.pq import TransactionStatus
 
 from messaging.compiled_queries.cursors import cursor_of
 from messaging.compiled_queries.statements import (
@@ -310,7 +309,7 @@ class _Batch:
 
 def _has_not_begun(raw: Any) -> bool:
     """Return True if the transaction has sent nothing to PostgreSQL yet. Its driver sends BEGIN as late."""
-    return bool(raw.info.transaction_status == TransactionStatus.IDLE and not raw.autocommit)
+    return raw.info.transaction_status.name == "IDLE" and not raw.autocommit
 
 
 def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> None:

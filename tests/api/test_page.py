@@ -8,10 +8,10 @@ import subprocess
 import pytest
 
 from tests.api.running_web import prepared_web, start
-from tests.support.program import ROOT
+from tests.support.pages import blocks_of, text_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+BLOCKS = blocks_of(text_of("docs/api.md"), "sh")
 
 
 def outputs_of(block, **variables):

@@ -17,7 +17,7 @@ from checkout.payments.models import Attempt, Payment, PaymentLink, ProviderAcco
 from tests.backoffice import rows
 from tests.support.plans import nodes, rows_read
 
-pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql, pytest.mark.at_scale]
 
 MANY = 4000
 # The most rows that a search may read: those of the wanted payment, and of a few that share a digit or word.

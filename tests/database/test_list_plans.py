@@ -12,7 +12,7 @@ from checkout.payments.models import Event, Merchant, Payment
 from tests.backoffice import rows
 from tests.support.plans import analyse, rows_read
 
-pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql, pytest.mark.at_scale]
 
 MANY = 2000
 STATES = ("captured", "disputed", "unknown", "refunded")

@@ -1,7 +1,6 @@
 """The code of docs/own-flow.md, run as it stands, in a project of its own."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.pages import blocks_of
 from tests.support.program import ROOT
 
 PAGE = ROOT / "docs" / "own-flow.md"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTINGS = """
 SECRET_KEY = "x"
 ALLOWED_HOSTS = ["*"]
@@ -95,7 +94,7 @@ print(json.dumps(asyncio.run(asyncio.wait_for(main(), 60))))
 def run(folder: Path, url: str) -> dict[str, Any]:
     (folder / "signup").mkdir()
     (folder / "signup" / "__init__.py").touch()
-    for block in BLOCK.findall(PAGE.read_text()):
+    for block in blocks_of(PAGE, "python"):
         (folder / block.splitlines()[0].removeprefix("# ")).write_text(block)
     (folder / "signup" / "urls.py").write_text(URLS)
     (folder / "project.py").write_text(SETTINGS.format(url=url))

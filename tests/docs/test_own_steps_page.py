@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 from checkout.own.step import FIELDS
+from tests.support.pages import blocks_of
 from tests.support.program import ROOT
 
 PAGE = (ROOT / "docs" / "own-steps.md").read_text()
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_example_is_accepted_by_the_check(tmp_path: Path):
     (tmp_path / "loyalty").mkdir()
     (tmp_path / "loyalty" / "__init__.py").touch()
-    for block in BLOCK.findall(PAGE):
+    for block in blocks_of(PAGE, "python"):
         (tmp_path / block.splitlines()[0].removeprefix("# ")).write_text(block)
     environment = {**os.environ, "CHECKOUT_OWN_APPS": "loyalty", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     environment["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"

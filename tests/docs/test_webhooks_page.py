@@ -18,18 +18,17 @@ from checkout.webhooks import schedule
 from checkout.webhooks.models import DeliveryAttempt
 from checkout.webhooks.sending import claims, client
 from checkout.webhooks.signing import Keys, headers
+from tests.support.pages import block_of, text_of
 from tests.support.program import ROOT
 
-PAGE = (ROOT / "docs/webhooks.md").read_text()
+PAGE = text_of("docs/webhooks.md")
 BODY = json.dumps({"type": "payment.captured", "name": "ü"}, ensure_ascii=False).encode()
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 def code(language: str, *words: str) -> str:
     """Return the block of the page in this language that has all of these words."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    (found,) = [block for block in blocks if all(word in block for word in words)]
-    return str(found)
+    return block_of(PAGE, *words, language=language)
 
 
 def run(source: str, **names: object) -> SimpleNamespace:

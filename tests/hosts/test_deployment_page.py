@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import CODE, PACKAGES, Machine, machine
-from tests.support.program import ROOT
+from tests.support.pages import block_of, section_of, text_of
 
 pytestmark = [pytest.mark.nginx, pytest.mark.long, pytest.mark.timeout(600)]
 
-PAGE = (ROOT / "docs" / "deployment.md").read_text()
-FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = text_of("docs/deployment.md")
 SETTINGS = Path("/etc/payments-gateway")
 PASSWORD = secrets.token_hex(16)
 PROVIDER = {
@@ -34,9 +33,7 @@ PROVIDER = {
 
 def block(section: str, opening: str) -> str:
     """Return the page's block of this section that begins so."""
-    [_, text] = re.split(rf"^## {re.escape(section)}$", PAGE, flags=re.MULTILINE)
-    [found] = [each for each in FENCED.findall(text.partition("\n## ")[0]) if each.startswith(opening)]
-    return str(found)
+    return block_of(section_of(PAGE, section), opening=opening)
 
 
 def install(machine: Machine) -> None:

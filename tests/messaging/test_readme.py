@@ -1,17 +1,16 @@
 """The example of messaging's README, run as it stands, in a project of its own."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.pages import blocks_of
 from tests.support.program import ROOT
 
 README = ROOT / "messaging" / "README.md"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Requests a greeting before the service runs, while it runs, and after it has stopped.
 DRIVER = """
 import asyncio, json, os, sys
@@ -59,7 +58,7 @@ ROOT_URLCONF = "greeting.urls"
 
 
 def blocks() -> list[str]:
-    return BLOCK.findall(README.read_text())
+    return blocks_of(README, "python")
 
 
 def test_the_example_is_forty_lines_of_code():

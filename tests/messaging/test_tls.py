@@ -11,17 +11,13 @@ import pytest
 
 from scripts.services.process import free_port
 from scripts.services.rabbitmq import Rabbitmq
-from tests.support.program import ROOT, run
+from tests.support.pages import blocks_of, section_of, text_of
+from tests.support.program import run
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow, pytest.mark.timeout(200)]
 
-PAGE = (ROOT / "docs" / "deployment.md").read_text()
-SECTION = PAGE[PAGE.index("## TLS to RabbitMQ") : PAGE.index("## A cluster of RabbitMQ nodes")]
+SECTION = section_of(text_of("docs/deployment.md"), "TLS to RabbitMQ")
 Doctor = Callable[..., str]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +29,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]
         text = text.replace("/etc/rabbitmq", str(folder))
         return text.replace("rabbit-1", "localhost").replace("5671", str(port))
 
-    for commands in blocks("sh"):
+    for commands in blocks_of(SECTION, "sh"):
         subprocess.run(["bash", "-ec", here(commands)], cwd=folder, check=True, capture_output=True)
     for kind in ("key", "pem"):
         (folder / f"localhost.{kind}").rename(folder / f"node.{kind}")
-    (configuration,) = blocks("ini")
+    (configuration,) = blocks_of(SECTION, "ini")
     settings = here(configuration).splitlines()
     # As long as processes go over to TLS; and so that the test can see when the node is ready.
     settings.remove("listeners.tcp = none")

@@ -38,6 +38,7 @@ def test_no_schedule_violates_anything() -> None:
     assert "0 violations" in run.stdout
 
 
+@pytest.mark.at_scale
 def test_no_schedule_with_steps_of_ones_own_violates_anything() -> None:
     run = simulate("--schedules", str(SCHEDULES), "--processes", "1", own_apps="tests.support.loyalty")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -13,7 +13,7 @@ from tests.support.databases import database
 from tests.support.migration import Migration
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.at_scale, pytest.mark.timeout(400)]
 
 BEFORE, INDEXES = "0001", "0002"
 NAMES = ["attempts_by_last_four", "payments_by_email", "payments_by_order_number"]

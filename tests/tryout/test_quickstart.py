@@ -13,12 +13,13 @@ import requests
 from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.webhooks.signing import Keys, headers
 from scripts.services.process import free_port
+from tests.support.pages import blocks_of, text_of
 from tests.support.program import ROOT
 from tests.support.waiting import wait_until
 
-PAGE = (ROOT / "docs/quickstart.md").read_text()
+PAGE = text_of("docs/quickstart.md")
 PROGRAMS = dict(re.findall(r"as `(receiver\.\w+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
-TYPED = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+TYPED = blocks_of(PAGE, "sh")
 
 
 class Reader:

@@ -10,11 +10,11 @@ import pytest
 import requests
 
 from checkout.tryout.demo import Demo
+from tests.support.pages import block_of, section_of, text_of
 from tests.support.program import ROOT
 
-README = (ROOT / "README.md").read_text()
-PAY_WITH_IT = README.partition("## Pay with it")[2]
-(SNIPPET,) = re.findall(r"```python\n(.*?)```", PAY_WITH_IT.partition("\n## ")[0], re.S)
+PAY_WITH_IT = section_of(text_of("README.md"), "Pay with it")
+SNIPPET = block_of(PAY_WITH_IT, language="python")
 
 
 def typed_into_a_shell(text: str, environment: dict[str, str]) -> str:

@@ -16,6 +16,8 @@ from checkout.privacy.scrubbing import contains_card_number, scrub_text
 from checkout.web.protection.card_guard import CardNumberGuardMiddleware
 from payments_gateway.serving.http.request_head import MAX_BYTES_OF_A_NAME, MAX_TARGET_BYTES
 
+pytestmark = pytest.mark.at_scale
+
 LOOP_SECONDS = 0.05
 # The limit for all threads. Bodies are parsed in a single thread; most of the time is Python's form parsing.
 ALL_SECONDS = 0.25

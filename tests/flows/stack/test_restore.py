@@ -1,6 +1,5 @@
 """A database is restored to an earlier moment, with the commands of docs/deployment.md."""
 
-import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from checkout.tryout.scenarios import FRICTIONLESS
 from scripts.services.postgresql import Postgresql, newest_binaries, unprivileged_user
 from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.flows.stack.site import opened
+from tests.support.pages import block_of
 from tests.support.program import ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
@@ -81,7 +81,7 @@ class Backups:
         return sorted((self.folder / "backups").glob("base-*"))
 
     def _block(self, opening: str) -> str:
-        (block,) = re.findall(rf"```\w+\n({re.escape(opening)}.*?)```", PAGE, re.DOTALL)
+        block = block_of(PAGE, opening=opening)
         block = block.replace("/var/backups/payments", f"{self.folder}/backups")
         return block.replace("/var/lib/postgresql/restored", str(self.restored))
 

@@ -14,7 +14,7 @@ from tests.support.databases import database
 from tests.support.migration import Migration
 from tests.support.program import run
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.at_scale, pytest.mark.timeout(200)]
 
 IS_DIVIDED = "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)"
 WRITE = """

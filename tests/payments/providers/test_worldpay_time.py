@@ -17,6 +17,8 @@ from checkout.payments.providers.worldpay_wpg.notifications import parse_notific
 from checkout.payments.providers.worldpay_wpg.parse import MAX_LIST_BYTES, parse_listing, parse_reply
 from tests.payments.providers.worldpay_messages import error, journal, named, notification, payment, service
 
+pytestmark = pytest.mark.at_scale
+
 SECONDS = 0.25
 LIST_SECONDS = 20.0
 # Linear code takes 4 times as long. Times below SHORTEST are too short to compare.
