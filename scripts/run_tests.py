@@ -42,8 +42,8 @@ WITH_PROGRAMS = (
     "tests/test_scripts.py",
     "tests/tryout",
 )
-# The campaign, and attacks on the whole stack, need most of the machine.
-ALONE = ("tests/faults/test_campaign.py", "tests/hostile/test_hostile.py")
+# The campaign, attacks on the whole stack, and installations on several hosts need most of the machine.
+ALONE = ("tests/faults/test_campaign.py", "tests/hostile/test_hostile.py", "tests/hosts")
 # All tests of a file run in one process, because many files share one server among their tests. The order is
 # that of tests/support/distribution.py.
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")

@@ -22,7 +22,7 @@ from scripts.services.postgresql import Postgresql
 from scripts.services.rabbitmq import Rabbitmq
 from tests.flows.stack.production import Production, Visitors, in_production
 from tests.support.cluster import Cluster
-from tests.support.hosts import EDGE, NETWORK, Host, network
+from tests.support.hosts import Host, Network, network
 from tests.support.program import ROOT, Program
 from tests.support.stack import SERVICES
 from tests.support.waiting import wait_until
@@ -109,14 +109,15 @@ def opened() -> Iterator[Installation]:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)
         hosts = closing.enter_context(network(HOSTS))
+        lan = hosts[BROKERS[0]].network
         postgresql = Postgresql(
-            folder / "postgresql", durable=True, settings=(f"listen_addresses=127.0.0.1,{EDGE}",)
+            folder / "postgresql", durable=True, settings=(f"listen_addresses=127.0.0.1,{lan.edge}",)
         )
         postgresql.start()
         closing.callback(postgresql.stop)
         here = postgresql.environment["DATABASE_URL"]
-        _admit_hosts(postgresql, here)
-        database_url = here.replace("127.0.0.1", EDGE)
+        _admit_hosts(lan, postgresql, here)
+        database_url = here.replace("127.0.0.1", lan.edge)
         cluster = Cluster(folder / "cluster", hosts=[hosts[name] for name in BROKERS])
         closing.callback(cluster.stop)
         cluster.start()
@@ -151,9 +152,9 @@ def _last(cluster: Cluster) -> Rabbitmq:
     return cluster.nodes[-1]
 
 
-def _admit_hosts(postgresql: Postgresql, url: str) -> None:
+def _admit_hosts(lan: Network, postgresql: Postgresql, url: str) -> None:
     """Let the hosts' programs log in, with their password."""
     with (postgresql.data / "pg_hba.conf").open("a") as file:
-        file.write(f"host all all {NETWORK} scram-sha-256\n")
+        file.write(f"host all all {lan.range} scram-sha-256\n")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_reload_conf()")

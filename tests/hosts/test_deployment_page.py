@@ -58,6 +58,7 @@ def install(machine: Machine) -> None:
     )
     machine.run(f"cd /srv/payments-gateway; {block('Installation', 'cp deployment/systemd/')}")
     _start_site(machine)
+    _wait_until_ready(machine)
 
 
 def _install_packages(machine: Machine) -> None:
@@ -143,6 +144,13 @@ def _start_site(machine: Machine) -> None:
     )
     [command] = re.findall(r"Then run `(nginx -t .*?)`", PAGE)
     machine.run(command)
+
+
+def _wait_until_ready(machine: Machine) -> None:
+    """Wait, as for a new release, until the web processes accept work. Until then nginx answers 503."""
+    [until_ready] = re.findall("until curl .*", block("A new release", "git -C"))
+    for port in (8000, 8001):
+        machine.run(f"port={port}; {until_ready}")
 
 
 @pytest.fixture(scope="module")

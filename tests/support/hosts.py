@@ -1,20 +1,46 @@
 """Hosts of a network of their own on this machine: network namespaces behind one bridge."""
 
+import errno
+import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PREFIX = "10.213.0"
-EDGE = f"{PREFIX}.1"
-NETWORK = f"{PREFIX}.0/24"
-BRIDGE = "gateway-hosts"
+# The number of networks that there can be at a time. Names of interfaces have 15 characters at most.
+NETWORKS = 100
 # A neighbour's address that no interface has, so that the bridge's frames for it reach nobody.
 NOBODY = "02:00:00:00:00:ff"
 # `ip netns exec` shows the files of this folder as those of /etc.
 OWN_FILES = Path("/etc/netns")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The names and addresses of a network, all of which contain its number."""
+
+    number: int
+
+    @property
+    def edge(self) -> str:
+        """The address of this machine in the network."""
+        return self.address(1)
+
+    @property
+    def range(self) -> str:
+        """All addresses of the network."""
+        return f"{self.address(0)}/24"
+
+    @property
+    def bridge(self) -> str:
+        """The interface of this machine, through which the hosts reach each other."""
+        return f"gw{self.number}-edge"
+
+    def address(self, place: int) -> str:
+        """Return the address at a place from 0 to 255."""
+        return f"10.213.{self.number}.{place}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +49,7 @@ class Host:
 
     name: str
     address: str
+    network: Network
 
     @property
     def within(self) -> tuple[str, ...]:
@@ -36,7 +63,7 @@ class Host:
         try:
             yield
         finally:
-            _ip("link", "set", self._port, "master", BRIDGE)
+            _ip("link", "set", self._port, "master", self.network.bridge)
 
     @contextmanager
     def deaf_to(self, other: "Host") -> Iterator[None]:
@@ -51,53 +78,79 @@ class Host:
 
     @property
     def _namespace(self) -> str:
-        return f"gateway-{self.name}"
+        return f"gateway{self.network.number}-{self.name}"
 
     @property
     def _port(self) -> str:
-        # Names of interfaces have 15 characters at most.
-        return f"gw-{self.name}"
+        return f"gw{self.network.number}-{self.name}"
 
 
 @contextmanager
 def network(names: Sequence[str]) -> Iterator[dict[str, Host]]:
-    """Yield hosts with these names, which reach each other and this machine at EDGE. Needs root.
+    """Yield hosts with these names, which reach each other, and this machine at the edge. Needs root.
 
-    On them the name localhost means this machine: providers are reached by name, and names of tests have no
-    other entry.
+    No other network has their addresses, also if another process has hosts with the same names. On them the
+    name localhost means this machine: providers are reached by name, and names of tests have no other entry.
     """
-    hosts = {name: Host(name, f"{PREFIX}.{number}") for number, name in enumerate(names, 11)}
-    _remove(hosts)
-    try:
-        _ip("link", "add", BRIDGE, "type", "bridge")
-        _ip("address", "add", f"{EDGE}/24", "dev", BRIDGE)
-        _ip("link", "set", BRIDGE, "up")
-        for host in hosts.values():
-            _add(host)
-        yield hosts
-    finally:
-        _remove(hosts)
+    with _own_network() as lan:
+        hosts = {name: Host(name, lan.address(place), lan) for place, name in enumerate(names, 11)}
+        _remove(lan, hosts.values())
+        try:
+            _ip("link", "add", lan.bridge, "type", "bridge")
+            _ip("address", "add", f"{lan.edge}/24", "dev", lan.bridge)
+            _ip("link", "set", lan.bridge, "up")
+            for host in hosts.values():
+                _add(host)
+            yield hosts
+        finally:
+            _remove(lan, hosts.values())
+
+
+@contextmanager
+def _own_network() -> Iterator[Network]:
+    """Yield a network whose number no other process uses within the block.
+
+    An abstract socket stands for the number, since the kernel closes it even if this process is killed.
+    """
+    for number in range(NETWORKS):
+        with socket.socket(socket.AF_UNIX) as reservation:
+            try:
+                reservation.bind(f"\0payments-gateway-network-{number}")
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                yield Network(number)
+                return
+    raise AssertionError(f"{NETWORKS} networks are in use")
 
 
 def _add(host: Host) -> None:
     namespace, port = host._namespace, host._port
     files = OWN_FILES / namespace
     files.mkdir(parents=True, exist_ok=True)
-    (files / "hosts").write_text(f"{EDGE} localhost\n")
+    (files / "hosts").write_text(f"{host.network.edge} localhost\n")
     _ip("netns", "add", namespace)
     _ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace)
-    _ip("link", "set", port, "master", BRIDGE, "up")
+    _ip("link", "set", port, "master", host.network.bridge, "up")
     _ip("-n", namespace, "address", "add", f"{host.address}/24", "dev", "eth0")
     for interface in ("lo", "eth0"):
         _ip("-n", namespace, "link", "set", interface, "up")
 
 
-def _remove(hosts: dict[str, Host]) -> None:
-    """Remove what is there of the network, also after an earlier run that was killed."""
-    for host in hosts.values():
+def _remove(lan: Network, hosts: Iterable[Host]) -> None:
+    """Remove what is there of the network, also after an earlier run that was killed.
+
+    The kernel keeps a namespace, and with it the port, until the last connection in it has ended. So the port
+    is removed by itself.
+    """
+    for host in hosts:
+        _ip("link", "delete", host._port, check=False)
         _ip("netns", "delete", host._namespace, check=False)
         (OWN_FILES / host._namespace / "hosts").unlink(missing_ok=True)
-    _ip("link", "delete", BRIDGE, check=False)
+        with suppress(FileNotFoundError):
+            (OWN_FILES / host._namespace).rmdir()
+    _ip("link", "delete", lan.bridge, check=False)
 
 
 def _ip(*arguments: str, check: bool = True) -> None:

@@ -23,7 +23,7 @@ from scripts.services.process import free_port
 from tests.flows.stack.crowd import Crowd
 from tests.flows.stack.shopping import Customer, NotedCard
 from tests.support.certificates import self_signed
-from tests.support.hosts import EDGE, NETWORK, Host
+from tests.support.hosts import Host
 from tests.support.nginx import Nginx
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
@@ -156,6 +156,11 @@ def in_production(
     of_web = {**card_keys, **(web_environment or {})}
     ports, sandbox = [free_port() for _ in range(webs)], free_port()
     hosts, own = hosts or {}, own or {}
+    network = next((host.network for host in hosts.values()), None)
+    edge, ranges = "127.0.0.1", ["127.0.0.0/8"]
+    if network:
+        edge = network.edge
+        ranges.append(network.range)
     names = ["web", *(f"web-{number}" for number in range(2, webs + 1))]
     addresses = {
         name: f"{hosts[name].address if name in hosts else '127.0.0.1'}:{port}"
@@ -166,7 +171,7 @@ def in_production(
         certificate,
         webs=list(addresses.values()),
         sandbox=f"http://127.0.0.1:{sandbox}",
-        provider_address=EDGE if hosts else "127.0.0.1",
+        provider_address=edge,
     )
     nginx.start()
     try:
@@ -180,11 +185,11 @@ def in_production(
                 "CHECKOUT_ADMIN_PASSWORD": secrets.token_urlsafe(16),
                 "ALLOWED_HOSTS": "localhost",
                 "PUBLIC_URL": nginx.url,
-                "FORWARDED_ALLOW_IPS": EDGE if hosts else "127.0.0.1",
+                "FORWARDED_ALLOW_IPS": edge,
                 "HOST": "127.0.0.1",
                 "CHECKOUT_PROVIDER_CREDENTIALS": json.dumps({"sandbox": CREDENTIALS}),
                 "CHECKOUT_PROVIDER_HOSTS": urlsplit(nginx.provider_url).netloc,
-                "CHECKOUT_PROVIDER_NETWORKS": f"127.0.0.0/8,{NETWORK}",
+                "CHECKOUT_PROVIDER_NETWORKS": ",".join(ranges),
                 "CHECKOUT_PROVIDER_CA_FILE": str(certificate.certificate),
                 "SANDBOX_URL": nginx.provider_url,
                 "SANDBOX_PORT": str(sandbox),
