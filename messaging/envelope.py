@@ -136,7 +136,6 @@ def command_envelope(
     subject: str = "",
     correlation_id: str = "",
     reply_to: str = "",
-    causation_id: str = "",
     headers: Mapping[str, HeaderValue] | None = None,
     message_id: str = "",
 ) -> Envelope:
@@ -144,8 +143,6 @@ def command_envelope(
     own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
     if subject:
         own[SUBJECT] = subject
-    if causation_id:
-        own[CAUSATION_ID] = causation_id
     return Envelope(
         type=type,
         body=encode_body(body),

@@ -42,6 +42,7 @@ class Providers:
         "The seconds for which a web process remembers a provider account when notifications come. With 0 it "
         "reads the account for each of them.",
         ge=0,
+        le=60,
     )
 
     @property

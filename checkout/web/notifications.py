@@ -64,7 +64,7 @@ async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") 
     recorded = await in_thread(actions.record_notification, account, body, is_proven=is_proven, sender=sender)
     crash_points.reached("web.notification_stored")
     if recorded.owed is not None:
-        _publish(recorded.owed, recorded.subject)
+        _publish(recorded.owed, recorded)
     return recorded.acknowledgement
 
 
@@ -81,17 +81,17 @@ def _seconds_until_allowed(account: str, sender: str) -> int:
     return seconds
 
 
-def _publish(command: ApplyNotification, subject: str) -> None:
+def _publish(command: ApplyNotification, recorded: actions.Recorded) -> None:
     """Publish without waiting; the answer to the provider does not depend on it. A timer covers losses."""
 
     def on_confirm(error: MessagingError | None) -> None:
         if error is not None:
-            log.info("notification left to the relay", payment=subject, reason=error.code)
+            log.info("notification left to the timer", payment=recorded.subject, reason=error.code)
 
     service, type = command.address
     try:
         broker = get_broker()
-        envelope = command_envelope(type, command, subject=subject)
+        envelope = command_envelope(type, command, subject=recorded.subject, message_id=recorded.message_id)
         broker.publish_nowait(broker.topology.commands, service, envelope, on_confirm)
     except MessagingError as error:
         on_confirm(error)

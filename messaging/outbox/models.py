@@ -151,7 +151,6 @@ def enqueue(
     subject: str = "",
     correlation_id: str = "",
     reply_to: str = "",
-    causation_id: str = "",
     headers: Mapping[str, HeaderValue] | None = None,
     delay_seconds: float | None = None,
     message_id: str = "",
@@ -169,7 +168,6 @@ def enqueue(
         subject=subject,
         correlation_id=correlation_id,
         reply_to=reply_to,
-        causation_id=causation_id,
         headers=headers,
         message_id=message_id,
     )

@@ -51,17 +51,17 @@ class Web:
         if isinstance(result, Pending):
             self.process.spawn(self._publish(result, sealed))
         elif isinstance(result, Recorded) and result.owed is not None:
-            self.process.spawn(self._pass_on(result.owed, result.subject))
+            self.process.spawn(self._pass_on(result.owed, result))
         return result
 
-    async def _pass_on(self, command: ApplyNotification, subject: str) -> None:
+    async def _pass_on(self, command: ApplyNotification, recorded: Recorded) -> None:
         """Publish a command without waiting for its reply (``webhooks.take``)."""
         service, type = command.address
         with contextlib.suppress(MessagingError):
             await self._broker.publish(
                 self._broker.topology.commands,
                 service,
-                command_envelope(type, command, subject=subject),
+                command_envelope(type, command, subject=recorded.subject, message_id=recorded.message_id),
                 timeout_seconds=conf.reply_budget_seconds,
             )
 

@@ -1,7 +1,7 @@
 """Take a provider's notification: store it, then acknowledge it. It is applied after that.
 
-Its row is its own outbox: the command to apply it is sent by whoever stores it and, if that fails, by the
-timer of notifications that are to be tried again (``timers/unmatched.py``).
+The command to apply it is sent by whoever stores it. If that fails, the timer of notifications that are to be
+tried again writes the same command to the outbox (``timers/unmatched.py``).
 """
 
 import hashlib
@@ -52,6 +52,7 @@ class Recorded:
 
     acknowledgement: Acknowledgement
     owed: ApplyNotification | None
+    message_id: str
     subject: str
 
 
@@ -113,7 +114,16 @@ def record_notification(
         # A proven notification is acknowledged all the same, or it would block those that follow.
         raise reading.refusal
     owed = ApplyNotification(notification=row.pk) if is_news and row.state == State.RECEIVED else None
-    return Recorded(provider.acknowledgement(), owed, reading.payment_reference)
+    return Recorded(provider.acknowledgement(), owed, row.command_id, reading.payment_reference)
+
+
+def payment_named_by(row: ProviderNotification) -> str:
+    """Return the reference of the payment that a stored notification names; empty if it cannot be read."""
+    try:
+        provider = get_provider(row.account.opened())
+    except ProviderMisconfigured:
+        return ""
+    return _read(provider, row.body.encode()).payment_reference
 
 
 def _account(code: str) -> ProviderAccount | None:

@@ -61,8 +61,10 @@ def first_events(payment: Payment) -> Iterator[None]:
     Its instance leaves the transaction and is used later, so nothing is known of its events then.
     """
     vars(payment)[_KNOWN] = Latest(None, 0)
-    yield
-    del vars(payment)[_KNOWN]
+    try:
+        yield
+    finally:
+        del vars(payment)[_KNOWN]
 
 
 def number(payment: Payment, events: Sequence[Event]) -> None:

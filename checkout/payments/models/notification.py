@@ -1,6 +1,8 @@
 """The notifications of providers, as they were received."""
 
+from hashlib import sha256
 from typing import ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -59,6 +61,19 @@ class ProviderNotification(DealtWith):
         permissions: ClassVar = [
             ("deal_with_providernotification", "Can mark a notification as dealt with"),
         ]
+
+    @property
+    def command_id(self) -> str:
+        """The message id of the command to apply this notification, whoever sends it; empty if none is owed.
+
+        It is a UUID of version 7, like all message ids, with the milliseconds of ``next_try_at``.
+        """
+        if self.next_try_at is None:
+            return ""
+        moment = round(self.next_try_at.timestamp() * 1_000_000)
+        random = int.from_bytes(sha256(f"{self.pk} {moment}".encode()).digest()[:10])
+        number = (moment // 1000) << 80 | random & ~(0xF << 76 | 0b11 << 62) | 0x7 << 76 | 0b10 << 62
+        return str(UUID(int=number))
 
     def __str__(self) -> str:
         return f"Notification {self.pk} of {self.received_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,28 +1,38 @@
-"""Correct the times of messages from processes whose clock is ahead, which would be sent too late."""
+"""Correct the times of what processes with a fast clock have written, which would be looked at too late."""
+
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from checkout.payments.models import OutboxMessage
+from checkout.payments.models import OutboxMessage, ProviderNotification
 from checkout.payments.timers.timer import BATCH
 
 
 def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
-    """Set unpublished messages that are dated in the future to the database's time, which relays use, too.
+    """Set what is dated in the future to the database's time, which relays use, too.
 
-    A message that was delayed stays delayed by as much. SQLite has no clock of its own, so nothing is done.
+    These are unpublished messages, and notifications that nobody has looked at. A message that was delayed
+    stays delayed by as much. SQLite has no clock of its own, so nothing is done.
     """
     if connections[database].vendor != "postgresql":
         return 0
-    outbox = OutboxMessage.objects.using(database)
+    outbox = OutboxMessage.objects.using(database).filter(published_at__isnull=True)
+    corrected = _correct(outbox, due="available_at", written="created_at")
+    if database == DEFAULT_DB_ALIAS:
+        unseen = ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED)
+        corrected += _correct(unseen, due="next_try_at", written="received_at")
+    return corrected
+
+
+def _correct(rows: QuerySet[Any], *, due: str, written: str) -> int:
     # The first condition on times is implied by the second. It and the order are there for the index.
-    ahead = outbox.filter(published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now())
-    ahead = ahead.order_by("available_at")
+    ahead = rows.filter(**{f"{due}__gt": Now(), f"{written}__gt": Now()}).order_by(due)
     if ahead.values_list("pk").first() is None:
         return 0
-    with transaction.atomic(using=database):
+    with transaction.atomic(using=rows.db):
         # Rows that another transaction has locked are skipped: it may be correcting them already.
         numbers = list(ahead.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
-        rows = outbox.filter(pk__in=numbers)
-        return rows.update(available_at=F("available_at") - (F("created_at") - Now()), created_at=Now())
+        found = rows.model._default_manager.using(rows.db).filter(pk__in=numbers)
+        return int(found.update(**{due: F(due) - (F(written) - Now()), written: Now()}))

@@ -1,6 +1,8 @@
 """Try notifications again: those that nobody has looked at, and those whose order was not known.
 
-A notification is looked at as soon as it is stored. If that command is lost, this timer sends another one.
+A notification is looked at as soon as it is stored, since web sends the command to do so at once. This timer
+sends it again if that may have been lost, once, as the same message: from then on the outbox has it. An order
+that was not known is looked for at growing intervals.
 """
 
 from datetime import timedelta
@@ -8,6 +10,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from checkout.payments.actions.notification import payment_named_by
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderNotification
 from checkout.payments.timers.timer import BATCH
@@ -20,18 +23,36 @@ REPEATED_AFTER = timedelta(minutes=10)
 def try_unmatched_again() -> int:
     """Write a command for every notification whose next try is due; the payments service plans the one after.
 
-    If the command is lost, as a dead letter, another follows.
+    If the command to look for an order again is lost, as a dead letter, another follows.
     """
     due = ProviderNotification.objects.filter(next_try_at__lte=timezone.now())
     notifications = list(
-        due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
-        .order_by("next_try_at")
-        .only("pk")[:BATCH]
+        due.select_related("account")
+        .select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
+        .order_by("next_try_at")[:BATCH]
     )
     for notification in notifications:
-        command = ApplyNotification(notification=notification.pk)
-        enqueue(OutboxMessage, *command.address, command, delay_seconds=0)
-    ProviderNotification.objects.filter(pk__in=[notification.pk for notification in notifications]).update(
-        next_try_at=timezone.now() + REPEATED_AFTER
-    )
+        if notification.state == ProviderNotification.State.RECEIVED:
+            _owe(notification)
+            notification.next_try_at = None
+        else:
+            command = ApplyNotification(notification=notification.pk)
+            enqueue(OutboxMessage, *command.address, command, delay_seconds=0)
+            notification.next_try_at = timezone.now() + REPEATED_AFTER
+    ProviderNotification.objects.bulk_update(notifications, ["next_try_at"])
     return len(notifications)
+
+
+def _owe(notification: ProviderNotification) -> None:
+    """Write the command that web has sent, or was about to send, with the same message id."""
+    command, message_id = ApplyNotification(notification=notification.pk), notification.command_id
+    if not OutboxMessage.objects.filter(message_id=message_id).exists():
+        subject = payment_named_by(notification)
+        enqueue(
+            OutboxMessage,
+            *command.address,
+            command,
+            subject=subject,
+            delay_seconds=0,
+            message_id=message_id,
+        )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -26,6 +27,7 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
+from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.access.proofs import prove
 from messaging.outbox.models import enqueue
 from tests.payments.service.delivering import deliver
@@ -197,7 +199,9 @@ def test_a_posting_has_to_be_in_the_ledger_before_it_whatever_its_inbox_has(paym
     erase(payment)
 
 
-def test_a_notification_has_to_be_applied_before_it(payment, settings):
+@pytest.fixture
+def notification(payment: Payment, settings) -> ProviderNotification:
+    """Return a notification about the payment that was just stored."""
     attempt = payment.attempts.get()
     statement = {
         "merchant_code": "TWINMERCHANT",
@@ -210,6 +214,24 @@ def test_a_notification_has_to_be_applied_before_it(payment, settings):
     }
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {attempt.provider_account.code: {}}
     record_notification(attempt.provider_account.code, json.dumps(statement).encode())
+    return ProviderNotification.objects.get()
+
+
+def test_a_notification_has_to_be_applied_before_it(payment, notification):
     assert "has not been applied yet. Try again in a moment." in refused(payment)
-    ProviderNotification.objects.update(state=ProviderNotification.State.APPLIED, next_try_at=None)
+    notification.state, notification.next_try_at = ProviderNotification.State.APPLIED, None
+    notification.save()
+    erase(payment)
+
+
+def test_a_notification_that_cannot_be_applied_waits_for_staff_as_its_command_does(payment, notification):
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert try_unmatched_again() == 1
+    row = OutboxMessage.objects.get(type="payments.apply_notification")
+    OutboxMessage.objects.update(published_at=timezone.now())
+    assert "payments.apply_notification about the payment has not been handled yet" in refused(payment)
+    letter = DeadLetter.objects.create(message_id=row.message_id, type=row.type, subject=row.subject)
+    assert "dead letter" in refused(payment)
+    letter.dealt_with_at = timezone.now()
+    letter.save()
     erase(payment)

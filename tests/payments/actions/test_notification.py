@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
@@ -15,6 +18,8 @@ from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.concurrency.database import in_thread
+from messaging.conf import conf
+from messaging.outbox.month import Month
 from tests.payments.service.conftest import _credentials, account, books
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
 
@@ -49,13 +54,39 @@ def test_it_is_stored_once_and_acknowledged_each_time(account: ProviderAccount):
     assert (first.owed, first.subject) == (ApplyNotification(notification=row.pk), "pay_1")
 
 
-def test_a_timer_applies_it_if_its_command_is_lost(account: ProviderAccount):
-    record_notification("twin", BODY)
+def test_a_timer_sends_the_same_command_again_once_if_it_may_be_lost(account: ProviderAccount):
+    recorded = record_notification("twin", BODY)
     assert try_unmatched_again() == 0, "whoever has stored it sends the command first"
-    ProviderNotification.objects.update(next_try_at=timezone.now())
-    assert try_unmatched_again() == 1
+    assert (tried_again(), tried_again()) == (1, 0)
     row = OutboxMessage.objects.get()
     assert (row.type, row.published_at) == ("payments.apply_notification", None)
+    assert (row.message_id, row.subject) == (recorded.message_id, recorded.subject)
+    assert is_of_this_month(row.message_id)
+
+
+def test_what_is_stored_anew_is_applied_by_another_command(account: ProviderAccount):
+    as_hint = record_notification("twin", BODY)
+    proven = record_notification("twin", BODY, is_proven=True)
+    assert proven.owed == as_hint.owed
+    assert proven.message_id != as_hint.message_id
+
+
+def test_it_is_sent_again_although_its_account_cannot_be_opened_any_more(account: ProviderAccount, settings):
+    record_notification("twin", BODY)
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert tried_again() == 1
+    assert OutboxMessage.objects.get().subject == ""
+
+
+def tried_again() -> int:
+    """Run the timer when the time has passed in which web sends the command itself."""
+    with time_machine.travel(timezone.now() + timedelta(seconds=conf.outbox_grace_seconds)):
+        return try_unmatched_again()
+
+
+def is_of_this_month(message_id: str) -> bool:
+    month = Month.of(timezone.now() + timedelta(seconds=5))
+    return month.first_id <= message_id < month.next.first_id and UUID(message_id).version == 7
 
 
 def test_its_account_is_not_read_again_within_a_second(

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import OutboxMessage
+from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.payments.timers.clock_skew import correct_clock_skew
+from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.rows import OutboxRows
 from tests.support.services import Greet
@@ -52,3 +53,15 @@ def test_what_is_dated_rightly_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch)
     written(monkeypatch, timedelta(0), 600)
     written(monkeypatch, -HOURS, 600)
     assert correct_clock_skew() == 0
+
+
+def test_a_notification_that_nobody_has_looked_at_is_looked_at_as_soon_as_others(account: ProviderAccount):
+    later = timezone.now() + HOURS
+    for state in ("received", "unmatched"):
+        ProviderNotification.objects.create(
+            account=account, digest=state, body="{}", state=state, received_at=later, next_try_at=later
+        )
+    assert try_unmatched_again() == 0
+    assert (correct_clock_skew(), correct_clock_skew()) == (1, 0)
+    assert try_unmatched_again() == 1
+    assert ProviderNotification.objects.get(state="unmatched").next_try_at == later

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+import time_machine
 from django.utils import timezone
 
+from checkout.payments.actions import record_notification
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, OutboxMessage, ProviderNotification
 from checkout.payments.service import service
 from checkout.payments.timers.unmatched import try_unmatched_again
-from messaging.envelope import Envelope
+from messaging.envelope import Envelope, command_envelope
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once
 from tests.payments.service.delivering import command, deliver
@@ -139,3 +141,16 @@ def test_of_a_hint_whose_order_stays_unknown_an_excerpt_is_kept_after_the_last_l
     assert row.body == text[:4096]
     assert look_at(row) == []
     assert row.state == State.UNMATCHED, "a late copy of the command makes nothing of the excerpt"
+
+
+def test_the_same_command_from_web_and_from_the_timer_is_one_try(attempt: Attempt):
+    text = body(attempt, "AUTHORISED").replace(attempt.order_code, "not-yet-1").encode()
+    recorded = record_notification(attempt.provider_account.code, text, is_proven=True)
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert try_unmatched_again() == 1
+    row = ProviderNotification.objects.get()
+    from_web = command_envelope(ApplyNotification.to, recorded.owed, message_id=recorded.message_id)
+    from_timer = OutboxMessage.objects.get(type=ApplyNotification.to).envelope()
+    for envelope in (from_web, from_timer, from_web):
+        look_at(row, envelope)
+    assert (row.state, row.tries) == (State.UNMATCHED, 1)

@@ -56,7 +56,10 @@ def require_that_all_is_handled(payment: Payment) -> None:
 
 
 def _is_notified(payment: Payment) -> bool:
-    """Return True if a notification about the payment is stored and not looked at. It names the order."""
+    """Return True if a notification that names an order of the payment is stored, and its command not.
+
+    Such a one is just being looked at, or its command is written within seconds.
+    """
     unseen = ProviderNotification.objects.filter(
         state=ProviderNotification.State.RECEIVED, next_try_at__isnull=False
     )

@@ -88,8 +88,12 @@ def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> d
     if len(codes) > 1:
         known = Attempt.objects.filter(order_code__in=codes, provider_account_id=row.account_id)
         codes = list(known.order_by("payment_id", "pk").values_list("order_code", flat=True))
-    attempts = [_ATTEMPT.first(code, row.account_id) for code in codes]
-    return {attempt.order_code: attempt for attempt in attempts if attempt is not None}
+    attempts = [each for code in codes if (each := _ATTEMPT.first(code, row.account_id)) is not None]
+    # What a transaction knows of a payment is kept with one instance of it.
+    payments = {attempt.payment_id: attempt.payment for attempt in reversed(attempts)}
+    for attempt in attempts:
+        attempt.payment = payments[attempt.payment_id]
+    return {attempt.order_code: attempt for attempt in attempts}
 
 
 _NOTIFICATION = Compiled(
