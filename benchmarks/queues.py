@@ -19,17 +19,17 @@ from benchmarks.table import table
 
 # Milliseconds of a processor for one purchase, from `make bench WHAT=cost` (docs/scaling.md).
 COSTS = {
-    "web": 17.1,
-    "checkout": 18.4,
-    "payments": 18.7,
-    "orders": 3.5,
-    "notifications": 2.8,
-    "risk": 2.7,
-    "ledger": 2.6,
-    "relay": 2.9,
-    "webhooks": 0.9,
-    "RabbitMQ": 14.9,
-    "PostgreSQL": 25.5,
+    "web": 15.4,
+    "checkout": 17.3,
+    "payments": 17.0,
+    "orders": 3.4,
+    "notifications": 2.2,
+    "risk": 2.6,
+    "ledger": 2.1,
+    "relay": 2.8,
+    "webhooks": 0.8,
+    "RabbitMQ": 13.8,
+    "PostgreSQL": 23.6,
 }
 SERVERS = ("RabbitMQ", "PostgreSQL")
 CORES_OF_SERVERS = 2

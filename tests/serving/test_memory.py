@@ -1,4 +1,4 @@
-"""After a flood of log-ins, the memory of their hashes is returned to the system."""
+"""After a flood of log-ins or of connections, the memory that these took is returned to the system."""
 
 import subprocess
 import sys
@@ -38,3 +38,39 @@ def megabytes_left(how: str) -> int:
 
 def test_what_hashes_took_is_given_back():
     assert megabytes_left("give back") < 16
+
+
+# The buffers of 500 connections, with a small block that stays between each two of them.
+FLOOD = """
+import asyncio, re, sys
+from pathlib import Path
+from payments_gateway.serving.process import memory
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+async def main():
+    assert memory.give_freed_memory_back()
+    before, buffers, kept = resident(), [], []
+    for number in range(500):
+        buffers.append(bytearray(100_000))
+        kept.append(bytearray(600))
+    loop, flood = asyncio.get_running_loop(), memory.AfterFlood()
+    for left in range(499, int(sys.argv[1]) - 1, -1):
+        flood.note_end(left, loop)
+    buffers.clear()
+    await asyncio.sleep(memory.FREED_AFTER_SECONDS + 0.1)
+    print(resident() - before)
+
+asyncio.run(main())
+"""
+
+
+def megabytes_left_with(connections: int) -> int:
+    command = [sys.executable, "-c", FLOOD, str(connections)]
+    return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def test_what_connections_took_is_given_back_when_most_of_them_have_ended():
+    assert megabytes_left_with(connections=400) > 32
+    assert megabytes_left_with(connections=100) < 16

@@ -10,6 +10,7 @@ from payments_gateway.serving.clients import network_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.newcomers import Newcomers
 from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
+from payments_gateway.serving.process.memory import AfterFlood
 
 # Open files other than clients' connections: database, broker, templates, logs.
 OTHER_FILES = 128
@@ -30,6 +31,7 @@ class ConnectionLimit:
         self._most_of_client = conf.max_connections_per_address
         self._by_client: dict[str, int] = {}
         self.newcomers = Newcomers()
+        self.memory = AfterFlood()
 
     def client_of(self, address: tuple[str, int] | None) -> str:
         """Return the name under which a peer is counted; "" if only the limit of the server applies."""

@@ -109,6 +109,7 @@ class OrderlyProtocol(HttpToolsProtocol):
         self._limit.newcomers.discard(self)
         self._stop_waiting_for_reader()
         self._leave_the_count()
+        self._limit.memory.note_end(len(self.connections), self.loop)
         for call in tuple(self._when_left):
             call()
         if self.cycle is not None:

@@ -1,5 +1,6 @@
 """Return of memory to the system after a flood has made the process allocate much of it."""
 
+import asyncio
 import ctypes
 
 # From <malloc.h>, see mallopt(3).
@@ -23,3 +24,35 @@ def give_freed_memory_back() -> bool:
         (M_ARENA_MAX, ARENAS),
     )
     return all(mallopt(option, value) for option, value in options)
+
+
+# Fewer connections hold too little memory to be worth the milliseconds that a search for free memory takes.
+MANY_CONNECTIONS = 100
+# When a connection has ended, its buffers have not been freed yet.
+FREED_AFTER_SECONDS = 1.0
+
+
+class AfterFlood:
+    """Return of memory once most of many connections have ended.
+
+    A threshold returns only what is free at the end of the heap, and one small block that is in use keeps
+    everything before it.
+    """
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def note_end(self, left: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Take note of the end of a connection, after which so many are ``left``."""
+        self._most = max(self._most, left + 1)
+        if self._most >= MANY_CONNECTIONS and left <= self._most // 4:
+            self._most = left
+            loop.call_later(FREED_AFTER_SECONDS, _trim)
+
+
+def _trim() -> None:
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return
+    trim(0)
