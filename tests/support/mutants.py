@@ -5,12 +5,10 @@ process by ``with applied(name):``. The product has no code for it. Defences ove
 shows only under the faults named in its docstring.
 """
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -35,23 +33,19 @@ from checkout.payments.providers.base import (
     EventKind,
     Outcome,
     Position,
-    Provider,
     ProviderResult,
 )
-from checkout.payments.providers.registry import get_provider
 from checkout.payments.sagas import DEFINITIONS, orchestrator
 from checkout.payments.service import provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
-from checkout.reconciliation import provider_books
 from messaging.delivery import Delivery
 from messaging.envelope import Reply, new_message_id
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.worker import Worker
-
-Patches = Iterator[AbstractContextManager[Any]]
+from tests.support.mutation import Patches, everywhere, providers_that
 
 SENDING = ("authorise", "complete_challenge", "capture", "void", "refund")
 
@@ -70,7 +64,7 @@ def no_inbox() -> Patches:
     def is_known_call(attempt: Attempt, intent: provider_call.Intent, message: Message) -> bool:
         return ProviderCall.objects.filter(key=intent.key).exists()
 
-    yield from _everywhere(provider_call.is_known_call, is_known_call)
+    yield from everywhere(provider_call.is_known_call, is_known_call)
 
 
 def no_intent_row() -> Patches:
@@ -88,8 +82,8 @@ def no_intent_row() -> Patches:
     ) -> ProviderCall | None:
         return ProviderCall(key=intent.key, attempt=attempt, verb=intent.verb)
 
-    yield from _everywhere(provider_call.commit_intent, commit_intent)
-    yield from _providers_that(send, SENDING)
+    yield from everywhere(provider_call.commit_intent, commit_intent)
+    yield from providers_that(send, SENDING)
 
 
 def no_version_check() -> Patches:
@@ -136,7 +130,7 @@ def blind_retry() -> Patches:
                 again = replace(again, order_code=f"{request.order_code}R")
             return replace(method(again), order_code=request.order_code)
 
-    yield from _providers_that(send, SENDING)
+    yield from providers_that(send, SENDING)
 
 
 def compensation_while_unknown() -> Patches:
@@ -185,7 +179,7 @@ def resend_on_a_guess() -> Patches:
             EventKind.REFUND_FAILED,
         )
 
-    yield from _everywhere(absence.is_absent, is_absent)
+    yield from everywhere(absence.is_absent, is_absent)
 
 
 def forged_capture_believed() -> Patches:
@@ -195,7 +189,7 @@ def forged_capture_believed() -> Patches:
     def believe(account_code: str, body: bytes, **how: Any) -> actions.Recorded:
         return record(account_code, body, **{**how, "is_proven": True})
 
-    yield from _everywhere(record, believe)
+    yield from everywhere(record, believe)
 
 
 def position_guessed() -> Patches:
@@ -218,7 +212,7 @@ def position_guessed() -> Patches:
         )
         return replace(result, position=position)
 
-    yield from _providers_that(inquire, ("inquire",))
+    yield from providers_that(inquire, ("inquire",))
 
 
 def statement_amounts_ignored() -> Patches:
@@ -285,7 +279,7 @@ def every_card_saved() -> Patches:
     def submit_payment(*about: Any, **options: Any) -> Any:
         return submit(*about, **{**options, "saves_card": True})
 
-    yield from _everywhere(submit, submit_payment)
+    yield from everywhere(submit, submit_payment)
 
 
 def customers_confused() -> Patches:
@@ -322,7 +316,7 @@ def notifications_left_lying() -> Patches:
         )
         return recorded
 
-    yield from _everywhere(record, forget)
+    yield from everywhere(record, forget)
 
 
 MUTANTS: dict[str, Callable[[], Patches]] = {
@@ -369,31 +363,6 @@ def apply_for_ever(name: str) -> None:
 def _apply(name: str, changes: ExitStack) -> None:
     for change in MUTANTS[name]():
         changes.enter_context(change)
-
-
-def _everywhere(original: Callable[..., Any], replacement: Callable[..., Any]) -> Patches:
-    """Replace a function in every module that has imported it by name."""
-    for module_name, module in list(sys.modules.items()):
-        if module_name.partition(".")[0] == "checkout":
-            for name in [name for name, value in vars(module).items() if value is original]:
-                yield patch.object(module, name, replacement)
-
-
-def _providers_that(
-    send: Callable[[Callable[[Any], ProviderResult], Any], ProviderResult], verbs: tuple[str, ...]
-) -> Patches:
-    """Route these methods of all providers through ``send``."""
-
-    class Sender:
-        def __init__(self, provider: Provider) -> None:
-            self._provider = provider
-
-        def __getattr__(self, name: str) -> Any:
-            method = getattr(self._provider, name)
-            return partial(send, method) if name in verbs else method
-
-    for module in (provider_call, provider_books):
-        yield patch.object(module, "get_provider", lambda account: Sender(get_provider(account)))
 
 
 def _pessimistic(on_reply: Callable[..., Any]) -> Callable[..., Any]:
