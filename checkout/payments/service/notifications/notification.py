@@ -89,7 +89,8 @@ def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> d
         known = Attempt.objects.filter(order_code__in=codes, provider_account_id=row.account_id)
         codes = list(known.order_by("payment_id", "pk").values_list("order_code", flat=True))
     attempts = [each for code in codes if (each := _ATTEMPT.first(code, row.account_id)) is not None]
-    # What a transaction knows of a payment is kept with one instance of it.
+    # Two attempts may be of one payment. Its events are numbered by what was noted on its instance, so both
+    # attempts must have the same instance.
     payments = {attempt.payment_id: attempt.payment for attempt in reversed(attempts)}
     for attempt in attempts:
         attempt.payment = payments[attempt.payment_id]
