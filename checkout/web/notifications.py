@@ -6,14 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from checkout import problems
 from checkout.conf import conf
 from checkout.payments import actions
-from checkout.payments.messages import ApplyNotification
 from checkout.payments.providers.base import Acknowledgement
 from checkout.payments.providers.proof import is_proven
 from checkout.rates import RateLimit
 from checkout.web.protection.card_guard import exempt_from_card_guard
 from messaging import crash_points
+from messaging.access.participants import service_of
 from messaging.concurrency.database import in_thread
-from messaging.envelope import command_envelope
+from messaging.envelope import Envelope
 from messaging.errors import MessagingError
 from messaging.registry import get_broker
 from payments_gateway.serving.clients import network_of
@@ -64,7 +64,7 @@ async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") 
     recorded = await in_thread(actions.record_notification, account, body, is_proven=is_proven, sender=sender)
     crash_points.reached("web.notification_stored")
     if recorded.owed is not None:
-        _publish(recorded.owed, recorded)
+        _publish(recorded.owed)
     return recorded.acknowledgement
 
 
@@ -81,17 +81,15 @@ def _seconds_until_allowed(account: str, sender: str) -> int:
     return seconds
 
 
-def _publish(command: ApplyNotification, recorded: actions.Recorded) -> None:
+def _publish(owed: Envelope) -> None:
     """Publish without waiting; the answer to the provider does not depend on it. A timer covers losses."""
 
     def on_confirm(error: MessagingError | None) -> None:
         if error is not None:
-            log.info("notification left to the timer", payment=recorded.subject, reason=error.code)
+            log.info("notification left to the timer", payment=owed.subject, reason=error.code)
 
-    service, type = command.address
     try:
         broker = get_broker()
-        envelope = command_envelope(type, command, subject=recorded.subject, message_id=recorded.message_id)
-        broker.publish_nowait(broker.topology.commands, service, envelope, on_confirm)
+        broker.publish_nowait(broker.topology.commands, service_of(owed.type), owed, on_confirm)
     except MessagingError as error:
         on_confirm(error)

@@ -73,7 +73,7 @@ def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
         for body in books.notifications():
             recorded = record_notification("memory", body, is_proven=True)
             if recorded.owed is not None:
-                hand_over_to_the_timer(recorded.owed.notification)
+                hand_over_to_the_timer(json.loads(recorded.owed.body)["notification"])
         wait_until(nothing_is_left_to_apply, "the notification to be applied")
         moments += 1
 

@@ -9,11 +9,11 @@ from django.db import InterfaceError, OperationalError
 from checkout.conf import conf
 from checkout.payments.actions import Pending, Recorded
 from checkout.payments.checkout_messages import SubmitPayment
-from checkout.payments.messages import ApplyNotification
 from checkout.privacy.card_seal import seal_card
 from messaging import crash_points
+from messaging.access.participants import service_of
 from messaging.delivery import Delivery
-from messaging.envelope import SEALED, SUBJECT, Envelope, Reply, command_envelope, encode_body
+from messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
 from messaging.errors import MessagingError
 from tests.simulation.processes import Crash, Process
 
@@ -51,17 +51,16 @@ class Web:
         if isinstance(result, Pending):
             self.process.spawn(self._publish(result, sealed))
         elif isinstance(result, Recorded) and result.owed is not None:
-            self.process.spawn(self._pass_on(result.owed, result))
+            self.process.spawn(self._pass_on(result.owed))
         return result
 
-    async def _pass_on(self, command: ApplyNotification, recorded: Recorded) -> None:
+    async def _pass_on(self, owed: Envelope) -> None:
         """Publish a command without waiting for its reply (``webhooks.take``)."""
-        service, type = command.address
         with contextlib.suppress(MessagingError):
             await self._broker.publish(
                 self._broker.topology.commands,
-                service,
-                command_envelope(type, command, subject=recorded.subject, message_id=recorded.message_id),
+                service_of(owed.type),
+                owed,
                 timeout_seconds=conf.reply_budget_seconds,
             )
 

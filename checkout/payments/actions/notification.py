@@ -31,6 +31,7 @@ from checkout.payments.providers.registry import get_provider
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
 from messaging.compiled_queries import Compiled, insert_unless_known
 from messaging.conf import conf as messaging_conf
+from messaging.envelope import Envelope, command_envelope
 
 # Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
 NETWORKS = "notification_networks"
@@ -45,15 +46,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to the provider, and the command to apply the notification, about the payment ``subject``.
+    """The answer to the provider, and the command to apply the notification.
 
     ``owed`` is None if the notification was known already or cannot be read.
     """
 
     acknowledgement: Acknowledgement
-    owed: ApplyNotification | None
-    message_id: str
-    subject: str
+    owed: Envelope | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +112,13 @@ def record_notification(
     if reading.refusal is not None and not is_proven:
         # A proven notification is acknowledged all the same, or it would block those that follow.
         raise reading.refusal
-    owed = ApplyNotification(notification=row.pk) if is_news and row.state == State.RECEIVED else None
-    return Recorded(provider.acknowledgement(), owed, row.command_id, reading.payment_reference)
+    owed = _command(row, reading) if is_news and row.state == State.RECEIVED else None
+    return Recorded(provider.acknowledgement(), owed)
+
+
+def _command(row: ProviderNotification, reading: _Reading) -> Envelope:
+    body = ApplyNotification(notification=row.pk)
+    return command_envelope(body.to, body, subject=reading.payment_reference, message_id=row.command_id)
 
 
 def payment_named_by(row: ProviderNotification) -> str:
