@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+from collections.abc import Callable
 
 # From <malloc.h>, see mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -14,9 +15,8 @@ ARENAS = 2
 
 def give_freed_memory_back() -> bool:
     """Make glibc return freed memory, however large the blocks. Return False if there is no glibc."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
         return False
     options = (
         (M_MMAP_THRESHOLD, THRESHOLD_BYTES),
@@ -51,8 +51,13 @@ class AfterFlood:
 
 
 def _trim() -> None:
+    if (trim := _of_glibc("malloc_trim")) is not None:
+        trim(0)
+
+
+def _of_glibc(function: str) -> Callable[..., int] | None:
     try:
-        trim = ctypes.CDLL(None).malloc_trim
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), function)
     except (OSError, AttributeError):
-        return
-    trim(0)
+        return None
+    return found
