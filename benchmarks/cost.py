@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from benchmarks.process_figures import family_cpu_seconds, figures_of, parent_of
-from benchmarks.purchases import measure, stack
+from benchmarks.purchases import CAPTURES, measure, stack
 from benchmarks.systems import BenchmarkError
 from benchmarks.table import table
 from tests.support.stack import Stack
@@ -59,8 +59,14 @@ class Spent:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure and print a table of means per purchase. Raises BenchmarkError."""
-    with stack() as running:
+    """Measure and print tables of means per purchase for each way of capturing. Raises BenchmarkError."""
+    for title, is_included in CAPTURES.items():
+        print(f"\nFrictionless purchases, {title}\n")
+        _run(options, is_included=is_included)
+
+
+def _run(options: argparse.Namespace, *, is_included: bool) -> None:
+    with stack(is_included=is_included) as running:
         asyncio.run(measure(running, options.seconds))
         _count_statements(running)
         before = _spent(running)
@@ -85,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     ]
     print(table([f"for each of {count} purchases", f"at {rate.per_second:.1f} a second"], lines))
     print()
-    print(table(["table", *COLUMNS], _by_table(before, after, count)))
+    print(table(["table", *COLUMNS], _by_table(before, after, count)), flush=True)
 
 
 def _by_table(before: Spent, after: Spent, count: int) -> list[list[str]]:

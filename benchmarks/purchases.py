@@ -34,6 +34,12 @@ ENVIRONMENT = {
     "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
 }
 
+INCLUDE_CAPTURES = """
+UPDATE payments_provideraccount SET options = options || '{"captures_with_authorisation": "yes"}'
+"""
+# The two ways of an automatic capture, and if the authorisation includes it.
+CAPTURES = {"captured by a request of its own": False, "captured with the authorisation": True}
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -79,9 +85,17 @@ def as_table(runs: Mapping[str, list[Rate]], what: str = "processes") -> str:
 
 
 @contextlib.contextmanager
-def stack(webs: int = 1, copies: Mapping[str, int] | None = None) -> Iterator[Stack]:
-    """Yield the product's processes when they are ready, with a new database and virtual host."""
+def stack(
+    webs: int = 1, copies: Mapping[str, int] | None = None, *, is_included: bool = False
+) -> Iterator[Stack]:
+    """Yield the product's processes when they are ready, with a new database and virtual host.
+
+    If `is_included`, the provider captures with the authorisation.
+    """
     with fresh_stack(webs=webs, copies=copies, environment=ENVIRONMENT) as running:
+        if is_included:
+            with psycopg.connect(running.database_url, autocommit=True) as connection:
+                connection.execute(INCLUDE_CAPTURES)
         yield running
 
 

@@ -12,7 +12,7 @@ from statistics import median
 
 import psycopg
 
-from benchmarks.purchases import all_captured, stack
+from benchmarks.purchases import CAPTURES, all_captured, stack
 from benchmarks.shopper import Purchase, Shoppers
 from benchmarks.systems import PRODUCT, BenchmarkError, running
 from benchmarks.table import table
@@ -78,8 +78,14 @@ class Floor:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure and print a table of medians in milliseconds. Raises BenchmarkError."""
-    with stack() as running_stack:
+    """Measure and print tables of medians in ms for each way of capturing. Raises BenchmarkError."""
+    for title, is_included in CAPTURES.items():
+        print(f"\nOne frictionless purchase at a time, {title}\n")
+        _run(is_included=is_included)
+
+
+def _run(*, is_included: bool) -> None:
+    with stack(is_included=is_included) as running_stack:
         bought = asyncio.run(_buy_one_after_another(running_stack))
         paths = _paths(running_stack.database_url, bought)
         path = paths[0]
@@ -102,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
         ["the gateway's time to all of these", f"{own / busy.of(path):.2f}", f"{own / rested.of(path):.2f}"],
     ]
     title = f"with {1000 * pause:.0f} ms between them"
-    print(table(["one frictionless purchase at a time, ms", "one after the other", title], lines))
+    print(table(["ms", "one after the other", title], lines), flush=True)
 
 
 def _floor(running_stack: Stack, pause_seconds: float) -> Floor:

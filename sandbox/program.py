@@ -62,9 +62,9 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     card_key = CardKey(file.with_suffix(".key.pem"))
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
     tokens = Tokens(connection, seed)
-    acquirer = Acquirer(books, tokens, outgoing, scenario.orders, configuration, clock, seed)
     bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
-    modifications = Modifications(acquirer, books, plans, bookings, outgoing)
+    acquirer = Acquirer(books, tokens, bookings, outgoing, scenario.orders, configuration, clock, seed)
+    modifications = Modifications(acquirer, books, bookings, outgoing)
     notifies = bool(configuration.notification_url)
     fault_injection = FaultInjection(
         scenario.replies, fault_record, books, outgoing, changes, notifies=notifies

@@ -17,6 +17,7 @@ OPEN = (State.REQUESTED, *WITHOUT_END)
 # States of operations that were, or may have been, sent to the provider, and were not refused.
 ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
+SETTLED = (State.DONE, State.REFUSED)
 
 # The kind of operation that explains each event.
 EXPLANATIONS = {

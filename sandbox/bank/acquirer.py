@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from sandbox.bank.bookings import Bookings
 from sandbox.bank.cards import Card, UnreadableCard
 from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.books.books import Books, Kind
@@ -34,7 +35,7 @@ class Submission:
     """A first message. `amount` is in minor units; `wants_3ds` means that it carries 3-D Secure data.
 
     `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token`
-    means that the card is to be kept for `shopper`.
+    means that the card is to be kept for `shopper`, `captures` that the sum is captured once authorised.
     """
 
     order_code: str
@@ -50,6 +51,7 @@ class Submission:
     mandates_challenge: bool = False
     makes_token: bool = False
     shopper: str = ""
+    captures: bool = False
 
 
 class Acquirer:
@@ -57,6 +59,7 @@ class Acquirer:
         self,
         books: Books,
         tokens: Tokens,
+        bookings: Bookings,
         outgoing: Outgoing,
         knobs: Knobs[OrderKnob],
         configuration: Configuration,
@@ -65,6 +68,7 @@ class Acquirer:
     ) -> None:
         self._books = books
         self._tokens = tokens
+        self._bookings = bookings
         self._outgoing = outgoing
         self._knobs = knobs
         self._configuration = configuration
@@ -114,6 +118,7 @@ class Acquirer:
                 "window": new.window,
                 "traits": self._traits(new),
                 "token": self._token(new),
+                "captures": new.captures,
             },
         )
         order = self._read(new.order_code)
@@ -195,6 +200,8 @@ class Acquirer:
         self._books.append(order.code, Kind[payment], amount=amount, detail=detail)
         decided = self._read(order.code)
         self._outgoing.announce(decided, payment, order.amount)
+        if decided.captures and payment == "AUTHORISED":
+            self._bookings.request(decided, Kind.CAPTURE_REQUESTED, decided.authorised)
         return decided
 
     def _challenge(self, order: Order) -> Order:

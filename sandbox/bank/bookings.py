@@ -1,6 +1,7 @@
 """Bookings of plans: captures, refunds, settlements and disputes, each with its notification."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sandbox.books.books import Books, Kind
@@ -16,6 +17,9 @@ UNSELECTED: dict[Kind, Trait] = {
     Kind.SETTLED: "settled_unselected",
     Kind.REFUNDED: "refunded_unselected",
 }
+
+
+BOOKED_AS = {Kind.CAPTURE_REQUESTED: Kind.CAPTURED, Kind.REFUND_REQUESTED: Kind.REFUNDED}
 
 
 class Bookings:
@@ -36,6 +40,23 @@ class Bookings:
         self._knobs = knobs
         self._fault_record = fault_record
         self._seed = seed
+
+    def request(self, order: Order, kind: Kind, amount: int, reference: str = "") -> None:
+        """Accept the request for a capture or refund, and plan its booking.
+
+        A capture that the bank makes by itself has no reference.
+        """
+        self._books.append(order.code, kind, amount=amount, reference=reference)
+        plan = Plan(
+            order_code=order.code,
+            kind=BOOKED_AS[kind],
+            wait="settle",
+            amount=amount,
+            reference=reference,
+        )
+        plan = replace(plan, id=self._plans.add(plan))
+        if "early_notification" in order.traits:
+            self.carry_out(plan)
 
     def carry_out(self, plan: Plan) -> None:
         """Book a plan, send its notification, and plan the steps that follow."""

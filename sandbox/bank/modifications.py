@@ -1,16 +1,11 @@
 """Modifications of an authorised order: captures, refunds, cancellation."""
 
-from dataclasses import replace
-
 from sandbox.bank.acquirer import Acquirer
 from sandbox.bank.bookings import Bookings
 from sandbox.books.books import Books, Kind
 from sandbox.books.orders import Order
-from sandbox.books.plans import Plan, Plans
 from sandbox.errors import RequestRefused
 from sandbox.notifications.outgoing import Outgoing
-
-BOOKED_AS = {Kind.CAPTURE_REQUESTED: Kind.CAPTURED, Kind.REFUND_REQUESTED: Kind.REFUNDED}
 
 
 class Modifications:
@@ -20,13 +15,11 @@ class Modifications:
         self,
         acquirer: Acquirer,
         books: Books,
-        plans: Plans,
         bookings: Bookings,
         outgoing: Outgoing,
     ) -> None:
         self._acquirer = acquirer
         self._books = books
-        self._plans = plans
         self._bookings = bookings
         self._outgoing = outgoing
 
@@ -60,14 +53,4 @@ class Modifications:
             raise RequestRefused(5, f"Currency of the {verb} differs from the order's", order.code)
         if amount > left and "no_ceiling" not in order.traits:
             raise RequestRefused(5, f"Requested {verb} of {amount} exceeds the {left} available", order.code)
-        self._books.append(order.code, kind, amount=amount, reference=reference)
-        plan = Plan(
-            order_code=order.code,
-            kind=BOOKED_AS[kind],
-            wait="settle",
-            amount=amount,
-            reference=reference,
-        )
-        plan = replace(plan, id=self._plans.add(plan))
-        if "early_notification" in order.traits:
-            self._bookings.carry_out(plan)
+        self._bookings.request(order, kind, amount, reference)

@@ -41,7 +41,8 @@ class Challenge:
 class Order:
     """An order. Amounts are in minor units. `card` contains only brand, last4 and the masked number.
 
-    `token` is what replies say of the token that was made with it.
+    `token` is what replies say of the token that was made with it. `captures` says that the sum is captured
+    once it is authorised, without a request for it.
 
     `settled` is the captured sum that was settled, `commission` the bank's share of it. `charged_back` is the
     sum that cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that
@@ -62,6 +63,7 @@ class Order:
     window: str
     traits: list[Trait]
     token: dict[str, Any] = field(default_factory=dict)
+    captures: bool = False
     last_event: str = ""
     refusal_code: str = ""
     authentication: dict[str, str] = field(default_factory=dict)
@@ -154,7 +156,8 @@ def _apply(order: Order, entry: Entry) -> None:
             order.capture_requested += entry.amount
         case Kind.CAPTURED:
             order.captured += entry.amount
-            order.capture_references.append(entry.reference)
+            if entry.reference:
+                order.capture_references.append(entry.reference)
         case Kind.SETTLED:
             order.settled += entry.amount
             order.commission += commission_of(entry.amount)

@@ -29,6 +29,8 @@ VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
 }
 
 
+# The provider also takes numbers of days, after which it captures by itself.
+CAPTURE_DELAYS = ("OFF", "DEFAULT", "0")
 WITHOUT_ORDER = ("list", "delete_token")
 
 
@@ -86,7 +88,7 @@ def _read_date(date: Element | None) -> float:
 
 
 def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
-    """Read a submission. Raises RequestRefused: 1 token, 3 amount, 5 missing data, 7 card data."""
+    """Read a submission. Raises RequestRefused: 1 token, 2 value, 3 amount, 5 missing data, 7 card data."""
     amount = read_amount(order)
     details = order.find("paymentDetails")
     session = order.find("paymentDetails/session")
@@ -113,7 +115,16 @@ def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
         and three_ds.get("challengePreference") == "challengeMandated",
         makes_token=order.find("createToken") is not None,
         shopper=shopper,
+        captures=_read_capture_delay(order) == "0",
     )
+
+
+def _read_capture_delay(order: Element) -> str:
+    """Return the delay until the capture: `0`, or `OFF` if there is none without a request."""
+    delay = order.get("captureDelay", "DEFAULT").upper()
+    if delay not in CAPTURE_DELAYS:
+        raise RequestRefused(2, f"captureDelay {delay} is none of {', '.join(CAPTURE_DELAYS)}")
+    return delay
 
 
 def read_token(modify: Element) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from tests.simulation.post import ACCOUNT, MERCHANT_CODE, Post
 from tests.simulation.tokens import Tokens
 
 if TYPE_CHECKING:
+    from tests.simulation.twin import Twin
     from tests.simulation.world import World
 
 __all__ = ["ACCOUNT", "MERCHANT_CODE", "Bank"]
@@ -45,6 +46,8 @@ class Bank:
         # Violations: captures and refunds that the gateway called done before they were booked.
         self.premature: list[str] = []
         self._certain: set[str] = set()
+        # Orders that were to be captured with their authorisation, for which the issuer does not pay.
+        self.unpaid: set[str] = set()
         self.tokens = Tokens(world, self.books)
         # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
         self._made_after_all: list[Movement] = []
@@ -65,14 +68,14 @@ class Bank:
         self._authorisations.add(request.order_code)
         self._world.cards.asked_to_authorise(request)
 
-    def decide_later(self, twin: MemoryProvider, order_code: str) -> None:
+    def decide_later(self, twin: "Twin", order_code: str) -> None:
         """Schedule the decision of an authorisation, if that is still pending then."""
 
         def decide() -> None:
             order = self.books.orders[order_code]
             if order.state == OrderState.PENDING:
                 order.state = self._chance.one_of((OrderState.AUTHORISED, OrderState.REFUSED))
-                self.books.notify(MERCHANT_CODE, order, order.amount)
+                twin.be_decided(order)
                 self.after_request(twin)
 
         self._world.later(self._chance.around(120), decide)
@@ -104,9 +107,14 @@ class Bank:
             pause_seconds = self._chance.between(600, 3 * DAY)
         self._world.later(pause_seconds, lambda: self._book(order, movement))
 
-    def called_done(self, reference: str, kind: str) -> None:
-        """Check an operation that the gateway calls done: the bank booked it, or staff looked it up."""
-        if kind in ("capture", "refund") and reference not in self._certain:
+    def called_done(self, reference: str, kind: str, captured_with: str | None) -> None:
+        """Check an operation that the gateway calls done: the bank booked it, or staff looked it up.
+
+        The bank does not know the reference of a capture that it made with the authorisation of the order
+        ``captured_with``.
+        """
+        is_certain = reference in self._certain or captured_with in self._certain
+        if kind in ("capture", "refund") and not is_certain:
             self.premature.append(f"I5: {kind} {reference} was called done, and the bank had not booked it")
 
     def looked_up(self, reference: str) -> None:
@@ -133,7 +141,7 @@ class Bank:
             self._send_letters()
 
     def _booked(self, order: Order, movement: Movement) -> None:
-        self._certain.add(movement.reference)
+        self._certain.add(movement.reference or order.order_code)
         if movement.kind == EventKind.CAPTURED:
             self._plan_the_future(order)
         elif self._chance.happens("refund_returned"):

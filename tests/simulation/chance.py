@@ -50,6 +50,9 @@ ERASED_AT_ONCE = (0.0, 0.0, 0.6)
 COMMITTED_LATE = (0.0, 0.2, 0.5)
 OPEN_SECONDS = (0.5, 10.0, 300.0)
 
+# The share of schedules in which automatic captures are left to the provider.
+CAPTURED_WITH_AUTHORISATION = 0.4
+
 # The answers of a service that decide nothing, and the field that makes the second one malformed.
 PASSING, MALFORMED = "passing", "malformed"
 NONSENSE = "nonsense"
@@ -83,6 +86,8 @@ class Chance:
         self._share_of_erasures = self._erasures.choice(ERASED_AT_ONCE)
         self._transactions = Random(f"transactions of schedule {seed}")
         self._share_of_late_commits = self._transactions.choice(COMMITTED_LATE)
+        captures = Random(f"captures of schedule {seed}")
+        self.captures_with_authorisation = captures.random() < CAPTURED_WITH_AUTHORISATION
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:

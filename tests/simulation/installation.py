@@ -54,7 +54,7 @@ class Installation:
         ADAPTERS["memory"] = "tests.simulation.twin.Twin"
         self._clock = Clock()
         _open_shop()
-        database.connection.create_function("called_done", 2, _called_done)
+        database.connection.create_function("called_done", 3, _called_done)
         database.connection.create_function("charge_begins", 2, _charge_begins)
         database.connection.create_function("key_of_event", 2, _key_of_event)
         invariants.watch_history(database.connection)
@@ -78,8 +78,8 @@ class Installation:
         return world
 
 
-def _called_done(reference: str, kind: str) -> None:
-    Line.world.bank.called_done(reference, kind)
+def _called_done(reference: str, kind: str, captured_with: str | None) -> None:
+    Line.world.bank.called_done(reference, kind, captured_with)
 
 
 def _charge_begins(order_code: str, card: str) -> None:

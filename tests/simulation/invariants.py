@@ -43,7 +43,8 @@ WHEN old.state = 'released' AND new.state = 'confirmed'
 BEGIN INSERT INTO taken_again VALUES (new.payment_reference); END;
 CREATE TEMP TRIGGER operation_is_done AFTER UPDATE OF state ON main.payments_operation
 WHEN old.state <> 'done' AND new.state = 'done'
-BEGIN SELECT called_done(new.reference, new.kind); END;
+BEGIN SELECT called_done(new.reference, new.kind,
+    (SELECT order_code FROM payments_attempt WHERE capture_reference = new.reference)); END;
 """
 
 
@@ -51,8 +52,8 @@ def watch_history(database: sqlite3.Connection) -> None:
     """Create triggers that record for ``check`` how payments' states change and which replies sagas accept.
 
     They also record payments whose released stock is taken again, and call ``called_done`` with the reference
-    and kind of each operation that becomes done, and ``charge_begins`` with the order code and the card of
-    each charge of a saved card whose intent is written.
+    and kind of each operation that becomes done, and the order with whose authorisation it was made, and
+    ``charge_begins`` with the order code and the card of each charge of a saved card whose intent is written.
     """
     database.executescript(HISTORY + saved_cards.CHARGES)
 
@@ -73,7 +74,7 @@ def check(world: "World") -> list[str]:
         *own_steps.check(books),
         *saved_cards.check(world, books),
         *_books_agree(books),
-        *_told_the_truth(books),
+        *_told_the_truth(world, books),
         *_history(books),
         *_events(books),
         *_messages(books),
@@ -251,10 +252,17 @@ def _books_agree(books: Ledgers) -> Iterator[str]:
             yield f"I5: {payment}: the operations say {ours} captured, the provider {kept}"
 
 
-def _told_the_truth(books: Ledgers) -> Iterator[str]:
-    """Yield payments that are captured automatically and were called paid, but ended unpaid."""
+def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
+    """Yield payments that are captured automatically and were called paid, but ended unpaid.
+
+    A capture that the provider makes with the authorisation counts as accepted. If the issuer does not pay
+    for it after all, staff are told.
+    """
     automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
+    excused = {books.payment_of.get(code) for code in world.bank.unpaid}
     for payment, end in automatic:
+        if payment in excused:
+            continue
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
         paid = [state for state in left if PaymentState(state).is_paid]
         if paid and end in UNPAID:

@@ -71,7 +71,13 @@ class Staff:
         order = self._world.bank.books.orders[order_code]
         if kind == "void":
             return order.state == OrderState.CANCELLED
-        return any(movement.reference == reference for movement in order.taken)
+        names = {movement.reference for movement in order.taken}
+        return reference in names or ("" in names and self._is_made_with(order_code, reference))
+
+    def _is_made_with(self, order_code: str, reference: str) -> bool:
+        """Return True for a capture that the bank made with the authorisation, and has no name for."""
+        query = "SELECT 1 FROM payments_attempt WHERE order_code = ? AND capture_reference = ?"
+        return self._world.rows.execute(query, (order_code, reference)).fetchone() is not None
 
     def _settle(self, reference: str, *, arrived: bool) -> Callable[[], object]:
         return lambda: actions.settle_operation(

@@ -1,7 +1,9 @@
 """The provider's twin behind an unreliable connection."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import connection
 
@@ -18,7 +20,7 @@ from checkout.payments.providers.base import (
     Verb,
 )
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.saved_cards import KeptToken
 from tests.simulation.processes import outside
 from tests.simulation.threads import pause
@@ -27,6 +29,8 @@ from tests.simulation.tokens import Tokens
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+
+T = TypeVar("T")
 
 # The gateway's time limit for a provider call (providers/transport.py has the real figures).
 TIMEOUT_SECONDS = 25.0
@@ -49,7 +53,13 @@ class Twin(MemoryProvider):
             Line.world.bank.asked_to_authorise(request)
             if request.stored_card is not None:
                 self._tokens.be_charged(request.stored_card)
-            result = super(Twin, self).authorise(request)
+            asked = request
+            if request.captures and Line.world.chance.issuer_refuses_capture():
+                # The order stays authorised, as if nobody had asked for the capture.
+                Line.world.bank.unpaid.add(request.order_code)
+                asked = replace(request, captures=False)
+            send = partial(super(Twin, self).authorise, asked)
+            result = self._watched(request.order_code, send, seconds_left)
             if request.saves_for:
                 self._tokens.be_kept(request)
             order = self.books.orders.get(request.order_code)
@@ -61,7 +71,9 @@ class Twin(MemoryProvider):
 
     def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
-            return self._tokens.told(super(Twin, self).complete_challenge(request), is_reply=True)
+            send = partial(super(Twin, self).complete_challenge, request)
+            result = self._watched(request.order_code, send, seconds_left)
+            return self._tokens.told(result, is_reply=True)
 
         return self._call(Verb.COMPLETE_CHALLENGE, request.order_code, act)
 
@@ -72,7 +84,8 @@ class Twin(MemoryProvider):
                 refusal = self.books.once(request.idempotency_key, lambda: _refusal(request))
                 if not self.books.orders[request.order_code].manners.deduplicates:
                     return refusal
-            return self._watched(request, super(Twin, self).capture, seconds_left)
+            send = partial(super(Twin, self).capture, request)
+            return self._watched(request.order_code, send, seconds_left)
 
         return self._call(Verb.CAPTURE, request.reference, act)
 
@@ -81,7 +94,8 @@ class Twin(MemoryProvider):
 
     def refund(self, request: Modification) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
-            return self._watched(request, super(Twin, self).refund, seconds_left)
+            send = partial(super(Twin, self).refund, request)
+            return self._watched(request.order_code, send, seconds_left)
 
         return self._call(Verb.REFUND, request.reference, act)
 
@@ -102,17 +116,18 @@ class Twin(MemoryProvider):
     def _tokens(self) -> Tokens:
         return Line.world.bank.tokens
 
-    def _watched(
-        self,
-        request: Modification,
-        send: Callable[[Modification], ProviderResult],
-        seconds_left: float,
-    ) -> ProviderResult:
-        order = self.books.orders[request.order_code]
-        before = len(order.taken)
-        result = send(request)
-        for movement in order.taken[before:]:
-            Line.world.bank.took(order, movement, seconds_left)
+    def be_decided(self, order: Order) -> None:
+        """Do what follows from the late decision of an authorisation."""
+        self._watched(order.order_code, partial(self._end, order), _SECONDS_TO_SETTLE)
+
+    def _watched(self, order_code: str, send: Callable[[], T], seconds_left: float) -> T:
+        """Return what ``send`` returns, and have the bank check the captures and refunds that it made."""
+        known = self.books.orders.get(order_code)
+        before = len(known.taken) if known else 0
+        result = send()
+        if (order := self.books.orders.get(order_code)) is not None:
+            for movement in order.taken[before:]:
+                Line.world.bank.took(order, movement, seconds_left)
         return result
 
     def _call(self, verb: Verb, about: str, act: Callable[[float], ProviderResult]) -> ProviderResult:

@@ -53,6 +53,10 @@ HEARTBEATS_SECONDS = 25.0
 WEBS = ("web 1", "web 2")
 
 
+# The options of a provider account that captures with the authorisation.
+CAPTURES = '{"captures_with_authorisation": "yes"}'
+
+
 class World:
     """Everything that belongs to one schedule. ``violations`` must stay empty."""
 
@@ -98,6 +102,8 @@ class World:
         self.database.watch_commit = self._on_commit
         make_memory_users(network.URL, prefix=conf.prefix)
         self.listener.listen()
+        if self.chance.captures_with_authorisation:
+            self.rows.execute("UPDATE payments_provideraccount SET options = ?", (CAPTURES,))
         asyncio._set_running_loop(self.loop)
         for name in self._cast():
             self._start(name)

@@ -20,6 +20,7 @@ from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, Submi
 from checkout.payments.events import open_attempt
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
+from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
@@ -235,6 +236,7 @@ def submit_payment(
         provider_account=account,
         order_code=_order_code(payment, attempts + 1),
         session_id=secrets.token_hex(16),
+        capture_reference=capture_reference(payment, account),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
         demands_challenge=merchant.is_under_attack,
@@ -252,6 +254,16 @@ def submit_payment(
         delay_seconds=CARD_GRACE_SECONDS,
         message_id=message_id,
     )
+
+
+def capture_reference(payment: Payment, account: ProviderAccount) -> str:
+    """Return our name for the capture that the provider makes with the authorisation; empty if it does not.
+
+    Raises ``ProviderMisconfigured``.
+    """
+    if not payment.captures_automatically:
+        return ""
+    return new_reference("op") if get_provider(account.opened()).captures_with_authorisation else ""
 
 
 def enqueued(

@@ -16,6 +16,7 @@ from checkout.errors import (
     SavedCardNotUsable,
 )
 from checkout.payments.actions.creation import checked_fields, created_or_known
+from checkout.payments.actions.payment import capture_reference
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
@@ -114,6 +115,7 @@ def charge_card(
         provider_account_id=card.provider_account_id,
         order_code=f"{payment.reference}-1",
         session_id=secrets.token_hex(16),
+        capture_reference=capture_reference(payment, card.provider_account),
         saved_card=card,
         merchant_initiated=merchant_initiated,
     )

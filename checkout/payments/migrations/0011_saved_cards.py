@@ -40,6 +40,17 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="attempt",
+            name="capture_reference",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="Our name for the capture that the provider makes with the authorisation, if it does",
+                max_length=40,
+            ),
+        ),
+        migrations.AddField(
+            model_name="attempt",
             name="saves_card",
             field=models.BooleanField(
                 db_default=False,

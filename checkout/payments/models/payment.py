@@ -245,6 +245,13 @@ class Attempt(models.Model):
         db_default="",
         help_text="Why a saved card is charged without the shopper",
     )
+    capture_reference = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Our name for the capture that the provider makes with the authorisation, if it does",
+    )
     challenge = models.JSONField(null=True, blank=True)
     challenge_count = models.PositiveSmallIntegerField(default=0)
     challenge_token_hash = models.CharField(max_length=64, blank=True, db_index=True)

@@ -123,6 +123,7 @@ class Browser:
 class Authorisation:
     """All data for an authorisation. Only the provider can open ``sealed_card``.
 
+    If ``captures``, the provider is to capture the whole sum as soon as it is authorised.
     If ``demands_challenge``, the issuer must challenge the shopper, whatever the account prefers. If
     ``saves_for`` is not empty, the provider is to keep the card for the customer whom it knows by that name.
     A ``stored_card`` takes the place of the sealed one, and there is no shopper and no browser.
@@ -138,6 +139,7 @@ class Authorisation:
     sealed_card: str = field(default="", repr=False)
     device_data_reference: str = ""
     challenge_window: str = "390x400"
+    captures: bool = False
     demands_challenge: bool = False
     saves_for: str = ""
     stored_card: StoredCard | None = None
@@ -344,6 +346,14 @@ class Provider(Protocol):
     def refund(self, request: Modification) -> ProviderResult: ...
 
     def inquire(self, order_code: str) -> ProviderResult: ...
+
+    @property
+    def captures_with_authorisation(self) -> bool:
+        """Return True if an authorisation of this account may ask for the capture as well.
+
+        The provider then captures without a request of its own, and its notifications do not name ours.
+        """
+        ...
 
     @property
     def saves_cards(self) -> bool:

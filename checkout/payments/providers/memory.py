@@ -100,6 +100,10 @@ class MemoryProvider:
     def refund(self, request: Modification) -> ProviderResult:
         return self._move(request, "refundReceived", EventKind.REFUNDED)
 
+    @property
+    def captures_with_authorisation(self) -> bool:
+        return self.account.options.get("captures_with_authorisation") == "yes"
+
     def inquire(self, order_code: str) -> ProviderResult:
         order = self._found(order_code)
         return _missing(order_code) if order is None else self._told(order)
@@ -182,9 +186,10 @@ class MemoryProvider:
             reason=_refusal_reason(wish, reason),
             manners=self.books.manners_for(request.order_code),
             token=self.books.token_for(request) if request.saves_for else "",
+            captures=request.captures,
         )
         self.books.orders[order.order_code] = order
-        self._notify_end(order)
+        self._end(order)
         return self._told(order)
 
     def _delete(self, kept: KeptToken) -> ProviderResult:
@@ -198,7 +203,7 @@ class MemoryProvider:
             return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="SESSION")
         if order.state == OrderState.CHALLENGED:
             order.state = order.after_challenge
-            self._notify_end(order)
+            self._end(order)
         return self._told(order)
 
     def _move(self, request: Modification, event: str, kind: EventKind) -> ProviderResult:
@@ -221,9 +226,12 @@ class MemoryProvider:
             outcome=Outcome.PENDING, order_code=request.order_code, event=event, amount=request.amount
         )
 
-    def _notify_end(self, order: Order) -> None:
+    def _end(self, order: Order) -> None:
+        """Announce how the authorisation ended, if it has, and capture what was to be captured with it."""
         if order.kind != EventKind.OTHER:
             self.books.notify(self.account.merchant_code, order, order.amount)
+        if order.captures and order.state == OrderState.AUTHORISED:
+            self.books.take(self.account.merchant_code, order, Movement(EventKind.CAPTURED, "", order.amount))
 
     def _told(self, order: Order) -> ProviderResult:
         is_challenge = order.state == OrderState.CHALLENGED

@@ -57,7 +57,8 @@ class Movement:
 class Order:
     """One order. ``after_challenge`` is its state after the challenge was answered.
 
-    ``token`` is that of the card that was saved with it.
+    ``token`` is that of the card that was saved with it. ``captures`` says that it is captured with its
+    authorisation.
 
     Each event replaces the last one. However, a further capture does not change the last event, and neither
     does anything while a refund is pending. ``taken`` contains every capture and refund that was carried out,
@@ -73,6 +74,7 @@ class Order:
     reason: RefusalReason | None = None
     manners: Manners = Manners()
     token: str = ""
+    captures: bool = False
     last_event: EventKind = EventKind.AUTHORISED
     taken: list[Movement] = field(default_factory=list)
     under_way: list[Movement] = field(default_factory=list)

@@ -19,15 +19,15 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Body, Command
-from checkout.payments.events import open_operation_once
 from checkout.payments.locking import locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep
+from checkout.payments.models import Attempt, Fact, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
-from checkout.payments.sagas.operations.data import OperationData
+from checkout.payments.sagas.operations.opening import opened
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
+from checkout.payments.totals import SETTLED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 from messaging.access.participants import registered
@@ -52,8 +52,8 @@ def start(
     *,
     parent: Saga | None = None,
     payment: Payment | None = None,
-) -> None:
-    """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga.
+) -> Saga:
+    """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga. Return it.
 
     If its ``parent`` starts it again, a parked saga goes on, and one that has ended signals its end again.
     ``payment`` is the attempt's payment, if it has been locked already.
@@ -75,6 +75,7 @@ def start(
             _go_on(saga, message)
         elif saga.status in _ENDED:
             signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
+    return saga
 
 
 def resume(reply: Reply, message: Message) -> None:
@@ -279,12 +280,15 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         saga.awaiting = _question(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
     _tell(decision.tells, message)
+    version = saga.version
     if payment is not None:
         reply_to_waiters(saga, decision, message, payment)
         if decision.child is not None:
             _start(saga, decision.child, message, payment)
-    # After the child, whose insertion would have to wait for a change of the same table.
-    update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
+    # After the child, whose insertion would have to wait for a change of the same table. A child that had
+    # nothing to wait for has moved this saga on, and written it.
+    if saga.version == version:
+        update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
     if decision.is_overdue:
@@ -324,18 +328,10 @@ def _deadline(decision: Decision[Any]) -> datetime | None:
 
 
 def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:
-    if isinstance(child.data, OperationData):
-        operation = Operation(
-            reference=child.data.operation,
-            payment_id=parent.payment_id,
-            attempt_id=parent.attempt_id,
-            kind=child.kind,
-            amount_minor=child.data.minor,
-            currency=child.data.currency,
-            requested_by=parent.kind,
-        )
-        open_operation_once(payment, operation)
-    start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
+    operation = opened(child, parent, payment)
+    saga = start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
+    if operation is not None and operation.state in SETTLED:
+        signal(saga, Signal(operation.state), message, payment)
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:

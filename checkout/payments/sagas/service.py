@@ -40,7 +40,7 @@ from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
-from checkout.payments.totals import BY_ISSUER, is_explained, operations_under_lock
+from checkout.payments.totals import BY_ISSUER, SETTLED, is_explained, operations_under_lock
 from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
@@ -67,7 +67,6 @@ CLAIMS = frozenset(
 IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded"})
 ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
 OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
-SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
 
 
 @service.handles(SubmitPayment)
@@ -93,7 +92,8 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         ip_address=attempt.browser.get("ip_address", ""),
         lines=[OrderLine(**line) for line in payment.lines],
         captures=payment.captures_automatically,
-        capture_operation=new_reference("op"),
+        capture_operation=attempt.capture_reference or new_reference("op"),
+        is_capture_included=bool(attempt.capture_reference),
         has_card=message.has_sealed or attempt.saved_card_id is not None,
         merchant=payment.merchant.name,
         order_reference=payment.order_reference,

@@ -25,6 +25,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.service.card_trials import count_trial
 from checkout.payments.service.cards.saving import keep_card
+from checkout.payments.service.operation_outcome import open_capture
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
 
@@ -108,6 +109,8 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
             count_trial(attempt)
         if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
             keep_card(attempt, result)
+        if attempt.state == AttemptState.AUTHORISED and attempt.capture_reference:
+            open_capture(attempt)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
         return conflict(attempt, result)
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -119,7 +119,9 @@ def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
     """
     begun = Saga.objects.filter(kind=OuterRef("kind"), key=OuterRef("reference"))
     rows = Operation.objects.filter(~Exists(begun), pk__gt=walk.last_pk, pk__lte=last)
-    rows = rows.exclude(state=Operation.State.REFUSED).select_related("payment").order_by("pk")
+    # A capture that the provider makes with the authorisation is begun by its purchase.
+    rows = rows.exclude(state=Operation.State.REFUSED).exclude(reference=F("attempt__capture_reference"))
+    rows = rows.select_related("payment").order_by("pk")
     lost = list(rows)
     letters = DeadLetter.objects.filter(type=StartOperation.to, requeued_at=None, dealt_with_at=None)
     about = letters.filter(subject__in=_payments_of(lost)) if lost else letters.none()

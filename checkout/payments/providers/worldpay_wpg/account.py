@@ -6,7 +6,8 @@ Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and,
 ``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
 ``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with
 a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer),
-``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code).
+``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code),
+``captures_with_authorisation`` (``yes`` if automatic captures are left to Worldpay).
 """
 
 import re
@@ -102,6 +103,10 @@ class WorldpayAccount:
             public_key=self.account.options.get("encryption_public_key", ""),
             integrity=integrity,
         )
+
+    @property
+    def captures_with_authorisation(self) -> bool:
+        return self.account.options.get("captures_with_authorisation") == "yes"
 
     @property
     def saves_cards(self) -> bool:

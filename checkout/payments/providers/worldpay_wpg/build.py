@@ -59,7 +59,8 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
         order.set("installationId", setup.installation_id)
-    order.set("captureDelay", "OFF")  # we ask for every capture ourselves
+    # Without the attribute, the delay that the merchant has chosen in Worldpay's portal would count.
+    order.set("captureDelay", "0" if request.captures else "OFF")
     _add(order, "description", request.description, 50)
     _amount(order, request.amount, setup)
     details = SubElement(order, "paymentDetails")

@@ -80,6 +80,10 @@ class WorldpayWpg:
         return self._exchange(Verb.INQUIRE, order_code, build.inquiry(order_code, self._worldpay.setup))
 
     @property
+    def captures_with_authorisation(self) -> bool:
+        return self._worldpay.captures_with_authorisation
+
+    @property
     def saves_cards(self) -> bool:
         return self._worldpay.saves_cards
 

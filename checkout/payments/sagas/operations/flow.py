@@ -112,8 +112,8 @@ class OperationSaga(TableSaga[OperationData]):
         )
 
     def begin(self, data: OperationData) -> OperationDecision:
-        """Send the request."""
-        return self.request(data)
+        """Send the request, unless the provider has accepted it with the authorisation."""
+        return self.accepted(data) if data.is_included else self.request(data)
 
     def afresh(self, data: OperationData) -> OperationData:
         """Count from zero."""

@@ -37,6 +37,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
     is the value of ``inquiries`` when a hint last made us ask: a hint may do so once for each value.
     ``has_card`` says that the submission came with its card, which is never stored, or names a saved one.
+    ``is_capture_included`` says that the provider captures with the authorisation, without being asked again.
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
@@ -56,6 +57,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     lines: list[OrderLine]
     captures: bool
     capture_operation: str
+    is_capture_included: bool = False
     has_card: bool = True
     inquiries: int = 0
     hinted: int = 0

@@ -42,7 +42,7 @@ def not_known_yet(step: At) -> Callable[[PurchaseData], PurchaseDecision]:
 
 
 def the_capture(data: PurchaseData) -> Start:
-    return _operation("capture", data.capture_operation, data)
+    return _operation("capture", data.capture_operation, data, is_included=data.is_capture_included)
 
 
 def the_void(data: PurchaseData) -> Start:
@@ -54,13 +54,14 @@ def the_void(data: PurchaseData) -> Start:
     return _operation("void", f"{data.capture_operation}-{suffix}", data)
 
 
-def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
+def _operation(kind: str, reference: str, data: PurchaseData, *, is_included: bool = False) -> Start:
     operation = OperationData(
         payment=data.payment,
         attempt=data.attempt,
         operation=reference,
         minor=data.minor,
         currency=data.currency,
+        is_included=is_included,
     )
     return Start(kind=kind, key=reference, data=operation)
 

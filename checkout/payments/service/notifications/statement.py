@@ -12,7 +12,7 @@ from checkout.payments.providers.base import EventKind, Notification, Outcome, P
 from checkout.payments.sagas.open_questions import is_inquired
 from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payment
 from checkout.payments.service.operation_outcome import operation_of, settle
-from checkout.payments.totals import operations_of
+from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, AttemptState
 from messaging.compiled_queries import Compiled, insert_in_batch
@@ -28,9 +28,6 @@ OUTCOMES = {
     EventKind.REFUNDED: Outcome.APPROVED,
     EventKind.REFUSED: Outcome.REFUSED,
 }
-
-# The states of operations that have ended, which their sagas are told with every event.
-ENDED = (Operation.State.DONE, Operation.State.REFUSED)
 
 # The most hints about one attempt that are recorded and looked into. There is a limit because anybody may
 # send hints, and facts are kept for ever.
@@ -164,7 +161,7 @@ def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result:
     ended to their sagas, in case that an earlier event was lost.
     """
     is_known = result.signals == EventKind.AUTHORISED and attempt.state == AttemptState.AUTHORISED
-    has_ended = any(each.state in ENDED for each in operations)
+    has_ended = any(each.state in SETTLED for each in operations)
     return is_known and not has_ended and not is_inquired(attempt)
 
 
