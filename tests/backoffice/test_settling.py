@@ -161,6 +161,18 @@ def test_what_was_never_sent_is_shown_as_that(admin_client):
     assert dict(admin_client.get(address(operation)).context["known"])["Sent"] == "Never"
 
 
+def test_a_capture_that_the_authorisation_includes_was_sent_with_it(admin_client):
+    operation = waiting("capture")
+    operation.attempt.capture_reference = operation.reference
+    operation.attempt.save()
+    rows.heard(operation, "capture_pending", outcome="pending")
+    known = dict(admin_client.get(address(operation)).context["known"])
+    assert known["Sent"] == "With the authorisation, so that the provider does not know our reference"
+    assert known["Sent again"].startswith("Once, the last time 20")
+    ProviderCall.objects.all().delete()
+    assert "Sent again" not in dict(admin_client.get(address(operation)).context["known"])
+
+
 def test_a_request_whose_answer_never_came_counts_as_sent(admin_client):
     operation = waiting()
     rows.heard(operation, "refund_unknown", outcome="unknown", event="time-out")

@@ -97,6 +97,7 @@ class Merchant:
         three_ds: bool = True,
         instrument: str | None = None,
         preference: str = "noPreference",
+        capture_delay: str = "DEFAULT",
         **options: Any,
     ) -> Reply:
         three_ds_data = f'<additional3DSData dfReferenceId="0_device" challengePreference="{preference}"/>'
@@ -107,7 +108,8 @@ class Merchant:
             "<browser><acceptHeader>text/html</acceptHeader><userAgentHeader>Test</userAgentHeader></browser>"
         )
         return self.post(
-            f'<submit><order orderCode="{order_code}"><description>A teapot</description>'
+            f'<submit><order orderCode="{order_code}" captureDelay="{capture_delay}">'
+            "<description>A teapot</description>"
             f'<amount value="{amount}" currencyCode="{currency}" exponent="{exponent}"/>'
             f'<paymentDetails>{instrument}<session shopperIPAddress="127.0.0.1" id="S-{order_code}"/>'
             f"</paymentDetails><shopper>{browser}</shopper>"

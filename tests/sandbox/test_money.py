@@ -17,6 +17,29 @@ def test_a_capture_is_received_first_and_booked_later(merchant):
     assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
 
 
+def test_an_order_without_a_delay_is_captured_once_it_is_authorised(merchant):
+    assert merchant.submit("order-1", capture_delay="0").text("lastEvent") == "AUTHORISED"
+    assert merchant.capture("order-1", 1).error[0] == "5", "nothing is left to be captured"
+    wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the capture to be booked")
+    assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
+
+
+@pytest.mark.parametrize("delay", ["OFF", "DEFAULT", "off"])
+def test_an_order_with_another_delay_is_captured_only_on_request(merchant, delay):
+    merchant.submit("order-1", capture_delay=delay)
+    assert merchant.books("order-1")["capture_requested"] == 0
+
+
+def test_a_refused_order_is_not_captured(merchant):
+    merchant.submit("order-1", "REFUSED", capture_delay="0")
+    assert merchant.books("order-1")["capture_requested"] == 0
+
+
+@pytest.mark.parametrize("delay", ["3", "-1", "soon", ""])
+def test_a_delay_that_this_bank_does_not_know_is_refused(merchant, delay):
+    assert merchant.submit("order-1", capture_delay=delay).error[0] == "2"
+
+
 def test_until_the_booking_only_the_authorisation_is_there(sandbox_of):
     with sandbox_of(settle_seconds=3600) as url:
         merchant = Merchant(url)

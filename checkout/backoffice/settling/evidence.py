@@ -53,13 +53,18 @@ def _request(operation: Operation, facts: Sequence[Fact]) -> Iterator[tuple[str,
     yield "Account", f"{attempt.provider_account} ({attempt.provider_account.merchant_code})"
     yield "Asked for", f"{time_text(operation.created_at)} by {operation.requested_by or NOTHING}"
     call = ProviderCall.objects.filter(key=operation.reference).first()
+    is_included = operation.reference == attempt.capture_reference
+    if is_included:
+        yield "Sent", "With the authorisation, so that the provider does not know our reference"
     if call is None:
-        yield "Sent", "Never"
+        if not is_included:
+            yield "Sent", "Never"
         return
     # Each request that was answered, or that timed out, is a fact; the latest one may be neither.
     answered = [fact for fact in facts if fact.kind.startswith(f"{operation.kind}_") and _was_sent(fact)]
     times = len(answered) + (call.finished_at is None)
-    yield "Sent", f"{_times(times)}, the last time {time_text(call.started_at)}"
+    name = "Sent again" if is_included else "Sent"
+    yield name, f"{_times(times)}, the last time {time_text(call.started_at)}"
     yield "Answer to that", _answered(call)
 
 

@@ -58,6 +58,12 @@ class ProviderContract:
         )
         return shop.provider.authorise(authorisation(order_code, sealed_card="", stored_card=stored))
 
+    def told(self, shop, order_code):
+        """Return the notifications about an order, by their kind."""
+        bodies = shop.notifications()
+        entries = [entry for body in bodies for entry in shop.provider.parse_notification(body)]
+        return {entry.kind: entry for entry in entries if entry.order_code == order_code}
+
     def until(self, shop, order_code, kind):
         what = f"the provider to say {kind}"
         wait_until(lambda: shop.provider.inquire(order_code).kind == kind, what, seconds=20)
@@ -242,6 +248,31 @@ class ProviderContract:
         self.until(shop, order_code, EventKind.CAPTURED)
         assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
 
+    def test_an_authorisation_may_include_the_capture_which_needs_no_request(self, shop, order_code):
+        assert shop.provider.captures_with_authorisation
+        result = self.pay(shop, order_code, captures=True)
+        assert (result.outcome, result.amount) == (Outcome.APPROVED, Money(1050, "GBP"))
+        self.until(shop, order_code, EventKind.CAPTURED)
+        assert self.position(shop, order_code) == (1050, 1050, 0)
+        assert self.capture(shop, order_code, 1).outcome == Outcome.REFUSED
+        wait_until(lambda: EventKind.CAPTURED in self.told(shop, order_code), "the notification")
+        told = self.told(shop, order_code)[EventKind.CAPTURED]
+        assert (told.amount, told.reference) == (Money(1050, "GBP"), "")
+
+    def test_a_challenged_authorisation_includes_the_capture_once_it_is_approved(self, shop, order_code):
+        first = self.pay(shop, order_code, "challenge", captures=True)
+        shop.answer_challenge(first, "approve")
+        shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+        self.until(shop, order_code, EventKind.CAPTURED)
+
+    def test_a_refused_authorisation_includes_no_capture(self, shop, order_code):
+        assert self.pay(shop, order_code, "refuse", captures=True).outcome == Outcome.REFUSED
+        assert self.position(shop, order_code) == (0, 0, 0)
+
+    def test_what_is_captured_with_the_authorisation_cannot_be_voided(self, shop, order_code):
+        self.pay(shop, order_code, captures=True)
+        assert shop.provider.void(modification("void", order_code)).outcome == Outcome.REFUSED
+
     def test_more_than_was_authorised_cannot_be_captured(self, shop, order_code):
         self.pay(shop, order_code)
         assert self.capture(shop, order_code, 600).outcome == Outcome.PENDING
@@ -268,9 +299,7 @@ class ProviderContract:
         self.captured(shop, order_code, 600)
 
         def told():
-            bodies = shop.notifications()
-            entries = [entry for body in bodies for entry in shop.provider.parse_notification(body)]
-            return {entry.kind: entry for entry in entries if entry.order_code == order_code}
+            return self.told(shop, order_code)
 
         wait_until(lambda: {EventKind.AUTHORISED, EventKind.CAPTURED} <= told().keys(), "notifications")
         authorised, captured = told()[EventKind.AUTHORISED], told()[EventKind.CAPTURED]

@@ -13,7 +13,14 @@ from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
 
 __all__ = ["order_code"]
-ACCOUNT = Account(code="twin", provider="memory", merchant_code="TEAPOTS", endpoint="", credentials={})
+ACCOUNT = Account(
+    code="twin",
+    provider="memory",
+    merchant_code="TEAPOTS",
+    endpoint="",
+    credentials={},
+    options={"captures_with_authorisation": "yes"},
+)
 
 
 @dataclass

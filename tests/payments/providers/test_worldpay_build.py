@@ -53,6 +53,10 @@ def test_the_provider_is_told_to_capture_nothing_by_itself():
     assert first_message().find("submit/order").get("captureDelay") == "OFF"
 
 
+def test_the_provider_is_told_to_capture_at_once_if_the_authorisation_includes_the_capture():
+    assert first_message(captures=True).find("submit/order").get("captureDelay") == "0"
+
+
 def test_a_browser_with_scripts_tells_its_measures():
     browser = first_message().find("submit/order/shopper/browser")
     assert {child.tag: child.text for child in browser} == {

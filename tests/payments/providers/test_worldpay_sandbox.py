@@ -81,6 +81,7 @@ def account(url: str, **credentials: str) -> Account:
             **credentials,
         },
         options={
+            "captures_with_authorisation": "yes",
             "lists_orders": "yes",
             "saved_cards": "yes",
             "idempotency_keys": "uuid",

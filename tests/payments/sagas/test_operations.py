@@ -59,6 +59,29 @@ def test_a_capture_whose_acceptance_was_not_noticed_is_booked_as_requested_too(s
     assert saga.postings == ["capture_requested:op_1", "captured:op_1"]
 
 
+def included() -> Conversation:
+    return Conversation(Capture(), OperationData(**DATA, is_included=True))
+
+
+def test_a_capture_that_the_authorisation_includes_is_accepted_from_the_start() -> None:
+    saga = included().signals("capture_accepted").waits_for_a_signal()
+    assert saga.decision.recalculate
+    saga.told("done").signals("capture_done").ended("completed")
+    assert saga.postings == ["capture_requested:op_1", "captured:op_1"]
+
+
+def test_the_provider_is_asked_for_it_if_no_notification_comes_and_it_is_not_sent_again() -> None:
+    saga = included().waited_too_long().asks("payments.inquire_operation")
+    saga.answered(outcome="not_shown").asks("payments.inquire_operation")
+    saga.answered(outcome="approved").signals("capture_done").ended("completed")
+
+
+def test_staff_may_have_it_sent_if_the_provider_never_made_it() -> None:
+    saga = included().waited_too_long().told("resend").asks("payments.capture", operation="op_1")
+    saga.answered(outcome="pending").waits_for_a_signal().told("done").ended("completed")
+    assert saga.postings == ["capture_requested:op_1", "captured:op_1"]
+
+
 def test_a_refund_is_booked_when_confirmed() -> None:
     saga = accepted("refund").tells_nothing().told("done")
     saga.tells("ledger.post", kind="refunded", reference="op_1", minor=500)

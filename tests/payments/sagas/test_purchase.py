@@ -48,6 +48,12 @@ def test_a_frictionless_purchase_is_captured_confirmed_and_receipted() -> None:
     assert saga.events == ["authorised"]
 
 
+@pytest.mark.parametrize("is_included", [True, False])
+def test_the_capture_is_told_if_the_provider_makes_it_with_the_authorisation(is_included: bool) -> None:
+    saga = an_authorised_purchase(is_capture_included=is_included)
+    saga.starts("capture", is_included=is_included)
+
+
 def test_a_shopper_without_an_address_gets_no_receipt() -> None:
     saga = an_authorised_purchase(email="").told("capture_accepted")
     saga.asks("orders.confirm").answered().ended("completed").tells_nothing()

@@ -273,6 +273,15 @@ def test_an_operation_that_was_found_to_be_done_is_begun_as_well(refund, kind):
     assert begun_now() == [refund.reference]
 
 
+def test_a_capture_that_the_authorisation_includes_is_left_to_its_purchase(refund):
+    Operation.objects.update(kind="capture", state=Operation.State.PENDING)
+    Attempt.objects.update(capture_reference=refund.reference)
+    assert begun_now() == []
+    Attempt.objects.update(capture_reference="op_another")
+    a_day_later()
+    assert begun_now() == [refund.reference]
+
+
 def test_an_operation_that_was_settled_is_not_begun(refund):
     Operation.objects.update(state=Operation.State.REFUSED)
     assert begun_now() == []
