@@ -37,6 +37,8 @@ CALM_SHARE = 0.08
 # The campaign ends at this multiple of the wanted payments, even if some fault has not occurred yet.
 OVERTIME = 1.5
 TIMELINES = 3
+# After so many seconds, the provider captures with the authorisation, or does not any more.
+SECONDS_OF_ONE_WAY = 15.0
 PAYMENTS_OF_A_SHORT_FORM = 600
 CALMEST = 15.0
 
@@ -118,7 +120,12 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         began = now()
         beside = [
             group.create_task(work)
-            for work in (keeper.run(), watch.run(), _tell_progress(crowd, keeper, diary, began))
+            for work in (
+                keeper.run(),
+                watch.run(),
+                back_office.change_ways_of_capturing(SECONDS_OF_ONE_WAY),
+                _tell_progress(crowd, keeper, diary, began),
+            )
         ]
         await crowd.send_in(WARM_UP)
         await crowd.thin_out(WARM_UP_SECONDS)

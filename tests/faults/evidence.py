@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 import psycopg
@@ -31,9 +32,12 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
+    """One try to pay. `included` is our reference of the capture that its authorisation included, if any."""
+
     payment: str
     order_code: str
     state: str
+    included: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,7 @@ PAYMENTS = """
            NOT captures_automatically AS is_manual
     FROM payments_payment"""
 ATTEMPTS = """
-    SELECT payment.reference AS payment, order_code, attempt.state
+    SELECT payment.reference AS payment, order_code, attempt.state, capture_reference AS included
     FROM payments_attempt attempt JOIN payments_payment payment ON payment.id = payment_id
     ORDER BY attempt.id"""
 OPERATIONS = """
@@ -353,8 +357,10 @@ def _snapshot(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def read_books(evidence: Evidence, sandbox_url: str) -> None:
-    """Read the provider's books, including the faults that struck each order."""
-    evidence.orders = {order.code: order for order in read_orders(sandbox_url)}
+    """Read the provider's books, including the faults that struck each order. The database comes first."""
+    attempts = chain.from_iterable(evidence.attempts.values())
+    included = {attempt.order_code: attempt.included for attempt in attempts}
+    evidence.orders = {order.code: order for order in read_orders(sandbox_url, included)}
 
 
 def _read(connection: psycopg.Connection[Any], query: str, kind: type[RowT], *parameters: Any) -> list[RowT]:

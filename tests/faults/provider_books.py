@@ -1,7 +1,7 @@
 """The provider's books of every order: sums, single entries, faults and traits."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,22 +79,33 @@ class Order:
         return min(moments, default=None)
 
 
-def order_of(row: dict[str, Any], faults: frozenset[str] = frozenset()) -> Order:
-    """Convert a row of the sandbox's books to an order. A brief row has no entries."""
+def order_of(row: dict[str, Any], faults: frozenset[str] = frozenset(), included: str = "") -> Order:
+    """Convert a row of the sandbox's books to an order. A brief row has no entries.
+
+    `included` is our reference of the capture that the sandbox made with the authorisation, and has none for.
+    """
     return Order(
         code=row["order_code"],
         faults=faults,
         traits=frozenset(row.get("traits", ())),
         entries=tuple(
-            Entry(at=each["at"], kind=each["kind"], minor=each["amount"], reference=each["reference"])
+            Entry(
+                at=each["at"],
+                kind=each["kind"],
+                minor=each["amount"],
+                reference=each["reference"] or (included if each["kind"].startswith("capture") else ""),
+            )
             for each in row.get("events", ())
         ),
         **{name: row[name] for name in SUMS},
     )
 
 
-def read_orders(sandbox_url: str, **query: str) -> Iterator[Order]:
-    """Yield every order in the books, or those that the query selects."""
+def read_orders(sandbox_url: str, included: Mapping[str, str], **query: str) -> Iterator[Order]:
+    """Yield every order in the books, or those that the query selects.
+
+    `included` has our references of captures that authorisations included, by order code.
+    """
     after: int | None = 0
     while after is not None:
         parameters = {**query, "after": str(after), "limit": str(PAGE)}
@@ -103,5 +114,6 @@ def read_orders(sandbox_url: str, **query: str) -> Iterator[Order]:
         for incident in page["incidents"]:
             faults[incident["order_code"]].add(incident["fault"])
         for row in page["orders"]:
-            yield order_of(row, frozenset(faults[row["order_code"]]))
+            code = row["order_code"]
+            yield order_of(row, frozenset(faults[code]), included.get(code, ""))
         after = page["next"]

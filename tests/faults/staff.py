@@ -32,6 +32,7 @@ CLAIMED = """
     SELECT saga.id, attempt.order_code
     FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
     WHERE saga.kind = 'verification' AND saga.status = 'parked'"""
+INCLUDED = "SELECT order_code, capture_reference FROM payments_attempt WHERE order_code = %s"
 CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
 
@@ -133,7 +134,8 @@ class Staff:
         return _truth_of(next(iter(self._order(code)), Order(code)))
 
     def _order(self, code: str) -> list[Order]:
-        return list(read_orders(self.site.stack.sandbox_url, order=code))
+        included = dict(self.site.rows(INCLUDED, code))
+        return list(read_orders(self.site.stack.sandbox_url, included, order=code))
 
     async def _numbers(self, query: str) -> list[int]:
         return [number for (number,) in await in_thread(self.site.rows, query)]

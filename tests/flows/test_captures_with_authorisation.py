@@ -66,7 +66,7 @@ def captured_at(books: Books, payment: Payment, number: int = 1) -> int:
 
 
 async def is_captured_once(payment: Payment, books: Books) -> None:
-    """Check that the payment is captured, in the provider's books as in ours, and that nothing is left open."""
+    """Check that the payment is captured, in all books, and that nothing is left open."""
     await eventually(state_of(payment), PaymentState.CAPTURED)
     await eventually(saga_status(payment, "capture"), "completed")
     await eventually(saga_status(payment), "completed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from checkout.errors import CheckoutError
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.providers.memory_books import Order, OrderState
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, settle_claim_by, settle_payment_by
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HOUR = 3600.0
-OPERATIONS = ("capture", "void", "refund")
+OPERATIONS = {
+    "capture": EventKind.CAPTURED,
+    "void": EventKind.CANCELLED,
+    "refund": EventKind.REFUNDED,
+}
 # The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
 # In the latter visits staff look up everything that they can, instead of sometimes only trying again.
 VISITS = 5
@@ -71,13 +75,13 @@ class Staff:
         order = self._world.bank.books.orders[order_code]
         if kind == "void":
             return order.state == OrderState.CANCELLED
-        names = {movement.reference for movement in order.taken}
-        return reference in names or ("" in names and self._is_made_with(order_code, reference))
+        return reference in self._names(order, OPERATIONS[kind])
 
-    def _is_made_with(self, order_code: str, reference: str) -> bool:
-        """Return True for a capture that the bank made with the authorisation, and has no name for."""
-        query = "SELECT 1 FROM payments_attempt WHERE order_code = ? AND capture_reference = ?"
-        return self._world.rows.execute(query, (order_code, reference)).fetchone() is not None
+    def _names(self, order: Order, kind: EventKind) -> frozenset[str]:
+        """Return our references of captures or refunds. The bank has none for one that it made by itself."""
+        query = "SELECT capture_reference FROM payments_attempt WHERE order_code = ?"
+        (included,) = self._world.rows.execute(query, (order.order_code,)).fetchone() or ("",)
+        return frozenset(each.reference or included for each in order.taken if each.kind == kind)
 
     def _settle(self, reference: str, *, arrived: bool) -> Callable[[], object]:
         return lambda: actions.settle_operation(
@@ -97,8 +101,8 @@ class Staff:
         return Truth(
             captured=order.asked_for(EventKind.CAPTURED).minor,
             refunded=order.asked_for(EventKind.REFUNDED).minor,
-            made=frozenset(each.reference for each in order.taken if each.kind == EventKind.REFUNDED),
-            taken=frozenset(each.reference for each in order.taken if each.kind == EventKind.CAPTURED),
+            made=self._names(order, EventKind.REFUNDED),
+            taken=self._names(order, EventKind.CAPTURED),
             charged_back=order.charged_back.minor,
             is_held=order.state == OrderState.AUTHORISED,
             is_released=order.state == OrderState.CANCELLED,

@@ -20,7 +20,7 @@ class Truth:
 
     ``captured`` and ``refunded`` count accepted movements that have not failed, booked or not.
     ``charged_back`` is reduced by reversals. ``made`` has the references of refunds that were made, ``taken``
-    those of captures that were taken; a capture that the provider made with the authorisation has none.
+    those of captures that were taken.
     """
 
     captured: int
@@ -70,8 +70,6 @@ def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
     # Operations that were adopted from the provider's books have a reference that the provider does not know.
     named = asked_for.exclude(reason__startswith="Found at").exclude(reason__startswith="Staff found")
     references = set(named.values_list("reference", flat=True))
-    if "" in truth.taken:
-        references.discard(attempt.capture_reference)
     return TheirBooks(
         captured=Money(truth.captured, currency),
         refunded=Money(truth.refunded, currency),

@@ -1,8 +1,10 @@
 """The merchant's back office, whose requests call the operations that the admin calls."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from itertools import cycle
 from typing import TypeVar
 
 from django.core.management import CommandError, call_command
@@ -12,7 +14,7 @@ from checkout.errors import OperationRejected
 from checkout.management.commands.load_example import ADMIN
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.models import Merchant
+from checkout.payments.models import Merchant, ProviderAccount
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.faults.merchant.requester import Patience, Wish
@@ -82,7 +84,20 @@ class BackOffice:
 
         return bool(await self._answer(erase))
 
+    async def change_ways_of_capturing(self, seconds: float) -> None:
+        """Let the provider capture with the authorisation, and then not, in turn, until cancelled."""
+        for way in cycle(("yes", "no")):
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                await in_thread(_set_way_of_capturing, way)
+            await asyncio.sleep(seconds)
+
     async def _answer(self, function: Callable[[], T]) -> T | None:
         return await self._patience.until_answered(
             lambda: in_thread(function), (DatabaseError, InterfaceError)
         )
+
+
+def _set_way_of_capturing(way: str) -> None:
+    account = ProviderAccount.objects.get(code="sandbox")
+    account.options["captures_with_authorisation"] = way
+    account.save(update_fields=["options"])
