@@ -53,6 +53,10 @@ OPEN_SECONDS = (0.5, 10.0, 300.0)
 # The share of schedules in which automatic captures are left to the provider.
 CAPTURED_WITH_AUTHORISATION = 0.4
 
+# The shares of the provider's answers with a wrong amount, of which a schedule has one, and the most of them.
+WRONG_ANSWERS = (0.0, 0.0, 0.0, 0.2)
+MOST_WRONG_ANSWERS = 2
+
 # The answers of a service that decide nothing, and the field that makes the second one malformed.
 PASSING, MALFORMED = "passing", "malformed"
 NONSENSE = "nonsense"
@@ -88,12 +92,15 @@ class Chance:
         self._share_of_late_commits = self._transactions.choice(COMMITTED_LATE)
         captures = Random(f"captures of schedule {seed}")
         self.captures_with_authorisation = captures.random() < CAPTURED_WITH_AUTHORISATION
+        self._answers = Random(f"answers of schedule {seed}")
+        self._share_of_wrong_answers = self._answers.choice(WRONG_ANSWERS)
+        self._wrong_answers_left = MOST_WRONG_ANSWERS
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
         """Stop all faults."""
         self._rates = dict.fromkeys(self._rates, 0.0)
-        self._undecided_left = 0
+        self._undecided_left = self._wrong_answers_left = 0
 
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""
@@ -111,6 +118,14 @@ class Chance:
     def issuer_refuses_capture(self) -> bool:
         """Decide if the issuer refuses to pay for an authorisation. This is not counted as a fault."""
         return self._issuers.random() < self._share_of_bad_issuers
+
+    def answer_is_wrong(self) -> bool:
+        """Decide if the provider's answer has another amount than the order, and count it if so."""
+        if not self._wrong_answers_left or self._answers.random() >= self._share_of_wrong_answers:
+            return False
+        self._wrong_answers_left -= 1
+        self.count("answer_wrong")
+        return True
 
     def undecided_answer(self) -> str:
         """Decide if a service answers with a passing error or a malformed reply; empty if it does neither."""

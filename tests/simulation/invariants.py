@@ -155,6 +155,11 @@ def _nothing_stuck(books: Ledgers) -> Iterator[str]:
         "SELECT reference, kind, state FROM payments_operation WHERE state NOT IN ('done', 'refused')"
     ):
         yield f"I3: {kind} {reference} is still {state}"
+    for reference, kind in books.rows(
+        "SELECT reference, kind FROM payments_operation o WHERE state <> 'refused' AND NOT EXISTS "
+        "(SELECT 1 FROM payments_saga s WHERE s.kind = o.kind AND s.key = o.reference)"
+    ):
+        yield f"I3: {kind} {reference} has no flow, so that it is not posted"
 
 
 def _compensated(books: Ledgers) -> Iterator[str]:
@@ -256,7 +261,7 @@ def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
     """Yield payments that are captured automatically and were called paid, but ended unpaid.
 
     A capture that the provider makes with the authorisation counts as accepted. If the issuer does not pay
-    for it after all, staff are told.
+    for it after all, staff are told. A contradiction is ended by staff, perhaps without a capture.
     """
     automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
     excused = {books.payment_of.get(code) for code in world.bank.unpaid}
@@ -265,7 +270,7 @@ def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
             continue
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
         paid = [state for state in left if PaymentState(state).is_paid]
-        if paid and end in UNPAID:
+        if paid and end in UNPAID and P.CONFLICTED not in left:
             yield f"I6: {payment} was {paid[0]}, and ended {end}"
 
 

@@ -9,6 +9,7 @@ from django.db import connection
 
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
+from checkout.money import Money
 from checkout.payments.providers.base import (
     Authorisation,
     ChallengeCompletion,
@@ -175,7 +176,10 @@ class Twin(MemoryProvider):
         seconds_left: float,
         results: list[ProviderResult],
     ) -> None:
-        results.append(act(seconds_left))
+        result = act(seconds_left)
+        if result.amount is not None and Line.world.chance.answer_is_wrong():
+            result = replace(result, amount=result.amount + Money(1, result.amount.currency))
+        results.append(result)
         Line.world.trace.note("provider", "was asked to", verb, about, results[0].outcome, results[0].event)
         Line.world.bank.after_request(self)
 

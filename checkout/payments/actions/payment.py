@@ -1,6 +1,7 @@
 """Show a payment, and start an attempt to pay it."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
@@ -8,7 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import transaction
 
 from checkout.conf import conf
-from checkout.errors import IllegalTransition, NoProviderAccount, PaymentNotFound, TooManyAttempts
+from checkout.errors import (
+    IllegalTransition,
+    NoProviderAccount,
+    PaymentNotFound,
+    ProviderMisconfigured,
+    TooManyAttempts,
+)
 from checkout.messages import Command
 from checkout.money import Money
 from checkout.payments.actions.card_testing import (
@@ -259,11 +266,13 @@ def submit_payment(
 def capture_reference(payment: Payment, account: ProviderAccount) -> str:
     """Return our name for the capture that the provider makes with the authorisation; empty if it does not.
 
-    Raises ``ProviderMisconfigured``.
+    An account that is misconfigured includes none. The payments service reports what is wrong with it.
     """
-    if not payment.captures_automatically:
-        return ""
-    return new_reference("op") if get_provider(account.opened()).captures_with_authorisation else ""
+    if payment.captures_automatically:
+        with suppress(ProviderMisconfigured):
+            if get_provider(account.opened()).captures_with_authorisation:
+                return new_reference("op")
+    return ""
 
 
 def enqueued(

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="Our name for the capture that the provider makes with the authorisation, if it does",
+                help_text="Our name for an included capture",
                 max_length=40,
             ),
         ),

@@ -246,11 +246,7 @@ class Attempt(models.Model):
         help_text="Why a saved card is charged without the shopper",
     )
     capture_reference = models.CharField(
-        max_length=40,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Our name for the capture that the provider makes with the authorisation, if it does",
+        max_length=40, blank=True, default="", db_default="", help_text="Our name for an included capture"
     )
     challenge = models.JSONField(null=True, blank=True)
     challenge_count = models.PositiveSmallIntegerField(default=0)

@@ -123,10 +123,10 @@ class Browser:
 class Authorisation:
     """All data for an authorisation. Only the provider can open ``sealed_card``.
 
-    If ``captures``, the provider is to capture the whole sum as soon as it is authorised.
-    If ``demands_challenge``, the issuer must challenge the shopper, whatever the account prefers. If
-    ``saves_for`` is not empty, the provider is to keep the card for the customer whom it knows by that name.
-    A ``stored_card`` takes the place of the sealed one, and there is no shopper and no browser.
+    If it ``captures``, the provider captures the whole sum once it is authorised, and does not know our
+    reference of that capture. If ``demands_challenge``, the issuer must challenge the shopper, whatever the
+    account prefers. If ``saves_for`` is not empty, the provider is to keep the card for the customer whom it
+    knows by that name. A ``stored_card`` takes the place of the sealed one; there is no shopper or browser.
     """
 
     order_code: str
@@ -349,10 +349,7 @@ class Provider(Protocol):
 
     @property
     def captures_with_authorisation(self) -> bool:
-        """Return True if an authorisation of this account may ask for the capture as well.
-
-        The provider then captures without a request of its own, and its notifications do not name ours.
-        """
+        """Return True if automatic captures of this account are left to the provider."""
         ...
 
     @property

@@ -24,7 +24,7 @@ from checkout.payments.models import Attempt, Fact, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
-from checkout.payments.sagas.operations.opening import opened
+from checkout.payments.sagas.operations import opening
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.payments.totals import SETTLED
@@ -52,10 +52,11 @@ def start(
     *,
     parent: Saga | None = None,
     payment: Payment | None = None,
-) -> Saga:
+) -> Saga | None:
     """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga. Return it.
 
-    If its ``parent`` starts it again, a parked saga goes on, and one that has ended signals its end again.
+    If its ``parent`` starts it again, a parked saga goes on, and another one signals once more that it has
+    ended, or that the provider has accepted its operation. Without a parent, None is returned then.
     ``payment`` is the attempt's payment, if it has been locked already.
     """
     saga = Saga(
@@ -68,13 +69,19 @@ def start(
     )
     if insert_unless_known(saga):
         _carry_out(saga, DEFINITIONS[kind].start(data), message, payment)
-    elif parent is not None:
-        saga = Saga.objects.select_for_update().get(kind=kind, key=key)
-        saga.parent = parent
-        if saga.status == Saga.Status.PARKED:
-            _go_on(saga, message)
-        elif saga.status in _ENDED:
-            signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
+        return saga
+    if parent is None:
+        return None
+    saga = Saga.objects.select_for_update().get(kind=kind, key=key)
+    saga.parent = parent
+    if saga.status == Saga.Status.PARKED:
+        _go_on(saga, message)
+    elif saga.status in _ENDED:
+        signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
+    else:
+        update_in_batch(saga, "parent")
+        if saga.data.get("is_accepted"):
+            signal(parent, Signal.of(kind, News.ACCEPTED), message, payment)
     return saga
 
 
@@ -328,9 +335,12 @@ def _deadline(decision: Decision[Any]) -> datetime | None:
 
 
 def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:
-    operation = opened(child, parent, payment)
+    if opening.is_contradicted(child, parent, payment):
+        signal(parent, Signal.CAPTURE_PARKED, message, payment)
+        return
+    operation = opening.opened(child, parent, payment)
     saga = start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
-    if operation is not None and operation.state in SETTLED:
+    if saga is not None and operation is not None and operation.state in SETTLED:
         signal(saga, Signal(operation.state), message, payment)
 
 

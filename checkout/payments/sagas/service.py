@@ -1,6 +1,6 @@
 """The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 from msgspec.structs import replace as with_changes
@@ -42,7 +42,7 @@ from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
 from checkout.payments.totals import BY_ISSUER, SETTLED, is_explained, operations_under_lock
 from checkout.service import Service
-from checkout.states import Actor, AttemptState, PaymentState
+from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 from messaging.envelope import Reply
 from messaging.worker.service import CommandRejected, Message
@@ -143,6 +143,7 @@ def start_operation(command: StartOperation, message: Message) -> None:
         operation=operation.reference,
         minor=operation.amount_minor,
         currency=operation.currency,
+        is_included=operation.reference == operation.attempt.capture_reference,
     )
     # A void signals the purchase that it is undone. A purchase that could not release its authorisation
     # itself waits for that signal.
@@ -286,12 +287,17 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     """Return the claim that the provider is to confirm; empty if we know it, or its own reply will tell.
 
     For a conflicted attempt, only charge-backs and their reversals are verified, as a review may never find
-    them. Any other event of such an attempt is left to its review.
+    them. Any other event of such an attempt is left to its review. An attempt whose outcome is not known may
+    have been captured with its authorisation, and charged back.
     """
     if attempt.state in ENDED_WITHOUT_MONEY:
         return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
-    kinds = {AttemptState.AUTHORISED: CLAIMS, AttemptState.CONFLICTED: BY_ISSUER}
-    if told.kind not in kinds.get(AttemptState(attempt.state), ()):
+    kinds: Mapping[str, Collection[str]] = {
+        AttemptState.AUTHORISED: CLAIMS,
+        AttemptState.CONFLICTED: BY_ISSUER,
+        **(dict.fromkeys(OPEN_ATTEMPTS, BY_ISSUER) if attempt.capture_reference and told.is_proven else {}),
+    }
+    if told.kind not in kinds.get(attempt.state, ()):
         return ""
     if told.kind == "refund_failed" and not told.is_proven:
         # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.

@@ -23,9 +23,9 @@ from checkout.payments.providers.base import (
     Refusal,
     RefusalReason,
 )
+from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.card_trials import count_trial
 from checkout.payments.service.cards.saving import keep_card
-from checkout.payments.service.operation_outcome import open_capture
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
 

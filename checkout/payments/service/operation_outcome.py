@@ -5,9 +5,9 @@ The operation's payment and attempt must be locked: the attempt's lock covers it
 
 from collections.abc import Iterable
 
-from checkout.payments.events import move_operation, open_operation_once
+from checkout.payments.events import move_operation
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
-from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.models import Operation, Payment
 from checkout.payments.providers.base import EventKind, Outcome
 
 State = Operation.State
@@ -49,25 +49,6 @@ def move(payment: Payment, operation: Operation, state: str, *, reason: str = ""
     if RANKS[State(state)] > RANKS[State(operation.state)]:
         refusal_reason = reason if state == State.REFUSED else ""
         move_operation(payment, operation, state, refusal_reason=refusal_reason)
-
-
-def open_capture(attempt: Attempt) -> None:
-    """Record the capture that the provider makes with the authorisation, which it has just given.
-
-    It is recorded with the authorisation, so that no notification of it is taken for a stranger's capture.
-    """
-    payment = attempt.payment
-    capture = Operation(
-        reference=attempt.capture_reference,
-        payment=payment,
-        attempt=attempt,
-        kind=Operation.Kind.CAPTURE,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        state=State.PENDING,
-        requested_by="purchase",  # the saga that will be told of it
-    )
-    open_operation_once(payment, capture)
 
 
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:

@@ -75,9 +75,9 @@ def begin_again() -> Work:
     """Have an operation begun that was written longer than ``conf.service_wait`` ago, and has no saga.
 
     It gets a new command, as the first one may not be in the outbox any more. Operations that were found to
-    be done have a saga as well, which posts them. All operations are walked through, and the walk does not go
-    on beyond one that has not begun, unless a dead letter of its payment waits for staff. The walk starts
-    anew once a day, for those with which staff have dealt meanwhile.
+    be done, or that an authorisation includes, have a saga as well, which posts them. All operations are
+    walked through, and the walk does not go on beyond one that has not begun, unless a dead letter of its
+    payment waits for staff. The walk starts anew once a day, for those with which staff have dealt meanwhile.
     """
     walk = locked_walk(OPERATIONS)
     if walk is None:
@@ -119,9 +119,7 @@ def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
     """
     begun = Saga.objects.filter(kind=OuterRef("kind"), key=OuterRef("reference"))
     rows = Operation.objects.filter(~Exists(begun), pk__gt=walk.last_pk, pk__lte=last)
-    # A capture that the provider makes with the authorisation is begun by its purchase.
-    rows = rows.exclude(state=Operation.State.REFUSED).exclude(reference=F("attempt__capture_reference"))
-    rows = rows.select_related("payment").order_by("pk")
+    rows = rows.exclude(state=Operation.State.REFUSED).select_related("payment").order_by("pk")
     lost = list(rows)
     letters = DeadLetter.objects.filter(type=StartOperation.to, requeued_at=None, dealt_with_at=None)
     about = letters.filter(subject__in=_payments_of(lost)) if lost else letters.none()
@@ -130,13 +128,20 @@ def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
 
 
 def _to_begin(lost: Collection[Operation], now: datetime) -> list[Operation]:
-    """Return those operations whose command is neither to be published nor was so a short time ago."""
+    """Return those operations whose command is neither to be published nor was so a short time ago.
+
+    A capture that the authorisation includes is begun by its purchase, while that is under way.
+    """
     if not lost:
         return []
+    included = Operation.objects.filter(pk__in=[each.pk for each in lost])
+    included = included.filter(reference=F("attempt__capture_reference"))
+    running = Saga.objects.filter(kind="purchase", attempt=OuterRef("attempt"), status=Saga.Status.RUNNING)
+    left = set(included.filter(Exists(running)).values_list("pk", flat=True))
     is_late = Q(published_at__lte=now - conf.service_wait) | Q(published_at__gt=now)
     sent = OutboxMessage.objects.filter(type=StartOperation.to, subject__in=_payments_of(lost))
     on_their_way = {_operation(body) for body in sent.exclude(is_late).values_list("body", flat=True)}
-    return [operation for operation in lost if operation.reference not in on_their_way]
+    return [each for each in lost if each.pk not in left and each.reference not in on_their_way]
 
 
 def _payments_of(operations: Iterable[Operation]) -> set[str]:

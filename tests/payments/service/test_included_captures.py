@@ -2,10 +2,15 @@
 
 import pytest
 
-from checkout.payments.checkout_messages import SubmitPayment
-from checkout.payments.models import Attempt, Event, Operation, Payment, Saga
+from checkout.money import Money
+from checkout.payments.checkout_messages import ApplyProviderEvent, StartOperation, SubmitPayment
+from checkout.payments.messages import CheckClaim, ReviewAttempt
+from checkout.payments.models import Attempt, Event, Fact, Operation, Payment, Saga
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.providers.memory_books import Books
 from checkout.payments.sagas.service import service
+from checkout.payments.service import service as payments
+from checkout.payments.service.attempt_outcome import apply_to_attempt
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, inquire, let_settle
 from tests.payments.service.delivering import Delivered, command, deliver
@@ -45,6 +50,35 @@ def captured_is_told(attempt: Attempt) -> None:
     """Let the payments service and the orchestrator handle a proven notification of the capture."""
     Operation.objects.filter(reference=NAME).update(state=Operation.State.DONE)
     notified(attempt, "captured", NAME)
+
+
+def charged_back(attempt: Attempt) -> None:
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        kind="charged_back",
+        minor=500,
+        currency="GBP",
+        event_id="one",
+    )
+    deliver(service, command(event))
+
+
+def answered_by_the_provider(attempt: Attempt, verification: Saga, books: Books) -> None:
+    """Let the payments service ask what was charged back, and the verification take its answer."""
+    books.orders[attempt.order_code].charged_back = Money(500, "GBP")
+    data = verification.data
+    question = CheckClaim(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        claim="charged_back",
+        operation="",
+        minor=data["minor"],
+        currency=data["currency"],
+        event_id=data["event_id"],
+        is_proven=True,
+    )
+    answered(verification, **deliver(payments, command(question)).result)
 
 
 def test_it_is_recorded_with_the_authorisation_as_accepted(included, books: Books):
@@ -109,3 +143,102 @@ def test_a_refusal_before_its_flow_begins_leaves_the_purchase_unpaid_for_staff(i
     answered(purchase)
     assert (purchase.step, purchase.status) == ("unpaid", "parked")
     assert Payment.objects.get().state == PaymentState.AUTHORISED
+
+
+def test_a_notification_of_it_before_the_providers_answer_settles_it_with_the_authorisation(included):
+    fact = {"event": "CAPTURED", "event_id": "1", "amount": str(included.payment.amount)}
+    Fact.objects.create(
+        payment=included.payment, attempt=included, source="provider", kind="notified_captured", data=fact
+    )
+    authorise(included, "approve")
+    assert Operation.objects.get().state == "done"
+
+
+@pytest.mark.parametrize(
+    "untrue",
+    [{"amount": "9.00 GBP"}, {"not_applied": "is for the merchant ANOTHER"}],
+    ids=["amount", "merchant"],
+)
+def test_a_notification_that_was_not_applied_settles_nothing(included, untrue):
+    fact = {"event": "CAPTURED", "event_id": "1", "amount": str(included.payment.amount), **untrue}
+    Fact.objects.create(
+        payment=included.payment, attempt=included, source="provider", kind="notified_captured", data=fact
+    )
+    authorise(included, "approve")
+    assert Operation.objects.get().state == "pending"
+
+
+def contradict(attempt: Attempt) -> None:
+    """Let the provider say something else about an attempt that is authorised."""
+    result = ProviderResult(outcome=Outcome.APPROVED, order_code="another", kind=EventKind.AUTHORISED)
+    locked = Attempt.objects.select_related("payment__merchant").get(pk=attempt.pk)
+    apply_to_attempt(locked, result)
+    attempt.refresh_from_db()
+    assert attempt.state == "conflicted"
+
+
+def test_a_contradiction_before_its_flow_begins_parks_the_purchase_and_confirms_no_order(included, purchase):
+    authorise(included, "approve")
+    contradict(included)
+    assert commands_of(approved(purchase)) == []
+    assert (purchase.step, purchase.status) == ("capture", "parked")
+    assert not Saga.objects.filter(kind="capture").exists()
+
+
+def test_its_flow_is_begun_without_the_purchase_if_that_does_not_go_on(included, purchase):
+    authorise(included, "approve")
+    contradict(included)
+    notified(included, "conflicted")
+    approved(purchase)
+    operation = Operation.objects.get()
+    body = StartOperation(payment=included.payment.reference, operation=operation.reference)
+    assert commands_of(deliver(service, command(body))) == ["ledger.post"]
+    assert (capture().step, capture().status) == ("await_provider", "running")
+
+
+def test_a_purchase_that_goes_on_later_learns_that_its_capture_was_accepted(included, purchase):
+    authorise(included, "approve")
+    body = StartOperation(payment=included.payment.reference, operation=NAME)
+    deliver(service, command(body))
+    assert commands_of(approved(purchase)) == ["orders.confirm"]
+    assert capture().parent == purchase
+    captured_is_told(included)
+    assert state_of(included) == PaymentState.CAPTURED
+
+
+def test_a_review_that_finds_the_authorisation_held_expects_its_capture(included, books: Books):
+    authorise(included, "approve")
+    Operation.objects.all().delete()
+    contradict(included)
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    books.orders[included.order_code].captured = Money(0, "GBP")
+    deliver(
+        payments,
+        command(ReviewAttempt(payment=included.payment.reference, attempt=included.order_code)),
+    )
+    included.refresh_from_db()
+    assert (included.state, Operation.objects.get().state) == ("authorised", "pending")
+
+
+def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_booked(
+    included, purchase, books: Books
+):
+    authorise(included, "unknown")
+    answered(purchase, outcome="unknown")
+    charged_back(included)
+    verification = Saga.objects.get(kind="verification")
+    answered_by_the_provider(included, verification, books)
+    assert verification.status == "running"
+    let_settle(included)
+    inquire(included)
+    approved(purchase)
+    captured_is_told(included)
+    answered_by_the_provider(included, verification, books)
+    assert verification.status == "completed"
+    assert Operation.objects.get(kind="charge_back").amount_minor == 500
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_what_is_not_captured_with_its_authorisation_is_not_charged_back_before_it(attempt, is_proven):
+    notified(attempt, "charged_back", is_proven=is_proven)
+    assert not Saga.objects.filter(kind="verification").exists()

@@ -63,6 +63,22 @@ def test_what_is_missing_in_our_books_is_booked_and_the_payment_follows_it(
     assert all(saga.status == Saga.Status.COMPLETED for saga in Saga.objects.all())
 
 
+@pytest.mark.parametrize(
+    ("theirs", "captures"),
+    [
+        (HELD, [("capture", 1250, State.PENDING)]),
+        (books_with(1250), [("capture", 1250, State.DONE)]),
+        (books_with(500, is_held=True), [("capture", 500, State.DONE)]),
+        (NOTHING, []),
+    ],
+)
+def test_a_capture_that_the_authorisation_includes_is_expected_if_only_that_is_held(aside, theirs, captures):
+    aside.capture_reference = "op_included"
+    aside.save()
+    settled(aside, theirs)
+    assert found() == captures
+
+
 def test_what_is_booked_bears_the_name_of_who_found_it(aside):
     settled(aside, books_with(500))
     operation = Operation.objects.get()

@@ -97,6 +97,22 @@ def test_what_is_being_asked_or_waits_for_staff_comes_first(aside, kind, status,
     refused(aside, HELD, why)
 
 
+@pytest.mark.parametrize("claim", ["charged_back", "charge_back_reversed"])
+def test_a_charge_back_that_our_books_have_no_room_for_is_settled_with_the_payment(aside, claim):
+    verification = saga_of(aside, "verification", "parked")
+    verification.data = {"claim": claim}
+    verification.save()
+    settled(aside, books_with(1250, charged_back=500))
+    assert ("charge_back", 500, State.DONE) in found()
+
+
+def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
+    verification = saga_of(taken, "verification", "parked")
+    verification.data = {"claim": "charged_back"}
+    verification.save()
+    refused(taken, books_with(1250, charged_back=500), "Settle that first")
+
+
 @pytest.mark.parametrize(("status", "step"), [("parked", "conflicted"), ("running", "inquire")])
 def test_a_purchase_that_waits_for_it_is_no_obstacle(aside, status, step):
     saga_of(aside, "purchase", status, step)

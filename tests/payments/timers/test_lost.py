@@ -273,13 +273,19 @@ def test_an_operation_that_was_found_to_be_done_is_begun_as_well(refund, kind):
     assert begun_now() == [refund.reference]
 
 
-def test_a_capture_that_the_authorisation_includes_is_left_to_its_purchase(refund):
+def test_a_capture_that_the_authorisation_includes_is_left_to_its_purchase_while_that_is_under_way(refund):
     Operation.objects.update(kind="capture", state=Operation.State.PENDING)
     Attempt.objects.update(capture_reference=refund.reference)
+    purchase = Saga.objects.create(
+        kind="purchase", key="p", payment=refund.payment, attempt=refund.attempt, step="inquire"
+    )
     assert begun_now() == []
-    Attempt.objects.update(capture_reference="op_another")
-    a_day_later()
+    purchase.status = Saga.Status.PARKED
+    purchase.save()
     assert begun_now() == [refund.reference]
+    deliver(checkout.service, OutboxMessage.objects.get().envelope())
+    saga = Saga.objects.get(kind="capture")
+    assert (saga.step, saga.status) == ("await_provider", "running"), "it is not sent"
 
 
 def test_an_operation_that_was_settled_is_not_begun(refund):

@@ -1,17 +1,67 @@
-"""The operation that a saga carries out for the one that started it. The payment must be locked."""
+"""The rows of operations that sagas carry out, above all of captures that authorisations include.
+
+The payment must be locked.
+"""
 
 from checkout.payments.events import open_operation_once
-from checkout.payments.models import Operation, Payment, Saga
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.payment import NOTIFIED
+from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.definition import Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.totals import operations_of_payment
+from checkout.states import AttemptState
+from messaging.compiled_queries import Compiled
+
+State = Operation.State
+TOLD = f"{NOTIFIED}{EventKind.CAPTURED}"
+
+_STATE = Compiled(lambda pk: Attempt.objects.filter(pk=pk).only("state"))
+_TOLD = Compiled(lambda attempt: Fact.objects.filter(attempt_id=attempt, kind=TOLD).only("data"))
+
+
+def open_capture(attempt: Attempt) -> None:
+    """Record the capture that the provider makes with the authorisation, which it has just given.
+
+    It is recorded together with the authorisation, so that a notification of it is explained. If a proven one
+    came before the provider's answer, it is done.
+    """
+    payment = attempt.payment
+    amounts = ("", str(payment.amount))
+    is_told = any(
+        "not_applied" not in fact.data and fact.data.get("amount", "") in amounts
+        for fact in _TOLD.all(attempt.pk)
+    )
+    capture = Operation(
+        reference=attempt.capture_reference,
+        payment=payment,
+        attempt=attempt,
+        kind=Operation.Kind.CAPTURE,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        state=State.DONE if is_told else State.PENDING,
+        requested_by="purchase",
+    )
+    open_operation_once(payment, capture)
+
+
+def is_contradicted(child: Start, parent: Saga, payment: Payment) -> bool:
+    """Return True for an included capture whose authorisation has turned out to be a contradiction meanwhile.
+
+    If staff have settled that, the capture may be recorded otherwise than by its reference.
+    """
+    data = child.data
+    if not (isinstance(data, OperationData) and data.is_included):
+        return False
+    is_recorded = any(each.reference == data.operation for each in operations_of_payment(payment))
+    return not is_recorded or _STATE.get(parent.attempt_id).state != AttemptState.AUTHORISED
 
 
 def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     """Return the operation of a saga that is about to start; None if that saga carries out none.
 
-    It is inserted, unless it was recorded before, as a capture is that the provider makes with the
-    authorisation. Such a capture may have been settled by a notification already.
+    It is inserted, unless it was recorded before, as an included capture is. A notification may have settled
+    that one.
     """
     data = child.data
     if not isinstance(data, OperationData):
@@ -27,7 +77,6 @@ def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
         kind=child.kind,
         amount_minor=data.minor,
         currency=data.currency,
-        state=Operation.State.PENDING if data.is_included else Operation.State.REQUESTED,
         requested_by=parent.kind,
     )
     open_operation_once(payment, operation)

@@ -3,10 +3,11 @@
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.claim import left_to_book
 from checkout.payments.sagas.settlement.reckoning import others_of
 from checkout.payments.sagas.settlement.review import Review
 from checkout.payments.sagas.settlement.verification import Verification
-from checkout.payments.totals import OPEN
+from checkout.payments.totals import BY_ISSUER, OPEN
 from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -42,13 +43,13 @@ def obstacle_to_settling(attempt: Attempt) -> str:
     open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)).order_by("pk")
     sagas = {(each.kind, each.key): each for each in open_sagas}
     return (
-        _obstacle_of_sagas(list(sagas.values()))
+        _obstacle_of_sagas(list(sagas.values()), attempt)
         or _obstacle_of_operations(payment, sagas)
         or _obstacle_of_attempts(attempt)
     )
 
 
-def _obstacle_of_sagas(sagas: list[Saga]) -> str:
+def _obstacle_of_sagas(sagas: list[Saga], attempt: Attempt) -> str:
     for saga in sagas:
         is_running = saga.status == Saga.Status.RUNNING
         if saga.kind == Review.kind:
@@ -58,10 +59,21 @@ def _obstacle_of_sagas(sagas: list[Saga]) -> str:
         if saga.kind == Verification.kind:
             if is_running:
                 return "The provider is being asked if a notification is true. See first what comes of it."
+            if _has_to_wait(saga, attempt):
+                continue
             return "What a notification claims waits for staff. Settle that first: a link is on this page."
         if saga.kind == Purchase.kind and is_running and saga.step in ASKING:
             return "The purchase is still under way. Wait until it has ended, or is parked."
     return ""
+
+
+def _has_to_wait(verification: Saga, attempt: Attempt) -> bool:
+    """Return True for a claim of an issuer's movement that our books have no room for as they are.
+
+    The figures of the settlement include that movement. Afterwards nothing more happened.
+    """
+    claim = str(verification.data.get("claim"))
+    return claim in BY_ISSUER and left_to_book(claim, attempt).minor <= 0
 
 
 def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:

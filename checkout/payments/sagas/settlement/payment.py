@@ -20,6 +20,7 @@ from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.movement import follow_sums, move_payment
 from checkout.payments.sagas.operations.adoption import adopt
+from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
@@ -121,6 +122,8 @@ def settle(command: SettlePayment, message: Message) -> None:
     reckoning = reckon(attempt, theirs)
     _correct_the_books(payment, attempt, reckoning, command.by)
     _move_attempt(attempt, has_money=theirs.has_money)
+    if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
+        open_capture(attempt)
     if not others_of(attempt, AttemptState.CONFLICTED):
         _end_contradiction(payment, attempt, theirs, sagas, message)
     news = {each.reference: Signal.UNDONE for each in reckoning.undone}

@@ -13,6 +13,7 @@ from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, operations_of, sums_of_attempt
+from checkout.states import OPEN_ATTEMPTS
 
 Kind, State = Operation.Kind, Operation.State
 NAMES = {Kind.CHARGE_BACK: "a charge-back", Kind.CHARGE_BACK_REVERSAL: "the reversal of a charge-back"}
@@ -51,6 +52,9 @@ def judge_movement(
 def _judged(attempt: Attempt, command: CheckClaim, before: Sums, result: ProviderResult) -> Judgement:
     now = sums_of_attempt(attempt)
     if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT) or now != before:
+        return UNKNOWN
+    if attempt.state in OPEN_ATTEMPTS:
+        # Its capture is recorded once its own outcome is known.
         return UNKNOWN
     told = result.position.charged_back if result.position else None
     if told is not None:

@@ -10,6 +10,7 @@ from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOut
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
+from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import fact_of
@@ -127,6 +128,8 @@ def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> ReviewResult:
         return ReviewResult("stands", f"{words} Only one sum that differs would be believed.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
+        if attempt.capture_reference:
+            open_capture(attempt)
     for gap in gaps:
         adopt(attempt, gap.kind, gap.minor, reason=FOUND)
     return ReviewResult("held")
