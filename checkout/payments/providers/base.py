@@ -123,10 +123,9 @@ class Browser:
 class Authorisation:
     """All data for an authorisation. Only the provider can open ``sealed_card``.
 
-    If it ``captures``, the provider captures the whole sum once it is authorised, and does not know our
-    reference of that capture. If ``demands_challenge``, the issuer must challenge the shopper, whatever the
-    account prefers. If ``saves_for`` is not empty, the provider is to keep the card for the customer whom it
-    knows by that name. A ``stored_card`` takes the place of the sealed one; there is no shopper or browser.
+    If it ``captures``, the whole sum is captured once it is authorised. If ``demands_challenge``, the issuer must
+    challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty, the provider is to keep
+    the card for that customer. A ``stored_card`` takes the place of the sealed one: nobody shops or browses.
     """
 
     order_code: str

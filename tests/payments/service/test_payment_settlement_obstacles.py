@@ -151,6 +151,8 @@ def test_a_done_operation_that_is_still_being_looked_into_comes_first(taken, sta
         (HELD, P.CAPTURE_PENDING, State.UNKNOWN),
         (books_with(1250), P.CAPTURED, State.REFUSED),
         (books_with(250, is_held=True), P.PARTIALLY_CAPTURED, State.UNKNOWN),
+        # These 10.00 may be that capture, which must not be counted or sent once more.
+        (books_with(1000, is_held=True), P.PARTIALLY_CAPTURED, State.REFUSED),
     ],
 )
 def test_a_capture_that_cannot_be_sent_again_before_counts_as_not_arrived(aside, theirs, state, end):

@@ -53,8 +53,8 @@ class Reckoning:
     """The changes that make our books agree with the provider's, or ``why`` staff must say more.
 
     ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
-    outcome for which nothing is left to be captured. ``booked`` are the kinds and amounts of operations that
-    are missing in our books.
+    outcome for which nothing is left to be captured, or which may be among what is booked. ``booked`` are the
+    kinds and amounts of operations that are missing in our books.
     """
 
     undone: Sequence[Operation] = ()
@@ -100,7 +100,8 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     if theirs.lacks - {each.reference for each in undone}:
         return Reckoning(why="Only a capture or refund that is done can be what the provider does not have.")
     booked += _by_issuers(attempt, theirs)
-    given_up = _given_up(ours, attempt.payment, theirs)
+    captured = sum(amount.minor for kind, amount in booked if kind == Kind.CAPTURE)
+    given_up = _given_up(ours, attempt.payment, theirs, captured)
     if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
         booked.append((Kind.VOID, attempt.payment.amount))
     return Reckoning(undone, given_up, booked)
@@ -132,11 +133,16 @@ def _too_much(kind: str, ours: Money, total: Money) -> str:
     )
 
 
-def _given_up(ours: Iterable[Operation], payment: Payment, theirs: TheirBooks) -> list[Operation]:
-    """Return the captures without an outcome for which nothing is left to be captured."""
+def _given_up(
+    ours: Iterable[Operation], payment: Payment, theirs: TheirBooks, booked: int
+) -> list[Operation]:
+    """Return the captures without an outcome that must not be settled or sent any more.
+
+    There may be nothing left for them; or they may be a part of what is now ``booked`` as captured.
+    """
     without_end = [each for each in ours if each.kind == Kind.CAPTURE and each.state in OPEN]
     has_room = theirs.has_money and theirs.captured.minor + _sum(without_end) <= payment.amount_minor
-    return [] if has_room else without_end
+    return [each for each in without_end if not has_room or each.amount_minor <= booked]
 
 
 def _by_issuers(attempt: Attempt, theirs: TheirBooks) -> list[tuple[str, Money]]:
