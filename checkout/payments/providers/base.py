@@ -123,9 +123,9 @@ class Browser:
 class Authorisation:
     """All data for an authorisation. Only the provider can open ``sealed_card``.
 
-    If it ``captures``, the whole sum is captured once it is authorised. If ``demands_challenge``, the issuer must
-    challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty, the provider is to keep
-    the card for that customer. A ``stored_card`` takes the place of the sealed one: nobody shops or browses.
+    If it ``captures``, all of it is captured once it is authorised. If ``demands_challenge``, the issuer must
+    challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty, the provider is to
+    keep the card for that customer. A ``stored_card`` takes the place of the sealed one, without a browser.
     """
 
     order_code: str
