@@ -27,6 +27,7 @@ _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 
 # The addresses that the shopper's browser loads and posts to.
 _ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
+_SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards")
 _INTEGRITY = "encryption_script_integrity"
 _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
 _DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
@@ -41,6 +42,9 @@ def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[st
             yield "options", f"The option {name} {fault}."
     if fault := _fault_of_integrity(options.get(_INTEGRITY, "")):
         yield "options", f"The option {_INTEGRITY} {fault}."
+    for name in _SWITCHES:
+        if options.get(name, "no") not in ("yes", "no", ""):
+            yield "options", f"The option {name} is yes or no."
 
 
 def _fault_of_integrity(digests: object) -> str:
