@@ -48,15 +48,18 @@ class Staff:
 
     def _visit(self, *, tries_again: bool) -> bool:
         parked = self._world.rows.execute(
-            "SELECT s.id, s.kind, s.key, a.order_code, p.reference FROM payments_saga s "
+            "SELECT s.id, s.kind, s.key, a.order_code, p.reference, o.state FROM payments_saga s "
+            "LEFT JOIN payments_operation o ON o.kind = s.kind AND o.reference = s.key "
             "JOIN payments_attempt a ON a.id = s.attempt_id JOIN payments_payment p ON p.id = s.payment_id "
             "WHERE s.status = 'parked' ORDER BY s.id"
         ).fetchall()
         conflicted = self._world.rows.execute(
             "SELECT reference FROM payments_payment WHERE state = 'conflicted' ORDER BY id"
         ).fetchall()
-        for number, kind, key, order_code, payment in parked:
-            if kind in OPERATIONS and (not tries_again or self._chance.of(0.9)):
+        for number, kind, key, order_code, payment, state in parked:
+            # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
+            has_ended = state == "refused" or (state == "done" and kind != "refund")
+            if kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
                 has_arrived = self._has_arrived(kind, key, order_code)
                 if has_arrived:
                     self._world.bank.looked_up(key)
@@ -66,7 +69,7 @@ class Staff:
                 self._world.spawn(
                     self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))
                 )
-            elif tries_again or (payment,) not in conflicted:
+            elif tries_again or kind in OPERATIONS or (payment,) not in conflicted:
                 # What is tried again has moved on when its payment is settled, which would be in vain then.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in conflicted:

@@ -79,6 +79,11 @@ def test_a_capture_that_the_authorisation_includes_is_expected_if_only_that_is_h
     assert found() == captures
 
 
+def test_the_next_contradiction_is_settled_although_all_looks_as_at_the_first(aside):
+    for _ in range(2):
+        assert settled(conflicted(aside), HELD).state == P.AUTHORISED
+
+
 def test_what_is_booked_bears_the_name_of_who_found_it(aside):
     settled(aside, books_with(500))
     operation = Operation.objects.get()

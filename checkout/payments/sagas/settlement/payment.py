@@ -48,10 +48,14 @@ NOT_FOUND = "not_found_at_provider"
 
 
 def seen_now(payment: Payment) -> str:
-    """Return a digest of the payment's present state, which differs as soon as anything has moved."""
+    """Return a digest of the payment's present state, which differs as soon as anything has moved.
+
+    After a contradiction that was settled, all may look the same at the next one, but for the version.
+    """
     open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED))
     standing = (
         payment.state,
+        payment.version,
         list(payment.attempts.order_by("pk").values_list("order_code", "state")),
         list(payment.operations.order_by("pk").values_list("reference", "state", "amount_minor")),
         list(open_sagas.order_by("pk").values_list("pk", "version")),
