@@ -1,19 +1,24 @@
 """The whole back end in this process: in-memory broker, services, relay, and an in-memory provider."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from django.utils import timezone
 from pytest_django import Settings
 
 from checkout.money import Money
 from checkout.orders.models import StockItem
-from checkout.payments.actions import create_payment
-from checkout.payments.models import Merchant, Payment, ProviderAccount
+from checkout.payments.actions import create_payment, record_notification
+from checkout.payments.models import Merchant, Payment, ProviderAccount, ProviderNotification
 from checkout.payments.providers.memory_books import Books, books_of, forget_books
 from checkout.running import embedded
+from messaging import crash_points
 from messaging.registry import close_brokers, get_broker
+from tests.flows.shopping import nothing_is_left_to_apply
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -71,3 +76,31 @@ async def back_end(shop: Merchant, books: Books) -> AsyncIterator[None]:
     async with embedded.running():
         yield
     await close_brokers()
+
+
+def hand_over_to_the_timer(notification: int) -> None:
+    ProviderNotification.objects.filter(pk=notification).update(next_try_at=timezone.now())
+
+
+@pytest.fixture
+def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
+    """Deliver and apply every notification before the provider's reply to the call that caused it.
+
+    Yields a function that returns the number of these calls.
+    """
+    moments = 0
+
+    def notify_first(point: str) -> None:
+        nonlocal moments
+        if point != "payments.answered":
+            return
+        for body in books.notifications():
+            recorded = record_notification("memory", body, is_proven=True)
+            if recorded.owed is not None:
+                hand_over_to_the_timer(json.loads(recorded.owed.body)["notification"])
+        wait_until(nothing_is_left_to_apply, "the notification to be applied")
+        moments += 1
+
+    crash_points.observe(notify_first)
+    yield lambda: moments
+    crash_points.observe(None)

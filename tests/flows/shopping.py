@@ -9,7 +9,7 @@ from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments.actions import Pending, request_capture, return_from_challenge, submit_payment
 from checkout.payments.challenge_token import token_for
-from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.models import Attempt, OutboxMessage, Payment, ProviderNotification, Saga
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
 from checkout.payments.timers.lost import unposted
@@ -85,6 +85,10 @@ async def notify_all(books: Books) -> None:
     """Deliver all notifications of the provider. Repeated ones count once."""
     for body in books.notifications():
         await webhooks.take("memory", body, is_proven=True)
+
+
+def nothing_is_left_to_apply() -> bool:
+    return not ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED).exists()
 
 
 async def captured(payment: Payment, books: Books) -> None:

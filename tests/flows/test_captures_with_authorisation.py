@@ -1,11 +1,8 @@
 """Purchases whose capture the provider makes with the authorisation, without a request of its own."""
 
-import json
-from collections.abc import Iterator
-
 import pytest
 
-from checkout.payments.actions import create_payment, record_notification
+from checkout.payments.actions import create_payment
 from checkout.payments.models import (
     Attempt,
     Merchant,
@@ -14,13 +11,11 @@ from checkout.payments.models import (
     Payment,
     ProviderAccount,
     ProviderCall,
-    ProviderNotification,
     Saga,
 )
 from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks, waiting
-from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     PATIENCE_SECONDS,
@@ -115,34 +110,12 @@ async def test_an_unknown_authorisation_is_asked_for_and_its_capture_found(
     await is_captured_once(payment, books)
 
 
-@pytest.fixture
-def before_the_answer(books: Books) -> Iterator[None]:
-    """Let the provider's notifications be applied before its reply is."""
-
-    def notify_first(point: str) -> None:
-        if point != "payments.answered":
-            return
-        for body in books.notifications():
-            recorded = record_notification("memory", body, is_proven=True)
-            if recorded.owed is not None:
-                number = json.loads(recorded.owed.body)["notification"]
-                ProviderNotification.objects.filter(pk=number).update(next_try_at=payment_time())
-
-    def payment_time() -> object:
-        return Payment.objects.latest("pk").created_at
-
-    crash_points.observe(notify_first)
-    yield
-    crash_points.observe(None)
-
-
 @pytest.mark.usefixtures("before_the_answer")
 async def test_a_notification_of_it_before_the_providers_answer_is_no_strangers_capture(
     payment: Payment, books: Books
 ) -> None:
     assert await pay(payment, "approve") in (PaymentState.CAPTURE_PENDING, PaymentState.CAPTURED)
     await eventually(saga_status(payment), "completed")
-    await in_thread(Saga.objects.filter(kind="capture").update, deadline_at=payment.created_at)
     await is_captured_once(payment, books)
 
 

@@ -1,42 +1,36 @@
 """Notifications at wrong moments and with wrong content: the final books are right nevertheless."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.utils import timezone
 from pytest_django import Settings
 
 from checkout.ledger.models import LedgerEntry
-from checkout.payments.actions import record_notification, request_capture
+from checkout.payments.actions import request_capture
 from checkout.payments.models import Operation, Payment, ProviderNotification, Saga, SagaStep
 from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
-from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
     balances_at_rest,
     euros,
     eventually,
+    nothing_is_left_to_apply,
     operation_states,
     pay,
     saga_status,
     state_of,
 )
-from tests.support.waiting import wait_until
 
 State = ProviderNotification.State
 
 
 def states() -> set[str]:
     return set(ProviderNotification.objects.values_list("state", flat=True))
-
-
-def nothing_is_left_to_apply() -> bool:
-    return not ProviderNotification.objects.filter(state=State.RECEIVED).exists()
 
 
 async def paid(payment: Payment, books: Books) -> None:
@@ -49,37 +43,9 @@ async def paid(payment: Payment, books: Books) -> None:
     await eventually(saga_status(payment, "capture"), "completed")
 
 
-def hand_over_to_the_timer(notification: int) -> None:
-    ProviderNotification.objects.filter(pk=notification).update(next_try_at=timezone.now())
-
-
 def captured_once() -> bool:
     operations = list(Operation.objects.values_list("kind", "state"))
     return operations == [("capture", "done")] and LedgerEntry.objects.count() == 4
-
-
-@pytest.fixture
-def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
-    """Deliver and apply every notification before the provider's reply to the call that caused it.
-
-    Yields a function that returns the number of these calls.
-    """
-    moments = 0
-
-    def notify_first(point: str) -> None:
-        nonlocal moments
-        if point != "payments.answered":
-            return
-        for body in books.notifications():
-            recorded = record_notification("memory", body, is_proven=True)
-            if recorded.owed is not None:
-                hand_over_to_the_timer(json.loads(recorded.owed.body)["notification"])
-        wait_until(nothing_is_left_to_apply, "the notification to be applied")
-        moments += 1
-
-    crash_points.observe(notify_first)
-    yield lambda: moments
-    crash_points.observe(None)
 
 
 async def test_told_before_the_reply(

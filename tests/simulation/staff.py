@@ -70,7 +70,7 @@ class Staff:
                     self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))
                 )
             elif tries_again or kind in OPERATIONS or (payment,) not in conflicted:
-                # What is tried again has moved on when its payment is settled, which would be in vain then.
+                # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in conflicted:
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))

@@ -53,8 +53,7 @@ def is_contradicted(child: Start, parent: Saga, payment: Payment) -> bool:
     data = child.data
     if not (isinstance(data, OperationData) and data.is_included):
         return False
-    is_recorded = any(each.reference == data.operation for each in operations_of_payment(payment))
-    return not is_recorded or _STATE.get(parent.attempt_id).state != AttemptState.AUTHORISED
+    return _recorded(data, payment) is None or _STATE.get(parent.attempt_id).state != AttemptState.AUTHORISED
 
 
 def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
@@ -66,10 +65,8 @@ def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     data = child.data
     if not isinstance(data, OperationData):
         return None
-    known = operations_of_payment(payment) if data.is_included else ()
-    for operation in known:
-        if operation.reference == data.operation:
-            return operation
+    if data.is_included and (known := _recorded(data, payment)) is not None:
+        return known
     operation = Operation(
         reference=data.operation,
         payment=payment,
@@ -81,3 +78,7 @@ def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     )
     open_operation_once(payment, operation)
     return operation
+
+
+def _recorded(data: OperationData, payment: Payment) -> Operation | None:
+    return next((each for each in operations_of_payment(payment) if each.reference == data.operation), None)
