@@ -39,15 +39,15 @@ def page(text: str) -> str:
 
 
 def _states() -> str:
-    from checkout.payments.objects.payment import FINAL, STATUSES, PaymentStatus
+    from checkout.payments.objects.payment import FINAL, FINAL_WITHOUT_A_REST, STATUSES, PaymentStatus
 
     rows = ["| state | meaning | inside | `is_final` |", "|---|---|---|---|"]
     for status in PaymentStatus:
         inside = ", ".join(f"`{ours}`" for ours, public in STATUSES.items() if public is status)
-        is_final = "once nothing is left to capture" if status is PaymentStatus.PARTIALLY_CAPTURED else "no"
-        rows.append(
-            f"| `{status}` | {MEANINGS[status]} | {inside} | {'yes' if status in FINAL else is_final} |"
-        )
+        is_final = "yes" if status in FINAL else "no"
+        if status in FINAL_WITHOUT_A_REST:
+            is_final = "once nothing is left to capture"
+        rows.append(f"| `{status}` | {MEANINGS[status]} | {inside} | {is_final} |")
     return "\n".join(rows)
 
 

@@ -75,6 +75,11 @@ class Sums:
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
     @property
+    def is_being_captured(self) -> bool:
+        """Return True if a capture has no outcome yet."""
+        return self.total(Kind.CAPTURE, *OPEN) > 0
+
+    @property
     def left_to_refund(self) -> int:
         """The sum that may still be given back: money that has certainly been taken, and is not charged back.
 

@@ -17,7 +17,7 @@ OTHERS: Mapping[str, Field] = {
     "changes": Field("The earlier values of the object's fields that changed.", {"state": "capture_pending"}),
     "metadata": Field("The merchant's own data: names and values.", {"basket": "77"}),
     "left_out": Field("Fields that were emptied, because the event would have been too long.", []),
-    "is_final": Field("True if nothing is under way, and only refunds and disputes may follow.", True),
+    "is_final": Field("True if no money will be taken any more. Only refunds and disputes may follow.", True),
     "can_retry": Field("True if the last attempt was declined, and another one may start.", False),
     "amount": Field("The amount in minor units of the currency.", 1250),
     "amounts": Field("Sums in minor units.", None),

@@ -13,7 +13,7 @@ from django.test import RequestFactory
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from checkout.payments.objects import PaymentStatus
-from checkout.payments.objects.payment import FINAL
+from checkout.payments.objects.payment import FINAL, FINAL_WITHOUT_A_REST
 from checkout.webhooks import schedule
 from checkout.webhooks.models import DeliveryAttempt
 from checkout.webhooks.sending import claims, client
@@ -140,10 +140,16 @@ def test_return_and_webhook_settle_the_order_once_in_either_order():
     assert settled.settle(newer, payment("declined", 2, can_retry=True)) == "being confirmed"
 
 
-@pytest.mark.parametrize("state", PaymentStatus)
-def test_nobody_pays_again_of_whom_money_was_taken(state):
+@pytest.mark.parametrize(
+    ("state", "is_final"),
+    [
+        *((state, state in FINAL) for state in PaymentStatus),
+        *((state, True) for state in FINAL_WITHOUT_A_REST),
+    ],
+)
+def test_nobody_pays_again_of_whom_money_was_taken(state, is_final):
     settle = run(code("python", "def settle")).settle
-    page = settle({}, payment(state, 5, captured=1250, is_final=state in FINAL))
+    page = settle({}, payment(state, 5, captured=1250, is_final=is_final))
     assert page == ("being confirmed" if state == "unknown" else "thank you")
 
 

@@ -58,10 +58,10 @@ STATUSES: Mapping[str, PaymentStatus] = {
     P.EXPIRED: S.EXPIRED,
     P.CONFLICTED: S.UNKNOWN,
 }
-# From here on only a refund, a dispute or its reversal may follow. Nothing follows the last three.
-FINAL = frozenset(
-    {S.CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED, S.VOIDED, S.CANCELLED, S.EXPIRED}
-)
+# In these states only a refund, a dispute or its reversal may follow. Nothing follows the last three.
+FINAL = frozenset({S.CAPTURED, S.VOIDED, S.CANCELLED, S.EXPIRED})
+# In these states a rest of the authorisation may be left to capture, or be captured just now.
+FINAL_WITHOUT_A_REST = frozenset({S.PARTIALLY_CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED})
 # In these states no operation counts yet, or none was made.
 _WITHOUT_OPERATIONS = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CANCELLED})
 # In these states no attempt has ended yet, or none matters any more.
@@ -89,7 +89,7 @@ class LineObject(msgspec.Struct, frozen=True, kw_only=True):
 class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     """The payment of one order.
 
-    ``is_final`` says that nothing is under way, and that only refunds and disputes may follow. ``can_retry``
+    ``is_final`` says that no money will be taken any more: only refunds and disputes may follow. ``can_retry``
     says that the last attempt was declined and another one may start. ``next_action`` is where to send the
     shopper. ``version`` counts the moves from state to state.
     """
@@ -164,7 +164,7 @@ def _object(payment: Payment, operations: Iterable[Operation], attempt: Attempt 
         order_reference=payment.order_reference,
         merchant=payment.merchant.code,
         state=status,
-        is_final=_is_final(status, amounts),
+        is_final=_is_final(status, sums, amounts),
         can_retry=can_retry,
         amount=payment.amount_minor,
         currency=payment.currency,
@@ -204,9 +204,9 @@ def _amounts(payment: Payment, sums: Sums) -> AmountsObject:
     )
 
 
-def _is_final(status: PaymentStatus, amounts: AmountsObject) -> bool:
-    is_taken_in_part = status is S.PARTIALLY_CAPTURED or status in FINAL
-    return is_taken_in_part and not amounts.capturable
+def _is_final(status: PaymentStatus, sums: Sums, amounts: AmountsObject) -> bool:
+    has_rest = amounts.capturable > 0 or sums.is_being_captured
+    return status in FINAL or (status in FINAL_WITHOUT_A_REST and not has_rest)
 
 
 def _may_try_again(payment: Payment, latest: Attempt | None) -> bool:

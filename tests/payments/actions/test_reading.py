@@ -165,3 +165,43 @@ def test_one_object_and_many_are_the_same_in_every_state(attempt: Attempt, state
         assert told.last_error is not None
         assert (told.last_error.code, told.last_error.decline_code) == ("card_expired", "33")
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("captures", "refunded", "state", "is_final"),
+    [
+        ([(1250, "done")], 0, "captured", True),
+        ([(500, "done")], 0, "partially_captured", False),
+        ([(500, "done"), (750, "requested")], 0, "partially_captured", False),
+        ([(500, "done"), (750, "pending")], 0, "partially_captured", False),
+        ([(500, "done"), (750, "unknown")], 0, "partially_captured", False),
+        ([(500, "done"), (750, "refused")], 0, "partially_captured", False),
+        ([(500, "final")], 0, "partially_captured", True),
+        ([(500, "done")], 500, "refunded", False),
+        ([(500, "done"), (750, "pending")], 200, "partially_refunded", False),
+        ([(500, "final")], 500, "refunded", True),
+        ([(1250, "done")], 200, "partially_refunded", True),
+    ],
+)
+def test_a_payment_is_final_once_no_money_can_be_taken_any_more(
+    attempt: Attempt, captures: list[tuple[int, str]], refunded: int, state: str, is_final: bool
+):
+    payment = attempt.payment
+
+    def add(kind: str, amount: int, how: str) -> None:
+        Operation.objects.create(
+            payment=payment,
+            attempt=attempt,
+            kind=kind,
+            amount_minor=amount,
+            currency="GBP",
+            state="done" if how == "final" else how,
+            is_final=how == "final",
+        )
+
+    for amount, how in captures:
+        add("capture", amount, how)
+    if refunded:
+        add("refund", refunded, "done")
+    Payment.objects.update(state=state)
+    assert read_payment(payment.merchant, payment.reference).is_final == is_final
