@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
+from django.db.transaction import get_connection
 from django.http import HttpRequest, HttpResponse
 
 from checkout.backoffice.acting import Acting, Verb
@@ -90,9 +91,12 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change, so that its first payment is not created while it becomes live."""
+        """Lock the row for a change, so that its first payment is not created while it becomes live.
+
+        Django's view of changes is a transaction. The actions have transactions and locks of their own.
+        """
         merchant = super().get_object(request, object_id, from_field)
-        if merchant is not None and request.method == "POST":
+        if merchant is not None and request.method == "POST" and get_connection().in_atomic_block:
             return Merchant.objects.select_for_update().filter(pk=merchant.pk).first()
         return merchant
 

@@ -89,9 +89,9 @@ class LineObject(msgspec.Struct, frozen=True, kw_only=True):
 class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     """The payment of one order.
 
-    ``is_final`` says that no money will be taken any more: only refunds and disputes may follow. ``can_retry``
-    says that the last attempt was declined and another one may start. ``next_action`` is where to send the
-    shopper. ``version`` counts the moves from state to state.
+    ``is_final`` says that no money will be taken any more: only refunds and disputes may follow.
+    ``can_retry`` says that the last attempt was declined and another one may start. ``next_action`` is where
+    to send the shopper. ``version`` counts the moves from state to state.
     """
 
     id: str
