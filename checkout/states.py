@@ -190,10 +190,18 @@ PAYMENT_EDGES = (
     # money is held, or that it is not.
     _edge("conflict_resolved", (P.CONFLICTED,), P.AUTHORISED, Actor.SAGA),
     _edge("conflict_released", (P.CONFLICTED,), P.VOIDED, Actor.SAGA),
-    # An approval after a refusal or expiry stops a second attempt, because the first one may hold money.
+    # An approval after a refusal, expiry or cancellation stops a second attempt, because the first one may
+    # hold money.
     _edge(
         "conflicted",
-        (*LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK),
+        (
+            *LIVE,
+            *(P.REFUSED, P.EXPIRED, P.CANCELLED, P.VOIDED),
+            *_HELD,
+            *_TAKEN,
+            *_GIVEN_BACK,
+            P.CHARGED_BACK,
+        ),
         P.CONFLICTED,
         Actor.SAGA,
         Actor.PROVIDER,

@@ -30,6 +30,9 @@ EXPLANATIONS = {
 # The kind of issuer's operation that each event reports.
 BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
 
+# The events that imply that money was held for the attempt.
+IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded", "refund_failed", *BY_ISSUER})
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:

@@ -1,7 +1,7 @@
 """Staff, who handle parked sagas and payments that contradict the provider."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checkout.errors import CheckoutError
 from checkout.payments import actions
@@ -23,6 +23,8 @@ OPERATIONS = {
 # In the latter visits staff look up everything that they can, instead of sometimes only trying again.
 VISITS = 5
 LAST_VISITS = 4
+# Before each of the last visits they wait: a request that was sent a moment ago may still be on its way.
+LAST_PAUSE_SECONDS = 300.0
 
 
 class Staff:
@@ -42,20 +44,28 @@ class Staff:
             pause_seconds *= 2
 
     def look_around(self) -> bool:
-        """Visit at the end. Return False if nothing waited for staff or the visits are used up."""
+        """Plan a visit at the end. Return False if nothing waits for staff or the visits are used up."""
         self._last_visits -= 1
-        return self._last_visits >= 0 and self._visit(tries_again=False)
+        if self._last_visits < 0 or not (self._parked() or self._conflicted()):
+            return False
+        self._world.later(LAST_PAUSE_SECONDS, lambda: self._visit(tries_again=False))
+        return True
 
-    def _visit(self, *, tries_again: bool) -> bool:
-        parked = self._world.rows.execute(
+    def _parked(self) -> list[tuple[Any, ...]]:
+        return self._world.rows.execute(
             "SELECT s.id, s.kind, s.key, a.order_code, p.reference, o.state FROM payments_saga s "
             "LEFT JOIN payments_operation o ON o.kind = s.kind AND o.reference = s.key "
             "JOIN payments_attempt a ON a.id = s.attempt_id JOIN payments_payment p ON p.id = s.payment_id "
             "WHERE s.status = 'parked' ORDER BY s.id"
         ).fetchall()
-        conflicted = self._world.rows.execute(
+
+    def _conflicted(self) -> list[tuple[str]]:
+        return self._world.rows.execute(
             "SELECT reference FROM payments_payment WHERE state = 'conflicted' ORDER BY id"
         ).fetchall()
+
+    def _visit(self, *, tries_again: bool) -> None:
+        parked, conflicted = self._parked(), self._conflicted()
         for number, kind, key, order_code, payment, state in parked:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
@@ -74,7 +84,6 @@ class Staff:
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in conflicted:
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
-        return bool(parked or conflicted)
 
     def _has_arrived(self, kind: str, reference: str, order_code: str) -> bool:
         order = self._world.bank.books.orders[order_code]

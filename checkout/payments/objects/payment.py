@@ -58,7 +58,8 @@ STATUSES: Mapping[str, PaymentStatus] = {
     P.EXPIRED: S.EXPIRED,
     P.CONFLICTED: S.UNKNOWN,
 }
-# In these states only a refund, a dispute or its reversal may follow. Nothing follows the last three.
+# In these states only a refund, a dispute or its reversal may follow, and nothing after the last three. That
+# is, unless the provider contradicts itself.
 FINAL = frozenset({S.CAPTURED, S.VOIDED, S.CANCELLED, S.EXPIRED})
 # In these states a rest of the authorisation may be left to capture, or be captured just now.
 FINAL_WITHOUT_A_REST = frozenset({S.PARTIALLY_CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED})

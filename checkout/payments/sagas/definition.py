@@ -59,11 +59,11 @@ class Decision(Generic[DataT]):
 
     ``tells`` are commands that cannot be refused, such as postings: they are owed to their services, which
     do not answer, and no saga waits for them. ``transitions`` move the payment (``states.PAYMENT_EDGES``),
-    ``attempt_transitions`` the attempt. If
-    ``recalculate`` is true, the payment's state is calculated from the sums of its operations. If
-    ``reply_to_waiters`` is true, callers that wait for the payment get a reply. ``notify_parent`` is the
-    signal to the saga that started this one. ``child`` is another saga to start; its signals move this one
-    on. ``timeout`` is the longest time that the step may take.
+    ``attempt_transitions`` the attempt. If ``recalculate`` is true, the payment's state is calculated from
+    the sums of its operations. If ``reply_to_waiters`` is true, callers that wait for the payment get a
+    reply. ``notify_parent`` is the signal to the saga that started this one. It is not sent if a transition
+    comes too late. ``child`` is another saga to start; its signals move this one on. ``timeout`` is the
+    longest time that the step may take.
 
     A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step and asks nothing
     leaves the awaited reply and the deadline as they were. ``why`` tells staff why a saga was parked.

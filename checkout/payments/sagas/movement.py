@@ -19,27 +19,39 @@ def group_of(payment_reference: str) -> str:
     return f"payment.{payment_reference}"
 
 
-def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
-    """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums."""
+def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> bool:
+    """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums.
+
+    Return False if a transition of the payment came too late.
+    """
     for step in decision.attempt_transitions:
         _move_attempt(saga, payment, step)
-    for event in decision.transitions:
-        move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
+    reason = decision.refusal_reason
+    moves = [
+        move_payment(payment, event, Actor.SAGA, message, refusal_reason=reason)
+        for event in decision.transitions
+    ]
     if decision.recalculate and not _is_part_of_an_undoing(saga):
         follow_sums(payment, message)
+    return all(moves)
 
 
 def move_payment(
     payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
-) -> None:
-    """Apply ``event`` to the locked payment and announce it. If it comes too late, it is only recorded."""
+) -> bool:
+    """Apply ``event`` to the locked payment and announce it.
+
+    If it comes too late, it is only recorded, and the result is False.
+    """
     if not payment_machine.allows(payment.state, event, actor):
-        if not payment_machine.has_happened(payment.state, event):
+        has_happened = payment_machine.has_happened(payment.state, event)
+        if not has_happened:
             _record_not_applied(payment, event, actor)
-        return
+        return has_happened
     changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     publish_state(payment, message)
+    return True
 
 
 def publish_state(payment: Payment, message: Message) -> None:

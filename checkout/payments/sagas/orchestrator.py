@@ -272,8 +272,7 @@ def _opened(saga: Saga) -> tuple[Definition, Any] | None:
 def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:
     if payment is None and _concerns_payment(decision):
         payment = locked_payment_of(saga)
-    if payment is not None:
-        apply_decision(saga, payment, decision, message)
+    is_in_time = payment is None or apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
         saga.deadline_at = _deadline(decision)
@@ -300,7 +299,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         _record_parking(saga, decision.why)
     if decision.is_overdue:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
-    if decision.notify_parent and saga.parent is not None:
+    if decision.notify_parent and is_in_time and saga.parent is not None:
         signal(saga.parent, decision.notify_parent, message, payment)
 
 
@@ -335,7 +334,7 @@ def _deadline(decision: Decision[Any]) -> datetime | None:
 
 
 def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:
-    if opening.is_contradicted(child, parent, payment):
+    if opening.is_contradicted(child.data, parent.attempt_id, payment):
         signal(parent, Signal.CAPTURE_PARKED, message, payment)
         return
     operation = opening.opened(child, parent, payment)

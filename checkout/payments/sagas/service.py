@@ -28,6 +28,7 @@ from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment, publish_state
 from checkout.payments.sagas.operations.data import OperationData
+from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
@@ -40,7 +41,13 @@ from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
-from checkout.payments.totals import BY_ISSUER, SETTLED, is_explained, operations_under_lock
+from checkout.payments.totals import (
+    BY_ISSUER,
+    IMPLIES_AUTHORISED,
+    SETTLED,
+    is_explained,
+    operations_under_lock,
+)
 from checkout.service import Service
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
@@ -63,8 +70,7 @@ CLAIMS = frozenset(
         "charge_back_reversed",
     }
 )
-# Events that imply that money was held, and the states of attempts for which we believe that none is.
-IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded"})
+# The states of attempts for which we believe that no money is held.
 ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
 OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
 
@@ -146,9 +152,13 @@ def start_operation(command: StartOperation, message: Message) -> None:
         is_included=operation.reference == operation.attempt.capture_reference,
     )
     # A void signals the purchase that it is undone. A purchase that could not release its authorisation
-    # itself waits for that signal.
-    waits = operation.kind == Operation.Kind.VOID
-    parent = orchestrator.locked(Purchase.kind, data.attempt) if waits else None
+    # itself waits for that signal. An included capture signals that it was accepted, or refused.
+    is_awaited = operation.kind == Operation.Kind.VOID or data.is_included
+    parent = orchestrator.locked(Purchase.kind, data.attempt) if is_awaited else None
+    if parent is not None and data.is_included:
+        payment = locked_payment_of(parent)
+        # While its authorisation is contradicted, the purchase must not go on.
+        parent = None if is_contradicted(data, operation.attempt_id, payment) else parent
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
 
 
@@ -230,7 +240,10 @@ def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
         return
     question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
     key = f"{claim}:{message.envelope.message_id}"
-    orchestrator.start(Verification.kind, key, attempt, question, message)
+    # The order of an authorisation that has expired is cancelled by its purchase.
+    concerns_order = claim == "expired"
+    purchase = next((saga for saga in sagas if saga.kind == Purchase.kind), None) if concerns_order else None
+    orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase)
 
 
 def _tell_sagas(

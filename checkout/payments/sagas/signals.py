@@ -59,6 +59,9 @@ class Signal(StrEnum):
     REVIEW_CAPTURED = "review_captured"
     REVIEW_DONE = "review_done"  # it had ended before
 
+    # The provider, or staff, have confirmed that the authorisation has expired.
+    LAPSED = "lapsed"
+
     @classmethod
     def of(cls, kind: str, news: "News") -> Self:
         """Return the signal by which a saga of ``kind`` tells its news."""

@@ -7,7 +7,7 @@ from checkout.payments.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import answer_of
-from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.facts import answer_fact, is_told_of_money
 from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call, stored_outcome
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
@@ -75,7 +75,14 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
 def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:
     """Return ``refused`` if nothing is held, else ``unknown``.
 
-    After a challenge, a refusal to cancel does not show that nothing is held.
+    After the second message of a challenge, a refusal to cancel does not show that nothing is held. If the
+    order was to be captured with its authorisation, no answer does: what is captured cannot be cancelled.
+    Neither does any answer that contradicts a notification of money.
     """
-    is_open = attempt.state == AttemptState.UNKNOWN and result.outcome == Outcome.REFUSED
-    return Outcome.UNKNOWN if is_open or result.outcome == Outcome.UNKNOWN else Outcome.REFUSED
+    if result.outcome == Outcome.UNKNOWN:
+        return Outcome.UNKNOWN
+    is_after_challenge = attempt.state == AttemptState.UNKNOWN
+    is_refused = result.outcome == Outcome.REFUSED
+    if is_after_challenge and (is_refused or attempt.capture_reference):
+        return Outcome.UNKNOWN
+    return Outcome.UNKNOWN if is_told_of_money(attempt) else Outcome.REFUSED

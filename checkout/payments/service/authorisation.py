@@ -31,7 +31,7 @@ from checkout.payments.service.provider_call import (
 )
 from checkout.payments.service.service import service
 from checkout.privacy.card_seal import open_card
-from checkout.states import Actor, AttemptState, attempt_machine
+from checkout.states import Actor, AttemptState, PaymentState, attempt_machine
 from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
@@ -86,6 +86,9 @@ def _submit(attempt: Attempt) -> None:
 
 
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:
+    if attempt.payment.state == PaymentState.CONFLICTED:
+        # An earlier attempt may hold money, as has become known while this one was being prepared.
+        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
     if attempt.saved_card is not None:
         return _charge(attempt, attempt.saved_card, key)
     if not sealed:

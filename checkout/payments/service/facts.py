@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from checkout.payments.messages import ProviderAnswered
 from checkout.payments.models import Attempt, Fact
+from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import Position, ProviderResult
+from checkout.payments.totals import IMPLIES_AUTHORISED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 
@@ -39,6 +41,16 @@ def answer_fact(
     if answer.outcome.value != result.outcome.value:
         data["taken_as"] = answer.outcome
     return fact_of(attempt, kind, data, result)
+
+
+def is_told_of_money(attempt: Attempt) -> bool:
+    """Return True if a proven notification says that money was held for the attempt.
+
+    It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
+    that names another amount, or another merchant, is a reason for doubt, too.
+    """
+    kinds = [f"{NOTIFIED}{kind}" for kind in IMPLIES_AUTHORISED]
+    return Fact.objects.filter(attempt=attempt, kind__in=kinds).exists()
 
 
 def _in_words(position: Position) -> str:

@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 BY = "clock"
 KEY = "authorisation_expired"
+# The facts that money is held: the provider's answer, and the end of a contradiction.
+HELD = ("authorised", "conflict_resolved")
 
 
 def void_expired() -> int:
@@ -24,9 +26,7 @@ def void_expired() -> int:
     With the idempotency key, two relays that find the same payment make one request.
     """
     long_ago = timezone.now() - conf.authorisation_lifetime
-    authorised_long_ago = Fact.objects.filter(
-        payment=OuterRef("pk"), kind="authorised", recorded_at__lt=long_ago
-    )
+    authorised_long_ago = Fact.objects.filter(payment=OuterRef("pk"), kind__in=HELD, recorded_at__lt=long_ago)
     of_payment = Operation.objects.filter(payment=OuterRef("pk"))
     in_the_way = of_payment.exclude(state=Operation.State.REFUSED)
     references = Payment.objects.filter(

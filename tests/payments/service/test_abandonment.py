@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.errors import OutcomeUnknown
-from checkout.payments.models import Attempt, ProviderCall
+from checkout.payments.models import Attempt, Fact, ProviderCall
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory_books import OrderState
@@ -129,3 +129,34 @@ def test_an_unknown_attempt_without_a_challenge_is_not_cancelled(attempt, cancel
 def test_a_refusal_to_cancel_after_a_challenge_does_not_say_that_nothing_is_held(completed, books):
     books.orders[completed.order_code].state = OrderState.PENDING
     assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
+
+
+CERTAIN = [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED]
+
+
+def answer_to_cancellations(monkeypatch: pytest.MonkeyPatch, attempt: Attempt, outcome: Outcome) -> None:
+    answer = ProviderResult(outcome=outcome, order_code=attempt.order_code)
+    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+
+
+@pytest.mark.parametrize("outcome", CERTAIN)
+def test_an_order_that_is_captured_with_its_authorisation_is_not_known_to_be_cancelled(
+    completed, monkeypatch, outcome
+):
+    Attempt.objects.update(capture_reference="op_included")
+    answer_to_cancellations(monkeypatch, completed, outcome)
+    assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
+    assert completed.state == Attempt.State.UNKNOWN
+
+
+@pytest.mark.parametrize("outcome", CERTAIN)
+@pytest.mark.parametrize("situation", ["challenged", "completed"])
+def test_an_order_for_which_money_was_notified_is_not_known_to_be_cancelled(
+    request, monkeypatch, situation, outcome
+):
+    attempt = request.getfixturevalue(situation)
+    Fact.objects.create(
+        payment=attempt.payment, attempt=attempt, source="provider", kind="notified_authorised", data={}
+    )
+    answer_to_cancellations(monkeypatch, attempt, outcome)
+    assert told(attempt, to_abandon(attempt)).result["outcome"] == "unknown"

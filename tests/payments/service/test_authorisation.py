@@ -11,7 +11,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
-from checkout.payments.models import Attempt, Fact, ProviderCall
+from checkout.payments.models import Attempt, Fact, Payment, ProviderCall
 from checkout.payments.service import service
 from checkout.privacy.card_seal import seal_card
 from tests.payments.service.asking import (
@@ -191,6 +191,14 @@ def test_a_redelivered_command_is_not_carried_out_again(attempt, books):
         sent.envelope.message_id for sent in first.outgoing
     ]
     assert Fact.objects.count() == 1
+
+
+def test_nothing_is_sent_once_an_earlier_attempt_has_made_the_payment_conflicted(attempt, books):
+    Payment.objects.update(state=Payment.State.CONFLICTED)
+    assert authorise(attempt, "approve").result["outcome"] == "not_sent"
+    attempt.refresh_from_db()
+    assert attempt.state == Attempt.State.NOT_SENT
+    assert not books.orders
 
 
 def test_an_answer_about_another_amount_is_conflicted(attempt, books):

@@ -3,7 +3,12 @@
 import pytest
 
 from checkout.money import Money
-from checkout.payments.checkout_messages import ApplyProviderEvent, StartOperation, SubmitPayment
+from checkout.payments.checkout_messages import (
+    ApplyProviderEvent,
+    ReviewPayment,
+    StartOperation,
+    SubmitPayment,
+)
 from checkout.payments.messages import CheckClaim, ReviewAttempt
 from checkout.payments.models import Attempt, Event, Fact, Operation, Payment, Saga
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
@@ -12,7 +17,7 @@ from checkout.payments.sagas.service import service
 from checkout.payments.service import service as payments
 from checkout.payments.service.attempt_outcome import apply_to_attempt
 from checkout.states import PaymentState
-from tests.payments.service.asking import authorise, inquire, let_settle
+from tests.payments.service.asking import authorise, inquire, let_settle, operation_on, settle
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, commands_of, notified, state_of
 
@@ -218,6 +223,30 @@ def test_a_review_that_finds_the_authorisation_held_expects_its_capture(included
     )
     included.refresh_from_db()
     assert (included.state, Operation.objects.get().state) == ("authorised", "pending")
+
+
+def test_its_refusal_after_staff_found_the_authorisation_held_leaves_the_order_unpaid_for_staff(
+    included, purchase
+):
+    Attempt.objects.update(state=Attempt.State.CONFLICTED)
+    answered(purchase, outcome="conflicted")
+    assert (purchase.step, purchase.status) == ("conflicted", "parked")
+    body = ReviewPayment(payment=included.payment.reference)
+    deliver(service, command(body))
+    Attempt.objects.update(state=Attempt.State.AUTHORISED)
+    operation = operation_on(included, Operation.Kind.CAPTURE)
+    Operation.objects.update(reference=NAME, state=Operation.State.PENDING)
+    operation.refresh_from_db()
+    answered(Saga.objects.get(kind="review"), outcome="held")
+    purchase.refresh_from_db()
+    answered(purchase)
+    assert (purchase.step, purchase.status) == ("finished", "completed")
+    deliver(service, command(StartOperation(payment=included.payment.reference, operation=NAME)))
+    settle(operation, Operation.State.REFUSED)
+    notified(included, "refused", NAME)
+    assert capture().status == "compensated"
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("unpaid", "parked")
 
 
 def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_booked(

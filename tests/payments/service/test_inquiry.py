@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books, OrderState
@@ -65,6 +65,28 @@ def test_an_order_that_the_provider_denies_was_not_sent_once_it_has_had_time(att
     let_settle(attempt)
     assert inquire(attempt).result["outcome"] == "not_sent"
     assert attempt.state == Attempt.State.NOT_SENT
+
+
+def told_by(attempt: Attempt, kind: str, **data: str) -> None:
+    """Record a statement of a notification about the attempt."""
+    Fact.objects.create(payment=attempt.payment, attempt=attempt, source="provider", kind=kind, data=data)
+
+
+@pytest.mark.parametrize("kind", ["authorised", "captured", "settled", "refunded", "charged_back"])
+def test_an_order_that_the_provider_denies_is_not_given_up_if_it_has_notified_money(attempt, kind):
+    authorise(attempt, "lost")
+    told_by(attempt, f"notified_{kind}")
+    let_settle(attempt)
+    assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["hinted_authorised", "notified_refused", "notified_error"])
+def test_neither_a_hint_nor_other_news_keeps_an_order_that_the_provider_denies(attempt, kind):
+    authorise(attempt, "lost")
+    told_by(attempt, kind)
+    let_settle(attempt)
+    assert inquire(attempt).result["outcome"] == "not_sent"
 
 
 def test_a_provider_that_cannot_be_asked_leaves_the_outcome_unknown(attempt, settings):

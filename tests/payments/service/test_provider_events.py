@@ -265,7 +265,7 @@ def test_what_says_nothing_of_money_is_not_verified(authorised, kind):
     assert notified(authorised, kind).commands == []
 
 
-@pytest.mark.parametrize("claim", sorted(set(CLAIMS) - {"captured", "refunded"}))
+@pytest.mark.parametrize("claim", ["cancelled", "expired"])
 def test_what_becomes_of_an_earlier_attempt_does_not_move_the_payment(attempt, claim):
     attempt.state = Attempt.State.REFUSED
     attempt.save()
@@ -275,7 +275,18 @@ def test_what_becomes_of_an_earlier_attempt_does_not_move_the_payment(attempt, c
     assert state_of(attempt) == PaymentState.AUTHORISED
 
 
-@pytest.mark.parametrize("kind", ["authorised", "captured", "settled", "refunded"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "authorised",
+        "captured",
+        "settled",
+        "refunded",
+        "refund_failed",
+        "charged_back",
+        "charge_back_reversed",
+    ],
+)
 @pytest.mark.parametrize("end", ["refused", "not_sent", "expired"])
 def test_money_for_an_attempt_that_had_ended_is_for_staff_when_the_provider_confirms_it(attempt, kind, end):
     attempt.state = end
@@ -285,6 +296,16 @@ def test_money_for_an_attempt_that_had_ended_is_for_staff_when_the_provider_conf
     [envelope] = notified(attempt, kind).commands
     assert msgspec.json.decode(envelope.body, type=CheckClaim).claim == "authorised"
     assert state_of(attempt) == PaymentState.AUTHORISED
+    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    assert state_of(attempt) == PaymentState.CONFLICTED
+
+
+def test_money_for_a_payment_that_was_cancelled_is_for_staff_when_the_provider_confirms_it(attempt):
+    attempt.state = Attempt.State.NOT_SENT
+    attempt.save()
+    Payment.objects.filter(pk=attempt.payment_id).update(state=PaymentState.CANCELLED)
+    notified(attempt, "captured")
+    assert state_of(attempt) == PaymentState.CANCELLED
     answered(Saga.objects.get(kind="verification"), outcome="confirmed")
     assert state_of(attempt) == PaymentState.CONFLICTED
 

@@ -29,9 +29,9 @@ def authorised(old: Attempt) -> Attempt:
     return old
 
 
-def was_authorised(attempt: Attempt, ago: timedelta) -> None:
+def was_authorised(attempt: Attempt, ago: timedelta, kind: str = "authorised") -> None:
     moment = timezone.now() - ago
-    Fact.objects.create(payment=attempt.payment, kind="authorised", source="saga", recorded_at=moment)
+    Fact.objects.create(payment=attempt.payment, kind=kind, source="saga", recorded_at=moment)
 
 
 def operation(attempt: Attempt, kind: str, state: str) -> None:
@@ -50,6 +50,11 @@ def test_it_is_voided_by_the_clock_once(authorised: Attempt):
 def test_one_that_is_young_is_left(old: Attempt):
     was_authorised(old, timedelta(minutes=59))
     assert void_expired() == 0
+
+
+def test_one_that_staff_found_held_is_voided_like_others(old: Attempt):
+    was_authorised(old, timedelta(hours=2), kind="conflict_resolved")
+    assert void_expired() == 1
 
 
 def test_a_payment_older_than_its_authorisation_counts_from_that(old: Attempt):

@@ -3,6 +3,7 @@
 The payment must be locked.
 """
 
+from checkout.messages import Body
 from checkout.payments.events import open_operation_once
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.payment import NOTIFIED
@@ -45,15 +46,15 @@ def open_capture(attempt: Attempt) -> None:
     open_operation_once(payment, capture)
 
 
-def is_contradicted(child: Start, parent: Saga, payment: Payment) -> bool:
+def is_contradicted(data: Body, attempt: int, payment: Payment) -> bool:
     """Return True for an included capture whose authorisation has turned out to be a contradiction meanwhile.
 
-    If staff have settled that, the capture may be recorded otherwise than by its reference.
+    ``attempt`` is the primary key of the attempt. If staff have settled the contradiction, the capture may be
+    recorded otherwise than by its reference.
     """
-    data = child.data
     if not (isinstance(data, OperationData) and data.is_included):
         return False
-    return _recorded(data, payment) is None or _STATE.get(parent.attempt_id).state != AttemptState.AUTHORISED
+    return _recorded(data, payment) is None or _STATE.get(attempt).state != AttemptState.AUTHORISED
 
 
 def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:

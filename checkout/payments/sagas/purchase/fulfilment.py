@@ -96,6 +96,7 @@ def _parked(step: At, data: PurchaseData, why: str) -> PurchaseDecision:
 NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.VOID_DONE: At.CANCEL_ORDER,
     Signal.REVIEW_RELEASED: At.CANCEL_ORDER,
+    Signal.LAPSED: At.CANCEL_ORDER,
 }
 
 

@@ -23,6 +23,9 @@ from checkout.states import PaymentEvent
 # The payment event of a confirmed claim. All others, such as captures that are not ours, are "conflicted".
 EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"}
 
+# The signal to the purchase of what has become of its payment.
+NEWS: Mapping[PaymentEvent, Signal] = {"authorisation_expired": Signal.LAPSED}
+
 CHECK = "check"
 
 
@@ -135,5 +138,7 @@ class Verification(TableSaga[VerificationData]):
 def _ended(data: VerificationData, outcome: ClaimOutcome) -> VerificationDecision:
     """End. If the claim is true and not booked yet, the payment has expired, or is put aside for staff."""
     decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
-    is_true = outcome == ClaimOutcome.CONFIRMED
-    return replace(decision, transitions=(EVENTS.get(data.claim, "conflicted"),)) if is_true else decision
+    if outcome != ClaimOutcome.CONFIRMED:
+        return decision
+    event = EVENTS.get(data.claim, "conflicted")
+    return replace(decision, transitions=(event,), notify_parent=NEWS.get(event))

@@ -1,0 +1,55 @@
+"""The end of an authorisation that nobody has captured in time: its order is cancelled."""
+
+import pytest
+
+from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.states import PaymentState
+from tests.payments.service.asking import authorise, operation_on, settle
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered, commands_of, notified, state_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def purchase(attempt: Attempt) -> Saga:
+    """Return a purchase that has ended with a confirmed order, which is to be captured by request."""
+    Payment.objects.update(captures_automatically=False)
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(service, command(body, sealed="approve"))
+    saga = Saga.objects.get(kind="purchase")
+    answered(saga, decision="accept")
+    answered(saga, reserved=True)
+    authorise(attempt, "approve")
+    answered(saga, outcome="approved", event="AUTHORISED")
+    answered(saga)
+    assert saga.status == "completed"
+    return saga
+
+
+def confirmed(attempt: Attempt) -> list[str]:
+    """Let the provider notify that the authorisation has expired, and confirm it. Return the commands."""
+    notified(attempt, "expired")
+    return commands_of(answered(Saga.objects.get(kind="verification"), outcome="confirmed", event="EXPIRED"))
+
+
+def test_an_authorisation_that_has_lapsed_cancels_its_order(attempt: Attempt, purchase: Saga):
+    assert confirmed(attempt) == ["orders.cancel"]
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("cancel_order", "running")
+    answered(purchase)
+    assert purchase.status == "compensated"
+    assert state_of(attempt) == PaymentState.EXPIRED
+
+
+def test_the_rest_of_an_authorisation_that_has_lapsed_leaves_its_order_alone(
+    attempt: Attempt, purchase: Saga
+):
+    settle(operation_on(attempt, Operation.Kind.CAPTURE, 500), Operation.State.DONE)
+    Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+    assert confirmed(attempt) == []
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("finished", "completed")
+    assert state_of(attempt) == PaymentState.PARTIALLY_CAPTURED
