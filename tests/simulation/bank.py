@@ -28,6 +28,12 @@ __all__ = ["ACCOUNT", "MERCHANT_CODE", "Bank"]
 HOUR = 3600.0
 DAY = 24 * HOUR
 
+NOTIFIED_ONLY = """
+SELECT 1 FROM payments_attempt a JOIN payments_fact f ON f.attempt_id = a.id
+WHERE a.order_code = ? AND a.state IN ('submitted', 'unknown')
+AND f.kind IN ('notified_authorised', 'notified_captured')
+"""
+
 
 class Bank:
     """The simulated bank: it checks the twin's books, books pending movements, and posts notifications."""
@@ -49,6 +55,7 @@ class Bank:
         # Orders that were to be captured with their authorisation, for which the issuer does not pay.
         self.unpaid: set[str] = set()
         self.tokens = Tokens(world, self.books)
+        self._found_at: dict[str, float] = {}
         # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
         self._made_after_all: list[Movement] = []
 
@@ -86,6 +93,21 @@ class Bank:
         for order in self.books.orders.values():
             if self._chance.happens("notification_forged"):
                 self._post.forge(order)
+
+    def finds(self, order_code: str) -> bool:
+        """Return False if a search does not show the order yet, although its notification was processed.
+
+        An order that the gateway knows from a reply is always found.
+        """
+        if self._world.rows.execute(NOTIFIED_ONLY, (order_code,)).fetchone() is None:
+            return True
+        now = self._world.clock.now
+        if order_code not in self._found_at:
+            self._found_at[order_code] = now + self._chance.seconds_not_found()
+        is_found = now >= self._found_at[order_code]
+        if not is_found:
+            self._chance.count("order_not_found")
+        return is_found
 
     def took(self, order: Order, movement: Movement, seconds_left: float) -> None:
         """Check that this capture or refund is allowed, and schedule its booking.

@@ -57,6 +57,14 @@ CAPTURED_WITH_AUTHORISATION = 0.4
 WRONG_ANSWERS = (0.0, 0.0, 0.0, 0.2)
 MOST_WRONG_ANSWERS = 2
 
+# The shares of orders that the provider does not find at first although it has notified them, of which a
+# schedule has one, and the bounds of the seconds for which it does not find them.
+NOT_FOUND = (0.0, 0.0, 0.7)
+NOT_FOUND_SECONDS = (60.0, 8 * 3600.0)
+
+# The shares of shoppers who close a payment that they could try again, of which a schedule has one.
+CLOSED = (0.0, 0.0, 0.5)
+
 # The answers of a service that decide nothing, and the field that makes the second one malformed.
 PASSING, MALFORMED = "passing", "malformed"
 NONSENSE = "nonsense"
@@ -95,6 +103,10 @@ class Chance:
         self._answers = Random(f"answers of schedule {seed}")
         self._share_of_wrong_answers = self._answers.choice(WRONG_ANSWERS)
         self._wrong_answers_left = MOST_WRONG_ANSWERS
+        self._search = Random(f"search of schedule {seed}")
+        self._share_of_not_found = self._search.choice(NOT_FOUND)
+        self._closing = Random(f"closing of schedule {seed}")
+        self._share_of_closed = self._closing.choice(CLOSED)
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -126,6 +138,16 @@ class Chance:
         self._wrong_answers_left -= 1
         self.count("answer_wrong")
         return True
+
+    def seconds_not_found(self) -> float:
+        """Return the seconds for which the provider does not find an order that it has notified."""
+        if self._search.random() >= self._share_of_not_found:
+            return 0.0
+        return self._search.uniform(*NOT_FOUND_SECONDS)
+
+    def shopper_closes(self) -> bool:
+        """Decide if a shopper closes the payment instead of trying again. This is not counted as a fault."""
+        return self._closing.random() < self._share_of_closed
 
     def undecided_answer(self) -> str:
         """Decide if a service answers with a passing error or a malformed reply; empty if it does neither."""

@@ -69,8 +69,22 @@ class Shopper:
         if number > 1 and await self._outcome() != PaymentState.REFUSED:
             return
         for each in range(number, MAX_ATTEMPTS + 1):
-            if not await self._pay(each) or self._chance.of(0.3):
+            if not await self._pay(each):
                 return
+            if self._chance.shopper_closes():
+                await self._close()
+            if self._chance.of(0.3):
+                return
+
+    async def _close(self) -> None:
+        def close() -> None:
+            merchant = Merchant.objects.get(code="shop")
+            actions.cancel_payment(self.reference, by="shop", merchant=merchant)
+
+        try:
+            await self._ask(close)
+        except IllegalTransition:
+            self._world.trace.note("shopper", "may not close", self.reference)
 
     async def _pay(self, number: int) -> bool:
         """Make one attempt. Return True if the payment may be tried again."""

@@ -20,7 +20,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory import MemoryProvider, missing
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.saved_cards import KeptToken
 from tests.simulation.processes import outside
@@ -102,6 +102,8 @@ class Twin(MemoryProvider):
 
     def inquire(self, order_code: str) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
+            if not Line.world.bank.finds(order_code):
+                return missing(order_code)
             return self._tokens.told(super(Twin, self).inquire(order_code), is_reply=False)
 
         return self._call(Verb.INQUIRE, order_code, act)

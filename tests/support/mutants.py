@@ -36,7 +36,7 @@ from checkout.payments.providers.base import (
     ProviderResult,
 )
 from checkout.payments.sagas import DEFINITIONS, orchestrator
-from checkout.payments.service import provider_call
+from checkout.payments.service import facts, provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -319,6 +319,14 @@ def notifications_left_lying() -> Patches:
     yield from everywhere(record, forget)
 
 
+def denial_believed() -> Patches:
+    """Believe that there is no order although the provider has notified money for it.
+
+    The mutant shows when a search does not show the order yet, and the answer to its authorisation was lost.
+    """
+    yield from everywhere(facts.is_told_of_money, lambda attempt: False)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -343,6 +351,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         erased_while_under_way,
         late_events_passed_over,
         notifications_left_lying,
+        denial_believed,
     )
 }
 

@@ -94,7 +94,7 @@ class MemoryProvider:
             return True
 
         if self._found(request.order_code) is None:
-            return _missing(request.order_code)
+            return missing(request.order_code)
         return self.books.every_time(lambda: self._modify(request, "cancelReceived", act))
 
     def refund(self, request: Modification) -> ProviderResult:
@@ -106,7 +106,7 @@ class MemoryProvider:
 
     def inquire(self, order_code: str) -> ProviderResult:
         order = self._found(order_code)
-        return _missing(order_code) if order is None else self._told(order)
+        return missing(order_code) if order is None else self._told(order)
 
     def _found(self, order_code: str) -> Order | None:
         """Return the order. During its challenge a provider has no record of it, so the result is None."""
@@ -296,5 +296,6 @@ def _refusal_reason(wish: str, reason: str) -> RefusalReason:
     return RefusalReason.CARD_INVALID
 
 
-def _missing(order_code: str) -> ProviderResult:
+def missing(order_code: str) -> ProviderResult:
+    """Return the answer about an order that the provider does not find."""
     return ProviderResult(outcome=Outcome.NOT_SENT, order_code=order_code, event="MISSING")
