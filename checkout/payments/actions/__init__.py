@@ -45,9 +45,9 @@ from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, wh
 from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
 from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.actions.staff.flows import resume_saga, review_payment
+from checkout.payments.actions.staff.operation_settlement import settle_operation
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
-from checkout.payments.actions.staff.settlement import settle_operation
 from checkout.payments.actions.status import check_status_token, group_of, status_token
 
 __all__ = [

@@ -24,12 +24,12 @@ def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], messag
     for step in decision.attempt_transitions:
         _move_attempt(saga, payment, step)
     for event in decision.transitions:
-        move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
+        move_payment_if_allowed(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
     if decision.recalculate and not _is_part_of_an_undoing(saga):
         follow_sums(payment, message)
 
 
-def move_payment(
+def move_payment_if_allowed(
     payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
 ) -> None:
     """Apply ``event`` to the locked payment and announce it. If it comes too late, it is only recorded."""
@@ -63,7 +63,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
         # Money moved after the payment had ended otherwise, or while staff look at it.
         _record_not_applied(payment, target, Actor.SAGA)
     else:
-        move_payment(payment, event, Actor.SAGA, message)
+        move_payment_if_allowed(payment, event, Actor.SAGA, message)
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from checkout.errors import AmountNotAvailable, OperationRejected, OutcomeUnknown, PaymentNotFound
+from checkout.errors import AmountNotAvailable, OperationNotFound, OperationRejected, OutcomeUnknown
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments import service as payments
@@ -145,7 +145,7 @@ def test_a_card_number_in_the_reason_is_not_kept(lost):
 
 
 def test_an_operation_that_does_not_exist_cannot_be_settled(db):
-    with pytest.raises(PaymentNotFound):
+    with pytest.raises(OperationNotFound):
         settle_operation("op_none", arrived=True, by="ada", reason="x")
 
 

@@ -24,7 +24,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
-        raise OperationRejected("The provider is just being asked.")
+        raise OperationRejected("The provider is just being asked. Wait for its answer.")
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     send_to_checkout(ReviewPayment(payment=payment.reference), payment.reference)

@@ -56,7 +56,7 @@ def is_contradicted(child: Start, parent: Saga, payment: Payment) -> bool:
     return _recorded(data, payment) is None or _STATE.get(parent.attempt_id).state != AttemptState.AUTHORISED
 
 
-def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
+def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     """Return the operation of a saga that is about to start; None if that saga carries out none.
 
     It is inserted, unless it was recorded before, as an included capture is. A notification may have settled
