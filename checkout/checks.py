@@ -73,7 +73,13 @@ def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessa
     """Require TLS: issuers get addresses of ours whose tokens could otherwise be read on the way."""
     if conf.public_url.startswith("https://"):
         return []
-    return [checks.Error("PUBLIC_URL is not https://.", id="checkout.E002")]
+    return [
+        checks.Error(
+            "PUBLIC_URL is not https://.",
+            hint="Set it to the https:// address that shoppers see, and let a proxy in front end TLS.",
+            id="checkout.E002",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -81,7 +87,13 @@ def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Refuse a try-out, which pays with the sandbox over plain HTTP and has published passwords."""
     if not conf.is_try_out:
         return []
-    return [checks.Error("CHECKOUT_TRY_OUT is on.", id="checkout.E005")]
+    return [
+        checks.Error(
+            "CHECKOUT_TRY_OUT is on.",
+            hint="Set DEBUG=false, CHECKOUT_TRY_OUT=false and a SECRET_KEY of your own.",
+            id="checkout.E005",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -89,7 +101,13 @@ def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckM
     """Refuse a crash point: it is for tests, and ends the process between two steps of a payment."""
     if not conf.crash_at:
         return []
-    return [checks.Error(f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.", id="checkout.E003")]
+    return [
+        checks.Error(
+            f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.",
+            hint="Take the setting away: it is for tests of a try-out.",
+            id="checkout.E003",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -101,7 +119,7 @@ def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.Che
     return [
         checks.Error(
             f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}: "
-            "whoever sends X-Forwarded-For has the address that it names.",
+            "a client that sends X-Forwarded-For chooses its own address.",
             hint="Name the proxies in front, and let nobody else reach this port.",
             id="checkout.E006",
         )
@@ -160,7 +178,16 @@ def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     try:
         get_captcha()
     except Exception as error:
-        return [checks.Error(f"CHECKOUT_CAPTCHA cannot be used: {error}", id="checkout.E011")]
+        return [
+            checks.Error(
+                f"CHECKOUT_CAPTCHA cannot be used: {error}",
+                hint=(
+                    "Set it to the dotted path of the class of your CAPTCHA, or leave it out for none. "
+                    "See docs/card-testing.md."
+                ),
+                id="checkout.E011",
+            )
+        ]
     return []
 
 

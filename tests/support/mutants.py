@@ -299,7 +299,7 @@ def erased_while_under_way() -> Patches:
 
 def late_events_passed_over() -> Patches:
     """Forget the keys of events that are missed. The mutant shows when an event commits after a later one."""
-    yield patch.object(event_log, "MOST_UNDER_WAY", 0)
+    yield patch.object(event_log, "MOST_MISSED", 0)
 
 
 def notifications_left_lying() -> Patches:

@@ -1,7 +1,7 @@
 """Take a provider's notification: store it, then acknowledge it. It is applied after that.
 
-The command to apply it is sent by whoever stores it. If that fails, the timer of notifications that are to be
-tried again writes the same command to the outbox (``timers/unmatched.py``).
+The process that stores it sends the command to apply it. If that fails, the timer of notifications that are
+to be tried again writes the same command to the outbox (``timers/unmatched.py``).
 """
 
 import hashlib

@@ -106,7 +106,7 @@ def begin_again() -> Work:
 def _first_recent(rows: Iterable[tuple[int, datetime]], now: datetime) -> int | None:
     """Return the key of the first row that was written less than ``conf.service_wait`` ago.
 
-    A time in the future is one of a process with another clock. Its rows are not recent for ever.
+    A time in the future comes from a process with a fast clock, and does not count as recent.
     """
     return next((pk for pk, written in rows if now - conf.service_wait < written <= now), None)
 
