@@ -16,7 +16,7 @@ from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Pa
 from checkout.payments.providers import memory
 from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas.service import service
-from checkout.payments.service.evidence.known import known_of
+from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.states import Actor, PaymentState
 from messaging.envelope import new_message_id
 from tests.payments.service.asking import authorise, let_settle, operation_on
@@ -342,9 +342,9 @@ def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
         payment=attempt.payment, attempt=attempt, source="provider", kind="notified_refund_failed", data=doubt
     )
     Saga.objects.filter(kind=REFUND).update(data={**saga_of(operation).data, "is_doubted": True})
-    assert known_of(attempt, REFUND).entries[0].is_in_doubt
+    assert booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
     deliver(service, decided(operation, arrived=True))
-    assert not known_of(attempt, REFUND).entries[0].is_in_doubt
+    assert not booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
     assert saga_of(operation).status == Saga.Status.COMPLETED
 
 

@@ -9,8 +9,12 @@ from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.evidence.booked_operations import (
+    BookedOperations,
+    booked_operations_of,
+    reliable_sum,
+)
 from checkout.payments.service.evidence.charge_backs import judge_movement
-from checkout.payments.service.evidence.known import BookedOperations, known_of, told_sum
 from checkout.payments.service.facts import fact_of
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
@@ -30,7 +34,7 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     if command.claim in BY_ISSUER:
         conclude = partial(_conclude_movement, command, sums_of_attempt(attempt))
     else:
-        before, known = under_way(attempt), known_of(attempt, EXPLANATIONS.get(command.claim, ""))
+        before, known = under_way(attempt), booked_operations_of(attempt, EXPLANATIONS.get(command.claim, ""))
         conclude = partial(_conclude, command, before, known)
     provider_inquiry(message, attempt, conclude)
 
@@ -77,9 +81,9 @@ def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult,
     failed or under way, may explain the sum without this one, the notification must also be proven. If the
     answer does not decide, the provider is asked again, as a later answer may be clearer.
     """
-    others = known_of(attempt, refund.kind)
+    others = booked_operations_of(attempt, refund.kind)
     other_failed = sum(each.amount_minor for each in failed_refunds(attempt) if each.pk != refund.pk)
-    total = told_sum(attempt, result, refund.kind)
+    total = reliable_sum(attempt, result, refund.kind)
     if total is None:
         if others.entries or other_failed or not is_proven:
             return "undecided"
@@ -111,8 +115,8 @@ def _judged(
     if is_missing:
         return "unknown"
     kind = EXPLANATIONS.get(claim, "")
-    if (total := told_sum(attempt, result, kind)) is not None:
-        now = known_of(attempt, kind)
+    if (total := reliable_sum(attempt, result, kind)) is not None:
+        now = booked_operations_of(attempt, kind)
         if now != known:
             return "unknown"
         outcome = _judged_by_sums(command, total, now, result)
@@ -121,7 +125,9 @@ def _judged(
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     if said != claim:
         return "undecided" if command.is_proven and _may_be_hidden(claim, result.kind) else "denied"
-    if is_explained(attempt, claim) or any(each.is_in_doubt for each in known_of(attempt, kind).entries):
+    if is_explained(attempt, claim) or any(
+        each.is_in_doubt for each in booked_operations_of(attempt, kind).entries
+    ):
         # The claim may name another operation than the one that explains it, which only sums could tell. A
         # refund in doubt has an inquiry of its own.
         return "undecided" if command.operation else "denied"
