@@ -25,7 +25,7 @@ from checkout.payments.actions.card_testing import (
 )
 from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, SubmitPayment
 from checkout.payments.events import open_attempt
-from checkout.payments.locking import locked_payment
+from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import latest_attempt
@@ -220,9 +220,7 @@ def submit_payment(
     Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
     """
-    payment = locked_payment(reference)
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
+    payment = found_payment(reference)
     attempts = _number(_attempt_at(payment))
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
         # A second click, a second tab or a form from the browser's history must not start a second attempt.

@@ -6,7 +6,8 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from typing import Any
 
 from checkout.payments.events import EVENT_TYPES, changes
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.locking import locked_attempt_of
+from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
 from checkout.states import COUNTED, Actor, AttemptEvent, PaymentState, attempt_machine, payment_machine
@@ -75,7 +76,7 @@ def _is_part_of_an_undoing(saga: Saga) -> bool:
 
 
 def _move_attempt(saga: Saga, payment: Payment, event: AttemptEvent) -> None:
-    attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
+    attempt = locked_attempt_of(saga)
     actor = Actor.CLOCK if event == "expired" else Actor.SAGA
     if attempt_machine.allows(attempt.state, event, actor):
         changes.move_attempt(payment, attempt, event, actor)
