@@ -12,8 +12,8 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
+from checkout.payments.postings import is_posting
 from checkout.payments.service.evidence.booked_operations import booked_operations_of
-from checkout.payments.timers.lost import is_posting
 from checkout.payments.totals import OPEN, Sums, added_up
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState

@@ -24,6 +24,7 @@ from checkout.payments.checkout_messages import (
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed, publish_state
@@ -66,7 +67,6 @@ CLAIMS = frozenset(
 # Events that imply that money was held, and the states of attempts for which we believe that none is.
 IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded"})
 ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
-OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
 
 
 @service.handles(SubmitPayment)
@@ -318,7 +318,7 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     proven charge-back has a verification of its own. Those that are not proven share one: for them only the
     provider's sum is believed, which covers all of them.
     """
-    if saga.kind != Verification.kind or saga.status not in OPEN:
+    if saga.kind != Verification.kind or saga.status not in UNFINISHED:
         return False
     if not told.is_proven and saga.status == Saga.Status.RUNNING:
         return True

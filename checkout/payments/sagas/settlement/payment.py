@@ -17,6 +17,7 @@ from checkout.payments.events import move_attempt, move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
 from checkout.payments.sagas.operations.adoption import adopt
@@ -52,7 +53,7 @@ def seen_now(payment: Payment) -> str:
 
     After a contradiction that was settled, all may look the same at the next one, but for the version.
     """
-    open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED))
+    open_sagas = payment.sagas.filter(status__in=UNFINISHED)
     standing = (
         payment.state,
         payment.version,
