@@ -47,13 +47,13 @@ def _conclude(
     result: ProviderResult,
 ) -> Conclusion:
     outcome = _judged(attempt, command, before, known, result)
-    if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
+    if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
-    if outcome == "confirmed" and (refund := _failed_refund(attempt, command)) is not None:
+    if outcome == ClaimOutcome.CONFIRMED and (refund := _failed_refund(attempt, command)) is not None:
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=ClaimOutcome(outcome), event=result.event), fact)
+    return Conclusion(ClaimChecked(outcome=outcome, event=result.event), fact)
 
 
 def _conclude_movement(
@@ -65,7 +65,7 @@ def _conclude_movement(
     if operation is not None:
         data |= {"amount": str(operation.amount), "reference": operation.reference}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=ClaimOutcome(outcome), event=event, why=scrub_text(why)), fact)
+    return Conclusion(ClaimChecked(outcome=outcome, event=event, why=scrub_text(why)), fact)
 
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
@@ -74,7 +74,9 @@ def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
     return refund_made_after_all(attempt, command.operation) if is_refund else None
 
 
-def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult, *, is_proven: bool) -> str:
+def _made_after_all(
+    attempt: Attempt, refund: Operation, result: ProviderResult, *, is_proven: bool
+) -> ClaimOutcome:
     """Mark a failed refund as made, if that explains the provider's answer. Return the outcome.
 
     The provider's sum must have room for this refund in addition to all that are certain. If other refunds,
@@ -86,16 +88,16 @@ def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult,
     total = reliable_sum(attempt, result, refund.kind)
     if total is None:
         if others.entries or other_failed or not is_proven:
-            return "undecided"
+            return ClaimOutcome.UNDECIDED
     elif total > others.most + other_failed + refund.amount_minor:
-        return "confirmed"
+        return ClaimOutcome.CONFIRMED
     else:
         is_the_only_explanation = total > others.most + other_failed
         has_room = total >= others.least + refund.amount_minor
         if not (has_room and (is_proven or is_the_only_explanation)):
-            return "unknown"
+            return ClaimOutcome.UNKNOWN
     make_after_all(attempt.payment, refund)
-    return "booked"
+    return ClaimOutcome.BOOKED
 
 
 def _judged(
@@ -104,34 +106,36 @@ def _judged(
     before: CallsInFlight,
     known: BookedOperations,
     result: ProviderResult,
-) -> str:
+) -> ClaimOutcome:
     claim = command.claim
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
-        return "unknown"
+        return ClaimOutcome.UNKNOWN
     if claim == EventKind.AUTHORISED:
         is_held = result.outcome == Outcome.APPROVED and result.kind not in RELEASED
-        return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
+        is_news = is_held and attempt.state != AttemptState.AUTHORISED
+        return ClaimOutcome.CONFIRMED if is_news else ClaimOutcome.DENIED
     if is_missing:
-        return "unknown"
+        return ClaimOutcome.UNKNOWN
     kind = EXPLANATIONS.get(claim, "")
     if (total := reliable_sum(attempt, result, kind)) is not None:
         now = booked_operations_of(attempt, kind)
         if now != known:
-            return "unknown"
+            return ClaimOutcome.UNKNOWN
         outcome = _judged_by_sums(command, total, now, result)
-        is_open = outcome == "denied" and _may_be_instead_of_another(attempt, command, total)
-        return "undecided" if is_open else outcome
+        is_open = outcome == ClaimOutcome.DENIED and _may_be_instead_of_another(attempt, command, total)
+        return ClaimOutcome.UNDECIDED if is_open else outcome
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     if said != claim:
-        return "undecided" if command.is_proven and _may_be_hidden(claim, result.kind) else "denied"
+        is_open = command.is_proven and _may_be_hidden(claim, result.kind)
+        return ClaimOutcome.UNDECIDED if is_open else ClaimOutcome.DENIED
     if is_explained(attempt, claim) or any(
         each.is_in_doubt for each in booked_operations_of(attempt, kind).entries
     ):
         # The claim may name another operation than the one that explains it, which only sums could tell. A
         # refund in doubt has an inquiry of its own.
-        return "undecided" if command.operation else "denied"
-    return "confirmed"
+        return ClaimOutcome.UNDECIDED if command.operation else ClaimOutcome.DENIED
+    return ClaimOutcome.CONFIRMED
 
 
 def _may_be_hidden(claim: str, last: EventKind) -> bool:
@@ -153,7 +157,9 @@ def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int
     return refund is not None and total >= refund.amount_minor
 
 
-def _judged_by_sums(command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult) -> str:
+def _judged_by_sums(
+    command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult
+) -> ClaimOutcome:
     """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
 
     Sums alone do not show that a refund failed: one that we have as done may not be booked yet. If the claim
@@ -161,11 +167,11 @@ def _judged_by_sums(command: CheckClaim, total: int, now: BookedOperations, resu
     """
     if command.claim == EventKind.REFUND_FAILED:
         if total >= now.least:
-            return "denied"
+            return ClaimOutcome.DENIED
         if result.kind == command.claim:
-            return "confirmed"
-        return "unknown" if command.operation else "denied"
+            return ClaimOutcome.CONFIRMED
+        return ClaimOutcome.UNKNOWN if command.operation else ClaimOutcome.DENIED
     if total > now.most:
-        return "confirmed"
+        return ClaimOutcome.CONFIRMED
     # The named operation was refused: the surplus is due to it, or to one that is open. Ask again.
-    return "unknown" if command.operation and total > now.least else "denied"
+    return ClaimOutcome.UNKNOWN if command.operation and total > now.least else ClaimOutcome.DENIED
