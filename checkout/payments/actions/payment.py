@@ -27,6 +27,7 @@ from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, Submi
 from checkout.payments.events import open_attempt
 from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
+from checkout.payments.models.order_code import order_code_of
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
@@ -239,7 +240,7 @@ def submit_payment(
         payment=payment,
         number=attempts + 1,
         provider_account=account,
-        order_code=_order_code(payment, attempts + 1),
+        order_code=order_code_of(payment.reference, attempts + 1),
         session_id=secrets.token_hex(16),
         capture_reference=capture_reference(payment, account),
         browser=asdict(browser),
@@ -310,14 +311,6 @@ def enqueued_before(reference: str, kind: type[Command[PaymentTold]], message_id
 def wait_for(reference: str) -> Pending:
     """Return a question that the checkout service answers as soon as there is news of the payment."""
     return Pending(payment=reference, command=AwaitPayment(payment=reference))
-
-
-def _order_code(payment: Payment, attempt_number: int) -> str:
-    """Return a code that is unique, and short enough for every provider.
-
-    Worldpay takes fewer than 50 characters with 3DS Flex.
-    """
-    return f"{payment.reference}-{attempt_number}"
 
 
 def _number(latest: Attempt | None) -> int:
