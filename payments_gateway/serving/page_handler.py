@@ -25,8 +25,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
-from payments_gateway.serving.clients import client_of
-from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
@@ -56,8 +55,8 @@ class Line:
     """
 
     limits: Callable[[], Limits]
-    _strangers: Counter = field(default_factory=Counter)
-    _known: Counter = field(default_factory=Counter)
+    _strangers: ClientCounter = field(default_factory=ClientCounter)
+    _known: ClientCounter = field(default_factory=ClientCounter)
     # The semaphore that a request holds while it has a thread.
     turn: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
 
