@@ -14,10 +14,12 @@ from checkout.states import AttemptState
 from messaging.compiled_queries import Compiled
 
 State = Operation.State
-TOLD = f"{NOTIFIED}{EventKind.CAPTURED}"
+CAPTURE_TOLD = f"{NOTIFIED}{EventKind.CAPTURED}"
 
 _STATE = Compiled(lambda pk: Attempt.objects.filter(pk=pk).only("state"))
-_TOLD = Compiled(lambda attempt: Fact.objects.filter(attempt_id=attempt, kind=TOLD).only("data"))
+_CAPTURE_NOTICES = Compiled(
+    lambda attempt: Fact.objects.filter(attempt_id=attempt, kind=CAPTURE_TOLD).only("data")
+)
 
 
 def open_capture(attempt: Attempt) -> None:
@@ -30,7 +32,7 @@ def open_capture(attempt: Attempt) -> None:
     amounts = ("", str(payment.amount))
     is_told = any(
         "not_applied" not in fact.data and fact.data.get("amount", "") in amounts
-        for fact in _TOLD.all(attempt.pk)
+        for fact in _CAPTURE_NOTICES.all(attempt.pk)
     )
     capture = Operation(
         reference=attempt.capture_reference,
