@@ -15,8 +15,8 @@ from checkout.errors import (
     SavedCardNotFound,
     SavedCardNotUsable,
 )
+from checkout.payments.actions.accounts import capture_reference
 from checkout.payments.actions.creation import checked_fields, created_or_known
-from checkout.payments.actions.payment import capture_reference
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard

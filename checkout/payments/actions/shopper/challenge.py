@@ -9,14 +9,8 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, TokenRejected
-from checkout.payments.actions.payment import (
-    PaymentView,
-    Pending,
-    enqueued,
-    enqueued_before,
-    payment_view,
-    wait_for,
-)
+from checkout.payments.actions.shopper.pending import Pending, enqueued, enqueued_before, wait_for
+from checkout.payments.actions.shopper.showing import PaymentView, payment_view
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 from checkout.payments.checkout_messages import CompleteChallenge
 from checkout.payments.events import move_attempt, move_payment
