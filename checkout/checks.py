@@ -10,7 +10,8 @@ from django.db import connections
 from django.urls import reverse
 
 from checkout.conf import conf
-from checkout.conf.proxies import is_everybody, names_of
+from checkout.conf.networks import is_loopback_name
+from checkout.conf.proxies import is_everybody
 from checkout.errors import CardKeysMisconfigured
 from checkout.own.packages import faults_of_own_steps
 from checkout.payments.models import ProviderAccount
@@ -21,6 +22,7 @@ from checkout.privacy.card_seal import require_keys
 from checkout.web.protection.captcha import get_captcha
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
+from messaging.setting import parts_of
 
 
 @checks.register()
@@ -73,7 +75,13 @@ def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessa
     """Require TLS: issuers get addresses of ours whose tokens could otherwise be read on the way."""
     if conf.public_url.startswith("https://"):
         return []
-    return [checks.Error("PUBLIC_URL is not https://.", id="checkout.E002")]
+    return [
+        checks.Error(
+            "PUBLIC_URL is not https://.",
+            hint="Set it to the https:// address that shoppers see, and let a proxy in front end TLS.",
+            id="checkout.E002",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -81,7 +89,13 @@ def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Refuse a try-out, which pays with the sandbox over plain HTTP and has published passwords."""
     if not conf.is_try_out:
         return []
-    return [checks.Error("CHECKOUT_TRY_OUT is on.", id="checkout.E005")]
+    return [
+        checks.Error(
+            "CHECKOUT_TRY_OUT is on.",
+            hint="Set DEBUG=false, CHECKOUT_TRY_OUT=false and a SECRET_KEY of your own.",
+            id="checkout.E005",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -89,19 +103,25 @@ def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckM
     """Refuse a crash point: it is for tests, and ends the process between two steps of a payment."""
     if not conf.crash_at:
         return []
-    return [checks.Error(f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.", id="checkout.E003")]
+    return [
+        checks.Error(
+            f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.",
+            hint="Take the setting away: it is for tests of a try-out.",
+            id="checkout.E003",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)
 def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Refuse to trust every proxy: limits, risk and notifications rely on uvicorn's client address."""
-    everybody = [name for name in names_of(conf.trusted_proxies) if is_everybody(name)]
+    everybody = [name for name in parts_of(conf.trusted_proxies) if is_everybody(name)]
     if not everybody:
         return []
     return [
         checks.Error(
             f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}: "
-            "whoever sends X-Forwarded-For has the address that it names.",
+            "a client that sends X-Forwarded-For chooses its own address.",
             hint="Name the proxies in front, and let nobody else reach this port.",
             id="checkout.E006",
         )
@@ -123,12 +143,12 @@ def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[che
         "connect to the web process (10.0.0.0/24, say), have each of them send X-Forwarded-For, and let "
         "nobody else reach this port. A proxy on this machine needs no more than HOST=127.0.0.1."
     )
-    trusted = names_of(conf.trusted_proxies)
+    trusted = parts_of(conf.trusted_proxies)
     if strange := sorted(name for name in trusted if name != "*" and not _is_address(name)):
         what = f"FORWARDED_ALLOW_IPS has {', '.join(strange)}, which is no address that a proxy could have"
     elif not trusted:
         what = "FORWARDED_ALLOW_IPS is empty, so that no proxy is believed"
-    elif not _is_loopback(conf.host) and all(_is_loopback(name) for name in trusted):
+    elif not is_loopback_name(conf.host) and all(is_loopback_name(name) for name in trusted):
         what = f"HOST is {conf.host}, and FORWARDED_ALLOW_IPS names no proxy but one on this machine"
     elif conf.host.strip("[]") == "::1" and all(ip_network(name).version == 4 for name in trusted):
         what = "HOST is ::1, and FORWARDED_ALLOW_IPS has IPv4 addresses only"
@@ -144,23 +164,22 @@ def _is_address(name: str) -> bool:
         return False
 
 
-def _is_loopback(name: str) -> bool:
-    """Return True for an address or network from which, or to which, only this machine can connect."""
-    if name == "localhost":
-        return True
-    try:
-        return ip_network(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 @checks.register(checks.Tags.security, deploy=True)
 def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Load the CAPTCHA now: otherwise it would be found missing when an attack begins."""
     try:
         get_captcha()
     except Exception as error:
-        return [checks.Error(f"CHECKOUT_CAPTCHA cannot be used: {error}", id="checkout.E011")]
+        return [
+            checks.Error(
+                f"CHECKOUT_CAPTCHA cannot be used: {error}",
+                hint=(
+                    "Set it to the dotted path of the class of your CAPTCHA, or leave it out for none. "
+                    "See docs/card-testing.md."
+                ),
+                id="checkout.E011",
+            )
+        ]
     return []
 
 

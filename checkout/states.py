@@ -165,9 +165,9 @@ PAYMENT_EDGES = (
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.MERCHANT, Actor.STAFF),
-    # From here on the state follows the sums of the payment's operations (``models.sums``). The results of
-    # two operations may arrive in either order, so an edge starts from every state that earlier sums may have
-    # caused.
+    # From here on the state follows the sums of the payment's operations (``payments.totals``). The results
+    # of two operations may arrive in either order, so an edge starts from every state that earlier sums may
+    # have caused.
     _edge("capture_requested", (P.AUTHORISED, P.VOID_PENDING), P.CAPTURE_PENDING, Actor.SAGA),
     _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
     _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA),

@@ -164,4 +164,4 @@ class Broker(ABC):
 
     @abstractmethod
     def metrics(self) -> dict[str, int]:
-        """Return counters and gauges by name."""
+        """Return this process's counters and gauges by name, for programs that observe it."""

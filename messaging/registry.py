@@ -42,9 +42,9 @@ def make_broker(url: str, prefix: str) -> Broker:
     return RabbitmqBroker(url, prefix, zone=conf.broker_zone, quorum_group_size=conf.quorum_group_size)
 
 
-def inspect_broker(queues: Iterable[Queue], url: str | None = None, prefix: str | None = None) -> BrokerFacts:
+def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
     """Return what the broker has of the exchanges and of these queues. Blocks, and opens no broker here."""
-    url, topology = url or conf.broker_url, Topology(prefix or conf.prefix)
+    url, topology = conf.broker_url, Topology(conf.prefix)
     if url.startswith("memory:"):
         from messaging.memory.inspection import inspect
     else:

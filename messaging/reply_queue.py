@@ -12,6 +12,7 @@ from messaging.errors import MessagingError
 
 if TYPE_CHECKING:
     from messaging.delivery import Delivery
+    from messaging.topology import Topology
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,9 @@ class ChannelTraffic(Protocol):
 class ReplyQueue:
     """The address of one process (strictly: one event loop) on the broker, and the reader of its queue."""
 
-    def __init__(self, prefix: str, owner: str) -> None:
+    def __init__(self, topology: Topology, owner: str) -> None:
         self.instance_id = f"{owner}-{secrets.token_hex(10)}"
-        self.name = f"{prefix}.node.{self.instance_id}"
+        self.name = topology.instance_queue_name(self.instance_id)
         self.channels: ChannelTraffic | None = None
         self.late_replies = 0
         self.not_entitled = 0

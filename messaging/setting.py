@@ -80,6 +80,11 @@ def duration(name: str, default_seconds: float, help: str, **bounds: Any) -> Set
     )
 
 
+def parts_of(text: str) -> list[str]:
+    """Return the parts of a text with commas between them, without the spaces around each."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def declared(owner: type) -> Iterator[Setting[Any]]:
     """Yield the settings that a class declares or inherits, in the order of their declaration."""
     for base in reversed(owner.__mro__):

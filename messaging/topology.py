@@ -171,9 +171,13 @@ class Topology:
         """Return the part of a user's name that the names of its processes' queues contain."""
         return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
 
+    def instance_queue_name(self, instance_id: str) -> str:
+        """Return the name of the queue of one process. The beginning of an id gives that of a name."""
+        return f"{self.prefix}.node.{instance_id}"
+
     def instance_queue_names(self, owner: str) -> str:
         """Return the prefix of the names of the queues of an owner's processes."""
-        return f"{self.prefix}.node.{owner}-"
+        return self.instance_queue_name(f"{owner}-")
 
     @property
     def channel_names(self) -> str:
@@ -186,7 +190,7 @@ class Topology:
         The queue outlives a reconnection. It is durable and not exclusive, because transient queues are
         deprecated and an exclusive one stays locked after a silent loss of the connection.
         """
-        name = f"{self.prefix}.node.{instance_id}"
+        name = self.instance_queue_name(instance_id)
         arguments: dict[str, Argument] = {
             "x-queue-type": "classic",
             "x-expires": INSTANCE_QUEUE_EXPIRY_MILLISECONDS,
@@ -212,5 +216,5 @@ class Topology:
         True for events and for replies to a process that has gone; never for commands.
         """
         if exchange == self.replies:
-            return routing_key.startswith(f"{self.prefix}.node.")
+            return routing_key.startswith(self.instance_queue_name(""))
         return exchange in (self.events, self.groups)

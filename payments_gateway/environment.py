@@ -11,9 +11,9 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
 from checkout.conf.networks import is_loopback_name
-from checkout.conf.proxies import is_everybody, names_of
+from checkout.conf.proxies import is_everybody
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import Setting, declared
+from messaging.setting import Setting, declared, parts_of
 from payments_gateway.database_address import is_postgresql, places_of
 from payments_gateway.mail_server import MailServer
 
@@ -214,8 +214,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @property
     def own_apps(self) -> list[str]:
         """The packages of apps of your own."""
-        names: str = self.declared()["CHECKOUT_OWN_APPS"]
-        return [name for name in names.replace(" ", "").split(",") if name]
+        return parts_of(self.declared()["CHECKOUT_OWN_APPS"])
 
     @model_validator(mode="after")
     def _own_apps_exist(self) -> "Environment":
@@ -238,9 +237,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        return parts_of(value) if isinstance(value, str) else value
 
     @field_validator("card_keys")
     @classmethod
@@ -324,7 +321,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
                 "BROKER_URL is memory://, with which queued messages are lost when the process ends. "
                 "Set it to amqp:// or amqps:// with the user of this program"
             )
-        if everybody := [name for name in names_of(self.forwarded_allow_ips) if is_everybody(name)]:
+        if everybody := [name for name in parts_of(self.forwarded_allow_ips) if is_everybody(name)]:
             faults.append(
                 f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}, so that a client has whatever address it "
                 "sends in X-Forwarded-For. Set it to the addresses or networks of the proxies in front"

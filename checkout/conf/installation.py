@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import Setting, number, text
+from messaging.setting import Setting, number, parts_of, text
 
 
 class Installation:
@@ -38,7 +38,7 @@ class Installation:
         "The Python packages of apps of your own, with commas between them, which add services and steps of "
         "the purchase (docs/own-steps.md).",
         type=str,
-        read=lambda value: tuple(name for name in value.replace(" ", "").split(",") if name),
+        read=lambda value: tuple(parts_of(value)),
         pattern=r"^[\w., ]*$",
     )
 

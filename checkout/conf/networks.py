@@ -48,11 +48,11 @@ def is_in(address: Address, networks: Iterable[str]) -> bool:
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return True for a name or an address that only this machine can reach."""
+    """Return True for a name, an address or a network that only this machine can reach."""
     name = host.strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ip_address(name).is_loopback
+        return ip_network(name).is_loopback
     except ValueError:
         return False

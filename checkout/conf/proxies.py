@@ -3,11 +3,6 @@
 from ipaddress import ip_network
 
 
-def names_of(trusted: str) -> list[str]:
-    """Return the addresses and networks of a comma-separated setting."""
-    return [name for name in trusted.replace(" ", "").split(",") if name]
-
-
 def is_everybody(name: str) -> bool:
     """Return True for ``*``, and for a network that contains all addresses of an IP version."""
     if name == "*":

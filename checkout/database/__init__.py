@@ -1,1 +1,1 @@
-"""Time limits, locks, clocks and indexes of the database."""
+"""Databases: the owner of each table, the replica, time limits, locks, and operations of migrations."""

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 # The most keys that are searched for events under way: far more than are written while one is.
-MOST_UNDER_WAY = 20_000
+MOST_SEARCHED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ class Horizon:
 def horizon(after: int) -> Horizon:
     """Return the present horizon. Up to the event ``after`` everything has happened."""
     keys = list(
-        Event.objects.filter(pk__gt=after).order_by("-pk").values_list("pk", flat=True)[:MOST_UNDER_WAY]
+        Event.objects.filter(pk__gt=after).order_by("-pk").values_list("pk", flat=True)[:MOST_SEARCHED]
     )
     if not keys:
         return Horizon(last_pk(), [])
-    first = max(after + 1, keys[-1] if len(keys) == MOST_UNDER_WAY else 0)
+    first = max(after + 1, keys[-1] if len(keys) == MOST_SEARCHED else 0)
     return Horizon(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
 
 

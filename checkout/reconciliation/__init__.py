@@ -18,27 +18,21 @@ from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
 from checkout.reconciliation.unknown_orders import find_unknown_orders
 
-__all__ = ["reconcile", "reconcile_account", "reconcile_when_due"]
+__all__ = ["reconcile_account", "reconcile_when_due"]
 
 # Rows are dated before they are committed, by processes whose clocks differ. So the next run looks again at
 # changes that are more recent than this, or that may still be on their way to a service.
 OVERLAP = timedelta(minutes=5)
 
 
-def reconcile(account: str | None = None, since: datetime | None = None) -> list[Difference]:
-    """Compare one account (by code) or all. Return the differences that were found.
-
-    Payments that changed after ``since`` are compared; without it, those that changed since the last run.
-    Payments with open differences are always compared. Raises ``ProviderAccount.DoesNotExist``.
-    """
-    accounts = [ProviderAccount.objects.get(code=account)] if account else ProviderAccount.objects.all()
-    return [difference for found in accounts for difference in reconcile_account(found, since)[1]]
-
-
 def reconcile_account(
     account: ProviderAccount, since: datetime | None = None
 ) -> tuple[Reconciliation, list[Difference]]:
-    """Compare one account. Return the run with its counts, and the differences that were found."""
+    """Compare one account. Return the run with its counts, and the differences that were found.
+
+    Payments that changed after ``since`` are compared; without it, those that changed since the last run.
+    Payments with open differences are always compared.
+    """
     return _run(account, Reconciliation.objects.create(account=account), since, lambda: False)
 
 

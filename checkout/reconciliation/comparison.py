@@ -9,6 +9,8 @@ from checkout.payments.providers.base import Position, ProviderResult
 from checkout.reconciliation.our_books import AttemptSums, OurBooks, Range
 
 Kind = Difference.Kind
+# ISO 4217: the code for transactions without a currency.
+UNKNOWN_CURRENCY = "XXX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Co
         theirs = max(told.position.authorised, told.position.captured, key=lambda money: money.minor)
         agrees = theirs.minor == 0
     else:
-        theirs, agrees = told.amount or Money(0, "XXX"), False
+        theirs, agrees = told.amount or Money(0, UNKNOWN_CURRENCY), False
     return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
 
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
-from checkout.payments.service.evidence.known import known_of
-from checkout.payments.timers.lost import is_posting
+from checkout.payments.postings import is_posting
+from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.payments.totals import OPEN, Sums, added_up
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
@@ -120,7 +120,9 @@ def _in_doubt(attempt: Attempt, operations: Sequence[Operation], sagas: Sequence
     if not any((each.kind, each.state) == (Kind.REFUND, State.DONE) for each in operations):
         return set()
     parked = {saga.key for saga in sagas if saga.status == Saga.Status.PARKED}
-    doubted = {each.reference for each in known_of(attempt, Kind.REFUND).entries if each.is_in_doubt}
+    doubted = {
+        each.reference for each in booked_operations_of(attempt, Kind.REFUND).entries if each.is_in_doubt
+    }
     return doubted - parked
 
 

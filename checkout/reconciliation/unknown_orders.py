@@ -4,11 +4,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
-from checkout.reconciliation.comparison import compare_unknown_order
+from checkout.reconciliation.comparison import UNKNOWN_CURRENCY, compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.provider_books import Unanswered, told, unknown_orders
 
-UNKNOWN_CURRENCY = "XXX"
 CLOCK_SKEW = timedelta(minutes=1)
 
 

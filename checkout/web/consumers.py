@@ -24,7 +24,7 @@ SERVICE_RESTART = 1012  # registered with IANA: the client may come back at once
 class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """A WebSocket that sends ``{"state", "next"}`` at once and on every change. ``next`` is a path, or null.
 
-    The query parameter ``token`` comes from ``operations.status_token``. A push is a hint: a page that misses
+    The query parameter ``token`` comes from ``actions.status_token``. A push is a hint: a page that misses
     one polls. A process that is about to end closes with 1012.
     """
 

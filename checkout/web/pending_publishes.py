@@ -10,7 +10,7 @@ import asyncio
 import structlog
 
 from checkout.payments.actions import Pending
-from checkout.payments.actions.payment import CARD_GRACE_SECONDS
+from checkout.payments.actions.shopper.pending import CARD_GRACE_SECONDS
 from messaging.envelope import SUBJECT, Envelope, encode_body
 from messaging.errors import MessagingError
 from messaging.registry import get_broker

@@ -27,17 +27,17 @@ DATABASE_PAUSE_SECONDS = 0.5
 
 
 async def commit_and_answer(
-    sealed_card: str, budget_seconds: float, operation: Callable[[str], Pending]
+    sealed_card: str, budget_seconds: float, action: Callable[[str], Pending]
 ) -> PaymentState | None:
-    """Run ``operation`` in a database thread, and pass its result to ``answer``.
+    """Run ``action`` in a database thread, and pass its result to ``answer``.
 
-    The operation gets the id of the message that it writes. If the shopper disconnects meanwhile (for example
+    The action gets the id of the message that it writes. If the shopper disconnects meanwhile (for example
     by a second click), the payment is submitted all the same: the card is passed on, although no request
     waits.
     """
     begun_at = asyncio.get_running_loop().time()
     until = begun_at + budget_seconds
-    committing = asyncio.ensure_future(_committed(operation, until))
+    committing = asyncio.ensure_future(_committed(action, until))
     try:
         pending = await asyncio.shield(committing)
     except asyncio.CancelledError:
@@ -47,18 +47,19 @@ async def commit_and_answer(
     return await answer(pending, sealed_card=sealed_card, budget_seconds=left_seconds, begun_at=begun_at)
 
 
-async def _committed(operation: Callable[[str], Pending], until: float) -> Pending:
-    """Run the operation until it is known to be committed, until a time of the loop.
+async def _committed(action: Callable[[str], Pending], until: float) -> Pending:
+    """Run the action, and repeat it after a lost connection until its commit is known, or until ``until``.
 
-    If the connection was lost at the commit, nobody knows if that was carried out. Therefore the operation is
-    repeated with the same message id, by which it finds what it has written. A silent server is noticed only
-    when the time is over. Then it is repeated once. Raises what it raises.
+    ``until`` is a time of the event loop. If the connection was lost at the commit, it is not known if that
+    was carried out. Therefore the action is repeated with the same message id, by which it finds what it has
+    written. A silent server is noticed only when the time is over: the action is then repeated once. Raises
+    the errors of the action.
     """
     message_id, loop = new_message_id(), asyncio.get_running_loop()
     may_be_committed = is_last = False
     while True:
         try:
-            return await in_thread(operation, message_id)
+            return await in_thread(action, message_id)
         except (OperationalError, InterfaceError) as error:
             may_be_committed = may_be_committed or tells_of_a_lost_connection(error)
             is_late = loop.time() + DATABASE_PAUSE_SECONDS >= until

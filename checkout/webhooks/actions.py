@@ -244,11 +244,10 @@ def endpoints_of(merchant: str) -> QuerySet[WebhookEndpoint]:
     return WebhookEndpoint.objects.filter(merchant=merchant).exclude(state=State.DELETED)
 
 
-def deliveries_of(merchant: str, reference: str = "") -> QuerySet[Delivery]:
-    """Return the deliveries of all of the merchant's endpoints or of one, the newest first."""
+def deliveries_of(merchant: str) -> QuerySet[Delivery]:
+    """Return the deliveries of all of the merchant's endpoints, the newest first."""
     owners = endpoints_of(merchant).order_by()
-    found = Delivery.objects.filter(endpoint__in=owners).select_related("endpoint")
-    return found.filter(endpoint__reference=reference) if reference else found
+    return Delivery.objects.filter(endpoint__in=owners).select_related("endpoint")
 
 
 def undelivered_events(merchant: str) -> QuerySet[Delivery, str]:

@@ -8,7 +8,7 @@ event.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -142,10 +142,7 @@ def sweep() -> int:
     """
     with transaction.atomic():
         SweepMark.objects.get_or_create(pk=1, defaults={"event_pk": 0})
-        marks = SweepMark.objects.filter(pk=1)
-        if connection.features.has_select_for_update_skip_locked:
-            marks = marks.select_for_update(skip_locked=True)
-        mark = marks.first()
+        mark = SweepMark.objects.select_for_update(skip_locked=True).filter(pk=1).first()
         if mark is None:
             # Another process is at it.
             return 0

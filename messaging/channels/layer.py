@@ -248,7 +248,7 @@ class Traffic:
                 _to_channel(channel, body), timeout_seconds=TIMEOUT_SECONDS
             )
         else:
-            queue = f"{self.broker.topology.prefix}.node.{instance_id}"
+            queue = self.broker.topology.instance_queue_name(instance_id)
             await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
 
     def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:

@@ -287,13 +287,13 @@ class _Batch:
         """Write what was collected as one statement that is a transaction by itself, if it can be one.
 
         Return False, with nothing written, if it cannot: because the transaction has begun already, because
-        some write has to be checked afterwards, or because a row is known already, whoever knows it.
+        some write has to be checked afterwards, or because one of the rows exists already.
         """
         raw, writes = self._connection.connection, self._writes
         is_insert = all(isinstance(write, _Insert) and not write.read_back for write in writes)
         if self._connection.vendor != "postgresql" or not (writes and is_insert and _has_not_begun(raw)):
             return False
-        # Without ON CONFLICT, the statement fails as a whole if a row is known.
+        # Without ON CONFLICT, the statement fails as a whole if a row exists.
         plain = [replace(write, error=None) for write in writes if isinstance(write, _Insert)]
         self._writes = []
         raw.autocommit = True

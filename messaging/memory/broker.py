@@ -32,7 +32,7 @@ class MemoryBroker(Broker):
         self.loop = asyncio.get_running_loop()
         self.topology = Topology(prefix)
         self.user = user_of(url)
-        self.reply_queue = ReplyQueue(prefix, self.topology.owner_of(self.user))
+        self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(self.user))
         self._server = MemoryServer.at(url)
         self._queues = [self.topology.dead_queue, self.topology.instance_queue(self.reply_queue.instance_id)]
         self._readers: list[Reader] = []

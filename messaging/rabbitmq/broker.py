@@ -51,7 +51,7 @@ class RabbitmqBroker(Broker):
         watchdog_seconds: float = INTERVAL_SECONDS,
     ) -> None:
         self.topology = Topology(prefix, quorum_group_size)
-        self.reply_queue = ReplyQueue(prefix, self.topology.owner_of(user_of(url)))
+        self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(user_of(url)))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
         self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()

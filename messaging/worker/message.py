@@ -174,8 +174,8 @@ class Message:
         """Answer the sender with ``result``, a struct or dictionary. Do nothing if it wants no answer."""
         self._answer(Reply.success(result))
 
-    def reply_error(self, code: str, text: str, retryable: bool = False) -> None:
-        """Answer the sender with an error."""
+    def reply_error(self, code: str, text: str, retryable: bool) -> None:
+        """Answer the sender with an error, which is ``retryable`` if asking again may succeed."""
         self._answer(Reply.failure(code, text, retryable))
 
     def send(
@@ -217,14 +217,13 @@ class Message:
         )
         return envelope.message_id
 
-    def publish_event(self, event_type: str, data: object, *, audience: str = "") -> str:
+    def publish_event(self, event_type: str, data: object) -> str:
         """Publish an event about the message's subject, as a CloudEvent. Returns its id."""
         event = CloudEvent(
             type=event_type,
             source=f"/{self._topology.prefix}",
             data=data,
             subject=self.subject,
-            audience=audience,
         )
         key = event.routing_key(self._topology)
         self._plan(self._topology.events, key, event.envelope(self._headers(None)), may_carry_sealed=False)

@@ -198,7 +198,9 @@ class Worker:
     async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
         """Run the handler and publish what it sends. Raises MalformedMessage, with nothing done."""
         crash_points.reached("worker.delivered")
-        message = self._message(envelope, is_first=not delivery.redelivered)
+        # A message that the broker delivers again has probably been handled: look that up first.
+        records_last = self._service.records_last and not delivery.redelivered
+        message = self._message(envelope, records_last=records_last)
         work = partial(self._admit_and_handle, handler, body, message)
         try:
             outgoing = await run_in(self._executor, work)
@@ -222,7 +224,7 @@ class Worker:
             await _send_push(push)
         return everything_left
 
-    def _message(self, envelope: Envelope, *, is_first: bool) -> Message:
+    def _message(self, envelope: Envelope, *, records_last: bool) -> Message:
         return Message(
             envelope,
             consumer=self._service.name,
@@ -232,8 +234,7 @@ class Worker:
             database=self._database,
             reply_queue=self._reply_queue,
             received_at=timezone.now(),
-            # A message that the broker delivers again has probably been handled: look that up first.
-            records_last=self._service.records_last and is_first,
+            records_last=records_last,
         )
 
     def _left_of_handled(self, delivery: Delivery, envelope: Envelope) -> list[Outgoing] | None:
@@ -241,7 +242,7 @@ class Worker:
 
         If that has failed too often, the relay has to publish it.
         """
-        message = self._message(fitted(envelope), is_first=False)
+        message = self._message(fitted(envelope), records_last=False)
         try:
             message.refuse_repetition()
         except AlreadyHandled:

@@ -1,7 +1,8 @@
-"""The identity under which a client is counted."""
+"""Clients: the identity under which each is counted, and the count."""
 
 from ipaddress import AddressValueError, IPv6Address
 
+from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
 from payments_gateway.serving.scope import Scope
 
 
@@ -24,3 +25,29 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return parsed.packed[:8].hex()
+
+
+class ClientCounter:
+    """A count of the admitted clients, in total and by client. A client that has left takes no memory."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.by_client: dict[str, int] = {}
+
+    def enter(self, client: str, *, most: int, most_of_client: int) -> Problem | None:
+        """Count the client in, or return why it is refused. The unknown client "" has no limit of its own."""
+        if self.total >= most:
+            return FULL
+        inside = self.by_client.get(client, 0)
+        if client and inside >= most_of_client:
+            return TOO_MANY
+        self.total += 1
+        self.by_client[client] = inside + 1
+        return None
+
+    def leave(self, client: str) -> None:
+        """Remove a client that was counted in."""
+        self.total -= 1
+        inside = self.by_client.pop(client) - 1
+        if inside:
+            self.by_client[client] = inside

@@ -7,37 +7,11 @@ held.
 
 import json
 
-from payments_gateway.serving.clients import client_of
+from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
-from payments_gateway.serving.problems import FULL, TOO_MANY, Problem, document_of
+from payments_gateway.serving.problems import Problem, document_of
 from payments_gateway.serving.scope import REFUSED, Application, Receive, Scope, Send
 from payments_gateway.serving.views import is_held, resolve
-
-
-class Counter:
-    """A count of the admitted clients, in total and by client. A client that has left takes no memory."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.by_client: dict[str, int] = {}
-
-    def enter(self, client: str, *, most: int, most_of_client: int) -> Problem | None:
-        """Count the client in, or return why it is refused. The unknown client "" has no limit of its own."""
-        if self.total >= most:
-            return FULL
-        inside = self.by_client.get(client, 0)
-        if client and inside >= most_of_client:
-            return TOO_MANY
-        self.total += 1
-        self.by_client[client] = inside + 1
-        return None
-
-    def leave(self, client: str) -> None:
-        """Remove a client that was counted in."""
-        self.total -= 1
-        inside = self.by_client.pop(client) - 1
-        if inside:
-            self.by_client[client] = inside
 
 
 class ConcurrencyLimit:
@@ -51,8 +25,8 @@ class ConcurrencyLimit:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self.requests = Counter()
-        self.sockets = Counter()
+        self.requests = ClientCounter()
+        self.sockets = ClientCounter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"

@@ -25,8 +25,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
-from payments_gateway.serving.clients import client_of
-from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
@@ -56,16 +55,17 @@ class Line:
     """
 
     limits: Callable[[], Limits]
-    _strangers: Counter = field(default_factory=Counter)
-    _known: Counter = field(default_factory=Counter)
-    _turns: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+    _strangers: ClientCounter = field(default_factory=ClientCounter)
+    _known: ClientCounter = field(default_factory=ClientCounter)
+    # The semaphore that a request holds while it has a thread.
+    turn: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
 
     def enter(self, client: str, *, is_known: bool) -> Problem | None:
         """Count the client in, or return why it is refused."""
         limits = self.limits()
         if not self.length:
             # A semaphore belongs to the event loop of its waiters. There are none now, so it can be replaced.
-            self._turns = asyncio.Semaphore(limits.at_once)
+            self.turn = asyncio.Semaphore(limits.at_once)
         clients = self._known if is_known else self._strangers
         return clients.enter(client, most=limits.most, most_of_client=limits.most_of_client)
 
@@ -78,11 +78,6 @@ class Line:
         """The number of requests that wait or run."""
         return self._strangers.total + self._known.total
 
-    @property
-    def turn(self) -> asyncio.Semaphore:
-        """The semaphore that a request holds while it has a thread."""
-        return self._turns
-
 
 log_ins = Line(lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address))
 pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
@@ -90,7 +85,7 @@ pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_p
 
 @dataclass
 class Place:
-    """The place of one admitted request in a line. Leaving it twice is leaving it once."""
+    """The place of one admitted request in a line. A second ``leave`` does nothing."""
 
     line: Line
     client: str
@@ -139,6 +134,7 @@ class PageHandler(ASGIHandler):
             place.leave()
 
     async def _is_of_staff(self, scope: Scope) -> bool:
+        # Django makes its own request later, with the body.
         request, _ = self.create_request(scope, BytesIO())
         return request is not None and await self._is_known(request)
 

@@ -38,7 +38,7 @@ def test_the_timeline_tells_each_kind_of_thing_in_words_with_its_duration(admin_
 def test_an_event_is_no_message_to_a_service(type):
     subject, _, name = type.partition(".")
     told = in_plain_words(Entry(timezone.now(), Kind.MESSAGE, type))
-    assert told == f"Told whoever listens: {subject} {name.replace('_', ' ')}"
+    assert told == f"Told all subscribers: {subject} {name.replace('_', ' ')}"
 
 
 def test_the_timeline_is_a_table_with_a_caption_headers_and_times_with_their_zone(admin_client):

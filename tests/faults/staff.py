@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
-from checkout.reconciliation import reconcile
 from messaging.concurrency.database import in_thread
 from tests.faults.evidence import INNOCENT
 from tests.faults.provider_books import Order, read_orders
 from tests.faults.site import Site
 from tests.support.claims import Truth, settle_claim_by, settle_payment_by
+from tests.support.reconciling import reconcile
 
 BY = "campaign"
 PARKED = """

@@ -10,9 +10,9 @@ from checkout.money import Money
 from checkout.payments.actions import Pending, request_capture, return_from_challenge, submit_payment
 from checkout.payments.challenge_token import token_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, ProviderNotification, Saga
+from checkout.payments.postings import unposted
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
-from checkout.payments.timers.lost import unposted
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread

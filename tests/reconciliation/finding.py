@@ -2,8 +2,8 @@
 
 from django.utils import timezone
 
-from checkout.reconciliation import reconcile
 from tests.reconciliation.conftest import LONG_AGO
+from tests.support.reconciling import reconcile
 
 
 def found(differences):

@@ -8,10 +8,10 @@ from django.utils import timezone
 from checkout.payments.models import Operation, Payment, Reconciliation
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Manners
-from checkout.reconciliation import reconcile
 from checkout.states import PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import again, found
+from tests.support.reconciling import reconcile
 
 
 def test_charge_backs_are_compared_and_are_no_refunds(paid):

@@ -8,9 +8,10 @@ from django.utils import timezone
 from checkout.errors import ProviderUnavailable
 from checkout.payments.models import Attempt, Payment, Reconciliation, Saga
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.reconciliation import reconcile, reconcile_when_due
+from checkout.reconciliation import reconcile_when_due
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import LONG_AGO
+from tests.support.reconciling import reconcile
 
 
 @pytest.fixture

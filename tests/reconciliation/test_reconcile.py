@@ -14,10 +14,10 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.providers.memory_books import Order, OrderState
-from checkout.reconciliation import reconcile
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import found
+from tests.support.reconciling import reconcile
 
 
 def test_books_that_agree_have_no_differences(paid):

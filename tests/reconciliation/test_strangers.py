@@ -10,8 +10,8 @@ from checkout.money import Money
 from checkout.payments.models import Attempt, Reconciliation
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Order, OrderState
-from checkout.reconciliation import reconcile
 from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.support.reconciling import reconcile
 
 
 @pytest.fixture

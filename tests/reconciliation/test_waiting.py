@@ -7,10 +7,10 @@ from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments.models import DeadLetter, Fact, Operation, OutboxMessage, Reconciliation, Saga
 from checkout.payments.providers.memory_books import OrderState
-from checkout.reconciliation import reconcile
 from messaging.outbox.models import enqueue
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import again, found
+from tests.support.reconciling import reconcile
 
 
 @pytest.mark.parametrize("step", ["await_provider", "inquire"])

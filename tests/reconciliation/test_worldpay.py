@@ -4,11 +4,12 @@ import pytest
 
 from checkout.management.commands.load_example import load_account
 from checkout.payments.models import Attempt, Merchant, Payment
-from checkout.reconciliation import reconcile, reconcile_account
+from checkout.reconciliation import reconcile_account
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import Paid
 from tests.sandbox.conftest import key_file, sandbox, sandbox_of
 from tests.sandbox.merchant import Merchant as SandboxMerchant, turn
+from tests.support.reconciling import reconcile
 from tests.support.waiting import wait_until
 
 __all__ = ["key_file", "sandbox", "sandbox_of"]

@@ -6,8 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from payments_gateway.asgi import application
-from payments_gateway.serving.clients import client_of
-from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.problems import FULL, TOO_MANY
 from tests.serving.test_async_handler import nobody_answers, until_waiting
 from tests.support.asgi import AsgiClient, receive
@@ -20,8 +19,8 @@ BOUNDS = [("SERVING_MAX_HELD", 503, "full"), ("SERVING_MAX_HELD_PER_ADDRESS", 42
 
 @pytest.fixture(autouse=True)
 def _nobody_is_inside_yet(monkeypatch):
-    monkeypatch.setattr(application, "requests", Counter())
-    monkeypatch.setattr(application, "sockets", Counter())
+    monkeypatch.setattr(application, "requests", ClientCounter())
+    monkeypatch.setattr(application, "sockets", ClientCounter())
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ async def test_whoever_leaves_makes_room_and_is_forgotten(paying, checkout, sett
 
 
 def test_a_client_is_counted_until_it_has_left_as_often_as_it_came():
-    crowd = Counter()
+    crowd = ClientCounter()
     assert [crowd.enter("a", most=3, most_of_client=2) for _ in range(3)] == [None, None, TOO_MANY]
     assert crowd.enter("b", most=3, most_of_client=2) is None
     assert crowd.enter("b", most=3, most_of_client=2) is FULL
@@ -98,7 +97,7 @@ def test_a_client_is_counted_until_it_has_left_as_often_as_it_came():
 
 
 def test_clients_without_an_address_are_bounded_together_only():
-    crowd = Counter()
+    crowd = ClientCounter()
     assert [crowd.enter("", most=2, most_of_client=1) for _ in range(3)] == [None, None, FULL]
 
 

@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 from checkout.conf import conf
 from messaging.registry import close_brokers, get_broker
 from payments_gateway.asgi import application
-from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.clients import ClientCounter
 from tests.web.test_push import socket_of
 
 __all__ = ["socket_of"]
@@ -18,7 +18,7 @@ HANDSHAKES = 1_000
 
 @pytest.fixture(autouse=True)
 def _nobody_is_inside_yet(monkeypatch):
-    monkeypatch.setattr(application, "sockets", Counter())
+    monkeypatch.setattr(application, "sockets", ClientCounter())
 
 
 @pytest.fixture

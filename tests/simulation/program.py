@@ -12,8 +12,8 @@ from checkout.errors import (
 )
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.actions.payment import wait_for
 from checkout.payments.actions.saved_cards import cards_of, charge_card, remove_card
+from checkout.payments.actions.shopper.pending import wait_for
 from checkout.payments.models import Merchant, SavedCard
 from tests.simulation.chance import CUSTOMERS
 from tests.simulation.clerk import Clerk

@@ -23,8 +23,9 @@ from checkout.orders import service as orders
 from checkout.orders.messages import ReleaseStock
 from checkout.orders.models import Reservation
 from checkout.payments import actions
-from checkout.payments.actions import challenge, payment as submitting, saved_cards
+from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
+from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import at_rest
 from checkout.payments.events import log as event_log
 from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification, Saga, SavedCard
@@ -161,7 +162,7 @@ def no_outbox() -> Patches:
         return row
 
     yield patch.object(Message, "_write_outbox", write_and_forget)
-    yield patch.object(submitting, "enqueue", enqueue_and_forget)
+    yield patch.object(pending, "enqueue", enqueue_and_forget)
 
 
 def resend_on_a_guess() -> Patches:
@@ -274,7 +275,7 @@ def token_left_behind() -> Patches:
 
 def every_card_saved() -> Patches:
     """Save the card of every customer. The mutant shows when a shopper did not ask for that."""
-    submit: Callable[..., Any] = submitting.submit_payment
+    submit: Callable[..., Any] = submission.submit_payment
 
     def submit_payment(*about: Any, **options: Any) -> Any:
         return submit(*about, **{**options, "saves_card": True})
@@ -299,7 +300,7 @@ def erased_while_under_way() -> Patches:
 
 def late_events_passed_over() -> Patches:
     """Forget the keys of events that are missed. The mutant shows when an event commits after a later one."""
-    yield patch.object(event_log, "MOST_UNDER_WAY", 0)
+    yield patch.object(event_log, "MOST_MISSED", 0)
 
 
 def notifications_left_lying() -> Patches:

@@ -12,7 +12,7 @@ from checkout.payments.models import Payment, ProviderNotification
 from checkout.web.views import errors
 from messaging.concurrency.database import in_thread
 from payments_gateway.asgi import application
-from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.clients import ClientCounter
 from payments_gateway.urls import handler400, handler403, handler404, handler500
 from tests.support.asgi import receive
 from tests.support.sockets import Socket
@@ -32,7 +32,7 @@ urlpatterns = [
 @pytest.fixture(autouse=True)
 def _mounted(settings, monkeypatch):
     settings.ROOT_URLCONF = __name__
-    monkeypatch.setattr(application, "requests", Counter())
+    monkeypatch.setattr(application, "requests", ClientCounter())
 
 
 @pytest.fixture

@@ -142,8 +142,7 @@ def test_nothing_of_another_merchant_can_be_found(made):
             attempt()
     assert not actions.endpoints_of(OTHER).exists()
     assert not actions.deliveries_of(OTHER).exists()
-    assert not actions.deliveries_of(OTHER, reference).exists()
-    assert list(actions.deliveries_of(SHOP, reference)) == [delivery]
+    assert list(actions.deliveries_of(SHOP)) == [delivery]
 
 
 def test_a_delivery_is_sent_again_from_the_beginning_of_the_schedule(made):

@@ -30,7 +30,7 @@ from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, fault_of_header, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
-from checkout.payments.timers.retention import forget
+from checkout.payments.timers.walk import forget
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update

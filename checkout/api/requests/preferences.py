@@ -1,13 +1,31 @@
-"""The header Prefer (RFC 7240): how long a client waits for the result of its request."""
+"""The header ``Prefer`` (RFC 7240, sections 4.1 and 4.3): how long a client waits for a result."""
 
-import re
 from dataclasses import dataclass
+from typing import Self
+from urllib.request import parse_http_list
 
 from checkout.conf import conf
 
-_PREFERENCE = re.compile(
-    r'\s*([!#$%&\'*+.^_`|~\w-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;"]*)))?\s*(?:;[^,]*)?', re.ASCII
-)
+MAX_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class PreferHeader:
+    """The preferences in the header. ``wait_seconds`` is how long the client would wait, or None."""
+
+    responds_async: bool = False
+    wait_seconds: int | None = None
+
+    @classmethod
+    def read(cls, header: str) -> Self:
+        """Read the header's value. Unknown preferences are ignored; of repeated ones, the first counts."""
+        given: dict[str, str] = {}
+        for preference in parse_http_list(header):
+            name, _, value = preference.partition(";")[0].partition("=")
+            given.setdefault(name.strip().lower(), value.strip().strip('"'))
+        wait = given.get("wait", "")
+        is_number = wait.isascii() and wait.isdigit() and len(wait) <= MAX_DIGITS
+        return cls("respond-async" in given, int(wait) if is_number else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +37,12 @@ class Preference:
 
 
 def preference_in(header: str, *, is_held_by_default: bool) -> Preference:
-    """Return the preference in the header's value. A preference that is not understood is ignored."""
-    wait: int | None = None
-    for part in header.split(",")[:10]:
-        found = _PREFERENCE.fullmatch(part)
-        if found is None:
-            continue
-        name, value = found[1].lower(), found[2] or found[3] or ""
-        if name == "respond-async":
-            return Preference(0, "respond-async")
-        if name == "wait" and wait is None and re.fullmatch(r"\d{1,6}", value, re.ASCII):
-            wait = int(value)
-    if wait is None:
+    """Return what is done about the header's value. Of both preferences, ``respond-async`` counts."""
+    wanted = PreferHeader.read(header)
+    if wanted.responds_async:
+        return Preference(0, "respond-async")
+    if wanted.wait_seconds is None:
         seconds = conf.api_wait_seconds if is_held_by_default else 0
         return Preference(min(seconds, conf.api_longest_wait_seconds))
-    seconds = min(wait, conf.api_longest_wait_seconds)
+    seconds = min(wanted.wait_seconds, conf.api_longest_wait_seconds)
     return Preference(seconds, f"wait={int(seconds)}")

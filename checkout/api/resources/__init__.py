@@ -1,1 +1,1 @@
-"""The resources: payments, their operations, events, webhook endpoints and their deliveries."""
+"""The resources: payments, operations, events, payment links, saved cards, webhook endpoints, deliveries."""

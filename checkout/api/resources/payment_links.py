@@ -34,7 +34,7 @@ class PaymentLinks(ApiView):
         ),
         "POST": Described(
             name="createPaymentLink",
-            summary="Make a link to send to shoppers: whoever opens `url` can pay the amount",
+            summary="Make a link to send to shoppers, who can pay the amount at its `url`",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePaymentLink,
             key=IdempotencyKey.REQUIRED,

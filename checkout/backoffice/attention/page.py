@@ -19,6 +19,7 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
+from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.states import PaymentState
 from checkout.webhooks.models import WebhookEndpoint
@@ -40,7 +41,6 @@ LABELS = {
 # Conditions on records in other tables that wait for a person.
 PARKED = Q(status=Saga.Status.PARKED)
 NOT_DEALT_WITH = Q(dealt_with_at=None)
-OPEN_LETTER = Q(requeued_at=None) & NOT_DEALT_WITH
 UNRESOLVED = Q(resolved_at=None)
 # Staff who disable an endpoint know about it.
 FAILING_ENDPOINT = Q(failing_since__isnull=False) & (

@@ -15,6 +15,7 @@ from checkout.backoffice.settling.evidence import time_text
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import Fact, Operation, Payment, Saga
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import question_of
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted
@@ -54,7 +55,7 @@ class _Flows:
 
     def __init__(self, payment: Payment, user: Any) -> None:
         self._payment, self._user = payment, user
-        unended = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED))
+        unended = payment.sagas.filter(status__in=UNFINISHED)
         self._sagas = list(unended.order_by(F("deadline_at").asc(nulls_last=True), "pk"))
         self._by_key = {(saga.kind, saga.key): saga for saga in self._sagas}
         parkings = payment.facts.filter(kind="saga_parked").order_by("pk")

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from checkout.backoffice.attention.page import NOT_DEALT_WITH, OPEN_LETTER, UNRESOLVED
+from checkout.backoffice.attention.page import NOT_DEALT_WITH, UNRESOLVED
 from checkout.backoffice.attention.reason import Reason, links_to
 from checkout.backoffice.display.values import humanised, in_money
 from checkout.backoffice.display.wording import fact_in_words, first_upper
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Payment, ProviderNotification
+from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle, obstacle_to_settling
 from checkout.states import PaymentState
 

@@ -23,6 +23,7 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
+from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.webhooks.models import WebhookEndpoint
 
@@ -48,7 +49,7 @@ def concerns() -> Iterator[Concern]:
         yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
     yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
     yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
-    yield Concern("Not dealt with", DeadLetter, attention.OPEN_LETTER, "status=waiting", "died_at")
+    yield Concern("Not dealt with", DeadLetter, OPEN_LETTER, "status=waiting", "died_at")
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
         query = f"state={state}&dealt_with_at__isempty=1"

@@ -310,7 +310,7 @@ def _message(type: str) -> str:
         return "A service's answer"
     recipient, _, name = type.partition(".")
     if type in EVENT_TYPES or recipient == "payment":
-        return f"Told whoever listens: {recipient} {humanised(name)}"
+        return f"Told all subscribers: {recipient} {humanised(name)}"
     return f"To the {recipient} service: {humanised(name)}"
 
 

@@ -1,1 +1,1 @@
-"""Pages for what merchants' programs use: API keys, and the answers kept for them."""
+"""Pages for what merchants' programs use: API keys, the answers kept for them, events and payment links."""

@@ -91,7 +91,7 @@ def too_many_failures(lock: timedelta) -> Problem:
         "Too many attempts to log in",
         f"Logging in with this name, or from here, is not possible for up to {minutes} minutes. If it was "
         "not you who tried, log in in a browser, or from a place, in which you have logged in before, or ask "
-        "whoever runs this installation.",
+        "those who run this installation.",
         {"Retry-After": str(ceil(lock.total_seconds()))},
     )
 

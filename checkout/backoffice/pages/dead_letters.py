@@ -5,12 +5,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from checkout.backoffice.acting import ActingAdmin, Verb
-from checkout.backoffice.attention.page import OPEN_LETTER
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import badge, json_block, payment_link, text_block
 from checkout.errors import OperationRejected
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
+from checkout.payments.models.messages import OPEN_LETTER
 
 REQUEUE = Verb(
     name="requeue",

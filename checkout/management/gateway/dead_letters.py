@@ -10,6 +10,7 @@ from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output, write_json, write_table, write_wrapped
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
+from checkout.payments.models.messages import OPEN_LETTER
 
 HELP = "Lists dead letters, shows one, sends one again, or marks one as dealt with."
 MOST = 50
@@ -82,7 +83,7 @@ def _letter(number: int) -> DeadLetter:
 def _list(out: Output, options: Mapping[str, Any]) -> None:
     letters = DeadLetter.objects.order_by("-died_at")
     if not options["all"]:
-        letters = letters.filter(requeued_at=None, dealt_with_at=None)
+        letters = letters.filter(OPEN_LETTER)
     found = list(letters[:MOST])
     if options["json"]:
         write_json(out, {"dead_letters": [_as_dict(letter) for letter in found]})

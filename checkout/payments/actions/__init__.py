@@ -5,9 +5,9 @@ Each is one transaction, synchronous and without network calls: run it from asyn
 before anything is published. So a process that dies right afterwards loses nothing but the fast answer.
 """
 
+from checkout.payments.actions.accounts import require_account
 from checkout.payments.actions.cancellation import cancel_payment
 from checkout.payments.actions.card_testing import set_attack_mode
-from checkout.payments.actions.challenge import ChallengePage, challenge_page, return_from_challenge
 from checkout.payments.actions.creation import create_payment
 from checkout.payments.actions.metadata import checked_metadata
 from checkout.payments.actions.modification import (
@@ -20,16 +20,6 @@ from checkout.payments.actions.modification import (
     request_void,
 )
 from checkout.payments.actions.notification import Recorded, record_notification
-from checkout.payments.actions.payment import (
-    CheckoutPage,
-    PaymentView,
-    Pending,
-    checkout_page,
-    payment_state,
-    payment_view,
-    require_account,
-    submit_payment,
-)
 from checkout.payments.actions.reading import (
     Page,
     list_events,
@@ -40,14 +30,24 @@ from checkout.payments.actions.reading import (
     read_payment,
     read_payment_of_order,
 )
+from checkout.payments.actions.shopper.challenge import ChallengePage, challenge_page, return_from_challenge
+from checkout.payments.actions.shopper.pending import Pending
+from checkout.payments.actions.shopper.showing import (
+    CheckoutPage,
+    PaymentView,
+    checkout_page,
+    payment_state,
+    payment_view,
+)
+from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
 from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.actions.staff.flows import resume_saga, review_payment
+from checkout.payments.actions.staff.operation_settlement import settle_operation
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
-from checkout.payments.actions.staff.settlement import settle_operation
 from checkout.payments.actions.status import check_status_token, group_of, status_token
 
 __all__ = [

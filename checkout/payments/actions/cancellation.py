@@ -7,12 +7,11 @@ from checkout.payments.events import move_payment
 from checkout.payments.locking import found_payment
 from checkout.payments.models import Fact, Merchant
 from checkout.payments.models.messages import send_to_checkout
-from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 
 
 @transaction.atomic
-def cancel_payment(reference: str, *, by: str, reason: str = "", merchant: Merchant | None = None) -> None:
+def cancel_payment(reference: str, *, by: str, merchant: Merchant | None = None) -> None:
     """Close a payment that is open or refused, so that nobody pays it any more.
 
     ``merchant`` is the one whose program asks; without it, staff do. Raises ``PaymentNotFound``, and
@@ -21,6 +20,5 @@ def cancel_payment(reference: str, *, by: str, reason: str = "", merchant: Merch
     payment = found_payment(reference, merchant)
     actor = Actor.STAFF if merchant is None else Actor.MERCHANT
     move_payment(payment, "cancelled", actor)
-    data = {"by": by, "reason": scrub_note(reason)} if reason else {"by": by}
-    Fact.objects.create(payment=payment, source=actor, kind="cancelled", data=data)
+    Fact.objects.create(payment=payment, source=actor, kind="cancelled", data={"by": by})
     send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)

@@ -31,8 +31,9 @@ from checkout.states import Actor, AttemptState
 
 Kind = Operation.Kind
 
-_CLOCK = "clock"
-LONGEST_KEY = 100
+# The caller of requests that the timer of lapsing authorisations makes.
+BY_CLOCK = "clock"
+LONGEST_IDEMPOTENCY_KEY = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +97,8 @@ def request_capture(
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
     ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``DuplicateRequest`` for a key that
     was used for something else, ``OperationRejected`` for an amount that is not positive or in another
-    currency, and ``RequestInvalid`` for metadata that cannot be stored and for a program's
-    reason with a card number in it.
+    currency and for a key that is too long or contains NUL, and ``RequestInvalid`` for metadata that cannot
+    be stored and for a program's reason with a card number in it.
     """
     return _request(
         reference,
@@ -198,8 +199,9 @@ def _request(reference: str, wanted: _Request) -> OperationView:
         # A program can be told. What a person types is kept, with the number masked.
         require_no_card_number("reason", wanted.reason)
     payment = found_payment(reference, wanted.merchant)
-    if len(key) > LONGEST_KEY or "\0" in key:
-        raise OperationRejected(f"An idempotency key has at most {LONGEST_KEY} characters.")
+    if len(key) > LONGEST_IDEMPOTENCY_KEY or "\0" in key:
+        longest = LONGEST_IDEMPOTENCY_KEY
+        raise OperationRejected(f"An idempotency key has at most {longest} characters, and no NUL.")
     if key:
         known = payment.operations.filter(idempotency_key=key).first()
         if known is not None:
@@ -242,7 +244,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
 
 
 def _actor(wanted: _Request) -> Actor:
-    if wanted.by == _CLOCK:
+    if wanted.by == BY_CLOCK:
         return Actor.CLOCK
     return Actor.STAFF if wanted.merchant is None else Actor.MERCHANT
 

@@ -1,7 +1,7 @@
 """Take a provider's notification: store it, then acknowledge it. It is applied after that.
 
-The command to apply it is sent by whoever stores it. If that fails, the timer of notifications that are to be
-tried again writes the same command to the outbox (``timers/unmatched.py``).
+The process that stores it sends the command to apply it. If that fails, the timer of notifications that are
+to be tried again writes the same command to the outbox (``timers/unmatched.py``).
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from checkout.errors import (
 )
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import ProviderAccount, ProviderNotification
+from checkout.payments.models.order_code import payment_in
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
 from checkout.payments.providers.registry import get_provider
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
@@ -65,7 +66,7 @@ class _Reading:
 
     @property
     def payment_reference(self) -> str:
-        return self.statements[0].order_code.rpartition("-")[0] if self.statements else ""
+        return payment_in(self.statements[0].order_code) if self.statements else ""
 
 
 def record_notification(

@@ -15,11 +15,12 @@ from checkout.errors import (
     SavedCardNotFound,
     SavedCardNotUsable,
 )
+from checkout.payments.actions.accounts import capture_reference
 from checkout.payments.actions.creation import checked_fields, created_or_known
-from checkout.payments.actions.payment import capture_reference
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
+from checkout.payments.models.order_code import order_code_of
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.states import Actor
@@ -113,7 +114,7 @@ def charge_card(
         payment=payment,
         number=1,
         provider_account_id=card.provider_account_id,
-        order_code=f"{payment.reference}-1",
+        order_code=order_code_of(payment.reference, 1),
         session_id=secrets.token_hex(16),
         capture_reference=capture_reference(payment, card.provider_account),
         saved_card=card,

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 # it is asked whether it can still do so.
 FORGOTTEN_AFTER = timedelta(minutes=1)
 # The most keys that are missed at once. A server that was restored may go on with a far greater key.
-MOST_UNDER_WAY = 1_000
+MOST_MISSED = 1_000
 # Without a position, as after the loss of its row, events that are older than this count as published.
 OLD = timedelta(days=1)
 # The time at which a key was missed, and the first transaction that began after that.
@@ -74,14 +74,18 @@ class EventLog:
         self._next = _after(position, now, oldest, [event.pk for event in found])
         messages = [message for event in found if (message := message_if_possible(event))]
         if not messages:
-            self.note([], [])
+            self._advance([])
         return messages
 
     async def listen(self, woken: asyncio.Event) -> None:
         """Return at once: events are found by looking for them."""
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
-        """Go on behind the taken events, and write those that failed to the outbox.
+        """Go on behind the taken events, and write those that failed to the outbox."""
+        self._advance(failed)
+
+    def _advance(self, failed: Sequence[AbstractOutboxMessage]) -> None:
+        """Move the position behind the taken events, and write those that failed to the outbox.
 
         Do nothing if the lease has ended meanwhile, and another relay has taken the events again. An event
         is read again for the outbox, because its payment may have been erased.
@@ -174,13 +178,13 @@ def _after(
     last = max([position.last_pk, *found])
     over = _over(position, now, oldest)
     missed: dict[str, Missed] = {pk: at for pk, at in position.under_way.items() if pk not in over}
-    new = {*range(max(position.last_pk + 1, last - MOST_UNDER_WAY), last)}.difference(found)
+    new = {*range(max(position.last_pk + 1, last - MOST_MISSED), last)}.difference(found)
     if new:
         at = (now.timestamp(), _transactions()[1])
         missed |= {str(pk): at for pk in new}
     for pk in found:
         missed.pop(str(pk), None)
-    return last, dict(sorted(missed.items(), key=lambda each: int(each[0]))[-MOST_UNDER_WAY:])
+    return last, dict(sorted(missed.items(), key=lambda each: int(each[0]))[-MOST_MISSED:])
 
 
 def message_if_possible(event: Event) -> OutboxMessage | None:

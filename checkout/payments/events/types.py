@@ -94,7 +94,7 @@ _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REV
 def type_of_move(event: str, earlier: str) -> str:
     """Return the type for a payment's move by ``event`` from the ``earlier`` state.
 
-    Whoever ships at ``payment.captured`` must not ship once more because a refund has failed.
+    A merchant who ships at ``payment.captured`` must not ship once more because a refund has failed.
     """
     if earlier in _GIVEN_BACK and event in _TAKEN_AGAIN:
         return "payment.refund_returned"

@@ -424,7 +424,7 @@ class Migration(migrations.Migration):
                     "idempotency_key",
                     models.CharField(
                         blank=True,
-                        help_text="Whoever asks twice with the same key gets the same operation",
+                        help_text="A second request with the same key gets the same operation",
                         max_length=100,
                     ),
                 ),

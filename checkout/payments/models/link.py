@@ -19,7 +19,7 @@ def _token() -> str:
 
 
 class PaymentLink(models.Model):
-    """An address that a merchant sends to shoppers. Whoever opens it gets a payment of its amount.
+    """An address that a merchant sends to shoppers. A shopper who opens it gets a payment of its amount.
 
     A link that is not reusable has one payment, of the order ``order_reference``. For a reusable one this is
     the beginning of the numbers of its orders.

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Command
@@ -71,3 +72,7 @@ class DeadLetter(DealtWith):
 
     def __str__(self) -> str:
         return f"{self.type} {self.message_id}"
+
+
+# The condition on dead letters that wait for staff.
+OPEN_LETTER = Q(requeued_at=None, dealt_with_at=None)

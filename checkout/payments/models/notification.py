@@ -64,9 +64,10 @@ class ProviderNotification(DealtWith):
 
     @property
     def command_id(self) -> str:
-        """The message id of the command to apply this notification, whoever sends it; empty if none is owed.
+        """The message id of the command to apply this notification; empty if no command is owed.
 
-        It is a UUID of version 7, like all message ids, with the milliseconds of ``next_try_at``.
+        All processes that may send the command use this id. It is a UUID of version 7, like all message ids,
+        with the milliseconds of ``next_try_at``.
         """
         if self.next_try_at is None:
             return ""

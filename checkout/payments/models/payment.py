@@ -305,7 +305,7 @@ class Operation(models.Model):
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=12, choices=State.choices, default=State.REQUESTED)
     idempotency_key = models.CharField(
-        max_length=100, blank=True, help_text="Whoever asks twice with the same key gets the same operation"
+        max_length=100, blank=True, help_text="A second request with the same key gets the same operation"
     )
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")

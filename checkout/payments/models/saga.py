@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from checkout.payments.models.payment import Attempt, Payment
+from checkout.payments.models.payment import Attempt, Operation, Payment
 
 
 class Saga(models.Model):
@@ -56,6 +57,16 @@ class Saga(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+# The states of sagas that have not ended. A parked one goes on when staff have it tried again.
+UNFINISHED = (Saga.Status.RUNNING, Saga.Status.PARKED)
+
+
+def operations_without_saga(operations: QuerySet[Operation], sagas: QuerySet[Saga]) -> QuerySet[Operation]:
+    """Return those of the operations, refused ones apart, that none of these sagas carries out."""
+    carried_out = Exists(sagas.filter(kind=OuterRef("kind"), key=OuterRef("reference")))
+    return operations.filter(~carried_out).exclude(state=Operation.State.REFUSED)
 
 
 class Waiter(models.Model):

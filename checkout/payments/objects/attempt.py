@@ -67,15 +67,15 @@ def latest_attempt(payment: Payment) -> Attempt | None:
     return read_once(payment, "latest_attempt", _LATEST.first)
 
 
-def attempt_object(attempt: Attempt, payment: Payment | None = None) -> AttemptObject:
-    """Return the object of an attempt. ``payment`` is its payment, if that has been read already."""
+def attempt_object(attempt: Attempt, payment: Payment) -> AttemptObject:
+    """Return the object of an attempt at ``payment``."""
     state = STATUSES[attempt.state]
     reason = attempt.refusal_reason if state is AttemptStatus.FAILED else ""
     if state is AttemptStatus.FAILED and not reason:
         reason = attempt.state
     return AttemptObject(
         id=attempt.order_code,
-        payment=(payment or attempt.payment).reference,
+        payment=payment.reference,
         number=attempt.number,
         state=state,
         last_error=error_of(reason, attempt),

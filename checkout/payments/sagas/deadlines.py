@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.payments.checkout_messages import PassDeadline
@@ -23,7 +23,7 @@ def enqueue_passed_deadlines() -> int:
     """
     due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
     sagas = list(
-        due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
+        due.select_for_update(skip_locked=True, of=("self",))
         .select_related("payment")
         .order_by("deadline_at")
         .only("pk", "version", "payment__reference")[:BATCH]

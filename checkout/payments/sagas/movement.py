@@ -6,7 +6,8 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from typing import Any
 
 from checkout.payments.events import EVENT_TYPES, changes
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.locking import locked_attempt_of
+from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
 from checkout.states import COUNTED, Actor, AttemptEvent, PaymentState, attempt_machine, payment_machine
@@ -28,7 +29,7 @@ def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], messag
         _move_attempt(saga, payment, step)
     reason = decision.refusal_reason
     moves = [
-        move_payment(payment, event, Actor.SAGA, message, refusal_reason=reason)
+        move_payment_if_allowed(payment, event, Actor.SAGA, message, refusal_reason=reason)
         for event in decision.transitions
     ]
     if decision.recalculate and not _is_part_of_an_undoing(saga):
@@ -36,7 +37,7 @@ def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], messag
     return all(moves)
 
 
-def move_payment(
+def move_payment_if_allowed(
     payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
 ) -> bool:
     """Apply ``event`` to the locked payment and announce it.
@@ -75,7 +76,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
         # Money moved after the payment had ended otherwise, or while staff look at it.
         _record_not_applied(payment, target, Actor.SAGA)
     else:
-        move_payment(payment, event, Actor.SAGA, message)
+        move_payment_if_allowed(payment, event, Actor.SAGA, message)
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:
@@ -87,7 +88,7 @@ def _is_part_of_an_undoing(saga: Saga) -> bool:
 
 
 def _move_attempt(saga: Saga, payment: Payment, event: AttemptEvent) -> None:
-    attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
+    attempt = locked_attempt_of(saga)
     actor = Actor.CLOCK if event == "expired" else Actor.SAGA
     if attempt_machine.allows(attempt.state, event, actor):
         changes.move_attempt(payment, attempt, event, actor)

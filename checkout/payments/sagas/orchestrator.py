@@ -75,7 +75,7 @@ def start(
     saga = Saga.objects.select_for_update().get(kind=kind, key=key)
     saga.parent = parent
     if saga.status == Saga.Status.PARKED:
-        _go_on(saga, message)
+        _resume(saga, message)
     elif saga.status in _ENDED:
         signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
     else:
@@ -85,7 +85,7 @@ def start(
     return saga
 
 
-def resume(reply: Reply, message: Message) -> None:
+def take_reply(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing.
 
     Raise MalformedMessage, before anything is changed, if the result does not fit the step's command.
@@ -96,13 +96,13 @@ def resume(reply: Reply, message: Message) -> None:
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
-    opened = _opened(saga)
-    if opened is not None and reply.ok:
-        opened[0].questions[saga.step].read_answer(reply.result)
+    found = _definition_and_data(saga)
+    if found is not None and reply.ok:
+        found[0].questions[saga.step].read_answer(reply.result)
     step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
     update_in_batch(step, "replied_at", "outcome", by="correlation_id")
-    if opened is not None:
-        definition, data = opened
+    if found is not None:
+        definition, data = found
         saga.awaiting = ""
         decision = definition.on_reply(saga.step, data, reply)
         _carry_out(saga, decision, message, saga.payment if _concerns_payment(decision) else None)
@@ -113,8 +113,8 @@ def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None =
 
     ``payment`` is the saga's payment, if it has been locked already.
     """
-    if (opened := _opened(saga)) is not None:
-        definition, data = opened
+    if (found := _definition_and_data(saga)) is not None:
+        definition, data = found
         decision = definition.on_signal(saga.step, data, name)
         if decision is not None:
             _carry_out(saga, decision, message, payment)
@@ -122,33 +122,35 @@ def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None =
 
 def takes(saga: Saga, name: Signal) -> bool:
     """Return True if a signal would move a locked saga on."""
-    opened = _opened(saga)
-    return opened is not None and opened[0].on_signal(saga.step, opened[1], name) is not None
+    found = _definition_and_data(saga)
+    return found is not None and found[0].on_signal(saga.step, found[1], name) is not None
 
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     """Handle a step that took too long, unless the saga has moved on since the timer looked at it."""
-    saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
-    if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
-        definition, data = opened
+    saga = _locked(_place_of(_NUMBERED.first(saga_id)), version=version)
+    if saga is None or saga.status != Saga.Status.RUNNING:
+        return
+    if (found := _definition_and_data(saga)) is not None:
+        definition, data = found
         _carry_out(saga, definition.on_deadline(saga.step, data), message)
 
 
-def go_on(saga_id: int, version: int, message: Message) -> None:
+def resume(saga_id: int, version: int, message: Message) -> None:
     """Let a parked saga go on, as staff want, unless it has moved on since they looked at it."""
-    saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
+    saga = _locked(_place_of(_NUMBERED.first(saga_id)), version=version)
     if saga is not None and saga.status == Saga.Status.PARKED:
-        _go_on(saga, message)
+        _resume(saga, message)
 
 
 def locked(kind: str, key: str) -> Saga | None:
     """Return the saga of this kind and key, locked after its parent."""
-    return _locked(_seen(_NAMED.first(kind, key)))
+    return _locked(_place_of(_NAMED.first(kind, key)))
 
 
 def numbered(saga_id: int) -> Saga | None:
     """Return the saga with this primary key, locked after its parent."""
-    return _locked(_seen(_NUMBERED.first(saga_id)))
+    return _locked(_place_of(_NUMBERED.first(saga_id)))
 
 
 _NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
@@ -159,8 +161,8 @@ _BOTH = Compiled(
     lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
 )
 # Most replies concern the payment, so that it is locked with its saga. The parent is locked first, as it is
-# older than its child and has the lower key; then the payment, then the child. Whoever wants two of these
-# wants the parent first.
+# older than its child and has the lower key; then the payment, then the child. Every query that locks two of
+# these locks the parent first.
 _WITH_PAYMENT = Compiled(
     lambda pk, parent: (
         Saga.objects.select_related("payment__merchant")
@@ -203,7 +205,7 @@ def _require_the_one_asked(message: Message) -> None:
         raise NotEntitled(fault)
 
 
-def _seen(saga: Saga | None) -> Place | None:
+def _place_of(saga: Saga | None) -> Place | None:
     return None if saga is None else (saga.pk, saga.parent_id)
 
 
@@ -242,13 +244,13 @@ def sagas_of(attempt: Attempt) -> list[Saga]:
 _OF_ATTEMPT = Compiled(lambda pk: Saga.objects.select_for_update().filter(attempt_id=pk).order_by("pk"))
 
 
-def _go_on(saga: Saga, message: Message) -> None:
-    if (opened := _opened(saga)) is not None:
-        definition, data = opened
+def _resume(saga: Saga, message: Message) -> None:
+    if (found := _definition_and_data(saga)) is not None:
+        definition, data = found
         _carry_out(saga, definition.on_resume(saga.step, data), message)
 
 
-def _opened(saga: Saga) -> tuple[Definition, Any] | None:
+def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
     """Return the saga's definition and its data.
 
     If this release cannot continue from where another release left the saga, park it and return None.
@@ -337,7 +339,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
     if opening.is_contradicted(child.data, parent.attempt_id, payment):
         signal(parent, Signal.CAPTURE_PARKED, message, payment)
         return
-    operation = opening.opened(child, parent, payment)
+    operation = opening.operation_of_child(child, parent, payment)
     saga = start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
     if saga is not None and operation is not None and operation.state in SETTLED:
         signal(saga, Signal(operation.state), message, payment)

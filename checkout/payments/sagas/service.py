@@ -24,16 +24,17 @@ from checkout.payments.checkout_messages import (
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
-from checkout.payments.sagas.movement import move_payment, publish_state
+from checkout.payments.sagas.movement import move_payment_if_allowed, publish_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
     claim as claim_settlement,
-    operation as settlement,
+    operation as operation_settlement,
     payment as payment_settlement,
 )
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
@@ -72,7 +73,6 @@ CLAIMS = frozenset(
 )
 # The states of attempts for which we believe that no money is held.
 ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
-OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
 
 
 @service.handles(SubmitPayment)
@@ -183,13 +183,13 @@ def pass_deadline(command: PassDeadline, message: Message) -> None:
 @service.handles(ResumeSaga)
 def resume_saga(command: ResumeSaga, message: Message) -> None:
     """Let a parked saga go on, as staff want after they have looked at it."""
-    orchestrator.go_on(command.saga, command.version, message)
+    orchestrator.resume(command.saga, command.version, message)
 
 
 @service.handles(SettleOperation)
 def settle_operation(command: SettleOperation, message: Message) -> None:
     """Apply what staff have found out about an operation whose outcome the provider does not tell."""
-    settlement.settle(command, message)
+    operation_settlement.settle(command, message)
 
 
 @service.handles(SettleClaim)
@@ -255,7 +255,7 @@ def _tell_sagas(
 ) -> None:
     if command.kind == "conflicted":
         # The provider itself said so in answer to a question, perhaps after the saga had gone on without it.
-        move_payment(payment, "conflicted", Actor.PROVIDER, message)
+        move_payment_if_allowed(payment, "conflicted", Actor.PROVIDER, message)
     settled = {each.reference: each.state for each in operations_under_lock(attempt) if each.state in SETTLED}
     for saga in sagas:
         if saga.kind == Purchase.kind:
@@ -331,7 +331,7 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     proven charge-back has a verification of its own. Those that are not proven share one: for them only the
     provider's sum is believed, which covers all of them.
     """
-    if saga.kind != Verification.kind or saga.status not in OPEN:
+    if saga.kind != Verification.kind or saga.status not in UNFINISHED:
         return False
     if not told.is_proven and saga.status == Saga.Status.RUNNING:
         return True
@@ -358,9 +358,9 @@ def _add_to_question(asked: Iterable[Saga], claim: str, told: ApplyProviderEvent
 
 
 @service.on_reply
-def resume(reply: Reply, message: Message) -> None:
+def take_reply(reply: Reply, message: Message) -> None:
     """Pass a service's reply to the saga that waits for it."""
-    orchestrator.resume(reply, message)
+    orchestrator.take_reply(reply, message)
 
 
 _OF_PAYMENT = Compiled(

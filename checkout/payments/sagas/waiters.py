@@ -1,4 +1,4 @@
-"""Callers that hold a request: they are registered, and replied to when there is news to wait for no longer.
+"""Register callers that hold a request, and reply to them as soon as there is news.
 
 The payment is locked meanwhile, so that a waiter that is added while replies are sent is not missed.
 """

@@ -5,7 +5,6 @@ The payment and the attempt must be locked.
 
 from dataclasses import asdict, replace
 
-import structlog
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -28,8 +27,6 @@ from checkout.payments.service.card_trials import count_trial
 from checkout.payments.service.cards.saving import keep_card
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
-
-log = structlog.get_logger(__name__)
 
 # The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
 EVENTS = {

@@ -11,7 +11,7 @@ from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected
 
 
-def locked_attempt(order_code: str) -> Attempt:
+def attempt_under_lock(order_code: str) -> Attempt:
     """Return the attempt, locked after its payment; raises ``CommandRejected`` if there is none."""
     return _known(_LOCKED.first(order_code), order_code)
 

@@ -16,7 +16,8 @@ from checkout.states import OPEN_ATTEMPTS, AttemptState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
 
-UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
+# The states in which an operation may still be sent to the provider.
+DUE = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 
 
 @service.handles(CapturePayment, transactional=False, admits_itself=True)
@@ -47,7 +48,7 @@ def _modify(order_code: str, reference: str, verb: Verb, amount: Money | None, m
         return Intent(
             verb=verb,
             key=reference,
-            is_due=operation.state in UNANSWERED,
+            is_due=operation.state in DUE,
             begin=partial(_check_allowed, attempt, verb),
             request=partial(_request, attempt, operation, verb),
         )

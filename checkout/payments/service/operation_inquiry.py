@@ -24,7 +24,12 @@ from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
-from checkout.payments.service.evidence.known import BookedOperations, Entry, known_of, told_sum
+from checkout.payments.service.evidence.booked_operations import (
+    BookedOperations,
+    Entry,
+    booked_operations_of,
+    reliable_sum,
+)
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.operation_outcome import answer_of, move
 from checkout.payments.service.provider_call import (
@@ -38,8 +43,6 @@ from messaging.worker.service import CommandRejected, Message
 
 Kind, State = Operation.Kind, Operation.State
 
-# The provider answered, and its answer does not tell whether an operation has arrived.
-UNDECIDED = "undecided"
 TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
 # Outcomes that show that the provider knows the order and says what became of it.
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)
@@ -69,7 +72,7 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
     if operation is None:
         raise CommandRejected("operation_not_found", f"This attempt has no operation {command.operation}.")
     attempt = operation.attempt
-    before, known = under_way(attempt, operation.reference), known_of(attempt, operation.kind)
+    before, known = under_way(attempt, operation.reference), booked_operations_of(attempt, operation.kind)
     if _is_open(known.of(operation.reference)):
         provider_inquiry(message, attempt, partial(_conclude, before, known))
     else:
@@ -88,7 +91,7 @@ def _conclude(
     before: CallsInFlight, known: BookedOperations, attempt: Attempt, result: ProviderResult
 ) -> Conclusion:
     operation = attempt.operations.get(reference=before.key)
-    now = known_of(attempt, operation.kind)
+    now = booked_operations_of(attempt, operation.kind)
     mine = now.of(operation.reference)
     if mine is None or not _is_open(mine):
         return Conclusion(answer_of(operation))
@@ -175,7 +178,7 @@ def _state_beyond_doubt(
     with_it = others.least + mine.minor
     is_done = mine.state == State.DONE
     is_only_one = _is_only_refund(operation)
-    refunded = told_sum(operation.attempt, result, Kind.REFUND)
+    refunded = reliable_sum(operation.attempt, result, Kind.REFUND)
     if refunded is None:
         if is_only_one and result.kind == EventKind.REFUND_FAILED:
             return State.REFUSED
@@ -209,7 +212,7 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
         return State.REFUSED if is_only_one else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_SENT:
         return State.PENDING if is_only_one else None
-    theirs = told_sum(operation.attempt, result, operation.kind)
+    theirs = reliable_sum(operation.attempt, result, operation.kind)
     if theirs is None:
         return State.DONE if is_only_one and event in BOOKED[Kind(operation.kind)] else None
     # A failed refund that was made after all must not explain the sum as well.

@@ -41,7 +41,7 @@ from checkout.payments.providers.base import (
     Verb,
 )
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.service.attempts import locked_attempt
+from checkout.payments.service.attempts import attempt_under_lock
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_under_lock
 from messaging import crash_points
@@ -108,7 +108,7 @@ def provider_call(
     # 1. The intent. It must be durable, as an intent that is not committed protects from nothing.
     with transaction.atomic(durable=True), batch():
         message.admit()
-        attempt = locked_attempt(order_code)
+        attempt = attempt_under_lock(order_code)
         intent = intend(attempt)
         is_known = is_known_call(attempt, intent, message)
         call = commit_intent(attempt, intent, is_known=is_known) if intent.is_due else None
@@ -325,7 +325,7 @@ def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Atte
 def _recorded(
     attempt: Attempt, record: Callable[[Attempt], Conclusion]
 ) -> ProviderAnswered | ClaimChecked | AttemptReviewed:
-    conclusion = record(locked_attempt(attempt.order_code))
+    conclusion = record(attempt_under_lock(attempt.order_code))
     if conclusion.fact is not None:
         insert_in_batch(conclusion.fact)
         if (

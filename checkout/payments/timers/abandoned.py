@@ -1,6 +1,6 @@
 """Expire payments that no shopper has come to pay."""
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -9,6 +9,7 @@ from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.events import move_payment
 from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.timers.timer import BATCH
 from checkout.states import Actor, PaymentState
 
@@ -24,18 +25,16 @@ def expire_abandoned() -> int:
 
     A payment with a saga that has not ended is left alone: it may still hold stock, or be about to move.
     """
-    at_work = Saga.objects.filter(
-        payment=OuterRef("pk"), status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)
-    )
+    at_work = Saga.objects.filter(payment=OuterRef("pk"), status__in=UNFINISHED)
     now = timezone.now()
     is_over = Q(expires_at__lte=now) | Q(expires_at__isnull=True, updated_at__lt=now - conf.checkout_lifetime)
     abandoned = Payment.objects.select_related("merchant").filter(
         is_over, ~Exists(at_work), state__in=WAITING_FOR_SHOPPER
     )
     payments = list(
-        abandoned.select_for_update(
-            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
-        ).order_by("updated_at")[:BATCH]
+        abandoned.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("updated_at")[
+            :BATCH
+        ]
     )
     for payment in payments:
         Fact.objects.create(

@@ -7,13 +7,13 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.payments import actions
+from checkout.payments.actions.modification import BY_CLOCK
 from checkout.payments.models import Fact, Operation, Payment
 from checkout.payments.timers.timer import BATCH
 from checkout.states import PaymentState
 
 log = structlog.get_logger(__name__)
 
-BY = "clock"
 KEY = "authorisation_expired"
 # The facts that money is held: the provider's answer, and the end of a contradiction.
 HELD = ("authorised", "conflict_resolved")
@@ -41,7 +41,7 @@ def void_expired() -> int:
 
 def _void(reference: str) -> bool:
     try:
-        actions.request_void(reference, by=BY, idempotency_key=KEY, reason="nobody has captured it")
+        actions.request_void(reference, by=BY_CLOCK, idempotency_key=KEY, reason="nobody has captured it")
     except OperationRejected as rejection:
         # The payment has been captured or voided meanwhile.
         log.info("authorisation not given back", payment=reference, reason=str(rejection))

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.models import CardTrial
-from checkout.payments.timers.retention import ROWS, forget
+from checkout.payments.timers.walk import ROWS, forget
 
 
 def forget_what_was_counted() -> int:

@@ -16,15 +16,15 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.ledger.books import made_of
 from checkout.ledger.messages import PostEntries
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import DeadLetter, Operation, OutboxMessage, RetentionWalk, Saga
-from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.timers.retention import AGAIN_AFTER, ROWS, locked_walk
+from checkout.payments.models.messages import OPEN_LETTER, send_to_checkout
+from checkout.payments.models.saga import operations_without_saga
+from checkout.payments.postings import has_an_old_proof, unposted
 from checkout.payments.timers.timer import NOTHING, Work
-from messaging.access.proofs import is_proven, prove
-from messaging.envelope import PROOF
+from checkout.payments.timers.walk import ROWS, begin_again_if_due, locked_walk
+from messaging.access.proofs import prove
 from messaging.libraries import typed
 
 log = structlog.get_logger(__name__)
@@ -83,8 +83,7 @@ def begin_again() -> Work:
     if walk is None:
         return NOTHING
     now = timezone.now()
-    if walk.is_at_end and now - walk.began_at >= AGAIN_AFTER:
-        walk.last_pk, walk.began_at = 0, now
+    begin_again_if_due(walk, now)
     written = Operation.objects.order_by("pk").filter(pk__gt=walk.last_pk)
     page = list(written.values_list("pk", "created_at")[:ROWS])
     end = _first_recent(page, now)
@@ -106,7 +105,7 @@ def begin_again() -> Work:
 def _first_recent(rows: Iterable[tuple[int, datetime]], now: datetime) -> int | None:
     """Return the key of the first row that was written less than ``conf.service_wait`` ago.
 
-    A time in the future is one of a process with another clock. Its rows are not recent for ever.
+    A time in the future comes from a process with a fast clock, and does not count as recent.
     """
     return next((pk for pk, written in rows if now - conf.service_wait < written <= now), None)
 
@@ -117,11 +116,10 @@ def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
     A dead letter may not say any more which of the payment's operations it is about, as it is scrubbed. One
     that is open concerns all of them.
     """
-    begun = Saga.objects.filter(kind=OuterRef("kind"), key=OuterRef("reference"))
-    rows = Operation.objects.filter(~Exists(begun), pk__gt=walk.last_pk, pk__lte=last)
-    rows = rows.exclude(state=Operation.State.REFUSED).select_related("payment").order_by("pk")
-    lost = list(rows)
-    letters = DeadLetter.objects.filter(type=StartOperation.to, requeued_at=None, dealt_with_at=None)
+    rows = Operation.objects.filter(pk__gt=walk.last_pk, pk__lte=last)
+    unbegun = operations_without_saga(rows, Saga.objects.order_by())
+    lost = list(unbegun.select_related("payment").order_by("pk"))
+    letters = DeadLetter.objects.filter(OPEN_LETTER, type=StartOperation.to)
     about = letters.filter(subject__in=_payments_of(lost)) if lost else letters.none()
     waiting = set(about.values_list("subject", flat=True))
     return [operation for operation in lost if operation.payment.reference not in waiting]
@@ -154,38 +152,10 @@ def _operation(body: str) -> str:
     return ""
 
 
-def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
-    """Return those commands to post that the ledger will or should carry out, and has not so far.
-
-    A command that has become a dead letter is left to staff, unless it is one because of its proof, which was
-    made with a key that is not valid any more.
-    """
-    names: dict[OutboxMessage, str] = {}
-    for row in told:
-        with suppress(msgspec.DecodeError):  # a dead letter, sent again, that never was a posting
-            names[row] = typed.decode(row.body, PostEntries).name
-    made = made_of(names.values())
-    rows = [row for row, name in names.items() if name not in made]
-    letters = _dead(rows)
-    return [row for row in rows if row.message_id not in letters or _has_an_old_proof(row)]
-
-
-def _dead(rows: Iterable[OutboxMessage]) -> set[str]:
-    """Return the ids of those messages that are dead letters, and that staff have not sent again."""
-    named = [row.message_id for row in rows]
-    dead = DeadLetter.objects.filter(message_id__in=named, requeued_at__isnull=True)
-    return set(dead.values_list("message_id", flat=True)) if named else set()
-
-
 def _sent_again(now: datetime) -> QuerySet[OutboxMessage]:
     """Return the postings that staff have sent again lately. The walk may have passed them."""
     letters = DeadLetter.objects.filter(type=PostEntries.to, requeued_at__gt=now - LATELY)
     return OutboxMessage.objects.filter(message_id__in=letters.values("message_id"))
-
-
-def is_posting(payment: str) -> bool:
-    """Return True if a posting of this payment is on its way to the ledger."""
-    return bool(unposted(OutboxMessage.objects.filter(subject=payment, type=PostEntries.to)))
 
 
 def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
@@ -193,15 +163,7 @@ def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
         if row.published_at is None or row.published_at > long_ago:
             continue
         log.warning("sent again", type=row.type, message_id=row.message_id, payment=row.subject)
-        if _has_an_old_proof(row):
+        if has_an_old_proof(row):
             row.headers = prove(row.envelope()).headers
         row.published_at, row.available_at, row.attempts = None, timezone.now(), 0
         row.save(update_fields=["headers", "published_at", "available_at", "attempts"])
-
-
-def _has_an_old_proof(row: OutboxMessage) -> bool:
-    """Return True if the row was written with a proof that is not valid any more.
-
-    A row without any, which staff may have made from a dead letter, must not get one.
-    """
-    return PROOF in row.headers and not is_proven(row.envelope())

@@ -1,10 +1,10 @@
 """Delete old messages, events, and notifications without effect."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -16,15 +16,11 @@ from checkout.payments.models import (
     InboxMessage,
     OutboxMessage,
     ProviderNotification,
-    RetentionWalk,
 )
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
+from checkout.payments.timers.walk import ROWS, begin_again_if_due, forget, locked_walk
 from messaging.outbox.months import Months
 from messaging.outbox.partitions import is_divided
-
-# Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
-# rows.
-ROWS = 10 * BATCH
 
 
 def forget_old_messages(database: str = DEFAULT_DB_ALIAS) -> int:
@@ -61,32 +57,12 @@ def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime
     return any(at >= long_ago for at in last) or rows.filter(**{f"{done}__isnull": True}).exists()
 
 
-def forget(table: QuerySet[Any], is_old: Q, written: str, long_ago: datetime) -> int:
-    """Delete the rows that match ``is_old`` from the first batch that has any; return their number.
-
-    Batches go by primary key, which needs no further index, and is about the order in which rows were
-    ``written``.
-    """
-    last = 0
-    while True:
-        rows = table.order_by("pk").filter(pk__gt=last)
-        page = list(rows.values_list("pk", written)[:ROWS])
-        forgotten = table.filter(is_old, pk__in=[pk for pk, _ in page]).delete()[0]
-        if forgotten or len(page) < ROWS or page[-1][1] > long_ago:
-            return forgotten
-        last = page[-1][0]
-
-
 State = ProviderNotification.State
 # A hint is no record that must be kept. An unmatched or unreadable notification is one until staff have dealt
 # with it. A notification that is still to be applied stays.
 IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
     state__in=(State.UNMATCHED, State.UNREADABLE), dealt_with_at__isnull=False
 )
-
-
-# After this time a walk begins again, for rows that had to stay when it passed them, and need not any more.
-AGAIN_AFTER = timedelta(days=1)
 
 
 def forget_old_notifications() -> Work:
@@ -124,8 +100,7 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     if walk is None:
         return NOTHING
     now = timezone.now()
-    if walk.is_at_end and now - walk.began_at >= AGAIN_AFTER:
-        walk.last_pk, walk.began_at = 0, now
+    begin_again_if_due(walk, now)
     page = list(table.order_by("pk").filter(pk__gt=walk.last_pk).values_list("pk", written)[:ROWS])
     deleted = old.filter(pk__in=[pk for pk, _ in page]).delete()[0]
     walk.is_at_end = len(page) < ROWS or page[-1][1] > long_ago
@@ -133,12 +108,3 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     walk.last_pk = max((pk for pk, _ in passed), default=walk.last_pk)
     walk.save()
     return Work(deleted, has_more=not walk.is_at_end)
-
-
-def locked_walk(table: str) -> RetentionWalk | None:
-    """Return the walk through a table, locked, or None while another process takes the next steps."""
-    RetentionWalk.objects.get_or_create(table=table)
-    walks = RetentionWalk.objects.filter(table=table)
-    if connection.features.has_select_for_update_skip_locked:
-        walks = walks.select_for_update(skip_locked=True)
-    return walks.first()

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, SavedCard
@@ -21,7 +21,7 @@ def delete_tokens() -> int:
     """
     due = SavedCard.objects.filter(deletion_due_at__lte=server_time())
     cards = list(
-        due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, no_key=True)
+        due.select_for_update(skip_locked=True, no_key=True)
         .order_by("deletion_due_at")
         .only("pk", "reference", "deletion_tries")[:BATCH]
     )

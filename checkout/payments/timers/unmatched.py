@@ -7,7 +7,7 @@ that was not known is looked for at growing intervals.
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.payments.actions.notification import payment_named_by
@@ -28,7 +28,7 @@ def try_unmatched_again() -> int:
     due = ProviderNotification.objects.filter(next_try_at__lte=timezone.now())
     notifications = list(
         due.select_related("account")
-        .select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
+        .select_for_update(skip_locked=True, of=("self",))
         .order_by("next_try_at")[:BATCH]
     )
     for notification in notifications:

@@ -1,6 +1,6 @@
 """End attempts whose purchase never began, because the command that begins it was lost or a dead letter."""
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from checkout.conf import conf
@@ -30,9 +30,7 @@ def give_up_unstarted() -> int:
     payments = (
         Payment.objects.select_related("merchant")
         .filter(Exists(waiting), state=PaymentState.PROCESSING, updated_at__lt=long_ago)
-        .select_for_update(
-            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
-        )
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
     )
     return sum(_give_up(payment) for payment in payments.order_by("updated_at")[:BATCH])
 

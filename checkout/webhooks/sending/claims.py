@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from checkout.payments import event_feed
@@ -101,10 +101,7 @@ def _with_due_deliveries(now: object) -> QuerySet[WebhookEndpoint]:
 
 def _due(now: object, endpoint: WebhookEndpoint, room: int) -> QuerySet[Delivery]:
     due = Delivery.objects.filter(_is_due(now), endpoint=endpoint).order_by("next_try_at")
-    # SQLite has one writer and needs no row locks.
-    if connection.features.has_select_for_update_skip_locked:
-        due = due.select_for_update(skip_locked=True)
-    return due[:room]
+    return due.select_for_update(skip_locked=True)[:room]
 
 
 def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> list[Job]:

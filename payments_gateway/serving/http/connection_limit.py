@@ -6,10 +6,10 @@ from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import ServerState
 
-from payments_gateway.serving.clients import network_of
+from payments_gateway.serving.clients import ClientCounter, network_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.newcomers import Newcomers
-from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
+from payments_gateway.serving.problems import FULL, Problem
 from payments_gateway.serving.process.memory import AfterFlood
 
 # Open files other than clients' connections: database, broker, templates, logs.
@@ -29,7 +29,7 @@ class ConnectionLimit:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = min(conf.max_connections, max(1, files - OTHER_FILES))
         self._most_of_client = conf.max_connections_per_address
-        self._by_client: dict[str, int] = {}
+        self._clients = ClientCounter()
         self.newcomers = Newcomers()
         self.memory = AfterFlood()
 
@@ -43,19 +43,14 @@ class ConnectionLimit:
         """Count one more than ``connections``, which include WebSockets, or return why it is refused."""
         if connections >= self._most:
             return FULL
-        if client:
-            inside = self._by_client.get(client, 0)
-            if inside >= self._most_of_client:
-                return TOO_MANY
-            self._by_client[client] = inside + 1
-        return None
+        if not client:
+            return None
+        return self._clients.enter(client, most=self._most, most_of_client=self._most_of_client)
 
     def leave(self, client: str) -> None:
         """Uncount a connection that was counted. Nothing is kept about a client without connections."""
         if client:
-            inside = self._by_client.pop(client) - 1
-            if inside:
-                self._by_client[client] = inside
+            self._clients.leave(client)
 
 
 def limit_of(server: ServerState, config: Config) -> ConnectionLimit:

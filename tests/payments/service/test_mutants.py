@@ -10,7 +10,7 @@ from django.db import transaction
 
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions.payment import enqueued
+from checkout.payments.actions.shopper.pending import enqueued
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.models import InboxMessage, Operation, OutboxMessage, ProviderCall, Saga
 from checkout.payments.sagas.purchase.data import PurchaseData

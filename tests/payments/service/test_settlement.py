@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from checkout.errors import AmountNotAvailable, OperationRejected, OutcomeUnknown, PaymentNotFound
+from checkout.errors import AmountNotAvailable, OperationNotFound, OperationRejected, OutcomeUnknown
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments import service as payments
@@ -16,7 +16,7 @@ from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Pa
 from checkout.payments.providers import memory
 from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas.service import service
-from checkout.payments.service.evidence.known import known_of
+from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.states import Actor, PaymentState
 from messaging.envelope import new_message_id
 from tests.payments.service.asking import authorise, let_settle, operation_on
@@ -145,7 +145,7 @@ def test_a_card_number_in_the_reason_is_not_kept(lost):
 
 
 def test_an_operation_that_does_not_exist_cannot_be_settled(db):
-    with pytest.raises(PaymentNotFound):
+    with pytest.raises(OperationNotFound):
         settle_operation("op_none", arrived=True, by="ada", reason="x")
 
 
@@ -342,9 +342,9 @@ def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
         payment=attempt.payment, attempt=attempt, source="provider", kind="notified_refund_failed", data=doubt
     )
     Saga.objects.filter(kind=REFUND).update(data={**saga_of(operation).data, "is_doubted": True})
-    assert known_of(attempt, REFUND).entries[0].is_in_doubt
+    assert booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
     deliver(service, decided(operation, arrived=True))
-    assert not known_of(attempt, REFUND).entries[0].is_in_doubt
+    assert not booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
     assert saga_of(operation).status == Saga.Status.COMPLETED
 
 

@@ -22,12 +22,12 @@ from checkout.payments.models import (
     ProviderNotification,
 )
 from checkout.payments.timers.retention import (
-    ROWS,
     forget_old_events,
     forget_old_messages,
     forget_old_notifications,
 )
 from checkout.payments.timers.timer import Timer, Work
+from checkout.payments.timers.walk import ROWS
 from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.conftest import _credentials, account

@@ -19,6 +19,7 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
 )
+from checkout.payments.models.messages import OPEN_LETTER
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 
 ENABLED = WebhookEndpoint.State.ENABLED
@@ -104,7 +105,7 @@ def _webhooks(now: datetime) -> Finding:
 
 
 def _dead_letters() -> Finding:
-    waiting = DeadLetter.objects.filter(requeued_at=None, dealt_with_at=None).count()
+    waiting = DeadLetter.objects.filter(OPEN_LETTER).count()
     if not waiting:
         return Finding("dead", "no dead letter waits for staff")
     return Finding(

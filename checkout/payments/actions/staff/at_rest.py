@@ -13,17 +13,16 @@ from checkout.ledger.messages import PostEntries
 from checkout.payments.models import (
     DeadLetter,
     InboxMessage,
-    Operation,
     OutboxMessage,
     Payment,
     ProviderNotification,
-    Saga,
 )
-from checkout.payments.timers.lost import is_posting
+from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.saga import UNFINISHED, operations_without_saga
+from checkout.payments.postings import is_posting
 from checkout.states import PaymentState
 from messaging.topology import Topology
 
-_MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
 # The services of this app. Any other may be a program of the merchant that keeps its inbox elsewhere.
 _OURS = ("checkout", "payments")
 AGAIN = "Try again in a moment."
@@ -34,11 +33,11 @@ def require_rest(payment: Payment) -> None:
     state = PaymentState(payment.state)
     if state.may_be_paid:
         raise OperationRejected("The payment may still be paid. Cancel it first.")
-    is_moving = payment.sagas.filter(status__in=_MOVING).exists()
+    is_moving = payment.sagas.filter(status__in=UNFINISHED).exists()
     is_sending = OutboxMessage.objects.filter(subject=payment.reference, published_at=None).exists()
     if is_moving or is_sending or not state.is_decided:
         raise OperationRejected("Something about the payment is under way, or waits for staff.")
-    if DeadLetter.objects.filter(subject=payment.reference, requeued_at=None, dealt_with_at=None).exists():
+    if DeadLetter.objects.filter(OPEN_LETTER, subject=payment.reference).exists():
         raise OperationRejected("A dead letter about the payment waits for staff.")
     require_that_all_is_handled(payment)
 
@@ -69,10 +68,8 @@ def _is_notified(payment: Payment) -> bool:
 
 def _is_to_begin(payment: Payment) -> bool:
     # A saga that has begun since the others were looked at may still be running.
-    ended = payment.sagas.exclude(status__in=_MOVING).order_by()
-    begun = set(ended.values_list("kind", "key"))
-    wanted = payment.operations.exclude(state=Operation.State.REFUSED).order_by()
-    return not begun.issuperset(wanted.values_list("kind", "reference"))
+    ended = payment.sagas.exclude(status__in=UNFINISHED).order_by()
+    return operations_without_saga(payment.operations.order_by(), ended).exists()
 
 
 def _unhandled(payment: Payment) -> str:

@@ -2,9 +2,10 @@
 
 from django.db import transaction
 
-from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.errors import IllegalTransition, OperationRejected
 from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
-from checkout.payments.models import Fact, Payment, Saga
+from checkout.payments.locking import found_payment
+from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
@@ -18,13 +19,11 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     conflict remains, a fact of the payment says so. Raises ``PaymentNotFound``, ``IllegalTransition`` for a
     payment in any other state, ``OperationRejected`` while the provider is being asked already.
     """
-    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
+    payment = found_payment(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
-        raise OperationRejected("The provider is just being asked.")
+        raise OperationRejected("The provider is just being asked. Wait for its answer.")
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     send_to_checkout(ReviewPayment(payment=payment.reference), payment.reference)

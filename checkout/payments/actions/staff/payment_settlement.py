@@ -2,10 +2,10 @@
 
 from django.db import transaction
 
-from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.errors import IllegalTransition, OperationRejected
 from checkout.payments.actions.staff.second_word import refuse_second_word_on
 from checkout.payments.checkout_messages import SettlePayment
-from checkout.payments.locking import locked_attempt, locked_payment
+from checkout.payments.locking import found_payment, locked_attempt
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
@@ -33,9 +33,7 @@ def settle_payment(
     reason = scrub_note(reason).strip()
     if not reason:
         raise OperationRejected("Say how you found out.")
-    payment = locked_payment(reference)
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
+    payment = found_payment(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     asked = _attempt(payment, attempt)

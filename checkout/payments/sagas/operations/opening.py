@@ -15,10 +15,12 @@ from checkout.states import AttemptState
 from messaging.compiled_queries import Compiled
 
 State = Operation.State
-TOLD = f"{NOTIFIED}{EventKind.CAPTURED}"
+CAPTURE_TOLD = f"{NOTIFIED}{EventKind.CAPTURED}"
 
 _STATE = Compiled(lambda pk: Attempt.objects.filter(pk=pk).only("state"))
-_TOLD = Compiled(lambda attempt: Fact.objects.filter(attempt_id=attempt, kind=TOLD).only("data"))
+_CAPTURE_NOTICES = Compiled(
+    lambda attempt: Fact.objects.filter(attempt_id=attempt, kind=CAPTURE_TOLD).only("data")
+)
 
 
 def open_capture(attempt: Attempt) -> None:
@@ -31,7 +33,7 @@ def open_capture(attempt: Attempt) -> None:
     amounts = ("", str(payment.amount))
     is_told = any(
         "not_applied" not in fact.data and fact.data.get("amount", "") in amounts
-        for fact in _TOLD.all(attempt.pk)
+        for fact in _CAPTURE_NOTICES.all(attempt.pk)
     )
     capture = Operation(
         reference=attempt.capture_reference,
@@ -57,7 +59,7 @@ def is_contradicted(data: Body, attempt: int, payment: Payment) -> bool:
     return _recorded(data, payment) is None or _STATE.get(attempt).state != AttemptState.AUTHORISED
 
 
-def opened(child: Start, parent: Saga, payment: Payment) -> Operation | None:
+def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     """Return the operation of a saga that is about to start; None if that saga carries out none.
 
     It is inserted, unless it was recorded before, as an included capture is. A notification may have settled

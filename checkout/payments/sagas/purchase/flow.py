@@ -5,8 +5,9 @@ If staff void the authorisation, the order is cancelled. While the outcome at th
 is repeated or undone; the provider is asked instead. A challenge that nobody completes is cancelled at the
 provider before it expires here.
 
-Read the table first. The functions that it mentions are in ``payment.py``, which leads to the authorisation,
-in ``fulfilment.py``, which has what comes after it, and in ``own.py``, which adds steps of your own.
+Read the table first. The functions that it mentions are in ``authorisation.py``, which leads to the
+authorisation, in ``fulfilment.py``, which has what comes after it, and in ``own.py``, which adds steps of
+your own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from checkout.payments.messages import (
 )
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import provider_wait, service_wait
-from checkout.payments.sagas.purchase import fulfilment, payment
+from checkout.payments.sagas.purchase import authorisation, fulfilment
 from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.purchase.own import OwnSteps
 from checkout.payments.sagas.signals import HINTS, Signal
@@ -36,12 +37,12 @@ from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Repeated, St
 from checkout.risk.messages import AssessRisk, RiskDecision
 
 # The next step after the answer to an authorisation, or to the second message of a challenge.
-AUTHORISATION: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
-    ProviderOutcome.APPROVED: payment.approved,
-    ProviderOutcome.CHALLENGE_REQUIRED: payment.challenged,
-    ProviderOutcome.REFUSED: payment.refused,
-    ProviderOutcome.NOT_SENT: payment.refused,
-    ProviderOutcome.CONFLICTED: payment.contradicted,
+AUTHORISATION_ANSWERS: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
+    ProviderOutcome.APPROVED: authorisation.approved,
+    ProviderOutcome.CHALLENGE_REQUIRED: authorisation.challenged,
+    ProviderOutcome.REFUSED: authorisation.refused,
+    ProviderOutcome.NOT_SENT: authorisation.refused,
+    ProviderOutcome.CONFLICTED: authorisation.contradicted,
 }
 
 # The next step of a purchase that was parked or given up, after its conflict has been settled. Staff also
@@ -60,18 +61,18 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             asks=AssessRisk,
             within=service_wait,
             repeated=Repeated.ALWAYS,
-            on={RiskDecision.ACCEPT: At.RESERVE_STOCK, RiskDecision.REJECT: payment.not_permitted},
-            failed=payment.not_assessed,
-            unknown=payment.given_up,
+            on={RiskDecision.ACCEPT: At.RESERVE_STOCK, RiskDecision.REJECT: authorisation.not_permitted},
+            failed=authorisation.not_assessed,
+            unknown=authorisation.given_up,
         ),
         Step(
             name=At.RESERVE_STOCK,
             asks=ReserveStock,
             within=service_wait,
             repeated=Repeated.ALWAYS,
-            on={Stock.RESERVED: own.before_authorisation, Stock.MISSING: payment.out_of_stock},
-            failed=payment.not_reserved,
-            unknown=payment.given_up,
+            on={Stock.RESERVED: own.before_authorisation, Stock.MISSING: authorisation.out_of_stock},
+            failed=authorisation.not_reserved,
+            unknown=authorisation.given_up,
             undo=At.RELEASE_STOCK,
         ),
         Step(
@@ -79,15 +80,15 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             asks=AuthorisePayment,
             within=provider_wait,
             repeated=Repeated.IF_NOT_DONE,
-            on=AUTHORISATION,
-            unknown=payment.inquire,
+            on=AUTHORISATION_ANSWERS,
+            unknown=authorisation.inquire,
             undo=At.VOID,
         ),
         Step(
             name=At.AWAIT_CHALLENGE,
-            within=payment.time_for_challenge,
-            hears={Signal.CHALLENGE_RETURNED: payment.returned},
-            unknown=payment.not_returned,
+            within=authorisation.time_for_challenge,
+            hears={Signal.CHALLENGE_RETURNED: authorisation.returned},
+            unknown=authorisation.not_returned,
             undo=At.ABANDON,
         ),
         Step(
@@ -95,25 +96,25 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             asks=CompleteAuthentication,
             within=provider_wait,
             repeated=Repeated.IF_NOT_DONE,
-            on=AUTHORISATION,
-            unknown=payment.inquire,
+            on=AUTHORISATION_ANSWERS,
+            unknown=authorisation.inquire,
         ),
         Step(
             name=At.INQUIRE,
             asks=InquirePayment,
             within=provider_wait,
             on={
-                **AUTHORISATION,
-                ProviderOutcome.CHALLENGE_REQUIRED: payment.unless_expiring(payment.challenged),
-                ProviderOutcome.NOT_SENT: payment.unless_expiring(payment.refused),
-                ProviderOutcome.REFUSED: payment.refused_or_expired,
+                **AUTHORISATION_ANSWERS,
+                ProviderOutcome.CHALLENGE_REQUIRED: authorisation.unless_expiring(authorisation.challenged),
+                ProviderOutcome.NOT_SENT: authorisation.unless_expiring(authorisation.refused),
+                ProviderOutcome.REFUSED: authorisation.refused_or_expired,
             },
-            failed=payment.unless_expiring(payment.not_answered),
-            unknown=payment.inquire,
+            failed=authorisation.unless_expiring(authorisation.not_answered),
+            unknown=authorisation.inquire,
             hears={
-                **dict.fromkeys(HINTS, payment.inquire_at_once),
-                Signal.HINTED: payment.inquire_because_of_hint,
-                Signal.CHALLENGE_RETURNED: payment.returned_late,
+                **dict.fromkeys(HINTS, authorisation.inquire_at_once),
+                Signal.HINTED: authorisation.inquire_because_of_hint,
+                Signal.CHALLENGE_RETURNED: authorisation.returned_late,
                 **TAKEN_UP_AGAIN,
                 Signal.REVIEW_RELEASED: fulfilment.found_released,
             },
@@ -123,13 +124,13 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             asks=AbandonPayment,
             within=provider_wait,
             on={
-                ProviderOutcome.REFUSED: payment.expired,
-                ProviderOutcome.NOT_SENT: payment.expired,
-                ProviderOutcome.APPROVED: payment.approved,
-                ProviderOutcome.CONFLICTED: payment.contradicted,
+                ProviderOutcome.REFUSED: authorisation.expired,
+                ProviderOutcome.NOT_SENT: authorisation.expired,
+                ProviderOutcome.APPROVED: authorisation.approved,
+                ProviderOutcome.CONFLICTED: authorisation.contradicted,
             },
-            unknown=payment.inquire,
-            hears={Signal.CHALLENGE_RETURNED: payment.returned_late},
+            unknown=authorisation.inquire,
+            hears={Signal.CHALLENGE_RETURNED: authorisation.returned_late},
         ),
         Step(
             name=At.CAPTURE,
@@ -196,7 +197,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             name=At.CONFLICTED,
             ends=End.PARKED,
             why="The provider's answer contradicts what we know.",
-            unknown=payment.inquire,
+            unknown=authorisation.inquire,
             hears={**TAKEN_UP_AGAIN, Signal.REVIEW_RELEASED: fulfilment.found_released},
         ),
         Step(
@@ -239,7 +240,7 @@ class Purchase(TableSaga[PurchaseData]):
 
     def begin(self, data: PurchaseData) -> PurchaseDecision:
         """Ask the risk service first, as its refusal costs least."""
-        return payment.begin(data)
+        return authorisation.begin(data)
 
     def afresh(self, data: PurchaseData) -> PurchaseData:
         """Count from zero."""

@@ -15,7 +15,7 @@ from checkout.messages import Answer, Done, Success
 from checkout.own.step import OwnStep, Place
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import OVERDUE, service_wait
-from checkout.payments.sagas.purchase import fulfilment, payment
+from checkout.payments.sagas.purchase import authorisation, fulfilment
 from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Go, Repeated, Step, again
@@ -69,7 +69,7 @@ class OwnSteps:
 
     def _row_before(self, step: OwnStep, position: int) -> Step[PurchaseData]:
         def refused_for(reason: str) -> Callable[[PurchaseData, Answer], PurchaseDecision]:
-            return lambda data, answer: payment.not_sent(data, reason)
+            return lambda data, answer: authorisation.not_sent(data, reason)
 
         return Step(
             name=_row(step.name),
@@ -80,8 +80,8 @@ class OwnSteps:
                 **dict.fromkeys(step.goes_on, self._towards_authorisation(position + 1)),
                 **{answer: refused_for(reason) for answer, reason in step.refuses.items()},
             },
-            failed=payment.not_reserved,
-            unknown=payment.given_up,
+            failed=authorisation.not_reserved,
+            unknown=authorisation.given_up,
             undo=_undo_of(step.name) if step.undo else "",
         )
 

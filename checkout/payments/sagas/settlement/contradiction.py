@@ -1,7 +1,9 @@
 """Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
 
 from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.operations.data import UNTOLD
+from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import left_to_book
 from checkout.payments.sagas.settlement.reckoning import others_of
@@ -13,7 +15,7 @@ from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 Kind, State = Operation.Kind, Operation.State
 
 # Steps of a purchase from which an answer may lead to a capture, whatever staff have decided meanwhile.
-ASKING = ("authorise", "await_challenge", "complete_challenge", "abandon")
+ASKING = (At.AUTHORISE, At.AWAIT_CHALLENGE, At.COMPLETE_CHALLENGE, At.ABANDON)
 
 
 def attempt_to_settle(payment: Payment) -> Attempt:
@@ -40,7 +42,7 @@ def obstacle_to_settling(attempt: Attempt) -> str:
     payment = attempt.payment
     if payment.state != PaymentState.CONFLICTED:
         return f"A payment that is {payment.state} contradicts nothing."
-    open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)).order_by("pk")
+    open_sagas = payment.sagas.filter(status__in=UNFINISHED).order_by("pk")
     sagas = {(each.kind, each.key): each for each in open_sagas}
     return (
         _obstacle_of_sagas(list(sagas.values()), attempt)
@@ -102,10 +104,10 @@ def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
 
 
 def _obstacle_of_attempts(attempt: Attempt) -> str:
-    others = others_of(attempt, *OPEN_ATTEMPTS)
-    for undecided in (attempt, *others) if attempt.state in OPEN_ATTEMPTS else others:
-        return (
-            f"What became of the attempt {undecided.order_code} is not known yet. Wait until its purchase "
-            "has ended; have it tried again, on its saga's page, if it is parked."
-        )
-    return ""
+    undecided = [attempt] if attempt.state in OPEN_ATTEMPTS else others_of(attempt, *OPEN_ATTEMPTS)
+    if not undecided:
+        return ""
+    return (
+        f"What became of the attempt {undecided[0].order_code} is not known yet. Wait until its purchase "
+        "has ended; have it tried again, on its saga's page, if it is parked."
+    )

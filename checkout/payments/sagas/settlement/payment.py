@@ -17,8 +17,9 @@ from checkout.payments.events import move_attempt, move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas import orchestrator
-from checkout.payments.sagas.movement import follow_sums, move_payment
+from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -52,7 +53,7 @@ def seen_now(payment: Payment) -> str:
 
     After a contradiction that was settled, all may look the same at the next one, but for the version.
     """
-    open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED))
+    open_sagas = payment.sagas.filter(status__in=UNFINISHED)
     standing = (
         payment.state,
         payment.version,
@@ -178,7 +179,9 @@ def _end_contradiction(
     payment: Payment, attempt: Attempt, theirs: TheirBooks, sagas: list[Saga], message: Message
 ) -> None:
     is_held = theirs.has_money or bool(others_of(attempt, AttemptState.AUTHORISED))
-    move_payment(payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message)
+    move_payment_if_allowed(
+        payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message
+    )
     follow_sums(payment, message)
     reply_with_state(payment, payment.waiters.all(), message)
     signal = Signal.REVIEW_HELD if is_held else Signal.REVIEW_RELEASED

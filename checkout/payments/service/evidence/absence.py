@@ -13,7 +13,7 @@ is REFUNDED already.
 
 from checkout.payments.models import Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.service.evidence.known import BookedOperations, told_sum
+from checkout.payments.service.evidence.booked_operations import BookedOperations, reliable_sum
 from checkout.payments.service.provider_call import MODIFICATIONS
 from checkout.payments.totals import sums_of_attempt
 
@@ -51,7 +51,7 @@ def is_absent(operation: Operation, others: BookedOperations, result: ProviderRe
         return result.kind == WOULD_BE_CHANGED[kind]
     if not _nothing_hides_it(operation):
         return False
-    total = told_sum(operation.attempt, result, kind)
+    total = reliable_sum(operation.attempt, result, kind)
     if total is not None:
         is_certain = others.least == others.most == total
         return is_certain and result.kind in SUMS_ARE_COMPLETE[kind]

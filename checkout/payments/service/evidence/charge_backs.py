@@ -8,7 +8,7 @@ else is left to staff: nothing is booked by guessing.
 from dataclasses import dataclass
 
 from checkout.money import Money
-from checkout.payments.messages import CheckClaim
+from checkout.payments.messages import CheckClaim, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
@@ -21,14 +21,16 @@ NAMES = {Kind.CHARGE_BACK: "a charge-back", Kind.CHARGE_BACK_REVERSAL: "the reve
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The ``outcome`` as in ``ClaimChecked``, the reason for staff, and the amount to be booked."""
+    """The outcome of the check, the reason for staff, and the amount to be booked."""
 
-    outcome: str
+    outcome: ClaimOutcome
     why: str = ""
     minor: int = 0
 
 
-UNKNOWN, UNDECIDED, DENIED = Judgement("unknown"), Judgement("undecided"), Judgement("denied")
+UNKNOWN = Judgement(ClaimOutcome.UNKNOWN)
+UNDECIDED = Judgement(ClaimOutcome.UNDECIDED)
+DENIED = Judgement(ClaimOutcome.DENIED)
 
 
 def judge_movement(
@@ -41,9 +43,9 @@ def judge_movement(
     kind = BY_ISSUER[command.claim]
     key = key_of_claim(command.claim, command.event_id, is_proven=command.is_proven)
     if key and attempt.payment.operations.filter(idempotency_key=key).exists():
-        return Judgement("booked"), None
+        return Judgement(ClaimOutcome.BOOKED), None
     judgement = _judged(attempt, command, before, result)
-    if judgement.outcome != "booked":
+    if judgement.outcome != ClaimOutcome.BOOKED:
         return judgement, None
     reason = f"The provider was asked, and confirmed {NAMES[kind]}"
     return judgement, adopt(attempt, kind, judgement.minor, reason=reason, idempotency_key=key)
@@ -71,7 +73,8 @@ def _judged_by_position(attempt: Attempt, claim: str, told: Money, now: Sums) ->
     kind, currency = BY_ISSUER[claim], attempt.payment.currency
     if told.currency != currency:
         return Judgement(
-            "unclear", f"The provider has {told} as charged back, and the payment is in {currency}."
+            ClaimOutcome.UNCLEAR,
+            f"The provider has {told} as charged back, and the payment is in {currency}.",
         )
     more = told.minor - now.charged_back
     minor = more if kind == Kind.CHARGE_BACK else -more
@@ -82,14 +85,18 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
     kind, currency = BY_ISSUER[command.claim], attempt.payment.currency
     untold = f"The provider confirms {NAMES[kind]} and does not tell how much was charged back"
     if command.minor is None or not command.currency:
-        return Judgement("unclear", f"{untold}; neither does the notification.")
+        return Judgement(ClaimOutcome.UNCLEAR, f"{untold}; neither does the notification.")
     amount = Money(command.minor, command.currency)
     if not command.is_proven:
-        return Judgement("unclear", f"{untold}; {amount} is what anybody may have sent us.")
+        return Judgement(ClaimOutcome.UNCLEAR, f"{untold}; {amount} is what anybody may have sent us.")
     if amount.currency != currency:
-        return Judgement("unclear", f"{untold}; the notification says {amount}, not in {currency}.")
+        return Judgement(
+            ClaimOutcome.UNCLEAR, f"{untold}; the notification says {amount}, not in {currency}."
+        )
     if any((each.kind, each.amount) == (kind, amount) for each in operations_of(attempt)):
-        return Judgement("unclear", f"{untold}; {amount} is booked already, and may be this or another one.")
+        return Judgement(
+            ClaimOutcome.UNCLEAR, f"{untold}; {amount} is booked already, and may be this or another one."
+        )
     return _checked(kind, amount, now)
 
 
@@ -101,12 +108,13 @@ def _checked(kind: str, amount: Money, now: Sums) -> Judgement:
     is_charge_back = kind == Kind.CHARGE_BACK
     left = now.left_to_charge_back if is_charge_back else now.charged_back
     if 0 < amount.minor <= left:
-        return Judgement("booked", minor=amount.minor)
+        return Judgement(ClaimOutcome.BOOKED, minor=amount.minor)
     under_way = now.total(Kind.CAPTURE, *ALL_BUT_REFUSED) - now.captured
     if is_charge_back and 0 < amount.minor <= left + under_way:
         return UNKNOWN
     counted = "taken and not given back" if is_charge_back else "charged back"
     ours = Money(left, amount.currency)
     return Judgement(
-        "unclear", f"{NAMES[Kind(kind)].capitalize()} of {amount} is more than is {counted}: {ours}."
+        ClaimOutcome.UNCLEAR,
+        f"{NAMES[Kind(kind)].capitalize()} of {amount} is more than is {counted}: {ours}.",
     )

@@ -9,8 +9,12 @@ from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.evidence.booked_operations import (
+    BookedOperations,
+    booked_operations_of,
+    reliable_sum,
+)
 from checkout.payments.service.evidence.charge_backs import judge_movement
-from checkout.payments.service.evidence.known import BookedOperations, known_of, told_sum
 from checkout.payments.service.facts import fact_of
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
@@ -30,7 +34,7 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     if command.claim in BY_ISSUER:
         conclude = partial(_conclude_movement, command, sums_of_attempt(attempt))
     else:
-        before, known = under_way(attempt), known_of(attempt, EXPLANATIONS.get(command.claim, ""))
+        before, known = under_way(attempt), booked_operations_of(attempt, EXPLANATIONS.get(command.claim, ""))
         conclude = partial(_conclude, command, before, known)
     provider_inquiry(message, attempt, conclude)
 
@@ -43,13 +47,13 @@ def _conclude(
     result: ProviderResult,
 ) -> Conclusion:
     outcome = _judged(attempt, command, before, known, result)
-    if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
+    if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
-    if outcome == "confirmed" and (refund := _failed_refund(attempt, command)) is not None:
+    if outcome == ClaimOutcome.CONFIRMED and (refund := _failed_refund(attempt, command)) is not None:
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=ClaimOutcome(outcome), event=result.event), fact)
+    return Conclusion(ClaimChecked(outcome=outcome, event=result.event), fact)
 
 
 def _conclude_movement(
@@ -61,7 +65,7 @@ def _conclude_movement(
     if operation is not None:
         data |= {"amount": str(operation.amount), "reference": operation.reference}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=ClaimOutcome(outcome), event=event, why=scrub_text(why)), fact)
+    return Conclusion(ClaimChecked(outcome=outcome, event=event, why=scrub_text(why)), fact)
 
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
@@ -70,28 +74,30 @@ def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
     return refund_made_after_all(attempt, command.operation) if is_refund else None
 
 
-def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult, *, is_proven: bool) -> str:
+def _made_after_all(
+    attempt: Attempt, refund: Operation, result: ProviderResult, *, is_proven: bool
+) -> ClaimOutcome:
     """Mark a failed refund as made, if that explains the provider's answer. Return the outcome.
 
     The provider's sum must have room for this refund in addition to all that are certain. If other refunds,
     failed or under way, may explain the sum without this one, the notification must also be proven. If the
     answer does not decide, the provider is asked again, as a later answer may be clearer.
     """
-    others = known_of(attempt, refund.kind)
+    others = booked_operations_of(attempt, refund.kind)
     other_failed = sum(each.amount_minor for each in failed_refunds(attempt) if each.pk != refund.pk)
-    total = told_sum(attempt, result, refund.kind)
+    total = reliable_sum(attempt, result, refund.kind)
     if total is None:
         if others.entries or other_failed or not is_proven:
-            return "undecided"
+            return ClaimOutcome.UNDECIDED
     elif total > others.most + other_failed + refund.amount_minor:
-        return "confirmed"
+        return ClaimOutcome.CONFIRMED
     else:
         is_the_only_explanation = total > others.most + other_failed
         has_room = total >= others.least + refund.amount_minor
         if not (has_room and (is_proven or is_the_only_explanation)):
-            return "unknown"
+            return ClaimOutcome.UNKNOWN
     make_after_all(attempt.payment, refund)
-    return "booked"
+    return ClaimOutcome.BOOKED
 
 
 def _judged(
@@ -100,32 +106,36 @@ def _judged(
     before: CallsInFlight,
     known: BookedOperations,
     result: ProviderResult,
-) -> str:
+) -> ClaimOutcome:
     claim = command.claim
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
-        return "unknown"
+        return ClaimOutcome.UNKNOWN
     if claim == EventKind.AUTHORISED:
         is_held = result.outcome == Outcome.APPROVED and result.kind not in RELEASED
-        return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
+        is_news = is_held and attempt.state != AttemptState.AUTHORISED
+        return ClaimOutcome.CONFIRMED if is_news else ClaimOutcome.DENIED
     if is_missing:
-        return "unknown"
+        return ClaimOutcome.UNKNOWN
     kind = EXPLANATIONS.get(claim, "")
-    if (total := told_sum(attempt, result, kind)) is not None:
-        now = known_of(attempt, kind)
+    if (total := reliable_sum(attempt, result, kind)) is not None:
+        now = booked_operations_of(attempt, kind)
         if now != known:
-            return "unknown"
+            return ClaimOutcome.UNKNOWN
         outcome = _judged_by_sums(command, total, now, result)
-        is_open = outcome == "denied" and _may_be_instead_of_another(attempt, command, total)
-        return "undecided" if is_open else outcome
+        is_open = outcome == ClaimOutcome.DENIED and _may_be_instead_of_another(attempt, command, total)
+        return ClaimOutcome.UNDECIDED if is_open else outcome
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     if said != claim:
-        return "undecided" if command.is_proven and _may_be_hidden(claim, result.kind) else "denied"
-    if is_explained(attempt, claim) or any(each.is_in_doubt for each in known_of(attempt, kind).entries):
+        is_open = command.is_proven and _may_be_hidden(claim, result.kind)
+        return ClaimOutcome.UNDECIDED if is_open else ClaimOutcome.DENIED
+    if is_explained(attempt, claim) or any(
+        each.is_in_doubt for each in booked_operations_of(attempt, kind).entries
+    ):
         # The claim may name another operation than the one that explains it, which only sums could tell. A
         # refund in doubt has an inquiry of its own.
-        return "undecided" if command.operation else "denied"
-    return "confirmed"
+        return ClaimOutcome.UNDECIDED if command.operation else ClaimOutcome.DENIED
+    return ClaimOutcome.CONFIRMED
 
 
 def _may_be_hidden(claim: str, last: EventKind) -> bool:
@@ -147,7 +157,9 @@ def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int
     return refund is not None and total >= refund.amount_minor
 
 
-def _judged_by_sums(command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult) -> str:
+def _judged_by_sums(
+    command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult
+) -> ClaimOutcome:
     """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
 
     Sums alone do not show that a refund failed: one that we have as done may not be booked yet. If the claim
@@ -155,11 +167,11 @@ def _judged_by_sums(command: CheckClaim, total: int, now: BookedOperations, resu
     """
     if command.claim == EventKind.REFUND_FAILED:
         if total >= now.least:
-            return "denied"
+            return ClaimOutcome.DENIED
         if result.kind == command.claim:
-            return "confirmed"
-        return "unknown" if command.operation else "denied"
+            return ClaimOutcome.CONFIRMED
+        return ClaimOutcome.UNKNOWN if command.operation else ClaimOutcome.DENIED
     if total > now.most:
-        return "confirmed"
+        return ClaimOutcome.CONFIRMED
     # The named operation was refused: the surplus is due to it, or to one that is open. Ask again.
-    return "unknown" if command.operation and total > now.least else "denied"
+    return ClaimOutcome.UNKNOWN if command.operation and total > now.least else ClaimOutcome.DENIED

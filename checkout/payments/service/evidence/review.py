@@ -33,12 +33,9 @@ ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
 
 @dataclass(frozen=True, slots=True)
 class ReviewResult:
-    """The result: ``held`` or ``released`` if we agree with the provider, else ``stands`` or ``unknown``.
+    """The outcome of a review, and the reason, for staff, if it is not ``HELD`` or ``RELEASED``."""
 
-    ``why`` is the reason for ``stands`` or ``unknown``.
-    """
-
-    outcome: str
+    outcome: ReviewOutcome
     why: str = ""
 
 
@@ -89,18 +86,24 @@ def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: Provi
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, result)
     else:
-        finding = ReviewResult("unknown", "Something was booked while the provider was asked. Ask again.")
+        finding = ReviewResult(
+            ReviewOutcome.UNKNOWN, "Something was booked while the provider was asked. Ask again."
+        )
     data = {"why": finding.why, "event": result.event}
     fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
-    return Conclusion(AttemptReviewed(outcome=ReviewOutcome(finding.outcome)), fact)
+    return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
 
 
 def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> ReviewResult:
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome not in ANSWERS or (is_missing and not before.is_over(attempt)):
-        return ReviewResult("unknown", "The provider did not say what became of it. Ask again later.")
+        return ReviewResult(
+            ReviewOutcome.UNKNOWN, "The provider did not say what became of it. Ask again later."
+        )
     if is_for_another_payment(attempt, result):
-        return ReviewResult("stands", f"The provider still speaks of other money than ours: {result.amount}.")
+        return ReviewResult(
+            ReviewOutcome.STANDS, f"The provider still speaks of other money than ours: {result.amount}."
+        )
     if result.outcome == Outcome.APPROVED and result.kind not in RELEASED:
         return _held(attempt, sums, result)
     return _released(attempt, sums)
@@ -109,30 +112,34 @@ def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: Provide
 def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> ReviewResult:
     if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
         return ReviewResult(
-            "stands", "Another attempt holds money, too, is under way, or contradicts us as well."
+            ReviewOutcome.STANDS, "Another attempt holds money, too, is under way, or contradicts us as well."
         )
     if attempt.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
-        return ReviewResult("stands", f"The provider holds money, and the attempt is {attempt.state}.")
+        return ReviewResult(
+            ReviewOutcome.STANDS, f"The provider holds money, and the attempt is {attempt.state}."
+        )
     if sums.total(Kind.VOID, State.DONE):
-        return ReviewResult("stands", "The provider still holds what we have as released.")
+        return ReviewResult(ReviewOutcome.STANDS, "The provider still holds what we have as released.")
     if result.position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
         # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
-        return ReviewResult("stands", "The provider does not tell how much was captured and refunded.")
+        return ReviewResult(
+            ReviewOutcome.STANDS, "The provider does not tell how much was captured and refunded."
+        )
     gaps = _gaps(attempt, sums, result.position) if result.position else []
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
-            return ReviewResult("stands", gap.in_words)
+            return ReviewResult(ReviewOutcome.STANDS, gap.in_words)
     if len(gaps) > 1:
         # A balance that the provider fails to report would make several sums wrong, not only one.
         words = " ".join(gap.in_words for gap in gaps)
-        return ReviewResult("stands", f"{words} Only one sum that differs would be believed.")
+        return ReviewResult(ReviewOutcome.STANDS, f"{words} Only one sum that differs would be believed.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
         if attempt.capture_reference:
             open_capture(attempt)
     for gap in gaps:
         adopt(attempt, gap.kind, gap.minor, reason=FOUND)
-    return ReviewResult("held")
+    return ReviewResult(ReviewOutcome.HELD)
 
 
 def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
@@ -163,20 +170,23 @@ def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
 def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
     if sums.captured:
         ours = Money(sums.captured, attempt.payment.currency)
-        return ReviewResult("stands", f"The provider holds nothing, and we have {ours} captured.")
+        return ReviewResult(ReviewOutcome.STANDS, f"The provider holds nothing, and we have {ours} captured.")
     parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
     if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
         # The capture may have arrived, so that only the rest was released.
-        return ReviewResult("stands", "The provider holds nothing, and a capture of a part is still open.")
+        return ReviewResult(
+            ReviewOutcome.STANDS, "The provider holds nothing, and a capture of a part is still open."
+        )
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_refused")
     elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
         adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
     if _others(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
         return ReviewResult(
-            "stands", "Nothing is held for this attempt, but another one is not settled either."
+            ReviewOutcome.STANDS, "Nothing is held for this attempt, but another one is not settled either."
         )
-    return ReviewResult("held" if _others(attempt, AttemptState.AUTHORISED) else "released")
+    is_held = _others(attempt, AttemptState.AUTHORISED)
+    return ReviewResult(ReviewOutcome.HELD if is_held else ReviewOutcome.RELEASED)
 
 
 def _others(attempt: Attempt, *states: AttemptState) -> bool:

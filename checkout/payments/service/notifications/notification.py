@@ -12,7 +12,7 @@ from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, ProviderNotification
 from checkout.payments.providers.base import Notification
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.service.notifications.statement import NotificationResult, apply_statements
+from checkout.payments.service.notifications.statement import StatementResult, apply_statements
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
 from messaging.compiled_queries import Compiled, update_in_batch
@@ -42,11 +42,11 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
     try:
         statements = provider.parse_notification(row.body.encode())
     except NotificationRejected as error:
-        _finish(row, [NotificationResult(State.UNREADABLE, str(error))])
+        _finish(row, [StatementResult(State.UNREADABLE, str(error))])
         return
     except Exception as error:
         log.exception("parser of notifications failed", account=row.account.code)
-        _finish(row, [NotificationResult(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
+        _finish(row, [StatementResult(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
         return
     _finish(row, _apply(row, statements, message))
 
@@ -59,7 +59,7 @@ def _is_given_up(row: ProviderNotification) -> bool:
 
 def _apply(
     row: ProviderNotification, statements: Sequence[Notification], message: Message
-) -> list[NotificationResult]:
+) -> list[StatementResult]:
     """Apply the statements, at most ``MOST_STATEMENTS`` of them, order by order."""
     by_order: dict[str, list[Notification]] = {}
     for statement in statements[:MOST_STATEMENTS]:
@@ -70,12 +70,12 @@ def _apply(
     for order_code, about_it in by_order.items():
         attempt = attempts.get(order_code)
         if attempt is None:
-            results.append(NotificationResult(State.UNMATCHED, f"this account has no order {order_code}"))
+            results.append(StatementResult(State.UNMATCHED, f"this account has no order {order_code}"))
         else:
             results += apply_statements(attempt, about_it, message, row)
     if len(statements) > MOST_STATEMENTS:
         reason = f"has {len(statements)} statements, of which the first {MOST_STATEMENTS} were applied"
-        results.append(NotificationResult(State.UNREADABLE, reason))
+        results.append(StatementResult(State.UNREADABLE, reason))
     return results
 
 
@@ -111,8 +111,8 @@ _ATTEMPT = Compiled(
 )
 
 
-def _finish(row: ProviderNotification, results: list[NotificationResult]) -> None:
-    worst = min(results, key=lambda result: _rank(result.state), default=NotificationResult(State.APPLIED))
+def _finish(row: ProviderNotification, results: list[StatementResult]) -> None:
+    worst = min(results, key=lambda result: _rank(result.state), default=StatementResult(State.APPLIED))
     row.state = worst.state
     row.reason = scrub_text(worst.reason)[:REASON_LENGTH]
     row.next_try_at = None

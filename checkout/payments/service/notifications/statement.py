@@ -35,7 +35,7 @@ MOST_HINTS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class NotificationResult:
+class StatementResult:
     """The result of applying a statement.
 
     ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
@@ -51,7 +51,7 @@ class NotificationResult:
 
 def apply_statements(
     attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
-) -> list[NotificationResult]:
+) -> list[StatementResult]:
     """Apply each statement of ``row`` once, record it as a fact, and send the events to the orchestrator.
 
     The number of database queries does not depend on the number of statements.
@@ -93,12 +93,12 @@ class _Known:
         self._event_ids = {fact.data.get("event_id") for fact in facts if fact.kind.startswith(prefixes)}
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
 
-    def refusal_of(self, statement: Notification) -> NotificationResult | None:
+    def refusal_of(self, statement: Notification) -> StatementResult | None:
         """Return the result of a statement that is to be skipped; None if it is to be looked into."""
         if statement.event_id and scrub_text(statement.event_id) in self._event_ids:
-            return NotificationResult(State.APPLIED, "repeats an earlier one")
+            return StatementResult(State.APPLIED, "repeats an earlier one")
         if self._hints is not None and self._hints >= MOST_HINTS:
-            return NotificationResult(
+            return StatementResult(
                 State.APPLIED, f"not looked into: there were {MOST_HINTS} hints about this order"
             )
         return None
@@ -111,10 +111,10 @@ class _Known:
 
 def _judged(
     attempt: Attempt, operations: Sequence[Operation], statement: Notification, *, is_proven: bool
-) -> NotificationResult:
+) -> StatementResult:
     """Settle the operation that the statement is about, if it is proven and its amount is ours."""
     if statement.merchant_code != attempt.provider_account.merchant_code:
-        return NotificationResult(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
+        return StatementResult(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
     result = ProviderResult(
         outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
         order_code=statement.order_code,
@@ -127,16 +127,16 @@ def _judged(
     if is_for_another_payment(attempt, result):
         # For an open attempt the provider is asked, and its reply will contain the amount.
         reason = f"says {statement.amount}, the payment is {attempt.payment.amount}"
-        return NotificationResult(
+        return StatementResult(
             State.CONFLICTED, reason, signals=statement.kind if is_open and is_proven else ""
         )
     operation = operation_of(operations, statement.kind, (*statement.references, statement.reference))
     if operation is not None and statement.amount not in (None, operation.amount):
         reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
-        return NotificationResult(State.CONFLICTED, reason)
+        return StatementResult(State.CONFLICTED, reason)
     if operation is not None and is_proven:
         settle(attempt.payment, operation, statement.kind)
-    told = NotificationResult(
+    told = StatementResult(
         State.APPLIED, signals=statement.kind, operation=operation.reference if operation else ""
     )
     if statement.kind not in OUTCOMES or is_open:
@@ -146,14 +146,14 @@ def _judged(
     if result.outcome == Outcome.REFUSED:
         is_news = attempt.state != AttemptState.REFUSED
         reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
-        return NotificationResult(State.APPLIED, reason)
+        return StatementResult(State.APPLIED, reason)
     if attempt.state != AttemptState.AUTHORISED:
         # Either money is held for an attempt that ended without any, or the statement is false.
         return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
     return told
 
 
-def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result: NotificationResult) -> bool:
+def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result: StatementResult) -> bool:
     """Return True if no saga of the attempt would do anything because of the statement.
 
     That an authorised attempt is authorised matters only to a purchase that inquires, because it has not
@@ -166,7 +166,7 @@ def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result:
 
 
 def _fact(
-    attempt: Attempt, statement: Notification, result: NotificationResult, row: ProviderNotification
+    attempt: Attempt, statement: Notification, result: StatementResult, row: ProviderNotification
 ) -> Fact:
     is_named = result.operation in statement.references
     data = {
@@ -190,7 +190,7 @@ def _fact(
 
 
 def _event(
-    attempt: Attempt, statement: Notification, result: NotificationResult, *, is_proven: bool
+    attempt: Attempt, statement: Notification, result: StatementResult, *, is_proven: bool
 ) -> ApplyProviderEvent:
     return ApplyProviderEvent(
         payment=attempt.payment.reference,

@@ -73,7 +73,7 @@ class BookedOperations:
         return self.most + self.failed
 
 
-def known_of(attempt: Attempt, kind: str) -> BookedOperations:
+def booked_operations_of(attempt: Attempt, kind: str) -> BookedOperations:
     """Return our present record of the attempt's operations of this kind."""
     made = [each for each in operations_of(attempt) if each.kind == kind and each.state != State.REFUSED]
     names = [scrub_text(each.reference) for each in made]
@@ -87,7 +87,7 @@ def known_of(attempt: Attempt, kind: str) -> BookedOperations:
     )
 
 
-def booked(result: ProviderResult, kind: str) -> int | None:
+def _reported_sum(result: ProviderResult, kind: str) -> int | None:
     """Return the provider's sum of all captures or refunds, in minor units; None where it tells none."""
     if (
         result.position is None
@@ -98,7 +98,7 @@ def booked(result: ProviderResult, kind: str) -> int | None:
     return result.position.captured.minor if kind == Kind.CAPTURE else result.position.refunded.minor
 
 
-def told_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
+def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
     """Return the provider's sum of all captures or refunds, in minor units; None if it is not reliable.
 
     A provider's refunded sum is the captured sum less what is left of that. If its captures differ from ours,
@@ -106,12 +106,12 @@ def told_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
     sum may include money that an issuer took. If the sum exceeds everything that we know to have gone back,
     the provider left out money that is still held, and its captured sum is too large by as much.
     """
-    total = booked(result, kind)
+    total = _reported_sum(result, kind)
     if total is None or result.position is None:
         return None
     ours = sums_of_attempt(attempt)
     if kind == Kind.CAPTURE:
-        gone_back = known_of(attempt, Kind.REFUND).most + ours.charged_back
+        gone_back = booked_operations_of(attempt, Kind.REFUND).most + ours.charged_back
         return total if result.position.refunded.minor <= gone_back else None
     if result.position.captured.minor != ours.captured:
         return None

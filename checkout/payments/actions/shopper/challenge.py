@@ -8,19 +8,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
-from checkout.payments.actions.payment import (
-    PaymentView,
-    Pending,
-    enqueued,
-    enqueued_before,
-    payment_view,
-    wait_for,
-)
+from checkout.errors import IllegalTransition, TokenRejected
+from checkout.payments.actions.shopper.pending import Pending, enqueued, enqueued_before, wait_for
+from checkout.payments.actions.shopper.showing import PaymentView, payment_view
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 from checkout.payments.checkout_messages import CompleteChallenge
 from checkout.payments.events import move_attempt, move_payment
-from checkout.payments.locking import locked_payment
+from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
 from checkout.payments.providers.registry import get_provider
@@ -72,9 +66,7 @@ def return_from_challenge(
     Nothing that the browser sends is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
     ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
     """
-    payment = locked_payment(reference)
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
+    payment = found_payment(reference)
     attempt = _RETURNED.first(payment.pk, hash_of(token))
     if attempt is None:
         if _is_earlier_token(payment, token):

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from checkout.errors import OperationRejected, PaymentNotFound
+from checkout.errors import OperationNotFound, OperationRejected
 from checkout.payments.actions.modification import OperationView, view_of
 from checkout.payments.actions.staff.second_word import refuse_second_word
 from checkout.payments.checkout_messages import SettleOperation
@@ -33,7 +33,7 @@ def settle_operation(
     decision is based on; without it, the present one. The decision is carried out a moment later. If a
     notification settles the operation first, a fact says that the decision came too late.
 
-    Raises ``PaymentNotFound`` when there is no such operation, and ``OperationRejected``, with what to do
+    Raises ``OperationNotFound`` when there is no such operation, and ``OperationRejected``, with what to do
     instead, when it cannot be settled so, a decision has been made already, or no reason is given.
     """
     reason = scrub_note(reason).strip()
@@ -41,7 +41,7 @@ def settle_operation(
         raise OperationRejected("Say how you found out.")
     operation = Operation.objects.select_related("payment").filter(reference=reference).first()
     if operation is None:
-        raise PaymentNotFound("There is no such capture, void or refund.")
+        raise OperationNotFound("There is no such capture, void or refund.")
     saga = orchestrator.locked(operation.kind, reference)
     attempt = locked_attempt_of(operation)
     operation.refresh_from_db(fields=["state"])

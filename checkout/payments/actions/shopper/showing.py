@@ -1,0 +1,160 @@
+"""Show a payment, and the page with the card form."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
+
+from checkout.conf import conf
+from checkout.errors import PaymentNotFound
+from checkout.money import Money
+from checkout.payments.actions.accounts import account_for
+from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
+from checkout.payments.models import Attempt, Payment
+from checkout.payments.objects.attempt import latest_attempt
+from checkout.payments.providers.base import BrowserForm, CardEncryption
+from checkout.payments.providers.registry import get_provider
+from checkout.states import PaymentState
+from messaging.compiled_queries import Compiled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """The data of a payment that pages may show.
+
+    ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
+    gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, with the
+    payment's id and never its state, which anybody could type.
+    """
+
+    reference: str
+    state: PaymentState
+    amount: Money
+    description: str
+    order_reference: str
+    merchant_name: str
+    refusal_reason: str
+    return_url: str
+    cancel_url: str
+    captures_automatically: bool
+    created_at: datetime
+    updated_at: datetime
+    attempts_left: int
+    has_receipt: bool = False
+    card: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutPage:
+    """Data of the page with the card form. ``attempt_number`` comes back with the form.
+
+    If ``requires_captcha`` is true, a CAPTCHA must be solved before the form is shown. If
+    ``offers_to_save`` is true, the shopper may have the card saved for the next purchase.
+    """
+
+    payment: PaymentView
+    attempt_number: int
+    requires_captcha: bool
+    card_encryption: CardEncryption
+    device_data: BrowserForm
+    offers_to_save: bool = False
+
+
+def payment_view(reference: str) -> PaymentView:
+    """Return the data of a payment that pages may show; raises ``PaymentNotFound``.
+
+    This is one query after the first attempt, when most pages are read.
+    """
+    attempt = _ATTEMPT.first(reference)
+    return _view(_payment(reference) if attempt is None else attempt.payment, attempt)
+
+
+def payment_state(reference: str) -> PaymentState:
+    """Return the state of a payment that pages may show, by one query; raises ``PaymentNotFound``."""
+    return _state_of(_found(_STATE.first(reference)))
+
+
+def _payment(reference: str) -> Payment:
+    return _found(_PAYMENT.first(reference))
+
+
+def _found(payment: Payment | None) -> Payment:
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    return payment
+
+
+def latest_attempt_at(payment: Payment) -> Attempt | None:
+    """Return the latest attempt. No payment becomes open again after the first one."""
+    return None if payment.state == PaymentState.OPEN else latest_attempt(payment)
+
+
+def _state_of(payment: Payment) -> PaymentState:
+    return PaymentState.EXPIRED if payment.is_overdue else PaymentState(payment.state)
+
+
+_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_STATE = Compiled(lambda reference: Payment.objects.filter(reference=reference).only("state", "expires_at"))
+# The latest attempt with its payment, and without what no page shows.
+_ATTEMPT = Compiled(
+    lambda reference: (
+        Attempt.objects.select_related("payment__merchant")
+        .filter(payment__reference=reference)
+        .defer("browser", "challenge", "three_d_secure", "payment__lines", "payment__metadata")
+        .order_by("-number")[:1]
+    )
+)
+
+
+def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
+    return PaymentView(
+        reference=payment.reference,
+        state=_state_of(payment),
+        amount=payment.amount,
+        description=payment.description,
+        order_reference=payment.order_reference,
+        merchant_name=payment.merchant.name,
+        refusal_reason=payment.refusal_reason,
+        return_url=_with_id(payment.return_url, payment.reference),
+        cancel_url=_with_id(payment.cancel_url, payment.reference),
+        captures_automatically=payment.captures_automatically,
+        created_at=payment.created_at,
+        updated_at=payment.updated_at,
+        attempts_left=max(0, conf.max_attempts - number_of(attempt)),
+        has_receipt=bool(payment.shopper_email),
+        card=attempt.card if attempt else {},
+    )
+
+
+def _with_id(url: str, reference: str) -> str:
+    """Return a merchant's address with ``payment`` added to its query; "" stays empty."""
+    if not url:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, f"payment={reference}")))))
+
+
+def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
+    """Return what the card form needs, for a shopper at ``address``.
+
+    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that no shopper
+    fills in a form that will be refused.
+    """
+    payment = _payment(reference)
+    attempt = latest_attempt_at(payment)
+    view = _view(payment, attempt)
+    if view.state.may_be_paid and view.attempts_left:
+        require_few_declines(payment, address)
+    provider = get_provider(account_for(payment).opened())
+    return CheckoutPage(
+        payment=view,
+        attempt_number=number_of(attempt) + 1,
+        requires_captcha=requires_captcha(payment.merchant),
+        card_encryption=provider.card_encryption(),
+        device_data=provider.device_data_form(),
+        offers_to_save=bool(payment.customer_reference) and provider.saves_cards,
+    )
+
+
+def number_of(latest: Attempt | None) -> int:
+    """Return how many attempts there have been: they are numbered."""
+    return latest.number if latest else 0

@@ -1,0 +1,92 @@
+"""Start an attempt to pay a payment, with the card that the shopper has submitted."""
+
+import secrets
+from dataclasses import asdict
+
+from django.db import transaction
+
+from checkout.conf import conf
+from checkout.errors import IllegalTransition, TooManyAttempts
+from checkout.payments.actions.accounts import account_for, capture_reference
+from checkout.payments.actions.card_testing import require_few_declines, require_wait_or_captcha
+from checkout.payments.actions.shopper.pending import (
+    CARD_GRACE_SECONDS,
+    Pending,
+    enqueued,
+    enqueued_before,
+    wait_for,
+)
+from checkout.payments.actions.shopper.showing import latest_attempt_at, number_of
+from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.events import open_attempt
+from checkout.payments.locking import found_payment
+from checkout.payments.models import Attempt, Fact
+from checkout.payments.models.order_code import order_code_of
+from checkout.payments.providers.base import Browser
+from checkout.payments.providers.registry import get_provider
+from checkout.states import Actor, PaymentState
+from messaging.compiled_queries import batch, insert_in_batch
+
+
+@transaction.atomic
+@batch()
+def submit_payment(
+    reference: str,
+    *,
+    attempt_number: int,
+    browser: Browser,
+    device_data_reference: str,
+    saves_card: bool = False,
+    has_solved: bool = False,
+    has_waited: bool = False,
+    message_id: str = "",
+) -> Pending:
+    """Start a new attempt, or join the one that the same form has started before.
+
+    ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
+    shopper has had to wait. ``saves_card`` is the shopper's choice, which has no effect where the page does
+    not offer it. A caller that does not know if an earlier call was committed repeats it with the same
+    ``message_id``, and gets the command of that call, if it was.
+
+    Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
+    anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
+    """
+    payment = found_payment(reference)
+    attempts = number_of(latest_attempt_at(payment))
+    if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
+        # A second click, a second tab or a form from the browser's history must not start a second attempt.
+        if attempts == 0:
+            raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
+        return enqueued_before(payment.reference, SubmitPayment, message_id) or wait_for(payment.reference)
+    if payment.is_overdue:
+        raise IllegalTransition("The time to pay is over.")
+    if attempts >= conf.max_attempts:
+        raise TooManyAttempts(f"This payment was tried {attempts} times.")
+    require_few_declines(payment, browser.ip_address)
+    account = account_for(payment)
+    merchant = account.merchant
+    require_wait_or_captcha(merchant, browser.ip_address, has_waited=has_waited, has_solved=has_solved)
+    attempt = Attempt(
+        payment=payment,
+        number=attempts + 1,
+        provider_account=account,
+        order_code=order_code_of(payment.reference, attempts + 1),
+        session_id=secrets.token_hex(16),
+        capture_reference=capture_reference(payment, account),
+        browser=asdict(browser),
+        device_data_reference=device_data_reference,
+        demands_challenge=merchant.is_under_attack,
+        saves_card=saves_card
+        and bool(payment.customer_reference)
+        and get_provider(account.opened()).saves_cards,
+    )
+    open_attempt(payment, attempt, Actor.SHOPPER)
+    data = {"demands_challenge": True} if attempt.demands_challenge else {}
+    fact = Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data)
+    insert_in_batch(fact)
+    return enqueued(
+        payment.reference,
+        SubmitPayment(payment=payment.reference, attempt=attempt.order_code),
+        delay_seconds=CARD_GRACE_SECONDS,
+        message_id=message_id,
+    )

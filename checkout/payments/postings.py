@@ -1,0 +1,49 @@
+"""Postings to the ledger that are on their way: commands that the ledger will or should still carry out."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import msgspec
+
+from checkout.ledger.books import made_of
+from checkout.ledger.messages import PostEntries
+from checkout.payments.models import DeadLetter, OutboxMessage
+from messaging.access.proofs import is_proven
+from messaging.envelope import PROOF
+from messaging.libraries import typed
+
+
+def is_posting(payment: str) -> bool:
+    """Return True if a posting of this payment is on its way to the ledger."""
+    return bool(unposted(OutboxMessage.objects.filter(subject=payment, type=PostEntries.to)))
+
+
+def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
+    """Return those commands to post that the ledger will or should carry out, and has not so far.
+
+    A command that has become a dead letter is left to staff, unless it is one because of its proof, which was
+    made with a key that is not valid any more.
+    """
+    names: dict[OutboxMessage, str] = {}
+    for row in told:
+        with suppress(msgspec.DecodeError):  # a dead letter, sent again, that never was a posting
+            names[row] = typed.decode(row.body, PostEntries).name
+    made = made_of(names.values())
+    rows = [row for row, name in names.items() if name not in made]
+    letters = _dead(rows)
+    return [row for row in rows if row.message_id not in letters or has_an_old_proof(row)]
+
+
+def _dead(rows: Iterable[OutboxMessage]) -> set[str]:
+    """Return the ids of those messages that are dead letters, and that staff have not sent again."""
+    named = [row.message_id for row in rows]
+    dead = DeadLetter.objects.filter(message_id__in=named, requeued_at__isnull=True)
+    return set(dead.values_list("message_id", flat=True)) if named else set()
+
+
+def has_an_old_proof(row: OutboxMessage) -> bool:
+    """Return True if the row was written with a proof that is not valid any more.
+
+    A row without any, which staff may have made from a dead letter, must not get one.
+    """
+    return PROOF in row.headers and not is_proven(row.envelope())
