@@ -229,6 +229,7 @@ ATTEMPT_EDGES = (
         (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED),
         A.CONFLICTED,
         Actor.PROVIDER,
+        Actor.STAFF,
     ),
     # Only a query or a look-up by staff resolves a contradiction, never a notification.
     _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER, Actor.STAFF),

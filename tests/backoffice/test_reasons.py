@@ -51,6 +51,15 @@ def test_a_payment_that_takes_too_long_says_when_its_flow_goes_on_by_itself(admi
     assert links == [address("saga", saga)]
 
 
+def test_a_payment_of_which_the_provider_does_not_tell_can_be_asked_about_again_or_put_aside(admin_client):
+    payment = rows.payment("UNTOLD", PaymentState.CONFIRMING)
+    rows.attempt(payment, state="unknown")
+    saga = rows.saga(payment, Saga.Status.PARKED, step="inquire")
+    [(text, links)] = lines(admin_client, payment)
+    assert "The purchase is parked." in text
+    assert links == [address("saga", saga, "resume"), address("payment", payment, "put_aside")]
+
+
 def test_a_flow_that_no_relay_has_moved_on_in_time_says_so(admin_client):
     payment = rows.payment("STUCK", PaymentState.CONFIRMING, age=HOUR)
     rows.saga(payment)

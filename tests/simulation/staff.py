@@ -22,7 +22,7 @@ OPERATIONS = {
 # The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
 # In the latter visits staff look up everything that they can, instead of sometimes only trying again.
 VISITS = 5
-LAST_VISITS = 4
+LAST_VISITS = 6
 # Before each of the last visits they wait: a request that was sent a moment ago may still be on its way.
 LAST_PAUSE_SECONDS = 300.0
 
@@ -53,7 +53,7 @@ class Staff:
 
     def _parked(self) -> list[tuple[Any, ...]]:
         return self._world.rows.execute(
-            "SELECT s.id, s.kind, s.key, a.order_code, p.reference, o.state FROM payments_saga s "
+            "SELECT s.id, s.kind, s.key, s.step, a.order_code, p.reference, o.state FROM payments_saga s "
             "LEFT JOIN payments_operation o ON o.kind = s.kind AND o.reference = s.key "
             "JOIN payments_attempt a ON a.id = s.attempt_id JOIN payments_payment p ON p.id = s.payment_id "
             "WHERE s.status = 'parked' ORDER BY s.id"
@@ -66,7 +66,7 @@ class Staff:
 
     def _visit(self, *, tries_again: bool) -> None:
         parked, conflicted = self._parked(), self._conflicted()
-        for number, kind, key, order_code, payment, state in parked:
+        for number, kind, key, step, order_code, payment, state in parked:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
             if kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
@@ -75,6 +75,9 @@ class Staff:
                     self._world.bank.looked_up(key)
                 what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
                 self._world.spawn(self._do(what, f"{kind} {key}", self._settle(key, arrived=has_arrived)))
+            elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
+                # The provider does not say what became of it: staff have looked it up.
+                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
                 self._world.spawn(
                     self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))
@@ -133,6 +136,9 @@ class Staff:
                 actions.review_payment(reference, by="staff", reason="It contradicts us.")
 
         return settle
+
+    def _put_aside(self, reference: str) -> Callable[[], object]:
+        return lambda: actions.put_aside(reference, by="staff", reason="Looked up at the bank.")
 
     def _try_again(self, number: int) -> Callable[[], object]:
         return lambda: actions.resume_saga(number, by="staff")

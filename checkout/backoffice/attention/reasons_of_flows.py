@@ -18,6 +18,7 @@ from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import question_of
+from checkout.payments.sagas.settlement.contradiction import untold_attempt
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted
 from checkout.states import PaymentState
 
@@ -124,7 +125,11 @@ class _Flows:
             what, page = f"A notification says: {claim}.", ("settle", SETTLE, "Say if it is so")
         else:
             what, page = f"The {saga.kind} is parked.", ("resume", RESUME, "Have it tried again")
-        links = links_to(self._user, saga, page) or self._see(saga)
+        links = links_to(self._user, saga, page)
+        if saga.kind == Purchase.kind and untold_attempt(self._payment) is not None:
+            aside = ("put_aside", SETTLE, "Settle it yourself, if you have looked it up at the provider")
+            links += links_to(self._user, self._payment, aside)
+        links = links or self._see(saga)
         return Reason(f"{what} {self._why(saga)}".rstrip(), saga.updated_at, links)
 
     def _see(self, saga: Saga) -> list[Tool]:

@@ -94,6 +94,7 @@ FACTS: Mapping[str, str] = {
     "refund_requested_by": "Somebody asked for money to be given back",
     "claim_settled_by": "Staff said if it is so what was told in the provider's name",
     "payment_settled_by": "Staff said what the provider's books have of the payment",
+    "put_aside_by": "Staff put the payment aside, to settle it by what they found at the provider",
     "operation_settled_by": "Staff said what became of a capture, void or refund",
     "message_sent_again": "Staff had a message sent again that may have been lost",
     "dead_letter_sent_again": "Staff sent a message again that a service had given up on",

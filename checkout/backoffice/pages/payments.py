@@ -20,9 +20,10 @@ from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.search import found
 from checkout.backoffice.settling.pages_of_claims import claim_tools
 from checkout.backoffice.settling.pages_of_contradictions import ContradictionSettlingAdmin
-from checkout.backoffice.settling.pages_of_operations import settling_tools
+from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE, settling_tools
 from checkout.payments import actions
 from checkout.payments.models import Payment
+from checkout.payments.sagas.settlement.contradiction import untold_attempt
 from checkout.states import Actor, PaymentState, payment_machine
 
 CANCEL = Verb(
@@ -52,6 +53,22 @@ REVIEW = Verb(
 )
 
 
+PUT_ASIDE = Verb(
+    name="put_aside",
+    label="Settle it yourself",
+    explanation=(
+        "The provider was asked again and again what became of this payment, and has not said. If you have "
+        "looked the order up there, put the payment aside: then enter what the provider's books have, with "
+        "“Settle contradiction”. The provider is only asked again if you want it."
+    ),
+    done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
+    otherwise="the provider is still being asked, or has said what became of it. Nothing was changed.",
+    is_offered=lambda payment: untold_attempt(payment) is not None,
+    carry_out=lambda payment, by, why: actions.put_aside(payment.reference, by=by, reason=why),
+    asks_why=True,
+)
+
+
 class StateFilter(admin.SimpleListFilter):
     """A filter by state, in words."""
 
@@ -69,7 +86,7 @@ class StateFilter(admin.SimpleListFilter):
 class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
-    verbs = (CANCEL, REVIEW)
+    verbs = (CANCEL, REVIEW, PUT_ASIDE)
     change_form_template = "admin/payments/payment/change_form.html"
     list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)
@@ -151,6 +168,10 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     def state_in_words(self, payment: Payment) -> str:
         meaning = STATES[payment.state]
         return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
+
+    def may(self, request: HttpRequest, verb: Verb) -> bool:
+        """See Acting. Who may settle a payment may also put it aside for that."""
+        return request.user.has_perm(SETTLE) if verb is PUT_ASIDE else super().may(request, verb)
 
     @admin.display(description="refused because")
     def refused_because(self, payment: Payment) -> str:

@@ -1,14 +1,17 @@
-"""Actions for staff only: review a conflicted payment, resume a parked saga."""
+"""Actions for staff only: review a conflicted payment, put one aside, resume a parked saga."""
 
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected
-from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
-from checkout.payments.locking import found_payment
+from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga, ReviewPayment
+from checkout.payments.events import move_attempt
+from checkout.payments.locking import found_payment, locked_attempt
+from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.sagas.settlement.contradiction import untold_attempt
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, PaymentState
+from checkout.states import Actor, PaymentState, attempt_machine
 
 
 @transaction.atomic
@@ -27,6 +30,32 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     send_to_checkout(ReviewPayment(payment=payment.reference), payment.reference)
+
+
+@transaction.atomic
+def put_aside(reference: str, *, by: str, reason: str) -> None:
+    """Let staff settle a payment of which the provider does not say what became of it, as if it conflicted.
+
+    The flow that has given up asking the provider stops, and the payment is conflicted a moment later. Raises
+    ``PaymentNotFound``, and ``OperationRejected`` if the provider is still being asked, or has said it.
+    """
+    payment = found_payment(reference)
+    found = untold_attempt(payment)
+    if found is None:
+        raise OperationRejected("The provider is still being asked, or has said what became of the payment.")
+    attempt = locked_attempt(found.pk)
+    if not attempt_machine.allows(attempt.state, "conflicted", Actor.STAFF):
+        raise OperationRejected("The provider has said what became of the payment meanwhile.")
+    move_attempt(payment, attempt, "conflicted", Actor.STAFF)
+    Fact.objects.create(
+        payment=payment,
+        attempt=attempt,
+        source=Actor.STAFF,
+        kind="put_aside_by",
+        data={"by": by, "reason": scrub_note(reason)},
+    )
+    event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=ProviderOutcome.CONFLICTED)
+    send_to_checkout(event, reference)
 
 
 @transaction.atomic

@@ -32,6 +32,15 @@ def attempts_to_settle(payment: Payment) -> list[Attempt]:
     return [first, *others_of(first, AttemptState.CONFLICTED, AttemptState.AUTHORISED)]
 
 
+def untold_attempt(payment: Payment) -> Attempt | None:
+    """Return the attempt of which the provider has not said what became of it, however often it was asked."""
+    if payment.state not in (PaymentState.CONFIRMING, PaymentState.CONFLICTED):
+        return None
+    given_up = payment.sagas.filter(kind=Purchase.kind, step=At.INQUIRE, status=Saga.Status.PARKED)
+    found = given_up.filter(attempt__state__in=OPEN_ATTEMPTS).select_related("attempt").first()
+    return found.attempt if found else None
+
+
 def _rank(attempt: Attempt) -> tuple[int, int]:
     rank = {AttemptState.CONFLICTED: 0, AttemptState.AUTHORISED: 1}
     return rank.get(AttemptState(attempt.state), len(rank)), -attempt.number
@@ -109,5 +118,5 @@ def _obstacle_of_attempts(attempt: Attempt) -> str:
         return ""
     return (
         f"What became of the attempt {undecided[0].order_code} is not known yet. Wait until its purchase "
-        "has ended; have it tried again, on its saga's page, if it is parked."
+        "has ended. If it is parked, have it tried again on its saga's page, or settle it yourself."
     )
