@@ -11,8 +11,6 @@ from checkout.payments.timers.timer import BATCH
 # Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
 # rows.
 ROWS = 10 * BATCH
-
-
 # After this time a walk begins again, for rows that had to stay when it passed them, and need not any more.
 AGAIN_AFTER = timedelta(days=1)
 
