@@ -72,6 +72,12 @@ KEY_REUSED = Problem(
 KEY_IN_USE = Problem(
     409, "idempotency_key_in_use", "Still running", "The request with this Idempotency-Key is still running."
 )
+ANSWER_LOST = Problem(
+    409,
+    "idempotent_answer_lost",
+    "Answer not readable",
+    "A request with this Idempotency-Key was carried out, but its answer cannot be read any more.",
+)
 NO_PROVIDER_ACCOUNT = Problem(
     409,
     "no_provider_account",
@@ -176,6 +182,12 @@ _ENTRIES = (
         "The member `errors` names the fields that differ. Use a key for one action only.",
     ),
     Entry(KEY_IN_USE, "Wait for Retry-After and repeat the request, or read the address in Location."),
+    Entry(
+        ANSWER_LOST,
+        "Look for what it has made, such as the payment by its `order_reference`. The gateway's operators "
+        "have dropped the secret key under which the answer was stored. With a new Idempotency-Key the "
+        "action would be another one.",
+    ),
     Entry(
         NO_PROVIDER_ACCOUNT,
         "Have the gateway's operators add one in the back office. `manage.py gateway doctor` names merchants "

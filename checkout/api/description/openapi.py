@@ -225,7 +225,12 @@ def _problems_of(described: Described, *, has_path: bool) -> Mapping[int, list[P
     if described.body is not None or described.key is not IdempotencyKey.IGNORED:
         problems += _WITH_BODY
     if described.key is not IdempotencyKey.IGNORED:
-        problems += (catalogue.KEY_NOT_READABLE, catalogue.KEY_REUSED, catalogue.KEY_IN_USE)
+        problems += (
+            catalogue.KEY_NOT_READABLE,
+            catalogue.KEY_REUSED,
+            catalogue.KEY_IN_USE,
+            catalogue.ANSWER_LOST,
+        )
     if described.key is IdempotencyKey.REQUIRED:
         problems.append(catalogue.KEY_REQUIRED)
     if described.may_be_held:
