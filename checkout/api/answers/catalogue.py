@@ -220,6 +220,8 @@ _ENTRIES = (
     ),
     Entry(serving.MALFORMED, "Compare the request with HTTP, and its Host with the gateway's own."),
     Entry(serving.TOO_LARGE, "The largest body is 256 KiB, unless the gateway is set otherwise."),
+    Entry(serving.TARGET_TOO_LONG, "Shorten the query: address and query have at most 8,192 bytes."),
+    Entry(serving.HEADERS_TOO_LARGE, "Send fewer or smaller headers: at most 100, and 64 KiB in all."),
     Entry(serving.TOO_SLOW, "Send the body at once."),
     Entry(serving.TOO_MANY, "Too many requests of your address wait at once. Repeat after Retry-After."),
     Entry(serving.FULL, "The gateway is at its limit. Repeat after Retry-After."),

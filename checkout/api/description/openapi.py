@@ -41,7 +41,7 @@ _ALWAYS = (
         catalogue.NOT_ACCEPTABLE,
     ),
     *(catalogue.TOO_MANY_UNKNOWN_KEYS, catalogue.QUOTA_EXCEEDED, catalogue.UNAVAILABLE, catalogue.BROKEN),
-    *(serving.MALFORMED, serving.TOO_MANY, serving.FULL),
+    *(serving.MALFORMED, serving.TARGET_TOO_LONG, serving.HEADERS_TOO_LARGE, serving.TOO_MANY, serving.FULL),
 )
 _WITH_BODY = (
     *(catalogue.MALFORMED_JSON, catalogue.UNSUPPORTED_MEDIA_TYPE, catalogue.INVALID_REQUEST),
