@@ -99,6 +99,7 @@ class Console:
                 {"value": "REFUSEDnn", "meaning": "refused with code nn"},
                 {"value": "ERROR", "meaning": "the payment ends in ERROR"},
                 {"value": "CANCELLED", "meaning": "the payment ends in CANCELLED"},
+                {"value": "LATER_REFUSEDnn", "meaning": "authorised; later charges are refused with code nn"},
                 *({"value": name, "meaning": how.meaning} for name, how in HOLDER_AUTHENTICATIONS.items()),
             ],
             "card_numbers": [

@@ -46,5 +46,6 @@ class Webhooks:
     operators_email = text(
         "CHECKOUT_OPERATORS_EMAIL",
         "",
-        "The address to which the gateway writes before it disables a webhook endpoint. Empty for none.",
+        "The address to which the gateway writes before and after it disables a webhook endpoint. "
+        "Empty for none.",
     )

@@ -24,6 +24,7 @@ from checkout.payments.timers.due import (
     has_unmatched_notifications,
 )
 from checkout.payments.timers.lost import send_lost_again
+from checkout.payments.timers.resealing import seal_tokens_again
 from checkout.payments.timers.retention import (
     forget_old_events,
     forget_old_messages,
@@ -86,6 +87,7 @@ def timers(stop: asyncio.Event) -> list[Timer]:
         *_in_every_database("old messages", forget_old_messages, retention_seconds),
         Timer("old notifications", forget_old_notifications, retention_seconds),
         Timer("old events", forget_old_events, _pace(conf.event_retention.total_seconds())),
+        Timer("tokens under an earlier secret key", seal_tokens_again, RARELY_SECONDS),
         Timer("answers of the API", forget_old_answers, RARELY_SECONDS),
         Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),

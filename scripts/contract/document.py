@@ -100,11 +100,12 @@ def _event() -> Part:
 
 
 def _event_message(type: str, meaning: str, schema: Schema) -> Part:
-    """Return the message of an event. Its example is that of its schema, with its own type."""
+    """Return the message of an event. It has an example if that of its schema is of its type."""
     message = _message(type, meaning, schema, type)
     message["traits"] = [{"$ref": "#/components/messageTraits/event"}]
     message["payload"] = {"$ref": f"./schemas/{schema_name(type)}.json"}
-    message["examples"][0]["payload"]["type"] = type
+    if message["examples"][0]["payload"]["type"] != type:
+        del message["examples"]
     return message
 
 

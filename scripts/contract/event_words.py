@@ -8,7 +8,7 @@ TIME = "2026-11-28T09:30:00Z"
 OTHERS: Mapping[str, Field] = {
     "id": Field("The reference of the object.", "evt_0192f0c18a5270008000012345678901"),
     "object": Field("The kind of object.", "event"),
-    "type": Field("The type. Later versions may add types of events.", "payment.captured"),
+    "type": Field("The type. Later versions may add types.", "payment.captured"),
     "live": Field("False for a merchant that is only tried out.", False),
     "sequence": Field("The number of the event among those of its payment: 1, 2, 3 and so on.", 5),
     "merchant": Field("The merchant's code.", "shop"),

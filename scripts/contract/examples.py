@@ -5,13 +5,48 @@ from typing import Any
 
 from scripts.contract.event_words import EVENT_FIELDS, TIME
 from scripts.contract.making import Schema
-from scripts.contract.words import FIELDS, Field
+from scripts.contract.words import ATTEMPT, FIELDS, OPERATION, PAYMENT, Field
+
+# One type of each kind of events, with the values that belong together in its example.
+_EVENTS: Mapping[str, Mapping[str, Any]] = {
+    "event.payment": {
+        "type": "payment.captured",
+        "data": {"object": {"id": PAYMENT, "state": "captured"}},
+        "changes": {
+            "state": "capture_pending",
+            "is_final": False,
+            "amounts": {"captured": 0, "refundable": 0},
+            "available_actions": [],
+            "version": 3,
+        },
+    },
+    "event.attempt": {
+        "type": "attempt.action_required",
+        "data": {"object": {"id": ATTEMPT, "state": "action_required"}},
+        "changes": {"state": "processing"},
+    },
+    "event.operation": {
+        "type": "capture.pending",
+        "operation": OPERATION,
+        "data": {"object": {"id": OPERATION, "state": "pending"}},
+        "changes": {"state": "requested"},
+    },
+}
 
 
 def example_of(schema: Schema) -> Any:
     """Return a value that fits the schema. Of several alternatives it is the first."""
-    words = EVENT_FIELDS if schema["title"].startswith("event.") else FIELDS
-    return _value(schema, schema, "", words)
+    title = schema["title"]
+    words = EVENT_FIELDS if title.startswith("event.") else FIELDS
+    return _laid_over(_value(schema, schema, "", words), _EVENTS.get(title, {}))
+
+
+def _laid_over(value: Any, others: Mapping[str, Any]) -> Any:
+    """Return the example with other values in some of its fields. ``changes`` are replaced as a whole."""
+    for name, other in others.items():
+        is_part = isinstance(other, Mapping) and name != "changes"
+        value[name] = _laid_over(value[name], other) if is_part else other
+    return value
 
 
 def _value(schema: Schema, root: Schema, name: str, words: Mapping[str, Field]) -> Any:

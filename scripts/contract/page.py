@@ -55,7 +55,8 @@ def _events(
         yield "| type | meaning |\n|---|---|"
         yield "\n".join(f"| `{type}` | {messages[type]['summary']} |" for type in types) + "\n"
         yield from _fields(schemas[name], schemas[name])
-        yield from _example(messages[types[0]]["examples"][0]["payload"])
+        [example] = (each for type in types for each in messages[type].get("examples", ()))
+        yield from _example(example["payload"])
 
 
 def _message(type: str, document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Iterator[str]:

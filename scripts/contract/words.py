@@ -36,7 +36,7 @@ FIELDS: Mapping[str, Field] = {
     "reasons": Field("The reasons for the decision, for staff.", []),
     "kind": Field("The kind of posting, or of the provider's statement.", "captured"),
     "reference": Field("The name of the posting: with its kind, it is posted once.", OPERATION),
-    "state": Field("The state of the payment.", "captured"),
+    "state": Field("The state of the payment or operation.", "captured"),
     "saga": Field("The number of the saga.", 7),
     "version": Field("The version of the saga as the asker saw it.", 3),
     "arrived": Field("True if the operation arrived at the provider; otherwise it is sent again.", True),

@@ -6,6 +6,8 @@ import yaml
 from checkout.api.answers.catalogue import CATALOGUE
 from checkout.api.description.document import FILE
 from checkout.payments.events import EVENT_TYPES
+from payments_gateway.serving import problems as serving
+from payments_gateway.serving.problems import Problem
 from scripts import errors_page, openapi
 from tests.api.calling import ROOT, document
 from tests.support.asgi import AsgiClient
@@ -49,6 +51,10 @@ async def test_every_type_of_problem_is_an_address_with_a_page(code):
     answer = await AsgiClient().get(f"/problems/{code}")
     assert answer.status == 200
     assert code in answer.text
+
+
+def test_every_problem_of_the_server_is_in_the_catalogue():
+    assert {each.code for each in vars(serving).values() if isinstance(each, Problem)} <= set(CATALOGUE)
 
 
 async def test_an_unknown_problem_has_no_page():

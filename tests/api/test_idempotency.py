@@ -152,3 +152,11 @@ async def test_a_repetition_gets_its_answer_after_a_change_of_the_secret_key(api
     assert (second.status, second.body) == (201, first.body)
     other = await api.post("/payments", order(amount=7), idempotency_key="k")
     assert [each["pointer"] for each in document(other)["errors"]] == ["/amount"]
+
+
+async def test_an_answer_under_a_dropped_secret_key_is_lost_and_nothing_is_done_again(api, settings):
+    await api.post("/payments", order(), idempotency_key="k")
+    settings.SECRET_KEY = 50 * "another"
+    second = await api.post("/payments", order(), idempotency_key="k")
+    assert (second.status, document(second)["code"]) == (409, "idempotent_answer_lost")
+    assert await in_thread(Payment.objects.count) == 1

@@ -1,9 +1,14 @@
-"""The page about deployment agrees with the topology."""
+"""The page about deployment agrees with the topology, the site of nginx and the log."""
+
+import ast
+import re
+from collections.abc import Iterator
 
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participants
 from messaging.topology import Queue, Topology
 from tests.support.program import ROOT
+from tests.support.source import Module, modules_of
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
 TOPOLOGY = Topology("checkout")
@@ -33,3 +38,40 @@ def test_the_page_has_the_policy():
     ((key, value),) = policy["definition"].items()
     told = f"`{policy['name']}`, for quorum queues, `{key}={value}`, priority "
     assert f"{told}\N{MINUS SIGN}{-policy['priority']}." in " ".join(PAGE.split())
+
+
+def test_the_page_has_the_sizes_times_and_rates_of_the_site():
+    site = (ROOT / "deployment" / "nginx" / "payments-gateway.conf").read_text()
+
+    def set_to(pattern: str) -> list[str]:
+        return [f"{int(number):,}" for number in re.findall(pattern, site)]
+
+    (at_once,), (rate,) = set_to(r"limit_conn payments_connections (\d+);"), set_to(r"rate=(\d+)r/s")
+    burst, of_notifications = set_to(r"burst=(\d+) nodelay;")
+    told = f"{at_once} requests at once, {rate} a second with bursts of {burst}; more is 429. "
+    assert f"{told}Notifications may burst to {of_notifications} |" in PAGE
+    (body,) = set_to(r"client_max_body_size (\d+)k;")
+    assert f"body {body} KB, as `CHECKOUT_MAX_BODY_BYTES`: 413" in PAGE
+    (idle,), (unread,) = set_to(r"keepalive_timeout (\d+)s;"), set_to(r"send_timeout (\d+)s;\n    keep")
+    (head,) = {*set_to(r"client_header_timeout (\d+)s;")}
+    assert f"head (and the handshake before it) {head} s, idle {idle} s, unread answers {unread} s." in PAGE
+    (held,) = set_to(r"proxy_read_timeout (\d+)s;")
+    assert f"may wait for up to {held} s" in PAGE
+
+
+def errors_logged(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name("log"), attr="error" | "exception"),
+                args=[ast.Constant(str(event)), *_],
+            ):
+                yield event
+
+
+def test_the_page_explains_every_line_that_is_worth_an_alarm():
+    section = PAGE.partition("\n## Logs\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")][1:]
+    explained = {event for row in rows for event in re.findall(r"`([^`]+)`", row)}
+    modules = modules_of("checkout", "messaging", "payments_gateway")
+    assert explained == {event for module in modules for event in errors_logged(module)}

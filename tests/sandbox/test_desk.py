@@ -50,7 +50,9 @@ def test_the_encryption_script_brings_the_key_that_is_also_there_alone(sandbox):
 
 def test_magic_values_are_listed(sandbox):
     listing = requests.get(f"{sandbox}/scenarios/", timeout=20).json()
-    assert "3DS_V2_CHALLENGE_IDENTIFIED" in {row["value"] for row in listing["holder_names"]}
+    assert {"3DS_V2_CHALLENGE_IDENTIFIED", "LATER_REFUSEDnn"} <= {
+        row["value"] for row in listing["holder_names"]
+    }
     assert "4000000000002503" in {row["value"] for row in listing["card_numbers"]}
 
 

@@ -72,6 +72,12 @@ KEY_REUSED = Problem(
 KEY_IN_USE = Problem(
     409, "idempotency_key_in_use", "Still running", "The request with this Idempotency-Key is still running."
 )
+ANSWER_LOST = Problem(
+    409,
+    "idempotent_answer_lost",
+    "Answer not readable",
+    "A request with this Idempotency-Key was carried out, but its answer cannot be read any more.",
+)
 NO_PROVIDER_ACCOUNT = Problem(
     409,
     "no_provider_account",
@@ -177,6 +183,12 @@ _ENTRIES = (
     ),
     Entry(KEY_IN_USE, "Wait for Retry-After and repeat the request, or read the address in Location."),
     Entry(
+        ANSWER_LOST,
+        "Look for what it has made, such as the payment by its `order_reference`. The gateway's operators "
+        "have dropped the secret key under which the answer was stored. With a new Idempotency-Key the "
+        "action would be another one.",
+    ),
+    Entry(
         NO_PROVIDER_ACCOUNT,
         "Have the gateway's operators add one in the back office. `manage.py gateway doctor` names merchants "
         "without one.",
@@ -208,6 +220,8 @@ _ENTRIES = (
     ),
     Entry(serving.MALFORMED, "Compare the request with HTTP, and its Host with the gateway's own."),
     Entry(serving.TOO_LARGE, "The largest body is 256 KiB, unless the gateway is set otherwise."),
+    Entry(serving.TARGET_TOO_LONG, "Shorten the query: address and query have at most 8,192 bytes."),
+    Entry(serving.HEADERS_TOO_LARGE, "Send fewer or smaller headers: at most 100, and 64 KiB in all."),
     Entry(serving.TOO_SLOW, "Send the body at once."),
     Entry(serving.TOO_MANY, "Too many requests of your address wait at once. Repeat after Retry-After."),
     Entry(serving.FULL, "The gateway is at its limit. Repeat after Retry-After."),

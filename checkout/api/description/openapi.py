@@ -41,7 +41,7 @@ _ALWAYS = (
         catalogue.NOT_ACCEPTABLE,
     ),
     *(catalogue.TOO_MANY_UNKNOWN_KEYS, catalogue.QUOTA_EXCEEDED, catalogue.UNAVAILABLE, catalogue.BROKEN),
-    *(serving.MALFORMED, serving.TOO_MANY, serving.FULL),
+    *(serving.MALFORMED, serving.TARGET_TOO_LONG, serving.HEADERS_TOO_LARGE, serving.TOO_MANY, serving.FULL),
 )
 _WITH_BODY = (
     *(catalogue.MALFORMED_JSON, catalogue.UNSUPPORTED_MEDIA_TYPE, catalogue.INVALID_REQUEST),
@@ -225,7 +225,12 @@ def _problems_of(described: Described, *, has_path: bool) -> Mapping[int, list[P
     if described.body is not None or described.key is not IdempotencyKey.IGNORED:
         problems += _WITH_BODY
     if described.key is not IdempotencyKey.IGNORED:
-        problems += (catalogue.KEY_NOT_READABLE, catalogue.KEY_REUSED, catalogue.KEY_IN_USE)
+        problems += (
+            catalogue.KEY_NOT_READABLE,
+            catalogue.KEY_REUSED,
+            catalogue.KEY_IN_USE,
+            catalogue.ANSWER_LOST,
+        )
     if described.key is IdempotencyKey.REQUIRED:
         problems.append(catalogue.KEY_REQUIRED)
     if described.may_be_held:

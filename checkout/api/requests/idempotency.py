@@ -30,6 +30,7 @@ from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, fault_of_header, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
+from checkout.errors import StoredSecretUnreadable
 from checkout.payments.timers.walk import forget
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
@@ -114,7 +115,7 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
     """Carry ``act`` out unless its key is known. Return the record, and True if it was known before.
 
     ``held_seconds`` is the time for which the request may then be held. Raises what ``act`` raises, with
-    nothing stored, and a refusal if the key belongs to another request.
+    nothing stored, and a refusal if the key belongs to another request, or the stored answer is unreadable.
     """
     record = IdempotencyRecord(
         merchant=keyed.merchant, route=keyed.route, key=keyed.key, fields=_keyed_hashes(keyed)
@@ -128,6 +129,7 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
             _keep(record, made.answer)
             return record, False
     known = IdempotencyRecord.objects.get(merchant=keyed.merchant, route=keyed.route, key=keyed.key)
+    _require_readable(known)
     # The secret key may have been changed since the first request.
     if differing := min(
         (_differing(known, _keyed_hashes(keyed, each)) for each in conf.secret_keys), key=len
@@ -137,6 +139,17 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
         ]
         raise refusal(catalogue.KEY_REUSED, faults=faults)
     return known, True
+
+
+def _require_readable(known: IdempotencyRecord) -> None:
+    """Raise a refusal if the answer was sealed under a secret key that is not kept any more.
+
+    The hashes of the fields were made with that key, too, so a repetition would pass for another request.
+    """
+    try:
+        open_secret(known.body, _owner(known))
+    except StoredSecretUnreadable:
+        raise refusal(catalogue.ANSWER_LOST) from None
 
 
 def _differing(known: IdempotencyRecord, hashes: Mapping[str, str]) -> list[str]:

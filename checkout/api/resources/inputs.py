@@ -18,6 +18,12 @@ CUSTOMER_REFERENCE = (
     "Your own id of the customer, who may then save the card on the checkout page. Not a name, nor an e-mail "
     "address."
 )
+ORIGIN = "Its origin is one that is registered with the merchant."
+LOCALE = "A language tag such as de-CH, which is only kept: the hosted pages are in English."
+CAPTURES = (
+    "If it is false, capture the payment yourself. An authorisation without a capture is voided after 6 "
+    "days, unless the gateway is set otherwise."
+)
 
 
 class LineInput(Strict):
@@ -34,16 +40,23 @@ class CreatePayment(Strict):
     amount = Whole(min_value=1, max_value=MOST, help_text="The amount in minor units: 1250 is 12.50 EUR.")
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
-    customer_email = Text(required=False, allow_blank=True, max_length=254, default="")
-    lines: Any = serializers.ListSerializer(
-        child=LineInput(), required=False, max_length=MOST_LINES, default=list
+    customer_email = Text(
+        required=False, allow_blank=True, max_length=254, default="", help_text="The receipt goes there."
     )
-    return_url = Text(required=False, allow_blank=True, max_length=500, default="")
-    cancel_url = Text(required=False, allow_blank=True, max_length=500, default="")
-    locale = Text(required=False, allow_blank=True, max_length=35, default="")
+    lines: Any = serializers.ListSerializer(
+        child=LineInput(),
+        required=False,
+        max_length=MOST_LINES,
+        default=list,
+        help_text="What is reserved in the gateway's stock. If it is not there, the attempt is declined as "
+        "`out_of_stock`.",
+    )
+    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
+    cancel_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
+    locale = Text(required=False, allow_blank=True, max_length=35, default="", help_text=LOCALE)
     metadata = Metadata(required=False, default=dict, help_text="At most 50 names of 40 characters each.")
     expires_at = Time(required=False, allow_null=True, default=None)
-    captures_automatically = Flag(required=False, default=True)
+    captures_automatically = Flag(required=False, default=True, help_text=CAPTURES)
     customer_reference = Text(
         required=False, allow_blank=True, max_length=64, default="", help_text=CUSTOMER_REFERENCE
     )
@@ -76,7 +89,7 @@ class CreatePaymentLink(Strict):
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
     reusable = Flag(required=False, default=False, help_text="Each opening makes a payment of its own.")
-    return_url = Text(required=False, allow_blank=True, max_length=500, default="")
+    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
     metadata = Metadata(required=False, default=dict, help_text="That of the payments.")
     expires_at = Time(required=False, allow_null=True, default=None)
 

@@ -13,7 +13,7 @@ from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models.payment import Attempt, Merchant, Payment, ProviderAccount, new_reference
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
-from checkout.privacy.stored_secrets import open_secret, seal_secret
+from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
 
 
 def _card_reference() -> str:
@@ -190,6 +190,19 @@ class SavedCard(models.Model):
         self.expiry = issued.expiry
         self.valid_until = issued.valid_until or self.valid_until
         self.scheme_transaction = issued.scheme_transaction or self.scheme_transaction
+
+    def sealed_again(self) -> dict[str, str]:
+        """Return the columns that an earlier secret key has made, as the newest makes them.
+
+        Raises ``StoredSecretUnreadable``.
+        """
+        changes: dict[str, str] = {}
+        for name in ("sealed_token", "token_to_delete"):
+            sealed = getattr(self, name)
+            if sealed and not is_sealed_with_newest_key(sealed):
+                token = open_secret(sealed, self.reference)
+                changes |= {name: seal_secret(token, self.reference), "token_hash": _hashes_of(token)[0]}
+        return changes
 
     @property
     def has_expired(self) -> bool:

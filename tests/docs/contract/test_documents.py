@@ -16,6 +16,7 @@ from checkout.participants import participants
 from messaging.access.participants import service_of
 from scripts.asyncapi import DOCS, files, superfluous
 from scripts.contract.event_words import EVENT_FIELDS
+from scripts.contract.events import OBJECTS, schema_name
 from scripts.contract.examples import example_of
 from scripts.contract.schemas import schemas
 from scripts.contract.words import FIELDS
@@ -100,6 +101,16 @@ def test_each_schema_is_valid_and_its_example_fits(name: str) -> None:
     Draft202012Validator.check_schema(SCHEMAS[name])
     example = example_of(SCHEMAS[name])
     assert list(Draft202012Validator(SCHEMAS[name]).iter_errors(example)) == []
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_the_example_of_an_event_is_about_one_object(name: str) -> None:
+    example = example_of(SCHEMAS[name])
+    thing = example["data"]["object"]
+    assert schema_name(example["type"]) == name
+    assert example["type"].endswith(f".{thing['state']}")
+    assert thing["id"].startswith(example["operation"] or example["payment"])
+    assert example["changes"]["state"] != thing["state"]
 
 
 @pytest.mark.parametrize("type", COMMANDS)

@@ -103,6 +103,14 @@ def test_the_provider_notifies_through_it_and_the_log_keeps_no_secret(production
     assert not re.search(r"challenge/return/[\w-]", log)
 
 
+def test_the_log_keeps_no_token_of_a_payment_link(production, ask):
+    token = "aToken-OfALink_0123456789"
+    assert ask("GET", f"/pay/{token}/").status_code == 404
+    log = production.nginx.access_log
+    assert "GET /pay/* 404" in log
+    assert token not in log
+
+
 def test_try_purchase_finds_the_gateway_by_its_certificate(production):
     tried = subprocess.run(
         [sys.executable, "manage.py", "try_purchase", "--json", "--url", production.nginx.url],

@@ -1,0 +1,66 @@
+"""Seal the tokens of saved cards again under the newest secret key, so that an earlier one can be dropped."""
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from checkout.errors import StoredSecretUnreadable
+from checkout.payments.models import SavedCard
+from checkout.payments.timers.retention import AGAIN_AFTER, locked_walk
+from checkout.payments.timers.timer import BATCH, NOTHING, Work
+
+WALK = "tokens of saved cards"
+
+log = structlog.get_logger(__name__)
+
+
+@transaction.atomic
+def seal_tokens_again() -> Work:
+    """Walk on through the saved cards, and seal those tokens again for which an earlier key is needed.
+
+    A walk begins a day after the one before, because processes that did not have the newest key yet may have
+    sealed tokens meanwhile.
+    """
+    walk = locked_walk(WALK)
+    if walk is None:
+        return NOTHING
+    now = timezone.now()
+    if walk.is_at_end:
+        if now - walk.began_at < AGAIN_AFTER:
+            return NOTHING
+        walk.last_pk, walk.began_at = 0, now
+    page = list(SavedCard.objects.order_by("pk").filter(pk__gt=walk.last_pk)[:BATCH])
+    sealed, unreadable = 0, []
+    for card in page:
+        try:
+            sealed += _seal_again(card)
+        except StoredSecretUnreadable:
+            unreadable.append(card.reference)
+    if unreadable:
+        log.error("tokens of saved cards unreadable", cards=len(unreadable), first=unreadable[0])
+    if sealed:
+        log.info("tokens of saved cards sealed again", cards=sealed)
+    walk.is_at_end = len(page) < BATCH
+    walk.last_pk = page[-1].pk if page else walk.last_pk
+    walk.save()
+    return Work(sealed, has_more=not walk.is_at_end)
+
+
+def _seal_again(card: SavedCard) -> bool:
+    """Return True if the card's token was sealed again. A card that is changed meanwhile is left as it is."""
+    changes = card.sealed_again()
+    if not changes:
+        return False
+    unchanged = SavedCard.objects.filter(
+        pk=card.pk,
+        sealed_token=card.sealed_token,
+        token_to_delete=card.token_to_delete,
+        token_hash=card.token_hash,
+    )
+    try:
+        with transaction.atomic():
+            return bool(unchanged.update(**changes))
+    except IntegrityError:
+        # Two processes with different secret keys have saved the same token at the same moment.
+        log.error("two saved cards have the same token, remove one of them", card=card.reference)
+        return False
