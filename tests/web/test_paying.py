@@ -50,6 +50,17 @@ async def test_the_ways_back_to_the_merchant_have_the_payments_id(back_end, book
     assert link in (await checkout.get("result/")).text
 
 
+@pytest.mark.parametrize("is_try_out", [True, False])
+async def test_without_an_address_the_result_leads_only_to_the_shop_of_a_try_out(
+    shop, checkout, settings, is_try_out
+):
+    settings.CHECKOUT_TRY_OUT = is_try_out
+    await in_thread(lambda: Payment.objects.update(state="captured"))
+    page = (await checkout.get("result/")).text
+    assert ('href="/"' in page, "Back to" in page) == (is_try_out, is_try_out)
+    assert ("You can close this page." in page) == (not is_try_out)
+
+
 async def test_without_an_address_the_card_form_has_no_way_out(shop, checkout):
     assert "Cancel and go back" not in (await checkout.get()).text
 
