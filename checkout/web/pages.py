@@ -8,6 +8,7 @@ from payments_gateway.serving.views import is_for_programs
 
 CHECKOUT = "checkout:checkout"
 CHALLENGE = "checkout:challenge"
+CHALLENGE_RETURN = "checkout:challenge_return"
 STATUS = "checkout:status"
 RESULT = "checkout:result"
 
