@@ -82,13 +82,20 @@ def create_endpoint(
 
 
 def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:
-    """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``."""
+    """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``.
+
+    A new address begins without the failures of the old one, and what is due is sent to it at once.
+    """
     _check(values)
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
+        is_moved = endpoint.is_enabled and values.get("url", endpoint.url) != endpoint.url
         for name, value in values.items():
             setattr(endpoint, name, value)
-        endpoint.save(update_fields=list(values))
+        if is_moved:
+            _forget_failures(endpoint)
+            wake_after_commit()
+        endpoint.save(update_fields=[*values, *(_FAILURES if is_moved else ())])
     return endpoint
 
 
@@ -284,6 +291,9 @@ def _no_endpoint(reference: str) -> WebhookNotFound:
 def _require_enabled(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_enabled:
         raise EndpointDisabled
+
+
+_FAILURES = ("failures", "failing_since", "paused_until", "warned_at", "owed_notice")
 
 
 def _forget_failures(endpoint: WebhookEndpoint) -> None:

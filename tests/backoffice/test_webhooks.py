@@ -55,6 +55,15 @@ def test_staff_add_an_endpoint_and_see_its_secret_once(staff_client):
     assert LogEntry.objects.get().object_id == str(made.pk)
 
 
+def test_webhooks_that_cannot_be_signed_need_attention_and_are_listed(admin_client, delivery):
+    Delivery.objects.update(last_result="secret unreadable")
+    [line] = [each for each in admin_client.get(ATTENTION).context["rows"] if "secret" in each["label"]]
+    assert (line["table"], line["count"]) == ("deliveries", 1)
+    assert list(admin_client.get(line["address"]).context["cl"].result_list) == [delivery]
+    Delivery.objects.update(last_result="HTTP 500")
+    assert list(admin_client.get(line["address"]).context["cl"].result_list) == []
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
