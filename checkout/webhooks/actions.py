@@ -56,8 +56,12 @@ def create_endpoint(
     api_version: str = API_VERSION,
     description: str = "",
     contact_email: str = "",
+    reference: str = "",
 ) -> NewSecret:
-    """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``."""
+    """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``.
+
+    A ``reference`` that the caller has made keeps a repeated call from creating another: ``IntegrityError``.
+    """
     values = {
         "url": url,
         "event_types": list(event_types),
@@ -76,6 +80,7 @@ def create_endpoint(
             last_event_before_it=end.last,
             last_event_before_state=end.last,
             events_under_way=list(end.under_way),
+            **({"reference": reference} if reference else {}),
             **values,
         )
         return _shown(endpoint, add_secret(endpoint))
