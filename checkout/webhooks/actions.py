@@ -71,8 +71,8 @@ def create_endpoint(
     }
     _check(values)
     with transaction.atomic():
-        if endpoints_of(merchant).count() >= MOST_ENDPOINTS:
-            raise RequestInvalid("url", f"A merchant may have {MOST_ENDPOINTS} endpoints.")
+        if fault := fault_of_number(merchant):
+            raise RequestInvalid("url", fault)
         end = horizon()
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
@@ -84,6 +84,12 @@ def create_endpoint(
             **values,
         )
         return _shown(endpoint, add_secret(endpoint))
+
+
+def fault_of_number(merchant: str) -> str:
+    """Return why the merchant can have no further endpoint; "" if it can."""
+    is_full = endpoints_of(merchant).count() >= MOST_ENDPOINTS
+    return f"A merchant may have {MOST_ENDPOINTS} endpoints." if is_full else ""
 
 
 def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:

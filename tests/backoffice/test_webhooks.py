@@ -77,6 +77,24 @@ def test_a_form_that_is_sent_twice_adds_one_endpoint_and_says_what_to_do(staff_c
     assert LogEntry.objects.count() == 1
 
 
+def test_one_endpoint_too_many_is_refused_with_the_reason(admin_client):
+    rows.merchant()
+    for number in range(actions.MOST_ENDPOINTS):
+        actions.create_endpoint("example", f"{URL}/{number}")
+    shown = admin_client.post(ADD, SENT)
+    assert shown.status_code == 200
+    assert "20 endpoints" in shown.context["adminform"].form.errors["merchant"][0]
+    assert WebhookEndpoint.objects.count() == actions.MOST_ENDPOINTS
+
+
+def test_a_deleted_endpoint_can_only_be_looked_at(admin_client, endpoint):
+    actions.delete_endpoint("example", endpoint.reference)
+    shown = admin_client.get(page(endpoint))
+    assert shown.status_code == 200
+    assert 'name="_save"' not in shown.content.decode()
+    assert admin_client.post(page(endpoint), SENT).status_code == 403
+
+
 def test_a_form_without_its_key_adds_nothing(admin_client):
     rows.merchant()
     shown = admin_client.post(ADD, {**SENT, "form_key": ""})

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
 
+from checkout.webhooks import actions
 from checkout.webhooks.models import Delivery, SigningSecret
 from checkout.webhooks.schedule import MOST_TRIES, own_pause
 from checkout.webhooks.sending.resolver import LookUpNotBegun
 from messaging.concurrency.database import in_thread
-from tests.webhooks.conftest import attempts_of, fresh, make_due, pinged, registered
+from tests.webhooks.conftest import SHOP, attempts_of, fresh, make_due, pinged, registered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,3 +66,14 @@ async def test_an_event_that_is_gone_is_given_up_in_the_end(shop, make_sender):
 def test_an_old_delivery_is_looked_at_less_often():
     assert 27 <= own_pause(0) <= 30
     assert 810 <= own_pause(24 * 3600) <= 900
+
+
+async def test_a_new_secret_signs_alone_if_the_old_one_cannot_be_read(shop, make_sender, settings):
+    """Otherwise nothing would be sent until the overlap is over."""
+    made = await registered(shop.url())
+    (delivery,) = await pinged(made)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", []
+    new = await in_thread(actions.rotate_secret, SHOP, made.endpoint.reference)
+    await make_sender().send_due()
+    (received,) = shop.received
+    assert Webhook(new.secret).verify(received.body, received.headers) == delivery.content

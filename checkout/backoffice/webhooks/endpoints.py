@@ -137,6 +137,11 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         """Return what can be filled in, if the endpoint does not exist yet: it has no state then."""
         return self.fields if obj else (*self.form.Meta.fields, "form_key")
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See ModelAdmin. An endpoint that its merchant has deleted is there for its log only."""
+        is_deleted = obj is not None and obj.state == WebhookEndpoint.State.DELETED
+        return not is_deleted and super().has_change_permission(request, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Endpoints are disabled instead, so that the log of their deliveries stays for the merchant."""
         return False

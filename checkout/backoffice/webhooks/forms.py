@@ -44,6 +44,8 @@ class EndpointForm(ModelForm):
         cleaned = super().clean() or {}
         if self.instance.pk is None and not cleaned.get("form_key"):
             raise ValidationError("This form is not complete. Open it again.")
+        if self.instance.pk is None and (fault := actions.fault_of_number(cleaned.get("merchant", ""))):
+            self.add_error("merchant", fault)
         for name, fault in actions.faults_of(self.values(cleaned)).items():
             self.add_error(name, fault)
         return cleaned
