@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, UnsupportedMediaType, ValidationError
@@ -30,7 +31,7 @@ from checkout.errors import (
     WebhookNotFound,
 )
 from messaging.errors import MessagingError
-from payments_gateway.serving.problems import document_of, request_id_of
+from payments_gateway.serving.problems import MALFORMED, document_of, request_id_of
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +108,8 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.NOT_POSSIBLE_NOW, str(error))
         case OperationRejected():
             return refusal(catalogue.INVALID_REQUEST, str(error))
+        case SuspiciousOperation() | BadRequest():
+            return refusal(MALFORMED)  # such as a query of too many parts
         case MessagingError() | DatabaseError() | InterfaceError():
             return refusal(catalogue.UNAVAILABLE)
         case APIException():

@@ -98,7 +98,11 @@ def _text_of(request: HttpRequest) -> str:
         return text
     # This parses a form here, where a malformed one can still be answered. The fields are searched as the
     # view will see them, because a part may have its own encoding.
-    fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
+    try:
+        posted = request.POST
+    except LookupError:
+        raise BadRequest("The form has a charset that is none of text.") from None
+    fields = "\n".join(part for name, values in posted.lists() for part in (name, *values))
     return f"{text}\n{fields}"
 
 
