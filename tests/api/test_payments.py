@@ -104,6 +104,23 @@ async def test_a_wrong_field_is_named_and_nothing_is_created(api, changes, point
     assert not await in_thread(Payment.objects.count)
 
 
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [
+        ("my.key", "/metadata/my.key"),
+        ("a/b", "/metadata/a~1b"),
+        ("a~b", "/metadata/a~0b"),
+        ("a[0]", "/metadata/a[0]"),
+        ("a: b", "/metadata/a: b"),
+    ],
+)
+async def test_a_name_of_metadata_is_one_part_of_its_pointer(api, name, pointer):
+    answer = await api.post("/payments", order(metadata={name: "a\n"}))
+    [fault] = document(answer)["errors"]
+    assert fault["pointer"] == pointer
+    assert fault["detail"].startswith("A value is a text")
+
+
 async def test_missing_fields_are_all_named(api):
     answer = await api.post("/payments", {})
     assert {each["pointer"] for each in document(answer)["errors"]} == {
