@@ -5,8 +5,9 @@ from functools import partial
 
 import pytest
 
-from checkout.payments.models import Attempt, Payment
+from checkout.payments.models import Attempt, Payment, ProviderAccount
 from checkout.states import PaymentState
+from checkout.web.pages import path_of
 from messaging.concurrency.database import in_thread
 
 PAY_FIELDS = {
@@ -178,6 +179,21 @@ async def test_every_page_leads_to_the_one_that_shows_the_present_state(shop, ch
             assert answer.status == 200
         else:
             assert (answer.status, answer.headers["location"]) == (303, checkout.path(home))
+
+
+@pytest.mark.parametrize("state", [PaymentState.CAPTURED, PaymentState.PROCESSING])
+async def test_a_payment_that_needs_no_card_is_shown_whatever_has_become_of_its_account(
+    shop, checkout, state
+):
+    token = (await checkout.filled_form("x"))["csrfmiddlewaretoken"]
+    await in_thread(lambda: Payment.objects.update(state=state))
+    await in_thread(lambda: ProviderAccount.objects.update(provider="gone"))
+    answers = [
+        await checkout.get(),
+        await checkout.client.post(checkout.path("captcha/"), {"csrfmiddlewaretoken": token}),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.headers["location"]) == (303, path_of(checkout.reference, state))
 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state.is_decided])
