@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from checkout.api.access.keys import find_key, make_key, revoke_key, rotate_key
+from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
 from checkout.errors import OperationRejected
 from checkout.payments.models import Merchant
@@ -103,6 +104,17 @@ def test_a_key_is_rotated_and_revoked(clerk, shop):
     assert successor.is_revoked
     clerk.post(reverse("admin:api_apikey_rotate", args=[successor.pk]), {"hours": "24"})
     assert ApiKey.objects.count() == 2
+
+
+def test_the_scopes_are_a_group_with_a_name(clerk, shop):
+    page = clerk.get(ADD).content.decode()
+    [group] = re.findall(r"<fieldset[^>]*>\s*<legend>Scopes</legend>.*?</fieldset>", page, re.DOTALL)
+    assert group.count('type="checkbox"') == len(Scope)
+    assert 'for="id_scopes_0"' in group
+    assert 'aria-describedby="id_scopes_helptext"' in group
+    assert 'id="id_scopes_helptext"' in group
+    wrong = made(clerk, shop, scopes=[]).content.decode()
+    assert 'aria-invalid="true"' in wrong
 
 
 def test_a_form_that_is_sent_twice_makes_one_key_and_says_what_to_do(clerk, shop):
