@@ -19,7 +19,8 @@ CheckoutError
 │   │   └── EndpointDisabled   nothing is sent to a webhook endpoint that is disabled
 │   ├── AmountNotAvailable     more than is left to capture or refund
 │   ├── RefundableDiffers      another amount is left to refund than the caller believes
-│   ├── DuplicateRequest       the same key was used for a different request
+│   ├── DuplicateRequest       the same request was made before with other values
+│   │   └── KeyReused          its idempotency key was used for another request
 │   ├── TooManyAttempts        no further card may be tried, or not yet
 │   ├── CaptchaRequired        a CAPTCHA must be solved first
 │   ├── PatienceRequired       the shopper has to wait for a turn first
@@ -168,13 +169,19 @@ class RefundableDiffers(OperationRejected):
 
 
 class DuplicateRequest(OperationRejected):
-    """An idempotency key was reused with a different request. ``field`` is the one that differs, if known."""
+    """A request was made before with other values. ``field`` is the one that differs, if known."""
 
     code = "duplicate_request"
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class KeyReused(DuplicateRequest):
+    """An idempotency key was reused for another request."""
+
+    code = "key_reused"
 
 
 class TooManyAttempts(OperationRejected):

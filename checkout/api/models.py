@@ -33,6 +33,9 @@ class ApiKey(models.Model):
         "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="successors"
     )
     created_by = models.CharField(max_length=150, editable=False)
+    form_key = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form that made it, which makes no other"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

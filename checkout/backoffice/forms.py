@@ -1,6 +1,7 @@
 """Forms that validate configuration before it is stored."""
 
 import ipaddress
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,12 +10,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
 from checkout.money import Money
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 from checkout.payments.providers.registry import available
 from checkout.risk.models import BlockedValue
+from checkout.webhooks.models import WebhookEndpoint
 
 
 class MerchantForm(ModelForm):
@@ -34,11 +37,39 @@ class MerchantForm(ModelForm):
         if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
             raise ValidationError("A JSON list of texts is needed.")
         for origin in origins:
-            parts = urlsplit(origin)
-            is_origin = parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
-            if not is_origin or parts.scheme not in ("http", "https"):
+            if not _is_origin(origin):
                 raise ValidationError(f"{origin} is not an origin: scheme and host, without a path.")
         return origins
+
+    def clean_code(self) -> str:
+        """Refuse the code of a merchant that is gone, whose keys would open the payments of the new one."""
+        code: str = self.cleaned_data["code"]
+        if users := users_of([code]):
+            raise ValidationError(
+                f"Of an earlier merchant with this code there is still this: {users[0]}. Choose another code."
+            )
+        return code
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  this raises an error for a port that is no number
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.netloc)
+        and text == f"{parts.scheme}://{parts.netloc}"
+    )
+
+
+def users_of(codes: Iterable[str]) -> list[str]:
+    """Return the names of the API keys and webhook endpoints of the merchants with these codes."""
+    wanted = list(codes)
+    keys = ApiKey.objects.filter(merchant__in=wanted)
+    endpoints = WebhookEndpoint.objects.filter(merchant__in=wanted)
+    return [*(f"API key {key}" for key in keys), *(f"webhook endpoint {each}" for each in endpoints)]
 
 
 class ProviderAccountForm(ModelForm):

@@ -1,6 +1,7 @@
 """The replica: a standby of the default database, for lists of staff. Everything else asks the primary."""
 
 from dataclasses import dataclass
+from math import inf, isinf
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
@@ -45,8 +46,17 @@ def source() -> Source:
         lag = lag_seconds(written)
     except (DatabaseError, InterfaceError) as error:
         return instead(error)
+    return source_by(lag)
+
+
+def source_by(lag: float | None) -> Source:
+    """Return the database to read from, by what ``lag_seconds`` has returned."""
     if lag is None:
         return Source(DEFAULT_DB_ALIAS, "The replica is no standby now, so this list is from the primary.")
+    if isinf(lag):
+        return Source(
+            DEFAULT_DB_ALIAS, "The replica has not caught up yet, so this list is from the primary."
+        )
     if lag > conf.replica_lag_seconds:
         note = f"The replica is {lag:.0f} seconds behind, so this list is from the primary."
         return Source(DEFAULT_DB_ALIAS, note)
@@ -56,6 +66,7 @@ def source() -> Source:
 def lag_seconds(written: str) -> float | None:
     """Return by how much the replica is at most behind a position in the log; None if it is no standby.
 
+    It is infinite if the replica lacks something and has replayed no transaction, as one that was just made.
     Its last transaction may be old because there was none since. Therefore the positions in the log are
     compared first. Raises ``DatabaseError`` or ``InterfaceError`` if the replica cannot be reached.
     """
@@ -64,4 +75,4 @@ def lag_seconds(written: str) -> float | None:
         is_standby, has_all, age = cursor.fetchone()
     if not is_standby:
         return None
-    return 0.0 if has_all else float("inf") if age is None else float(age)
+    return 0.0 if has_all else inf if age is None else float(age)

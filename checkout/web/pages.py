@@ -4,9 +4,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from checkout.states import PaymentState
+from payments_gateway.serving.views import is_for_programs
 
 CHECKOUT = "checkout:checkout"
 CHALLENGE = "checkout:challenge"
+CHALLENGE_RETURN = "checkout:challenge_return"
 STATUS = "checkout:status"
 RESULT = "checkout:result"
 
@@ -31,8 +33,11 @@ def next_path(reference: str, state: PaymentState) -> str | None:
 
 
 def payment_page_of(request: HttpRequest) -> str:
-    """Return the path of the own page of the payment that a request is about; empty if it is about none."""
+    """Return the path of the own page of the payment that a request is about; empty if it is about none.
+
+    Addresses of the API have references, too, and lead to no page.
+    """
     match = request.resolver_match
-    if match is None or "reference" not in match.kwargs:
+    if match is None or is_for_programs(match) or "reference" not in match.kwargs:
         return ""
     return reverse(CHECKOUT, args=[match.kwargs["reference"]])

@@ -56,8 +56,12 @@ def create_endpoint(
     api_version: str = API_VERSION,
     description: str = "",
     contact_email: str = "",
+    reference: str = "",
 ) -> NewSecret:
-    """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``."""
+    """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``.
+
+    A ``reference`` that the caller has made keeps a repeated call from creating another: ``IntegrityError``.
+    """
     values = {
         "url": url,
         "event_types": list(event_types),
@@ -67,8 +71,8 @@ def create_endpoint(
     }
     _check(values)
     with transaction.atomic():
-        if endpoints_of(merchant).count() >= MOST_ENDPOINTS:
-            raise RequestInvalid("url", f"A merchant may have {MOST_ENDPOINTS} endpoints.")
+        if fault := fault_of_number(merchant):
+            raise RequestInvalid("url", fault)
         end = horizon()
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
@@ -76,19 +80,33 @@ def create_endpoint(
             last_event_before_it=end.last,
             last_event_before_state=end.last,
             events_under_way=list(end.under_way),
+            **({"reference": reference} if reference else {}),
             **values,
         )
         return _shown(endpoint, add_secret(endpoint))
 
 
+def fault_of_number(merchant: str) -> str:
+    """Return why the merchant can have no further endpoint; "" if it can."""
+    is_full = endpoints_of(merchant).count() >= MOST_ENDPOINTS
+    return f"A merchant may have {MOST_ENDPOINTS} endpoints." if is_full else ""
+
+
 def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:
-    """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``."""
+    """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``.
+
+    A new address begins without the failures of the old one, and what is due is sent to it at once.
+    """
     _check(values)
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
+        is_moved = endpoint.is_enabled and values.get("url", endpoint.url) != endpoint.url
         for name, value in values.items():
             setattr(endpoint, name, value)
-        endpoint.save(update_fields=list(values))
+        if is_moved:
+            _forget_failures(endpoint)
+            wake_after_commit()
+        endpoint.save(update_fields=[*values, *(_FAILURES if is_moved else ())])
     return endpoint
 
 
@@ -283,6 +301,9 @@ def _no_endpoint(reference: str) -> WebhookNotFound:
 def _require_enabled(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_enabled:
         raise EndpointDisabled
+
+
+_FAILURES = ("failures", "failing_since", "paused_until", "warned_at", "owed_notice")
 
 
 def _forget_failures(endpoint: WebhookEndpoint) -> None:

@@ -46,7 +46,8 @@ def ending_secrets(endpoint: WebhookEndpoint) -> int:
 def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
     """Return the keys that sign now by the endpoint's primary key, the newest first.
 
-    None stands for secrets that cannot be opened with the secret keys of this process.
+    None stands for secrets none of which can be opened with the secret keys of this process. If one can, it
+    was made to replace the others, and signs alone.
     """
     owners = {endpoint.pk: endpoint.reference for endpoint in endpoints}
     rows = SigningSecret.objects.filter(_valid_at(timezone.now()), endpoint__in=owners)
@@ -59,7 +60,7 @@ def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Key
             found[pk].append(_opened(*sealed, owners[pk], tuple(conf.secret_keys)))
         except StoredSecretUnreadable:
             unreadable.add(pk)
-    return {pk: None if pk in unreadable else keys for pk, keys in found.items()}
+    return {pk: None if pk in unreadable and not keys else keys for pk, keys in found.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,11 @@ PAUSES = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 64_800, 79_200)
 JITTER = 0.1
 MOST_TRIES = len(PAUSES) + 1
 
+# The pause after a problem of the gateway is a tenth of the delivery's age, within these bounds. A problem of
+# hours would otherwise keep senders busy with what they cannot send.
+SHORTEST_OWN_SECONDS = 30.0
+LONGEST_OWN_SECONDS = 900.0
+
 # The statuses with which an endpoint, or a proxy in front of it, says that it gets too much or is not there.
 THROTTLING = frozenset({429, 502, 504})
 GONE = 410
@@ -35,6 +40,12 @@ def pause_after(tries: int) -> float | None:
     if tries >= MOST_TRIES:
         return None
     return PAUSES[tries - 1] * random.uniform(1 - JITTER, 1)  # noqa: S311 (spreads load)
+
+
+def own_pause(age_seconds: float) -> float:
+    """Return the seconds until the next attempt after a problem of the gateway, for a delivery's age."""
+    pause = min(max(age_seconds / 10, SHORTEST_OWN_SECONDS), LONGEST_OWN_SECONDS)
+    return pause * random.uniform(1 - JITTER, 1)  # noqa: S311 (spreads load)
 
 
 def endpoint_pause(failures: int, status: int | None, retry_after: float | None) -> float:

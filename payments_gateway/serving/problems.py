@@ -84,5 +84,10 @@ def request_id_of(request: HttpRequest) -> str:
     """
     known: str | None = getattr(request, "request_id", None)
     if known is None:
-        known = request.request_id = f"req_{secrets.token_hex(12)}"  # type: ignore[attr-defined]
+        known = request.request_id = new_request_id()  # type: ignore[attr-defined]
     return known
+
+
+def new_request_id() -> str:
+    """Return the id of a request that has none yet."""
+    return f"req_{secrets.token_hex(12)}"

@@ -49,6 +49,20 @@ async def test_respond_async_is_not_held_and_its_repetition_gets_the_final_answe
     assert await in_thread(Operation.objects.count) == 1
 
 
+async def test_a_key_whose_answer_is_forgotten_makes_no_other_operation(api, manual, back_end):
+    await authorise(manual)
+    path = f"/payments/{manual.reference}/capture"
+    first = document(await api.post(path, {"amount": 500}, idempotency_key="k"))
+    await in_thread(IdempotencyRecord.objects.all().delete)
+    again = document(await api.post(path, {"amount": 500}, idempotency_key="k"))
+    assert again["id"] == first["id"]
+    await in_thread(IdempotencyRecord.objects.all().delete)
+    other = await api.post(path, {"amount": 501}, idempotency_key="k")
+    assert (other.status, document(other)["code"]) == (422, "idempotency_key_reused")
+    assert [each["pointer"] for each in document(other)["errors"]] == ["/amount"]
+    assert await in_thread(Operation.objects.count) == 1
+
+
 async def test_a_repeated_request_is_told_to_wait_while_the_first_is_held(api, manual, silence):
     """The back end does not run, so the first request waits until its time is over."""
     await _authorised_without_back_end(manual)

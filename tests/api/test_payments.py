@@ -12,6 +12,8 @@ from messaging.concurrency.database import in_thread
 from tests.api.calling import ROOT, document, header, order
 from tests.flows.shopping import pay
 
+PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
+
 
 async def test_a_payment_is_created_with_the_address_of_its_checkout(api):
     answer = await api.post("/payments", order(customer_email="a@example.com", metadata={"basket": "7"}))
@@ -102,6 +104,23 @@ async def test_a_wrong_field_is_named_and_nothing_is_created(api, changes, point
     assert not await in_thread(Payment.objects.count)
 
 
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [
+        ("my.key", "/metadata/my.key"),
+        ("a/b", "/metadata/a~1b"),
+        ("a~b", "/metadata/a~0b"),
+        ("a[0]", "/metadata/a[0]"),
+        ("a: b", "/metadata/a: b"),
+    ],
+)
+async def test_a_name_of_metadata_is_one_part_of_its_pointer(api, name, pointer):
+    answer = await api.post("/payments", order(metadata={name: "a\n"}))
+    [fault] = document(answer)["errors"]
+    assert fault["pointer"] == pointer
+    assert fault["detail"].startswith("A value is a text")
+
+
 async def test_missing_fields_are_all_named(api):
     answer = await api.post("/payments", {})
     assert {each["pointer"] for each in document(answer)["errors"]} == {
@@ -115,6 +134,7 @@ async def test_missing_fields_are_all_named(api):
         ({"content_type": "text/plain"}, order(), 415, "unsupported_media_type"),
         ({"content_type": "application/x-www-form-urlencoded"}, b"a=1", 415, "unsupported_media_type"),
         ({"content_type": "multipart/form-data"}, b"a=1", 400, "malformed"),
+        ({"content_type": "multipart/form-data; boundary=x; charset=base64"}, PART, 400, "malformed"),
         ({"content_encoding": "gzip"}, order(), 415, "unsupported_media_type"),
         ({"accept": "text/html"}, order(), 406, "not_acceptable"),
         ({"accept": "nonsense"}, order(), 406, "not_acceptable"),
@@ -130,6 +150,12 @@ async def test_a_request_that_cannot_be_read_is_a_problem_with_its_id(api, heade
     assert header(answer, "Content-Type") == "application/problem+json"
     assert document(answer)["request_id"] == header(answer, "Request-Id") != ""
     assert document(answer)["type"].endswith(f"/problems/{code}")
+
+
+async def test_a_query_of_too_many_parts_is_a_problem(api):
+    answer = await api.get(f"/payments?{1001 * '&'}")
+    assert (answer.status, document(answer)["code"]) == (400, "malformed")
+    assert document(answer)["request_id"] == header(answer, "Request-Id") != ""
 
 
 async def test_methods(api):

@@ -1,13 +1,18 @@
 """API keys in the back office: shown once, with a permission of their own."""
 
 import re
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 
-from checkout.api.access.keys import find_key, make_key
+from checkout.api.access.keys import find_key, make_key, revoke_key, rotate_key
+from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
+from checkout.errors import OperationRejected
 from checkout.payments.models import Merchant
+from tests.backoffice.operating import told as messages_of
 
 pytestmark = pytest.mark.django_db
 LISTED = reverse("admin:api_apikey_changelist")
@@ -35,9 +40,14 @@ def found(secret):
     return known
 
 
+def opened(clerk, address):
+    """Open a form, and return its one-time key."""
+    return {"form_key": str(clerk.get(address).context["form"]["form_key"].value())}
+
+
 def made(clerk, shop, **changes):
     form = {"merchant": shop.pk, "name": "back end", "scopes": ["payments:read"], "networks": "", "days": ""}
-    return clerk.post(ADD, {**form, **changes})
+    return clerk.post(ADD, {**form, "form_key": uuid4(), **changes})
 
 
 def test_a_key_is_made_and_its_secret_shown_once(clerk, shop):
@@ -66,6 +76,7 @@ def test_a_key_is_made_and_its_secret_shown_once(clerk, shop):
         {"networks": "everywhere"},
         {"days": "0"},
         {"merchant": 0},
+        {"form_key": ""},
     ],
 )
 def test_a_wrong_form_makes_no_key(clerk, shop, changes):
@@ -83,7 +94,7 @@ def test_a_key_is_rotated_and_revoked(clerk, shop):
     key, _ = make_key(shop, name="back end", by="ada")
     rotate = reverse("admin:api_apikey_rotate", args=[key.pk])
     assert clerk.get(rotate).status_code == 200
-    successor, _ = found(secret_in(clerk.post(rotate, {"hours": "24"})))
+    successor, _ = found(secret_in(clerk.post(rotate, {"hours": "24", **opened(clerk, rotate)})))
     assert successor.replaces_id == key.pk
     key.refresh_from_db()
     assert key.expires_at is not None
@@ -93,6 +104,69 @@ def test_a_key_is_rotated_and_revoked(clerk, shop):
     assert successor.is_revoked
     clerk.post(reverse("admin:api_apikey_rotate", args=[successor.pk]), {"hours": "24"})
     assert ApiKey.objects.count() == 2
+
+
+def test_the_scopes_are_a_group_with_a_name(clerk, shop):
+    page = clerk.get(ADD).content.decode()
+    [group] = re.findall(r"<fieldset[^>]*>\s*<legend>Scopes</legend>.*?</fieldset>", page, re.DOTALL)
+    assert group.count('type="checkbox"') == len(Scope)
+    assert 'for="id_scopes_0"' in group
+    assert 'aria-describedby="id_scopes_helptext"' in group
+    assert 'id="id_scopes_helptext"' in group
+    wrong = made(clerk, shop, scopes=[]).content.decode()
+    assert 'aria-invalid="true"' in wrong
+
+
+def test_a_form_that_is_sent_twice_makes_one_key_and_says_what_to_do(clerk, shop):
+    form = opened(clerk, ADD)
+    secret = secret_in(made(clerk, shop, **form))
+    again = made(clerk, shop, **form)
+    [key] = ApiKey.objects.all()
+    assert again["Location"] == reverse("admin:api_apikey_change", args=[key.pk])
+    [told] = messages_of(again)
+    assert str(key) in told
+    assert "Rotate" in told
+    assert secret not in told
+
+
+@pytest.mark.parametrize("hours", ["0", "24"])
+def test_a_key_is_rotated_once_by_a_form_that_is_sent_twice(clerk, shop, hours):
+    key, _ = make_key(shop, name="back end", by="ada")
+    rotate = reverse("admin:api_apikey_rotate", args=[key.pk])
+    form = {"hours": hours, **opened(clerk, rotate)}
+    clerk.post(rotate, form)
+    again = clerk.post(rotate, form)
+    [successor] = key.successors.all()
+    assert again["Location"] == reverse("admin:api_apikey_change", args=[successor.pk])
+    assert "once" in messages_of(again)[0]
+    address = reverse("admin:api_apikey_rotate", args=[successor.pk])
+    third = clerk.post(address, {"hours": "0", **opened(clerk, address)})
+    assert found(secret_in(third))[0].replaces_id == successor.pk, "the way to a secret that is seen"
+
+
+def test_a_key_with_a_valid_successor_is_rotated_again_only_if_that_is_confirmed(clerk, shop):
+    key, _ = make_key(shop, name="back end", by="ada")
+    rotate = reverse("admin:api_apikey_rotate", args=[key.pk])
+    clerk.post(rotate, {"hours": "24", **opened(clerk, rotate)})
+    successor = key.successors.get()
+    form = {"hours": "24", **opened(clerk, rotate)}
+    refused = clerk.post(rotate, form)
+    assert refused.status_code == 200
+    assert successor.prefix in refused.content.decode()
+    assert 'name="is_sure"' in refused.content.decode()
+    assert key.successors.count() == 1
+    with pytest.raises(OperationRejected, match="replaced already"):
+        rotate_key(key.pk, overlap=timedelta(hours=1), by="ada")
+    clerk.post(rotate, {**form, "is_sure": "on"})
+    assert key.successors.count() == 2
+
+
+def test_a_key_whose_successor_was_revoked_is_rotated_without_more_ado(clerk, shop):
+    key, _ = make_key(shop, name="back end", by="ada")
+    successor, _ = rotate_key(key.pk, overlap=timedelta(hours=1), by="ada")
+    revoke_key(successor.pk)
+    rotate = reverse("admin:api_apikey_rotate", args=[key.pk])
+    secret_in(clerk.post(rotate, {"hours": "24", **opened(clerk, rotate)}))
 
 
 def test_without_the_permission_keys_can_only_be_looked_at(staff_client, shop):

@@ -153,6 +153,47 @@ def test_staff_are_told_of_a_switch_that_would_count_as_off(admin_client, name, 
     assert error == f"The option {name} is yes or no."
 
 
+@pytest.mark.parametrize("provider", ["worldpay_wpg", "memory"])
+@pytest.mark.parametrize("networks", ["192.0.2.0/24", ["192.0.2.1/24"], ["provider.example"], [1], None, {}])
+def test_staff_are_told_of_networks_that_would_refuse_every_notification(admin_client, provider, networks):
+    form = account_form(provider=provider, notification_networks=networks)
+    [error] = errors(admin_client.post(add("provideraccount"), form))["options"]
+    assert error.startswith("The option notification_networks ")
+    assert "192.0.2.0/24" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("challenge_preference", "challengeRequsted"),
+        ("challenge_preference", ["noPreference"]),
+        ("exponents", "HUF=1"),
+        ("exponents", "HUF"),
+        ("exponents", {"HUF": 0}),
+        ("idempotency_keys", "yes"),
+        ("idempotency_keys", True),
+        ("installation_id", 4711),
+        ("encryption_public_key", 4711),
+    ],
+)
+def test_staff_are_told_of_an_option_with_which_no_payment_could_be_made(admin_client, name, value):
+    [error] = errors(admin_client.post(add("provideraccount"), account_form(**{name: value})))["options"]
+    assert error.startswith(f"The option {name} ")
+    assert not ProviderAccount.objects.exists()
+
+
+def test_right_options_are_taken(admin_client):
+    options = {
+        "notification_networks": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
+        "challenge_preference": "challengeRequested",
+        "exponents": "HUF=0 IDR=0",
+        "idempotency_keys": "uuid",
+        "installation_id": "4711",
+    }
+    assert admin_client.post(add("provideraccount"), account_form(**options)).status_code == 302
+    assert ProviderAccount.objects.get().options == ADDRESSES | options
+
+
 def test_staff_cannot_choose_the_provider_that_is_for_trying_out(admin_client, settings):
     settings.CHECKOUT_TRY_OUT = False
     form = account_form(provider="memory")

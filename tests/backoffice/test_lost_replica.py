@@ -1,6 +1,7 @@
 """A list is shown although the replica from which it is read is lost after it was looked at."""
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def useless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     connections[REPLICA].close()
     del connections[REPLICA], connections.settings[REPLICA]
+
+
+@pytest.mark.parametrize(
+    ("lag", "database", "note"),
+    [
+        (0.0, REPLICA, "This list is from the replica, which is 0 seconds behind."),
+        (700.0, "default", "The replica is 700 seconds behind, so this list is from the primary."),
+        (inf, "default", "The replica has not caught up yet, so this list is from the primary."),
+        (None, "default", "The replica is no standby now, so this list is from the primary."),
+    ],
+)
+def test_the_note_says_why_a_list_is_from_where_it_is(lag: float | None, database: str, note: str) -> None:
+    """A standby that has replayed no transaction yet does not say how far it is behind."""
+    assert replica.source_by(lag) == Source(database, note)
 
 
 @pytest.mark.usefixtures("useless")

@@ -1,9 +1,15 @@
 """Two members of staff press the button at the same time, on a database that locks rows."""
 
+from uuid import uuid4
+
 import pytest
 from django.test import Client
+from django.urls import reverse
 
+from checkout.api.access.keys import make_key
+from checkout.api.models import ApiKey
 from checkout.payments.models import Operation
+from checkout.webhooks.models import WebhookEndpoint
 from tests.backoffice import rows
 from tests.backoffice.operating import address, opened
 from tests.payments.service.at_once import at_once
@@ -36,3 +42,32 @@ def test_a_double_click_requests_once(admin_user):
     pages = at_once(*(lambda: client.post(address(payment, "refund"), form) for _ in range(4)))
     assert {page["Location"] for page in pages} == {address(payment, "change")}
     assert Operation.objects.filter(kind="refund").count() == 1
+
+
+def pressed_thrice(admin_user, path, form):
+    """Send a form with a one-time key three times at the same time, and return the answers' statuses."""
+    client = Client()
+    client.force_login(admin_user)
+    sent = {**form, "form_key": str(uuid4())}
+    return sorted(page.status_code for page in at_once(*(lambda: client.post(path, sent) for _ in range(3))))
+
+
+def test_a_double_click_makes_one_key(admin_user):
+    form = {"merchant": rows.merchant().pk, "name": "back end", "scopes": ["payments:read"]}
+    assert pressed_thrice(admin_user, reverse("admin:api_apikey_add"), form) == [200, 302, 302]
+    assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("hours", [0, 24])
+def test_a_double_click_rotates_a_key_once(admin_user, hours):
+    key = make_key(rows.merchant(), name="back end", by="ada")[0]
+    path = reverse("admin:api_apikey_rotate", args=[key.pk])
+    assert pressed_thrice(admin_user, path, {"hours": hours}) == [200, 302, 302]
+    assert key.successors.count() == 1
+
+
+def test_a_double_click_adds_one_endpoint(admin_user):
+    form = {"merchant": rows.merchant().code, "url": "https://shop.example/hook", "payload": "full"}
+    path = reverse("admin:webhooks_webhookendpoint_add")
+    assert pressed_thrice(admin_user, path, form) == [200, 302, 302]
+    assert WebhookEndpoint.objects.count() == 1

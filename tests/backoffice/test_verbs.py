@@ -1,10 +1,14 @@
 """Cancelling a payment, resuming a parked saga, requeueing: each has a confirmation page with one button."""
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout.backoffice.pages import dead_letters
+from checkout.backoffice.pages.dead_letters import REQUEUE
 from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment, Saga, SavedCard
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.states import PaymentState
@@ -235,9 +239,49 @@ def test_a_dead_letter_that_proves_no_sender_is_not_offered_and_its_page_says_wh
     assert not OutboxMessage.objects.exists()
 
 
-def requeue_selected(client, *letters):
+LETTERS = reverse("admin:payments_deadletter_changelist")
+
+
+def select_for_requeueing(client, *letters, **fields):
+    """Choose the action in the list, whose answer is the page that asks for a confirmation."""
     selected = {"action": "requeue_selected", "_selected_action": [letter.pk for letter in letters]}
-    return client.post(reverse("admin:payments_deadletter_changelist"), selected)
+    return client.post(LETTERS, {**selected, **fields})
+
+
+def requeue_selected(client, *letters):
+    """Confirm the action as its page does."""
+    page = select_for_requeueing(client, *letters, index="0").content.decode()
+    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
+    form = {name: [value for each, value in fields if each == name] for name, _ in fields}
+    return client.post(LETTERS, form)
+
+
+def test_several_dead_letters_are_named_before_they_are_sent_again(admin_client):
+    letters = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(2)]
+    letters.append(rows.dead_letter(queue="checkout.commands.orders", type="orders.release"))
+    page = select_for_requeueing(admin_client, *letters, index="0").content.decode()
+    assert "3 dead letters" in page
+    assert re.search(r"<dt>ledger.post</dt>\s*<dd>2</dd>", page)
+    assert re.search(r"<dt>orders.release</dt>\s*<dd>1</dd>", page)
+    assert REQUEUE.explanation in page
+    assert not OutboxMessage.objects.exists()
+    requeue_selected(admin_client, *letters)
+    assert OutboxMessage.objects.count() == 3
+
+
+def test_all_dead_letters_of_the_list_are_named_and_sent_again_not_only_those_of_its_page(admin_client):
+    letters = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(3)]
+    page = select_for_requeueing(admin_client, letters[0], index="0", select_across="1").content.decode()
+    assert "3 dead letters" in page
+    assert page.count('name="_selected_action"') == 3
+
+
+def test_more_dead_letters_than_a_form_has_fields_are_not_sent_again_at_once(admin_client, monkeypatch):
+    monkeypatch.setattr(dead_letters, "MOST_AT_ONCE", 2)
+    letters = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(3)]
+    refused = select_for_requeueing(admin_client, *letters, index="0")
+    assert "at most 2" in told(refused)[0]
+    assert not OutboxMessage.objects.exists()
 
 
 def test_several_dead_letters_are_sent_again_each_for_itself(admin_client):
@@ -253,7 +297,7 @@ def test_several_dead_letters_are_sent_again_each_for_itself(admin_client):
 
 def test_who_may_only_look_cannot_send_several_again(staff_client):
     client = staff_client("view_deadletter")
-    requeue_selected(client, rows.dead_letter(queue="checkout.commands.ledger"))
+    select_for_requeueing(client, rows.dead_letter(queue="checkout.commands.ledger"), confirmed="yes")
     assert not OutboxMessage.objects.exists()
 
 

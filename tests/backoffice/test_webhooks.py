@@ -1,6 +1,8 @@
 """Webhook endpoints and deliveries in the back office: added, changed, disabled, rotated and sent again."""
 
+import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -17,7 +19,13 @@ pytestmark = pytest.mark.django_db
 URL = "https://shop.example/hook"
 ADD = reverse("admin:webhooks_webhookendpoint_add")
 ATTENTION = reverse("admin:payments_payment_attention")
-SENT = {"merchant": "example", "url": URL, "payload": "full", "contact_email": "dev@shop.example"}
+SENT = {
+    "merchant": "example",
+    "url": URL,
+    "payload": "full",
+    "contact_email": "dev@shop.example",
+    "form_key": str(uuid4()),
+}
 
 
 @pytest.fixture
@@ -53,6 +61,54 @@ def test_staff_add_an_endpoint_and_see_its_secret_once(staff_client):
     assert secret not in later
     assert made.secrets.get().public_key in later
     assert LogEntry.objects.get().object_id == str(made.pk)
+
+
+def test_a_form_that_is_sent_twice_adds_one_endpoint_and_says_what_to_do(staff_client):
+    rows.merchant()
+    client = staff_client("view_webhookendpoint", "add_webhookendpoint")
+    opened = client.get(ADD).content.decode()
+    [key] = re.findall(r'<input type="hidden" name="form_key" value="([^"]+)"', opened)
+    sent = {**SENT, "form_key": key}
+    client.post(ADD, sent)
+    again = client.post(ADD, sent)
+    made = WebhookEndpoint.objects.get()
+    assert again["Location"] == page(made)
+    assert "Make a new secret" in told(again)[0]
+    assert LogEntry.objects.count() == 1
+
+
+def test_one_endpoint_too_many_is_refused_with_the_reason(admin_client):
+    rows.merchant()
+    for number in range(actions.MOST_ENDPOINTS):
+        actions.create_endpoint("example", f"{URL}/{number}")
+    shown = admin_client.post(ADD, SENT)
+    assert shown.status_code == 200
+    assert "20 endpoints" in shown.context["adminform"].form.errors["merchant"][0]
+    assert WebhookEndpoint.objects.count() == actions.MOST_ENDPOINTS
+
+
+def test_a_deleted_endpoint_can_only_be_looked_at(admin_client, endpoint):
+    actions.delete_endpoint("example", endpoint.reference)
+    shown = admin_client.get(page(endpoint))
+    assert shown.status_code == 200
+    assert 'name="_save"' not in shown.content.decode()
+    assert admin_client.post(page(endpoint), SENT).status_code == 403
+
+
+def test_a_form_without_its_key_adds_nothing(admin_client):
+    rows.merchant()
+    shown = admin_client.post(ADD, {**SENT, "form_key": ""})
+    assert "Open it again" in shown.content.decode()
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_webhooks_that_cannot_be_signed_need_attention_and_are_listed(admin_client, delivery):
+    Delivery.objects.update(last_result="secret unreadable")
+    [line] = [each for each in admin_client.get(ATTENTION).context["rows"] if "secret" in each["label"]]
+    assert (line["table"], line["count"]) == ("deliveries", 1)
+    assert list(admin_client.get(line["address"]).context["cl"].result_list) == [delivery]
+    Delivery.objects.update(last_result="HTTP 500")
+    assert list(admin_client.get(line["address"]).context["cl"].result_list) == []
 
 
 @pytest.mark.parametrize(

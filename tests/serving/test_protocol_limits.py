@@ -1,6 +1,7 @@
 """The limits on the size of a stranger's requests, and on slow sending and reading."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -112,6 +113,24 @@ async def test_an_address_has_8_kilobytes_at_most(ask, size, status):
 async def test_trailers_have_the_limits_of_headers(ask, trailers):
     answer = await ask(CHUNKED + b"3\r\nabc\r\n0\r\n" + trailers + b"\r\n")
     assert (answer.status, answer.problem) == (431, "headers_too_large")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200, 431, "headers_too_large"),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n", 414, "target_too_long"),
+        (b"GET / HTTP/1.1\r\nno header\r\n", 400, "malformed"),
+    ],
+)
+async def test_a_refusal_has_the_code_and_the_id_that_programs_look_for(ask, request_line, status, code):
+    answers = [await ask(request_line + b"\r\n") for _ in range(2)]
+    documents = [json.loads(answer.body) for answer in answers]
+    for answer, document in zip(answers, documents, strict=True):
+        assert (answer.status, document["status"], document["code"]) == (status, status, code)
+        assert document["request_id"] == answer.headers["request-id"]
+        assert document["request_id"].startswith("req_")
+    assert documents[0]["request_id"] != documents[1]["request_id"]
 
 
 async def test_trailers_never_pass_for_headers(ask, application):

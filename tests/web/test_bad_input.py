@@ -15,6 +15,7 @@ from tests.support.asgi import receive
 
 UNKNOWN = "pay_00000000000000000000000000000000"
 CARD = "4444333322221111"
+PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
 
 
 @pytest.fixture(params=[True, False], ids=["debug", "production"], autouse=True)
@@ -103,6 +104,7 @@ async def test_a_malformed_payment_form_changes_nothing(shop, checkout, changes)
         ("multipart/form-data; boundary=x", b"--x\r\nbroken"),
         ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(1001))),
         ("application/x-www-form-urlencoded; charset=utf-16", b"a=1"),
+        ("multipart/form-data; boundary=x; charset=base64", PART),
     ],
 )
 async def test_a_body_that_cannot_be_read(shop, checkout, content_type, body):

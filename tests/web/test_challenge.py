@@ -133,6 +133,36 @@ async def test_an_expired_token_is_410_and_leads_to_the_payment(return_path, che
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
 
 
+async def test_the_links_of_a_problem_in_the_frame_lead_out_of_it(return_path, checkout, settings):
+    """No other page of ours may be shown in a frame."""
+    settings.CHECKOUT_TRY_OUT = True
+    past = timezone.now() - timedelta(seconds=1)
+    await in_thread(lambda: Attempt.objects.update(challenge_expires_at=past))
+    answer = await checkout.client.post(return_path, returned(), headers=FRAMED, cross_site=True)
+    links = re.findall(r'<a class="button[^>]*>', answer.text)
+    assert len(links) == 2
+    assert all('target="_top"' in link for link in links)
+
+
+@pytest.mark.parametrize(
+    ("most_held", "fields", "status"),
+    [
+        (0, {}, 503),
+        (9, {"MD": "x" * 300_000}, 413),
+        (9, {"MD": "4111 1111 1111 1111"}, 400),
+        (9, {"x": "a", **{f"field{number}": "" for number in range(1001)}}, 400),
+    ],
+)
+async def test_a_return_that_is_refused_before_it_is_read_shows_why_in_the_frame(
+    return_path, checkout, settings, most_held, fields, status
+):
+    settings.SERVING_MAX_HELD = most_held
+    answer = await checkout.client.post(return_path, returned(**fields), headers=FRAMED, cross_site=True)
+    assert answer.status == status
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
 @pytest.mark.parametrize("fields", [{"MD": "x" * 1025}, {"TransactionId": "a\0b"}])
 async def test_a_malformed_return_is_400_and_changes_nothing(return_path, checkout, fields):
     answer = await checkout.client.post(return_path, returned(**fields), cross_site=True)

@@ -5,8 +5,9 @@ from functools import partial
 
 import pytest
 
-from checkout.payments.models import Attempt, Payment
+from checkout.payments.models import Attempt, Payment, ProviderAccount
 from checkout.states import PaymentState
+from checkout.web.pages import path_of
 from messaging.concurrency.database import in_thread
 
 PAY_FIELDS = {
@@ -48,6 +49,17 @@ async def test_the_ways_back_to_the_merchant_have_the_payments_id(back_end, book
     assert link in (await checkout.get()).text, "the way out of the card form"
     await checkout.pay("approve")
     assert link in (await checkout.get("result/")).text
+
+
+@pytest.mark.parametrize("is_try_out", [True, False])
+async def test_without_an_address_the_result_leads_only_to_the_shop_of_a_try_out(
+    shop, checkout, settings, is_try_out
+):
+    settings.CHECKOUT_TRY_OUT = is_try_out
+    await in_thread(lambda: Payment.objects.update(state="captured"))
+    page = (await checkout.get("result/")).text
+    assert ('href="/"' in page, "Back to" in page) == (is_try_out, is_try_out)
+    assert ("You can close this page." in page) == (not is_try_out)
 
 
 async def test_without_an_address_the_card_form_has_no_way_out(shop, checkout):
@@ -167,6 +179,21 @@ async def test_every_page_leads_to_the_one_that_shows_the_present_state(shop, ch
             assert answer.status == 200
         else:
             assert (answer.status, answer.headers["location"]) == (303, checkout.path(home))
+
+
+@pytest.mark.parametrize("state", [PaymentState.CAPTURED, PaymentState.PROCESSING])
+async def test_a_payment_that_needs_no_card_is_shown_whatever_has_become_of_its_account(
+    shop, checkout, state
+):
+    token = (await checkout.filled_form("x"))["csrfmiddlewaretoken"]
+    await in_thread(lambda: Payment.objects.update(state=state))
+    await in_thread(lambda: ProviderAccount.objects.update(provider="gone"))
+    answers = [
+        await checkout.get(),
+        await checkout.client.post(checkout.path("captcha/"), {"csrfmiddlewaretoken": token}),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.headers["location"]) == (303, path_of(checkout.reference, state))
 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state.is_decided])

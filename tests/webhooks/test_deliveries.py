@@ -25,7 +25,8 @@ from messaging.registry import close_brokers
 from tests.messaging.conftest import at_work
 from tests.support.brokers import MemoryLab, a_moment
 from tests.support.services import until
-from tests.webhooks.conftest import SHOP, fresh, registered
+from tests.webhooks.conftest import SHOP, fresh, pinged, registered
+from tests.webhooks.endpoint import answer
 
 pytestmark = pytest.mark.django_db
 several_connections = pytest.mark.django_db(transaction=True)
@@ -142,6 +143,24 @@ def test_an_event_that_was_under_way_when_the_endpoint_was_disabled_is_not_owed_
     under_way.save()
     deliveries.owe([under_way.reference])
     assert (made.reference, under_way.reference) not in owed()
+
+
+@several_connections
+async def test_an_event_that_was_under_way_when_the_endpoint_answered_410_is_not_owed_to_it(
+    shop, make_sender
+):
+    shop.behaviour["/"] = answer(410)
+    made = await registered(shop.url())
+    under_way = await in_thread(lambda: written_later(event("A-1")))
+    await in_thread(event, "A-2")
+    await pinged(made)
+    await make_sender().send_due()
+    disabled = await fresh(made.endpoint)
+    assert disabled.state == "disabled"
+    assert under_way.pk in disabled.events_under_way
+    await in_thread(under_way.save)
+    await in_thread(deliveries.owe, [under_way.reference])
+    assert (made.endpoint.reference, under_way.reference) not in await in_thread(owed)
 
 
 def test_an_event_whose_message_was_lost_is_owed_though_the_endpoint_is_disabled_and_enabled_again():

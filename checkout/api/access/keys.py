@@ -7,18 +7,19 @@ import string
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION, TRY_OUT_API_KEY
-from checkout.errors import OperationRejected, RequestInvalid
+from checkout.errors import DuplicateRequest, OperationRejected, RequestInvalid
 from checkout.payments.models import Merchant
-from messaging.compiled_queries import Compiled
+from messaging.compiled_queries import Compiled, insert_unless_known
 
 _ALPHABET = string.ascii_letters + string.digits
 _RANDOM_LENGTH = 32
@@ -38,18 +39,19 @@ def make_key(
     networks: Iterable[str] = (),
     replaces: ApiKey | None = None,
     secret: str = "",
+    form_key: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     """Return a new key of ``merchant`` and its secret, which cannot be read again.
 
-    ``secret`` is only given for the published key of a try-out. Raises ``RequestInvalid``, which names the
-    field.
+    ``secret`` is only given for the published key of a try-out. One ``form_key`` makes one key: raises
+    ``DuplicateRequest`` for a second, and ``RequestInvalid``, which names the field.
     """
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise RequestInvalid("name", "A key has a name of 1 to 100 characters.")
     if expires_at is not None and expires_at <= timezone.now():
         raise RequestInvalid("expires_at", "A key that is made now expires later.")
     secret = secret or f"sk_{'live' if merchant.is_live else 'test'}_{_random_text()}"
-    key = ApiKey.objects.create(
+    key = ApiKey(
         merchant=merchant.code,
         name=name,
         prefix=secret[:_SHOWN_LENGTH],
@@ -61,7 +63,10 @@ def make_key(
         expires_at=expires_at,
         replaces=replaces,
         created_by=by[:150],
+        form_key=form_key,
     )
+    if not insert_unless_known(key):
+        raise DuplicateRequest("This form has made a key already.")
     return key, secret
 
 
@@ -70,14 +75,19 @@ def _random_text() -> str:
 
 
 @transaction.atomic
-def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
+def rotate_key(
+    pk: int, *, overlap: timedelta, by: str, form_key: UUID | None = None, is_sure: bool = False
+) -> tuple[ApiKey, str]:
     """Return a new key with the rights of an old one, and its secret. The old one ends after ``overlap``.
 
     The new key lives as long as the old one was to live when it was made, from now on.
 
-    Raises ``OperationRejected`` for a key that is revoked or expired, and for a test key of a live merchant.
+    Raises ``OperationRejected`` for a key that is revoked or expired, and for a test key of a live merchant;
+    and for one with a valid successor, unless the caller ``is_sure``. See ``make_key`` for ``form_key``.
     """
     old = _usable(pk)
+    if not is_sure and valid_successors(old).exists():
+        raise OperationRejected("The key was replaced already.")
     merchant = Merchant.objects.get(code=old.merchant)
     if old.is_live != merchant.is_live:
         raise OperationRejected(
@@ -91,11 +101,18 @@ def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
         expires_at=_end_of_successor(old),
         networks=old.networks,
         replaces=old,
+        form_key=form_key,
     )
     ends = timezone.now() + overlap
     old.expires_at = min(ends, old.expires_at or ends)
     old.save(update_fields=["expires_at"])
     return new
+
+
+def valid_successors(key: ApiKey) -> QuerySet[ApiKey]:
+    """Return the keys that replace a key, and are neither revoked nor expired."""
+    is_valid = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return key.successors.filter(is_valid, revoked_at=None)
 
 
 def _end_of_successor(old: ApiKey) -> datetime | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, UnsupportedMediaType, ValidationError
@@ -18,6 +19,7 @@ from checkout.errors import (
     EndpointDisabled,
     EventNotFound,
     IllegalTransition,
+    KeyReused,
     NoProviderAccount,
     OperationNotFound,
     OperationRejected,
@@ -30,13 +32,14 @@ from checkout.errors import (
     WebhookNotFound,
 )
 from messaging.errors import MessagingError
-from payments_gateway.serving.problems import document_of, request_id_of
+from payments_gateway.serving.problems import MALFORMED, document_of, request_id_of
 
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 # The names of the API, where they differ from those of our functions.
 _NAMES = {"shopper_email": "customer_email"}
+_METADATA = "metadata."
 # The filters of lists that our functions check.
 _PARAMETERS = {"cursor", "limit", "types", "object_id", "state"}
 
@@ -65,7 +68,7 @@ def refusal_of(error: Exception) -> Refusal:
         case UnsupportedMediaType():
             return refusal(catalogue.UNSUPPORTED_MEDIA_TYPE)
         case RequestInvalid():
-            detail = str(error).partition(": ")[2]
+            detail = str(error).removeprefix(f"{error.field}: ")
             is_query = error.field in _PARAMETERS
             fault = (
                 Fault(detail, parameter=error.field) if is_query else Fault(detail, pointer_to(error.field))
@@ -93,7 +96,9 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.REFUNDABLE_CHANGED, str(error), faults=[fault], refundable=refundable)
         case DuplicateRequest():
             fault = Fault(str(error), pointer=pointer_to(error.field) if error.field else "")
-            return refusal(catalogue.ORDER_HAS_PAYMENT, str(error), faults=[fault])
+            is_key = isinstance(error, KeyReused)
+            problem = catalogue.KEY_REUSED if is_key else catalogue.ORDER_HAS_PAYMENT
+            return refusal(problem, str(error), faults=[fault])
         case AmountNotAvailable():
             return refusal(
                 catalogue.AMOUNT_NOT_AVAILABLE,
@@ -107,6 +112,8 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.NOT_POSSIBLE_NOW, str(error))
         case OperationRejected():
             return refusal(catalogue.INVALID_REQUEST, str(error))
+        case SuspiciousOperation() | BadRequest():
+            return refusal(MALFORMED)  # such as a query of too many parts
         case MessagingError() | DatabaseError() | InterfaceError():
             return refusal(catalogue.UNAVAILABLE)
         case APIException():
@@ -116,7 +123,9 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 def pointer_to(field: str) -> str:
-    """Return the JSON pointer of a field such as ``lines[0].sku``."""
+    """Return the JSON pointer of a field such as ``lines[0].sku``, or ``metadata.`` and any name."""
+    if field.startswith(_METADATA):
+        return f"/metadata/{_escaped(field.removeprefix(_METADATA))}"
     first, *rest = field.replace("[", ".").replace("]", "").split(".")
     return "/".join(["", _NAMES.get(first, first), *rest])
 

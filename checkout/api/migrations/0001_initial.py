@@ -43,6 +43,15 @@ class Migration(migrations.Migration):
                 ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("created_by", models.CharField(editable=False, max_length=150)),
+                (
+                    "form_key",
+                    models.UUIDField(
+                        editable=False,
+                        help_text="Of the form that made it, which makes no other",
+                        null=True,
+                        unique=True,
+                    ),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "replaces",

@@ -46,7 +46,9 @@ class PaymentLinks(ApiView):
     def get(self, request: Request) -> Answer:
         """Return a page."""
         rows = links.links_of(self.merchant)
-        page = reading.page_of(rows, objects=lambda found: list(map(link_object, found)), **self.query)
+        page = reading.page_of(
+            self.merchant.code, rows, objects=lambda found: list(map(link_object, found)), **self.query
+        )
         return Answer.of(200, list_of(page))
 
     def post(self, request: Request) -> Answer:

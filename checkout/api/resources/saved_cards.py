@@ -32,7 +32,9 @@ class SavedCards(ApiView):
         """Return a page."""
         wanted = self.query
         rows = saved_cards.cards_of(self.merchant, wanted.pop("customer_reference"))
-        page = reading.page_of(rows, objects=lambda found: list(map(saved_card_object, found)), **wanted)
+        page = reading.page_of(
+            self.merchant.code, rows, objects=lambda found: list(map(saved_card_object, found)), **wanted
+        )
         return Answer.of(200, list_of(page))
 
 

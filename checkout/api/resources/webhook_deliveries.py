@@ -38,7 +38,8 @@ class DeliveryList(ApiView):
         wanted = self.query
         limit, cursor = wanted.pop("limit"), wanted.pop("cursor")
         rows = deliveries(self.merchant.code, **only, **wanted)
-        return Answer.of(200, list_of(reading.page_of(rows, limit, cursor, delivery_objects)))
+        page = reading.page_of(self.merchant.code, rows, limit, cursor, delivery_objects)
+        return Answer.of(200, list_of(page))
 
 
 def _list(name: str, summary: str, problem: Any) -> Described:
@@ -136,18 +137,19 @@ class ResendEvents(ApiView):
     def post(self, request: Request, reference: str) -> Answer:
         """Send them again: as many as take no long time."""
         wanted = self.body
-        after = _key_of(wanted["cursor"])
+        owner = (self.merchant.code, f"events for {reference}")
+        after = _key_of(wanted["cursor"], *owner)
         resent = actions.resend_some(self.merchant.code, reference, wanted["since"], after=after)
-        cursor = reading.cursor_of(resent.after) if resent.after else None
+        cursor = reading.cursor_of(resent.after, *owner) if resent.after else None
         document = ResentObject(
             endpoint=reference, events=resent.count, has_more=cursor is not None, next_cursor=cursor
         )
         return Answer.of(200, document)
 
 
-def _key_of(cursor: str) -> int:
+def _key_of(cursor: str, *owner: str) -> int:
     try:
-        return reading.key_of(cursor) if cursor else 0
+        return reading.key_of(cursor, *owner) if cursor else 0
     except RequestInvalid:
-        fault = Fault("This is not a cursor of ours.", pointer="/cursor")
+        fault = Fault(reading.NO_CURSOR, pointer="/cursor")
         raise refusal(catalogue.INVALID_REQUEST, faults=[fault]) from None

@@ -88,7 +88,8 @@ class WebhookEndpoints(SecretMaking):
     def get(self, request: Request) -> Answer:
         """Return a page."""
         rows = actions.endpoints_of(self.merchant.code)
-        return Answer.of(200, list_of(reading.page_of(rows, objects=endpoint_objects, **self.query)))
+        page = reading.page_of(self.merchant.code, rows, objects=endpoint_objects, **self.query)
+        return Answer.of(200, list_of(page))
 
     def post(self, request: Request) -> Answer:
         """Create an endpoint."""

@@ -25,7 +25,8 @@ from checkout.payments.models import (
 )
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
-from checkout.webhooks.models import WebhookEndpoint
+from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.sending.claims import not_signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,13 @@ def concerns() -> Iterator[Concern]:
         attention.FAILING_ENDPOINT,
         "health=failing",
         "failing_since",
+    )
+    yield Concern(
+        "Not sent: the gateway cannot read the endpoint's secret",
+        Delivery,
+        not_signed(),
+        "waits=secret",
+        "created_at",
     )
 
 

@@ -1,7 +1,9 @@
 """The forms by which staff make and rotate API keys."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -9,11 +11,18 @@ from django.utils import timezone
 
 from checkout.api.access.keys import require_networks
 from checkout.api.access.scopes import MEANINGS, Scope
+from checkout.api.models import ApiKey
 from checkout.errors import RequestInvalid
 from checkout.payments.models import Merchant
 
 
-class NewKeyForm(forms.Form):
+class OnceForm(forms.Form):
+    """A form that makes one key, however often it is sent. ``form_key`` is created with it."""
+
+    form_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+
+
+class NewKeyForm(OnceForm):
     """A new key: whose it is, what it permits, and for how long."""
 
     merchant: Any = forms.ModelChoiceField(Merchant.objects.order_by("name"))
@@ -50,8 +59,8 @@ class NewKeyForm(forms.Form):
         return None if days is None else timezone.now() + timedelta(days=days)
 
 
-class RotateForm(forms.Form):
-    """The overlap of an old key with its successor."""
+class RotateForm(OnceForm):
+    """The overlap of an old key with its successor, and a confirmation if there is a successor already."""
 
     hours = forms.IntegerField(
         min_value=0,
@@ -59,3 +68,12 @@ class RotateForm(forms.Form):
         initial=72,
         help_text="Hours for which the old key is still valid, until all programs have the new one.",
     )
+    is_sure = forms.BooleanField(label="Replace it once more")
+
+    def __init__(self, *args: Any, successors: Sequence[ApiKey], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if successors:
+            names = ", ".join(map(str, successors))
+            self.fields["is_sure"].help_text = f"The key was replaced already, by {names}."
+        else:
+            del self.fields["is_sure"]

@@ -5,19 +5,25 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from checkout.api.access.keys import make_key, revoke_key, rotate_key
+from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_successors
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
 from checkout.backoffice.acting import ActingAdmin, Tool, Verb
 from checkout.backoffice.base import ReadOnlyAdmin
-from checkout.backoffice.integration.api_key_forms import NewKeyForm, RotateForm
-from checkout.errors import OperationRejected
+from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
+from checkout.errors import DuplicateRequest, OperationRejected
 
 PERMISSION = "api.manage_apikey"
+
+
+MADE_ONCE = (
+    "The form was sent twice, and made the key {key} once. Its secret was in the first answer. If you have "
+    "not seen it, use Rotate with 0 hours here, which makes another key in place of this one."
+)
 
 
 def _is_usable(key: ApiKey) -> bool:
@@ -76,18 +82,25 @@ class ApiKeyAdmin(ActingAdmin):
         """Show the form, and make the key when its button was pressed."""
         if not self.has_add_permission(request):
             raise PermissionDenied
+        if repeated := self._made_before(request):
+            return repeated
         form = NewKeyForm(request.POST if request.method == "POST" else None)
         if request.method != "POST" or not form.is_valid():
             listed = reverse("admin:api_apikey_changelist")
             return self._page(request, "form.html", form=form, title="Make an API key", back=listed)
-        key, secret = make_key(
-            form.cleaned_data["merchant"],
-            name=form.cleaned_data["name"],
-            scopes=[Scope(each) for each in form.cleaned_data["scopes"]],
-            by=request.user.get_username(),
-            expires_at=form.expires_at,
-            networks=form.cleaned_data["networks"],
-        )
+        try:
+            key, secret = make_key(
+                form.cleaned_data["merchant"],
+                name=form.cleaned_data["name"],
+                scopes=[Scope(each) for each in form.cleaned_data["scopes"]],
+                by=request.user.get_username(),
+                expires_at=form.expires_at,
+                networks=form.cleaned_data["networks"],
+                form_key=form.cleaned_data["form_key"],
+            )
+        except DuplicateRequest:
+            # The other request was at it when this one came.
+            return self._made_before(request) or HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
         self.log_addition(request, key, "Made")
         return self._secret(request, key, secret)
 
@@ -96,17 +109,37 @@ class ApiKeyAdmin(ActingAdmin):
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)
-        form = RotateForm(request.POST if request.method == "POST" else None)
+        if repeated := self._made_before(request):
+            return repeated
+        successors = list(valid_successors(row))
+        form = RotateForm(request.POST if request.method == "POST" else None, successors=successors)
         if request.method != "POST" or not form.is_valid():
             back = self.address("change", row)
             return self._page(request, "form.html", form=form, title="Rotate", original=row, back=back)
         overlap = timedelta(hours=form.cleaned_data["hours"])
         try:
-            key, secret = rotate_key(row.pk, overlap=overlap, by=request.user.get_username())
+            key, secret = rotate_key(
+                row.pk,
+                overlap=overlap,
+                by=request.user.get_username(),
+                form_key=form.cleaned_data["form_key"],
+                is_sure=form.cleaned_data.get("is_sure", False),
+            )
         except OperationRejected as error:
-            return self.back(request, row, messages.ERROR, f"Nothing was changed. {error}")
+            # Perhaps the same form has rotated the key since.
+            return self._made_before(request) or self.back(
+                request, row, messages.ERROR, f"Nothing was changed. {error}"
+            )
         self.log_change(request, row, "Rotated")
         return self._secret(request, key, secret)
+
+    def _made_before(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the answer to a form that has made a key already, by a double click or a reload."""
+        form = OnceForm(request.POST)
+        key = (
+            ApiKey.objects.filter(form_key=form.cleaned_data["form_key"]).first() if form.is_valid() else None
+        )
+        return None if key is None else self.back(request, key, messages.WARNING, MADE_ONCE.format(key=key))
 
     def _secret(self, request: HttpRequest, key: ApiKey, secret: str) -> HttpResponse:
         """Return the page with the secret: the only one, which no browser or proxy may keep."""

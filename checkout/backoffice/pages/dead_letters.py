@@ -1,8 +1,13 @@
 """Messages that a service gave up."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
@@ -11,6 +16,9 @@ from checkout.errors import OperationRejected
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
 from checkout.payments.models.messages import OPEN_LETTER
+
+# Each letter takes a field of the form that confirms the action, of which Django reads a thousand.
+MOST_AT_ONCE = 500
 
 REQUEUE = Verb(
     name="requeue",
@@ -115,10 +123,43 @@ class DeadLetterAdmin(ActingAdmin):
         return self.may(request, REQUEUE)
 
     @admin.action(description="Requeue the selected dead letters", permissions=["requeue"])
-    def requeue_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """Requeue each letter independently, so that a failure does not stop the others."""
+    def requeue_selected(
+        self, request: HttpRequest, queryset: QuerySet[DeadLetter]
+    ) -> TemplateResponse | None:
+        """Ask for a confirmation, and then requeue the letters.
+
+        Each is requeued independently, so that a failure does not stop the others.
+        """
+        letters = list(queryset[: MOST_AT_ONCE + 1])
+        if len(letters) > MOST_AT_ONCE:
+            text = (
+                f"Nothing was sent. Select at most {MOST_AT_ONCE} dead letters at once, by a filter perhaps."
+            )
+            self.message_user(request, text, messages.ERROR)
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask(request, letters)
+        self._requeue(request, letters)
+        return None
+
+    def _ask(self, request: HttpRequest, letters: Sequence[DeadLetter]) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Requeue the selected dead letters",
+            "back": request.get_full_path(),
+            "explanation": REQUEUE.explanation,
+            "letters": letters,
+            "types": sorted(Counter(letter.type for letter in letters).items()),
+            "impossible": sum(bool(why_not_requeued(letter)) for letter in letters),
+            "action": "requeue_selected",
+            "selected": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/payments/confirm_requeue.html", context)
+
+    def _requeue(self, request: HttpRequest, letters: Sequence[DeadLetter]) -> None:
         sent = 0
-        for letter in queryset:
+        for letter in letters:
             try:
                 requeue_dead_letter(letter.pk, by=request.user.get_username())
             except OperationRejected as error:

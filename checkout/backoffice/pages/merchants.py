@@ -12,7 +12,7 @@ from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import begun_by_declines
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import Table
-from checkout.backoffice.forms import MerchantForm
+from checkout.backoffice.forms import MerchantForm, users_of
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
@@ -99,6 +99,14 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
         if merchant is not None and request.method == "POST" and get_connection().in_atomic_block:
             return Merchant.objects.select_for_update().filter(pk=merchant.pk).first()
         return merchant
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Refuse to delete merchants with API keys or webhook endpoints, and name these.
+
+        They know their merchant by its code, so that they would pass to the next one with the same code.
+        """
+        deleted, counts, permissions, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, permissions, [*protected, *users_of(merchant.code for merchant in objs)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """See ConfigurationAdmin. A payment that was a test stays one, so its merchant does, too."""

@@ -1,12 +1,15 @@
 """Deliveries: what was sent to each endpoint, what it answered, and when the next attempt is."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from checkout.backoffice.acting import ActingAdmin, Verb
-from checkout.backoffice.base import ReadOnlyInline
+from checkout.backoffice.base import ModelAdmin, ReadOnlyInline
 from checkout.backoffice.display.values import badge, payment_link
 from checkout.webhooks import actions
 from checkout.webhooks.models import Delivery, DeliveryAttempt
+from checkout.webhooks.sending.claims import not_signed
 
 RESEND = Verb(
     name="resend",
@@ -20,6 +23,19 @@ RESEND = Verb(
     is_offered=lambda delivery: delivery.endpoint.is_enabled,
     carry_out=lambda delivery, by, _: actions.resend(delivery.endpoint.merchant, delivery.reference),
 )
+
+
+class WaitsFilter(admin.SimpleListFilter):
+    """A filter for deliveries that wait until staff have acted."""
+
+    title = "waits for staff"
+    parameter_name = "waits"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("secret", "the endpoint's secret cannot be read")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        return queryset.filter(not_signed()) if self.value() == "secret" else queryset
 
 
 class AttemptInline(ReadOnlyInline):
@@ -38,7 +54,7 @@ class DeliveryAdmin(ActingAdmin):
         "event_type", "endpoint", "status", "tries", "last_result", "next_try_at", "created_at", "about",
     )  # fmt: skip
     list_select_related = ("endpoint",)
-    list_filter = ("state", ("created_at", admin.DateFieldListFilter))
+    list_filter = ("state", WaitsFilter, ("created_at", admin.DateFieldListFilter))
     search_fields = (
         "payment__exact",
         "event__exact",

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.contrib import admin, messages
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -13,7 +15,7 @@ from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
 from checkout.backoffice.display.values import NOTHING, badge
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
-from checkout.backoffice.webhooks.forms import EndpointForm, SureForm
+from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
 from checkout.errors import OperationRejected
 from checkout.webhooks import actions
 from checkout.webhooks.keys import ending_secrets
@@ -81,6 +83,11 @@ ROTATE = Verb(
 )
 
 
+ADDED_ONCE = (
+    "The form was sent twice, and added this endpoint once. Its secret was in the first answer. If you have "
+    "not seen it, use “Make a new secret” here."
+)
+
 # The secrets that were made by requests that are not answered yet.
 _made: WeakKeyDictionary[HttpRequest, actions.NewSecret] = WeakKeyDictionary()
 
@@ -128,7 +135,12 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return what can be filled in, if the endpoint does not exist yet: it has no state then."""
-        return self.fields if obj else self.form.Meta.fields
+        return self.fields if obj else (*self.form.Meta.fields, "form_key")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See ModelAdmin. An endpoint that its merchant has deleted is there for its log only."""
+        is_deleted = obj is not None and obj.state == WebhookEndpoint.State.DELETED
+        return not is_deleted and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Endpoints are disabled instead, so that the log of their deliveries stays for the merchant."""
@@ -142,9 +154,34 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         if change:
             actions.change_endpoint(obj.merchant, obj.reference, **values)
             return
-        made = actions.create_endpoint(form.cleaned_data["merchant"], **values)
+        reference = reference_of(form.cleaned_data["form_key"])
+        made = actions.create_endpoint(form.cleaned_data["merchant"], reference=reference, **values)
         obj.pk, obj.reference = made.endpoint.pk, made.endpoint.reference
         _made[request] = made
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add one endpoint for a form that is sent twice, by a double click or a reload."""
+        if repeated := self._added_before(request):
+            return repeated
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except IntegrityError:
+            # The other request was at it when this one came.
+            if repeated := self._added_before(request):
+                return repeated
+            raise
+
+    def _added_before(self, request: HttpRequest) -> HttpResponse | None:
+        try:
+            reference = reference_of(UUID(request.POST.get("form_key", "")))
+        except ValueError:
+            return None
+        added = WebhookEndpoint.objects.filter(reference=reference).first()
+        if added is None or not self.has_add_permission(request):
+            return None
+        return self.back(request, added, messages.WARNING, ADDED_ONCE)
 
     def response_add(
         self, request: HttpRequest, obj: WebhookEndpoint, post_url_continue: str | None = None

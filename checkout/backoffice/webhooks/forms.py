@@ -1,8 +1,10 @@
 """Forms for webhook endpoints."""
 
 from typing import Any
+from uuid import UUID, uuid4
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from checkout.backoffice.base import ModelForm
 from checkout.payments.event_feed import EVENT_TYPES
@@ -12,7 +14,10 @@ from checkout.webhooks.models import WebhookEndpoint
 
 
 class EndpointForm(ModelForm):
-    """An endpoint, whose fields are checked as those that a merchant's program sends."""
+    """An endpoint, whose fields are checked as those that a merchant's program sends.
+
+    ``form_key`` is created with the form, so that a form that is sent twice adds one endpoint.
+    """
 
     merchant = forms.ChoiceField(
         choices=lambda: [(each.code, each.name) for each in Merchant.objects.order_by("name")]
@@ -24,12 +29,23 @@ class EndpointForm(ModelForm):
         help_text="If none is chosen, it is told of all, also of types that are added later.",
     )
 
+    form_key = forms.UUIDField(
+        required=False,
+        widget=forms.HiddenInput,
+        initial=uuid4,
+        error_messages={"invalid": "This form is not complete. Open it again."},
+    )
+
     class Meta:
         model = WebhookEndpoint
         fields = ("merchant", "url", "description", "contact_email", "event_types", "payload")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if self.instance.pk is None and not cleaned.get("form_key"):
+            raise ValidationError("This form is not complete. Open it again.")
+        if self.instance.pk is None and (fault := actions.fault_of_number(cleaned.get("merchant", ""))):
+            self.add_error("merchant", fault)
         for name, fault in actions.faults_of(self.values(cleaned)).items():
             self.add_error(name, fault)
         return cleaned
@@ -37,7 +53,12 @@ class EndpointForm(ModelForm):
     @staticmethod
     def values(cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return the fields that can be changed later."""
-        return {name: value for name, value in cleaned.items() if name != "merchant"}
+        return {name: value for name, value in cleaned.items() if name not in ("merchant", "form_key")}
+
+
+def reference_of(form_key: UUID) -> str:
+    """Return the reference of the endpoint that the form with this key adds."""
+    return f"whk_{form_key.hex}"
 
 
 class SureForm(forms.Form):

@@ -12,8 +12,8 @@ from django.db import transaction
 
 from checkout.errors import (
     AmountNotAvailable,
-    DuplicateRequest,
     IllegalTransition,
+    KeyReused,
     OperationRejected,
     PaymentNotFound,
     RefundableDiffers,
@@ -95,7 +95,7 @@ def request_capture(
     that of the payment. ``merchant`` is the one whose program asks: another's payment is not found.
 
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
-    ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``DuplicateRequest`` for a key that
+    ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``KeyReused`` for a key that
     was used for something else, ``OperationRejected`` for an amount that is not positive or in another
     currency and for a key that is too long or contains NUL, and ``RequestInvalid`` for metadata that cannot
     be stored and for a program's reason with a card number in it.
@@ -285,7 +285,8 @@ def _left(sums: Sums, kind: str) -> int:
 def _repeated(known: Operation, payment: Payment, kind: str, amount: Money | None) -> OperationView:
     is_same = known.kind == kind and (amount is None or amount == known.amount)
     if not is_same:
-        raise DuplicateRequest(f"This key was used for a {known.kind} of {known.amount}.")
+        field = "amount" if known.kind == kind else ""
+        raise KeyReused(f"This key was used for a {known.kind} of {known.amount}.", field=field)
     return view_of(known, payment)
 
 

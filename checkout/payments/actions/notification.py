@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 from typing import cast
 
 import structlog
@@ -28,14 +28,13 @@ from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import ProviderAccount, ProviderNotification
 from checkout.payments.models.order_code import payment_in
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
+from checkout.payments.providers.proof import read_networks
 from checkout.payments.providers.registry import get_provider
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
 from messaging.compiled_queries import Compiled, insert_unless_known
 from messaging.conf import conf as messaging_conf
 from messaging.envelope import Envelope, command_envelope
 
-# Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
-NETWORKS = "notification_networks"
 # The largest body that is read. Of a larger one an excerpt is kept.
 MAX_BYTES = 65_536
 EXCERPT = ProviderNotification.EXCERPT
@@ -188,13 +187,10 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
 
 
 def _check_sender(account: ProviderAccount, sender: str) -> None:
-    if NETWORKS not in account.options:
+    # A mistake in the list lets nobody in. The provider repeats what is refused until it is corrected.
+    networks = read_networks(account.options)
+    if networks is None:
         return
-    try:
-        networks = [ip_network(network) for network in account.options[NETWORKS]]
-    except (ValueError, TypeError) as error:
-        # A mistake in the list must let nobody in. The provider will repeat what is refused until then.
-        raise ProviderMisconfigured(f"{NETWORKS} of {account.code} is no list of networks.") from error
     try:
         address = ip_address(sender)
     except ValueError:

@@ -1,10 +1,9 @@
 """Read the payments, operations and events of one merchant. Another merchant's do not exist.
 
-Lists are newest first. A cursor is opaque to its reader, and stays valid: rows that come later are not in the
-pages that follow it.
+Lists are newest first. A cursor is opaque to its reader (``checkout.privacy.cursors``), and stays valid: rows
+that come later are not in the pages that follow it.
 """
 
-import base64
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,10 +26,10 @@ from checkout.payments.objects import (
     payment_objects,
 )
 from checkout.payments.objects.payment import STATUSES
+from checkout.privacy.cursors import open_cursor, seal_cursor
 
 MOST_ROWS = 100
-# Larger keys have no row, and would not fit into the column.
-LARGEST_KEY = 2**63 - 1
+NO_CURSOR = "This is not a cursor of this list, or not any more. Begin again without a cursor."
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -74,7 +73,7 @@ def list_payments(
         email = Value(_text("customer_email", customer_email))
         rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
     rows = _created(rows, created_from, created_to)
-    return page_of(rows, limit, cursor, lambda page: payment_objects(page), among=among)
+    return page_of(merchant.code, rows, limit, cursor, lambda page: payment_objects(page), among=among)
 
 
 def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
@@ -133,7 +132,9 @@ def list_events(
         rows = rows.filter(payment_id__in=owner, operation=object_id)
     if where is not None:
         rows = rows.filter(where)
-    return page_of(rows, limit, cursor, lambda page: [event_object(each) for each in page], among=among)
+    return page_of(
+        merchant.code, rows, limit, cursor, lambda page: list(map(event_object, page)), among=among
+    )
 
 
 def read_event(merchant: Merchant, reference: str) -> EventObject:
@@ -145,21 +146,17 @@ def read_event(merchant: Merchant, reference: str) -> EventObject:
     return event_object(event)
 
 
-def cursor_of(key: int) -> str:
-    """Return the cursor of the page that follows the row with this key."""
-    return base64.urlsafe_b64encode(b"%d" % key).decode().rstrip("=")
+def cursor_of(key: int, owner: str, rows: str) -> str:
+    """Return the cursor of the page that follows the row with this key, in a merchant's list of ``rows``."""
+    return seal_cursor(key, owner, rows)
 
 
-def key_of(cursor: str) -> int:
-    """Return the key in a cursor. Raises ``RequestInvalid`` for a text that is no cursor of ours."""
+def key_of(cursor: str, owner: str, rows: str) -> int:
+    """Return the key in a cursor. Raises ``RequestInvalid`` for a text that is no cursor of this list."""
     try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-        key = int(text) if text.isdigit() and len(text) < 20 else -1
-    except (ValueError, UnicodeError):
-        key = -1
-    if not 0 <= key <= LARGEST_KEY or cursor_of(key) != cursor:
-        raise RequestInvalid("cursor", "This is not a cursor of ours.")
-    return key
+        return open_cursor(cursor, owner, rows)
+    except ValueError:
+        raise RequestInvalid("cursor", NO_CURSOR) from None
 
 
 def _payment(merchant: Merchant, **wanted: str) -> PaymentObject:
@@ -175,6 +172,7 @@ def _row(merchant: Merchant, **wanted: str) -> Payment:
 
 
 def page_of(
+    owner: str,
     rows: "QuerySet[M]",
     limit: int,
     cursor: str,
@@ -184,13 +182,15 @@ def page_of(
 ) -> Page[T]:
     """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``.
 
+    ``owner`` is the code of the merchant whose rows these are: the cursors are good for no other.
     ``among`` names a column, and the values of which a row has one. If rows get another value meanwhile, a
     page has fewer rows than ``limit``, even if others follow it.
     """
     if not 1 <= limit <= MOST_ROWS:
         raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
+    name = rows.model._meta.label_lower
     if cursor:
-        rows = rows.filter(pk__lt=key_of(cursor))
+        rows = rows.filter(pk__lt=key_of(cursor, owner, name))
     keys: Sequence[int]
     if among is None:
         found = list(rows.order_by("-pk")[: limit + 1])
@@ -202,7 +202,7 @@ def page_of(
         # A row may have got another value since its key was read. The next page begins after all the keys.
         # As a condition of the query, this could lead PostgreSQL to read all rows with these values.
         page = [row for row in found if getattr(row, column) in values]
-    return Page(objects(page), cursor_of(keys[limit - 1]) if len(keys) > limit else "")
+    return Page(objects(page), cursor_of(keys[limit - 1], owner, name) if len(keys) > limit else "")
 
 
 def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:

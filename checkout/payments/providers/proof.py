@@ -3,11 +3,14 @@
 Providers do not sign notifications, so the proof is knowledge of the address or of its password. An account's
 credentials contain an unguessable last part of the path, ``notification_secret``, or a user and password for
 HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is enough.
+
+An account may also have the option ``notification_networks``: from any other address none is taken.
 """
 
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from secrets import compare_digest
 
 from checkout.conf import conf
@@ -15,7 +18,10 @@ from checkout.errors import NotificationNotAuthentic, ProviderAccountNotFound, P
 
 # The common prefix of all credentials for notifications, which are not passed to adapters.
 PREFIX = "notification_"
+NETWORKS = "notification_networks"
 SECRET, USER, PASSWORD = "notification_secret", "notification_user", "notification_password"
+
+_EXAMPLE = '["192.0.2.0/24"]'
 
 # The longest is far below the length at which a path is no address any more (``serving.views.LONGEST_PATH``).
 _UNGUESSABLE = re.compile(r"[\w-]{16,200}", re.ASCII)
@@ -55,6 +61,24 @@ def fault_of(account: str) -> str:
     if not secret and not _basic(credentials):
         return f"it has neither {SECRET} nor {USER} and {PASSWORD}"
     return ""
+
+
+def read_networks(options: Mapping[str, object]) -> list[IPv4Network | IPv6Network] | None:
+    """Return the networks that an account's notifications may come from; None if they may come from any.
+
+    Raises ``ProviderMisconfigured``.
+    """
+    if NETWORKS not in options:
+        return None
+    texts = options[NETWORKS]
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise ProviderMisconfigured(f"The option {NETWORKS} is no list of texts such as {_EXAMPLE}.")
+    try:
+        return [ip_network(text) for text in texts]
+    except ValueError as error:
+        raise ProviderMisconfigured(
+            f"The option {NETWORKS} is no list such as {_EXAMPLE}: {error}."
+        ) from None
 
 
 def _credentials(account: str) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from django.utils.module_loading import import_string
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.payments.providers.base import Account, Provider
+from checkout.payments.providers.proof import read_networks
 
 ADAPTERS = {
     "memory": "checkout.payments.providers.memory.MemoryProvider",
@@ -28,6 +29,10 @@ def faults_of(provider: str, endpoint: str, options: Mapping[str, object]) -> It
     """Yield the faults of an account: the model's field, and a sentence for staff."""
     if provider not in available():
         yield "provider", f"There is no provider {provider}; known: {', '.join(available())}."
+    try:
+        read_networks(options)
+    except ProviderMisconfigured as error:
+        yield "options", str(error)
     if provider in ACCOUNT_CHECKS:
         check = cast("AccountCheck", import_string(ACCOUNT_CHECKS[provider]))
         yield from check(endpoint, options)

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models import SavedCard
-from checkout.payments.timers.retention import AGAIN_AFTER, locked_walk
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
+from checkout.payments.timers.walk import AGAIN_AFTER, locked_walk
 
 WALK = "tokens of saved cards"
 

@@ -14,10 +14,10 @@ from django.http.multipartparser import MultiPartParserError
 from checkout import problems
 from checkout.privacy.card_numbers import has_long_run
 from checkout.privacy.scrubbing import contains_card_number
-from checkout.web.pages import payment_page_of
+from checkout.web.pages import CHALLENGE_RETURN, payment_page_of
 from payments_gateway.serving.problems import MALFORMED, Problem
 from payments_gateway.serving.scope import REFUSED
-from payments_gateway.serving.security.headers import HybridMiddleware
+from payments_gateway.serving.security.headers import HybridMiddleware, content_security
 from payments_gateway.serving.security.hosts import require_known_host
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -56,7 +56,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         refused = _refused(request)
         if refused:
             # The shopper should find the way back to the payment.
-            return problems.respond(request, refused, back=payment_page_of(request))
+            return _respond(request, refused, back=payment_page_of(request))
         try:
             require_known_host(request)
             if _is_exempt(request):
@@ -65,10 +65,18 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             text = _with_escapes_read(f"{request.path}\n{query}\n{_text_of(request)}")
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
-            return problems.respond(request, MALFORMED)
+            return _respond(request, MALFORMED)
         if has_long_run(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
-            return problems.respond(request, problems.CARD_NUMBER)
+            return _respond(request, problems.CARD_NUMBER)
         return None
+
+
+def _respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponseBase:
+    match = request.resolver_match
+    if match is not None and match.view_name == CHALLENGE_RETURN:
+        # As in the view: the answer may be shown in our own frame.
+        content_security(request).allow("frame-ancestors", "'self'")
+    return problems.respond(request, problem, back=back)
 
 
 def _refused(request: HttpRequest) -> Problem | None:
@@ -90,7 +98,11 @@ def _text_of(request: HttpRequest) -> str:
         return text
     # This parses a form here, where a malformed one can still be answered. The fields are searched as the
     # view will see them, because a part may have its own encoding.
-    fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
+    try:
+        posted = request.POST
+    except LookupError:
+        raise BadRequest("The form has a charset that is none of text.") from None
+    fields = "\n".join(part for name, values in posted.lists() for part in (name, *values))
     return f"{text}\n{fields}"
 
 

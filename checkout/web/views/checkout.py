@@ -10,7 +10,7 @@ from checkout import problems
 from checkout.conf import conf
 from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
 from checkout.payments import actions
-from checkout.payments.actions import CheckoutPage
+from checkout.payments.actions import CheckoutPage, PaymentView
 from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
 from checkout.web.forms import PayForm
@@ -80,13 +80,14 @@ async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
         return see_other(path_of(reference, PaymentState.OPEN))
     address = request.META.get("REMOTE_ADDR") or ""
     shown = await in_thread(actions.checkout_page, reference, address=address)
-    is_asked = shown.requires_captcha and shown.payment.state.may_be_paid and shown.payment.attempts_left
-    if is_asked and not await is_solved(request):
+    if isinstance(shown, PaymentView):
+        return see_other(path_of(reference, shown.state))
+    if not shown.requires_captcha:
+        return see_other(path_of(reference, shown.payment.state))
+    if not await is_solved(request):
         return _captcha_page(request, shown, was_wrong=True)
-    response = see_other(path_of(reference, shown.payment.state))
-    if is_asked:
-        response = see_other(path_of(reference, PaymentState.OPEN))
-        give_pass(response, reference, shown.attempt_number)
+    response = see_other(path_of(reference, PaymentState.OPEN))
+    give_pass(response, reference, shown.attempt_number)
     return response
 
 
@@ -136,8 +137,8 @@ async def _card_form(request: HttpRequest, reference: str, *, status: int = 200)
     """Return the card form. ``status`` is 400 if it came back without an encrypted card, as no script ran."""
     address = request.META.get("REMOTE_ADDR") or ""
     shown = await in_thread(actions.checkout_page, reference, address=address)
-    if not (shown.payment.state.may_be_paid and shown.payment.attempts_left):
-        return see_other(path_of(reference, shown.payment.state))
+    if isinstance(shown, PaymentView):
+        return see_other(path_of(reference, shown.state))
     if shown.requires_captcha and not has_pass(request, reference, shown.attempt_number):
         return _captcha_page(request, shown)
     device_data = policy_source(shown.device_data.action)

@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from checkout.conf import conf
 from checkout.payments import actions
@@ -59,4 +60,7 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
     payment = await in_thread(actions.payment_view, reference)
     if page_of(payment.state) != RESULT:
         return see_other(path_of(reference, payment.state))
-    return render(request, "checkout/result.html", {"payment": payment, "ending": ending_of(payment)})
+    # The start page is a shop in a try-out only.
+    way_back = payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")
+    context = {"payment": payment, "ending": ending_of(payment), "way_back": way_back}
+    return render(request, "checkout/result.html", context)

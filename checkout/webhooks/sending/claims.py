@@ -18,11 +18,15 @@ from checkout.payments import event_feed
 from checkout.webhooks.keys import keys_of
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import FAILURES_TO_OPEN
+from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.signing import Keys
 from messaging.outbox.clock import server_time
 
 # Longer than an attempt and the record of it.
 LEASE_SECONDS = 60.0
+# The problems for which a delivery cannot be signed until staff have acted, and the one that never ends.
+CANNOT_SIGN = (SECRET_UNREADABLE, NO_SECRET) = ("secret_unreadable", "no_secret")
+NO_SUCH_EVENT = "no_such_event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,13 @@ def claim(
     return _jobs(claimed, lease)
 
 
+def not_signed() -> Q:
+    """Match deliveries that wait until staff have made their endpoint's secret readable, or a new one."""
+    results = [Answer(error=problem).summary for problem in CANNOT_SIGN]
+    is_wanted = Q(next_try_at__isnull=False, endpoint__state=WebhookEndpoint.State.ENABLED)
+    return is_wanted & Q(state=Delivery.State.PENDING, last_result__in=results)
+
+
 def give_back(jobs: Sequence[Job]) -> None:
     """Make deliveries due again that were taken and not sent, unless another process has them by now."""
     for job in jobs:
@@ -114,7 +125,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
     for endpoint, delivery in claimed:
         body = bodies.get((endpoint.payload, endpoint.version, delivery.event), b"")
         own = keys[endpoint.pk]
-        problem = "secret_unreadable" if own is None else "" if own else "no_secret"
+        problem = SECRET_UNREADABLE if own is None else "" if own else NO_SECRET
         jobs.append(
             Job(
                 delivery=delivery.pk,
@@ -125,7 +136,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
                 url=endpoint.url,
                 body=body,
                 keys=own or (),
-                problem=problem or ("" if body else "no_such_event"),
+                problem=problem or ("" if body else NO_SUCH_EVENT),
             )
         )
     return jobs

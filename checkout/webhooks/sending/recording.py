@@ -10,8 +10,8 @@ from django.utils import timezone
 from checkout.privacy.scrubbing import scrub_text
 from checkout.webhooks.deliveries import begin_state
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
-from checkout.webhooks.schedule import GONE, endpoint_pause, pause_after
-from checkout.webhooks.sending.claims import Job
+from checkout.webhooks.schedule import GONE, endpoint_pause, own_pause, pause_after
+from checkout.webhooks.sending.claims import NO_SUCH_EVENT, Job
 from checkout.webhooks.sending.client import Answer
 
 State = Delivery.State
@@ -31,16 +31,24 @@ class Outcome:
 def record(outcomes: Sequence[Outcome]) -> None:
     """Record the outcomes in one transaction, in the order in which the attempts ended."""
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update().filter(pk__in=[each.job.delivery for each in outcomes])
+        locked = Delivery.objects.select_for_update(of=("self",)).select_related("endpoint")
+        rows = locked.filter(pk__in=[each.job.delivery for each in outcomes])
         deliveries = rows.order_by("pk").in_bulk()
         # A delivery is gone if its endpoint has been deleted meanwhile.
         outcomes = [each for each in outcomes if each.job.delivery in deliveries]
-        DeliveryAttempt.objects.bulk_create([_logged(each) for each in outcomes])
+        DeliveryAttempt.objects.bulk_create(
+            [_logged(each) for each in outcomes if not _is_known(deliveries[each.job.delivery], each)]
+        )
         for each in outcomes:
             _conclude(deliveries[each.job.delivery], each)
         changed = ["state", "tries", "next_try_at", "lease", "last_result", "ended_at"]
         Delivery.objects.bulk_update(deliveries.values(), changed)
         _record_health(outcomes)
+
+
+def _is_known(delivery: Delivery, outcome: Outcome) -> bool:
+    """Return True if the log's last entry says this already, of a problem of ours that lasts."""
+    return outcome.answer.is_ours and delivery.last_result == outcome.answer.summary
 
 
 def _logged(outcome: Outcome) -> DeliveryAttempt:
@@ -72,9 +80,17 @@ def _conclude(delivery: Delivery, outcome: Outcome) -> None:
     is_taken_over = bool(delivery.lease) or delivery.state == State.FAILED
     if not is_ours and not (answer.is_success and is_taken_over):
         return
-    delivery.tries += 1
     delivery.last_result = answer.summary
     delivery.lease = ""
+    if answer.is_ours and job.problem != NO_SUCH_EVENT:
+        age = timezone.now() - delivery.created_at
+        delivery.next_try_at = timezone.now() + timedelta(seconds=own_pause(age.total_seconds()))
+        return
+    if not answer.is_success and job.url != delivery.endpoint.url:
+        # The merchant has changed the address meanwhile, and the new one was not tried.
+        delivery.next_try_at = timezone.now()
+        return
+    delivery.tries += 1
     pause = pause_after(delivery.tries)
     if answer.is_success:
         _end(delivery, State.DELIVERED)
@@ -93,7 +109,7 @@ def _end(delivery: Delivery, state: str) -> None:
 def _record_health(outcomes: Sequence[Outcome]) -> None:
     """Update the endpoints that have failed, and those that have failed before."""
     # A problem of ours says nothing about the endpoint.
-    about = [each for each in outcomes if not (each.job.problem or each.answer.is_ours)]
+    about = [each for each in outcomes if not each.answer.is_ours]
     failed = {each.job.endpoint for each in about if not each.answer.is_success}
     seen = {each.job.endpoint for each in about}
     recovering = WebhookEndpoint.objects.filter(pk__in=seen, failures__gt=0).values_list("pk", flat=True)
@@ -114,6 +130,7 @@ _HEALTH = (
     "state_reason",
     "state_since",
     "last_event_before_state",
+    "events_under_way",
     "failures",
     "failing_since",
     "paused_until",
@@ -129,6 +146,8 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
         if endpoint.owed_notice == Notice.FAILING:
             endpoint.owed_notice = Notice.NONE
         return
+    if outcome.job.url != endpoint.url:
+        return  # the failure of an address that the endpoint has no more
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or outcome.at
     if pause := endpoint_pause(endpoint.failures, answer.status, answer.retry_after):

@@ -124,7 +124,7 @@ class Sender:
     async def _send(self, job: Job) -> None:
         at = timezone.now()
         if job.problem:
-            answer = Answer(error=job.problem)
+            answer = Answer(error=job.problem, is_ours=True)
         else:
             # The receiver compares the time with its own clock, so it is the one of this attempt.
             signed = signing.headers(job.message_id, int(time.time()), job.body, job.keys)

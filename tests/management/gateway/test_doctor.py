@@ -136,6 +136,22 @@ def test_late_webhooks_are_laid_to_their_sender(gateway: Gateway):
     )
 
 
+@pytest.mark.parametrize("result", ["secret unreadable", "no secret"])
+def test_webhooks_that_cannot_be_signed_are_named_with_what_to_do(gateway: Gateway, result: str):
+    later = timezone.now() + timedelta(minutes=5)
+    for state in ("enabled", "disabled"):
+        endpoint = WebhookEndpoint.objects.create(merchant="shop", url="https://shop.example/", state=state)
+        Delivery.objects.create(
+            endpoint=endpoint, event="evt_1", event_type="t", next_try_at=later, last_result=result
+        )
+    advice = wrong(gateway("doctor", "--json")[1])[
+        "1 are not sent, because the secrets of their endpoints cannot be read"
+    ]
+    assert "SECRET_KEY_FALLBACKS" in advice
+    Delivery.objects.update(state="delivered", next_try_at=None)
+    assert "each can be signed" in gateway("doctor")[1]
+
+
 @pytest.fixture
 def attempt() -> Attempt:
     from checkout.payments.models import ProviderAccount

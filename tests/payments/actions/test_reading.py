@@ -1,5 +1,6 @@
 """A merchant's program reads its own payments, operations and events, page by page."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,6 @@ from checkout.payments.actions import (
     read_payment_of_order,
     reading,
 )
-from checkout.payments.actions.reading import cursor_of, key_of
 from checkout.payments.models import Attempt, Event, Merchant, Operation, Payment
 from checkout.payments.objects import payment_object
 
@@ -59,10 +59,52 @@ def test_pages_follow_each_other_and_new_payments_do_not_disturb_them(shop, othe
     assert third.next_cursor == ""
 
 
-@pytest.mark.parametrize("cursor", ["x", "", "MQ==", "LTE", "é", "A" * 400, cursor_of(2**63)])
-def test_a_foreign_cursor_is_refused(cursor):
+@pytest.mark.parametrize("cursor", ["x", "MQ==", "LTE", "é", "A" * 400, "MTIzNA"])
+def test_a_text_that_is_no_cursor_is_refused(shop, cursor):
+    with pytest.raises(RequestInvalid, match="without a cursor"):
+        list_payments(shop, cursor=cursor)
+
+
+def test_a_cursor_shows_nothing_of_the_key_that_all_merchants_rows_share(shop):
+    create(shop, 1)
+    last = create(shop, 2)
+    cursor = list_payments(shop, limit=1).next_cursor
+    box = urlsafe_b64decode(cursor)
+    numbers = {int.from_bytes(box[start:], "big") for start in range(len(box))}
+    assert str(last.pk).encode() != box
+    assert last.pk not in numbers
+    other = list_events(shop, limit=1).next_cursor
+    assert other != cursor
+
+
+def test_a_cursor_belongs_to_its_merchant_and_its_list(shop, other):
+    for merchant in (shop, other):
+        create(merchant, 1)
+        create(merchant, 2)
+    cursor = list_payments(shop, limit=1).next_cursor
+    for merchant, read in ((other, list_payments), (shop, list_events), (other, list_events)):
+        with pytest.raises(RequestInvalid, match="without a cursor"):
+            read(merchant, cursor=cursor)
+
+
+def test_a_cursor_that_was_changed_is_refused(shop):
+    create(shop, 1)
+    create(shop, 2)
+    cursor = list_payments(shop, limit=1).next_cursor
+    for place in range(len(cursor)):
+        changed = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
+        with pytest.raises(RequestInvalid):
+            list_payments(shop, cursor=changed)
+
+
+def test_a_cursor_outlives_a_change_of_the_secret_key(shop, settings):
+    made = [create(shop, number).reference for number in range(2)]
+    cursor = list_payments(shop, limit=1).next_cursor
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", [settings.SECRET_KEY]
+    assert [each.id for each in list_payments(shop, cursor=cursor).items] == made[:1]
+    settings.SECRET_KEY_FALLBACKS = []
     with pytest.raises(RequestInvalid):
-        key_of(cursor)
+        list_payments(shop, cursor=cursor)
 
 
 def test_filters_exclude_what_does_not_match(shop):

@@ -31,13 +31,16 @@ def test_the_card_form_of_a_payment_that_nobody_has_tried_to_pay_takes_two(payme
     with CaptureQueriesContext(connection) as statements:
         page = actions.checkout_page(payment.reference)
     assert len(statements) == 2
+    assert isinstance(page, actions.CheckoutPage)
     assert page.attempt_number == 1
 
 
 def test_the_card_form_after_a_refusal_knows_how_often_the_payment_was_tried(payment: Payment):
     submit(payment)
     Payment.objects.update(state=PaymentState.REFUSED)
-    assert actions.checkout_page(payment.reference).attempt_number == 2
+    page = actions.checkout_page(payment.reference)
+    assert isinstance(page, actions.CheckoutPage)
+    assert page.attempt_number == 2
     submit(payment, 2)
     assert [each.number for each in payment.attempts.order_by("number")] == [1, 2]
 

@@ -21,6 +21,7 @@ from checkout.payments.models import (
 )
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.sending.claims import not_signed
 
 ENABLED = WebhookEndpoint.State.ENABLED
 
@@ -28,6 +29,10 @@ ENABLED = WebhookEndpoint.State.ENABLED
 LATE = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
 START_WEBHOOKS = "Start manage.py run_webhooks, or see its log."
+LIST_THE_KEY = (
+    "List the earlier SECRET_KEY in SECRET_KEY_FALLBACKS, or make new secrets in the back office "
+    "(What needs attention)."
+)
 
 
 def findings() -> Iterator[Finding]:
@@ -44,6 +49,7 @@ def findings() -> Iterator[Finding]:
     )
     yield from _reconciliation(now)
     yield _webhooks(now)
+    yield _unsigned_webhooks()
     yield _dead_letters()
 
 
@@ -102,6 +108,14 @@ def _webhooks(now: datetime) -> Finding:
     if first is None:
         return Finding("webhooks", "none is late")
     return Finding("webhooks", f"{late.count()} are late, the first since {_time(first)}", START_WEBHOOKS)
+
+
+def _unsigned_webhooks() -> Finding:
+    waiting = Delivery.objects.filter(not_signed())
+    if not waiting.exists():
+        return Finding("webhooks", "each can be signed")
+    text = f"{waiting.count()} are not sent, because the secrets of their endpoints cannot be read"
+    return Finding("webhooks", text, LIST_THE_KEY)
 
 
 def _dead_letters() -> Finding:

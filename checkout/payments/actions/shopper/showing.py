@@ -133,8 +133,10 @@ def _with_id(url: str, reference: str) -> str:
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, f"payment={reference}")))))
 
 
-def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
-    """Return what the card form needs, for a shopper at ``address``.
+def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | PaymentView:
+    """Return what the card form needs, for a shopper at ``address``; or the payment, if it needs no card.
+
+    The provider is asked for nothing then: its set-up may be gone long before the payment's page.
 
     Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that no shopper
     fills in a form that will be refused.
@@ -142,8 +144,9 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
     payment = _payment(reference)
     attempt = latest_attempt_at(payment)
     view = _view(payment, attempt)
-    if view.state.may_be_paid and view.attempts_left:
-        require_few_declines(payment, address)
+    if not (view.state.may_be_paid and view.attempts_left):
+        return view
+    require_few_declines(payment, address)
     provider = get_provider(account_for(payment).opened())
     return CheckoutPage(
         payment=view,

@@ -28,6 +28,9 @@ _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 # The addresses that the shopper's browser loads and posts to.
 _ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
 _SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards")
+_TEXTS = ("installation_id", "encryption_public_key")
+_KEY_FORMS = ("off", "on", "uuid")
+_CHOICES = {"challenge_preference": PREFERENCES, "idempotency_keys": _KEY_FORMS}
 _INTEGRITY = "encryption_script_integrity"
 _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
 _DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
@@ -45,6 +48,16 @@ def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[st
     for name in _SWITCHES:
         if options.get(name, "no") not in ("yes", "no", ""):
             yield "options", f"The option {name} is yes or no."
+    for name in _TEXTS:
+        if not isinstance(options.get(name, ""), str):
+            yield "options", f"The option {name} is a text."
+    for name, known in _CHOICES.items():
+        if options.get(name, known[0]) not in known:
+            yield "options", f"The option {name} is one of {', '.join(known)}."
+    try:
+        read_exponents(options.get("exponents", ""))
+    except ProviderMisconfigured as error:
+        yield "options", str(error)
 
 
 def _fault_of_integrity(digests: object) -> str:
@@ -79,8 +92,10 @@ class WorldpayAccount:
     def idempotency_headers(self, key: str) -> dict[str, str]:
         """Return the header by which Worldpay recognises a repeated request; none if the option is off."""
         form = self.account.options.get("idempotency_keys", "off")
-        if form not in ("off", "on", "uuid"):
-            raise ProviderMisconfigured(f"The option idempotency_keys has {form!r}; known: off, on, uuid.")
+        if form not in _KEY_FORMS:
+            raise ProviderMisconfigured(
+                f"The option idempotency_keys has {form!r}; known: {', '.join(_KEY_FORMS)}."
+            )
         if form == "off":
             return {}
         return {"Idempotency-Key": key if form == "on" else str(uuid5(_KEY_NAMESPACE, key))}

@@ -16,12 +16,14 @@ _VALUE = re.compile(r"[0-9]{1,15}")
 _SIGNS = {"credit": 1, "debit": -1}
 
 
-def read_exponents(option: str) -> Mapping[str, int]:
+def read_exponents(option: object) -> Mapping[str, int]:
     """Return the table in an account's option ``exponents``, such as ``HUF=0 IDR=0``.
 
     Worldpay's own plug-ins disagree about HUF and IDR, so each account may have its own. Raises
     ``ProviderMisconfigured``.
     """
+    if not isinstance(option, str):
+        raise ProviderMisconfigured("The option exponents is a text such as HUF=0 IDR=0.")
     table = {}
     for entry in option.split():
         currency, _, digits = entry.partition("=")
