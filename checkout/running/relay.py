@@ -16,6 +16,8 @@ from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.timers import timer
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
+from checkout.payments.timers.cards.deletion import delete_tokens
+from checkout.payments.timers.cards.resealing import seal_tokens_again
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.counted import forget_what_was_counted
 from checkout.payments.timers.due import (
@@ -24,14 +26,12 @@ from checkout.payments.timers.due import (
     has_unmatched_notifications,
 )
 from checkout.payments.timers.lost import send_lost_again
-from checkout.payments.timers.resealing import seal_tokens_again
 from checkout.payments.timers.retention import (
     forget_old_events,
     forget_old_messages,
     forget_old_notifications,
 )
 from checkout.payments.timers.timer import Timer
-from checkout.payments.timers.tokens import delete_tokens
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.reconciliation import reconcile_when_due

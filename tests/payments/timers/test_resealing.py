@@ -9,7 +9,7 @@ from checkout.errors import StoredSecretUnreadable
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import RetentionWalk, SavedCard
 from checkout.payments.timers import resealing
-from checkout.payments.timers.resealing import seal_tokens_again
+from checkout.payments.timers.cards.resealing import seal_tokens_again
 from tests.payments.service.test_saved_cards import TOKEN, kept, rotate
 
 pytestmark = pytest.mark.django_db
