@@ -8,7 +8,7 @@ from django.utils import timezone
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import RetentionWalk, SavedCard
-from checkout.payments.timers import resealing
+from checkout.payments.timers.cards import resealing
 from checkout.payments.timers.cards.resealing import seal_tokens_again
 from tests.payments.service.test_saved_cards import TOKEN, kept, rotate
 
