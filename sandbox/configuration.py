@@ -35,6 +35,8 @@ class Configuration(BaseSettings):
     """PEM file of the authorities that certify the gateway, for notifications; None for the public ones."""
     settle_seconds: Seconds = 2.0
     """The time between `captureReceived` or `refundReceived` and the booking."""
+    replication_seconds: Seconds = 1.0
+    """The time after which inquiries and lists show an event: they are answered from a copy of the books."""
     settlement_seconds: Seconds = 20.0
     """The time between a capture's booking and its settlement, for orders with the trait `settled`."""
     refund_again_seconds: Seconds = 5.0

@@ -51,12 +51,27 @@ class Times:
     settling_time = duration(
         "CHECKOUT_SETTLING_SECONDS",
         180,
-        'Once a request is this many seconds old, the provider\'s "no such order" is believed.',
+        "The seconds within which a request to a provider arrives there, or never does.",
+        ge=0,
+    )
+    order_lag = duration(
+        "CHECKOUT_ORDER_LAG_SECONDS",
+        300,
+        "The seconds after which a provider's queries show an order that has arrived. Only then is its "
+        '"no such order" believed. Worldpay says: at least 5 minutes.',
+        ge=0,
+    )
+    modification_lag = duration(
+        "CHECKOUT_MODIFICATION_LAG_SECONDS",
+        1200,
+        "The seconds after which a provider's queries show a capture, void or refund that has arrived. "
+        "Only then is it sent again because they do not show it. Worldpay says: typically within 15 minutes, "
+        "and 5 more for queries.",
         ge=0,
     )
     inquiry_delays = _delays(
         "CHECKOUT_INQUIRY_DELAYS",
-        [5, 15, 45, 120, 600, *[3600] * 72],
+        [5, 15, 45, 120, 300, 900, *[3600] * 72],
         "The seconds before each query to a provider about an operation whose outcome is unknown, and before "
         "each repeated deletion of a token. If the last one leaves the outcome unknown, staff decide.",
     )

@@ -7,6 +7,7 @@ data.
 import json
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from uuid import UUID
 from sandbox.bank.bookings import Bookings
 from sandbox.bank.cards import Card, UnreadableCard
 from sandbox.bank.tokens import KeptCard, Tokens
-from sandbox.books.books import Books, Kind
+from sandbox.books.books import Books, Entry, Kind
 from sandbox.books.orders import Challenge, Order, fold
 from sandbox.clock import Clock
 from sandbox.configuration import Configuration
@@ -82,10 +83,28 @@ class Acquirer:
             raise RequestRefused(5, NOT_FOUND, order_code)
         return order
 
-    def orders(self, since: float, until: float) -> list[Order]:
-        """Return the orders submitted in a period (epoch seconds), except those in their challenge."""
-        folded = map(fold, self._books.histories(self._books.submitted(since, until)).values())
+    def shown(self, order_code: str) -> Order:
+        """Return an order as inquiries show it, from a copy of the books.
+
+        Raises RequestRefused (5) as `order` does.
+        """
+        order = self._replicated(self._books.entries(order_code))
+        if order is None or not order.last_event:
+            raise RequestRefused(5, NOT_FOUND, order_code)
+        return order
+
+    def listed(self, since: float, until: float) -> list[Order]:
+        """Return the orders submitted in a period (epoch seconds), except those in their challenge.
+
+        They are those of the copy, as in inquiries.
+        """
+        histories = self._books.histories(self._books.submitted(since, until)).values()
+        folded = map(self._replicated, histories)
         return [order for order in folded if order is not None and order.last_event]
+
+    def _replicated(self, entries: Sequence[Entry]) -> Order | None:
+        until = time.time() - self._clock.seconds(self._configuration.replication_seconds)
+        return fold([entry for entry in entries if entry.at <= until])
 
     def submit(self, new: Submission) -> Order:
         """Decide an order.

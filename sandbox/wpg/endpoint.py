@@ -119,9 +119,9 @@ class Wpg:
                 order = self._acquirer.complete(code, session_id, _machine_cookies(request))
                 return Answer(status_reply(order, self._acs_url), order.machine if order.in_challenge else "")
             case "inquiry":
-                return Answer(status_reply(self._acquirer.order(code), self._acs_url))
+                return Answer(status_reply(self._acquirer.shown(code), self._acs_url))
             case "list":
-                orders = self._acquirer.orders(*read_period(element))
+                orders = self._acquirer.listed(*read_period(element))
                 return Answer(list_reply(message.merchant_code, orders))
             case "delete_token":
                 token, shopper = read_token(element)

@@ -9,6 +9,9 @@ import json
 REPLY_BUDGET_SECONDS = 5
 CONNECT_SECONDS, READ_SECONDS = 2, 4
 SETTLING_SECONDS = 8
+# Longer than the sandbox's time for its copy of the books, and for that and a booking.
+ORDER_LAG_SECONDS, MODIFICATION_LAG_SECONDS = 3, 8
+REPLICATION_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 6
 CHALLENGE_SECONDS = 20
 CHECKOUT_SECONDS = 100
@@ -32,6 +35,8 @@ PRODUCT = {
         {"connect": CONNECT_SECONDS, **dict.fromkeys(VERBS, READ_SECONDS)}
     ),
     "CHECKOUT_SETTLING_SECONDS": str(SETTLING_SECONDS),
+    "CHECKOUT_ORDER_LAG_SECONDS": str(ORDER_LAG_SECONDS),
+    "CHECKOUT_MODIFICATION_LAG_SECONDS": str(MODIFICATION_LAG_SECONDS),
     # Enough that no outage uses them up, but few enough that sagas are parked before the campaign ends.
     "CHECKOUT_INQUIRY_DELAYS": json.dumps([1, 2, 3, 5, *[LONGEST_PAUSE_SECONDS] * 20]),
     "CHECKOUT_RETRY_DELAYS": json.dumps([0.5, 1, 2, 4]),
@@ -72,6 +77,7 @@ SANDBOX = {
     "SANDBOX_TRAITS": json.dumps(TRAITS),
     # Long enough for forgeries to arrive while a capture is pending.
     "SANDBOX_SETTLE_SECONDS": "4",
+    "SANDBOX_REPLICATION_SECONDS": str(REPLICATION_SECONDS),
     "SANDBOX_SETTLEMENT_SECONDS": "4",
     "SANDBOX_REFUND_AGAIN_SECONDS": "3",
     "SANDBOX_DISPUTE_SECONDS": "3",

@@ -43,6 +43,7 @@ async def link(anew: None) -> AsyncIterator[Proxy]:
 def soon(settings: Settings) -> None:
     """Shorten the time after which the provider's denial of a request is believed, and of all pauses."""
     settings.CHECKOUT_SETTLING_SECONDS = 4
+    settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     settings.CHECKOUT_INQUIRY_DELAYS = [0.2] * 100
     settings.CHECKOUT_RETRY_DELAYS = [0.2] * 100
 

@@ -133,6 +133,7 @@ async def test_a_refund_that_never_arrived_is_sent_again_once_it_should_have(
     await eventually(state_of(manual), PaymentState.CAPTURED)
     settings.CHECKOUT_NOTIFICATION_WAIT_SECONDS = 1200
     settings.CHECKOUT_SETTLING_SECONDS = 2
+    settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     keys: list[str] = []
     lost = iter([True])
 

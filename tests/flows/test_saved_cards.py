@@ -27,6 +27,7 @@ async def card(payment: Payment, books: Books, back_end: None, settings: Setting
     await eventually(saga_status(payment), "completed")
     # A busy machine may be too slow to authorise a payment within so short a time.
     settings.CHECKOUT_SETTLING_SECONDS = 2
+    settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     settings.CHECKOUT_INQUIRY_DELAYS = (0, 0, 0)
     return await in_thread(SavedCard.objects.get)
 

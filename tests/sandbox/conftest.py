@@ -89,6 +89,7 @@ def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
         if not (tmp_path / key_file.name).exists():
             shutil.copy(key_file, tmp_path)
         defaults = {"url": url, "notification_url": "", "settle_seconds": 0, "traits": {}}
+        defaults["replication_seconds"] = 0
         with running(Configuration(**{**defaults, **settings}), listener, tmp_path):
             yield url
 

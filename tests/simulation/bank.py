@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, EventKind
 from checkout.payments.providers.memory import MemoryProvider
@@ -55,7 +56,8 @@ class Bank:
         # Orders that were to be captured with their authorisation, for which the issuer does not pay.
         self.unpaid: set[str] = set()
         self.tokens = Tokens(world, self.books)
-        self._found_at: dict[str, float] = {}
+        self._shown_at: dict[str, float] = {}
+        self._hidden: dict[str, float] = {}
         # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
         self._made_after_all: list[Movement] = []
 
@@ -70,6 +72,7 @@ class Bank:
 
     def asked_to_authorise(self, request: Authorisation) -> None:
         """Record an authorisation. A second one of the same order is a blind repetition, a violation."""
+        self._shown_at[request.order_code] = self._world.clock.now + self._chance.seconds_not_shown()
         if request.order_code in self._authorisations:
             self._world.violations.append(f"I2: {request.order_code} was sent to be authorised twice")
         self._authorisations.add(request.order_code)
@@ -95,16 +98,17 @@ class Bank:
                 self._post.forge(order)
 
     def finds(self, order_code: str) -> bool:
-        """Return False if a search does not show the order yet, although its notification was processed.
+        """Return False if a search does not show the order yet.
 
-        An order that the gateway knows from a reply is always found.
+        Searches show a new order after a while. If its notification has been processed, and no reply has told
+        of it, that may take hours.
         """
-        if self._world.rows.execute(NOTIFIED_ONLY, (order_code,)).fetchone() is None:
-            return True
+        if order_code not in self.books.orders:
+            return False
         now = self._world.clock.now
-        if order_code not in self._found_at:
-            self._found_at[order_code] = now + self._chance.seconds_not_found()
-        is_found = now >= self._found_at[order_code]
+        if self._world.rows.execute(NOTIFIED_ONLY, (order_code,)).fetchone() is not None:
+            self._hidden.setdefault(order_code, now + self._chance.seconds_not_found())
+        is_found = now >= max(self._shown_at.get(order_code, now), self._hidden.get(order_code, now))
         if not is_found:
             self._chance.count("order_not_found")
         return is_found
@@ -113,7 +117,8 @@ class Bank:
         """Check that this capture or refund is allowed, and schedule its booking.
 
         It is booked, and so shows in the order's sums, within ``seconds_left``, the rest of the settling
-        time. A slow refund takes longer: meanwhile the order's last event is that a refund was sent.
+        time and the lag of modifications. A slow refund takes longer: meanwhile the order's last event is
+        that a refund was sent.
         """
         self._check(order, movement)
         is_capture = movement.kind == EventKind.CAPTURED
@@ -125,6 +130,8 @@ class Bank:
         if self._chance.happens("booking_forged"):
             self._post.forge(order)
         pause_seconds = self._chance.between(0, seconds_left)
+        if self._chance.is_booked_late():
+            pause_seconds += self._chance.between(0, conf.modification_lag.total_seconds())
         if not is_capture and self._habits[order.order_code].refunds_slowly:
             pause_seconds = self._chance.between(600, 3 * DAY)
         self._world.later(pause_seconds, lambda: self._book(order, movement))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
+from checkout.conf import conf
+
 T = TypeVar("T")
 
 # For each fault, the probabilities from which a schedule draws one, and the most times it can happen there.
@@ -62,6 +64,9 @@ MOST_WRONG_ANSWERS = 2
 NOT_FOUND = (0.0, 0.0, 0.7)
 NOT_FOUND_SECONDS = (60.0, 8 * 3600.0)
 
+# The share of schedules whose provider is slow to show new orders and modifications.
+SLOW_TO_SHOW = 0.4
+
 # The shares of shoppers who close a payment that they could try again, of which a schedule has one.
 CLOSED = (0.0, 0.0, 0.5)
 
@@ -105,6 +110,7 @@ class Chance:
         self._wrong_answers_left = MOST_WRONG_ANSWERS
         self._search = Random(f"search of schedule {seed}")
         self._share_of_not_found = self._search.choice(NOT_FOUND)
+        self._is_slow_to_show = self._search.random() < SLOW_TO_SHOW
         self._closing = Random(f"closing of schedule {seed}")
         self._share_of_closed = self._closing.choice(CLOSED)
         self.happened: dict[str, int] = {}
@@ -144,6 +150,15 @@ class Chance:
         if self._search.random() >= self._share_of_not_found:
             return 0.0
         return self._search.uniform(*NOT_FOUND_SECONDS)
+
+    def seconds_not_shown(self) -> float:
+        """Return the seconds after which searches show a new order, within the lag of orders."""
+        lag = conf.order_lag.total_seconds()
+        return self._search.uniform(0, lag) if self._is_slow_to_show and self._search.random() < 0.5 else 0.0
+
+    def is_booked_late(self) -> bool:
+        """Decide if a capture or refund is booked only within the lag of modifications."""
+        return self._is_slow_to_show and self._search.random() < 0.5
 
     def shopper_closes(self) -> bool:
         """Decide if a shopper closes the payment instead of trying again. This is not counted as a fault."""

@@ -22,7 +22,7 @@ from checkout.money import Money
 from checkout.orders import service as orders
 from checkout.orders.messages import ReleaseStock
 from checkout.orders.models import Reservation
-from checkout.payments import actions
+from checkout.payments import actions, calls
 from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
@@ -328,6 +328,14 @@ def denial_believed() -> Patches:
     yield from everywhere(facts.is_told_of_money, lambda attempt: False)
 
 
+def lags_ignored() -> Patches:
+    """Believe that queries show everything that has arrived.
+
+    The mutant shows when a new order, or a modification, shows late, and the answer to it was lost.
+    """
+    yield from everywhere(calls.may_yet_show, calls.may_yet_arrive)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -353,6 +361,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         late_events_passed_over,
         notifications_left_lying,
         denial_believed,
+        lags_ignored,
     )
 }
 

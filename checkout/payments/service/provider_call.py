@@ -28,6 +28,7 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
+from checkout.payments.calls import MODIFICATIONS
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import AttemptReviewed, ClaimChecked, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, InboxMessage, ProviderAccount, ProviderCall
@@ -51,7 +52,6 @@ from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
 
-MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
 
 Send = Callable[[Provider], ProviderResult]

@@ -18,6 +18,8 @@ SETTINGS = {
     # If the database stops just as an intent is committed, nobody knows if the request was sent. The
     # provider's denial counts only after the settling time.
     "CHECKOUT_SETTLING_SECONDS": "20",
+    "CHECKOUT_ORDER_LAG_SECONDS": "3",
+    "CHECKOUT_MODIFICATION_LAG_SECONDS": "5",
     "CHECKOUT_INQUIRY_DELAYS": "[2, 5, 10, 15, 15, 15, 30]",
     "CHECKOUT_REPLY_BUDGET_SECONDS": "4",
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",

@@ -11,10 +11,10 @@ Everything else is undecided. A second refund, for example, does not change the 
 is REFUNDED already.
 """
 
+from checkout.payments.calls import MODIFICATIONS
 from checkout.payments.models import Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.service.evidence.booked_operations import BookedOperations, reliable_sum
-from checkout.payments.service.provider_call import MODIFICATIONS
 from checkout.payments.totals import sums_of_attempt
 
 Kind = Operation.Kind
@@ -43,7 +43,7 @@ def is_absent(operation: Operation, others: BookedOperations, result: ProviderRe
     """Return True if the answer shows that the provider has never had this operation.
 
     ``others`` are all other operations of its kind that were not refused. The caller must have made sure that
-    the operation's request could not arrive any more when the provider was asked.
+    the provider's answer would have shown the operation if its request had arrived.
     """
     kind = Kind(operation.kind)
     if kind == Kind.VOID:
