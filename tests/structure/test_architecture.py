@@ -105,6 +105,7 @@ HOMES = {
     "aiohttp": ("checkout.webhooks.sending",),
     "cryptography": (
         "checkout.privacy.card_seal",
+        "checkout.privacy.cursors",
         "checkout.privacy.stored_secrets",
         "checkout.webhooks.signing",
     ),
