@@ -320,6 +320,8 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_label(re.compile("^Select this object")).first.check()
         page.get_by_role("combobox", name="Action").select_option(label="Requeue the selected dead letters")
         page.get_by_role("button", name="Go").click()
+        expect(page.get_by_text("1 dead letter", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Requeue the selected dead letters").click()
         expect(page.locator(".messagelist li")).to_have_count(1)
 
 
