@@ -112,6 +112,8 @@ def test_other_numbers_are_left_alone(text):
         ("Not Found: /notifications/acme/between-us/", "between-us"),
         ("POST https://pay.example/notifications/acme/between-us?x=1", "between-us"),
         ("GET /notifications/acme/x/between-us", "between-us"),
+        ("POST /checkout/pay_1/challenge/return/c2VjcmV0LXRva2Vu/", "c2VjcmV0"),
+        ("GET https://shop.example/pay/dG9rZW4tb2YtYS1saW5r/", "dG9rZW4"),
         ('{"Authorization": "Bearer abc.def"}', "abc.def"),
         ("authorization='Basic dXNlcjpwYXNz'", "dXNlcjpwYXNz"),
         ("mac_key=very-secret", "very-secret"),
