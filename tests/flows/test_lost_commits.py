@@ -22,8 +22,8 @@ from tests.web.paying import Checkout
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.long]
 
-# The commits of web, services and timers that follow when the shopper pays. A transaction of one statement has
-# no COMMIT of its own.
+# The commits of web, services and timers that follow when the shopper pays. A transaction of one statement
+# has no COMMIT of its own.
 COMMITS = 14
 LONGEST_SECONDS = 40
 
