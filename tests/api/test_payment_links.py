@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 from django.utils import timezone
 
 from checkout.payments.actions import links
@@ -127,3 +128,52 @@ async def test_one_link_per_key(api):
     answers = [await api.post(LINKS, WANTED, idempotency_key="k") for _ in range(2)]
     assert document(answers[0]) == document(answers[1])
     assert await in_thread(PaymentLink.objects.count) == 1
+
+
+async def test_a_reusable_link_passes_over_the_numbers_of_payments_that_others_have_made(api):
+    link = await made(api, reusable=True)
+    for order, amount in (("L-1-1", 1250), ("L-1-2", 99)):
+        same = {**WANTED, "order_reference": order, "amount": amount}
+        assert (await api.post("/payments", same)).status == 201
+    answer = await opened(link)
+    assert answer.status == 303
+    [own] = await in_thread(lambda: list(Payment.objects.filter(order_reference="L-1-3")))
+    assert header(answer, "Location") == f"/checkout/{own.reference}/"
+    assert document(await api.get(f"{LINKS}/{link['id']}"))["payments"] == 1
+    await opened(link)
+    assert (await orders())[-1] == "L-1-4"
+
+
+async def test_a_link_that_meets_too_many_numbers_of_others_goes_on_from_there(api, monkeypatch):
+    link = await made(api, reusable=True)
+    for number in (1, 2, 3):
+        await api.post("/payments", {**WANTED, "order_reference": f"L-1-{number}"})
+    monkeypatch.setattr(links, "MOST_NUMBERS_AT_ONCE", 2)
+    assert (await opened(link)).status == 409
+    assert (await opened(link)).status == 303
+    assert (await orders())[-1] == "L-1-4"
+
+
+async def test_two_reusable_links_cannot_begin_the_same_order_numbers(api, stranger):
+    first = await made(api, reusable=True)
+    await api.call("POST", f"{LINKS}/{first['id']}/disable")
+    refused = await api.post(LINKS, {**WANTED, "reusable": True})
+    assert refused.status == 422
+    fault = document(refused)["errors"][0]
+    assert fault["pointer"] == "/order_reference"
+    assert "reusable link" in fault["detail"]
+    assert (await api.post(LINKS, WANTED)).status == 201, "a link for a single payment is another order"
+    theirs = await stranger.post(LINKS, {**WANTED, "reusable": True})
+    assert theirs.status == 201, "another merchant's numbers are its own"
+
+
+async def test_of_two_reusable_links_that_are_made_at_once_the_database_refuses_one(api):
+    await made(api, reusable=True)
+    with pytest.raises(IntegrityError):
+        await in_thread(copy_of_the_link)
+
+
+def copy_of_the_link():
+    link = PaymentLink.objects.get()
+    link.pk, link.reference, link.token = None, "lnk_copy", "copy"
+    link.save(force_insert=True)

@@ -84,7 +84,10 @@ class CreatePayment(Strict):
 class CreatePaymentLink(Strict):
     """The payments that shoppers make who open a link. ``amount`` is in minor units of ``currency``."""
 
-    order_reference = Text(max_length=100, help_text="With `reusable`, `-1`, `-2` and so on follow it.")
+    order_reference = Text(
+        max_length=100,
+        help_text="With `reusable`, `-1`, `-2` and so on follow it, and no other such link may have it.",
+    )
     amount = Whole(min_value=1, max_value=MOST)
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")

@@ -22,7 +22,7 @@ class PaymentLink(models.Model):
     """An address that a merchant sends to shoppers. A shopper who opens it gets a payment of its amount.
 
     A link that is not reusable has one payment, of the order ``order_reference``. For a reusable one this is
-    the beginning of the numbers of its orders.
+    the beginning of the numbers of its orders, which no other link of the merchant may share.
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_link_reference, editable=False)
@@ -36,6 +36,9 @@ class PaymentLink(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     is_reusable = models.BooleanField(default=False)
     openings = models.PositiveIntegerField(default=0, help_text="The payments that it has made")
+    last_number = models.PositiveIntegerField(
+        default=0, editable=False, help_text="The number in the last order reference that it has tried"
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -44,6 +47,13 @@ class PaymentLink(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
             models.Index(fields=["order_reference"], name="links_by_order_number"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["merchant", "order_reference"],
+                condition=models.Q(is_reusable=True),
+                name="a_reusable_link_has_its_numbers",
+            )
         ]
         ordering: ClassVar = ["-id"]
         permissions: ClassVar = [("disable_paymentlink", "Can disable payment links")]
