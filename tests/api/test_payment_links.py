@@ -7,7 +7,9 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from checkout.payments.actions import links
-from checkout.payments.models import Payment, PaymentLink
+from checkout.payments.models import Payment, PaymentLink, link as models_link
+from checkout.rates import RateLimit
+from checkout.web.views import links as page_of_links
 from messaging.concurrency.database import in_thread
 from tests.api.calling import document, header
 from tests.support.asgi import AsgiClient
@@ -20,6 +22,12 @@ WANTED = {
     "description": "Tea <b>",
     "metadata": {"a": "b"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_used_a_link(monkeypatch):
+    monkeypatch.setattr(page_of_links, "uses_by_address", RateLimit())
+    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit())
 
 
 async def made(api, **changes):
@@ -85,13 +93,14 @@ async def test_a_link_that_is_over_pays_nothing(api, monkeypatch):
         PaymentLink.objects.filter(reference=expired["id"]).update(expires_at=timezone.now())
 
     await in_thread(pass_time)
-    monkeypatch.setattr(links, "MOST_OPENINGS", 1)
+    monkeypatch.setattr(models_link, "MOST_OPENINGS", 1)
     assert (await opened(used)).status == 303
     for link in (disabled, expired, used):
         closed = await AsgiClient().get("/pay/" + link["url"].split("/pay/")[1])
         assert closed.status == 410
         assert "no longer valid" in closed.text
     assert document(await api.get(f"{LINKS}/{expired['id']}"))["state"] == "expired"
+    assert document(await api.get(f"{LINKS}/{used['id']}"))["state"] == "used_up"
     assert await orders() == ["c-1"]
     assert (await AsgiClient().get(f"/pay/{'x' * 32}/")).status == 404
 
@@ -177,3 +186,35 @@ def copy_of_the_link():
     link = PaymentLink.objects.get()
     link.pk, link.reference, link.token = None, "lnk_copy", "copy"
     link.save(force_insert=True)
+
+
+async def test_one_network_makes_so_many_payments_by_links_a_minute(api, settings):
+    settings.CHECKOUT_MAX_LINK_USES_PER_ADDRESS = 2
+    link = await made(api, reusable=True)
+    answers = [await opened(link, AsgiClient(address="2001:db8::1")) for _ in range(2)]
+    answers.append(await opened(link, AsgiClient(address="2001:db8::2")))
+    assert [answer.status for answer in answers] == [303, 303, 429]
+    assert "Nothing was charged" in answers[2].text
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+    assert await orders() == ["L-1-1", "L-1-2"]
+    assert (await opened(link, AsgiClient(address="192.0.2.8"))).status == 303
+
+
+async def test_one_link_makes_so_many_payments_a_minute_wherever_its_shoppers_are(api, settings):
+    settings.CHECKOUT_MAX_LINK_USES_PER_LINK = 2
+    link, other = await made(api, reusable=True), await made(api)
+    shoppers = [AsgiClient(address=f"192.0.2.{number}") for number in range(3)]
+    assert [(await opened(link, shopper)).status for shopper in shoppers] == [303, 303, 429]
+    assert (await opened(other)).status == 303
+
+
+async def test_links_that_do_not_exist_are_not_counted_for_those_that_do(api, settings, monkeypatch):
+    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit(most_keys=1))
+    settings.CHECKOUT_MAX_LINK_USES_PER_LINK = 1
+    link = await made(api)
+    page = await (browser := AsgiClient()).get("/pay/" + link["url"].split("/pay/")[1])
+    token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    for number in range(3):
+        guessed = await browser.post(f"/pay/{number:032}/", {"csrfmiddlewaretoken": token})
+        assert guessed.status == 404
+    assert (await opened(link)).status == 303

@@ -19,8 +19,6 @@ from checkout.payments.actions.creation import (
 )
 from checkout.payments.models import Merchant, Payment, PaymentLink
 
-# Anybody who has a link can open it, so that the number of payments that it makes has an end.
-MOST_OPENINGS = 10_000
 # With the number of an opening, it has to fit where orders' numbers do.
 LONGEST_OF_REUSABLE = 90
 # One use of a reusable link passes over so many order numbers that have a payment already.
@@ -157,6 +155,6 @@ def _found(rows: QuerySet[PaymentLink]) -> PaymentLink:
 
 
 def _require_open(link: PaymentLink) -> PaymentLink:
-    if link.state != "active" or (link.is_reusable and link.openings >= MOST_OPENINGS):
+    if link.state != "active":
         raise PaymentLinkClosed("The payment link cannot be used any more.")
     return link

@@ -9,6 +9,9 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models.payment import Merchant, new_reference
 
+# Anybody who has a link can open it, so that the number of payments that it makes has an end.
+MOST_OPENINGS = 10_000
+
 
 def _link_reference() -> str:
     return new_reference("lnk")
@@ -68,8 +71,9 @@ class PaymentLink(models.Model):
 
     @property
     def state(self) -> str:
-        """One of active, disabled and expired."""
+        """One of active, disabled, expired and used_up; in the last three, it makes no more payments."""
         if self.disabled_at is not None:
             return "disabled"
-        is_over = self.expires_at is not None and self.expires_at <= timezone.now()
-        return "expired" if is_over else "active"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "used_up" if self.is_reusable and self.openings >= MOST_OPENINGS else "active"
