@@ -1,6 +1,6 @@
 """Payment links: made through the API, opened by shoppers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import IntegrityError
@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from checkout.payments.actions import links
 from checkout.payments.models import Payment, PaymentLink, link as models_link
+from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.rates import RateLimit
+from checkout.states import PaymentState
 from checkout.web.views import links as page_of_links
 from messaging.concurrency.database import in_thread
 from tests.api.calling import document, header
@@ -218,3 +220,26 @@ async def test_links_that_do_not_exist_are_not_counted_for_those_that_do(api, se
         guessed = await browser.post(f"/pay/{number:032}/", {"csrfmiddlewaretoken": token})
         assert guessed.status == 404
     assert (await opened(link)).status == 303
+
+
+async def test_a_link_for_one_payment_can_be_paid_a_year_long_also_after_a_first_look(api):
+    link = await made(api)
+    until = datetime.fromisoformat(link["expires_at"])
+    assert timedelta(days=364) < until - timezone.now() <= timedelta(days=365)
+    await opened(link)
+
+    def pass_a_day_and_expire():
+        Payment.objects.update(updated_at=timezone.now() - timedelta(days=2))
+        return expire_abandoned()
+
+    assert await in_thread(pass_a_day_and_expire) == 0
+    assert (await opened(link)).status == 303
+    payment = await in_thread(Payment.objects.get)
+    assert (payment.state, payment.expires_at) == (PaymentState.OPEN, until)
+
+
+async def test_a_reusable_link_has_no_end_and_its_payments_end_like_any_other(api):
+    link = await made(api, reusable=True)
+    assert link["expires_at"] is None
+    await opened(link)
+    assert (await in_thread(Payment.objects.get)).expires_at is None

@@ -94,7 +94,12 @@ class CreatePaymentLink(Strict):
     reusable = Flag(required=False, default=False, help_text="Each opening makes a payment of its own.")
     return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
     metadata = Metadata(required=False, default=dict, help_text="That of the payments.")
-    expires_at = Time(required=False, allow_null=True, default=None)
+    expires_at = Time(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The end of the link and its payments. By default, unless `reusable`, in 365 days.",
+    )
 
 
 class Noted(Strict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,6 +12,7 @@ from django.utils import timezone
 from checkout.errors import DuplicateRequest, PaymentLinkClosed, PaymentLinkNotFound, RequestInvalid
 from checkout.money import Money
 from checkout.payments.actions.creation import (
+    LONGEST_LIFE,
     checked_fields,
     create_payment,
     created_or_known,
@@ -19,6 +20,8 @@ from checkout.payments.actions.creation import (
 )
 from checkout.payments.models import Merchant, Payment, PaymentLink
 
+# A day less than the longest life of a payment, as the clocks of two processes may differ.
+LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
 # With the number of an opening, it has to fit where orders' numbers do.
 LONGEST_OF_REUSABLE = 90
 # One use of a reusable link passes over so many order numbers that have a payment already.
@@ -39,8 +42,11 @@ def create_link(
     """Create a link. The fields are those of ``create_payment``. Raises ``RequestInvalid``.
 
     A reusable link is the only one of its merchant with its ``order_reference``, even once it is disabled:
-    otherwise both links would number their orders alike.
+    otherwise both links would number their orders alike. A link for one payment always has an end, if need
+    be in a year, which is also that of its payment: without one, the payment would soon count as abandoned.
     """
+    if not reusable and expires_at is None:
+        expires_at = timezone.now() + LONGEST_OF_ONE_PAYMENT
     fields = checked_fields(
         merchant,
         order_reference=order_reference,
