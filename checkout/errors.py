@@ -30,6 +30,7 @@ CheckoutError
 │   ├── OutcomeUnknown         may have happened: inquire, never repeat blindly
 │   ├── ProviderReplyInvalid   not understood: treated like unknown, a developer must look
 │   ├── ProviderMisconfigured  credentials or merchant set-up: an operator must look
+│   │   └── AmountNotSupported  the account cannot send this amount: another one must be asked for
 │   └── NotificationRejected   not authentic or not readable
 │       ├── SenderNotAllowed   not from an address of this account's provider
 │       ├── NotificationNotAuthentic    not with the account's credentials
@@ -244,6 +245,12 @@ class ProviderMisconfigured(ProviderError):
     """The provider refused our credentials or set-up. Nothing was carried out, and an operator must look."""
 
     code = "provider_misconfigured"
+
+
+class AmountNotSupported(ProviderMisconfigured):
+    """The account cannot send this amount exactly, or not in its currency. Nothing was sent."""
+
+    code = "amount_not_supported"
 
 
 class NotificationRejected(ProviderError):

@@ -160,6 +160,19 @@ def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
     )
 
 
+def too_many_link_uses(retry_after_seconds: int) -> Problem:
+    """Return the problem of a payment link whose button is used too often, with the time to try again."""
+    return Problem(
+        429,
+        "too_many_link_uses",
+        "Please wait a moment",
+        "Too many payments have been begun in the last minute, with this link or from your network. "
+        f"Nothing was charged. Please use the link again in {retry_after_seconds} "
+        f"second{'' if retry_after_seconds == 1 else 's'}.",
+        {"Retry-After": str(retry_after_seconds)},
+    )
+
+
 def too_many_notifications(retry_after_seconds: int) -> Problem:
     """Return the problem of more unproven notifications than are accepted within a minute."""
     return Problem(

@@ -103,6 +103,20 @@ class Protection:
         "The seconds after a log-in at which staff have to log in again, even if they are active.",
         gt=0,
     )
+    max_link_uses_per_address = whole(
+        "CHECKOUT_MAX_LINK_USES_PER_ADDRESS",
+        20,
+        "The times a minute that one web process lets one address (IPv6: one /64) use the buttons of payment "
+        "links.",
+        ge=1,
+    )
+    max_link_uses_per_link = whole(
+        "CHECKOUT_MAX_LINK_USES_PER_LINK",
+        60,
+        "The times a minute that one web process lets all shoppers together use the button of one payment "
+        "link.",
+        ge=1,
+    )
     max_hints_per_address = whole(
         "CHECKOUT_MAX_HINTS_PER_ADDRESS",
         60,

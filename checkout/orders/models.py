@@ -36,6 +36,9 @@ class Reservation(models.Model):
         max_length=64, blank=True, help_text="The try at paying that it was made for, by its order code"
     )
     lines = models.JSONField()
+    was_reserved = models.BooleanField(
+        default=False, help_text="It was made; otherwise only its release or cancellation has arrived"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.RESERVED)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)

@@ -51,7 +51,8 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
     reservation.state = Reservation.State.RESERVED
     reservation.attempt = command.attempt
-    update_in_batch(reservation, "lines", "state", "attempt")
+    reservation.was_reserved = True
+    update_in_batch(reservation, "lines", "state", "attempt", "was_reserved")
     return StockReserved(reserved=True)
 
 
@@ -59,10 +60,12 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
 def confirm(command: ConfirmOrder, message: Message) -> Done:
     """Mark the reserved stock as sold, since the payment is made.
 
-    Stock that the release of an earlier attempt gave back in between is taken again, if it is still there.
+    Stock that the release of an earlier attempt gave back in between is taken again, if it is still there. An
+    order without lines is reserved and released as any other.
     """
     reservation = _RESERVATION.first(command.payment)
-    if reservation is None or (reservation.state == Reservation.State.RELEASED and not reservation.lines):
+    is_released = reservation is not None and reservation.state == Reservation.State.RELEASED
+    if reservation is None or (is_released and not reservation.was_reserved):
         raise CommandRejected("not_reserved", "Nothing was reserved for this payment.")
     if reservation.state == Reservation.State.CANCELLED:
         raise CommandRejected("order_cancelled", "The order has been called off, and its stock given back.")

@@ -94,7 +94,7 @@ class Stock:
         if state == "cancelled":
             raise Rejected("order_cancelled", "The order has been called off.")
         if state == "released":
-            if not lines:
+            if lines is None:
                 raise Rejected("not_reserved", "Nothing was reserved for this payment.")
             if self._missing(lines):
                 raise Rejected("out_of_stock", "It has been sold to others since.")
@@ -125,12 +125,13 @@ class Stock:
         self._write(command["payment"], "cancelled", attempt, lines)
         return {}
 
-    def _order(self, payment: str) -> tuple[str, str, dict[str, int]]:
+    def _order(self, payment: str) -> tuple[str, str, dict[str, int] | None]:
+        """Return the order's state, attempt and lines. The lines are None if it was never reserved."""
         found = self._sql.execute("SELECT state, attempt, lines FROM orders WHERE payment = ?", (payment,))
-        state, attempt, lines = found.fetchone() or ("released", "", "{}")
+        state, attempt, lines = found.fetchone() or ("released", "", "null")
         return state, attempt, json.loads(lines)
 
-    def _write(self, payment: str, state: str, attempt: str, lines: Mapping[str, int]) -> None:
+    def _write(self, payment: str, state: str, attempt: str, lines: Mapping[str, int] | None) -> None:
         self._sql.execute(
             "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)", (payment, state, attempt, json.dumps(lines))
         )
@@ -143,8 +144,8 @@ class Stock:
         for sku, quantity in wanted.items():
             self._sql.execute("UPDATE stock SET quantity = quantity - ? WHERE sku = ?", (quantity, sku))
 
-    def _give_back(self, lines: Mapping[str, int]) -> None:
-        self._take({sku: -quantity for sku, quantity in lines.items()})
+    def _give_back(self, lines: Mapping[str, int] | None) -> None:
+        self._take({sku: -quantity for sku, quantity in (lines or {}).items()})
 
 
 Fields = Mapping[str, type]

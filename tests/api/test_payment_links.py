@@ -1,12 +1,17 @@
 """Payment links: made through the API, opened by shoppers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from django.db import IntegrityError
 from django.utils import timezone
 
 from checkout.payments.actions import links
-from checkout.payments.models import Payment, PaymentLink
+from checkout.payments.models import Payment, PaymentLink, link as models_link
+from checkout.payments.timers.abandoned import expire_abandoned
+from checkout.rates import RateLimit
+from checkout.states import PaymentState
+from checkout.web.views import links as page_of_links
 from messaging.concurrency.database import in_thread
 from tests.api.calling import document, header
 from tests.support.asgi import AsgiClient
@@ -19,6 +24,12 @@ WANTED = {
     "description": "Tea <b>",
     "metadata": {"a": "b"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_used_a_link(monkeypatch):
+    monkeypatch.setattr(page_of_links, "uses_by_address", RateLimit())
+    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit())
 
 
 async def made(api, **changes):
@@ -84,13 +95,14 @@ async def test_a_link_that_is_over_pays_nothing(api, monkeypatch):
         PaymentLink.objects.filter(reference=expired["id"]).update(expires_at=timezone.now())
 
     await in_thread(pass_time)
-    monkeypatch.setattr(links, "MOST_OPENINGS", 1)
+    monkeypatch.setattr(models_link, "MOST_OPENINGS", 1)
     assert (await opened(used)).status == 303
     for link in (disabled, expired, used):
         closed = await AsgiClient().get("/pay/" + link["url"].split("/pay/")[1])
         assert closed.status == 410
         assert "no longer valid" in closed.text
     assert document(await api.get(f"{LINKS}/{expired['id']}"))["state"] == "expired"
+    assert document(await api.get(f"{LINKS}/{used['id']}"))["state"] == "used_up"
     assert await orders() == ["c-1"]
     assert (await AsgiClient().get(f"/pay/{'x' * 32}/")).status == 404
 
@@ -127,3 +139,107 @@ async def test_one_link_per_key(api):
     answers = [await api.post(LINKS, WANTED, idempotency_key="k") for _ in range(2)]
     assert document(answers[0]) == document(answers[1])
     assert await in_thread(PaymentLink.objects.count) == 1
+
+
+async def test_a_reusable_link_passes_over_the_numbers_of_payments_that_others_have_made(api):
+    link = await made(api, reusable=True)
+    for order, amount in (("L-1-1", 1250), ("L-1-2", 99)):
+        same = {**WANTED, "order_reference": order, "amount": amount}
+        assert (await api.post("/payments", same)).status == 201
+    answer = await opened(link)
+    assert answer.status == 303
+    [own] = await in_thread(lambda: list(Payment.objects.filter(order_reference="L-1-3")))
+    assert header(answer, "Location") == f"/checkout/{own.reference}/"
+    assert document(await api.get(f"{LINKS}/{link['id']}"))["payments"] == 1
+    await opened(link)
+    assert (await orders())[-1] == "L-1-4"
+
+
+async def test_a_link_that_meets_too_many_numbers_of_others_goes_on_from_there(api, monkeypatch):
+    link = await made(api, reusable=True)
+    for number in (1, 2, 3):
+        await api.post("/payments", {**WANTED, "order_reference": f"L-1-{number}"})
+    monkeypatch.setattr(links, "MOST_NUMBERS_AT_ONCE", 2)
+    assert (await opened(link)).status == 409
+    assert (await opened(link)).status == 303
+    assert (await orders())[-1] == "L-1-4"
+
+
+async def test_two_reusable_links_cannot_begin_the_same_order_numbers(api, stranger):
+    first = await made(api, reusable=True)
+    await api.call("POST", f"{LINKS}/{first['id']}/disable")
+    refused = await api.post(LINKS, {**WANTED, "reusable": True})
+    assert refused.status == 422
+    fault = document(refused)["errors"][0]
+    assert fault["pointer"] == "/order_reference"
+    assert "reusable link" in fault["detail"]
+    assert (await api.post(LINKS, WANTED)).status == 201, "a link for a single payment is another order"
+    theirs = await stranger.post(LINKS, {**WANTED, "reusable": True})
+    assert theirs.status == 201, "another merchant's numbers are its own"
+
+
+async def test_of_two_reusable_links_that_are_made_at_once_the_database_refuses_one(api):
+    await made(api, reusable=True)
+    with pytest.raises(IntegrityError):
+        await in_thread(copy_of_the_link)
+
+
+def copy_of_the_link():
+    link = PaymentLink.objects.get()
+    link.pk, link.reference, link.token = None, "lnk_copy", "copy"
+    link.save(force_insert=True)
+
+
+async def test_one_network_makes_so_many_payments_by_links_a_minute(api, settings):
+    settings.CHECKOUT_MAX_LINK_USES_PER_ADDRESS = 2
+    link = await made(api, reusable=True)
+    answers = [await opened(link, AsgiClient(address="2001:db8::1")) for _ in range(2)]
+    answers.append(await opened(link, AsgiClient(address="2001:db8::2")))
+    assert [answer.status for answer in answers] == [303, 303, 429]
+    assert "Nothing was charged" in answers[2].text
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+    assert await orders() == ["L-1-1", "L-1-2"]
+    assert (await opened(link, AsgiClient(address="192.0.2.8"))).status == 303
+
+
+async def test_one_link_makes_so_many_payments_a_minute_wherever_its_shoppers_are(api, settings):
+    settings.CHECKOUT_MAX_LINK_USES_PER_LINK = 2
+    link, other = await made(api, reusable=True), await made(api)
+    shoppers = [AsgiClient(address=f"192.0.2.{number}") for number in range(3)]
+    assert [(await opened(link, shopper)).status for shopper in shoppers] == [303, 303, 429]
+    assert (await opened(other)).status == 303
+
+
+async def test_links_that_do_not_exist_are_not_counted_for_those_that_do(api, settings, monkeypatch):
+    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit(most_keys=1))
+    settings.CHECKOUT_MAX_LINK_USES_PER_LINK = 1
+    link = await made(api)
+    page = await (browser := AsgiClient()).get("/pay/" + link["url"].split("/pay/")[1])
+    token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    for number in range(3):
+        guessed = await browser.post(f"/pay/{number:032}/", {"csrfmiddlewaretoken": token})
+        assert guessed.status == 404
+    assert (await opened(link)).status == 303
+
+
+async def test_a_link_for_one_payment_can_be_paid_a_year_long_also_after_a_first_look(api):
+    link = await made(api)
+    until = datetime.fromisoformat(link["expires_at"])
+    assert timedelta(days=364) < until - timezone.now() <= timedelta(days=365)
+    await opened(link)
+
+    def pass_a_day_and_expire():
+        Payment.objects.update(updated_at=timezone.now() - timedelta(days=2))
+        return expire_abandoned()
+
+    assert await in_thread(pass_a_day_and_expire) == 0
+    assert (await opened(link)).status == 303
+    payment = await in_thread(Payment.objects.get)
+    assert (payment.state, payment.expires_at) == (PaymentState.OPEN, until)
+
+
+async def test_a_reusable_link_has_no_end_and_its_payments_end_like_any_other(api):
+    link = await made(api, reusable=True)
+    assert link["expires_at"] is None
+    await opened(link)
+    assert (await in_thread(Payment.objects.get)).expires_at is None

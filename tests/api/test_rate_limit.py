@@ -40,6 +40,35 @@ def test_processes_share_one_quota_and_ask_the_database_seldom(settings, key, dj
     assert RateLease.objects.get().taken == 5
 
 
+def test_a_process_whose_clock_was_ahead_locks_nobody_out(settings, key):
+    settings.CHECKOUT_API_REQUESTS = 1
+    settings.CHECKOUT_API_WINDOW_SECONDS = 10
+    right, ahead = Clock(), Clock()
+    ahead.now += 3600
+    assert not KeyLimit(clock=ahead).spend(key.pk).is_exceeded
+    limit = KeyLimit(clock=right)
+    assert [limit.spend(key.pk).is_exceeded for _ in range(2)] == [False, True]
+    right.now += 10
+    assert not limit.spend(key.pk).is_exceeded
+
+
+def test_a_process_that_is_a_little_ahead_shares_the_quota(settings, key):
+    settings.CHECKOUT_API_REQUESTS = 1
+    settings.CHECKOUT_API_WINDOW_SECONDS = 10
+    behind, ahead = Clock(), Clock()
+    ahead.now += 10
+    assert not KeyLimit(clock=ahead).spend(key.pk).is_exceeded
+    assert KeyLimit(clock=behind).spend(key.pk).is_exceeded
+
+
+def test_longer_windows_begin_at_once(settings, key):
+    settings.CHECKOUT_API_REQUESTS = 1
+    settings.CHECKOUT_API_WINDOW_SECONDS = 10
+    assert not KeyLimit(clock=Clock()).spend(key.pk).is_exceeded
+    settings.CHECKOUT_API_WINDOW_SECONDS = 60
+    assert not KeyLimit(clock=Clock()).spend(key.pk).is_exceeded
+
+
 def test_a_key_with_one_request_a_window_has_one(settings, key):
     settings.CHECKOUT_API_REQUESTS = 1
     limit = KeyLimit(clock=Clock())

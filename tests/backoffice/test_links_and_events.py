@@ -64,11 +64,15 @@ def test_links_are_filtered_by_their_state(staff_client):
     past, future = (timezone.now() + timedelta(days=days) for days in (-1, 1))
     active = [link("A-1"), link("A-2", expires_at=future)]
     disabled = [link("A-3", disabled_at=past), link("A-4", disabled_at=past, expires_at=past)]
-    expired = [link("A-5", expires_at=past)]
+    expired = [link("A-5", expires_at=past), link("A-6", is_reusable=True, openings=10_000, expires_at=past)]
+    used_up = [link("A-7", is_reusable=True, openings=10_000)]
+    active.append(link("A-8", is_reusable=True, openings=9_999))
     client = staff_client("view_paymentlink")
-    for state, expected in (("active", active), ("disabled", disabled), ("expired", expired)):
+    known = {"active": active, "disabled": disabled, "expired": expired, "used_up": used_up}
+    for state, expected in known.items():
         assert sorted(listed(client, LINKS, state=state)) == [each.pk for each in expected], state
-    assert len(listed(client, LINKS)) == 5
+        assert {each.state for each in expected} == {state}
+    assert len(listed(client, LINKS)) == 8
     shown = client.get(reverse("admin:payments_paymentlink_change", args=[active[0].pk])).content.decode()
     assert f"/pay/{active[0].token}" in shown or active[0].token in shown
     assert "49.00 EUR" in shown

@@ -56,7 +56,16 @@ async def test_commands_that_overtake_each_other_leave_nothing_behind(orders: As
     assert not await reserved(orders, "b", 1)
 
 
+async def test_an_order_of_nothing_in_stock_is_confirmed_after_its_release(orders: Asker) -> None:
+    body = {"payment": "a", "lines": [], "attempt": "a-1"}
+    assert (await orders.ask("orders.reserve", body))["result"]["reserved"]
+    assert await orders.ask("orders.release", {"payment": "a", "attempt": "a-1"}) == DONE
+    assert await orders.ask("orders.confirm", {"payment": "a"}) == DONE
+
+
 async def test_it_refuses_with_the_codes_of_the_contract(orders: Asker) -> None:
+    assert code_of(await orders.ask("orders.confirm", {"payment": "a"})) == "not_reserved"
+    await orders.ask("orders.release", {"payment": "a", "attempt": "a-1"})
     assert code_of(await orders.ask("orders.confirm", {"payment": "a"})) == "not_reserved"
     none = {"payment": "a", "lines": lines(0)}
     assert code_of(await orders.ask("orders.reserve", none)) == "invalid_quantity"

@@ -7,8 +7,14 @@ from pytest_django import Settings
 
 from checkout.errors import OutcomeUnknown
 from checkout.orders.models import Reservation
-from checkout.payments.actions import request_capture, request_refund, request_void, review_payment
-from checkout.payments.models import Operation, Payment
+from checkout.payments.actions import (
+    create_payment,
+    request_capture,
+    request_refund,
+    request_void,
+    review_payment,
+)
+from checkout.payments.models import Merchant, Operation, Payment
 from checkout.payments.providers.base import ProviderResult
 from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
@@ -222,6 +228,28 @@ async def test_an_authorisation_that_was_released_behind_our_back_is_voided_once
     await eventually(saga_status(manual), "compensated")
     await eventually(saga_status(manual, "void"), "completed")
     assert await in_thread(lambda: Reservation.objects.get().state) == "cancelled"
+
+
+async def test_an_order_without_lines_is_confirmed_when_its_refused_money_is_found(
+    back_end: None, shop: Merchant, books: Books
+) -> None:
+    """Payment links, and programs that send no lines, have such orders."""
+    payment = await in_thread(order_without_lines, shop)
+    assert await pay(payment, "refuse") == PaymentState.REFUSED
+    await eventually(saga_status(payment), "compensated")
+    order = books.orders[f"{payment.reference}-1"]
+    order.state = OrderState.AUTHORISED
+    books.notify("SHOP", order, order.amount)
+    await notify_all(books)
+    await eventually(state_of(payment), PaymentState.CONFLICTED)
+    await in_thread(review_payment, payment.reference, by="ada", reason="The issuer called")
+    await eventually(state_of(payment), PaymentState.AUTHORISED)
+    await eventually(saga_status(payment), "completed")
+    assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
+
+
+def order_without_lines(shop: Merchant) -> Payment:
+    return create_payment(shop, order_reference="order-4", amount=euros(1250), description="Tea")
 
 
 async def test_a_forged_notification_moves_nothing(back_end: None, manual: Payment, books: Books) -> None:

@@ -2,7 +2,8 @@
 
 Time is divided into windows. A process takes requests of a window from the database in batches and spends
 them from memory, so that most requests cost no query. What it has not spent when the window ends is lost,
-which only makes the limit a little stricter.
+which only makes the limit a little stricter. Processes whose clocks differ by less than a window share its
+requests; while they differ by more, each begins the window anew, so that no clock can lock a key out.
 """
 
 from collections.abc import Callable
@@ -95,7 +96,8 @@ def _lease(key: int, window: int) -> tuple[int, int]:
     with transaction.atomic():
         RateLease.objects.get_or_create(key_id=key, defaults={"window": window})
         row = RateLease.objects.select_for_update().get(key_id=key)
-        if row.window < window:
+        # A window after the next one is no process's present one: a clock was ahead, or windows were shorter.
+        if not window <= row.window <= window + 1:
             row.window, row.taken = window, 0
         left = max(0, conf.api_requests - row.taken)
         granted = min(left, max(1, conf.api_requests // BATCHES))

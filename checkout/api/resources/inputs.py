@@ -84,14 +84,22 @@ class CreatePayment(Strict):
 class CreatePaymentLink(Strict):
     """The payments that shoppers make who open a link. ``amount`` is in minor units of ``currency``."""
 
-    order_reference = Text(max_length=100, help_text="With `reusable`, `-1`, `-2` and so on follow it.")
+    order_reference = Text(
+        max_length=100,
+        help_text="With `reusable`, `-1`, `-2` and so on follow it, and no other such link may have it.",
+    )
     amount = Whole(min_value=1, max_value=MOST)
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
     reusable = Flag(required=False, default=False, help_text="Each opening makes a payment of its own.")
     return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
     metadata = Metadata(required=False, default=dict, help_text="That of the payments.")
-    expires_at = Time(required=False, allow_null=True, default=None)
+    expires_at = Time(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The end of the link and its payments. By default, unless `reusable`, in 365 days.",
+    )
 
 
 class Noted(Strict):

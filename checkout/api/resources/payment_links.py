@@ -59,9 +59,10 @@ class PaymentLinks(ApiView):
         return answer_in(record, is_replay=is_replay)
 
     def _create(self, wanted: dict[str, Any]) -> Made:
-        actions.require_account(self.merchant)
+        amount = money_of(wanted)
+        actions.require_account(self.merchant, amount)
         fields = {name: value for name, value in wanted.items() if name not in ("amount", "currency")}
-        link = links.create_link(self.merchant, amount=money_of(wanted), **fields)
+        link = links.create_link(self.merchant, amount=amount, **fields)
         address = address_of(link.reference)
         return Made(Answer.of(HTTPStatus.CREATED, link_object(link), Location=address), link.reference)
 

@@ -77,7 +77,7 @@ class Payments(ApiView):
 
     def _create(self, wanted: dict[str, Any]) -> Made:
         begun_at = timezone.now()
-        actions.require_account(self.merchant)
+        actions.require_account(self.merchant, charges.money_of(wanted))
         payment = actions.create_payment(self.merchant, **charges.order_in(wanted))
         status = HTTPStatus.CREATED if payment.created_at >= begun_at else HTTPStatus.OK
         answer = Answer.of(status, payment_object(payment), Location=address_of(payment.reference))

@@ -7,10 +7,11 @@ from django.utils import timezone
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.values import NOTHING, badge, json_block
+from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
 from checkout.backoffice.search import named
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
+from checkout.payments.models.link import MOST_OPENINGS
 from checkout.payments.objects.link import link_object
 
 DISABLE = Verb(
@@ -21,31 +22,34 @@ DISABLE = Verb(
         "paid: cancel them on their own pages if that should not be."
     ),
     done="Disabled: the link makes no more payments.",
-    otherwise="the link is disabled already, or has expired. Nothing was changed.",
+    otherwise="the link is disabled already, has expired, or is used up. Nothing was changed.",
     is_offered=lambda link: link.state == "active",
     carry_out=lambda link, by, _: links.disable_link(link.merchant, link.reference),
 )
 
 
 class StateFilter(admin.SimpleListFilter):
-    """A filter by state, which is computed from times."""
+    """A filter by state, which is computed from times and, of a reusable link, its number of payments."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [(state, state) for state in ("active", "disabled", "expired")]
+        return [(state, humanised(state)) for state in ("active", "disabled", "expired", "used_up")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[PaymentLink]) -> QuerySet[PaymentLink]:
         is_disabled = Q(disabled_at__isnull=False)
         is_over = Q(expires_at__lte=timezone.now())
+        is_used_up = Q(is_reusable=True, openings__gte=MOST_OPENINGS)
         match self.value():
             case "active":
-                return queryset.exclude(is_disabled).exclude(is_over)
+                return queryset.exclude(is_disabled).exclude(is_over).exclude(is_used_up)
             case "disabled":
                 return queryset.filter(is_disabled)
             case "expired":
                 return queryset.exclude(is_disabled).filter(is_over)
+            case "used_up":
+                return queryset.exclude(is_disabled).exclude(is_over).filter(is_used_up)
         return queryset
 
 

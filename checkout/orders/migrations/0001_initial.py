@@ -32,6 +32,13 @@ class Migration(migrations.Migration):
                 ),
                 ("lines", models.JSONField()),
                 (
+                    "was_reserved",
+                    models.BooleanField(
+                        default=False,
+                        help_text="It was made; otherwise only its release or cancellation has arrived",
+                    ),
+                ),
+                (
                     "state",
                     models.CharField(
                         choices=[

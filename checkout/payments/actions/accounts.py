@@ -2,16 +2,40 @@
 
 from contextlib import suppress
 
-from checkout.errors import NoProviderAccount, ProviderMisconfigured
+from checkout.errors import AmountNotSupported, NoProviderAccount, ProviderMisconfigured, RequestInvalid
+from checkout.money import Money
 from checkout.payments.models import Merchant, Payment, ProviderAccount
 from checkout.payments.models.payment import new_reference
 from checkout.payments.providers.registry import get_provider
 from messaging.compiled_queries import Compiled
 
 
-def require_account(merchant: Merchant) -> None:
-    """Raise ``NoProviderAccount`` if the merchant has none, so that nobody could pay."""
-    _first_account(merchant.pk)
+def require_account(merchant: Merchant, amount: Money) -> None:
+    """Raise an error if the merchant has no account at which anybody could pay the amount.
+
+    That is ``NoProviderAccount`` or, if the account cannot send such an amount, ``RequestInvalid``.
+    """
+    require_payable(_first_account(merchant.pk), amount)
+
+
+def require_payable(account: ProviderAccount, amount: Money) -> None:
+    """Raise ``RequestInvalid`` if the account cannot send an amount that is to be paid."""
+    if fault := fault_of_amount(account, amount):
+        raise RequestInvalid("amount", fault)
+
+
+def fault_of_amount(account: ProviderAccount, amount: Money) -> str:
+    """Return a sentence for people that says why the account cannot send ``amount``; empty if it can.
+
+    An account that is misconfigured has no such fault. The payments service reports what is wrong with it.
+    """
+    try:
+        get_provider(account.opened()).require_sendable(amount)
+    except AmountNotSupported as error:
+        return f"{error} That is a limit of the account with the payment provider: choose another amount."
+    except ProviderMisconfigured:
+        pass
+    return ""
 
 
 def account_for(payment: Payment) -> ProviderAccount:

@@ -1,21 +1,31 @@
 """Payment links: create, find, disable, and open them."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from checkout.errors import PaymentLinkClosed, PaymentLinkNotFound, RequestInvalid
+from checkout.errors import DuplicateRequest, PaymentLinkClosed, PaymentLinkNotFound, RequestInvalid
 from checkout.money import Money
-from checkout.payments.actions.creation import checked_fields, create_payment, require_future
+from checkout.payments.actions.creation import (
+    LONGEST_LIFE,
+    checked_fields,
+    create_payment,
+    created_or_known,
+    require_future,
+)
 from checkout.payments.models import Merchant, Payment, PaymentLink
 
-# Anybody who has a link can open it, so that the number of payments that it makes has an end.
-MOST_OPENINGS = 10_000
+# A day less than the longest life of a payment, as the clocks of two processes may differ.
+LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
 # With the number of an opening, it has to fit where orders' numbers do.
 LONGEST_OF_REUSABLE = 90
+# One use of a reusable link passes over so many order numbers that have a payment already.
+MOST_NUMBERS_AT_ONCE = 100
 
 
 def create_link(
@@ -29,7 +39,14 @@ def create_link(
     metadata: Mapping[str, str] | None = None,
     expires_at: datetime | None = None,
 ) -> PaymentLink:
-    """Create a link. The fields are those of ``create_payment``. Raises ``RequestInvalid``."""
+    """Create a link. The fields are those of ``create_payment``. Raises ``RequestInvalid``.
+
+    A reusable link is the only one of its merchant with its ``order_reference``, even once it is disabled:
+    otherwise both links would number their orders alike. A link for one payment always has an end, if need
+    be in a year, which is also that of its payment: without one, the payment would soon count as abandoned.
+    """
+    if not reusable and expires_at is None:
+        expires_at = timezone.now() + LONGEST_OF_ONE_PAYMENT
     fields = checked_fields(
         merchant,
         order_reference=order_reference,
@@ -52,9 +69,16 @@ def create_link(
         "metadata",
         "expires_at",
     )
-    return PaymentLink.objects.create(
-        merchant=merchant, is_reusable=reusable, **{name: fields[name] for name in ours}
-    )
+    link = PaymentLink(merchant=merchant, is_reusable=reusable, **{name: fields[name] for name in ours})
+    try:
+        with transaction.atomic():
+            link.save(force_insert=True)
+    except IntegrityError:
+        if not reusable:
+            raise
+        text = "You have a reusable link with this order reference, which numbers its orders. Choose another."
+        raise RequestInvalid("order_reference", text) from None
+    return link
 
 
 def links_of(merchant: Merchant) -> QuerySet[PaymentLink]:
@@ -86,24 +110,47 @@ def payment_by_link(token: str) -> Payment:
     """Return the payment of a link: a new one if the link is reusable, else the same each time.
 
     Raises ``PaymentLinkNotFound``, ``PaymentLinkClosed``, and ``DuplicateRequest`` if the order has another
-    payment already.
+    payment already. A reusable link never returns a payment that it has not made just now: it passes over the
+    numbers of orders that have one, and raises ``DuplicateRequest`` if these are too many for one request.
+    The next request then continues behind them.
     """
     with transaction.atomic():
         rows = PaymentLink.objects.select_related("merchant").select_for_update(of=("self",))
         link = _require_open(_found(rows.filter(token=token)))
-        number = link.openings + 1
-        payment = create_payment(
-            link.merchant,
-            order_reference=f"{link.order_reference}-{number}" if link.is_reusable else link.order_reference,
-            amount=link.amount,
-            description=link.description,
-            return_url=link.return_url,
-            metadata=link.metadata,
-            expires_at=link.expires_at,
-        )
-        link.openings = number if link.is_reusable else 1
-        link.save(update_fields=["openings"])
+        if link.is_reusable:
+            payment = _new_payment(link)
+        else:
+            payment = create_payment(link.merchant, order_reference=link.order_reference, **_fields(link))
+            link.openings = 1
+        link.save(update_fields=["openings", "last_number"])
+    if payment is None:
+        raise DuplicateRequest("The next order numbers of this link have payments already.")
     return payment
+
+
+def _new_payment(link: PaymentLink) -> Payment | None:
+    """Return a payment that did not exist before, and count it; None if all numbers tried have payments."""
+    for _ in range(MOST_NUMBERS_AT_ONCE):
+        link.last_number += 1
+        order = f"{link.order_reference}-{link.last_number}"
+        wanted = checked_fields(link.merchant, order_reference=order, **_fields(link))
+        with suppress(DuplicateRequest):
+            payment, is_new = created_or_known(link.merchant, wanted)
+            if is_new:
+                link.openings += 1
+                return payment
+    return None
+
+
+def _fields(link: PaymentLink) -> dict[str, Any]:
+    """Return the fields that each payment of the link has."""
+    return {
+        "amount": link.amount,
+        "description": link.description,
+        "return_url": link.return_url,
+        "metadata": link.metadata,
+        "expires_at": link.expires_at,
+    }
 
 
 def _found(rows: QuerySet[PaymentLink]) -> PaymentLink:
@@ -114,6 +161,6 @@ def _found(rows: QuerySet[PaymentLink]) -> PaymentLink:
 
 
 def _require_open(link: PaymentLink) -> PaymentLink:
-    if link.state != "active" or (link.is_reusable and link.openings >= MOST_OPENINGS):
+    if link.state != "active":
         raise PaymentLinkClosed("The payment link cannot be used any more.")
     return link

@@ -19,6 +19,7 @@ from checkout.errors import (
     RefundableDiffers,
 )
 from checkout.money import Money
+from checkout.payments.actions.accounts import fault_of_amount
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
@@ -96,9 +97,9 @@ def request_capture(
 
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
     ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``KeyReused`` for a key that
-    was used for something else, ``OperationRejected`` for an amount that is not positive or in another
-    currency and for a key that is too long or contains NUL, and ``RequestInvalid`` for metadata that cannot
-    be stored and for a program's reason with a card number in it.
+    was used for something else, ``OperationRejected`` for an amount that is not positive, in another
+    currency, or one that the provider account cannot send, and for a key that is too long or contains NUL,
+    and ``RequestInvalid`` for metadata that cannot be stored and for a program's reason with a card number.
     """
     return _request(
         reference,
@@ -212,12 +213,15 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     if attempt is None or not may_act:
         raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
     _require_as_expected(payment, sums, wanted.expected_refundable)
+    amount = _checked_amount(payment, sums, kind, wanted.amount)
+    if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):
+        raise OperationRejected(fault)
     reason = scrub_note(wanted.reason)
     operation = Operation(
         payment=payment,
         attempt=attempt,
         kind=kind,
-        amount_minor=_checked_amount(payment, sums, kind, wanted.amount).minor,
+        amount_minor=amount.minor,
         currency=payment.currency,
         idempotency_key=key,
         requested_by=wanted.by[:150],
@@ -298,7 +302,8 @@ def _payment(reference: str) -> Payment:
 
 
 def _authorised_attempt(payment: Payment) -> Attempt | None:
-    return payment.attempts.filter(state=AttemptState.AUTHORISED).order_by("-number").first()
+    authorised = payment.attempts.filter(state=AttemptState.AUTHORISED)
+    return authorised.select_related("provider_account").order_by("-number").first()
 
 
 def _money(payment: Payment, minor: int) -> Money:

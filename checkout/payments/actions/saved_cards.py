@@ -15,7 +15,7 @@ from checkout.errors import (
     SavedCardNotFound,
     SavedCardNotUsable,
 )
-from checkout.payments.actions.accounts import capture_reference
+from checkout.payments.actions.accounts import capture_reference, require_payable
 from checkout.payments.actions.creation import checked_fields, created_or_known
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
@@ -110,6 +110,7 @@ def charge_card(
             raise DuplicateRequest("This order already has a payment of another kind.", field="saved_card")
         return payment
     _require_usable(card)
+    require_payable(card.provider_account, payment.amount)
     attempt = Attempt(
         payment=payment,
         number=1,

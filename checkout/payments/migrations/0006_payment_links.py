@@ -50,6 +50,14 @@ class Migration(migrations.Migration):
                     "openings",
                     models.PositiveIntegerField(default=0, help_text="The payments that it has made"),
                 ),
+                (
+                    "last_number",
+                    models.PositiveIntegerField(
+                        default=0,
+                        editable=False,
+                        help_text="The number in the last order reference that it has tried",
+                    ),
+                ),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("disabled_at", models.DateTimeField(blank=True, null=True)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
@@ -69,6 +77,13 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
                     models.Index(fields=["order_reference"], name="links_by_order_number"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_reusable", True)),
+                        fields=("merchant", "order_reference"),
+                        name="a_reusable_link_has_its_numbers",
+                    ),
                 ],
             },
         ),

@@ -9,6 +9,9 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models.payment import Merchant, new_reference
 
+# Anybody who has a link can open it, so that the number of payments that it makes has an end.
+MOST_OPENINGS = 10_000
+
 
 def _link_reference() -> str:
     return new_reference("lnk")
@@ -22,7 +25,7 @@ class PaymentLink(models.Model):
     """An address that a merchant sends to shoppers. A shopper who opens it gets a payment of its amount.
 
     A link that is not reusable has one payment, of the order ``order_reference``. For a reusable one this is
-    the beginning of the numbers of its orders.
+    the beginning of the numbers of its orders, which no other link of the merchant may share.
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_link_reference, editable=False)
@@ -36,6 +39,9 @@ class PaymentLink(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     is_reusable = models.BooleanField(default=False)
     openings = models.PositiveIntegerField(default=0, help_text="The payments that it has made")
+    last_number = models.PositiveIntegerField(
+        default=0, editable=False, help_text="The number in the last order reference that it has tried"
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -44,6 +50,13 @@ class PaymentLink(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
             models.Index(fields=["order_reference"], name="links_by_order_number"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["merchant", "order_reference"],
+                condition=models.Q(is_reusable=True),
+                name="a_reusable_link_has_its_numbers",
+            )
         ]
         ordering: ClassVar = ["-id"]
         permissions: ClassVar = [("disable_paymentlink", "Can disable payment links")]
@@ -58,8 +71,9 @@ class PaymentLink(models.Model):
 
     @property
     def state(self) -> str:
-        """One of active, disabled and expired."""
+        """One of active, disabled, expired and used_up; in the last three, it makes no more payments."""
         if self.disabled_at is not None:
             return "disabled"
-        is_over = self.expires_at is not None and self.expires_at <= timezone.now()
-        return "expired" if is_over else "active"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "used_up" if self.is_reusable and self.openings >= MOST_OPENINGS else "active"

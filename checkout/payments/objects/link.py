@@ -11,12 +11,15 @@ from checkout.payments.models.link import PaymentLink
 
 
 class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A link for shoppers. ``payments`` is the number of payments that it has made."""
+    """A link for shoppers. ``payments`` is the number of payments that it has made.
+
+    A reusable link that has made as many as it may is ``used_up``.
+    """
 
     id: str
     object: Literal["payment_link"] = "payment_link"
     url: str
-    state: Literal["active", "disabled", "expired"]
+    state: Literal["active", "disabled", "expired", "used_up"]
     merchant: str
     order_reference: str
     amount: int
@@ -35,7 +38,7 @@ def link_object(link: PaymentLink) -> PaymentLinkObject:
     return PaymentLinkObject(
         id=link.reference,
         url=f"{conf.public_url}{reverse('checkout:payment_link', args=[link.token])}",
-        state=link.state,  # type: ignore[arg-type]  # one of the three
+        state=link.state,  # type: ignore[arg-type]  # one of the four
         merchant=link.merchant.code,
         order_reference=link.order_reference,
         amount=link.amount_minor,

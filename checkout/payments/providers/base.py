@@ -2,6 +2,7 @@
 
 A refusal is a result, not an exception. Errors that a verb may raise: ``ProviderUnavailable`` (certainly
 not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
+``AmountNotSupported``, which is one of the latter, means that the request can never be sent as it is.
 A verb never repeats a request by itself and never uses the database. Values that no provider could accept
 (such as an order code with blanks) are a mistake in our own code and raise ``ValueError``.
 """
@@ -346,20 +347,20 @@ class Provider(Protocol):
 
     def inquire(self, order_code: str) -> ProviderResult: ...
 
+    def require_sendable(self, amount: Money) -> None:
+        """Raise ``AmountNotSupported`` if this account cannot send ``amount`` exactly. Nothing is sent."""
+
     @property
     def captures_with_authorisation(self) -> bool:
         """Return True if automatic captures of this account are left to the provider."""
-        ...
 
     @property
     def saves_cards(self) -> bool:
         """Return True if this account may have cards kept, and charge them later."""
-        ...
 
     @property
     def deletes_tokens(self) -> bool:
         """Return True if ``delete_token`` may be called. If not, a token stays until it lapses by itself."""
-        ...
 
     def delete_token(self, kept: KeptToken) -> ProviderResult:
         """Delete the token of a saved card. To delete it again is harmless.
@@ -367,34 +368,28 @@ class Provider(Protocol):
         ``APPROVED`` means that the provider has no such token any more, or never had it. The result has no
         transcript, since the token would be in it.
         """
-        ...
 
     @property
     def lists_orders(self) -> bool:
         """Return True if ``orders`` may be called."""
-        ...
 
     def orders(self, since: datetime, until: datetime) -> Sequence[ProviderResult]:
         """Return an inquiry's result for every order that was submitted from ``since`` to before ``until``.
 
         Orders for which an inquiry would answer ``NOT_SENT`` are left out.
         """
-        ...
 
     def card_encryption(self) -> CardEncryption: ...
 
     def device_data_form(self) -> BrowserForm:
         """Return the invisible form before the payment. The page adds the card's first digits as ``Bin``."""
-        ...
 
     def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm: ...
 
     def parse_notification(self, body: bytes) -> list[Notification]:
         """Read a notification. Raises ``NotificationRejected`` if it cannot be read."""
-        ...
 
     def acknowledgement(self) -> Acknowledgement: ...
 
     def scrub(self, transcript: bytes) -> str:
         """Return the transcript as text without card data and secrets."""
-        ...

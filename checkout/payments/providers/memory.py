@@ -13,8 +13,14 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from checkout.errors import NotificationRejected, OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
-from checkout.money import Money
+from checkout.errors import (
+    AmountNotSupported,
+    NotificationRejected,
+    OutcomeUnknown,
+    ProviderReplyInvalid,
+    ProviderUnavailable,
+)
+from checkout.money import Money, exponent
 from checkout.payments.providers.base import (
     Account,
     Acknowledgement,
@@ -63,6 +69,7 @@ class MemoryProvider:
         self.books = books_of(account.code)
 
     def authorise(self, request: Authorisation) -> ProviderResult:
+        self.require_sendable(request.amount)
         stored = request.stored_card
         card = request.sealed_card if stored is None else self.books.tokens.get(stored.token)
         if card is None:
@@ -107,6 +114,11 @@ class MemoryProvider:
     def inquire(self, order_code: str) -> ProviderResult:
         order = self._found(order_code)
         return missing(order_code) if order is None else self._told(order)
+
+    def require_sendable(self, amount: Money) -> None:
+        without_decimals = f"{amount.currency}=0" in self.account.options.get("exponents", "").split()
+        if without_decimals and amount.minor % 10 ** exponent(amount.currency):
+            raise AmountNotSupported(f"{amount} cannot be sent with 0 decimals.")
 
     def _found(self, order_code: str) -> Order | None:
         """Return the order. During its challenge a provider has no record of it, so the result is None."""
@@ -207,6 +219,7 @@ class MemoryProvider:
         return self._told(order)
 
     def _move(self, request: Modification, event: str, kind: EventKind) -> ProviderResult:
+        self.require_sendable(request.amount)
         movement = Movement(kind, request.reference, request.amount)
 
         def act(order: Order) -> bool:

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import (
+    AmountNotSupported,
     OutcomeUnknown,
     ProviderError,
     ProviderMisconfigured,
@@ -271,6 +272,11 @@ def ask_provider(
     except ProviderUnavailable as error:
         log.warning("provider not reached", account=account.code, reason=str(error))
         return _silence(unreached, error)
+    except AmountNotSupported as error:
+        # To try again would change nothing: another amount has to be asked for.
+        log.error("amount not supported by provider account", account=account.code, reason=str(error))
+        refusal = Refusal(reason=RefusalReason.INVALID_REQUEST, code=error.code, description=str(error))
+        return ProviderResult(outcome=Outcome.REFUSED, event=error.code, refusal=refusal)
     except ProviderMisconfigured as error:
         log.error("provider account misconfigured", account=account.code, reason=str(error))
         return _silence(unreached, error)

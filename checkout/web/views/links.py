@@ -4,16 +4,40 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from checkout import problems
+from checkout.conf import conf
 from checkout.payments.actions.links import open_for_shopper, payment_by_link
+from checkout.rates import RateLimit
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.clients import network_of
+
+uses_by_address = RateLimit()
+uses_by_link = RateLimit()
 
 
 @page("GET", "HEAD", "POST")
 async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Show what is to be paid. Only a POST makes a payment: programs that look at links follow GETs."""
-    if request.method == "POST":
-        payment = await in_thread(payment_by_link, token)
-        return see_other(reverse("checkout:checkout", args=[payment.reference]))
-    link = await in_thread(open_for_shopper, token)
-    return render(request, "checkout/link.html", {"link": link})
+    """Show what is to be paid. Only a POST makes a payment: programs that look at links follow GETs.
+
+    Anybody can use a link, and a reusable one makes a payment each time, so that POSTs are limited.
+    """
+    if request.method != "POST":
+        link = await in_thread(open_for_shopper, token)
+        return render(request, "checkout/link.html", {"link": link})
+    seconds = _seconds_until_allowed_from(request.META.get("REMOTE_ADDR", ""))
+    if not seconds:
+        # A link is counted only if it exists: invented ones would fill the memory of the counts.
+        link = await in_thread(open_for_shopper, token)
+        seconds = uses_by_link.seconds_until_allowed(link.reference, most=conf.max_link_uses_per_link)
+    if seconds:
+        return problems.respond(request, problems.too_many_link_uses(seconds))
+    payment = await in_thread(payment_by_link, token)
+    return see_other(reverse("checkout:checkout", args=[payment.reference]))
+
+
+def _seconds_until_allowed_from(address: str) -> int:
+    """Count a use of a link. A client without an address (on a Unix socket) is not counted."""
+    if not address:
+        return 0
+    return uses_by_address.seconds_until_allowed(network_of(address), most=conf.max_link_uses_per_address)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from checkout.errors import NotificationRejected
+from checkout.errors import AmountNotSupported, NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
@@ -277,6 +277,29 @@ class ProviderContract:
         self.pay(shop, order_code)
         assert self.capture(shop, order_code, 600).outcome == Outcome.PENDING
         assert self.capture(shop, order_code, 451).outcome == Outcome.REFUSED
+
+    def test_an_amount_that_the_account_cannot_send_exactly_is_known_before_anything_is_sent(
+        self, shop, order_code
+    ):
+        """The account sends amounts in HUF without decimals."""
+        for sendable in (Money(5000, "HUF"), Money(5050, "GBP"), Money(5050, "JPY")):
+            shop.provider.require_sendable(sendable)
+        with pytest.raises(AmountNotSupported, match=r"50\.50 HUF"):
+            shop.provider.require_sendable(Money(5050, "HUF"))
+        with pytest.raises(AmountNotSupported):
+            self.pay(shop, order_code, amount=Money(5050, "HUF"))
+        assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+    def test_a_capture_or_refund_that_the_account_cannot_send_exactly_moves_nothing(self, shop, order_code):
+        whole, part = Money(12500, "HUF"), Money(5050, "HUF")
+        assert self.pay(shop, order_code, amount=whole).outcome == Outcome.APPROVED
+        with pytest.raises(AmountNotSupported):
+            self.capture(shop, order_code, amount=part)
+        self.capture(shop, order_code, amount=whole)
+        with pytest.raises(AmountNotSupported):
+            shop.provider.refund(modification("refund", order_code, amount=part))
+        position = shop.provider.inquire(order_code).position
+        assert position is None or position.refunded == Money(0, "HUF")
 
     def test_a_void_releases_the_authorisation(self, shop, order_code):
         self.pay(shop, order_code)

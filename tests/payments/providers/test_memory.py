@@ -19,7 +19,7 @@ ACCOUNT = Account(
     merchant_code="TEAPOTS",
     endpoint="",
     credentials={},
-    options={"captures_with_authorisation": "yes"},
+    options={"captures_with_authorisation": "yes", "exponents": "HUF=0"},
 )
 
 

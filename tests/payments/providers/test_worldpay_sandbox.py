@@ -82,6 +82,7 @@ def account(url: str, **credentials: str) -> Account:
         },
         options={
             "captures_with_authorisation": "yes",
+            "exponents": "HUF=0",
             "lists_orders": "yes",
             "saved_cards": "yes",
             "idempotency_keys": "uuid",

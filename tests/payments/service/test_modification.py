@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderAccount, ProviderCall
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
@@ -42,6 +42,23 @@ def test_a_capture_of_more_than_was_authorised_is_refused(authorised):
     assert (result["outcome"], result["refusal_reason"]) == ("refused", "invalid_request")
     operation.refresh_from_db()
     assert operation.state == Operation.State.REFUSED
+
+
+@pytest.mark.parametrize("kind", [Operation.Kind.CAPTURE, Operation.Kind.REFUND])
+def test_an_amount_that_the_account_cannot_send_is_refused_and_not_tried_for_ever(authorised, kind):
+    """The account was changed after the request; nothing was sent, and nothing ever could be."""
+    Payment.objects.update(currency="HUF")
+    operation = operation_on(authorised, kind, minor=505)
+    Operation.objects.update(currency="HUF")
+    operation.refresh_from_db()
+    ProviderAccount.objects.update(options={"exponents": "HUF=0"})
+    asks = to_capture if kind == Operation.Kind.CAPTURE else to_refund
+    result = deliver(service, asks(operation)).result
+    assert (result["outcome"], result["refusal_reason"]) == ("refused", "invalid_request")
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.REFUSED
+    assert ProviderCall.objects.get(key=operation.reference).outcome == "refused"
+    assert "5.05 HUF" in str(Fact.objects.get(kind=f"{kind}_refused").data)
 
 
 def test_a_void_releases_the_authorisation(authorised, books):

@@ -157,6 +157,21 @@ def test_what_was_never_reserved_cannot_be_confirmed():
 
 
 @pytest.mark.django_db
+def test_a_paid_order_of_nothing_in_stock_is_confirmed_after_its_release():
+    assert reserve("p1", attempt="p1-1").result == RESERVED
+    assert release("p1", attempt="p1-1").reply.ok
+    assert confirm("p1").reply.ok
+    assert Reservation.objects.get().state == "confirmed"
+
+
+@pytest.mark.django_db
+def test_an_order_of_nothing_in_stock_whose_release_came_first_was_not_reserved():
+    release("p1", attempt="p1-1")
+    assert reserve("p1", attempt="p1-1").result["reserved"] is False
+    assert confirm("p1").reply.error.code == "not_reserved"
+
+
+@pytest.mark.django_db
 def test_a_paid_order_whose_stock_was_given_back_takes_it_again():
     tea(5)
     reserve("p1", TEA=2)

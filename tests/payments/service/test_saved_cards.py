@@ -8,11 +8,19 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from checkout.errors import OperationRejected
+from checkout.errors import OperationRejected, RequestInvalid
 from checkout.money import Money
 from checkout.payments.actions import erase_payment
 from checkout.payments.actions.saved_cards import charge_card, remove_card
-from checkout.payments.models import Attempt, CardTrial, Fact, OutboxMessage, Payment, SavedCard
+from checkout.payments.models import (
+    Attempt,
+    CardTrial,
+    Fact,
+    OutboxMessage,
+    Payment,
+    ProviderAccount,
+    SavedCard,
+)
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.service import service
@@ -64,6 +72,13 @@ def charge(card, number="B-1", reason="recurring"):
     order = {"order_reference": number, "amount": Money(900, "GBP"), "description": "February"}
     payment = charge_card(card.merchant, card.reference, merchant_initiated=reason, by="key", **order)
     return payment.attempts.select_related("payment").get()
+
+
+def test_an_amount_that_the_cards_account_cannot_send_is_not_charged(card):
+    ProviderAccount.objects.update(options={"exponents": "HUF=0"})
+    order = {"order_reference": "B-1", "amount": Money(950, "HUF"), "description": "February"}
+    with pytest.raises(RequestInvalid, match=r"9\.50 HUF"):
+        charge_card(card.merchant, card.reference, merchant_initiated="recurring", by="key", **order)
 
 
 def test_the_card_is_written_with_the_authorisation(saving, books):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
-from checkout.errors import ProviderMisconfigured
+from checkout.errors import AmountNotSupported, ProviderMisconfigured
 from checkout.money import CURRENCIES, REPLACED, Money, exponent
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 
@@ -36,15 +36,15 @@ def read_exponents(option: object) -> Mapping[str, int]:
 def attributes(money: Money, exponents: Mapping[str, int]) -> dict[str, str]:
     """Return the attributes of an ``amount`` element.
 
-    Raises ``ProviderMisconfigured`` for an amount with more decimals than this account can send, and for a
+    Raises ``AmountNotSupported`` for an amount with more decimals than this account can send, and for a
     currency whose amounts could not be read in replies.
     """
     if money.currency not in KNOWN and money.currency not in exponents:
-        raise ProviderMisconfigured(f"{money.currency} is not a currency that this account knows.")
+        raise AmountNotSupported(f"{money.currency} is not a currency that this account knows.")
     digits = exponents.get(money.currency, exponent(money.currency))
     value, remainder = divmod(money.minor * 10**digits, 10 ** exponent(money.currency))
     if remainder or money.minor < 0:
-        raise ProviderMisconfigured(f"{money} cannot be sent with {digits} decimals.")
+        raise AmountNotSupported(f"{money} cannot be sent with {digits} decimals.")
     return {"value": str(value), "currencyCode": money.currency, "exponent": str(digits)}
 
 

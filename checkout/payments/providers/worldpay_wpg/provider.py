@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
+from checkout.money import Money
 from checkout.payments.providers.base import (
     Account,
     Acknowledgement,
@@ -22,7 +23,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.saved_cards import KeptToken
 from checkout.payments.providers.transport import HttpReply, HttpRequest, Transport, shared_transport
-from checkout.payments.providers.worldpay_wpg import browser, build, notifications, parse
+from checkout.payments.providers.worldpay_wpg import amounts, browser, build, notifications, parse
 from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount
 from checkout.payments.providers.worldpay_wpg.error_elements import (
     IDEMPOTENCY,
@@ -78,6 +79,9 @@ class WorldpayWpg:
 
     def inquire(self, order_code: str) -> ProviderResult:
         return self._exchange(Verb.INQUIRE, order_code, build.inquiry(order_code, self._worldpay.setup))
+
+    def require_sendable(self, amount: Money) -> None:
+        amounts.attributes(amount, self._worldpay.exponents)
 
     @property
     def captures_with_authorisation(self) -> bool:
