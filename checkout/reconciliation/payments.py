@@ -5,7 +5,6 @@ if nothing moved in between.
 """
 
 from collections.abc import Callable
-from datetime import datetime
 
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.changed import changed_payments, differing_payments
@@ -13,6 +12,7 @@ from checkout.reconciliation.comparison import compare
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import our_books
 from checkout.reconciliation.provider_books import Unanswered, told
+from checkout.reconciliation.span import Span
 
 SAVE_EVERY = 100
 # Questions without an answer after which a run gives up.
@@ -22,14 +22,13 @@ PATIENCE = 5
 def compare_payments(
     account: ProviderAccount,
     run: Reconciliation,
-    since: datetime | None,
-    until: datetime,
+    span: Span,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Compare payments that changed ``since``, and those that differed before. Return the differences.
+    """Compare payments that changed in ``span``, and those that differed before. Return the differences.
 
-    ``run`` gets the counts, and the time until which all changes were compared: at most ``until``, and not
-    beyond a payment for which the provider gave no answer. After ``PATIENCE`` of these the run gives up.
+    ``run`` gets the counts, and the time until which all changes were compared, which is not beyond a payment
+    for which the provider gave no answer. After ``PATIENCE`` of these the run gives up.
     """
     seen: list[Difference] = []
     differing = differing_payments(account)
@@ -37,17 +36,17 @@ def compare_payments(
         if should_stop() or run.unanswered >= PATIENCE:
             return seen
         seen += _compare(account, run, pk)
-    for number, (changed_at, pk) in enumerate(changed_payments(account, since), start=1):
+    for number, (changed_at, pk) in enumerate(changed_payments(account, span.since), start=1):
         if should_stop() or run.unanswered >= PATIENCE:
             return seen
         if pk not in differing:
             seen += _compare(account, run, pk)
         if not run.unanswered:
-            run.compared_until = min(changed_at, until)
+            run.compared_until = span.mark(changed_at)
         if number % SAVE_EVERY == 0:
             run.save()
     if not run.unanswered:
-        run.compared_until = until
+        run.compared_until = span.mark(span.until)
     return seen
 
 

@@ -7,6 +7,7 @@ from checkout.payments.models import Attempt, Difference, ProviderAccount, Recon
 from checkout.reconciliation.comparison import UNKNOWN_CURRENCY, compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.provider_books import Unanswered, told, unknown_orders
+from checkout.reconciliation.span import Span
 
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -14,21 +15,20 @@ CLOCK_SKEW = timedelta(minutes=1)
 def find_unknown_orders(
     account: ProviderAccount,
     run: Reconciliation,
-    since: datetime | None,
-    until: datetime,
+    span: Span,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Go through the orders submitted ``since``, and those found before. Return the differences.
+    """Go through the orders submitted in ``span``, and those found before. Return the differences.
 
-    ``run`` gets the time until which orders were listed: at most ``until``, as one may be listed late.
+    ``run`` gets the time until which orders were listed: at most ``span.until``, as one may be listed late.
     """
     seen: list[Difference] = []
     try:
         seen += _found_before(account)
-        begin = since or _beginning(account, until)
+        begin = span.since or _beginning(account, span.until)
         for end, orders in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
             seen += record(account, None, [compare_unknown_order(order) for order in orders])
-            run.listed_until = min(end, until)
+            run.listed_until = span.mark(end)
             if should_stop():
                 break
     except Unanswered:

@@ -59,7 +59,8 @@ class Reconciliation(models.Model):
     """One run over the changes of one account.
 
     All changes before ``compared_until`` have been compared, and all orders that the provider lists as
-    submitted before ``listed_until`` have been looked for. The next run goes on from there.
+    submitted before ``listed_until`` have been looked for. The next run goes on from there. Both are None if
+    the run was asked to begin at a later time, so that it left a gap.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="reconciliations")
