@@ -17,20 +17,6 @@ from tests.support.reconciling import reconcile
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Return the list of order codes about which the provider was asked, in order."""
-    codes = []
-    inquire = MemoryProvider.inquire
-
-    def noted(provider, order_code):
-        codes.append(order_code)
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", noted)
-    return codes
-
-
-@pytest.fixture
 def stranger(account, books):
     """Return a function that gives the provider an order that we do not know."""
 

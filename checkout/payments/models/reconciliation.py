@@ -55,6 +55,26 @@ class Difference(models.Model):
         return f"{self.order_code} {self.kind}: {self.ours_minor} / {self.theirs_minor}"
 
 
+class PostponedComparison(models.Model):
+    """A payment that a run left for the next one, because something of it was in progress.
+
+    The next run compares it although it has not changed: a posting to the ledger, for example, changes
+    neither the payment nor its sagas. The row is deleted when the payment has been compared.
+    """
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="+")
+    postponed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "payment"], name="a_comparison_is_postponed_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.payment_id}"
+
+
 class Reconciliation(models.Model):
     """One run over the changes of one account.
 
