@@ -27,9 +27,11 @@ def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterat
         since = batch[-1][0]
 
 
-def differing_payments(account: ProviderAccount) -> set[int]:
-    """Return the payments with open differences."""
+def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set[int]:
+    """Return the payments with open differences of these kinds, or of any if none is named."""
     found = Difference.objects.filter(account=account, resolved_at__isnull=True, payment__isnull=False)
+    if kinds:
+        found = found.filter(kind__in=kinds)
     return set(found.order_by().values_list("payment_id", flat=True).distinct())
 
 

@@ -53,6 +53,11 @@ def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Co
     return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
 
 
+def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Compared:
+    """Return the comparison that remembers an order as unanswered, or as such no more."""
+    return Compared(order_code, Kind.UNANSWERED, currency, 0, 0, is_understood)
+
+
 def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Position) -> Iterator[Compared]:
     their_currency = position.authorised.currency
     is_same = their_currency == currency

@@ -17,7 +17,10 @@ log = structlog.get_logger(__name__)
 def record(
     account: ProviderAccount, payment_pk: int | None, compared: Sequence[Compared]
 ) -> list[Difference]:
-    """Record the result of a comparison. Return the differences that were found."""
+    """Record the result of a comparison. Return the sums that differ.
+
+    What is unanswered is recorded in the same way, but is no difference to return.
+    """
     orders = {found.order_code for found in compared}
     open_before = {
         (difference.order_code, difference.kind)
@@ -27,7 +30,8 @@ def record(
     seen = []
     for found in compared:
         if not found.agrees:
-            seen.append(_see(account, payment_pk, found))
+            difference = _see(account, payment_pk, found)
+            seen += [difference] if found.kind != Difference.Kind.UNANSWERED else []
         elif (found.order_code, found.kind) in open_before:
             _resolve(account, found)
     return seen
@@ -59,7 +63,9 @@ def _see(account: ProviderAccount, payment_pk: int | None, found: Compared) -> D
         defaults=sums,
         create_defaults={**sums, "payment_id": payment_pk, "currency": found.currency, "found_at": now},
     )
-    if is_new:
+    if is_new and found.kind == Difference.Kind.UNANSWERED:
+        log.warning("books of an order not told", account=account.code, order=found.order_code)
+    elif is_new:
         told = {
             "order": found.order_code,
             "kind": found.kind.value,

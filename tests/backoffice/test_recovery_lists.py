@@ -75,6 +75,13 @@ def test_an_order_that_only_the_provider_knows_is_shown_without_a_payment(admin_
     assert "1250 minor units" in page(admin_client, "difference", row).content.decode()
 
 
+def test_an_order_that_is_not_told_is_shown_without_sums(admin_client):
+    row = rows.difference(rows.payment("ORDER-1"), "unanswered", ours_minor=0, theirs_minor=0)
+    html = page(admin_client, "difference", row).content.decode()
+    assert "Unanswered" in html
+    assert "0.00 GBP" not in html
+
+
 def test_differences_are_listed_by_whether_they_are_open(admin_client):
     payment = rows.payment("ORDER-1")
     still = rows.difference(payment)

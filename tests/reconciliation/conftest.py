@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -148,3 +148,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(MemoryProvider, "inquire", noted)
     return codes
+
+
+@pytest.fixture
+def stranger(account: ProviderAccount, books: Books) -> Callable[[datetime], None]:
+    """Return a function that gives the provider an order that we do not know."""
+
+    def submitted(moment: datetime) -> None:
+        order = Order(
+            order_code=f"from-nowhere-{len(books.orders)}",
+            session_id="s",
+            amount=Money(PAID, "GBP"),
+            state=OrderState.AUTHORISED,
+            submitted_at=moment,
+        )
+        books.orders[order.order_code] = order
+
+    return submitted

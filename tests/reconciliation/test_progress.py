@@ -2,35 +2,15 @@
 
 from datetime import timedelta
 
-import pytest
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
-from checkout.money import Money
 from checkout.payments.models import Attempt, Payment, Reconciliation, Saga
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.reconciliation import reconcile_when_due
 from checkout.states import AttemptState
-from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.reconciliation.conftest import LONG_AGO
 from tests.support.reconciling import reconcile
-
-
-@pytest.fixture
-def stranger(account, books):
-    """Return a function that gives the provider an order that we do not know."""
-
-    def submitted(moment):
-        order = Order(
-            order_code=f"from-nowhere-{len(books.orders)}",
-            session_id="s",
-            amount=Money(PAID, "GBP"),
-            state=OrderState.AUTHORISED,
-            submitted_at=moment,
-        )
-        books.orders[order.order_code] = order
-
-    return submitted
 
 
 def test_the_next_run_looks_at_what_changed_only(paid, asked):

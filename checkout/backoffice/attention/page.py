@@ -35,7 +35,7 @@ LABELS = {
     "parked": "Parked: a saga waits for a person",
     "conflicted": "The provider's word conflicts with ours",
     "dead_letter": "A service gave up on a message",
-    "difference": "The provider's books differ from ours",
+    "difference": "The provider's books differ from ours, or are not told",
 }
 
 # Conditions on records in other tables that wait for a person.

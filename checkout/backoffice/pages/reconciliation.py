@@ -28,7 +28,10 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Difference)
 class DifferenceAdmin(ReadOnlyAdmin):
-    """One sum of one order. It is resolved when a later reconciliation finds the books in agreement."""
+    """One sum of one order. It is resolved when a later reconciliation finds the books in agreement.
+
+    An order for which the provider does not answer is listed as well, without sums.
+    """
 
     list_display = (
         "order_code", "kind", "ours", "theirs", "status", "payment_found", "account", "found_at",
@@ -54,11 +57,15 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="our books", ordering="ours_minor")
     def ours(self, difference: Difference) -> str:
-        return in_money(difference.ours_minor, difference.currency)
+        return self._sum(difference, difference.ours_minor)
 
     @admin.display(description="the provider's books", ordering="theirs_minor")
     def theirs(self, difference: Difference) -> str:
-        return in_money(difference.theirs_minor, difference.currency)
+        return self._sum(difference, difference.theirs_minor)
+
+    def _sum(self, difference: Difference, minor: int) -> str:
+        is_unanswered = difference.kind == Difference.Kind.UNANSWERED
+        return NOTHING if is_unanswered else in_money(minor, difference.currency)
 
     @admin.display(description="status", ordering="resolved_at")
     def status(self, difference: Difference) -> str:

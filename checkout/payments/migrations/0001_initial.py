@@ -578,6 +578,7 @@ class Migration(migrations.Migration):
                             ("ledger_in_process", "Ledger In Process"),
                             ("currency", "Currency"),
                             ("order", "Order"),
+                            ("unanswered", "Unanswered"),
                         ],
                         help_text="What differs",
                         max_length=30,

@@ -13,7 +13,8 @@ class Difference(models.Model):
 
     ``resolved_at`` is set when a later reconciliation finds that the books agree again. The kinds
     ``ledger_…`` compare the payment's ledger entries, the others its attempt and operations. The kind
-    ``order`` is an order that only the provider knows.
+    ``order`` is an order that only the provider knows. That of ``unanswered`` has no sums: the provider does
+    not say what it has of the order, although it answers for others.
     """
 
     class Kind(models.TextChoices):
@@ -27,6 +28,7 @@ class Difference(models.Model):
         LEDGER_IN_PROCESS = "ledger_in_process"
         CURRENCY = "currency"
         ORDER = "order"
+        UNANSWERED = "unanswered"
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="differences")
     payment = models.ForeignKey(
