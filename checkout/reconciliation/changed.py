@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import F, Q
 
 from checkout.payments.models import Difference, Payment, PostponedComparison, ProviderAccount, Saga
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 
 BATCH = 2_000
 
@@ -28,8 +29,8 @@ def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterat
 
 
 def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set[int]:
-    """Return the payments with open differences of these kinds, or of any if none is named."""
-    found = Difference.objects.filter(account=account, resolved_at__isnull=True, payment__isnull=False)
+    """Return the payments of which differences wait for staff, of these kinds or of any if none is named."""
+    found = Difference.objects.filter(OPEN_DIFFERENCE, account=account, payment__isnull=False)
     if kinds:
         found = found.filter(kind__in=kinds)
     return set(found.order_by().values_list("payment_id", flat=True).distinct())

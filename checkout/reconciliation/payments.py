@@ -10,7 +10,7 @@ from datetime import datetime
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position
 from checkout.reconciliation.changed import changed_payments, differing_payments, postponed_payments
-from checkout.reconciliation.comparison import Compared, compare, compare_answer
+from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
 from checkout.reconciliation.patience import Patience
@@ -101,7 +101,7 @@ class _Comparison:
         self._run.unanswered += not_understood
         self._run.compared += not not_understood
         self._run.untold += sum(position is None for position in theirs.values()) - not_understood
-        self.seen += record(self._account, pk, [*answers, *compare(before, theirs)])
+        self.seen += record(self._account, pk, [*answers, *compare(before, theirs)], untold(before, theirs))
         if pk in self._postponed:
             PostponedComparison.objects.filter(account=self._account, payment_id=pk).delete()
         return None

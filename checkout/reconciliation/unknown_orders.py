@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation.comparison import UNKNOWN_CURRENCY, compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.patience import Patience
@@ -38,7 +39,7 @@ def find_unknown_orders(
 
 
 def _earlier_findings(account: ProviderAccount) -> list[str]:
-    found = Difference.objects.filter(account=account, kind=Difference.Kind.ORDER, resolved_at__isnull=True)
+    found = Difference.objects.filter(OPEN_DIFFERENCE, account=account, kind=Difference.Kind.ORDER)
     return list(found.order_by("last_seen_at").values_list("order_code", flat=True))
 
 

@@ -86,9 +86,12 @@ def test_differences_are_listed_by_whether_they_are_open(admin_client):
     payment = rows.payment("ORDER-1")
     still = rows.difference(payment)
     gone = rows.difference(payment, "refunded", resolved_at=timezone.now())
+    done = rows.difference(payment, "authorised", dealt_with_at=timezone.now(), dealt_with_by="ann")
     assert listed(admin_client, "difference", status="open") == [still]
+    assert listed(admin_client, "difference", status="dealt_with") == [done]
     assert listed(admin_client, "difference", status="resolved") == [gone]
-    assert len(listed(admin_client, "difference", status="nonsense")) == 2
+    assert len(listed(admin_client, "difference", status="nonsense")) == 3
+    assert "ann" in page(admin_client, "difference", done).content.decode()
 
 
 def test_a_notification_says_why_it_was_not_applied(admin_client):

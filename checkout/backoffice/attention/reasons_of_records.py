@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from checkout.backoffice.attention.page import NOT_DEALT_WITH, UNRESOLVED
+from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to
 from checkout.backoffice.display.values import humanised, in_money
 from checkout.backoffice.display.wording import fact_in_words, first_upper
@@ -11,6 +11,7 @@ from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTL
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle, obstacle_to_settling
 from checkout.states import PaymentState
 
@@ -65,8 +66,8 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
     minutes = conf.reconciliation_interval.total_seconds() / 60
-    for row in payment.differences.filter(UNRESOLVED).order_by("pk"):
-        page = ("change", "", "See the difference")
+    for row in payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"):
+        page = ("change", "", "See the difference, and mark it as dealt with")
         if row.kind == Difference.Kind.UNANSWERED:
             what = (
                 f"The provider does not say what it has of the order {row.order_code}, so that its books are "

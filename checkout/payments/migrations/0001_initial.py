@@ -563,6 +563,9 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
+                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
                 ("order_code", models.CharField(max_length=64)),
                 (
                     "kind",
@@ -611,6 +614,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-found_at"],
+                "permissions": [("deal_with_difference", "Can mark a difference as dealt with")],
             },
         ),
         migrations.AddField(

@@ -5,14 +5,17 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.models.payment import Payment, ProviderAccount
 
 
-class Difference(models.Model):
+class Difference(DealtWith):
     """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
-    ``resolved_at`` is set when a later reconciliation finds that the books agree again. The kinds
-    ``ledger_…`` compare the payment's ledger entries, the others its attempt and operations. The kind
+    ``resolved_at`` is set when a later reconciliation finds that the books agree again. Staff may mark an
+    open difference as dealt with, which is so until another sum is found. The kinds ``ledger_…`` compare the
+    payment's ledger entries, and have the order code of its first attempt; the others compare its attempt and
+    operations. The kind
     ``order`` is an order that only the provider knows. That of ``unanswered`` has no sums: the provider does
     not say what it has of the order, although it answers for others.
     """
@@ -52,9 +55,14 @@ class Difference(models.Model):
             )
         ]
         ordering: ClassVar = ["-found_at"]
+        permissions: ClassVar = [("deal_with_difference", "Can mark a difference as dealt with")]
 
     def __str__(self) -> str:
         return f"{self.order_code} {self.kind}: {self.ours_minor} / {self.theirs_minor}"
+
+
+# The condition on differences that wait for staff.
+OPEN_DIFFERENCE = models.Q(resolved_at=None, dealt_with_at=None)
 
 
 class PostponedComparison(models.Model):

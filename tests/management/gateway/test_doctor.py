@@ -151,7 +151,10 @@ def test_books_that_the_provider_does_not_tell_are_named_with_what_to_do(gateway
 def test_books_that_were_compared_to_the_end_are_in_order(gateway: Gateway, attempt: Attempt):
     account, long_ago = attempt.provider_account, timezone.now() - timedelta(minutes=70)
     Reconciliation.objects.create(account=account, started_at=long_ago, compared_until=long_ago)
-    Difference.objects.create(account=account, payment=attempt.payment, order_code="o-1", kind="unanswered")
+    row = {"account": account, "payment": attempt.payment, "kind": "unanswered"}
+    Difference.objects.create(**row, order_code="o-1")
+    long_ago -= timedelta(hours=9)
+    Difference.objects.create(**row, order_code="o-2", found_at=long_ago, dealt_with_at=timezone.now())
     assert not any("books" in text or "orders" in text for text in wrong(gateway("doctor", "--json")[1]))
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.management.gateway.output import Finding
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 
 # A run that ends in time leaves a mark at most this much before its beginning, or ``conf.service_wait``.
 OVERLAP = timedelta(minutes=5)
@@ -68,9 +69,7 @@ def _marks(late: datetime) -> Finding:
 
 def _unanswered(late: datetime) -> Finding:
     """Return what is said of orders that several runs have asked about in vain."""
-    rows = Difference.objects.filter(
-        kind=Difference.Kind.UNANSWERED, resolved_at__isnull=True, found_at__lt=late
-    )
+    rows = Difference.objects.filter(OPEN_DIFFERENCE, kind=Difference.Kind.UNANSWERED, found_at__lt=late)
     first = rows.order_by("found_at").first()
     if first is None:
         return Finding("books", "the providers answer for each order")
