@@ -16,6 +16,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
+from checkout.reconciliation.span import span_of
 from checkout.reconciliation.unknown_orders import find_unknown_orders
 
 __all__ = ["reconcile_account", "reconcile_when_due"]
@@ -31,7 +32,8 @@ def reconcile_account(
     """Compare one account. Return the run with its counts, and the differences that were found.
 
     Payments that changed after ``since`` are compared; without it, those that changed since the last run.
-    Payments with open differences are always compared.
+    Payments with open differences are always compared. The next run without ``since`` continues from the
+    end of this one only if this one began no later than where the runs before it had ended.
     """
     return _run(account, Reconciliation.objects.create(account=account), since, lambda: False)
 
@@ -70,8 +72,8 @@ def _run(
         compared=Max("compared_until"), listed=Max("listed_until")
     )
     until = run.started_at - max(OVERLAP, conf.service_wait)
-    seen = compare_payments(account, run, since or so_far["compared"], until, should_stop)
-    seen += find_unknown_orders(account, run, since or so_far["listed"], until, should_stop)
+    seen = compare_payments(account, run, span_of(since, so_far["compared"], until), should_stop)
+    seen += find_unknown_orders(account, run, span_of(since, so_far["listed"], until), should_stop)
     run.differing = len({difference.pk for difference in seen})
     run.finished_at = timezone.now()
     run.save()

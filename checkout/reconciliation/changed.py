@@ -1,11 +1,12 @@
-"""Payments that may differ from the provider's books: those that changed, and those that differed before."""
+"""Payments that may differ from the provider's books: those that changed, and those left by earlier runs."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 from django.db.models import F, Q
 
-from checkout.payments.models import Difference, Payment, ProviderAccount, Saga
+from checkout.payments.models import Difference, Payment, PostponedComparison, ProviderAccount, Saga
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 
 BATCH = 2_000
 
@@ -27,10 +28,17 @@ def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterat
         since = batch[-1][0]
 
 
-def differing_payments(account: ProviderAccount) -> list[int]:
-    """Return the payments with open differences."""
-    found = Difference.objects.filter(account=account, resolved_at__isnull=True, payment__isnull=False)
-    return list(found.order_by("payment_id").values_list("payment_id", flat=True).distinct())
+def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set[int]:
+    """Return the payments of which differences wait for staff, of these kinds or of any if none is named."""
+    found = Difference.objects.filter(OPEN_DIFFERENCE, account=account, payment__isnull=False)
+    if kinds:
+        found = found.filter(kind__in=kinds)
+    return set(found.order_by().values_list("payment_id", flat=True).distinct())
+
+
+def postponed_payments(account: ProviderAccount) -> set[int]:
+    """Return the payments that earlier runs left because something of them was in progress."""
+    return set(PostponedComparison.objects.filter(account=account).values_list("payment_id", flat=True))
 
 
 def _batch(account: ProviderAccount, since: datetime | None) -> list[tuple[datetime, int]]:

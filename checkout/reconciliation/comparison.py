@@ -25,6 +25,15 @@ class Compared:
     agrees: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """One sum of ours that the provider does not tell. An earlier answer may have told it."""
+
+    order_code: str
+    kind: Difference.Kind
+    ours: Range
+
+
 def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compared]:
     """Compare to the minor unit, or within bounds where operations are still open.
 
@@ -40,6 +49,26 @@ def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compa
     return compared
 
 
+def untold(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Untold]:
+    """Return our sums of which ``theirs`` says nothing."""
+    return [
+        Untold(order_code, kind, mine)
+        for order_code, sums in ours.attempts.items()
+        for kind, mine in _by_kind(sums).items()
+        if (position := theirs[order_code]) is None
+        or (kind == Kind.CHARGED_BACK and position.charged_back is None)
+    ]
+
+
+def _by_kind(sums: AttemptSums) -> dict[Difference.Kind, Range]:
+    return {
+        Kind.AUTHORISED: sums.authorised,
+        Kind.CAPTURED: sums.captured,
+        Kind.REFUNDED: sums.refunded,
+        Kind.CHARGED_BACK: Range(sums.charged_back, sums.charged_back),
+    }
+
+
 def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Compared:
     """Compare an order that only the provider knows. It differs if there is money in it, or may be.
 
@@ -51,6 +80,11 @@ def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Co
     else:
         theirs, agrees = told.amount or Money(0, UNKNOWN_CURRENCY), False
     return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
+
+
+def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Compared:
+    """Return the comparison that remembers an order as unanswered, or as such no more."""
+    return Compared(order_code, Kind.UNANSWERED, currency, 0, 0, is_understood)
 
 
 def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Position) -> Iterator[Compared]:
@@ -68,8 +102,11 @@ def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Positi
 
 
 def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Compared]:
-    """Compare the ledger. Its sums are of the payment, so they are reported with the last attempt."""
-    last = list(ours.attempts)[-1]
+    """Compare the ledger. Its sums are of the payment, so they are reported with the first attempt.
+
+    The first one remains the same when the shopper tries again.
+    """
+    first = next(iter(ours.attempts))
     told = [each for each in positions if each is not None and each.captured.currency == ours.currency]
     are_certain = all(_are_certain(sums) for sums in ours.attempts.values())
     captured, refunded = ours.operations.captured, ours.operations.refunded
@@ -79,11 +116,11 @@ def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Co
         refunded = sum(_refunded(each, sums) for each, sums in zip(told, ours.attempts.values(), strict=True))
         disputed = [each.charged_back.minor for each in told if each.charged_back is not None]
         charged_back = sum(disputed) if len(disputed) == len(told) else charged_back
-    yield _sum(last, Kind.LEDGER_CAPTURED, ours.currency, ours.ledger.captured, captured)
-    yield _sum(last, Kind.LEDGER_REFUNDED, ours.currency, ours.ledger.refunded, refunded)
-    yield _sum(last, Kind.LEDGER_CHARGED_BACK, ours.currency, ours.ledger.charged_back, charged_back)
+    yield _sum(first, Kind.LEDGER_CAPTURED, ours.currency, ours.ledger.captured, captured)
+    yield _sum(first, Kind.LEDGER_REFUNDED, ours.currency, ours.ledger.refunded, refunded)
+    yield _sum(first, Kind.LEDGER_CHARGED_BACK, ours.currency, ours.ledger.charged_back, charged_back)
     if not ours.has_open_operations:
-        yield _sum(last, Kind.LEDGER_IN_PROCESS, ours.currency, ours.ledger.in_process, 0)
+        yield _sum(first, Kind.LEDGER_IN_PROCESS, ours.currency, ours.ledger.in_process, 0)
 
 
 def _refunded(position: Position, ours: AttemptSums) -> int:

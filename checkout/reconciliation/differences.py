@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.payments.models import Difference, Fact, ProviderAccount
-from checkout.reconciliation.comparison import Compared
+from checkout.reconciliation.comparison import Compared, Untold
 from checkout.states import Actor
 from messaging.compiled_queries import Compiled
 
@@ -15,21 +15,34 @@ log = structlog.get_logger(__name__)
 
 
 def record(
-    account: ProviderAccount, payment_pk: int | None, compared: Sequence[Compared]
+    account: ProviderAccount,
+    payment_pk: int | None,
+    compared: Sequence[Compared],
+    untold: Sequence[Untold] = (),
 ) -> list[Difference]:
-    """Record the result of a comparison. Return the differences that were found."""
+    """Record the result of a comparison. Return the sums that differ, except those that staff dealt with.
+
+    What is unanswered is recorded in the same way, but is no difference to return. A sum that is ``untold``
+    by now agrees if ours has become what the provider told last.
+    """
     orders = {found.order_code for found in compared}
     open_before = {
-        (difference.order_code, difference.kind)
+        (difference.order_code, difference.kind): difference
         for order_code in orders
         for difference in _OPEN.all(account.pk, order_code)
     }
     seen = []
     for found in compared:
         if not found.agrees:
-            seen.append(_see(account, payment_pk, found))
+            difference = _see(account, payment_pk, found)
+            if difference.dealt_with_at is None and found.kind != Difference.Kind.UNANSWERED:
+                seen.append(difference)
         elif (found.order_code, found.kind) in open_before:
             _resolve(account, found)
+    for mine in untold:
+        before = open_before.get((mine.order_code, mine.kind))
+        if before is not None and mine.ours.nearest(before.theirs_minor) == before.theirs_minor:
+            _resolve(account, mine)
     return seen
 
 
@@ -40,7 +53,7 @@ _OPEN = Compiled(
 )
 
 
-def _resolve(account: ProviderAccount, found: Compared) -> None:
+def _resolve(account: ProviderAccount, found: Compared | Untold) -> None:
     Difference.objects.filter(
         account=account, order_code=found.order_code, kind=found.kind, resolved_at__isnull=True
     ).update(resolved_at=timezone.now())
@@ -56,10 +69,19 @@ def _see(account: ProviderAccount, payment_pk: int | None, found: Compared) -> D
         order_code=found.order_code,
         kind=found.kind,
         resolved_at=None,
-        defaults=sums,
+        defaults={"last_seen_at": now},
         create_defaults={**sums, "payment_id": payment_pk, "currency": found.currency, "found_at": now},
     )
-    if is_new:
+    is_another = (difference.ours_minor, difference.theirs_minor) != (found.ours, found.theirs)
+    waits_again = is_another and difference.dealt_with_at is not None
+    if is_another:
+        mark = {"dealt_with_at": None, "dealt_with_by": "", "dealt_with_note": ""}
+        for name, value in {**sums, **mark}.items():
+            setattr(difference, name, value)
+        difference.save(update_fields=[*sums, *mark])
+    if is_new and found.kind == Difference.Kind.UNANSWERED:
+        log.warning("books of an order not told", account=account.code, order=found.order_code)
+    elif is_new or waits_again:
         told = {
             "order": found.order_code,
             "kind": found.kind.value,

@@ -7,63 +7,129 @@ if nothing moved in between.
 from collections.abc import Callable
 from datetime import datetime
 
-from checkout.payments.models import Difference, ProviderAccount, Reconciliation
-from checkout.reconciliation.changed import changed_payments, differing_payments
-from checkout.reconciliation.comparison import compare
+from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
+from checkout.payments.providers.base import Position
+from checkout.reconciliation.changed import changed_payments, differing_payments, postponed_payments
+from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
-from checkout.reconciliation.our_books import our_books
-from checkout.reconciliation.provider_books import Unanswered, told
+from checkout.reconciliation.our_books import OurBooks, our_books
+from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told
+from checkout.reconciliation.span import Span
 
 SAVE_EVERY = 100
-# Questions without an answer after which a run gives up.
-PATIENCE = 5
 
 
 def compare_payments(
     account: ProviderAccount,
     run: Reconciliation,
-    since: datetime | None,
-    until: datetime,
+    span: Span,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Compare payments that changed ``since``, and those that differed before. Return the differences.
+    """Compare payments that changed in ``span``, and those that earlier runs left. Return the differences.
 
-    ``run`` gets the counts, and the time until which all changes were compared: at most ``until``, and not
-    beyond a payment for which the provider gave no answer. After ``PATIENCE`` of these the run gives up.
+    ``run`` gets the counts, and the time until which all changes were compared. An order that the provider
+    does not answer for, although it answers later questions, is kept as an open difference of the kind
+    ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing.
     """
-    seen: list[Difference] = []
-    differing = differing_payments(account)
-    for pk in differing:
-        if should_stop() or run.unanswered >= PATIENCE:
-            return seen
-        seen += _compare(account, run, pk)
-    for number, (changed_at, pk) in enumerate(changed_payments(account, since), start=1):
-        if should_stop() or run.unanswered >= PATIENCE:
-            return seen
-        if pk not in differing:
-            seen += _compare(account, run, pk)
-        if not run.unanswered:
-            run.compared_until = min(changed_at, until)
-        if number % SAVE_EVERY == 0:
-            run.save()
-    if not run.unanswered:
-        run.compared_until = until
-    return seen
+    comparison = _Comparison(account, run, span, should_stop)
+    if comparison.compare_changed():
+        comparison.compare_left()
+        if not comparison.pending:
+            run.compared_until = span.mark(span.until)
+    return comparison.seen
 
 
-def _compare(account: ProviderAccount, run: Reconciliation, pk: int) -> list[Difference]:
-    before = our_books(pk, account)
-    if before.is_in_progress:
-        run.in_progress += 1
-        return []
-    try:
-        theirs = {code: told(account, code, before.currency).position for code in before.attempts}
-    except Unanswered:
-        run.unanswered += 1
-        return []
-    if our_books(pk, account) != before:
-        run.in_progress += 1
-        return []
-    run.compared += 1
-    run.untold += sum(position is None for position in theirs.values())
-    return record(account, pk, compare(before, theirs))
+class _Comparison:
+    """The comparison of one payment after the other.
+
+    ``seen`` has the differences. ``pending`` has the orders that got no answer since the provider answered
+    last, each with its payment: the run leaves no mark behind them.
+    """
+
+    def __init__(
+        self, account: ProviderAccount, run: Reconciliation, span: Span, should_stop: Callable[[], bool]
+    ) -> None:
+        self.seen: list[Difference] = []
+        self.pending: list[tuple[int, Compared]] = []
+        self._account, self._run, self._span, self._should_stop = account, run, span, should_stop
+        self._patience = Patience()
+        self._postponed = postponed_payments(account)
+        self._unanswered = differing_payments(account, Difference.Kind.UNANSWERED)
+        self._left = self._postponed | differing_payments(account)
+
+    def compare_changed(self) -> bool:
+        """Compare the payments that changed, oldest first. Return False if the run had to end before."""
+        for number, (changed_at, pk) in enumerate(changed_payments(self._account, self._span.since), start=1):
+            if self._must_end:
+                return False
+            self._compare(pk, changed_at)
+            self._left.discard(pk)
+            if not self.pending:
+                self._run.compared_until = self._span.mark(changed_at)
+            if number % SAVE_EVERY == 0:
+                self._run.save()
+        return True
+
+    def compare_left(self) -> None:
+        """Compare the payments that earlier runs left, and last of all those that had no answer then."""
+        for pk in sorted(self._left, key=lambda pk: (pk in self._unanswered, pk)):
+            if self._must_end:
+                return
+            self._compare(pk)
+
+    @property
+    def _must_end(self) -> bool:
+        return self._should_stop() or self._patience.is_exhausted
+
+    def _compare(self, pk: int, changed_at: datetime | None = None) -> None:
+        """Compare a payment. ``changed_at`` is None if it was left by an earlier run."""
+        before = our_books(pk, self._account)
+        if before.is_in_progress:
+            return self._postpone(pk, changed_at)
+        theirs: dict[str, Position | None] = {}
+        answers: list[Compared] = []
+        for code in before.attempts:
+            try:
+                theirs[code], is_understood = self._ask(code, before)
+            except Unanswered:
+                return self._not_answered(pk, compare_answer(code, before.currency, is_understood=False))
+            answers.append(compare_answer(code, before.currency, is_understood=is_understood))
+        if our_books(pk, self._account) != before:
+            return self._postpone(pk, changed_at)
+        not_understood = sum(not answer.agrees for answer in answers)
+        self._run.unanswered += not_understood
+        self._run.compared += not not_understood
+        self._run.untold += sum(position is None for position in theirs.values()) - not_understood
+        self.seen += record(self._account, pk, [*answers, *compare(before, theirs)], untold(before, theirs))
+        if pk in self._postponed:
+            PostponedComparison.objects.filter(account=self._account, payment_id=pk).delete()
+        return None
+
+    def _ask(self, code: str, ours: OurBooks) -> tuple[Position | None, bool]:
+        """Return the provider's position of an order, and if the answer was understood."""
+        try:
+            position, is_understood = told(self._account, code, ours.currency).position, True
+            self._patience.answered()
+        except NotUnderstood:
+            position, is_understood = None, False
+            self._patience.not_understood()
+        for pk, unanswered in self.pending:
+            record(self._account, pk, [unanswered])
+        self.pending.clear()
+        return position, is_understood
+
+    def _not_answered(self, pk: int, unanswered: Compared) -> None:
+        """Remember an order that got no answer, for when it is known that the provider is not away."""
+        self._run.unanswered += 1
+        self._patience.unanswered()
+        if pk in self._left and self._patience.was_reached:
+            record(self._account, pk, [unanswered])
+        else:
+            self.pending.append((pk, unanswered))
+
+    def _postpone(self, pk: int, changed_at: datetime | None) -> None:
+        """Leave a payment to the next run, which examines the latest changes again in any case."""
+        self._run.in_progress += 1
+        if changed_at is not None and changed_at < self._span.until:
+            PostponedComparison.objects.get_or_create(account=self._account, payment_id=pk)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from django.db import close_old_connections, connection
 
-from checkout.errors import ProviderError
+from checkout.errors import ProviderError, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.models import Attempt, ProviderAccount
 from checkout.payments.providers.base import Outcome, Position, Provider, ProviderResult
@@ -29,14 +29,21 @@ class Unanswered(Exception):
     """The provider did not answer, or not in a way that we understand. Nothing is known, nothing changed."""
 
 
+class NotUnderstood(Unanswered):
+    """The provider answered, so it is not away; but the answer does not say what it has of the order."""
+
+
 def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderResult:
-    """Return the provider's answer about an order. Raises ``Unanswered``.
+    """Return the provider's answer about an order. Raises ``Unanswered``, and ``NotUnderstood``.
 
     If the provider has no record of the order, or none yet, all of its sums are zero.
     """
     result = _ask(account, lambda provider: provider.inquire(order_code))
     if result.outcome == Outcome.UNKNOWN:
-        raise Unanswered
+        log.warning(
+            "provider's answer says nothing", account=account.code, order=order_code, reason=result.event
+        )
+        raise NotUnderstood
     if result.outcome != Outcome.NOT_SENT:
         return result
     nothing = Money(0, currency)
@@ -79,4 +86,4 @@ def _ask(account: ProviderAccount, question: Callable[[Provider], T]) -> T:
         return question(get_provider(account.opened()))
     except ProviderError as error:
         log.warning("provider could not be asked", account=account.code, reason=str(error))
-        raise Unanswered from error
+        raise (NotUnderstood if isinstance(error, ProviderReplyInvalid) else Unanswered) from error

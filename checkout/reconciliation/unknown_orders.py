@@ -4,9 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation.comparison import UNKNOWN_CURRENCY, compare_unknown_order
 from checkout.reconciliation.differences import record
-from checkout.reconciliation.provider_books import Unanswered, told, unknown_orders
+from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told, unknown_orders
+from checkout.reconciliation.span import Span
 
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -14,36 +17,54 @@ CLOCK_SKEW = timedelta(minutes=1)
 def find_unknown_orders(
     account: ProviderAccount,
     run: Reconciliation,
-    since: datetime | None,
-    until: datetime,
+    span: Span,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Go through the orders submitted ``since``, and those found before. Return the differences.
+    """Go through the orders submitted in ``span``, and those found before. Return the differences.
 
-    ``run`` gets the time until which orders were listed: at most ``until``, as one may be listed late.
+    ``run`` gets the time until which orders were listed: at most ``span.until``, as one may be listed late.
     """
     seen: list[Difference] = []
+    earlier = _earlier_findings(account)
     try:
-        seen += _found_before(account)
-        begin = since or _beginning(account, until)
+        begin = span.since or _beginning(account, span.until)
         for end, orders in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
             seen += record(account, None, [compare_unknown_order(order) for order in orders])
-            run.listed_until = min(end, until)
+            run.listed_until = span.mark(end)
             if should_stop():
                 break
     except Unanswered:
         run.unanswered += 1
-    return seen
+    return seen + _compare_again(account, run, earlier, should_stop)
 
 
-def _found_before(account: ProviderAccount) -> list[Difference]:
-    """Compare earlier findings again: their money may have gone back, or we may know the orders by now."""
-    found = Difference.objects.filter(account=account, kind=Difference.Kind.ORDER, resolved_at__isnull=True)
-    codes = list(found.values_list("order_code", flat=True))
+def _earlier_findings(account: ProviderAccount) -> list[str]:
+    found = Difference.objects.filter(OPEN_DIFFERENCE, account=account, kind=Difference.Kind.ORDER)
+    return list(found.order_by("last_seen_at").values_list("order_code", flat=True))
+
+
+def _compare_again(
+    account: ProviderAccount, run: Reconciliation, codes: list[str], should_stop: Callable[[], bool]
+) -> list[Difference]:
+    """Compare earlier findings again: their money may have gone back, or we may know the orders by now.
+
+    A finding that is not answered for stays open, and does not keep the others from being compared.
+    """
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
-    asked = [told(account, code, UNKNOWN_CURRENCY) for code in codes]
-    compared = [compare_unknown_order(order, is_known=order.order_code in known) for order in asked]
-    return record(account, None, compared)
+    seen: list[Difference] = []
+    patience = Patience()
+    for code in codes:
+        if should_stop() or patience.is_exhausted:
+            break
+        try:
+            order = told(account, code, UNKNOWN_CURRENCY)
+            patience.answered()
+        except Unanswered as unanswered:
+            run.unanswered += 1
+            (patience.not_understood if isinstance(unanswered, NotUnderstood) else patience.unanswered)()
+        else:
+            seen += record(account, None, [compare_unknown_order(order, is_known=code in known)])
+    return seen
 
 
 def _beginning(account: ProviderAccount, until: datetime) -> datetime:

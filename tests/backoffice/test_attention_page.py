@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from checkout.backoffice.attention.page import LABELS
-from checkout.payments.actions import deal_with_dead_letter, deal_with_notification
+from checkout.payments.actions import deal_with_dead_letter, deal_with_difference, deal_with_notification
 from checkout.payments.models import Operation, Saga
 from checkout.states import PaymentState
 from tests.backoffice import rows
@@ -95,7 +95,9 @@ def test_what_staff_say_they_have_dealt_with_waits_no_longer(admin_client):
     payment = rows.payment("FINE", PaymentState.CAPTURED)
     letter = rows.dead_letter(payment.reference)
     strange = [rows.notification(payment, state) for state in ("unmatched", "conflicted", "unreadable")]
-    assert len(counted(admin_client)) == 6
+    difference = rows.difference(payment)
+    assert len(counted(admin_client)) == 8
+    deal_with_difference(difference.pk, by="ann", note="Paid back")
     deal_with_dead_letter(letter.pk, by="ann", note="Sent by hand")
     for row in strange:
         deal_with_notification(row.pk, by="ann", note="Somebody played")

@@ -187,6 +187,15 @@ def test_books_that_differ_say_by_how_much_and_when_they_are_compared_again(admi
     assert links == [address("difference", difference)]
 
 
+def test_an_order_that_is_not_told_says_who_must_answer(admin_client):
+    payment = rows.paid()
+    difference = rows.difference(payment, "unanswered", ours_minor=0, theirs_minor=0)
+    [(text, links)] = lines(admin_client, payment)
+    assert text.startswith(f"The provider does not say what it has of the order {payment.reference}")
+    assert "It is asked again every 60 minutes" in text
+    assert links == [address("difference", difference)]
+
+
 @pytest.fixture
 def unsettled():
     return rows.waiting(rows.captured(), "refund", 300)

@@ -75,13 +75,23 @@ def test_an_order_that_only_the_provider_knows_is_shown_without_a_payment(admin_
     assert "1250 minor units" in page(admin_client, "difference", row).content.decode()
 
 
+def test_an_order_that_is_not_told_is_shown_without_sums(admin_client):
+    row = rows.difference(rows.payment("ORDER-1"), "unanswered", ours_minor=0, theirs_minor=0)
+    html = page(admin_client, "difference", row).content.decode()
+    assert "Unanswered" in html
+    assert "0.00 GBP" not in html
+
+
 def test_differences_are_listed_by_whether_they_are_open(admin_client):
     payment = rows.payment("ORDER-1")
     still = rows.difference(payment)
     gone = rows.difference(payment, "refunded", resolved_at=timezone.now())
+    done = rows.difference(payment, "authorised", dealt_with_at=timezone.now(), dealt_with_by="ann")
     assert listed(admin_client, "difference", status="open") == [still]
+    assert listed(admin_client, "difference", status="dealt_with") == [done]
     assert listed(admin_client, "difference", status="resolved") == [gone]
-    assert len(listed(admin_client, "difference", status="nonsense")) == 2
+    assert len(listed(admin_client, "difference", status="nonsense")) == 3
+    assert "ann" in page(admin_client, "difference", done).content.decode()
 
 
 def test_a_notification_says_why_it_was_not_applied(admin_client):

@@ -154,6 +154,7 @@ def test_who_may_only_look_removes_no_saved_card(staff_client):
     [
         (dead_letter, "deadletter"),
         (lambda: rows.notification(rows.payment("LIED"), "conflicted"), "providernotification"),
+        (lambda: rows.difference(rows.payment("DIFFERS")), "difference"),
     ],
 )
 def test_what_waits_is_marked_as_dealt_with_by_who_may_do_it(staff_client, make, model):
@@ -169,9 +170,16 @@ def test_what_waits_is_marked_as_dealt_with_by_who_may_do_it(staff_client, make,
     assert LogEntry.objects.get().get_change_message() == "Mark as dealt with"
 
 
-@pytest.mark.parametrize("model", ["deadletter", "providernotification"])
-def test_who_may_only_look_marks_nothing(staff_client, model):
-    row = dead_letter() if model == "deadletter" else rows.notification(None, "unmatched")
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [
+        (dead_letter, "deadletter"),
+        (lambda: rows.notification(None, "unmatched"), "providernotification"),
+        (lambda: rows.difference(rows.payment("DIFFERS")), "difference"),
+    ],
+)
+def test_who_may_only_look_marks_nothing(staff_client, make, model):
+    row = make()
     client = staff_client(f"view_{model}")
     assert client.post(address(model, "deal_with", row), {"reason": "x"}).status_code == 403
     row.refresh_from_db()

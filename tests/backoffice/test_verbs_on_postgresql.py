@@ -77,6 +77,7 @@ MAKE = {
     ("deadletter", "deal_with"): dead_letter,
     ("deadletter", "requeue"): dead_letter,
     ("delivery", "resend"): delivery,
+    ("difference", "deal_with"): lambda: rows.difference(rows.payment("DIFFERS")),
     ("merchant", "attack_mode_automatic"): attacked_merchant,
     ("merchant", "attack_mode_off"): rows.merchant,
     ("merchant", "attack_mode_on"): rows.merchant,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -11,6 +11,8 @@ from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS
 from checkout.money import Money
 from checkout.payments.models import Attempt, Merchant, Operation, Payment, ProviderAccount, Saga
+from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books, Order, OrderState, books_of, forget_books
 from checkout.states import AttemptState, PaymentState
 
@@ -132,3 +134,34 @@ def paid(account: ProviderAccount, books: Books) -> Callable[[], Twinned]:
         return Twinned(payment, attempt, order)
 
     return make
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list of order codes about which the provider was asked, in order."""
+    codes: list[str] = []
+    inquire = MemoryProvider.inquire
+
+    def noted(provider: MemoryProvider, order_code: str) -> ProviderResult:
+        codes.append(order_code)
+        return inquire(provider, order_code)
+
+    monkeypatch.setattr(MemoryProvider, "inquire", noted)
+    return codes
+
+
+@pytest.fixture
+def stranger(account: ProviderAccount, books: Books) -> Callable[[datetime], None]:
+    """Return a function that gives the provider an order that we do not know."""
+
+    def submitted(moment: datetime) -> None:
+        order = Order(
+            order_code=f"from-nowhere-{len(books.orders)}",
+            session_id="s",
+            amount=Money(PAID, "GBP"),
+            state=OrderState.AUTHORISED,
+            submitted_at=moment,
+        )
+        books.orders[order.order_code] = order
+
+    return submitted

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
@@ -12,20 +11,6 @@ from checkout.reconciliation import reconcile_when_due
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import LONG_AGO
 from tests.support.reconciling import reconcile
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """Return the list of order codes about which the provider was asked, in order."""
-    codes = []
-    inquire = MemoryProvider.inquire
-
-    def noted(provider, order_code):
-        codes.append(order_code)
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", noted)
-    return codes
 
 
 def test_the_next_run_looks_at_what_changed_only(paid, asked):
@@ -84,6 +69,28 @@ def test_since_looks_at_everything_from_then_on(paid, asked):
     assert len(asked) == 1
     reconcile(since=timezone.now() - 2 * LONG_AGO)
     assert len(asked) == 2
+
+
+def test_a_run_that_begins_later_than_the_last_one_ended_leaves_no_gap(paid, stranger):
+    """A regular run continues where the last regular run ended."""
+    reconcile()
+    Reconciliation.objects.update(
+        compared_until=timezone.now() - timedelta(hours=9), listed_until=timezone.now() - timedelta(hours=9)
+    )
+    for hours in (5, 1):
+        moment = timezone.now() - timedelta(hours=hours)
+        Payment.objects.filter(pk=paid().payment.pk).update(updated_at=moment)
+        stranger(moment)
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    assert len(reconcile(since=timezone.now() - LONG_AGO)) == 2
+    assert len({difference.pk for difference in reconcile()}) == 4
+
+
+def test_a_run_that_begins_earlier_than_the_last_one_ended_moves_the_marks_on(paid, stranger):
+    reconcile()
+    reconcile(since=timezone.now() - LONG_AGO)
+    marks = list(Reconciliation.objects.order_by("pk").values_list("compared_until", "listed_until"))
+    assert all(earlier < later for earlier, later in zip(*marks, strict=True))
 
 
 def test_what_got_no_answer_is_asked_again_by_the_next_run(paid, monkeypatch):

@@ -117,9 +117,8 @@ def test_what_was_just_taken_into_our_books_is_left_until_it_is_posted(paid):
     assert Reconciliation.objects.get().in_progress == 1
 
 
-def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid):
-    """If the posting has become a dead letter, its absence is a difference for people."""
-    purchase = paid()
+def captured_and_not_posted(purchase):
+    """Capture all in the books of both, and tell the ledger. Return the command to post it."""
     capture = purchase.operation("capture", PAID, Operation.State.PENDING)
     Operation.objects.filter(pk=capture.pk).update(state=Operation.State.DONE)
     purchase.post("capture_requested", capture.reference, PAID)
@@ -128,11 +127,31 @@ def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid)
     body = PostEntries(
         payment=payment, kind="captured", reference=capture.reference, minor=PAID, currency="GBP"
     )
-    told = enqueue(OutboxMessage, *body.address, body, subject=payment)
-    assert reconcile() == []
-    assert Reconciliation.objects.get().in_progress == 1
+    return enqueue(OutboxMessage, *body.address, body, subject=payment)
+
+
+def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid):
+    """If the posting has become a dead letter, its absence is a difference for people."""
+    told = captured_and_not_posted(paid())
+    for _ in range(2):
+        assert reconcile() == []
+        assert Reconciliation.objects.latest("pk").in_progress == 1
     DeadLetter.objects.create(message_id=told.message_id, type=told.type, body=told.body)
-    assert ("ledger_captured", 0, PAID) in again()
+    assert ("ledger_captured", 0, PAID) in found(reconcile())
+
+
+def test_what_is_posted_late_is_compared_by_the_next_run_though_nothing_else_changed(paid, asked):
+    purchase = paid()
+    captured_and_not_posted(purchase)
+    purchase.books_have(captured=PAID - 1)
+    assert reconcile() == []
+    purchase.post("captured", Operation.objects.get().reference, PAID)
+    assert found(reconcile()) == {("captured", PAID, PAID - 1), ("ledger_captured", PAID, PAID - 1)}
+    purchase.books_have(captured=PAID)
+    assert reconcile() == []
+    asked.clear()
+    assert reconcile() == []
+    assert asked == [], "it was compared, and has not changed since"
 
 
 def test_a_claim_that_the_provider_says_nothing_about_holds_nothing_up(paid):

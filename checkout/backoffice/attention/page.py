@@ -20,6 +20,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.states import PaymentState
 from checkout.webhooks.models import WebhookEndpoint
@@ -35,13 +36,12 @@ LABELS = {
     "parked": "Parked: a saga waits for a person",
     "conflicted": "The provider's word conflicts with ours",
     "dead_letter": "A service gave up on a message",
-    "difference": "The provider's books differ from ours",
+    "difference": "The provider's books differ from ours, or are not told",
 }
 
 # Conditions on records in other tables that wait for a person.
 PARKED = Q(status=Saga.Status.PARKED)
 NOT_DEALT_WITH = Q(dealt_with_at=None)
-UNRESOLVED = Q(resolved_at=None)
 # Staff who disable an endpoint know about it.
 FAILING_ENDPOINT = Q(failing_since__isnull=False) & (
     Q(warned_at__isnull=False) | Q(state=WebhookEndpoint.State.DISABLED)
@@ -87,7 +87,7 @@ def conditions() -> Mapping[str, Q]:
         "conflicted": Q(state=PaymentState.CONFLICTED)
         | Q(Exists(ProviderNotification.objects.filter(contradiction))),
         "dead_letter": Q(Exists(DeadLetter.objects.filter(dead))),
-        "difference": Q(Exists(Difference.objects.filter(this & UNRESOLVED))),
+        "difference": Q(Exists(Difference.objects.filter(this & OPEN_DIFFERENCE))),
     }
 
 

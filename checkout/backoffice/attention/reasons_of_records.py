@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from checkout.backoffice.attention.page import NOT_DEALT_WITH, UNRESOLVED
+from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to
 from checkout.backoffice.display.values import humanised, in_money
 from checkout.backoffice.display.wording import fact_in_words, first_upper
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
-from checkout.payments.models import DeadLetter, Payment, ProviderNotification
+from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle, obstacle_to_settling
 from checkout.states import PaymentState
 
@@ -65,10 +66,20 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
     minutes = conf.reconciliation_interval.total_seconds() / 60
-    for row in payment.differences.filter(UNRESOLVED).order_by("pk"):
+    for row in payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"):
+        page = ("change", "", "See the difference, and mark it as dealt with")
+        if row.kind == Difference.Kind.UNANSWERED:
+            what = (
+                f"The provider does not say what it has of the order {row.order_code}, so that its books are "
+                "not compared with ours. Look the order up there; if this lasts, ask the provider why "
+                "inquiries about it are not answered."
+            )
+            again = f"It is asked again every {minutes:.0f} minutes."
+            yield Reason(what, row.found_at, links_to(user, row, page), again)
+            continue
         what = (
             f"{first_upper(humanised(row.kind))}: the provider's books have "
             f"{in_money(row.theirs_minor, row.currency)}, ours have {in_money(row.ours_minor, row.currency)}."
         )
         closed = f"It is closed when both agree: they are compared every {minutes:.0f} minutes."
-        yield Reason(what, row.found_at, links_to(user, row, ("change", "", "See the difference")), closed)
+        yield Reason(what, row.found_at, links_to(user, row, page), closed)

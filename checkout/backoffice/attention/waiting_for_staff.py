@@ -24,6 +24,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.sending.claims import not_signed
@@ -55,7 +56,7 @@ def concerns() -> Iterator[Concern]:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
         query = f"state={state}&dealt_with_at__isempty=1"
         yield Concern(str(state.label), ProviderNotification, condition, query, "received_at")
-    yield Concern("Open", Difference, attention.UNRESOLVED, "status=open", "found_at")
+    yield Concern("Open", Difference, OPEN_DIFFERENCE, "status=open", "found_at")
     yield Concern(
         "In attack mode: many cards were declined",
         Merchant,

@@ -99,6 +99,7 @@ FACTS: Mapping[str, str] = {
     "message_sent_again": "Staff had a message sent again that may have been lost",
     "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
     "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
+    "difference_dealt_with": "Staff dealt with a difference between the provider's books and ours",
     "notification_dealt_with": "Staff dealt with what the provider told us and what could not be applied",
     "saga_parked": "The flow cannot go on by itself: a person must look",
     "saga_resumed": "Staff had a parked flow tried again",

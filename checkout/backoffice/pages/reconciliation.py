@@ -6,30 +6,57 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, badge, in_money, payment_page_link
+from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Difference, Reconciliation
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+
+DEAL_WITH = Verb(
+    name="deal_with",
+    label="Mark as dealt with",
+    explanation=(
+        "The books are not changed. The difference stops waiting for a person, and is compared again only "
+        "when its payment changes; if another sum is found then, it waits again. Say what was done, or why "
+        "the books cannot agree."
+    ),
+    done="Marked as dealt with.",
+    otherwise="it is resolved, or was dealt with before. Nothing was changed.",
+    is_offered=lambda row: row.resolved_at is None and row.dealt_with_at is None,
+    carry_out=lambda row, by, why: deal_with_difference(row.pk, by=by, note=why),
+    asks_why=True,
+)
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """A filter by the difference's status: open, or resolved."""
+    """A filter by the difference's status: open, dealt with, or resolved."""
 
     title = "status"
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("resolved", "Resolved")]
+        return [("open", "Open"), ("dealt_with", "Dealt with"), ("resolved", "Resolved")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Difference]) -> QuerySet[Difference]:
-        if self.value() not in ("open", "resolved"):
-            return queryset
-        return queryset.filter(resolved_at__isnull=self.value() == "open")
+        match self.value():
+            case "open":
+                return queryset.filter(OPEN_DIFFERENCE)
+            case "dealt_with":
+                return queryset.filter(resolved_at=None, dealt_with_at__isnull=False)
+            case "resolved":
+                return queryset.filter(resolved_at__isnull=False)
+        return queryset
 
 
 @admin.register(Difference)
-class DifferenceAdmin(ReadOnlyAdmin):
-    """One sum of one order. It is resolved when a later reconciliation finds the books in agreement."""
+class DifferenceAdmin(ActingAdmin):
+    """One sum of one order. It is resolved when a later reconciliation finds the books in agreement.
 
+    An order for which the provider does not answer is listed as well, without sums.
+    """
+
+    verbs = (DEAL_WITH,)
     list_display = (
         "order_code", "kind", "ours", "theirs", "status", "payment_found", "account", "found_at",
     )  # fmt: skip
@@ -49,20 +76,29 @@ class DifferenceAdmin(ReadOnlyAdmin):
         "found_at",
         "last_seen_at",
         "resolved_at",
+        "dealt_with_at",
+        "dealt_with_by",
+        "dealt_with_note",
     )
     readonly_fields = ("ours", "theirs", "status", "payment_found")
 
     @admin.display(description="our books", ordering="ours_minor")
     def ours(self, difference: Difference) -> str:
-        return in_money(difference.ours_minor, difference.currency)
+        return self._sum(difference, difference.ours_minor)
 
     @admin.display(description="the provider's books", ordering="theirs_minor")
     def theirs(self, difference: Difference) -> str:
-        return in_money(difference.theirs_minor, difference.currency)
+        return self._sum(difference, difference.theirs_minor)
+
+    def _sum(self, difference: Difference, minor: int) -> str:
+        is_unanswered = difference.kind == Difference.Kind.UNANSWERED
+        return NOTHING if is_unanswered else in_money(minor, difference.currency)
 
     @admin.display(description="status", ordering="resolved_at")
     def status(self, difference: Difference) -> str:
-        return badge("resolved" if difference.resolved_at else "open")
+        if difference.resolved_at:
+            return badge("resolved")
+        return badge("dealt_with" if difference.dealt_with_at else "open")
 
     @admin.display(description="payment")
     def payment_found(self, difference: Difference) -> Any:

@@ -42,7 +42,11 @@ from checkout.payments.actions.shopper.showing import (
 from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
-from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
+from checkout.payments.actions.staff.dealt_with import (
+    deal_with_dead_letter,
+    deal_with_difference,
+    deal_with_notification,
+)
 from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.actions.staff.flows import put_aside, resume_saga, review_payment
 from checkout.payments.actions.staff.operation_settlement import settle_operation
@@ -67,6 +71,7 @@ __all__ = [
     "checkout_page",
     "create_payment",
     "deal_with_dead_letter",
+    "deal_with_difference",
     "deal_with_notification",
     "erase_payment",
     "group_of",

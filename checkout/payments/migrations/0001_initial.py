@@ -563,6 +563,9 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
+                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
                 ("order_code", models.CharField(max_length=64)),
                 (
                     "kind",
@@ -578,6 +581,7 @@ class Migration(migrations.Migration):
                             ("ledger_in_process", "Ledger In Process"),
                             ("currency", "Currency"),
                             ("order", "Order"),
+                            ("unanswered", "Unanswered"),
                         ],
                         help_text="What differs",
                         max_length=30,
@@ -610,6 +614,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-found_at"],
+                "permissions": [("deal_with_difference", "Can mark a difference as dealt with")],
             },
         ),
         migrations.AddField(
@@ -781,6 +786,41 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-started_at"],
+            },
+        ),
+        migrations.CreateModel(
+            name="PostponedComparison",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("postponed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="payments.provideraccount",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="payments.payment",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("account", "payment"), name="a_comparison_is_postponed_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

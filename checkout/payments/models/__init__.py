@@ -14,7 +14,7 @@ from checkout.payments.models.payment import (
     ProviderAccount,
     ProviderCall,
 )
-from checkout.payments.models.reconciliation import Difference, Reconciliation
+from checkout.payments.models.reconciliation import Difference, PostponedComparison, Reconciliation
 from checkout.payments.models.retention import RetentionWalk
 from checkout.payments.models.saga import Saga, SagaStep, Waiter
 from checkout.payments.models.saved_card import SavedCard
@@ -34,6 +34,7 @@ __all__ = [
     "OutboxMessage",
     "Payment",
     "PaymentLink",
+    "PostponedComparison",
     "ProviderAccount",
     "ProviderCall",
     "ProviderNotification",

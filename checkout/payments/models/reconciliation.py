@@ -5,15 +5,19 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.models.payment import Payment, ProviderAccount
 
 
-class Difference(models.Model):
+class Difference(DealtWith):
     """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
-    ``resolved_at`` is set when a later reconciliation finds that the books agree again. The kinds
-    ``ledger_…`` compare the payment's ledger entries, the others its attempt and operations. The kind
-    ``order`` is an order that only the provider knows.
+    ``resolved_at`` is set when a later reconciliation finds that the books agree again. Staff may mark an
+    open difference as dealt with, which is so until another sum is found. The kinds ``ledger_…`` compare the
+    payment's ledger entries, and have the order code of its first attempt; the others compare its attempt and
+    operations. The kind
+    ``order`` is an order that only the provider knows. That of ``unanswered`` has no sums: the provider does
+    not say what it has of the order, although it answers for others.
     """
 
     class Kind(models.TextChoices):
@@ -27,6 +31,7 @@ class Difference(models.Model):
         LEDGER_IN_PROCESS = "ledger_in_process"
         CURRENCY = "currency"
         ORDER = "order"
+        UNANSWERED = "unanswered"
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="differences")
     payment = models.ForeignKey(
@@ -50,16 +55,42 @@ class Difference(models.Model):
             )
         ]
         ordering: ClassVar = ["-found_at"]
+        permissions: ClassVar = [("deal_with_difference", "Can mark a difference as dealt with")]
 
     def __str__(self) -> str:
         return f"{self.order_code} {self.kind}: {self.ours_minor} / {self.theirs_minor}"
+
+
+# The condition on differences that wait for staff.
+OPEN_DIFFERENCE = models.Q(resolved_at=None, dealt_with_at=None)
+
+
+class PostponedComparison(models.Model):
+    """A payment that a run left for the next one, because something of it was in progress.
+
+    The next run compares it although it has not changed: a posting to the ledger, for example, changes
+    neither the payment nor its sagas. The row is deleted when the payment has been compared.
+    """
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="+")
+    postponed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "payment"], name="a_comparison_is_postponed_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.payment_id}"
 
 
 class Reconciliation(models.Model):
     """One run over the changes of one account.
 
     All changes before ``compared_until`` have been compared, and all orders that the provider lists as
-    submitted before ``listed_until`` have been looked for. The next run goes on from there.
+    submitted before ``listed_until`` have been looked for. The next run goes on from there. Both are None if
+    the run was asked to begin at a later time, so that it left a gap.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="reconciliations")

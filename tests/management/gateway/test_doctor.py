@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import Attempt, DeadLetter, Event, OutboxMessage, Saga
+from checkout.payments.models import (
+    Attempt,
+    DeadLetter,
+    Difference,
+    Event,
+    OutboxMessage,
+    Reconciliation,
+    Saga,
+)
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
@@ -121,6 +129,33 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
     assert found[f"some are not published, the first since {when}"] == relay
     assert found[f"deadlines of flows: 1 are late, the first since {when}"] == relay
     assert "dead-letters list" in found["1 dead letters wait for staff"]
+
+
+def test_books_that_the_provider_does_not_tell_are_named_with_what_to_do(gateway: Gateway, attempt: Attempt):
+    account, long_ago = attempt.provider_account, timezone.now() - timedelta(hours=5)
+    when = f"{long_ago:%Y-%m-%d %H:%M:%S}"
+    Reconciliation.objects.create(
+        account=account, started_at=long_ago, compared_until=long_ago, listed_until=long_ago
+    )
+    Reconciliation.objects.create(account=account, listed_until=timezone.now())
+    Difference.objects.create(
+        account=account, payment=attempt.payment, order_code="o-1", kind="unanswered", found_at=long_ago
+    )
+    found = wrong(gateway("doctor", "--json")[1])
+    assert "See the log" in found[f"the books were compared only up to a time: twin payments until {when}"]
+    advice = found[f"1 orders are not told by their provider, the first since {when}"]
+    assert "ask the provider" in advice
+    assert "back office" in advice
+
+
+def test_books_that_were_compared_to_the_end_are_in_order(gateway: Gateway, attempt: Attempt):
+    account, long_ago = attempt.provider_account, timezone.now() - timedelta(minutes=70)
+    Reconciliation.objects.create(account=account, started_at=long_ago, compared_until=long_ago)
+    row = {"account": account, "payment": attempt.payment, "kind": "unanswered"}
+    Difference.objects.create(**row, order_code="o-1")
+    long_ago -= timedelta(hours=9)
+    Difference.objects.create(**row, order_code="o-2", found_at=long_ago, dealt_with_at=timezone.now())
+    assert not any("books" in text or "orders" in text for text in wrong(gateway("doctor", "--json")[1]))
 
 
 def test_late_webhooks_are_laid_to_their_sender(gateway: Gateway):

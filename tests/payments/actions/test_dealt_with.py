@@ -1,9 +1,15 @@
 """Marking rows that wait for staff as dealt with, once, with the person, time and note."""
 
 import pytest
+from django.utils import timezone
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import deal_with_dead_letter, deal_with_notification, requeue_dead_letter
+from checkout.payments.actions import (
+    deal_with_dead_letter,
+    deal_with_difference,
+    deal_with_notification,
+    requeue_dead_letter,
+)
 from checkout.payments.dead_letters import keep
 from checkout.payments.models import DeadLetter, Fact, ProviderNotification
 from messaging.envelope import Envelope
@@ -38,6 +44,28 @@ def test_a_notification_is_dealt_with_once_and_looked_at_no_more(state):
         deal_with_notification(row.pk, by="bob", note="Me too")
 
 
+def test_a_difference_says_who_dealt_with_it_once_and_how():
+    payment = rows.payment("ORDER-1")
+    row = rows.difference(payment)
+    deal_with_difference(row.pk, by="ann", note="The provider paid it back, card 4444333322221111")
+    row.refresh_from_db()
+    assert (row.dealt_with_by, row.resolved_at) == ("ann", None)
+    assert "4444333322221111" not in row.dealt_with_note
+    fact = Fact.objects.get(kind="difference_dealt_with")
+    assert (fact.payment, fact.data["by"], fact.data["about"]) == (payment, "ann", "captured")
+    with pytest.raises(OperationRejected, match="ann has dealt with it"):
+        deal_with_difference(row.pk, by="bob", note="Me too")
+
+
+def test_an_unknown_order_is_dealt_with_though_it_has_no_payment():
+    row = rows.difference(rows.payment("ORDER-1"), "order")
+    type(row).objects.update(payment=None)
+    deal_with_difference(row.pk, by="ann", note="Taken at a till")
+    row.refresh_from_db()
+    assert row.dealt_with_note == "Taken at a till"
+    assert not Fact.objects.exists()
+
+
 def test_what_waits_for_nobody_cannot_be_dealt_with():
     applied = rows.notification(None, "applied")
     with pytest.raises(OperationRejected, match="applied"):
@@ -46,6 +74,11 @@ def test_what_waits_for_nobody_cannot_be_dealt_with():
         deal_with_notification(0, by="ann", note="")
     with pytest.raises(OperationRejected):
         deal_with_dead_letter(0, by="ann", note="")
+    with pytest.raises(OperationRejected):
+        deal_with_difference(0, by="ann", note="")
+    resolved = rows.difference(rows.payment("ORDER-1"), resolved_at=timezone.now())
+    with pytest.raises(OperationRejected, match="agree"):
+        deal_with_difference(resolved.pk, by="ann", note="")
     letter = rows.dead_letter(queue="checkout.commands.ledger")
     requeue_dead_letter(letter.pk, by="bob")
     with pytest.raises(OperationRejected, match="bob"):

@@ -6,12 +6,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from checkout.management.gateway import control
-from checkout.management.gateway.doctor import broker, databases, providers, settings, work
+from checkout.management.gateway.doctor import books, broker, databases, providers, settings, work
 from checkout.management.gateway.output import Output, write_findings
 
 HELP = (
-    "Looks at settings, databases, broker, provider accounts, outbox and timers. Each line is ok, or tells "
-    "what to do. Exits with 1 if anything is wrong. Nothing is changed."
+    "Looks at settings, databases, broker, provider accounts, outbox, timers and the comparison of books. "
+    "Each line is ok, or tells what to do. Exits with 1 if anything is wrong. Nothing is changed."
 )
 
 
@@ -30,5 +30,5 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0 if all is well, otherwise 1."""
     findings = [*settings.findings(), *databases.findings(), *broker.findings(options["control"])]
     if databases.is_usable():
-        findings += [*providers.findings(calls=options["call"]), *work.findings()]
+        findings += [*providers.findings(calls=options["call"]), *work.findings(), *books.findings()]
     return write_findings(out, findings, as_json=options["json"])

@@ -7,16 +7,13 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.management.gateway.output import Finding
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import (
     DeadLetter,
     OutboxMessage,
-    ProviderAccount,
     ProviderNotification,
-    Reconciliation,
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
@@ -47,7 +44,6 @@ def findings() -> Iterator[Finding]:
     yield _timer(
         "notifications to try again", again.count(), again.order_by("next_try_at").values("next_try_at")
     )
-    yield from _reconciliation(now)
     yield _webhooks(now)
     yield _unsigned_webhooks()
     yield _dead_letters()
@@ -84,18 +80,6 @@ def _timer(what: str, count: int, rows: object) -> Finding:
         return Finding("timers", f"{what}: none is late")
     [oldest] = next(iter(rows)).values()  # type: ignore[call-overload]
     return Finding("timers", f"{what}: {count} are late, the first since {_time(oldest)}", START_RELAY)
-
-
-def _reconciliation(now: datetime) -> Iterator[Finding]:
-    late = []
-    for account in ProviderAccount.objects.order_by("code"):
-        last = Reconciliation.objects.filter(account=account).order_by("-started_at").first()
-        if last is not None and last.started_at < now - 2 * conf.reconciliation_interval - LATE:
-            late.append(f"{account.code} since {_time(last.started_at)}")
-    if late:
-        yield Finding("timers", f"the books were not compared: {', '.join(late)}", START_RELAY)
-    else:
-        yield Finding("timers", "comparison of the books: none is late")
 
 
 def _webhooks(now: datetime) -> Finding:

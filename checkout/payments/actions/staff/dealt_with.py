@@ -1,10 +1,10 @@
-"""Mark dead letters and notifications as dealt with, so that they no longer wait for a person."""
+"""Mark dead letters, notifications and differences as dealt with, so that they wait for a person no more."""
 
 from django.db import transaction
 from django.utils import timezone
 
 from checkout.errors import OperationRejected
-from checkout.payments.models import DeadLetter, Fact, Payment, ProviderNotification
+from checkout.payments.models import DeadLetter, Difference, Fact, Payment, ProviderNotification
 from checkout.payments.models.dealt_with import DealtWith
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
@@ -50,6 +50,23 @@ def deal_with_notification(pk: int, *, by: str, note: str) -> None:
     notification.save(update_fields=["next_try_at"])
     if notification.payment is not None:
         _record(notification.payment, "notification_dealt_with", notification, about=notification.reason)
+
+
+@transaction.atomic
+def deal_with_difference(pk: int, *, by: str, note: str) -> None:
+    """Mark a difference that cannot be put right in the books. It waits again if another sum is found.
+
+    Raises ``OperationRejected`` when there is none, the books agree again, or somebody has marked it before.
+    """
+    found = Difference.objects.select_for_update(of=("self",)).select_related("payment")
+    difference = found.filter(pk=pk).first()
+    if difference is None:
+        raise OperationRejected("There is no such difference.")
+    if difference.resolved_at is not None:
+        raise OperationRejected("The books agree again, so that it waits for nobody.")
+    _mark(difference, by, note)
+    if difference.payment is not None:
+        _record(difference.payment, "difference_dealt_with", difference, about=difference.kind)
 
 
 def _mark(row: DealtWith, by: str, note: str) -> None:

@@ -1,0 +1,81 @@
+"""The comparison of our books with the providers': that it takes place, and that the providers answer."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.management.gateway.output import Finding
+from checkout.payments.models import Difference, ProviderAccount, Reconciliation
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+
+# A run that ends in time leaves a mark at most this much before its beginning, or ``conf.service_wait``.
+OVERLAP = timedelta(minutes=5)
+MARGIN = timedelta(seconds=30)
+START_RELAY = "Start manage.py run_relay, or see its log."
+SEE_THE_LOG = (
+    "See the log of the relay: the provider did not answer, or gave answers that we do not understand. If "
+    "its address and credentials are right, ask the provider. The next run goes on from there by itself."
+)
+ASK_THE_PROVIDER = (
+    "The differences in the back office name the orders (kind: unanswered). Look them up at the provider, "
+    "and ask the provider why inquiries about them are not answered. If its answers are right, it is the "
+    "gateway that does not understand them: report the lines about them in the log."
+)
+
+
+def findings() -> Iterator[Finding]:
+    """Yield the findings."""
+    now = timezone.now()
+    late = now - 2 * conf.reconciliation_interval - MARGIN
+    yield _runs(late)
+    yield _marks(late - max(OVERLAP, conf.service_wait))
+    yield _unanswered(late)
+
+
+def _runs(late: datetime) -> Finding:
+    names = []
+    for account in ProviderAccount.objects.order_by("code"):
+        last = Reconciliation.objects.filter(account=account).order_by("-started_at").first()
+        if last is not None and last.started_at < late:
+            names.append(f"{account.code} since {_time(last.started_at)}")
+    if names:
+        return Finding("timers", f"the books were not compared: {', '.join(names)}", START_RELAY)
+    return Finding("timers", "comparison of the books: none is late")
+
+
+def _marks(late: datetime) -> Finding:
+    """Return what is said of accounts whose runs do not come to their end."""
+    names = []
+    for account in ProviderAccount.objects.order_by("code"):
+        runs = Reconciliation.objects.filter(account=account).aggregate(
+            began=Min("started_at"), compared=Max("compared_until"), listed=Max("listed_until")
+        )
+        if runs["began"] is None or runs["began"] >= late:
+            continue
+        if runs["compared"] is None:
+            names.append(f"{account.code} payments never")
+        elif runs["compared"] < late:
+            names.append(f"{account.code} payments until {_time(runs['compared'])}")
+        # There is no mark if the provider does not list its orders.
+        if runs["listed"] is not None and runs["listed"] < late:
+            names.append(f"{account.code} orders until {_time(runs['listed'])}")
+    if names:
+        return Finding("books", f"the books were compared only up to a time: {', '.join(names)}", SEE_THE_LOG)
+    return Finding("books", "all changes were compared")
+
+
+def _unanswered(late: datetime) -> Finding:
+    """Return what is said of orders that several runs have asked about in vain."""
+    rows = Difference.objects.filter(OPEN_DIFFERENCE, kind=Difference.Kind.UNANSWERED, found_at__lt=late)
+    first = rows.order_by("found_at").first()
+    if first is None:
+        return Finding("books", "the providers answer for each order")
+    text = f"{rows.count()} orders are not told by their provider, the first since {_time(first.found_at)}"
+    return Finding("books", text, ASK_THE_PROVIDER)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,30 @@
+"""The time that a run covers, and the marks from which the next run continues."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The changes that a run examines: those from ``since`` on, or all if that is None.
+
+    Changes after ``until`` are examined again by the next run. ``leaves_no_gap`` says that earlier runs have
+    examined all that changed before ``since``.
+    """
+
+    since: datetime | None
+    until: datetime
+    leaves_no_gap: bool
+
+    def mark(self, reached: datetime) -> datetime | None:
+        """Return the time from which the next run continues if this one has come to ``reached``.
+
+        A run that leaves a gap has none: the next run continues from the mark of an earlier one.
+        """
+        return min(reached, self.until) if self.leaves_no_gap else None
+
+
+def span_of(asked: datetime | None, mark: datetime | None, until: datetime) -> Span:
+    """Return the span from the time that was ``asked`` for, or else from the ``mark`` of earlier runs."""
+    leaves_no_gap = asked is None or (mark is not None and asked <= mark)
+    return Span(mark if asked is None else asked, until, leaves_no_gap)

@@ -1,0 +1,159 @@
+"""Orders of which the provider does not say what it has: the rest is compared, and staff see them."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
+from checkout.payments.models import Attempt, Difference, Payment, Reconciliation
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.states import AttemptState
+from tests.reconciliation.conftest import PAID
+from tests.reconciliation.finding import found
+from tests.support.reconciling import reconcile
+
+
+@pytest.fixture
+def unclear(monkeypatch):
+    """Return a set. About the order codes in it the provider gives answers that say nothing."""
+    codes: set[str] = set()
+    inquire = MemoryProvider.inquire
+
+    def answer(provider, order_code):
+        if order_code in codes:
+            return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event="CONTRADICTORY")
+        return inquire(provider, order_code)
+
+    monkeypatch.setattr(MemoryProvider, "inquire", answer)
+    return codes
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Return a set. About the order codes in it the provider gives no answer at all."""
+    codes: set[str] = set()
+    inquire = MemoryProvider.inquire
+
+    def answer(provider, order_code):
+        if order_code in codes:
+            raise OutcomeUnknown("The provider answered with HTTP 500.")
+        return inquire(provider, order_code)
+
+    monkeypatch.setattr(MemoryProvider, "inquire", answer)
+    return codes
+
+
+def in_order(purchases):
+    """Let the payments have changed one after the other, all of them hours ago."""
+    for minutes, purchase in enumerate(purchases):
+        moment = timezone.now() - timedelta(hours=9) + timedelta(minutes=minutes)
+        Payment.objects.filter(pk=purchase.payment.pk).update(updated_at=moment)
+    return [purchase.attempt.order_code for purchase in purchases]
+
+
+def open_rows():
+    return set(Difference.objects.filter(resolved_at=None).values_list("order_code", "kind"))
+
+
+def test_answers_that_say_nothing_do_not_keep_the_others_from_being_compared(paid, unclear, asked):
+    codes = in_order([paid() for _ in range(8)])
+    unclear.update(codes[:6])
+    Attempt.objects.filter(order_code=codes[7]).update(state=AttemptState.REFUSED)
+    assert found(reconcile()) == {("authorised", 0, PAID)}
+    assert open_rows() == {(codes[7], "authorised"), *((code, "unanswered") for code in codes[:6])}
+    asked.clear()
+    reconcile()
+    assert sorted(asked) == sorted({*codes[:6], codes[7]}), "the seventh has not changed"
+    assert Reconciliation.objects.latest("pk").unanswered == 6
+
+
+def test_an_order_that_got_no_answer_is_remembered_when_later_ones_got_one(paid, broken):
+    codes = in_order([paid() for _ in range(4)])
+    broken.update(codes[:2])
+    Attempt.objects.filter(order_code=codes[3]).update(state=AttemptState.REFUSED)
+    assert found(reconcile()) == {("authorised", 0, PAID)}
+    assert open_rows() == {(codes[0], "unanswered"), (codes[1], "unanswered"), (codes[3], "authorised")}
+    compared_until = Reconciliation.objects.latest("pk").compared_until
+    assert compared_until is not None
+    assert compared_until > timezone.now() - timedelta(hours=1)
+
+
+def test_a_provider_that_goes_away_in_the_middle_of_a_run_leaves_no_row_for_staff(paid, broken):
+    codes = in_order([paid() for _ in range(8)])
+    broken.update(codes[2:])
+    reconcile()
+    assert open_rows() == set()
+    broken.clear()
+    Attempt.objects.filter(order_code=codes[3]).update(state=AttemptState.REFUSED)
+    assert found(reconcile()) == {("authorised", 0, PAID)}
+
+
+def test_orders_that_never_get_an_answer_do_not_keep_new_changes_from_being_compared(paid, broken):
+    codes = in_order([paid() for _ in range(10)])
+    broken.update(codes[1::2])
+    reconcile()
+    assert open_rows() == {(code, "unanswered") for code in codes[1::2]} - {(codes[9], "unanswered")}
+    broken.add(codes[0])
+    Attempt.objects.filter(order_code=codes[0]).update(state=AttemptState.REFUSED)
+    late = paid()
+    Attempt.objects.filter(pk=late.attempt.pk).update(state=AttemptState.REFUSED)
+    Payment.objects.filter(pk=late.payment.pk).update(updated_at=timezone.now())
+    assert [difference.payment for difference in reconcile()] == [late.payment]
+
+
+def test_what_was_unanswered_is_closed_when_the_provider_answers(paid, unclear):
+    codes = in_order([paid(), paid()])
+    unclear.add(codes[0])
+    for _ in range(2):
+        assert reconcile() == []
+        assert open_rows() == {(codes[0], "unanswered")}
+    unclear.clear()
+    assert reconcile() == []
+    assert open_rows() == set()
+
+
+def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, account, unclear):
+    purchase = paid()
+    second = Attempt.objects.create(
+        payment=purchase.payment,
+        number=2,
+        provider_account=account,
+        order_code=f"{purchase.payment.reference}-2",
+        session_id="s",
+        state=AttemptState.REFUSED,
+    )
+    unclear.add(second.order_code)
+    Attempt.objects.filter(pk=purchase.attempt.pk).update(state=AttemptState.REFUSED)
+    assert found(reconcile()) == {("authorised", 0, PAID)}
+    assert open_rows() == {(purchase.attempt.order_code, "authorised"), (second.order_code, "unanswered")}
+
+
+def test_a_run_gives_up_when_no_answer_can_be_understood_and_the_next_goes_on_behind_it(
+    paid, monkeypatch, asked
+):
+    monkeypatch.setattr("checkout.reconciliation.patience.NOT_UNDERSTOOD", 3)
+    codes = in_order([paid() for _ in range(8)])
+    inquire = MemoryProvider.inquire
+
+    def nonsense(provider, order_code):
+        inquire(provider, order_code)
+        raise ProviderReplyInvalid("This is a page of a proxy.")
+
+    monkeypatch.setattr(MemoryProvider, "inquire", nonsense)
+    reconcile()
+    assert asked == codes[:3]
+    asked.clear()
+    reconcile()
+    assert asked == codes[2:5], "the last one stands where this run begins"
+
+
+def test_an_unknown_order_that_is_not_understood_does_not_end_the_search_for_others(stranger, unclear):
+    stranger(timezone.now() - timedelta(hours=5))
+    reconcile()
+    unclear.update(Difference.objects.values_list("order_code", flat=True))
+    stranger(timezone.now() - timedelta(minutes=5))
+    reconcile()
+    assert Difference.objects.filter(kind="order", resolved_at=None).count() == 2
+    assert Reconciliation.objects.latest("pk").listed_until is not None
