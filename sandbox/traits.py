@@ -27,6 +27,7 @@ Trait = Literal[
     "chargeback_reversed",
     "issuer_response_code",
     "forgotten_after_challenge",
+    "synchronous_replies",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -45,6 +46,7 @@ MEANINGS: dict[Trait, str] = {
     "chargeback_reversed": "the cardholder takes it back and has to return it",
     "issuer_response_code": "a refusal carries IssuerResponseCode instead of ISO8583ReturnCode",
     "forgotten_after_challenge": "the second message is answered by error 7 although it was acted upon",
+    "synchronous_replies": "captures, cancels and refunds are answered with the order's status",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {

@@ -55,7 +55,8 @@ class Bookings:
             reference=reference,
         )
         plan = replace(plan, id=self._plans.add(plan))
-        if "early_notification" in order.traits:
+        is_synchronous = "synchronous_replies" in order.traits and kind == Kind.CAPTURE_REQUESTED
+        if "early_notification" in order.traits or is_synchronous:
             self.carry_out(plan)
 
     def carry_out(self, plan: Plan) -> None:

@@ -12,12 +12,13 @@ import pytest
 import requests
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.money import Money
 from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
-from tests.payments.providers.requests_to_make import authorisation
+from tests.payments.providers.requests_to_make import authorisation, modification
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
 from tests.support.program import Program
@@ -264,3 +265,27 @@ def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code)
     with pytest.raises(ProviderMisconfigured):
         stranger.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
+def paid_with(shop: SandboxShop, order_code: str, holder: str, **changes) -> ProviderResult:
+    card = shop.seal(holder, "4444333322221111")
+    return shop.provider.authorise(authorisation(order_code, sealed_card=card, **changes))
+
+
+def test_modifications_that_are_answered_with_the_orders_status_stay_pending_until_more_is_known(
+    shop, order_code
+):
+    paid_with(shop, order_code, "SYNCHRONOUS_REPLIES")
+    for minor in (300, 200):
+        captured = shop.provider.capture(modification("capture", order_code, minor))
+        assert (captured.outcome, captured.event) == (Outcome.PENDING, "CAPTURED")
+        assert captured.amount == Money(minor, "GBP")
+    refunded = shop.provider.refund(modification("refund", order_code, 100))
+    assert (refunded.outcome, refunded.event) == (Outcome.PENDING, "SENT_FOR_REFUND")
+    assert refunded.amount == Money(100, "GBP")
+
+
+def test_an_order_whose_status_says_that_it_is_cancelled_is_void(shop, order_code):
+    paid_with(shop, order_code, "SYNCHRONOUS_REPLIES")
+    voided = shop.provider.void(modification("void", order_code))
+    assert (voided.outcome, voided.event) == (Outcome.APPROVED, "CANCELLED")

@@ -44,6 +44,8 @@ def meaning(event: str) -> tuple[Outcome, EventKind]:
     return EVENTS.get(event, (Outcome.UNKNOWN, EventKind.OTHER))
 
 
+FAILED_REFUNDS = {event for event, (_, kind) in EVENTS.items() if kind == EventKind.REFUND_FAILED}
+
 # The reason for the refusal of a whole order if no return code is more precise.
 KIND_REASONS = {
     EventKind.CANCELLED: RefusalReason.CANCELLED,
