@@ -26,6 +26,7 @@ ReplyFault = Literal[
     "validation_failed",
     "two_payments",
     "payment_and_error",
+    "token_not_found",
 ]
 Journal = Literal[
     "AUTHORISED",

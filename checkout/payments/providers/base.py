@@ -364,8 +364,8 @@ class Provider(Protocol):
     def delete_token(self, kept: KeptToken) -> ProviderResult:
         """Delete the token of a saved card. To delete it again is harmless.
 
-        ``APPROVED`` means that the provider has no such token any more, or never had it. The result has no
-        transcript, since the token would be in it.
+        ``APPROVED`` means that the provider has no such token, ``UNKNOWN`` with ``TOKEN_NOT_FOUND`` that it
+        has not found it now. The result has no transcript, since the token would be in it.
         """
         ...
 

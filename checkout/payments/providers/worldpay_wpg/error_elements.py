@@ -3,8 +3,10 @@
 from xml.etree.ElementTree import Element
 
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Refusal, RefusalReason, Verb
+from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND
 from checkout.payments.providers.worldpay_wpg.elements import prose, word
 
+INTERNAL_ERROR = "1"
 SECURITY_VIOLATION = "4"
 INVALID_REQUEST = "5"
 PAYMENT_DETAILS = "7"
@@ -22,8 +24,9 @@ NO_RECORD = "could not find payment"
 NOT_READY = "order not ready"
 # Seen after a challenge for an order that had been authorised.
 NO_ORDER = "could not find order"
-# In answer to the deletion of a token. Worldpay documents the first with code 1 ("Internal error: token not
-# found", developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). The others can mean nothing else.
+# In answer to the deletion of a token. Worldpay documents the first with code 1 only ("Internal error: token
+# not found"), as a fault of its own service after which the message should be sent again
+# (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code they are an answer.
 _NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
 _NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could not parse", "cannot parse")
 _DONE_BEFORE = ("duplicate", "already")
@@ -41,14 +44,16 @@ _REASONS = {
 def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown.
 
-    A token that is to be deleted and that the provider does not know is gone, which is ``APPROVED``.
+    A token that is to be deleted and that the provider does not know is gone, which is ``APPROVED``. With the
+    code of an internal error that is not certain, and the event is ``TOKEN_NOT_FOUND``.
     """
     code = word(error.get("code", ""))[:50]
     content = "".join(error.itertext())
     said = " ".join(content.split()).casefold()
     outcome, event, refusal = Outcome.UNKNOWN, f"ERROR {code}".strip(), None
     if verb == Verb.DELETE_TOKEN and _has(said, _NO_TOKEN):
-        outcome, event = Outcome.APPROVED, "MISSING"
+        is_sure = code != INTERNAL_ERROR
+        outcome, event = (Outcome.APPROVED, "MISSING") if is_sure else (Outcome.UNKNOWN, TOKEN_NOT_FOUND)
     elif _has_no_record(code, said, verb):
         outcome, event = Outcome.NOT_SENT, "MISSING"
     elif code == INVALID_REQUEST and NOT_READY in said:
