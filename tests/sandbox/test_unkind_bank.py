@@ -294,10 +294,22 @@ def test_a_dispute_that_cannot_be_is_refused(merchant, sandbox, dispute):
     assert merchant.books("order-1")["charged_back"] == 0
 
 
-def test_a_refusal_may_carry_the_issuers_code_under_another_name(merchant, sandbox):
+@pytest.mark.parametrize(
+    ("number", "refusal", "code"),
+    [
+        ("4444333322221111", "51", "51"),
+        ("4444333322221111", "5", "05"),
+        ("4444333322221111", "65", "1A"),
+        ("5555555555554444", "65", "65"),
+        ("343434343434343", "65", "130"),
+        ("343434343434343", "41", "100"),
+        ("4444333322221111", "835", "N7"),
+    ],
+)
+def test_a_refusal_may_carry_the_code_of_the_cards_scheme(merchant, sandbox, number, refusal, code):
     turn(sandbox, order={"traits": ["issuer_response_code"]})
-    reply = merchant.submit("order-1", "REFUSED51")
-    assert reply.attribute("IssuerResponseCode", "code") == "51"
+    reply = merchant.submit("order-1", f"REFUSED{refusal}", number)
+    assert reply.attribute("IssuerResponseCode", "code") == code
     assert reply.root.find(".//ISO8583ReturnCode") is None
 
 

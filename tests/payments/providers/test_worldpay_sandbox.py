@@ -171,6 +171,17 @@ def test_an_issuer_may_demand_the_shopper_for_a_later_charge(shop, order_code):
     assert (later.refusal.reason, later.refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, "65")
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [("4444333322221111", "1A"), ("5555555555554444", "65"), ("343434343434343", "130")]
+)
+def test_an_issuer_demands_the_shopper_in_the_words_of_its_scheme(sandbox, shop, order_code, number, code):
+    turn(sandbox.url, order={"traits": ["issuer_response_code"]})
+    card = shop.seal("REFUSED65", number)
+    refusal = shop.provider.authorise(authorisation(order_code, sealed_card=card)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, code)
+
+
 def deleted(merchant: Merchant, token: IssuedToken, shopper: str = "cus_1") -> Reply:
     return merchant.post(
         f"<modify><paymentTokenDelete><paymentTokenID>{token.token}</paymentTokenID>"

@@ -230,8 +230,8 @@ def _references(kind: EventKind, journals: list[Journal], payment: PaymentElemen
 
 
 def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
-    code, description = payment.return_code
-    reason = codes.RETURN_CODES.get(code.lstrip("0"), RefusalReason.REFUSED_BY_ISSUER)
+    code, description, is_raw = payment.return_code
+    reason = codes.reason_of_raw(code, payment.brand) if is_raw else codes.reason_of(code)
     if reason == RefusalReason.REFUSED_BY_ISSUER:
         if kind == EventKind.REFUSED and payment.was_cancelled_by_shopper:
             reason = RefusalReason.CANCELLED
