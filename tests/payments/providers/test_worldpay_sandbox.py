@@ -182,6 +182,15 @@ def test_an_issuer_demands_the_shopper_in_the_words_of_its_scheme(sandbox, shop,
     assert (refusal.reason, refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, code)
 
 
+def test_a_number_of_no_known_brand_is_an_invalid_card_and_no_order(shop, order_code):
+    card = shop.seal("Ada", "6060700000000009")
+    refusal = shop.provider.authorise(authorisation(order_code, sealed_card=card)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (RefusalReason.CARD_INVALID, "5")
+    assert "606070******0009" in refusal.description
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
 def deleted(merchant: Merchant, token: IssuedToken, shopper: str = "cus_1") -> Reply:
     return merchant.post(
         f"<modify><paymentTokenDelete><paymentTokenID>{token.token}</paymentTokenID>"

@@ -29,6 +29,9 @@ NO_ORDER = "could not find order"
 # (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code they are an answer.
 _NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
 _NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could not parse", "cannot parse")
+# The card that the shopper typed, also in messages that otherwise say that ours is invalid: "XML failed
+# validation: Invalid payment details : Card number not recognised" (activemerchant, worldpay_test.rb).
+_CARD_INVALID = "invalid payment details"
 _DONE_BEFORE = ("duplicate", "already")
 _SERVICE_NOT_ENABLED = "not enabled"
 _INVALID_KEY = ("invalid", "not valid")
@@ -61,6 +64,8 @@ def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     elif is_certain(code, said, verb):
         outcome = Outcome.REFUSED
         reason = _REASONS.get(code, RefusalReason.INVALID_REQUEST)
+        if _CARD_INVALID in said:
+            reason = RefusalReason.CARD_INVALID
         refusal = Refusal(reason=reason, code=code, description=prose(content))
     return ProviderResult(
         outcome=outcome, order_code=order_code, event=event, kind=EventKind.ERROR, refusal=refusal
@@ -71,7 +76,8 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
 
     Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
-    did arrive. Without either text it means, in answer to a modification, that the order cannot be modified
+    did arrive. Payment details that are invalid in answer to the first message are certain, too. Without
+    these texts it means, in answer to a modification, that the order cannot be modified
     in this way; in answer to a payment it shows nothing. Code 7 in answer to the second message includes a
     challenge that an earlier copy already completed (alphagov/pay-connector#2219), and an order that cannot
     be found may have been authorised. Code 9 is certain only if the service is not arranged for, or does not
@@ -82,6 +88,8 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     if code == INVALID_REQUEST:
         if _has(said, _DONE_BEFORE):
             return False
+        if verb == Verb.AUTHORISE and _CARD_INVALID in said:
+            return True
         return verb in _MODIFICATIONS or _has(said, _NOT_VALID)
     if code == PAYMENT_DETAILS:
         return verb != Verb.COMPLETE_CHALLENGE and NO_ORDER not in said
