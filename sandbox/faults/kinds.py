@@ -41,6 +41,10 @@ Journal = Literal[
     "INFORMATION_REQUESTED",
     "CHARGED_BACK",
     "CHARGEBACK_REVERSED",
+    "DISPUTED_FUNDS_HELD",
+    "DISPUTED_FUNDS_RELEASED",
+    "DISPUTE_RESERVE_RELEASED",
+    "DISPUTE_EXPIRED",
 ]
 JOURNALS: tuple[Journal, ...] = get_args(Journal)
 NotificationFault = Literal[
@@ -62,4 +66,12 @@ NotificationFault = Literal[
     "no_journal",
     "no_reference",
 ]
-Dispute = Literal["INFORMATION_REQUESTED", "CHARGED_BACK", "CHARGEBACK_REVERSED"]
+Dispute = Literal[
+    "INFORMATION_REQUESTED",
+    "CHARGED_BACK",
+    "CHARGEBACK_REVERSED",
+    "DISPUTED_FUNDS_HELD",
+    "DISPUTED_FUNDS_RELEASED",
+    "DISPUTE_RESERVE_RELEASED",
+    "DISPUTE_EXPIRED",
+]

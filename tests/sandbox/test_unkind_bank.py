@@ -236,14 +236,21 @@ def test_a_payment_is_charged_back_after_an_inquiry_and_some_of_it_returns(sandb
     with sandbox_of(notification_url=inbox.url, dispute_seconds=0.05) as url:
         merchant = Merchant(url)
         purchase(merchant, "CHARGEBACK_REVERSED")
-        journal_of(inbox, "CHARGEBACK_REVERSED")
+        journal_of(inbox, "DISPUTED_FUNDS_RELEASED")
         books = merchant.books("order-1")
-    assert inbox.journal_types()[2:] == ["INFORMATION_REQUESTED", "CHARGED_BACK", "CHARGEBACK_REVERSED"]
+    assert inbox.journal_types()[2:] == [
+        "INFORMATION_REQUESTED",
+        "DISPUTED_FUNDS_HELD",
+        "CHARGED_BACK",
+        "CHARGEBACK_REVERSED",
+        "DISPUTED_FUNDS_RELEASED",
+    ]
+    assert bookings_of(journal_of(inbox, "DISPUTED_FUNDS_HELD")) == []
     (taken,) = bookings_of(journal_of(inbox, "CHARGED_BACK"))
     assert taken in [("IN_PROCESS_CAPTURED", "1050", "debit"), ("IN_PROCESS_CAPTURED", "525", "debit")]
     assert bookings_of(journal_of(inbox, "CHARGEBACK_REVERSED")) == [(*taken[:2], "credit")]
     assert books["charged_back"] == 0
-    assert books["state"] == "chargeback_reversed"
+    assert books["state"] == "disputed_funds_released"
 
 
 def test_some_charge_backs_are_of_a_part(sandbox_of):

@@ -191,6 +191,19 @@ def test_a_number_of_no_known_brand_is_an_invalid_card_and_no_order(shop, order_
     assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
 
 
+DISPUTED = ("DISPUTED_FUNDS_HELD", "DISPUTED_FUNDS_RELEASED", "DISPUTE_RESERVE_RELEASED", "DISPUTE_EXPIRED")
+
+
+@pytest.mark.parametrize("event", DISPUTED)
+def test_an_order_whose_capture_is_disputed_was_authorised(sandbox, shop, order_code, event):
+    shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    shop.provider.capture(modification("capture", order_code))
+    wait_until(lambda: shop.provider.inquire(order_code).event == "CAPTURED", "the capture")
+    turn(sandbox.url, dispute={"order": order_code, "event": event})
+    found = shop.provider.inquire(order_code)
+    assert (found.outcome, found.event) == (Outcome.APPROVED, event)
+
+
 def deleted(merchant: Merchant, token: IssuedToken, shopper: str = "cus_1") -> Reply:
     return merchant.post(
         f"<modify><paymentTokenDelete><paymentTokenID>{token.token}</paymentTokenID>"

@@ -24,6 +24,17 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "INFORMATION_SUPPLIED": (_APPROVED, EventKind.OTHER),
     "CHARGED_BACK": (_APPROVED, EventKind.CHARGED_BACK),
     "CHARGEBACK_REVERSED": (_APPROVED, EventKind.CHARGE_BACK_REVERSED),
+    # A dispute that moves no money (Worldpay, Payment Status Definitions V5.2, 5.19 to 5.22).
+    "DISPUTE_EXPIRED": (_APPROVED, EventKind.OTHER),
+    "DISPUTE_RESERVE_RELEASED": (_APPROVED, EventKind.OTHER),
+    "DISPUTED_FUNDS_HELD": (_APPROVED, EventKind.OTHER),
+    "DISPUTED_FUNDS_RELEASED": (_APPROVED, EventKind.OTHER),
+    # A modification that was received, and a payment about which the acquirer must be asked
+    # (juspay/hyperswitch-prism#2130).
+    "CANCEL_RECEIVED": (_APPROVED, EventKind.OTHER),
+    "CAPTURE_RECEIVED": (_APPROVED, EventKind.OTHER),
+    "REFUND_RECEIVED": (_APPROVED, EventKind.OTHER),
+    "QUERY_REQUIRED": (_PENDING, EventKind.OTHER),
     "SENT_FOR_AUTHORISATION": (_PENDING, EventKind.OTHER),
     "SHOPPER_REDIRECTED": (_PENDING, EventKind.OTHER),
     "WAITING_FOR_SHOPPER": (_PENDING, EventKind.OTHER),
