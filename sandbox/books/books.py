@@ -31,6 +31,7 @@ class Kind(StrEnum):
     DISPUTED_FUNDS_RELEASED = "disputed_funds_released"
     DISPUTE_RESERVE_RELEASED = "dispute_reserve_released"
     DISPUTE_EXPIRED = "dispute_expired"
+    TELEPORTED = "teleported"
     LAPSED = "lapsed"
 
 

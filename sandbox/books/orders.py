@@ -25,6 +25,8 @@ LAST_EVENTS = {
     Kind.DISPUTED_FUNDS_RELEASED: "DISPUTED_FUNDS_RELEASED",
     Kind.DISPUTE_RESERVE_RELEASED: "DISPUTE_RESERVE_RELEASED",
     Kind.DISPUTE_EXPIRED: "DISPUTE_EXPIRED",
+    # An event that no list of the provider's has, as a new one would be.
+    Kind.TELEPORTED: "TELEPORTED",
 }
 
 

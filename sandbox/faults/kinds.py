@@ -45,6 +45,7 @@ Journal = Literal[
     "DISPUTED_FUNDS_RELEASED",
     "DISPUTE_RESERVE_RELEASED",
     "DISPUTE_EXPIRED",
+    "TELEPORTED",
 ]
 JOURNALS: tuple[Journal, ...] = get_args(Journal)
 NotificationFault = Literal[
@@ -74,4 +75,5 @@ Dispute = Literal[
     "DISPUTED_FUNDS_RELEASED",
     "DISPUTE_RESERVE_RELEASED",
     "DISPUTE_EXPIRED",
+    "TELEPORTED",
 ]

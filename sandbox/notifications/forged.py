@@ -26,6 +26,7 @@ CONTRADICTIONS = {
     "DISPUTED_FUNDS_RELEASED": "CHARGED_BACK",
     "DISPUTE_RESERVE_RELEASED": "CHARGED_BACK",
     "DISPUTE_EXPIRED": "CHARGED_BACK",
+    "TELEPORTED": "CHARGED_BACK",
 }
 # More than 64 KB, which a merchant's endpoint may treat as an attack.
 PADDING = b"<!--" + b" padding" * 10_000 + b"-->"

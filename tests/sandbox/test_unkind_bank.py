@@ -367,3 +367,10 @@ def test_a_second_capture_booked_after_a_refund_was_sent_is_the_last_event(sandb
         merchant.capture("order-1", 450)
         booked(merchant, "captured", 1050)
         assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
+
+
+def test_the_provider_may_send_an_event_that_nobody_knows(notifying, inbox):
+    purchase(notifying, "Ann")
+    turn(notifying.url, dispute={"order": "order-1", "event": "TELEPORTED"})
+    assert bookings_of(journal_of(inbox, "TELEPORTED")) == []
+    assert notifying.inquire("order-1").text("lastEvent") == "TELEPORTED"
