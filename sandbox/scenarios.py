@@ -54,6 +54,39 @@ REFUSALS = {
     "835": "CVV FAILURE",
 }
 
+# The same refusals in the codes of the schemes, by payment method. Codes that are not here are the same
+# (developer.worldpay.com/products/access/reference/response-codes/scheme-codes/).
+RAW_CODES = {
+    "33": "54",
+    "34": "59",
+    "65": "1A",
+    "835": "N7",
+}
+RAW_CODES_OF_METHODS = {
+    "ECMC-SSL": RAW_CODES | {"65": "65", "835": "05"},
+    "MAESTRO-SSL": RAW_CODES | {"65": "65", "835": "05"},
+    "AMEX-SSL": {
+        "13": "110",
+        "14": "111",
+        "33": "101",
+        "51": "116",
+        "54": "101",
+        "57": "119",
+        "62": "119",
+        "65": "130",
+        "835": "122",
+        "91": "912",
+    },
+}
+
+
+def raw_code(refusal_code: str, payment_method: str) -> str:
+    """Return the code of the card scheme for a refusal with this code of ISO 8583."""
+    if payment_method == "AMEX-SSL":
+        return RAW_CODES_OF_METHODS[payment_method].get(refusal_code, "100")
+    return RAW_CODES_OF_METHODS.get(payment_method, RAW_CODES).get(refusal_code, refusal_code.zfill(2))
+
+
 FRICTIONLESS = Authentication("Y", challenge=False, meaning="authenticated without a challenge")
 ATTEMPTED = Authentication("A", challenge=False, meaning="attempted, authorised with liability shift")
 UNAVAILABLE = Authentication(

@@ -27,6 +27,7 @@ Trait = Literal[
     "chargeback_reversed",
     "issuer_response_code",
     "forgotten_after_challenge",
+    "synchronous_replies",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -43,8 +44,9 @@ MEANINGS: dict[Trait, str] = {
     "refund_reference_as_capture": "a refund's own reference has the type capture",
     "charged_back": "the cardholder takes the payment back, or a part of it, after an inquiry",
     "chargeback_reversed": "the cardholder takes it back and has to return it",
-    "issuer_response_code": "a refusal carries IssuerResponseCode instead of ISO8583ReturnCode",
+    "issuer_response_code": "a refusal carries the scheme's IssuerResponseCode instead of ISO8583ReturnCode",
     "forgotten_after_challenge": "the second message is answered by error 7 although it was acted upon",
+    "synchronous_replies": "captures, cancels and refunds are answered with the order's status",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {

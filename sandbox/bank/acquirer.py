@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.bank.bookings import Bookings
-from sandbox.bank.cards import Card, UnreadableCard
+from sandbox.bank.cards import Card, UnknownBrand, UnreadableCard
 from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.books.books import Books, Entry, Kind
 from sandbox.books.orders import Challenge, Order, fold
@@ -109,7 +109,7 @@ class Acquirer:
     def submit(self, new: Submission) -> Order:
         """Decide an order.
 
-        Raises RequestRefused: 2 token without shopper, 5 duplicate or without a session, 7 unacceptable card.
+        Raises RequestRefused: 2 token without shopper, 5 duplicate, no session or unknown brand, 7 card.
         """
         if self._books.entries(new.order_code):
             raise RequestRefused(5, "Duplicate Order", new.order_code)
@@ -117,6 +117,10 @@ class Acquirer:
             new.card.check()
         except UnreadableCard as error:
             raise RequestRefused(7, f"Invalid payment details : {error}", new.order_code) from error
+        except UnknownBrand as error:
+            # The provider's own words, as activemerchant's worldpay_test.rb has them.
+            said = f"XML failed validation: Invalid payment details : {error}"
+            raise RequestRefused(5, said, new.order_code) from error
         if new.wants_3ds and not new.session_id:
             raise RequestRefused(5, "Session id is required for 3DS", new.order_code)
         outcome = new.card.outcome

@@ -55,7 +55,8 @@ class Bookings:
             reference=reference,
         )
         plan = replace(plan, id=self._plans.add(plan))
-        if "early_notification" in order.traits:
+        is_synchronous = "synchronous_replies" in order.traits and kind == Kind.CAPTURE_REQUESTED
+        if "early_notification" in order.traits or is_synchronous:
             self.carry_out(plan)
 
     def carry_out(self, plan: Plan) -> None:
@@ -84,10 +85,13 @@ class Bookings:
             self._dispute(order, plan)
 
     def _dispute(self, order: Order, plan: Plan) -> None:
-        """Plan a request for information, the charge-back of all or a part, and perhaps the reversal."""
-        steps = [Kind.INFORMATION_REQUESTED, Kind.CHARGED_BACK]
+        """Plan a request for information, the charge-back of all or a part, and perhaps the reversal.
+
+        Between the steps that move money are those that only hold and release it.
+        """
+        steps = [Kind.INFORMATION_REQUESTED, Kind.DISPUTED_FUNDS_HELD, Kind.CHARGED_BACK]
         if "chargeback_reversed" in order.traits:
-            steps.append(Kind.CHARGEBACK_REVERSED)
+            steps += [Kind.CHARGEBACK_REVERSED, Kind.DISPUTED_FUNDS_RELEASED]
         is_part = happens(self._seed, order.code, "part of it is charged back")
         for number, kind in enumerate(steps, start=1):
             self._follow(plan, kind, "dispute", times=number, is_part=is_part)

@@ -42,6 +42,10 @@ class UnreadableCard(Exception):
     """The card data cannot be decrypted, or is not that of a card. The text never quotes the number."""
 
 
+class UnknownBrand(Exception):
+    """The number is that of no known scheme. The text has the first six and last four digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A card in memory, while one message is being answered."""
@@ -54,7 +58,7 @@ class Card:
 
     @property
     def brand(self) -> str:
-        return next((name for prefixes, name in BRANDS if self.number.startswith(prefixes)), "CARD-SSL")
+        return next((name for prefixes, name in BRANDS if self.number.startswith(prefixes)), "")
 
     @property
     def outcome(self) -> Outcome:
@@ -69,7 +73,10 @@ class Card:
         return f"{self.number[:4]}{'*' * (len(self.number) - 8)}{self.last4}"
 
     def check(self) -> None:
-        """Check the card. Raises UnreadableCard if the number fails Luhn's sum or the card has expired."""
+        """Check the card.
+
+        Raises UnreadableCard if the number fails Luhn's sum or the card has expired, otherwise UnknownBrand.
+        """
         if not (self.number.isascii() and self.number.isdigit() and 12 <= len(self.number) <= 20):
             raise UnreadableCard("Card number: must be 12 to 20 digits")
         doubled = (sum(divmod(2 * int(digit), 10)) for digit in self.number[-2::-2])
@@ -81,6 +88,9 @@ class Card:
             today.month,
         ):
             raise UnreadableCard("Expiry date: in the past or not a date")
+        if not self.brand:
+            shown = f"{self.number[:6]}{'*' * (len(self.number) - 10)}{self.last4}"
+            raise UnknownBrand(f"Card number not recognised: {shown}")
 
 
 class CardKey:

@@ -33,11 +33,8 @@ class Disputes:
         order = fold(self._books.entries(step.order))
         if order is None or not order.captured:
             raise RequestRefused(5, NOT_FOUND, step.order)
-        left = {
-            "INFORMATION_REQUESTED": order.amount,
-            "CHARGED_BACK": order.left_to_refund,
-            "CHARGEBACK_REVERSED": order.charged_back,
-        }[step.event]
+        moved = {"CHARGED_BACK": order.left_to_refund, "CHARGEBACK_REVERSED": order.charged_back}
+        left = moved.get(step.event, order.amount)
         amount = left if step.amount is None else step.amount
         if not 0 < amount <= left:
             raise RequestRefused(5, f"{amount} exceeds the {left} available", step.order)

@@ -27,6 +27,11 @@ class Kind(StrEnum):
     INFORMATION_REQUESTED = "information_requested"
     CHARGED_BACK = "charged_back"
     CHARGEBACK_REVERSED = "chargeback_reversed"
+    DISPUTED_FUNDS_HELD = "disputed_funds_held"
+    DISPUTED_FUNDS_RELEASED = "disputed_funds_released"
+    DISPUTE_RESERVE_RELEASED = "dispute_reserve_released"
+    DISPUTE_EXPIRED = "dispute_expired"
+    TELEPORTED = "teleported"
     LAPSED = "lapsed"
 
 

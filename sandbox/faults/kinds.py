@@ -26,6 +26,7 @@ ReplyFault = Literal[
     "validation_failed",
     "two_payments",
     "payment_and_error",
+    "token_not_found",
 ]
 Journal = Literal[
     "AUTHORISED",
@@ -40,6 +41,11 @@ Journal = Literal[
     "INFORMATION_REQUESTED",
     "CHARGED_BACK",
     "CHARGEBACK_REVERSED",
+    "DISPUTED_FUNDS_HELD",
+    "DISPUTED_FUNDS_RELEASED",
+    "DISPUTE_RESERVE_RELEASED",
+    "DISPUTE_EXPIRED",
+    "TELEPORTED",
 ]
 JOURNALS: tuple[Journal, ...] = get_args(Journal)
 NotificationFault = Literal[
@@ -61,4 +67,13 @@ NotificationFault = Literal[
     "no_journal",
     "no_reference",
 ]
-Dispute = Literal["INFORMATION_REQUESTED", "CHARGED_BACK", "CHARGEBACK_REVERSED"]
+Dispute = Literal[
+    "INFORMATION_REQUESTED",
+    "CHARGED_BACK",
+    "CHARGEBACK_REVERSED",
+    "DISPUTED_FUNDS_HELD",
+    "DISPUTED_FUNDS_RELEASED",
+    "DISPUTE_RESERVE_RELEASED",
+    "DISPUTE_EXPIRED",
+    "TELEPORTED",
+]

@@ -5,7 +5,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from sandbox.books.orders import Order
-from sandbox.scenarios import REFUSALS
+from sandbox.scenarios import REFUSALS, raw_code
 
 HEADER = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -59,7 +59,8 @@ def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> 
         meaning = REFUSALS.get(order.refusal_code, "REFUSED")
         by_issuer = "issuer_response_code" in order.traits
         tag = "IssuerResponseCode" if by_issuer else "ISO8583ReturnCode"
-        SubElement(payment, tag, code=order.refusal_code, description=meaning)
+        code = raw_code(order.refusal_code, order.card["brand"]) if by_issuer else order.refusal_code
+        SubElement(payment, tag, code=code, description=meaning)
     checked = "APPROVED" if order.outcome["cvc"] else "NOT SUPPLIED BY SHOPPER"
     SubElement(payment, "CVCResultCode", description=checked)
     SubElement(payment, "AVSResultCode", description="NOT SUPPLIED BY SHOPPER")

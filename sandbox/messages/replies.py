@@ -44,6 +44,19 @@ def received_reply(order: Order, element: str, amount: int | None) -> bytes:
     return document(root)
 
 
+def modified_reply(order: Order, modification: Element) -> bytes:
+    """Return the order's status and the request, with which some accounts' modifications are answered.
+
+    The payment has the order's amount, and its last event may be that of an earlier modification
+    (activemerchant, worldpay_test.rb: synchronous responses; the provider's grammar, `orderStatus`).
+    """
+    root = service(order.merchant_code)
+    status = _status(SubElement(root, "reply"), order)
+    add_payment(status, order, order.amount, order.last_event)
+    status.append(modification)
+    return document(root)
+
+
 def token_deleted_reply(merchant_code: str, token: str) -> bytes:
     """Return the acknowledgement that a token was deleted."""
     root = service(merchant_code)

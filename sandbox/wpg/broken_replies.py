@@ -7,6 +7,7 @@ from collections.abc import Callable
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from sandbox.bank.tokens import NOT_FOUND as TOKEN_NOT_FOUND
 from sandbox.errors import RequestRefused
 from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import ReplyKnob
@@ -78,10 +79,16 @@ def before(knob: ReplyKnob, message: Message) -> Response | None:
         case "500_before" | "503_before":
             return HTMLResponse(HTML, status_code=int(knob.fault[:3]))
         case "validation_failed":
-            error = RequestRefused(5, "XML failed validation", message.order_code)
-            return Response(error_reply(message.merchant_code, error), media_type="text/xml")
+            return _refusal(message, 5, "XML failed validation")
+        case "token_not_found":
+            return _refusal(message, 1, TOKEN_NOT_FOUND)
         case _:
             return None
+
+
+def _refusal(message: Message, code: int, text: str) -> Response:
+    error = RequestRefused(code, text, message.order_code)
+    return Response(error_reply(message.merchant_code, error), media_type="text/xml")
 
 
 def after(knob: ReplyKnob, reply: Response) -> Response:

@@ -18,6 +18,7 @@ from sandbox.errors import RequestRefused
 from sandbox.messages.replies import (
     error_reply,
     list_reply,
+    modified_reply,
     received_reply,
     status_reply,
     token_deleted_reply,
@@ -129,7 +130,7 @@ class Wpg:
                 return Answer(token_deleted_reply(message.merchant_code, token))
             case "cancel":
                 self._modifications.cancel(code)
-                return Answer(received_reply(self._acquirer.order(code), "cancelReceived", None))
+                return Answer(self._accepted(message, None))
             case "capture" | "refund" as verb:
                 modification = element.find(verb)
                 if modification is None:
@@ -137,7 +138,14 @@ class Wpg:
                 amount = read_amount(modification)
                 act = self._modifications.capture if verb == "capture" else self._modifications.refund
                 act(code, amount.value, amount.currency, modification.get("reference", ""))
-                return Answer(received_reply(self._acquirer.order(code), f"{verb}Received", amount.value))
+                return Answer(self._accepted(message, amount.value))
+
+    def _accepted(self, message: Message, amount: int | None) -> bytes:
+        """Return the answer to a modification that was accepted: an `ok`, or the order's status."""
+        order = self._acquirer.order(message.order_code)
+        if "synchronous_replies" in order.traits:
+            return modified_reply(order, message.element)
+        return received_reply(order, f"{message.verb}Received", amount)
 
     @property
     def _acs_url(self) -> str:

@@ -36,6 +36,14 @@ def test_the_brand_is_told_by_the_number(merchant, number, method):
     assert reply.text("cardNumber") == f"{number[:4]}{'*' * (len(number) - 8)}{number[-4:]}"
 
 
+def test_a_number_of_no_known_scheme_is_called_a_message_that_failed_validation(merchant):
+    assert merchant.submit("order-1", number="6060700000000009").error == (
+        "5",
+        "XML failed validation: Invalid payment details : Card number not recognised: 606070******0009",
+    )
+    assert not merchant.books("order-1")
+
+
 @pytest.mark.parametrize(
     "instrument",
     [

@@ -88,6 +88,11 @@ def test_what_an_unkind_bank_writes_is_valid_too(sandbox_of, inbox, grammar):
         first = merchant.submit("forgotten", number="4000000000002503")
         shopper.choose(first, "approve")
         merchant.complete("forgotten", machine_cookie(first))
+        merchant.submit("at once", "SYNCHRONOUS_REPLIES")
+        merchant.capture("at once", 600)
+        merchant.refund("at once", 300)
+        merchant.submit("cancelled at once", "SYNCHRONOUS_REPLIES")
+        merchant.cancel("cancelled at once")
         for fault in ("validation_failed", "two_payments"):
             turn(url, knob={"verb": "inquiry", "fault": fault})
             merchant.inquire("settled")

@@ -236,14 +236,21 @@ def test_a_payment_is_charged_back_after_an_inquiry_and_some_of_it_returns(sandb
     with sandbox_of(notification_url=inbox.url, dispute_seconds=0.05) as url:
         merchant = Merchant(url)
         purchase(merchant, "CHARGEBACK_REVERSED")
-        journal_of(inbox, "CHARGEBACK_REVERSED")
+        journal_of(inbox, "DISPUTED_FUNDS_RELEASED")
         books = merchant.books("order-1")
-    assert inbox.journal_types()[2:] == ["INFORMATION_REQUESTED", "CHARGED_BACK", "CHARGEBACK_REVERSED"]
+    assert inbox.journal_types()[2:] == [
+        "INFORMATION_REQUESTED",
+        "DISPUTED_FUNDS_HELD",
+        "CHARGED_BACK",
+        "CHARGEBACK_REVERSED",
+        "DISPUTED_FUNDS_RELEASED",
+    ]
+    assert bookings_of(journal_of(inbox, "DISPUTED_FUNDS_HELD")) == []
     (taken,) = bookings_of(journal_of(inbox, "CHARGED_BACK"))
     assert taken in [("IN_PROCESS_CAPTURED", "1050", "debit"), ("IN_PROCESS_CAPTURED", "525", "debit")]
     assert bookings_of(journal_of(inbox, "CHARGEBACK_REVERSED")) == [(*taken[:2], "credit")]
     assert books["charged_back"] == 0
-    assert books["state"] == "chargeback_reversed"
+    assert books["state"] == "disputed_funds_released"
 
 
 def test_some_charge_backs_are_of_a_part(sandbox_of):
@@ -294,10 +301,22 @@ def test_a_dispute_that_cannot_be_is_refused(merchant, sandbox, dispute):
     assert merchant.books("order-1")["charged_back"] == 0
 
 
-def test_a_refusal_may_carry_the_issuers_code_under_another_name(merchant, sandbox):
+@pytest.mark.parametrize(
+    ("number", "refusal", "code"),
+    [
+        ("4444333322221111", "51", "51"),
+        ("4444333322221111", "5", "05"),
+        ("4444333322221111", "65", "1A"),
+        ("5555555555554444", "65", "65"),
+        ("343434343434343", "65", "130"),
+        ("343434343434343", "41", "100"),
+        ("4444333322221111", "835", "N7"),
+    ],
+)
+def test_a_refusal_may_carry_the_code_of_the_cards_scheme(merchant, sandbox, number, refusal, code):
     turn(sandbox, order={"traits": ["issuer_response_code"]})
-    reply = merchant.submit("order-1", "REFUSED51")
-    assert reply.attribute("IssuerResponseCode", "code") == "51"
+    reply = merchant.submit("order-1", f"REFUSED{refusal}", number)
+    assert reply.attribute("IssuerResponseCode", "code") == code
     assert reply.root.find(".//ISO8583ReturnCode") is None
 
 
@@ -348,3 +367,10 @@ def test_a_second_capture_booked_after_a_refund_was_sent_is_the_last_event(sandb
         merchant.capture("order-1", 450)
         booked(merchant, "captured", 1050)
         assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
+
+
+def test_the_provider_may_send_an_event_that_nobody_knows(notifying, inbox):
+    purchase(notifying, "Ann")
+    turn(notifying.url, dispute={"order": "order-1", "event": "TELEPORTED"})
+    assert bookings_of(journal_of(inbox, "TELEPORTED")) == []
+    assert notifying.inquire("order-1").text("lastEvent") == "TELEPORTED"

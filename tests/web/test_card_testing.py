@@ -324,3 +324,12 @@ async def test_the_captchas_address_of_a_payment_that_is_over_leads_to_its_page(
     await in_thread(Payment.objects.update, state=PaymentState.CAPTURED)
     answer = await checkout.client.post(checkout.path("captcha/"), {**fields_of(page), "sum": "7"})
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+async def test_an_issuer_that_demands_the_shopper_is_let_to_challenge_at_the_next_attempt(
+    back_end, books, checkout
+):
+    assert (await checkout.pay("refuse:authentication_required")).status == 303
+    assert (await in_thread(Attempt.objects.get)).refusal_reason == "authentication_required"
+    answer = await checkout.pay("approve")
+    assert answer.headers["location"] == checkout.path("challenge/")

@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         db_default=False,
                         default=False,
-                        help_text="The merchant was in attack mode: the issuer is to challenge the shopper",
+                        help_text="The issuer is to challenge the shopper: attack mode, or its own demand",
                     ),
                 ),
                 ("challenge", models.JSONField(blank=True, null=True)),

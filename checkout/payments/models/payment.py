@@ -230,7 +230,7 @@ class Attempt(models.Model):
     demands_challenge = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="The merchant was in attack mode: the issuer is to challenge the shopper",
+        help_text="The issuer is to challenge the shopper: attack mode, or its own demand",
     )
     saves_card = models.BooleanField(
         default=False, db_default=False, help_text="The shopper wants the card saved for the next purchase"

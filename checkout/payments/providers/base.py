@@ -65,10 +65,6 @@ class EventKind(StrEnum):
     OTHER = "other"
 
 
-# After these events nothing is held, so there is nothing left to capture or to release.
-RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
-
-
 class RefusalReason(StrEnum):
     """The reason for a refusal, in our vocabulary, to which adapters map the codes of their providers."""
 
@@ -287,7 +283,8 @@ class Notification:
     ``amount`` is that of this event; None if the provider does not report it. ``reference`` is that of our
     operation, if the provider knows it. ``references`` are all candidates for it, the likeliest first,
     because providers name several references and do not agree on their meaning. ``event_id`` is the same each
-    time the provider repeats the statement.
+    time the provider repeats the statement. If not ``is_known``, the adapter does not know the event, and its
+    kind, ``OTHER``, says nothing.
     """
 
     merchant_code: str
@@ -298,6 +295,7 @@ class Notification:
     reference: str = ""
     references: tuple[str, ...] = ()
     event_id: str = ""
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,8 +363,8 @@ class Provider(Protocol):
     def delete_token(self, kept: KeptToken) -> ProviderResult:
         """Delete the token of a saved card. To delete it again is harmless.
 
-        ``APPROVED`` means that the provider has no such token any more, or never had it. The result has no
-        transcript, since the token would be in it.
+        ``APPROVED`` means that the provider has no such token, ``UNKNOWN`` with ``TOKEN_NOT_FOUND`` that it
+        has not found it now. The result has no transcript, since the token would be in it.
         """
 
     @property

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+# The event of a deletion in answer to which the provider has not found the token, without being sure of it.
+TOKEN_NOT_FOUND = "TOKEN_NOT_FOUND"  # noqa: S105 - an event, not a secret
+
 
 class MerchantInitiated(StrEnum):
     """The reason for a charge without the shopper, in the words of the card schemes."""

@@ -21,7 +21,7 @@ from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Operation, ProviderCall
-from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult, RefusalReason
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
 from checkout.payments.service.evidence.booked_operations import (
@@ -31,7 +31,7 @@ from checkout.payments.service.evidence.booked_operations import (
     reliable_sum,
 )
 from checkout.payments.service.facts import answer_fact
-from checkout.payments.service.operation_outcome import answer_of, move
+from checkout.payments.service.operation_outcome import RELEASED, answer_of, move
 from checkout.payments.service.provider_call import (
     Conclusion,
     commit_conclusion,

@@ -36,6 +36,9 @@ KINDS = {
     EventKind.REFUND_FAILED: Operation.Kind.REFUND,
 }
 
+# After these events nothing is held, so there is nothing left to capture or to release.
+RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
+
 # Events that do not end a refund. A refund on its way is not made yet. A failed refund's money could be
 # refunded once more, so the provider must confirm the failure first.
 NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED})

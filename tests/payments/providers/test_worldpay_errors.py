@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.payments.providers.base import Outcome, Verb
+from checkout.payments.providers.base import Outcome, RefusalReason, Verb
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import error
 
@@ -73,6 +73,42 @@ def test_an_order_that_the_provider_never_heard_of_was_not_sent():
 )
 def test_the_text_of_an_error_says_whether_anything_can_have_happened(code, said, verb, outcome):
     assert parse_reply(error(code, said), verb).outcome == outcome
+
+
+NOT_RECOGNISED = "Invalid payment details : Card number not recognised: 606070******4400"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (5, f"XML failed validation: {NOT_RECOGNISED}"),
+        (5, NOT_RECOGNISED),
+        (2, f"XML failed validation: {NOT_RECOGNISED}"),
+        (7, NOT_RECOGNISED),
+    ],
+)
+def test_a_mistyped_card_is_the_shoppers_to_mend(code, said):
+    refusal = parse_reply(error(code, said), Verb.AUTHORISE).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (RefusalReason.CARD_INVALID, str(code))
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "verb"),
+    [
+        (5, NOT_RECOGNISED, Verb.COMPLETE_CHALLENGE),
+        (5, f"Duplicate Order. {NOT_RECOGNISED}", Verb.AUTHORISE),
+        (1, NOT_RECOGNISED, Verb.AUTHORISE),
+    ],
+)
+def test_invalid_details_decide_nothing_about_an_order_that_may_have_been_carried_out(code, said, verb):
+    assert parse_reply(error(code, said), verb).outcome == Outcome.UNKNOWN
+
+
+def test_any_other_message_that_fails_validation_is_our_own_fault():
+    refusal = parse_reply(error(5, "XML failed validation: Invalid amount"), Verb.AUTHORISE).refusal
+    assert refusal is not None
+    assert refusal.reason == RefusalReason.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("code", [5, 7])

@@ -12,6 +12,7 @@ from tests.payments.providers.worldpay_messages import (
     debit,
     error,
     journal,
+    modified,
     named,
     notification,
     order_status,
@@ -67,6 +68,7 @@ MESSAGES = {
     "keys not enabled": error(9, "Idempotent requests are not enabled for this customer"),
     "challenge": challenge(),
     "acknowledged": acknowledged("refundReceived", amount(300)),
+    "modified at once": modified("SENT_FOR_REFUND", f'<refund reference="op_1">{amount(300)}</refund>'),
     "list": service(f'<reply><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'),
 }
 

@@ -58,7 +58,7 @@ def test_without_a_journal_the_last_event_is_read():
 )
 def test_events_have_their_meaning_and_unknown_ones_are_kept(event, kind):
     [entry] = parse_notification(notification(payment(event) + journal(event)))
-    assert (entry.kind, entry.event) == (kind, event)
+    assert (entry.kind, entry.event, entry.is_known) == (kind, event, event != "TELEPORTED")
 
 
 def test_a_partial_refund_has_the_amount_that_was_booked_and_our_reference():

@@ -62,6 +62,14 @@ def test_an_authorised_payment_tells_everything_that_may_be_kept():
         ("REFUNDED", Outcome.APPROVED, EventKind.REFUNDED),
         ("REFUND_FAILED", Outcome.APPROVED, EventKind.REFUND_FAILED),
         ("CHARGED_BACK", Outcome.APPROVED, EventKind.CHARGED_BACK),
+        ("DISPUTE_EXPIRED", Outcome.APPROVED, EventKind.OTHER),
+        ("DISPUTE_RESERVE_RELEASED", Outcome.APPROVED, EventKind.OTHER),
+        ("DISPUTED_FUNDS_HELD", Outcome.APPROVED, EventKind.OTHER),
+        ("DISPUTED_FUNDS_RELEASED", Outcome.APPROVED, EventKind.OTHER),
+        ("CANCEL_RECEIVED", Outcome.APPROVED, EventKind.OTHER),
+        ("CAPTURE_RECEIVED", Outcome.APPROVED, EventKind.OTHER),
+        ("REFUND_RECEIVED", Outcome.APPROVED, EventKind.OTHER),
+        ("QUERY_REQUIRED", Outcome.PENDING, EventKind.OTHER),
         ("SENT_FOR_AUTHORISATION", Outcome.PENDING, EventKind.OTHER),
         ("SHOPPER_REDIRECTED", Outcome.PENDING, EventKind.OTHER),
         ("REFUSED_BY_BANK", Outcome.REFUSED, EventKind.REFUSED),
@@ -136,6 +144,36 @@ def test_an_issuers_code_counts_where_there_is_no_iso_code():
     assert refusal is not None
     assert (refusal.reason, refusal.code) == (RefusalReason.INSUFFICIENT_FUNDS, "51")
     assert refusal.description == "NO FUNDS"
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "reason"),
+    [
+        ("VISA-SSL", "1A", RefusalReason.AUTHENTICATION_REQUIRED),
+        ("VISA-SSL", "65", RefusalReason.REFUSED_BY_ISSUER),
+        ("ECMC-SSL", "65", RefusalReason.AUTHENTICATION_REQUIRED),
+        ("ECMC_DEBIT-SSL", "65", RefusalReason.AUTHENTICATION_REQUIRED),
+        ("MAESTRO-SSL", "65", RefusalReason.AUTHENTICATION_REQUIRED),
+        ("NEW-SSL", "65", RefusalReason.REFUSED_BY_ISSUER),
+        ("AMEX-SSL", "130", RefusalReason.AUTHENTICATION_REQUIRED),
+        ("VISA-SSL", "N7", RefusalReason.SECURITY_CODE_INVALID),
+        ("AMEX-SSL", "122", RefusalReason.SECURITY_CODE_INVALID),
+        ("VISA-SSL", "61", RefusalReason.INSUFFICIENT_FUNDS),
+        ("AMEX-SSL", "121", RefusalReason.INSUFFICIENT_FUNDS),
+        ("VISA-SSL", "R0", RefusalReason.NOT_PERMITTED),
+        ("VISA-SSL", "R1", RefusalReason.NOT_PERMITTED),
+        ("VISA-SSL", "r3", RefusalReason.NOT_PERMITTED),
+        ("VISA-SSL", "07", RefusalReason.SUSPECTED_FRAUD),
+        ("VISA-SSL", "05", RefusalReason.REFUSED_BY_ISSUER),
+        ("AMEX-SSL", "51", RefusalReason.REFUSED_BY_ISSUER),
+        ("VISA-SSL", "835", RefusalReason.REFUSED_BY_ISSUER),
+    ],
+)
+def test_an_issuers_code_has_the_meaning_that_the_cards_scheme_gives_it(method, code, reason):
+    issuer = f'<IssuerResponseCode code="{code}" description="SOME WORDS"/>'
+    refusal = parse_reply(paid("REFUSED", issuer, method=method)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (reason, code)
 
 
 def test_an_iso_code_counts_before_an_issuers():

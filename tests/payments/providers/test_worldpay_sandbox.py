@@ -12,12 +12,19 @@ import pytest
 import requests
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.money import Money
 from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
+from checkout.payments.providers.saved_cards import (
+    TOKEN_NOT_FOUND,
+    IssuedToken,
+    KeptToken,
+    MerchantInitiated,
+    StoredCard,
+)
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
-from tests.payments.providers.requests_to_make import authorisation
+from tests.payments.providers.requests_to_make import authorisation, modification
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
 from tests.support.program import Program
@@ -165,6 +172,39 @@ def test_an_issuer_may_demand_the_shopper_for_a_later_charge(shop, order_code):
     assert (later.refusal.reason, later.refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, "65")
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [("4444333322221111", "1A"), ("5555555555554444", "65"), ("343434343434343", "130")]
+)
+def test_an_issuer_demands_the_shopper_in_the_words_of_its_scheme(sandbox, shop, order_code, number, code):
+    turn(sandbox.url, order={"traits": ["issuer_response_code"]})
+    card = shop.seal("REFUSED65", number)
+    refusal = shop.provider.authorise(authorisation(order_code, sealed_card=card)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, code)
+
+
+def test_a_number_of_no_known_brand_is_an_invalid_card_and_no_order(shop, order_code):
+    card = shop.seal("Ada", "6060700000000009")
+    refusal = shop.provider.authorise(authorisation(order_code, sealed_card=card)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (RefusalReason.CARD_INVALID, "5")
+    assert "606070******0009" in refusal.description
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
+DISPUTED = ("DISPUTED_FUNDS_HELD", "DISPUTED_FUNDS_RELEASED", "DISPUTE_RESERVE_RELEASED", "DISPUTE_EXPIRED")
+
+
+@pytest.mark.parametrize("event", DISPUTED)
+def test_an_order_whose_capture_is_disputed_was_authorised(sandbox, shop, order_code, event):
+    shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    shop.provider.capture(modification("capture", order_code))
+    wait_until(lambda: shop.provider.inquire(order_code).event == "CAPTURED", "the capture")
+    turn(sandbox.url, dispute={"order": order_code, "event": event})
+    found = shop.provider.inquire(order_code)
+    assert (found.outcome, found.event) == (Outcome.APPROVED, event)
+
+
 def deleted(merchant: Merchant, token: IssuedToken, shopper: str = "cus_1") -> Reply:
     return merchant.post(
         f"<modify><paymentTokenDelete><paymentTokenID>{token.token}</paymentTokenID>"
@@ -184,7 +224,7 @@ def test_a_token_that_was_deleted_at_the_provider_pays_no_more(sandbox, shop, or
 def test_a_token_is_not_deleted_for_another_customer(shop, order_code):
     token = saved(shop, order_code, "Ada", "cus_8")
     others = shop.provider.delete_token(KeptToken(token=token.token, shopper="cus_1"))
-    assert (others.outcome, others.event) == (Outcome.APPROVED, "MISSING")
+    assert (others.outcome, others.event) == (Outcome.UNKNOWN, TOKEN_NOT_FOUND)
     assert charged(shop, f"{order_code}-2", token, "cus_8").outcome == Outcome.APPROVED
 
 
@@ -202,10 +242,17 @@ def test_a_deletion_whose_answer_is_lost_is_unknown_and_may_be_asked_for_again(
     charge = charged(shop, f"{order_code}-2", token, f"cus_{fault}")
     assert charge.outcome == (Outcome.UNKNOWN if is_done else Outcome.APPROVED)
     again = shop.provider.delete_token(kept)
-    assert (again.outcome, again.event) == (
-        Outcome.APPROVED,
-        "MISSING" if is_done else "deleteTokenReceived",
-    )
+    assert again.event == (TOKEN_NOT_FOUND if is_done else "deleteTokenReceived")
+
+
+def test_a_token_that_is_not_found_may_be_there_and_is_deleted_by_the_next_request(sandbox, shop, order_code):
+    token = saved(shop, order_code, "Ada", "cus_7")
+    kept = KeptToken(token=token.token, shopper="cus_7")
+    turn(sandbox.url, knob={"verb": "delete_token", "fault": "token_not_found"})
+    result = shop.provider.delete_token(kept)
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, TOKEN_NOT_FOUND)
+    assert charged(shop, f"{order_code}-2", token, "cus_7").outcome == Outcome.APPROVED
+    assert shop.provider.delete_token(kept).outcome == Outcome.APPROVED
 
 
 def test_a_token_without_a_customer_is_refused_before_anything_is_paid(sandbox, order_code):
@@ -265,3 +312,27 @@ def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code)
     with pytest.raises(ProviderMisconfigured):
         stranger.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
+def paid_with(shop: SandboxShop, order_code: str, holder: str, **changes) -> ProviderResult:
+    card = shop.seal(holder, "4444333322221111")
+    return shop.provider.authorise(authorisation(order_code, sealed_card=card, **changes))
+
+
+def test_modifications_that_are_answered_with_the_orders_status_stay_pending_until_more_is_known(
+    shop, order_code
+):
+    paid_with(shop, order_code, "SYNCHRONOUS_REPLIES")
+    for minor in (300, 200):
+        captured = shop.provider.capture(modification("capture", order_code, minor))
+        assert (captured.outcome, captured.event) == (Outcome.PENDING, "CAPTURED")
+        assert captured.amount == Money(minor, "GBP")
+    refunded = shop.provider.refund(modification("refund", order_code, 100))
+    assert (refunded.outcome, refunded.event) == (Outcome.PENDING, "SENT_FOR_REFUND")
+    assert refunded.amount == Money(100, "GBP")
+
+
+def test_an_order_whose_status_says_that_it_is_cancelled_is_void(shop, order_code):
+    paid_with(shop, order_code, "SYNCHRONOUS_REPLIES")
+    voided = shop.provider.void(modification("void", order_code))
+    assert (voided.outcome, voided.event) == (Outcome.APPROVED, "CANCELLED")

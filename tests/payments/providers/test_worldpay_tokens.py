@@ -8,7 +8,7 @@ from lxml import etree
 
 from checkout.errors import ProviderReplyInvalid
 from checkout.payments.providers.base import Outcome
-from checkout.payments.providers.saved_cards import KeptToken, MerchantInitiated, StoredCard
+from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND, KeptToken, MerchantInitiated, StoredCard
 from checkout.payments.providers.worldpay_wpg import build
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply, parse_token_deletion
 from tests.payments.providers.requests_to_make import authorisation
@@ -97,7 +97,8 @@ def test_the_acknowledgement_of_a_deletion_is_read():
 @pytest.mark.parametrize(
     ("code", "said", "outcome", "event"),
     [
-        (1, "Internal error: token not found", Outcome.APPROVED, "MISSING"),
+        (1, "Internal error: token not found", Outcome.UNKNOWN, TOKEN_NOT_FOUND),
+        (2, "Token not found", Outcome.APPROVED, "MISSING"),
         (5, "Token does not exist", Outcome.APPROVED, "MISSING"),
         (1, "Internal error", Outcome.UNKNOWN, "ERROR 1"),
         (14, "Token service failed", Outcome.UNKNOWN, "ERROR 14"),

@@ -49,6 +49,13 @@ def acknowledged(tag: str, content: str = "", order_code: str = "order-1") -> by
     return service(f'<reply><ok><{tag} orderCode="{order_code}">{content}</{tag}></ok></reply>')
 
 
+def modified(event: str, request: str, order_code: str = "order-1") -> bytes:
+    """Return the status of an order that was modified at once, with the request that is answered."""
+    return order_status(
+        payment(event) + f'<orderModification orderCode="{order_code}">{request}</orderModification>'
+    )
+
+
 def challenge(
     acs_url: str = "https://acs.example/challenge?a=1", payload: str = "eyJhY3NUcmFuc0lEIjoiMSJ9"
 ) -> bytes:

@@ -11,7 +11,7 @@ from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, SavedCard
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.saved_cards import KeptToken
+from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND, KeptToken
 from checkout.payments.service import service
 from messaging.envelope import Envelope, encode_body
 from tests.payments.service.delivering import deliver
@@ -19,6 +19,7 @@ from tests.payments.service.test_saved_cards import kept
 
 DELAYS = (10, 100)
 UNDECIDED = ProviderResult(outcome=Outcome.UNKNOWN, event="ERROR 1")
+NOT_FOUND = ProviderResult(outcome=Outcome.UNKNOWN, event=TOKEN_NOT_FOUND)
 REFUSED = ProviderResult(outcome=Outcome.REFUSED, event="ERROR 2")
 
 

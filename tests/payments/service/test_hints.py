@@ -161,7 +161,8 @@ def test_only_so_many_statements_of_one_body_are_applied_and_the_rest_is_for_sta
     authorise(attempt, "lost")
     attempt.provider_account.provider = "worldpay_wpg"
     attempt.provider_account.save()
-    row = stored(attempt, worldpay(*((attempt.order_code, f"WORD_{number}") for number in range(90))))
+    end, journals = "</orderStatusEvent>", 90 * '<journal journalType="SETTLED"/>'
+    row = stored(attempt, worldpay((attempt.order_code, "SETTLED")).replace(end, journals + end))
     notify(attempt, row)
     assert (row.state, row.payment) == (State.UNREADABLE, attempt.payment)
     assert row.reason == "has 90 statements, of which the first 50 were applied"

@@ -15,6 +15,8 @@ from checkout.payments.models import (
     ProviderCall,
     ProviderNotification,
 )
+from checkout.payments.providers.base import EventKind, Outcome
+from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, to_capture
 from tests.payments.service.delivering import Delivered, command, deliver
@@ -321,6 +323,37 @@ def test_an_issuers_question_about_a_part_is_no_contradiction(attempt):
     row = stored(attempt, body(attempt, "INFORMATION_REQUESTED", minor=400))
     notify(attempt, row)
     assert (row.state, row.reason) == (State.APPLIED, "")
+
+
+def test_an_event_that_the_adapter_does_not_know_is_left_to_staff_and_changes_nothing(attempt, caplog):
+    authorise(attempt, "approve")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    row = stored(attempt, worldpay((attempt.order_code, "TELEPORTED")))
+    assert events(notify(attempt, row)) == []
+    assert (row.state, row.reason) == (State.UNREADABLE, "the event TELEPORTED is not known")
+    assert (row.payment, attempt.state) == (attempt.payment, Attempt.State.AUTHORISED)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert not Fact.objects.filter(kind__startswith="notified_").exists()
+
+
+def test_an_event_that_becomes_known_is_applied_when_it_is_sent_again(attempt, monkeypatch):
+    authorise(attempt, "approve")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    row = stored(attempt, worldpay((attempt.order_code, "TELEPORTED")))
+    notify(attempt, row)
+    monkeypatch.setitem(codes.EVENTS, "TELEPORTED", (Outcome.APPROVED, EventKind.SETTLED))
+    row.state = State.RECEIVED
+    row.save()
+    assert [told.kind for told in events(notify(attempt, row))] == ["settled"]
+    assert row.state == State.APPLIED
+
+
+def test_a_hint_of_an_unknown_event_is_no_alarm(attempt, caplog):
+    authorise(attempt, "approve")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    row = stored(attempt, worldpay((attempt.order_code, "TELEPORTED")), is_proven=False)
+    notify(attempt, row)
+    assert (row.state, caplog.records) == (State.APPLIED, [])
 
 
 def test_every_statement_of_one_notification_is_applied_in_order(attempt):

@@ -22,6 +22,7 @@ from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import deliver
 from tests.payments.service.removed_cards import (
     DELAYS,
+    NOT_FOUND,
     REFUSED,
     UNDECIDED,
     ask,
@@ -143,6 +144,17 @@ def test_a_token_that_the_provider_has_not_counts_as_deleted(removed, books):
     books.tokens.clear()
     assert ask(removed).deleted_at is not None
     assert removed.token_to_delete == ""
+
+
+def test_a_token_that_the_provider_does_not_find_is_looked_for_again_before_it_counts_as_deleted(
+    removed, monkeypatch
+):
+    asked = provider_answers(monkeypatch, NOT_FOUND)
+    for delay in DELAYS:
+        assert ask(removed).token_to_delete != ""
+        let_pass(timedelta(seconds=delay), removed)
+    assert (ask(removed).token_to_delete, removed.deletion_due_at) == ("", None)
+    assert len(asked) == len(DELAYS) + 1
 
 
 def test_a_late_copy_of_a_command_asks_nothing(removed, monkeypatch):

@@ -22,7 +22,7 @@ from checkout.payments.events import open_attempt
 from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.order_code import order_code_of
-from checkout.payments.providers.base import Browser
+from checkout.payments.providers.base import Browser, RefusalReason
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
 from messaging.compiled_queries import batch, insert_in_batch
@@ -52,7 +52,8 @@ def submit_payment(
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
     """
     payment = found_payment(reference)
-    attempts = number_of(latest_attempt_at(payment))
+    latest = latest_attempt_at(payment)
+    attempts = number_of(latest)
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
@@ -75,7 +76,9 @@ def submit_payment(
         capture_reference=capture_reference(payment, account),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
-        demands_challenge=merchant.is_under_attack,
+        # After a soft decline an issuer approves nothing that it has not authenticated itself.
+        demands_challenge=merchant.is_under_attack
+        or (latest is not None and latest.refusal_reason == RefusalReason.AUTHENTICATION_REQUIRED),
         saves_card=saves_card
         and bool(payment.customer_reference)
         and get_provider(account.opened()).saves_cards,

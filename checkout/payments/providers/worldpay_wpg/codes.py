@@ -24,6 +24,17 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "INFORMATION_SUPPLIED": (_APPROVED, EventKind.OTHER),
     "CHARGED_BACK": (_APPROVED, EventKind.CHARGED_BACK),
     "CHARGEBACK_REVERSED": (_APPROVED, EventKind.CHARGE_BACK_REVERSED),
+    # A dispute that moves no money (Worldpay, Payment Status Definitions V5.2, 5.19 to 5.22).
+    "DISPUTE_EXPIRED": (_APPROVED, EventKind.OTHER),
+    "DISPUTE_RESERVE_RELEASED": (_APPROVED, EventKind.OTHER),
+    "DISPUTED_FUNDS_HELD": (_APPROVED, EventKind.OTHER),
+    "DISPUTED_FUNDS_RELEASED": (_APPROVED, EventKind.OTHER),
+    # A modification that was received, and a payment about which the acquirer must be asked
+    # (juspay/hyperswitch-prism#2130).
+    "CANCEL_RECEIVED": (_APPROVED, EventKind.OTHER),
+    "CAPTURE_RECEIVED": (_APPROVED, EventKind.OTHER),
+    "REFUND_RECEIVED": (_APPROVED, EventKind.OTHER),
+    "QUERY_REQUIRED": (_PENDING, EventKind.OTHER),
     "SENT_FOR_AUTHORISATION": (_PENDING, EventKind.OTHER),
     "SHOPPER_REDIRECTED": (_PENDING, EventKind.OTHER),
     "WAITING_FOR_SHOPPER": (_PENDING, EventKind.OTHER),
@@ -43,6 +54,8 @@ def meaning(event: str) -> tuple[Outcome, EventKind]:
     """Return an event's meaning for the authorisation, and its kind. Unknown events mean ``UNKNOWN``."""
     return EVENTS.get(event, (Outcome.UNKNOWN, EventKind.OTHER))
 
+
+FAILED_REFUNDS = {event for event, (_, kind) in EVENTS.items() if kind == EventKind.REFUND_FAILED}
 
 # The reason for the refusal of a whole order if no return code is more precise.
 KIND_REASONS = {
@@ -79,6 +92,71 @@ RETURN_CODES = {
     "973": RefusalReason.NOT_PERMITTED,
     "975": RefusalReason.NOT_PERMITTED,
 }
+
+
+def reason_of(code: str) -> RefusalReason:
+    """Return our reason for an ``ISO8583ReturnCode``."""
+    return RETURN_CODES.get(code.lstrip("0"), RefusalReason.REFUSED_BY_ISSUER)
+
+
+# The codes of the card schemes, which ``IssuerResponseCode`` has unchanged: Worldpay's tables of raw response
+# codes (developer.worldpay.com/products/access/reference/response-codes/scheme-codes/). No reason of ours is
+# about limits: like a lack of funds, they leave too little for this payment. The cardholder has ordered the
+# issuer to stop payments (R0, R1, R3), so the card must not be charged again.
+RAW_CODES = {
+    "1A": RefusalReason.AUTHENTICATION_REQUIRED,
+    "6P": RefusalReason.CARD_INVALID,
+    "7": RefusalReason.SUSPECTED_FRAUD,
+    "12": RefusalReason.INVALID_REQUEST,
+    "13": RefusalReason.INVALID_REQUEST,
+    "14": RefusalReason.CARD_INVALID,
+    "15": RefusalReason.CARD_INVALID,
+    "41": RefusalReason.LOST_OR_STOLEN,
+    "43": RefusalReason.LOST_OR_STOLEN,
+    "46": RefusalReason.CARD_INVALID,
+    "51": RefusalReason.INSUFFICIENT_FUNDS,
+    "54": RefusalReason.CARD_EXPIRED,
+    "57": RefusalReason.NOT_PERMITTED,
+    "58": RefusalReason.NOT_PERMITTED,
+    "59": RefusalReason.SUSPECTED_FRAUD,
+    "61": RefusalReason.INSUFFICIENT_FUNDS,
+    "62": RefusalReason.NOT_PERMITTED,
+    "91": RefusalReason.ISSUER_UNAVAILABLE,
+    "N7": RefusalReason.SECURITY_CODE_INVALID,
+    "R0": RefusalReason.NOT_PERMITTED,
+    "R1": RefusalReason.NOT_PERMITTED,
+    "R3": RefusalReason.NOT_PERMITTED,
+}
+# Other meanings by brand. At Visa, 65 is a limit of activity. American Express has codes of its own.
+_MASTERCARD = RAW_CODES | {
+    "63": RefusalReason.SUSPECTED_FRAUD,
+    "65": RefusalReason.AUTHENTICATION_REQUIRED,
+    "78": RefusalReason.CARD_INVALID,
+    "83": RefusalReason.SUSPECTED_FRAUD,
+}
+RAW_CODES_OF_BRANDS = {
+    "mastercard": _MASTERCARD,
+    "maestro": _MASTERCARD,
+    "amex": {
+        "101": RefusalReason.CARD_EXPIRED,
+        "110": RefusalReason.INVALID_REQUEST,
+        "111": RefusalReason.CARD_INVALID,
+        "116": RefusalReason.INSUFFICIENT_FUNDS,
+        "119": RefusalReason.NOT_PERMITTED,
+        "121": RefusalReason.INSUFFICIENT_FUNDS,
+        "122": RefusalReason.SECURITY_CODE_INVALID,
+        "130": RefusalReason.AUTHENTICATION_REQUIRED,
+        "911": RefusalReason.ISSUER_UNAVAILABLE,
+        "912": RefusalReason.ISSUER_UNAVAILABLE,
+    },
+}
+
+
+def reason_of_raw(code: str, brand: str) -> RefusalReason:
+    """Return our reason for an ``IssuerResponseCode`` of a card of this brand ("" if it is unknown)."""
+    known = RAW_CODES_OF_BRANDS.get(brand, RAW_CODES)
+    return known.get(code.lstrip("0").upper(), RefusalReason.REFUSED_BY_ISSUER)
+
 
 BRANDS = {
     "VISA": "visa",

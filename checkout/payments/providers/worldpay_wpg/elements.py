@@ -91,12 +91,16 @@ class PaymentElement:
         )
 
     @property
-    def return_code(self) -> tuple[str, str]:
-        """The issuer's code and description, from whichever of two elements has them."""
-        for tag in ("ISO8583ReturnCode", "IssuerResponseCode"):
+    def return_code(self) -> tuple[str, str, bool]:
+        """The issuer's code and description, and True if it is the scheme's own code, not one of ISO 8583."""
+        for tag, is_raw in (("ISO8583ReturnCode", False), ("IssuerResponseCode", True)):
             if code := word(attribute(self.element, tag, "code")):
-                return code[:50], prose(attribute(self.element, tag, "description"))
-        return "", ""
+                return code[:50], prose(attribute(self.element, tag, "description")), is_raw
+        return "", "", False
+
+    @property
+    def brand(self) -> str:
+        return brand(text(self.element, "paymentMethod"))
 
     @property
     def authorisation_id(self) -> str:
@@ -110,7 +114,7 @@ class PaymentElement:
         digits = re.search(r"[0-9]{4}\s*$", number)
         month, year = (attribute(detail, "expiryDate/date", name) for name in ("month", "year"))
         summary = CardSummary(
-            brand=brand(text(self.element, "paymentMethod")),
+            brand=self.brand,
             last4=digits.group().strip() if digits else "",
             expiry=f"{month.zfill(2)}/{year}" if month.isdecimal() and year.isdecimal() else "",
         )

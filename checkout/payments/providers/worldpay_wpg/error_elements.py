@@ -3,8 +3,10 @@
 from xml.etree.ElementTree import Element
 
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Refusal, RefusalReason, Verb
+from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND
 from checkout.payments.providers.worldpay_wpg.elements import prose, word
 
+INTERNAL_ERROR = "1"
 SECURITY_VIOLATION = "4"
 INVALID_REQUEST = "5"
 PAYMENT_DETAILS = "7"
@@ -22,10 +24,14 @@ NO_RECORD = "could not find payment"
 NOT_READY = "order not ready"
 # Seen after a challenge for an order that had been authorised.
 NO_ORDER = "could not find order"
-# In answer to the deletion of a token. Worldpay documents the first with code 1 ("Internal error: token not
-# found", developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). The others can mean nothing else.
+# In answer to the deletion of a token. Worldpay documents the first with code 1 only ("Internal error: token
+# not found"), as a fault of its own service after which the message should be sent again
+# (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code they are an answer.
 _NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
 _NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could not parse", "cannot parse")
+# The card that the shopper typed, also in messages that otherwise say that ours is invalid: "XML failed
+# validation: Invalid payment details : Card number not recognised" (activemerchant, worldpay_test.rb).
+_CARD_INVALID = "invalid payment details"
 _DONE_BEFORE = ("duplicate", "already")
 _SERVICE_NOT_ENABLED = "not enabled"
 _INVALID_KEY = ("invalid", "not valid")
@@ -41,14 +47,16 @@ _REASONS = {
 def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown.
 
-    A token that is to be deleted and that the provider does not know is gone, which is ``APPROVED``.
+    A token that is to be deleted and that the provider does not know is gone, which is ``APPROVED``. With the
+    code of an internal error that is not certain, and the event is ``TOKEN_NOT_FOUND``.
     """
     code = word(error.get("code", ""))[:50]
     content = "".join(error.itertext())
     said = " ".join(content.split()).casefold()
     outcome, event, refusal = Outcome.UNKNOWN, f"ERROR {code}".strip(), None
     if verb == Verb.DELETE_TOKEN and _has(said, _NO_TOKEN):
-        outcome, event = Outcome.APPROVED, "MISSING"
+        is_sure = code != INTERNAL_ERROR
+        outcome, event = (Outcome.APPROVED, "MISSING") if is_sure else (Outcome.UNKNOWN, TOKEN_NOT_FOUND)
     elif _has_no_record(code, said, verb):
         outcome, event = Outcome.NOT_SENT, "MISSING"
     elif code == INVALID_REQUEST and NOT_READY in said:
@@ -56,6 +64,8 @@ def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     elif is_certain(code, said, verb):
         outcome = Outcome.REFUSED
         reason = _REASONS.get(code, RefusalReason.INVALID_REQUEST)
+        if _CARD_INVALID in said:
+            reason = RefusalReason.CARD_INVALID
         refusal = Refusal(reason=reason, code=code, description=prose(content))
     return ProviderResult(
         outcome=outcome, order_code=order_code, event=event, kind=EventKind.ERROR, refusal=refusal
@@ -66,7 +76,8 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
 
     Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
-    did arrive. Without either text it means, in answer to a modification, that the order cannot be modified
+    did arrive. Payment details that are invalid in answer to the first message are certain, too. Without
+    these texts it means, in answer to a modification, that the order cannot be modified
     in this way; in answer to a payment it shows nothing. Code 7 in answer to the second message includes a
     challenge that an earlier copy already completed (alphagov/pay-connector#2219), and an order that cannot
     be found may have been authorised. Code 9 is certain only if the service is not arranged for, or does not
@@ -77,6 +88,8 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     if code == INVALID_REQUEST:
         if _has(said, _DONE_BEFORE):
             return False
+        if verb == Verb.AUTHORISE and _CARD_INVALID in said:
+            return True
         return verb in _MODIFICATIONS or _has(said, _NOT_VALID)
     if code == PAYMENT_DETAILS:
         return verb != Verb.COMPLETE_CHALLENGE and NO_ORDER not in said

@@ -10,7 +10,7 @@ from checkout.errors import NotificationFormatNotSupported, NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import Acknowledgement, EventKind, Notification, Outcome
 from checkout.payments.providers.worldpay_wpg.books import Journal, references
-from checkout.payments.providers.worldpay_wpg.codes import meaning
+from checkout.payments.providers.worldpay_wpg.codes import EVENTS, meaning
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 
@@ -94,6 +94,7 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
             reference=named[0] if named else "",
             references=named,
             event_id=f"{digest}-{number}",
+            is_known=name in EVENTS,
         )
 
 

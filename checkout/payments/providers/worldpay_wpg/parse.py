@@ -30,6 +30,9 @@ MAX_LIST_ELEMENTS = 500_000
 # understood.
 CONTRADICTORY = "CONTRADICTORY"
 UNREADABLE = "UNREADABLE"
+# The element that repeats the request in the status of an order that was modified at once.
+_REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
+_NOTHING_HELD = {"CANCELLED", "VOIDED"}
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
 _ISO_4217: Mapping[str, int] = MappingProxyType({})
 
@@ -41,7 +44,8 @@ def parse_reply(
 
     ``exponents`` are the account's, where they differ from ISO 4217. An error whose code and text do not show
     whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
-    careful reading. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
+    careful reading. The status of an order in answer to a capture, void or refund is that operation's, see
+    ``_read_modified``. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
     "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
     statement about its order (two payments, or a payment and an error) is ``UNKNOWN`` with the event
     ``CONTRADICTORY``.
@@ -140,7 +144,9 @@ def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> Pr
     order_code = status.get("orderCode", "").strip()
     errors, payments = status.findall("error"), status.findall("payment")
     challenges = status.findall("challengeRequired") + status.findall("requestInfo/request3DSecure")
-    if len(errors) + len(payments) + len(challenges) > 1:
+    is_modified = verb in _REQUESTS and status.find("orderModification") is not None
+    several = len(errors) + len(payments[:1] if is_modified else payments) + len(challenges)
+    if several > 1:
         return _contradiction(order_code)
     if errors:
         return read_error(errors[0], order_code, verb)
@@ -153,13 +159,47 @@ def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> Pr
         )
     if not payments:
         raise UnreadableMessage("an order without payment, challenge or error")
-    payment = PaymentElement(payments[0], exponents)
-    if payment.has_several_events:
+    payment, *further = (PaymentElement(found, exponents) for found in payments)
+    if any(each.has_several_events for each in (payment, *further)):
         return _contradiction(order_code)
+    if verb in _REQUESTS:
+        return _read_modified(status, verb, [payment, *further], exponents)
     journals = [Journal(element, exponents) for element in status.iterfind("journal")]
     result = _read_payment(payment, journals, order_code)
     token, fault = read_token(status, payment)
     return replace(result, token=token, token_fault=fault)
+
+
+def _read_modified(
+    status: Element, verb: Verb, payments: list[PaymentElement], exponents: Mapping[str, int]
+) -> ProviderResult:
+    """Read the status of an order that answers a capture, void or refund instead of an ``ok``.
+
+    Some accounts are answered at once, with the order's payment and, perhaps, the ``orderModification`` that
+    was requested (activemerchant, worldpay_test.rb: synchronous responses; DTD, ``orderStatus``). The last
+    event may be that of an earlier capture or refund of the order, so it does not show that this one is done:
+    a notification or an inquiry shows it. Only a void has an event that leaves no doubt, because it releases
+    the whole order. A failed refund may be this one, so the provider must be asked. The payment's amount is
+    the order's, and that of the operation is in the repeated request.
+    """
+    order_code = status.get("orderCode", "").strip()
+    asked = [(each.get("orderCode", "").strip(), [*each]) for each in status.iterfind("orderModification")]
+    for code, requests in asked:
+        if len(asked) > 1 or code != order_code or [found.tag for found in requests] != [_REQUESTS[verb]]:
+            return _contradiction(order_code)
+    events = {payment.event for payment in payments}
+    outcome = Outcome.PENDING
+    if verb == Verb.VOID and events <= _NOTHING_HELD:
+        outcome = Outcome.APPROVED
+    elif verb == Verb.REFUND and codes.FAILED_REFUNDS & events:
+        outcome = Outcome.UNKNOWN
+    return ProviderResult(
+        outcome=outcome,
+        order_code=order_code,
+        event=payments[-1].event,
+        kind=codes.meaning(payments[-1].event)[1],
+        amount=read_amount(asked[0][1][0], "amount", exponents) if asked else None,
+    )
 
 
 def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: str) -> ProviderResult:
@@ -190,8 +230,8 @@ def _references(kind: EventKind, journals: list[Journal], payment: PaymentElemen
 
 
 def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
-    code, description = payment.return_code
-    reason = codes.RETURN_CODES.get(code.lstrip("0"), RefusalReason.REFUSED_BY_ISSUER)
+    code, description, is_raw = payment.return_code
+    reason = codes.reason_of_raw(code, payment.brand) if is_raw else codes.reason_of(code)
     if reason == RefusalReason.REFUSED_BY_ISSUER:
         if kind == EventKind.REFUSED and payment.was_cancelled_by_shopper:
             reason = RefusalReason.CANCELLED

@@ -11,7 +11,7 @@ from checkout.errors import StoredSecretUnreadable
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import SavedCard
 from checkout.payments.providers.base import Outcome, Provider, ProviderResult
-from checkout.payments.providers.saved_cards import KeptToken
+from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND, KeptToken
 from checkout.payments.service.provider_call import SendWindow, ask_provider
 from checkout.payments.service.service import service
 from messaging.outbox.clock import server_time
@@ -34,7 +34,8 @@ def delete_token(command: DeleteToken, message: Message) -> None:
     deletion is asked for again. Under the lock of its row, which is also taken by a payment that saves a card
     with this token, the request is checked and committed as an intent. No lock is held during the call.
 
-    After the last try, the command is rejected and becomes a dead letter, which staff can send again.
+    After the last try, the command is rejected and becomes a dead letter, which staff can send again. A token
+    that the provider still does not find then, after days, is not there.
     """
     window = SendWindow.opened()
     with transaction.atomic(durable=True):
@@ -52,7 +53,7 @@ def delete_token(command: DeleteToken, message: Message) -> None:
 
     card = SavedCard.objects.select_related("provider_account").get(reference=command.card)
     result = ask_provider(card.provider_account, send, unreached=Outcome.UNKNOWN, window=window)
-    if _is_last(command) and not _is_over(result):
+    if _is_last(command) and not _is_over(command, result):
         with transaction.atomic(durable=True):
             _conclude(command, result)
         raise CommandRejected("token_not_deleted", f"The provider has not deleted it: {result.event}")
@@ -113,6 +114,8 @@ def _conclude(command: DeleteToken, result: ProviderResult) -> None:
         _end(card, "the provider has deleted it")
     elif result.event == LAPSES:
         _end(card, "the provider deletes no tokens")
+    elif _is_over(command, result):
+        _end(card, "the provider has not found it to the last")
     elif _is_last(command):
         # The number stays, so that staff can send the same command again.
         card.deletion_due_at, card.deletion_tries = None, command.number
@@ -124,8 +127,9 @@ def _conclude(command: DeleteToken, result: ProviderResult) -> None:
         log.warning("token not deleted yet", card=card.reference, said=result.event, next_try_in=delay)
 
 
-def _is_over(result: ProviderResult) -> bool:
-    return result.outcome == Outcome.APPROVED or result.event == LAPSES
+def _is_over(command: DeleteToken, result: ProviderResult) -> bool:
+    is_not_found = result.event == TOKEN_NOT_FOUND and _is_last(command)
+    return result.outcome == Outcome.APPROVED or result.event == LAPSES or is_not_found
 
 
 def _is_last(command: DeleteToken) -> bool:

@@ -6,7 +6,7 @@ from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
-from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.booked_operations import (
@@ -16,6 +16,7 @@ from checkout.payments.service.evidence.booked_operations import (
 )
 from checkout.payments.service.evidence.charge_backs import judge_movement
 from checkout.payments.service.facts import fact_of
+from checkout.payments.service.operation_outcome import RELEASED
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt

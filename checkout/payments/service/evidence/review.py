@@ -8,12 +8,13 @@ from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Operation
-from checkout.payments.providers.base import RELEASED, EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import fact_of
+from checkout.payments.service.operation_outcome import RELEASED
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt

@@ -61,7 +61,7 @@ def apply_statements(
     operations = operations_of(attempt)
     results, facts, events = [], [], []
     for statement in statements:
-        refusal = known.refusal_of(statement)
+        refusal = known.refusal_of(statement) or (_unknown(statement) if is_proven else None)
         result = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
         results.append(result)
         if refusal is None:
@@ -107,6 +107,17 @@ class _Known:
         self._event_ids.add(scrub_text(statement.event_id))
         if self._hints is not None:
             self._hints += 1
+
+
+def _unknown(statement: Notification) -> StatementResult | None:
+    """Return the result of a statement whose event the adapter does not know; None if it knows the event.
+
+    It is left to staff and not recorded, so that it is applied if the provider is asked to send it again once
+    the event is known.
+    """
+    if statement.is_known:
+        return None
+    return StatementResult(State.UNREADABLE, f"the event {statement.event or 'without a name'} is not known")
 
 
 def _judged(
