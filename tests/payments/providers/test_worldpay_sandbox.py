@@ -52,6 +52,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             "SANDBOX_URL": url,
             "SANDBOX_NOTIFICATION_URL": inbox.url,
             "SANDBOX_SETTLE_SECONDS": "0",
+            "SANDBOX_REPLICATION_SECONDS": "0",
             "SANDBOX_TRAITS": "{}",
         }
         log: Path = tmp_path_factory.mktemp("sandbox") / "log"

@@ -118,7 +118,7 @@ def test_an_unknown_outcome_is_inquired_and_nothing_is_undone_meanwhile(how: str
         assert saga.decision.ask is not None
         delays.append(saga.decision.ask.delay_seconds)
         saga.answered(outcome="unknown")
-    assert delays == [5, 15, 45, 120, 600]
+    assert delays == [5, 15, 45, 120, 300]
     assert set(saga.events) == {"outcome_unknown"}
 
 
