@@ -120,13 +120,16 @@ class _Comparison:
         return position, is_understood
 
     def _not_answered(self, pk: int, unanswered: Compared) -> None:
-        """Remember an order that got no answer, for when it is known that the provider is not away."""
+        """Remember an order that got no answer, for when it is known that the provider is not away.
+
+        The payments that earlier runs left are remembered already, so that they hold no mark.
+        """
         self._run.unanswered += 1
         self._patience.unanswered()
-        if pk in self._left and self._patience.was_reached:
-            record(self._account, pk, [unanswered])
-        else:
+        if pk not in self._left:
             self.pending.append((pk, unanswered))
+        elif self._patience.was_reached:
+            record(self._account, pk, [unanswered])
 
     def _postpone(self, pk: int, changed_at: datetime | None) -> None:
         """Leave a payment to the next run, which examines the latest changes again in any case."""

@@ -103,6 +103,18 @@ def test_orders_that_never_get_an_answer_do_not_keep_new_changes_from_being_comp
     assert [difference.payment for difference in reconcile()] == [late.payment]
 
 
+def test_a_provider_that_is_away_does_not_hold_the_mark_if_nothing_changed(paid, broken):
+    codes = in_order([paid()])
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    reconcile()
+    broken.update(codes)
+    reconcile()
+    assert (
+        Reconciliation.objects.exclude(compared_until=None).values("compared_until").distinct().count() == 2
+    )
+    assert open_rows() == {(codes[0], "authorised")}
+
+
 def test_what_was_unanswered_is_closed_when_the_provider_answers(paid, unclear):
     codes = in_order([paid(), paid()])
     unclear.add(codes[0])

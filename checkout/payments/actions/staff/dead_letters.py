@@ -8,8 +8,10 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.errors import OperationRejected
+from checkout.ledger.messages import PostEntries
 from checkout.payments.events.log import message_if_possible
 from checkout.payments.locking import locked_payment
+from checkout.payments.messages import DeleteToken
 from checkout.payments.models import DeadLetter, Event, Fact, OutboxMessage, Payment
 from checkout.states import Actor
 from messaging.access.participants import registered
@@ -18,6 +20,10 @@ from messaging.dead_letters import letter as dead_letters
 from messaging.envelope import CAUSATION_ID, PROOF, Envelope
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
+
+# Commands whose receiver sees for ever, in its own tables, if it has carried them out: a posting is made
+# once, and a token that was deleted is not there any more. So no inbox need remember them.
+ONCE_FOR_EVER = frozenset({PostEntries.to, DeleteToken.to})
 
 INSTEAD = (
     "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
@@ -39,7 +45,8 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
 
     A message that was handled after all is not handled again. Its sealed card is gone, and its receiver asks
     for the card. Raises ``OperationRejected``, with the reason, when there is no such letter, when it was
-    sent again already, and when it cannot or must not be sent.
+    sent again already, and when it cannot or must not be sent. It must not be sent if it has died longer than
+    ``conf.retention`` ago, for no inbox remembers it, unless its receiver needs none (``ONCE_FOR_EVER``).
     """
     letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
     if letter is None:
@@ -75,7 +82,7 @@ def why_not_requeued(letter: DeadLetter) -> str:
 def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
     if letter.requeued_at is not None:
         raise OperationRejected(f"{letter.requeued_by} has sent this message again already.")
-    if letter.died_at < timezone.now() - conf.retention:
+    if letter.died_at < timezone.now() - conf.retention and letter.type not in ONCE_FOR_EVER:
         raise OperationRejected(
             f"This message is so old that nobody remembers any more whether it was handled. {INSTEAD}"
         )
@@ -199,6 +206,17 @@ def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
     wake_relays(OutboxMessage)
 
 
+def _may_be_believed(letter: DeadLetter) -> bool:
+    """Return True if the relay's message may be sent anew although no outbox has it any more.
+
+    A posting must have its proof. A deletion needs none: it deletes nothing but the token of a card that was
+    removed, which is to be deleted anyway.
+    """
+    if letter.type == PostEntries.to:
+        return is_proven(_as_it_was(letter))
+    return letter.type == DeleteToken.to
+
+
 def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
     """Return why the message must not be sent in the gateway's name; empty if it may be.
 
@@ -214,7 +232,7 @@ def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
             "in its own name, so it is not sent again."
         )
     sender = table.of_user(topology, letter.sender_user)
-    if sender is not None and sender.relays:
+    if sender is not None and sender.relays and not _may_be_believed(letter):
         return (
             f"{letter.sender_user} says only what was written down, and of this message nothing written is "
             "left: it is not sent again."
