@@ -53,8 +53,25 @@ def test_what_cannot_be_booked_without_guessing_waits_for_staff_with_the_reason(
     saga.resumed().asks("payments.check_claim").after(0)
 
 
-def test_what_the_provider_denies_was_a_lie() -> None:
-    assert a_claim("expired").answered(outcome="denied").ended("completed").events == []
+def test_what_the_provider_denies_was_a_lie_if_it_does_so_again_when_it_must_know() -> None:
+    saga, asked_for_seconds = a_claim("expired"), 0.0
+    for delay in conf.inquiry_delays:
+        if asked_for_seconds >= conf.modification_lag.total_seconds():
+            break
+        saga.answered(outcome="denied").asks("payments.check_claim").after(delay)
+        asked_for_seconds += delay
+    assert saga.answered(outcome="denied").ended("completed").events == []
+
+
+def test_a_hint_is_asked_about_once() -> None:
+    data = VerificationData(payment="pay_1", attempt="pay_1-1", claim="expired", is_proven=False)
+    saga = Conversation(Verification(), data).asks("payments.check_claim")
+    assert saga.answered(outcome="denied").ended("completed").events == []
+
+
+def test_what_the_provider_does_not_show_yet_is_believed_when_it_does() -> None:
+    saga = a_claim("captured").answered(outcome="denied").answered(outcome="confirmed").ended("completed")
+    assert saga.events == ["conflicted"]
 
 
 def test_a_provider_that_says_nothing_is_asked_again_until_a_human_looks() -> None:

@@ -56,6 +56,12 @@ def answered(saga: Saga, **result: Any) -> Delivered:
     return reply_to(saga, Reply.success(result))
 
 
+def denied(saga: Saga) -> None:
+    """Deny a claim as often as the provider is asked about it."""
+    while saga.status == Saga.Status.RUNNING:
+        answered(saga, outcome="denied")
+
+
 def answered_with_an_error(saga: Saga) -> Delivered:
     return reply_to(saga, Reply.failure("broken", "It did not work."))
 

@@ -34,7 +34,7 @@ from tests.payments.service.claiming import (
     to_settle_claim,
 )
 from tests.payments.service.delivering import command, deliver
-from tests.payments.service.replying import answered
+from tests.payments.service.replying import answered, denied
 from tests.payments.service.settling import authorised
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +229,7 @@ def test_only_a_parked_verification_can_be_settled(taken):
     deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
     with pytest.raises(OperationRejected, match="is being asked"):
         settle_claim(saga.pk, is_true=False, by="ada", reason="x")
-    answered(saga, outcome="denied")
+    denied(saga)
     with pytest.raises(OperationRejected, match="has ended"):
         settle_claim(saga.pk, is_true=False, by="ada", reason="x")
     with pytest.raises(OperationRejected, match="no such saga"):

@@ -15,7 +15,7 @@ from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.delivering import command, deliver
-from tests.payments.service.replying import answered, commands_of, notified, state_of
+from tests.payments.service.replying import answered, commands_of, denied, notified, state_of
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -165,7 +165,7 @@ def test_the_same_claim_is_verified_once_at_a_time(authorised, claim):
     notified(authorised, claim)
     assert notified(authorised, claim).commands == []
     saga = Saga.objects.get(kind="verification")
-    answered(saga, outcome="denied")
+    denied(saga)
     assert [envelope.type for envelope in notified(authorised, claim).commands] == ["payments.check_claim"]
 
 
@@ -352,7 +352,7 @@ def test_hints_about_one_attempt_are_verified_one_at_a_time_whatever_they_claim(
     assert asked == [["payments.check_claim"], *[[]] * (5 * len(CLAIMS) - 1)]
     assert commands_of(notified(authorised, "charged_back")) == ["payments.check_claim"], "it is proven"
     for saga in Saga.objects.filter(kind="verification"):
-        answered(saga, outcome="denied")
+        denied(saga)
     before = Saga.objects.count()
     assert hinted(authorised, "expired") == [], "the next question waits for its turn"
     assert Saga.objects.count() == before + 1

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
+from checkout.conf import conf
 from checkout.messages import Body
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.providers.base import EventKind
@@ -105,8 +106,18 @@ class Verification(TableSaga[VerificationData]):
         return _ended(data, answer.outcome)
 
     def denied(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
-        """End, unless the provider has confirmed it before: a later event of the order does not deny it."""
-        return self.undecided(data, answer) if data.is_confirmed else _ended(data, answer.outcome)
+        """End, if the answer must show what was notified. What is proven is asked about until it must.
+
+        A hint is not: while it is asked about, others have to wait. If the provider has confirmed the claim
+        before, a later event of the order does not deny it.
+        """
+        if data.is_confirmed:
+            return self.undecided(data, answer)
+        asked_for_seconds = sum(conf.inquiry_delays[: data.inquiries])
+        must_show = asked_for_seconds >= conf.modification_lag.total_seconds()
+        if must_show or not data.is_proven or inquiry_delay(data.inquiries) is None:
+            return _ended(data, answer.outcome)
+        return self.ask_later(data)
 
     def unclear(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
         """Wait for staff with a movement that cannot be booked without guessing."""
