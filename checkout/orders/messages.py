@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from checkout.messages import Answer, Body, Command, Done
 
+# The code of the error that refuses a release, because the order is confirmed and its stock sold.
+ORDER_CONFIRMED = "order_confirmed"
+
 
 class OrderLine(Body, frozen=True):
     sku: str

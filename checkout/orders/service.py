@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from checkout.messages import Done
 from checkout.orders.messages import (
+    ORDER_CONFIRMED,
     CancelOrder,
     ConfirmOrder,
     OrderLine,
@@ -96,7 +97,7 @@ def release(command: ReleaseStock, message: Message) -> Done:
         update_in_batch(reservation, "attempt")
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
-        raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
+        raise CommandRejected(ORDER_CONFIRMED, "The order is confirmed; its stock is not given back.")
     _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
     update_in_batch(reservation, "state")

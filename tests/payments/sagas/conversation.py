@@ -51,8 +51,8 @@ class Conversation:
         self.definition.questions[self.decision.step].read_answer(result)
         return self._replied(Reply.success(result))
 
-    def answered_with_an_error(self, *, retryable: bool = False) -> Self:
-        return self._replied(Reply.failure("broken", "It did not work.", retryable))
+    def answered_with_an_error(self, code: str = "broken", *, retryable: bool = False) -> Self:
+        return self._replied(Reply.failure(code, "It did not work.", retryable))
 
     def answered_malformed(self) -> Self:
         """Answer with a malformed reply."""

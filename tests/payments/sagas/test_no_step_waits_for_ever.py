@@ -36,6 +36,7 @@ REPLIES = (
     Reply.success({}),
     Reply.failure("broken", "It did not work.", retryable=False),
     Reply.failure("broken", "It did not work.", retryable=True),
+    Reply.failure("order_confirmed", "Its stock is not given back.", retryable=False),
     Reply.malformed("It is no answer."),
 )
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.

@@ -249,6 +249,11 @@ def test_stock_that_cannot_be_given_back_is_tried_for_ever_and_reported() -> Non
     saga.answered().ended("compensated")
 
 
+def test_a_release_after_another_attempt_has_confirmed_the_order_has_nothing_to_give_back() -> None:
+    saga = an_accepted_purchase().answered(outcome="refused").asks("orders.release")
+    saga.answered_with_an_error("order_confirmed").ended("compensated")
+
+
 def test_a_notification_before_the_providers_own_reply_waits_for_it() -> None:
     an_accepted_purchase().ignores("authorised").ignores("refused")
 

@@ -179,7 +179,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             asks=ReleaseStock,
             within=service_wait,
             on={Success.DONE: own.released},
-            failed=fulfilment.until_done(At.RELEASE_STOCK),
+            failed=fulfilment.until_released(own.released),
             unknown=again(At.RELEASE_STOCK),
             hears=TAKEN_UP_AGAIN,
             is_owed=True,

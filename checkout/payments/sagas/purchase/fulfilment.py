@@ -6,6 +6,7 @@ from dataclasses import replace
 from msgspec.structs import replace as with_changes
 
 from checkout.messages import Done
+from checkout.orders.messages import ORDER_CONFIRMED
 from checkout.payments.sagas.definition import End, Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
@@ -169,6 +170,22 @@ def until_done(step: str) -> Callable[[PurchaseData, Reply], PurchaseDecision]:
     return lambda data, reply: Go(
         step=step, data=with_changes(data, tries=data.tries + 1), delay_seconds=retry_delay(data.tries)
     )
+
+
+def until_released(
+    follows: Callable[[PurchaseData, Done], PurchaseDecision],
+) -> Callable[[PurchaseData, Reply], PurchaseDecision]:
+    """Have the stock released. If another attempt has confirmed the order, nothing is left to give back.
+
+    That attempt turned out to hold money before this release arrived, and the stock is sold for it.
+    """
+    again = until_done(At.RELEASE_STOCK)
+
+    def failed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
+        is_sold = reply.error is not None and reply.error.code == ORDER_CONFIRMED
+        return follows(data, Done()) if is_sold else again(data, reply)
+
+    return failed
 
 
 # The end of a conflict. A purchase that was still inquiring must not receive "approved" afterwards: it would
