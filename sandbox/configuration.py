@@ -52,6 +52,9 @@ class Configuration(BaseSettings):
     challenge_limit: Annotated[int, Field(ge=1)] = 2
     """The number of challenges of one order before an unanswered one is refused."""
 
+    list_limit: Annotated[int, Field(ge=1)] = 1_000
+    """The number of orders after which a list of orders is cut, and says that it is not complete."""
+
     idempotency: Literal["on", "off", "uuid"] = "on"
     """The account's arrangement for `Idempotency-Key`: accepted, not enabled, or accepted if it is a UUID."""
     idempotency_lifetime_seconds: Seconds = 365 * 24 * 3600.0

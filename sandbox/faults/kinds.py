@@ -27,6 +27,7 @@ ReplyFault = Literal[
     "two_payments",
     "payment_and_error",
     "token_not_found",
+    "list_cut",
 ]
 Journal = Literal[
     "AUTHORISED",

@@ -123,7 +123,7 @@ class Wpg:
                 return Answer(status_reply(self._acquirer.order(code), self._acs_url))
             case "list":
                 orders = self._acquirer.orders(*read_period(element))
-                return Answer(list_reply(message.merchant_code, orders))
+                return Answer(list_reply(message.merchant_code, orders, self._configuration.list_limit))
             case "delete_token":
                 token, shopper = read_token(element)
                 self._tokens.delete(token, shopper)

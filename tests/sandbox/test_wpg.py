@@ -1,5 +1,7 @@
 """The XML end point: its authentication, its requests, and its magic values."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.sandbox.merchant import Merchant, machine_cookie
@@ -177,3 +179,15 @@ def test_the_same_seed_gives_the_same_identifiers(sandbox_of, tmp_path):
             reply = Merchant(url).submit("order-1", "3DS_V2_CHALLENGE_IDENTIFIED")
             identifiers.add(reply.text("transactionId3DS"))
     assert len(identifiers) == 1
+
+
+def test_a_list_is_cut_at_a_limit_and_says_so(sandbox_of):
+    with sandbox_of(list_limit=2) as url:
+        merchant, now = Merchant(url), datetime.now(UTC)
+        period = (now - timedelta(minutes=5), now + timedelta(minutes=5))
+        for number in range(3):
+            assert merchant.list(*period).attribute("reply", "complete") == "true"
+            merchant.submit(f"order-{number}")
+        cut = merchant.list(*period)
+        assert cut.attribute("reply", "complete") == "false"
+        assert len(cut.root.findall(".//orderStatus")) == 2

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from checkout.errors import NotificationRejected, OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
+from checkout.errors import (
+    ListIncomplete,
+    NotificationRejected,
+    OutcomeUnknown,
+    ProviderReplyInvalid,
+    ProviderUnavailable,
+)
 from checkout.money import Money
 from checkout.payments.providers.base import (
     Account,
@@ -129,11 +135,14 @@ class MemoryProvider:
         return True
 
     def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
-        return [
+        listed = [
             self._told(order)
             for order in list(self.books.orders.values())
             if since <= order.submitted_at < until and order.state != OrderState.CHALLENGED
         ]
+        if self.books.longest_list is not None and len(listed) > self.books.longest_list:
+            raise ListIncomplete("There are more orders than one list may have.")
+        return listed
 
     def card_encryption(self) -> CardEncryption:
         return CardEncryption(script_url="/memory/seal.js", public_key="memory")

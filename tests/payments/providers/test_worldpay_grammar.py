@@ -69,7 +69,9 @@ MESSAGES = {
     "challenge": challenge(),
     "acknowledged": acknowledged("refundReceived", amount(300)),
     "modified at once": modified("SENT_FOR_REFUND", f'<refund reference="op_1">{amount(300)}</refund>'),
-    "list": service(f'<reply><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'),
+    "list": service(
+        f'<reply complete="false"><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'
+    ),
 }
 
 

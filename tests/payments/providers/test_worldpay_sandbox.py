@@ -6,12 +6,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from django.utils import timezone
 
-from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.errors import ListIncomplete, OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
@@ -304,6 +306,17 @@ def test_a_status_that_says_nothing_leaves_the_outcome_open(sandbox, shop, order
     turn(sandbox.url, knob={"verb": "submit", "fault": fault})
     result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     assert result.outcome == Outcome.UNKNOWN
+
+
+def test_a_list_that_the_provider_cuts_is_no_answer(sandbox, shop, order_code):
+    for number in range(3):
+        shop.provider.authorise(authorisation(f"{order_code}-{number}", sealed_card=shop.cards["approve"]))
+    now = timezone.now()
+    turn(sandbox.url, knob={"verb": "list", "fault": "list_cut"})
+    with pytest.raises(ListIncomplete):
+        shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
+    listed = shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
+    assert {f"{order_code}-{number}" for number in range(3)} <= {found.order_code for found in listed}
 
 
 def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code):
