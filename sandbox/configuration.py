@@ -39,6 +39,8 @@ class Configuration(BaseSettings):
     """The time between a capture's booking and its settlement, for orders with the trait `settled`."""
     refund_again_seconds: Seconds = 5.0
     """The time between a refund's failure and its booking (trait `refund_failed_then_refunded`)."""
+    expiry_seconds: Seconds = 20.0
+    """The time between an authorisation and its expiry, for orders with the trait `expires`."""
     dispute_seconds: Seconds = 10.0
     """The time before each step of a dispute: request for information, charge-back and reversal."""
     retry_first_seconds: Seconds = 1.0

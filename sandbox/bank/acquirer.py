@@ -203,10 +203,22 @@ class Acquirer:
         amount = order.amount if payment == "AUTHORISED" else 0
         self._books.append(order.code, Kind[payment], amount=amount, detail=detail)
         decided = self._read(order.code)
+        if payment == "AUTHORISED" and "cancelled_by_risk" in order.traits:
+            self._cancel_by_risk(decided)
+            return decided
         self._outgoing.announce(decided, payment, order.amount)
-        if decided.captures and payment == "AUTHORISED":
-            self._bookings.request(decided, Kind.CAPTURE_REQUESTED, decided.authorised)
+        if payment == "AUTHORISED":
+            self._bookings.authorised(decided)
+            if decided.captures:
+                self._bookings.request(decided, Kind.CAPTURE_REQUESTED, decided.authorised)
         return decided
+
+    def _cancel_by_risk(self, decided: Order) -> None:
+        """Cancel an authorised order, whose reply says AUTHORISED nevertheless (Worldpay/hybris#130)."""
+        self._books.append(decided.code, Kind.CANCELLED, amount=decided.authorised)
+        cancelled = self._read(decided.code)
+        self._outgoing.announce(cancelled, "AUTHORISED", decided.authorised, last_event="CANCELLED")
+        self._outgoing.announce(cancelled, "CANCELLED", decided.authorised)
 
     def _challenge(self, order: Order) -> Order:
         number = len(order.challenges) + 1

@@ -34,6 +34,7 @@ Journal = Literal[
     "REFUSED",
     "ERROR",
     "CANCELLED",
+    "EXPIRED",
     "CAPTURED",
     "SETTLED",
     "SENT_FOR_REFUND",

@@ -11,6 +11,6 @@ def notice(event: Event) -> bytes:
     order = event.order
     root = service(order.merchant_code)
     element = SubElement(SubElement(root, "notify"), "orderStatusEvent", orderCode=order.code)
-    add_payment(element, order, order.amount, event.journal_type)
+    add_payment(element, order, order.amount, event.last_event or event.journal_type)
     add_journal(element, event)
     return document(root)

@@ -69,9 +69,10 @@ class Outgoing:
         reference: str = "",
         *,
         refund_authorisation: str = "",
+        last_event: str = "",
     ) -> None:
         """Queue the notification of this event, as changed by a knob."""
-        event = Event(order, journal_type, amount, reference, refund_authorisation)
+        event = Event(order, journal_type, amount, reference, refund_authorisation, last_event)
         true = notice(event)
         struck = self._knobs.strike(journal_type)
         if struck is None:
