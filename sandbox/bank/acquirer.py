@@ -26,6 +26,8 @@ from sandbox.scenarios import FRICTIONLESS
 from sandbox.traits import Trait, drawn, named_by
 
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
+MACHINE_COOKIES = ("machine", "node", "WPG-NODE", "mch.id")
+ROUTE_COOKIES = ("route", "TS01b2c3", "LB_AFFINITY", "session~rt")
 ECI = {"ECMC-SSL": {"Y": "02", "A": "01", "U": "00"}}
 OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 
@@ -117,7 +119,7 @@ class Acquirer:
                 "session_id": new.session_id,
                 "card": {"brand": new.card.brand, "last4": new.card.last4, "masked": new.card.masked},
                 "outcome": asdict(outcome) | {"cvc": new.card.has_cvc, "three_ds": new.wants_3ds},
-                "machine": self._identifier(new.order_code, "machine").hex[:8],
+                "machine": self._cookies(new.order_code, 0),
                 "device_data": new.device_data,
                 "window": new.window,
                 "traits": self._traits(new),
@@ -133,7 +135,7 @@ class Acquirer:
             return self._challenge(order)
         return self._decide(order, outcome.authentication.status)
 
-    def complete(self, order_code: str, session_id: str, machines: list[str]) -> Order:
+    def complete(self, order_code: str, session_id: str, cookies: list[str]) -> Order:
         """Decide an order by the second message, after its challenge.
 
         Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete. An
@@ -142,10 +144,10 @@ class Acquirer:
         order = fold(self._books.entries(order_code))
         if order is None:
             raise RequestRefused(5, NOT_FOUND, order_code)
-        if machines != [order.machine]:
-            raise RequestRefused(
-                5, "This node does not know the order: send the machine cookie once", order_code
-            )
+        expected = sorted(order.machine.split("; "))
+        names = {pair.partition("=")[0] for pair in expected}
+        if sorted(pair for pair in cookies if pair.partition("=")[0] in names) != expected:
+            raise RequestRefused(5, "This node does not know the order: send each cookie once", order_code)
         if session_id != order.session_id:
             raise RequestRefused(7, "Invalid payment details : session id differs from the first", order_code)
         if not order.in_challenge:
@@ -238,10 +240,21 @@ class Acquirer:
             detail={
                 "acs_transaction_id": acs_transaction_id,
                 "payload": urlsafe_b64encode(json.dumps(creq).encode()).rstrip(b"=").decode(),
-                "machine": self._identifier(order.code, f"machine {number}").hex[:8],
+                "machine": self._cookies(order.code, number),
             },
         )
         return self._read(order.code)
+
+    def _cookies(self, order_code: str, number: int) -> str:
+        """Return the two cookies of the machine on which an order is after challenge `number`.
+
+        The provider warns against assumptions about their names
+        (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/), which therefore follow from the seed.
+        """
+        draw = Random(f"{self._seed}:{order_code}:names of cookies")  # noqa: S311 - repeatable by design
+        value = self._identifier(order_code, f"machine {number}").hex
+        first, second = draw.choice(MACHINE_COOKIES), draw.choice(ROUTE_COOKIES)
+        return f"{first}={value[:8]}; {second}={value[8:24]}"
 
     def _read(self, order_code: str) -> Order:
         order = fold(self._books.entries(order_code))

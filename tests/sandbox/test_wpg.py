@@ -144,8 +144,14 @@ def test_an_unknown_order_cannot_be_found(merchant):
     assert merchant.inquire("nowhere").error == ("5", "Could not find payment for order")
 
 
-def test_every_first_reply_sets_the_machine_cookie(merchant):
-    assert machine_cookie(merchant.submit("order-1")).startswith("machine=")
+def test_every_first_reply_sets_two_cookies_whose_names_follow_from_the_seed(sandbox_of):
+    def names(seed: str) -> set[str]:
+        with sandbox_of(seed=seed) as url:
+            reply = Merchant(url).submit(f"order-{seed}")
+            return {cookie.name for cookie in reply.response.cookies}
+
+    assert all(len(names(seed)) == 2 for seed in "123")
+    assert len({frozenset(names(f"{seed}0")) for seed in range(5)}) > 1
 
 
 def test_the_same_key_and_message_get_the_same_reply(merchant):
