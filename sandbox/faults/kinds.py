@@ -68,6 +68,7 @@ NotificationFault = Literal[
     "unknown_status",
     "no_journal",
     "no_reference",
+    "in_report",
 ]
 Dispute = Literal[
     "INFORMATION_REQUESTED",

@@ -98,6 +98,9 @@ class Outgoing:
                     "lost_once": "first_try_lost",
                 }
                 self._queue(order, journal_type, true, plans[knob.fault], delay_seconds)
+            case "in_report":
+                report = notice(event, in_report=True)
+                self._queue(order, journal_type, report, delay_seconds=delay_seconds)
             case fault:
                 forgery = FORGERIES[fault]
                 forged = forgery.write(event)

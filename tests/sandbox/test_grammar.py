@@ -103,6 +103,8 @@ def test_what_an_unkind_bank_writes_is_valid_too(sandbox_of, inbox, grammar):
         for fault in ("validation_failed", "two_payments"):
             turn(url, knob={"verb": "inquiry", "fault": fault})
             merchant.inquire("settled")
+        turn(url, notification={"fault": "in_report"})
+        merchant.submit("reported")
         turn(url, notification={"fault": "oversized"})
         merchant.submit("oversized")
         expected = {

@@ -69,6 +69,10 @@ MESSAGES = {
     "challenge": challenge(),
     "acknowledged": acknowledged("refundReceived", amount(300)),
     "modified at once": modified("SENT_FOR_REFUND", f'<refund reference="op_1">{amount(300)}</refund>'),
+    "report": service(
+        '<notify messageType="EventReport"><report reportType="event"><orderStatusEvent orderCode="order-1">'
+        f"{payment('CAPTURED')}{journal('CAPTURED')}</orderStatusEvent></report></notify>"
+    ),
     "list": service(
         f'<reply complete="false"><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'
     ),

@@ -220,7 +220,27 @@ def test_other_bodies_are_not_taken_for_form_fields(body):
     assert not isinstance(caught.value, NotificationFormatNotSupported)
 
 
-def test_a_report_is_about_no_order():
+def report(content: str) -> bytes:
+    return service(
+        f'<notify messageType="EventReport"><report reportType="event">{content}</report></notify>'
+    )
+
+
+def test_the_events_in_a_report_are_statements_like_any_others():
+    content = payment("CAPTURED") + journal("CAPTURED")
+    event = f'<orderStatusEvent orderCode="order-{{}}">{content}</orderStatusEvent>'
+    first, second = parse_notification(report(event.format(1) + event.format(2)))
+    [alone] = parse_notification(service(f"<notify>{event.format(1)}</notify>"))
+    assert first == alone
+    assert (second.order_code, second.kind) == ("order-2", EventKind.CAPTURED)
+
+
+def test_a_report_of_journals_without_orders_cannot_be_read():
+    with pytest.raises(NotificationRejected):
+        parse_notification(report(journal("CAPTURED")))
+
+
+def test_an_empty_report_is_about_no_order():
     assert parse_notification(service("<notify><report/></notify>")) == []
 
 

@@ -41,7 +41,8 @@ def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) ->
     the notification. A last event that ends the authorisation is a statement of its own then. ``amount`` is
     what the journal's accounts moved. The payment's own amount is the order's, and is used only if no account
     is named and the event concerns the whole order. ``exponents`` are the account's, where they differ from
-    ISO 4217. Reports, which concern no order, yield an empty list.
+    ISO 4217. A report (DTD, ``report``) has the same events as other notifications. One of journals without
+    orders is rejected, and an empty one yields an empty list.
     There is no signature: the caller must compare merchant, amount and currency with its own record. Events
     may come in any order.
     """
@@ -68,9 +69,11 @@ def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
     notify = root.find("notify")
     if notify is None:
         raise UnreadableMessage("no notification in it")
-    events = notify.findall("orderStatusEvent")
+    events = notify.findall("orderStatusEvent") + notify.findall("report/orderStatusEvent")
     if not events and notify.find("report") is None:
         raise UnreadableMessage("neither an order's event nor a report")
+    if not events and notify.find("report/journal") is not None:
+        raise UnreadableMessage("a report of journals that name no order")
     merchant_code = root.get("merchantCode", "").strip()
     return [entry for event in events for entry in _read_event(merchant_code, event, exponents)]
 
