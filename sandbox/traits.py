@@ -30,6 +30,7 @@ Trait = Literal[
     "synchronous_replies",
     "expires",
     "cancelled_by_risk",
+    "demands_first_challenge",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -51,6 +52,7 @@ MEANINGS: dict[Trait, str] = {
     "synchronous_replies": "captures, cancels and refunds are answered with the order's status",
     "expires": "an authorisation of which nothing is captured expires after a while",
     "cancelled_by_risk": "the order is cancelled as soon as it is authorised",
+    "demands_first_challenge": "a saved card is refused with 65 if it was saved without a challenge",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {

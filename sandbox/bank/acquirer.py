@@ -22,7 +22,7 @@ from sandbox.configuration import Configuration
 from sandbox.errors import NOT_FOUND, RequestRefused
 from sandbox.faults.fault_settings import Knobs, OrderKnob
 from sandbox.notifications.outgoing import Outgoing
-from sandbox.scenarios import FRICTIONLESS
+from sandbox.scenarios import FRICTIONLESS, Outcome
 from sandbox.traits import Trait, drawn, named_by
 
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
@@ -106,7 +106,8 @@ class Acquirer:
             raise RequestRefused(5, said, new.order_code) from error
         if new.wants_3ds and not new.session_id:
             raise RequestRefused(5, "Session id is required for 3DS", new.order_code)
-        outcome = new.card.outcome
+        traits = self._traits(new)
+        outcome = self._outcome(new.card, traits)
         self._books.append(
             new.order_code,
             Kind.SUBMITTED,
@@ -122,7 +123,7 @@ class Acquirer:
                 "machine": self._cookies(new.order_code, 0),
                 "device_data": new.device_data,
                 "window": new.window,
-                "traits": self._traits(new),
+                "traits": traits,
                 "token": self._token(new),
                 "captures": new.captures,
             },
@@ -162,7 +163,15 @@ class Acquirer:
         if not new.makes_token or isinstance(new.card, KeptCard):
             return {}
         scheme_transaction = self._identifier(new.order_code, "scheme").hex[:15].upper()
-        return self._tokens.issue(new.card, new.shopper, scheme_transaction)
+        return self._tokens.issue(new.card, new.shopper, scheme_transaction, new.order_code)
+
+    def _outcome(self, card: Card | KeptCard, traits: list[Trait]) -> Outcome:
+        """Return the issuer's decision. It may want that a saved card was challenged when it was saved."""
+        if "demands_first_challenge" in traits and isinstance(card, KeptCard):
+            first = fold(self._books.entries(card.order_code))
+            if first is None or not first.challenges:
+                return Outcome(FRICTIONLESS, "REFUSED", "65")
+        return card.outcome
 
     def has_expired(self, challenge: Challenge) -> bool:
         return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)

@@ -26,7 +26,7 @@ from checkout.payments.providers.saved_cards import (
 )
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
-from tests.payments.providers.requests_to_make import authorisation, modification
+from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
 from tests.support.program import Program
@@ -75,7 +75,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def account(url: str, **credentials: str) -> Account:
+def account(url: str, *, saves_without_challenge: str = "yes", **credentials: str) -> Account:
     return Account(
         code="sandbox",
         provider="worldpay_wpg",
@@ -93,6 +93,7 @@ def account(url: str, **credentials: str) -> Account:
             "captures_with_authorisation": "yes",
             "lists_orders": "yes",
             "saved_cards": "yes",
+            "saves_without_challenge": saves_without_challenge,
             "idempotency_keys": "uuid",
             "device_data_url": f"{url}/worldpay/shopper/3ds/ddc.html",
             "challenge_url": f"{url}/worldpay/shopper/3ds/challenge.html",
@@ -191,6 +192,26 @@ def test_a_number_of_no_known_brand_is_an_invalid_card_and_no_order(shop, order_
     assert (refusal.reason, refusal.code) == (RefusalReason.CARD_INVALID, "5")
     assert "606070******0009" in refusal.description
     assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize(
+    ("saves_without_challenge", "outcome"), [("no", Outcome.APPROVED), ("yes", Outcome.REFUSED)]
+)
+def test_an_issuer_may_want_that_a_card_was_saved_with_a_challenge(
+    sandbox, shop, order_code, saves_without_challenge, outcome
+):
+    shop.provider = get_provider(account(sandbox.url, saves_without_challenge=saves_without_challenge))
+    shopper = f"cus_{saves_without_challenge}_challenge"
+    first = paid_with(shop, order_code, "Ada", saves_for=shopper)
+    if first.outcome == Outcome.CHALLENGE_REQUIRED:
+        shop.answer_challenge(first, "approve")
+        first = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+    assert first.token is not None
+    turn(sandbox.url, order={"traits": ["demands_first_challenge"]})
+    later = charged(shop, f"{order_code}-2", first.token, shopper)
+    assert later.outcome == outcome
+    if later.refusal is not None:
+        assert later.refusal.reason == RefusalReason.AUTHENTICATION_REQUIRED
 
 
 DISPUTED = ("DISPUTED_FUNDS_HELD", "DISPUTED_FUNDS_RELEASED", "DISPUTE_RESERVE_RELEASED", "DISPUTE_EXPIRED")
