@@ -241,6 +241,12 @@ class ProviderReplyInvalid(ProviderError):
     code = "provider_reply_invalid"
 
 
+class ListIncomplete(ProviderError):
+    """The provider's list of orders was cut. Ask for a shorter period."""
+
+    code = "list_incomplete"
+
+
 class ProviderMisconfigured(ProviderError):
     """The provider refused our credentials or set-up. Nothing was carried out, and an operator must look."""
 

@@ -41,6 +41,8 @@ class Configuration(BaseSettings):
     """The time between a capture's booking and its settlement, for orders with the trait `settled`."""
     refund_again_seconds: Seconds = 5.0
     """The time between a refund's failure and its booking (trait `refund_failed_then_refunded`)."""
+    expiry_seconds: Seconds = 20.0
+    """The time between an authorisation and its expiry, for orders with the trait `expires`."""
     dispute_seconds: Seconds = 10.0
     """The time before each step of a dispute: request for information, charge-back and reversal."""
     retry_first_seconds: Seconds = 1.0
@@ -53,6 +55,9 @@ class Configuration(BaseSettings):
     """The time that a person may take at the issuer's page."""
     challenge_limit: Annotated[int, Field(ge=1)] = 2
     """The number of challenges of one order before an unanswered one is refused."""
+
+    list_limit: Annotated[int, Field(ge=1)] = 1_000
+    """The number of orders after which a list of orders is cut, and says that it is not complete."""
 
     idempotency: Literal["on", "off", "uuid"] = "on"
     """The account's arrangement for `Idempotency-Key`: accepted, not enabled, or accepted if it is a UUID."""

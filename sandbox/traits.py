@@ -28,6 +28,9 @@ Trait = Literal[
     "issuer_response_code",
     "forgotten_after_challenge",
     "synchronous_replies",
+    "expires",
+    "cancelled_by_risk",
+    "demands_first_challenge",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -47,6 +50,9 @@ MEANINGS: dict[Trait, str] = {
     "issuer_response_code": "a refusal carries the scheme's IssuerResponseCode instead of ISO8583ReturnCode",
     "forgotten_after_challenge": "the second message is answered by error 7 although it was acted upon",
     "synchronous_replies": "captures, cancels and refunds are answered with the order's status",
+    "expires": "an authorisation of which nothing is captured expires after a while",
+    "cancelled_by_risk": "the order is cancelled as soon as it is authorised",
+    "demands_first_challenge": "a saved card is refused with 65 if it was saved without a challenge",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from django.db import close_old_connections, connection
 
-from checkout.errors import ProviderError, ProviderReplyInvalid
+from checkout.errors import ListIncomplete, ProviderError, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.models import Attempt, ProviderAccount
 from checkout.payments.providers.base import Outcome, Position, Provider, ProviderResult
@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_WINDOW = timedelta(minutes=10)
 LONGEST_WINDOW = timedelta(days=1)
+# Periods are in whole seconds at some providers. A list of a shorter one would be the same.
+SHORTEST_WINDOW = timedelta(seconds=2)
 # A window with fewer than ``FEW`` orders is followed by one twice as long, one with more than ``MANY`` by one
 # half as long.
 FEW, MANY = 200, 2_000
@@ -56,21 +58,36 @@ def unknown_orders(
 ) -> Iterator[tuple[datetime, list[ProviderResult]]]:
     """Yield the provider's orders of this time that we do not know, window by window.
 
-    With each window comes the time until which the orders have been looked at. Raises ``Unanswered``. Yields
-    nothing if the provider does not list orders.
+    With each window comes the time until which the orders have been looked at. A list that was cut is asked
+    for again in a window half as long. Raises ``Unanswered``. Yields nothing if the provider does not list
+    orders.
     """
     if not _ask(account, lambda provider: provider.lists_orders):
         return
     window = FIRST_WINDOW
     while since < until:
         begin, end = since, min(since + window, until)
-        orders = _ask(account, lambda provider, begin=begin, end=end: provider.orders(begin, end))  # type: ignore[misc]
+        orders = _ask(account, lambda provider, begin=begin, end=end: _orders(provider, begin, end))  # type: ignore[misc]
+        if orders is None:
+            if window < SHORTEST_WINDOW:
+                log.warning("list of orders stays incomplete", account=account.code, since=begin.isoformat())
+                raise Unanswered
+            window /= 2
+            continue
         yield end, _unknown(orders)
         if len(orders) < FEW:
             window = min(window * 2, LONGEST_WINDOW)
         elif len(orders) > MANY:
             window /= 2
         since = end
+
+
+def _orders(provider: Provider, since: datetime, until: datetime) -> Sequence[ProviderResult] | None:
+    """Return the orders of a period; None if the provider has cut the list."""
+    try:
+        return provider.orders(since, until)
+    except ListIncomplete:
+        return None
 
 
 def _unknown(orders: Sequence[ProviderResult]) -> list[ProviderResult]:

@@ -32,10 +32,10 @@ hints_by_account = RateLimit()
 async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
     """Store a notification, and answer so that the provider does not send it again.
 
-    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the
-    provider's, 415 for the format of another product, 429 for too many unproven notifications, and 503 if it
-    could not be stored: the provider then sends it again. All others are accepted, even if they cannot be
-    read.
+    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 without either from an address that
+    is not the provider's, 415 for the format of another product, 429 for too many unproven notifications, and
+    503 if it could not be stored: the provider then sends it again. All others are accepted, even if they
+    cannot be read.
     """
     if request.method != "POST":
         return problems.respond(request, problems.method_not_allowed(("POST",)))

@@ -23,10 +23,12 @@ from sandbox.configuration import Configuration
 from sandbox.errors import NOT_FOUND, RequestRefused
 from sandbox.faults.fault_settings import Knobs, OrderKnob
 from sandbox.notifications.outgoing import Outgoing
-from sandbox.scenarios import FRICTIONLESS
+from sandbox.scenarios import FRICTIONLESS, Outcome
 from sandbox.traits import Trait, drawn, named_by
 
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
+MACHINE_COOKIES = ("machine", "node", "WPG-NODE", "mch.id")
+ROUTE_COOKIES = ("route", "TS01b2c3", "LB_AFFINITY", "session~rt")
 ECI = {"ECMC-SSL": {"Y": "02", "A": "01", "U": "00"}}
 OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 
@@ -123,7 +125,8 @@ class Acquirer:
             raise RequestRefused(5, said, new.order_code) from error
         if new.wants_3ds and not new.session_id:
             raise RequestRefused(5, "Session id is required for 3DS", new.order_code)
-        outcome = new.card.outcome
+        traits = self._traits(new)
+        outcome = self._outcome(new.card, traits)
         self._books.append(
             new.order_code,
             Kind.SUBMITTED,
@@ -136,10 +139,10 @@ class Acquirer:
                 "session_id": new.session_id,
                 "card": {"brand": new.card.brand, "last4": new.card.last4, "masked": new.card.masked},
                 "outcome": asdict(outcome) | {"cvc": new.card.has_cvc, "three_ds": new.wants_3ds},
-                "machine": self._identifier(new.order_code, "machine").hex[:8],
+                "machine": self._cookies(new.order_code, 0),
                 "device_data": new.device_data,
                 "window": new.window,
-                "traits": self._traits(new),
+                "traits": traits,
                 "token": self._token(new),
                 "captures": new.captures,
             },
@@ -152,7 +155,7 @@ class Acquirer:
             return self._challenge(order)
         return self._decide(order, outcome.authentication.status)
 
-    def complete(self, order_code: str, session_id: str, machines: list[str]) -> Order:
+    def complete(self, order_code: str, session_id: str, cookies: list[str]) -> Order:
         """Decide an order by the second message, after its challenge.
 
         Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete. An
@@ -161,10 +164,10 @@ class Acquirer:
         order = fold(self._books.entries(order_code))
         if order is None:
             raise RequestRefused(5, NOT_FOUND, order_code)
-        if machines != [order.machine]:
-            raise RequestRefused(
-                5, "This node does not know the order: send the machine cookie once", order_code
-            )
+        expected = sorted(order.machine.split("; "))
+        names = {pair.partition("=")[0] for pair in expected}
+        if sorted(pair for pair in cookies if pair.partition("=")[0] in names) != expected:
+            raise RequestRefused(5, "This node does not know the order: send each cookie once", order_code)
         if session_id != order.session_id:
             raise RequestRefused(7, "Invalid payment details : session id differs from the first", order_code)
         if not order.in_challenge:
@@ -179,7 +182,15 @@ class Acquirer:
         if not new.makes_token or isinstance(new.card, KeptCard):
             return {}
         scheme_transaction = self._identifier(new.order_code, "scheme").hex[:15].upper()
-        return self._tokens.issue(new.card, new.shopper, scheme_transaction)
+        return self._tokens.issue(new.card, new.shopper, scheme_transaction, new.order_code)
+
+    def _outcome(self, card: Card | KeptCard, traits: list[Trait]) -> Outcome:
+        """Return the issuer's decision. It may want that a saved card was challenged when it was saved."""
+        if "demands_first_challenge" in traits and isinstance(card, KeptCard):
+            first = fold(self._books.entries(card.order_code))
+            if first is None or not first.challenges:
+                return Outcome(FRICTIONLESS, "REFUSED", "65")
+        return card.outcome
 
     def has_expired(self, challenge: Challenge) -> bool:
         return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)
@@ -222,10 +233,22 @@ class Acquirer:
         amount = order.amount if payment == "AUTHORISED" else 0
         self._books.append(order.code, Kind[payment], amount=amount, detail=detail)
         decided = self._read(order.code)
+        if payment == "AUTHORISED" and "cancelled_by_risk" in order.traits:
+            self._cancel_by_risk(decided)
+            return decided
         self._outgoing.announce(decided, payment, order.amount)
-        if decided.captures and payment == "AUTHORISED":
-            self._bookings.request(decided, Kind.CAPTURE_REQUESTED, decided.authorised)
+        if payment == "AUTHORISED":
+            self._bookings.authorised(decided)
+            if decided.captures:
+                self._bookings.request(decided, Kind.CAPTURE_REQUESTED, decided.authorised)
         return decided
+
+    def _cancel_by_risk(self, decided: Order) -> None:
+        """Cancel an authorised order, whose reply says AUTHORISED nevertheless (Worldpay/hybris#130)."""
+        self._books.append(decided.code, Kind.CANCELLED, amount=decided.authorised)
+        cancelled = self._read(decided.code)
+        self._outgoing.announce(cancelled, "AUTHORISED", decided.authorised, last_event="CANCELLED")
+        self._outgoing.announce(cancelled, "CANCELLED", decided.authorised)
 
     def _challenge(self, order: Order) -> Order:
         number = len(order.challenges) + 1
@@ -245,10 +268,21 @@ class Acquirer:
             detail={
                 "acs_transaction_id": acs_transaction_id,
                 "payload": urlsafe_b64encode(json.dumps(creq).encode()).rstrip(b"=").decode(),
-                "machine": self._identifier(order.code, f"machine {number}").hex[:8],
+                "machine": self._cookies(order.code, number),
             },
         )
         return self._read(order.code)
+
+    def _cookies(self, order_code: str, number: int) -> str:
+        """Return the two cookies of the machine on which an order is after challenge `number`.
+
+        The provider warns against assumptions about their names
+        (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/), which therefore follow from the seed.
+        """
+        draw = Random(f"{self._seed}:{order_code}:names of cookies")  # noqa: S311 - repeatable by design
+        value = self._identifier(order_code, f"machine {number}").hex
+        first, second = draw.choice(MACHINE_COOKIES), draw.choice(ROUTE_COOKIES)
+        return f"{first}={value[:8]}; {second}={value[8:24]}"
 
     def _read(self, order_code: str) -> Order:
         order = fold(self._books.entries(order_code))

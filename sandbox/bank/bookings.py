@@ -59,6 +59,11 @@ class Bookings:
         if "early_notification" in order.traits or is_synchronous:
             self.carry_out(plan)
 
+    def authorised(self, order: Order) -> None:
+        """Plan the end of an authorisation that expires if nothing is captured."""
+        if "expires" in order.traits:
+            self._plans.add(Plan(order_code=order.code, kind=Kind.EXPIRED, wait="expiry"))
+
     def carry_out(self, plan: Plan) -> None:
         """Book a plan, send its notification, and plan the steps that follow."""
         order = self._order(plan.order_code)
@@ -67,6 +72,8 @@ class Bookings:
                 self._capture(order, plan)
             case Kind.REFUNDED:
                 self._refund(order, plan)
+            case Kind.EXPIRED:
+                self._book(plan, 0 if order.capture_requested else order.left_to_capture)
             case Kind.SETTLED:
                 self._book(plan, plan.amount)
             case Kind.CHARGED_BACK:

@@ -23,7 +23,10 @@ NOT_FOUND = "Internal error: token not found"
 
 @dataclass(frozen=True, slots=True)
 class KeptCard:
-    """A card that is kept under a token. `payment` and `refusal_code` are the result of its later charges."""
+    """A card that is kept under a token. `payment` and `refusal_code` are the result of its later charges.
+
+    `order_code` is that of the order with which it was saved.
+    """
 
     token: str
     shopper: str
@@ -34,6 +37,7 @@ class KeptCard:
     expiry_year: int
     payment: Payment
     refusal_code: str
+    order_code: str = ""
     holder: str = ""
     has_cvc: bool = False
 
@@ -55,7 +59,7 @@ class Tokens:
         self._connection = connection
         self._seed = seed
 
-    def issue(self, card: Card, shopper: str, scheme_transaction: str) -> dict[str, Any]:
+    def issue(self, card: Card, shopper: str, scheme_transaction: str, order_code: str) -> dict[str, Any]:
         """Keep a card, and return what a reply says of its token: the known one, if it is kept already.
 
         Raises RequestRefused (2) without a shopper.
@@ -71,7 +75,7 @@ class Tokens:
         if not is_known:
             kept = KeptCard(
                 token, shopper, card.brand, card.last4, card.masked, card.expiry_month, card.expiry_year,
-                later.payment, later.refusal_code,
+                later.payment, later.refusal_code, order_code,
             )  # fmt: skip
             self._connection.execute(
                 "INSERT INTO token (at, token, valid_until, detail) VALUES (?, ?, ?, ?)",

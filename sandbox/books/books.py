@@ -18,6 +18,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     ERROR = "error"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
     CAPTURE_REQUESTED = "capture_requested"
     CAPTURED = "captured"
     SETTLED = "settled"

@@ -13,6 +13,7 @@ LAST_EVENTS = {
     Kind.REFUSED: "REFUSED",
     Kind.ERROR: "ERROR",
     Kind.CANCELLED: "CANCELLED",
+    Kind.EXPIRED: "EXPIRED",
     Kind.CAPTURED: "CAPTURED",
     Kind.SETTLED: "SETTLED",
     Kind.REFUND_REQUESTED: "SENT_FOR_REFUND",
@@ -156,7 +157,7 @@ def _apply(order: Order, entry: Entry) -> None:
         case Kind.REFUSED:
             order.refusal_code = entry.detail["refusal_code"]
             order.authentication = entry.detail["authentication"]
-        case Kind.CANCELLED:
+        case Kind.CANCELLED | Kind.EXPIRED:
             order.cancelled += entry.amount
         case Kind.CAPTURE_REQUESTED:
             order.capture_requested += entry.amount

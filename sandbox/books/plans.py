@@ -15,7 +15,7 @@ from sandbox.clock import Clock
 from sandbox.configuration import Configuration
 
 # The names of the configured waiting times.
-Wait = Literal["settle", "settlement", "refund_again", "dispute"]
+Wait = Literal["settle", "settlement", "refund_again", "expiry", "dispute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Plans:
             "settle": configuration.settle_seconds,
             "settlement": configuration.settlement_seconds,
             "refund_again": configuration.refund_again_seconds,
+            "expiry": configuration.expiry_seconds,
             "dispute": configuration.dispute_seconds,
         }
 

@@ -27,12 +27,14 @@ ReplyFault = Literal[
     "two_payments",
     "payment_and_error",
     "token_not_found",
+    "list_cut",
 ]
 Journal = Literal[
     "AUTHORISED",
     "REFUSED",
     "ERROR",
     "CANCELLED",
+    "EXPIRED",
     "CAPTURED",
     "SETTLED",
     "SENT_FOR_REFUND",
@@ -66,6 +68,7 @@ NotificationFault = Literal[
     "unknown_status",
     "no_journal",
     "no_reference",
+    "in_report",
 ]
 Dispute = Literal[
     "INFORMATION_REQUESTED",

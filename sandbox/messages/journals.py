@@ -21,7 +21,8 @@ class Event:
     """An event of an order: `amount` minor units were authorised, captured, refunded, …
 
     `reference` is the one that the merchant gave to the capture or refund. `refund_authorisation` is the
-    issuer's for a refund, or the text `null`; if it is empty, the message contains none.
+    issuer's for a refund, or the text `null`; if it is empty, the message contains none. `last_event` is that
+    of the payment, if it is not the journal's type.
     """
 
     order: Order
@@ -29,6 +30,7 @@ class Event:
     amount: int
     reference: str = ""
     refund_authorisation: str = ""
+    last_event: str = ""
 
 
 def add_journal(parent: Element, event: Event) -> None:
@@ -55,7 +57,7 @@ def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
     match event.journal_type:
         case "AUTHORISED":
             yield AUTHORISED, amount, "credit"
-        case "CANCELLED":
+        case "CANCELLED" | "EXPIRED":
             yield AUTHORISED, amount, "debit"
         case "CAPTURED":
             yield AUTHORISED, amount, "debit"

@@ -1,6 +1,6 @@
 """Write replies to a merchant's messages."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from sandbox.books.orders import Order
@@ -25,11 +25,11 @@ def status_reply(order: Order, acs_url: str) -> bytes:
     return document(root)
 
 
-def list_reply(merchant_code: str, orders: Iterable[Order]) -> bytes:
-    """Return the status of many orders."""
+def list_reply(merchant_code: str, orders: Sequence[Order], limit: int) -> bytes:
+    """Return the status of many orders, but not of more than `limit`."""
     root = service(merchant_code)
-    reply = SubElement(root, "reply")
-    for order in orders:
+    reply = SubElement(root, "reply", complete="true" if len(orders) <= limit else "false")
+    for order in orders[:limit]:
         add_payment(_status(reply, order), order, order.amount, order.last_event)
     return document(root)
 

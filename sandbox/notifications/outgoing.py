@@ -69,9 +69,10 @@ class Outgoing:
         reference: str = "",
         *,
         refund_authorisation: str = "",
+        last_event: str = "",
     ) -> None:
         """Queue the notification of this event, as changed by a knob."""
-        event = Event(order, journal_type, amount, reference, refund_authorisation)
+        event = Event(order, journal_type, amount, reference, refund_authorisation, last_event)
         true = notice(event)
         struck = self._knobs.strike(journal_type)
         if struck is None:
@@ -97,6 +98,9 @@ class Outgoing:
                     "lost_once": "first_try_lost",
                 }
                 self._queue(order, journal_type, true, plans[knob.fault], delay_seconds)
+            case "in_report":
+                report = notice(event, in_report=True)
+                self._queue(order, journal_type, report, delay_seconds=delay_seconds)
             case fault:
                 forgery = FORGERIES[fault]
                 forged = forgery.write(event)

@@ -139,6 +139,7 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "wrong_encoding": lambda body: body.replace(END_OF_REPLY, b"caf\xe9" + END_OF_REPLY),
     "two_payments": _with_other_payment,
     "payment_and_error": lambda body: body.replace(b"</payment>", b"</payment>" + ERROR, 1),
+    "list_cut": lambda body: body.replace(b'complete="true"', b'complete="false"'),
     "last_event_null": lambda body: LAST_EVENT.sub(b"<lastEvent>null</lastEvent>", body),
     "last_event_unknown": lambda body: LAST_EVENT.sub(b"<lastEvent>TELEPORTED</lastEvent>", body),
 }

@@ -117,13 +117,13 @@ class Wpg:
             case "complete":
                 session = element.find("session")
                 session_id = "" if session is None else session.get("id", "")
-                order = self._acquirer.complete(code, session_id, _machine_cookies(request))
+                order = self._acquirer.complete(code, session_id, _cookies(request))
                 return Answer(status_reply(order, self._acs_url), order.machine if order.in_challenge else "")
             case "inquiry":
                 return Answer(status_reply(self._acquirer.shown(code), self._acs_url))
             case "list":
                 orders = self._acquirer.listed(*read_period(element))
-                return Answer(list_reply(message.merchant_code, orders))
+                return Answer(list_reply(message.merchant_code, orders, self._configuration.list_limit))
             case "delete_token":
                 token, shopper = read_token(element)
                 self._tokens.delete(token, shopper)
@@ -163,16 +163,12 @@ class Wpg:
 
 def _response(answer: Answer) -> Response:
     response = Response(answer.body, media_type="text/xml")
-    if answer.machine:
-        response.headers["Set-Cookie"] = f"machine={answer.machine};path=/"
+    for cookie in filter(None, answer.machine.split("; ")):
+        response.headers.append("Set-Cookie", f"{cookie};path=/;HttpOnly")
     return response
 
 
-def _machine_cookies(request: Request) -> list[str]:
-    """Return every `machine` value sent, with repetitions, because the provider refuses a repeated one."""
-    pairs = [
-        pair.strip().partition("=")
-        for header in request.headers.getlist("cookie")
-        for pair in header.split(";")
-    ]
-    return [value for name, _, value in pairs if name == "machine"]
+def _cookies(request: Request) -> list[str]:
+    """Return every cookie sent, with repetitions, because the provider refuses a repeated one."""
+    headers = request.headers.getlist("cookie")
+    return [pair.strip() for header in headers for pair in header.split(";")]

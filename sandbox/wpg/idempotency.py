@@ -13,7 +13,7 @@ from sandbox.errors import RequestRefused
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply with its machine cookie (empty if there is none)."""
+    """A reply with the cookies of its machine, as a `Cookie` header (empty if there are none)."""
 
     body: bytes
     machine: str = ""

@@ -97,6 +97,37 @@ def test_busy_times_are_asked_for_in_shorter_pieces(account, books, periods, mon
     assert lengths[-2] > lengths[1]
 
 
+def submitted_every_second(books, begin, number=8):
+    for second in range(number):
+        books.orders[f"o-{second}"] = Order(
+            order_code=f"o-{second}",
+            session_id="s",
+            amount=Money(PAID, "GBP"),
+            state=OrderState.AUTHORISED,
+            submitted_at=begin + timedelta(seconds=2 * second),
+        )
+
+
+def test_a_list_that_was_cut_is_asked_for_in_halves_until_it_is_whole(account, books, periods):
+    begin = timezone.now() - LONG_AGO
+    submitted_every_second(books, begin)
+    books.longest_list = 2
+    found = reconcile(since=begin)
+    assert {difference.order_code for difference in found} == set(books.orders)
+    assert Reconciliation.objects.get().unanswered == 0
+    assert min(until - since for since, until in periods) < timedelta(seconds=10)
+
+
+def test_nothing_behind_a_list_that_stays_cut_counts_as_looked_through(account, books):
+    begin = timezone.now() - LONG_AGO
+    submitted_every_second(books, begin)
+    books.longest_list = 0
+    assert reconcile(since=begin) == []
+    run = Reconciliation.objects.get()
+    assert run.unanswered == 1
+    assert run.listed_until is None or run.listed_until <= begin
+
+
 def test_a_provider_that_lists_nothing_is_not_asked_to(stranger, monkeypatch):
     monkeypatch.setattr(MemoryProvider, "lists_orders", False)
     assert reconcile() == []

@@ -211,7 +211,8 @@ def money(amount: int, currency: str = "GBP") -> str:
 
 
 def machine_cookie(reply: Reply) -> str:
-    return reply.response.headers["set-cookie"].partition(";")[0]
+    """Return the cookies of a reply, as the next message must send them."""
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in reply.response.cookies)
 
 
 def sign(claims: dict[str, Any], key: str = "sandbox-mac-key-for-device-data-and-challenges") -> str:

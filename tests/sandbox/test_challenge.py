@@ -122,10 +122,13 @@ def test_an_order_in_its_challenge_cannot_be_found_or_changed(merchant, challeng
     assert merchant.cancel("order-1").error == not_found
 
 
-@pytest.mark.parametrize("cookie", ["", "machine=00000000", "{0}; {0}", '$Version=1; {0}; machine="x"'])
-def test_the_second_message_needs_the_machine_cookie_exactly_once(merchant, shopper, challenged, cookie):
+@pytest.mark.parametrize(
+    "cookie", ["", "machine=00000000", "{0}; {0}", "{1}", "{2}", "{0}; {1}", "{1}; x={2}"]
+)
+def test_the_second_message_needs_each_cookie_exactly_once(merchant, shopper, challenged, cookie):
     shopper.choose(challenged, "approve")
-    sent = cookie.format(machine_cookie(challenged))
+    both = machine_cookie(challenged)
+    sent = cookie.format(both, *both.split("; "))
     assert merchant.complete("order-1", "", Cookie=sent).error[0] == "5"
     assert merchant.books("order-1")["authorised"] == 0
 

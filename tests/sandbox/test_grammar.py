@@ -71,7 +71,12 @@ ORDERS = {
 
 
 def test_what_an_unkind_bank_writes_is_valid_too(sandbox_of, inbox, grammar):
-    quickly = {"settlement_seconds": 0.1, "dispute_seconds": 0.1, "refund_again_seconds": 0.1}
+    quickly = {
+        "settlement_seconds": 0.1,
+        "dispute_seconds": 0.1,
+        "refund_again_seconds": 0.1,
+        "expiry_seconds": 0,
+    }
     with sandbox_of(notification_url=inbox.url, **quickly) as url:
         merchant, shopper = Merchant(url), Shopper(url)
         for code, traits in ORDERS.items():
@@ -93,12 +98,23 @@ def test_what_an_unkind_bank_writes_is_valid_too(sandbox_of, inbox, grammar):
         merchant.refund("at once", 300)
         merchant.submit("cancelled at once", "SYNCHRONOUS_REPLIES")
         merchant.cancel("cancelled at once")
+        merchant.submit("cancelled by risk", "CANCELLED_BY_RISK")
+        merchant.submit("expired", "EXPIRES")
         for fault in ("validation_failed", "two_payments"):
             turn(url, knob={"verb": "inquiry", "fault": fault})
             merchant.inquire("settled")
+        turn(url, notification={"fault": "in_report"})
+        merchant.submit("reported")
         turn(url, notification={"fault": "oversized"})
         merchant.submit("oversized")
-        expected = {"SETTLED", "SENT_FOR_REFUND", "REFUND_FAILED", "CHARGED_BACK", "CHARGEBACK_REVERSED"}
+        expected = {
+            "EXPIRED",
+            "SETTLED",
+            "SENT_FOR_REFUND",
+            "REFUND_FAILED",
+            "CHARGED_BACK",
+            "CHARGEBACK_REVERSED",
+        }
         wait_until(lambda: expected <= set(inbox.journal_types()), "every kind of notification")
         wait_until(lambda: any(len(body) > 65_536 for body in inbox.bodies), "the oversized one")
         now = datetime.now(UTC)

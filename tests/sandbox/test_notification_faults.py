@@ -112,6 +112,16 @@ def test_a_part_is_missing_from_one(notifying, inbox, fault, missing):
     assert [fromstring(body).find(missing) is None for body in inbox.bodies[1:]] == [True, False]
 
 
+def test_an_event_may_come_in_a_report_and_only_there(notifying, inbox):
+    turn(notifying.url, notification={"journal": "CAPTURED", "fault": "in_report"})
+    notifying.submit("order-1")
+    notifying.capture("order-1", 600)
+    wait_until(lambda: any(b"CAPTURED</lastEvent>" in body for body in inbox.bodies), "the report")
+    [booked] = [fromstring(body) for body in inbox.bodies if b"CAPTURED</lastEvent>" in body]
+    assert booked.find("notify/report/orderStatusEvent").get("orderCode") == "order-1"
+    assert booked.find("notify/orderStatusEvent") is None
+
+
 @pytest.mark.parametrize("fault", ["malformed", "form_encoded", "oversized"])
 def test_one_that_cannot_be_read_holds_up_its_line_until_it_is_accepted(notifying, inbox, fault):
     inbox.answers += [(400, b""), (413, b"")]

@@ -35,6 +35,8 @@ def test_nothing_of_the_everyday_delays_a_shopper_or_moves_money_by_itself():
         "early_notification",
         "charged_back",
         "forgotten_after_challenge",
+        "expires",
+        "cancelled_by_risk",
         "refund_failed_then_refunded",
     }
 

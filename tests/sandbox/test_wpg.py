@@ -1,5 +1,7 @@
 """The XML end point: its authentication, its requests, and its magic values."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.sandbox.merchant import Merchant, machine_cookie
@@ -142,8 +144,14 @@ def test_an_unknown_order_cannot_be_found(merchant):
     assert merchant.inquire("nowhere").error == ("5", "Could not find payment for order")
 
 
-def test_every_first_reply_sets_the_machine_cookie(merchant):
-    assert machine_cookie(merchant.submit("order-1")).startswith("machine=")
+def test_every_first_reply_sets_two_cookies_whose_names_follow_from_the_seed(sandbox_of):
+    def names(seed: str) -> set[str]:
+        with sandbox_of(seed=seed) as url:
+            reply = Merchant(url).submit(f"order-{seed}")
+            return {cookie.name for cookie in reply.response.cookies}
+
+    assert all(len(names(seed)) == 2 for seed in "123")
+    assert len({frozenset(names(f"{seed}0")) for seed in range(5)}) > 1
 
 
 def test_the_same_key_and_message_get_the_same_reply(merchant):
@@ -177,3 +185,15 @@ def test_the_same_seed_gives_the_same_identifiers(sandbox_of, tmp_path):
             reply = Merchant(url).submit("order-1", "3DS_V2_CHALLENGE_IDENTIFIED")
             identifiers.add(reply.text("transactionId3DS"))
     assert len(identifiers) == 1
+
+
+def test_a_list_is_cut_at_a_limit_and_says_so(sandbox_of):
+    with sandbox_of(list_limit=2) as url:
+        merchant, now = Merchant(url), datetime.now(UTC)
+        period = (now - timedelta(minutes=5), now + timedelta(minutes=5))
+        for number in range(3):
+            assert merchant.list(*period).attribute("reply", "complete") == "true"
+            merchant.submit(f"order-{number}")
+        cut = merchant.list(*period)
+        assert cut.attribute("reply", "complete") == "false"
+        assert len(cut.root.findall(".//orderStatus")) == 2

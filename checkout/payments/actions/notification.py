@@ -78,21 +78,27 @@ def record_notification(
     notifications.
 
     ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
-    ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
-    for an address outside the account's networks and, after storing it, ``NotificationFormatNotSupported``
-    for an unproven body in the format of another product.
+    ``sender`` is the IP address that it came from. If that is outside the account's networks, a notification
+    over this channel is a hint: Worldpay changes its addresses, and wants none of them kept out
+    (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/). Raises ``ProviderAccountNotFound``,
+    ``SenderNotAllowed`` for any other from such an address and, after storing it,
+    ``NotificationFormatNotSupported`` for one in the format of another product that came over no channel.
     """
     account = _account(account_code)
     if account is None:
         raise ProviderAccountNotFound("There is no such provider account.")
-    _check_sender(account, sender)
+    is_trusted = is_proven and _is_expected(account, sender)
+    if not is_proven and not _is_expected(account, sender):
+        raise SenderNotAllowed("This address does not send notifications to this account.")
+    if is_proven and not is_trusted:
+        log.warning("notification from another address is a hint", account=account.code, sender=sender)
     provider = get_provider(account.opened())
     reading = _read(provider, body)
     row = ProviderNotification(
         account=account,
         digest=hashlib.sha256(body).hexdigest(),
-        body=_kept(provider, body, is_whole=is_proven or reading.statements is not None),
-        is_proven=is_proven,
+        body=_kept(provider, body, is_whole=is_trusted or reading.statements is not None),
+        is_proven=is_trusted,
         state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
         reason=scrub_text(reading.fault)[:REASON_LENGTH],
     )
@@ -101,7 +107,7 @@ def record_notification(
     is_news = insert_unless_known(row) or _is_news_of_known(row)
     if row.state == State.UNREADABLE and is_news:
         # Anybody can send a hint, so an unreadable one is not worth an alarm.
-        report = log.error if is_proven else log.warning
+        report = log.error if is_trusted else log.warning
         report(
             "notification needs attention",
             notification=row.pk,
@@ -110,7 +116,7 @@ def record_notification(
             reason=row.reason,
         )
     if reading.refusal is not None and not is_proven:
-        # A proven notification is acknowledged all the same, or it would block those that follow.
+        # What came over the provider's channel is acknowledged all the same, or it would block what follows.
         raise reading.refusal
     owed = _command(row, reading) if is_news and row.state == State.RECEIVED else None
     return Recorded(provider.acknowledgement(), owed)
@@ -186,16 +192,16 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
     return is_news
 
 
-def _check_sender(account: ProviderAccount, sender: str) -> None:
+def _is_expected(account: ProviderAccount, sender: str) -> bool:
+    """Return True if the account takes notifications from this address. Raises ``ProviderMisconfigured``."""
     # A mistake in the list lets nobody in. The provider repeats what is refused until it is corrected.
     networks = read_networks(account.options)
     if networks is None:
-        return
+        return True
     try:
         address = ip_address(sender)
     except ValueError:
-        raise SenderNotAllowed("The sender of this notification is not known.") from None
+        return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    if not any(address in network for network in networks):
-        raise SenderNotAllowed("This address does not send notifications to this account.")
+    return any(address in network for network in networks)

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         help_text="What the provider wants back with the next message",
-                        max_length=500,
+                        max_length=2000,
                     ),
                 ),
                 (

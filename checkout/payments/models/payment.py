@@ -220,7 +220,7 @@ class Attempt(models.Model):
     order_code = models.CharField(max_length=64, unique=True, help_text="The provider's name for this try")
     session_id = models.CharField(max_length=64)
     session_state = models.CharField(
-        max_length=500, blank=True, help_text="What the provider wants back with the next message"
+        max_length=2_000, blank=True, help_text="What the provider wants back with the next message"
     )
     state = models.CharField(
         max_length=30, default=AttemptState.CREATED, choices=[(s.value, s.value) for s in AttemptState]

@@ -374,7 +374,8 @@ class Provider(Protocol):
     def orders(self, since: datetime, until: datetime) -> Sequence[ProviderResult]:
         """Return an inquiry's result for every order that was submitted from ``since`` to before ``until``.
 
-        Orders for which an inquiry would answer ``NOT_SENT`` are left out.
+        Orders for which an inquiry would answer ``NOT_SENT`` are left out. Raises ``ListIncomplete`` if the
+        provider has not listed all of the others.
         """
 
     def card_encryption(self) -> CardEncryption: ...

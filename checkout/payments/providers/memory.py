@@ -15,6 +15,7 @@ from functools import partial
 
 from checkout.errors import (
     AmountNotSupported,
+    ListIncomplete,
     NotificationRejected,
     OutcomeUnknown,
     ProviderReplyInvalid,
@@ -141,11 +142,14 @@ class MemoryProvider:
         return True
 
     def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
-        return [
+        listed = [
             self._told(order)
             for order in list(self.books.orders.values())
             if since <= order.submitted_at < until and order.state != OrderState.CHALLENGED
         ]
+        if self.books.longest_list is not None and len(listed) > self.books.longest_list:
+            raise ListIncomplete("There are more orders than one list may have.")
+        return listed
 
     def card_encryption(self) -> CardEncryption:
         return CardEncryption(script_url="/memory/seal.js", public_key="memory")

@@ -15,7 +15,8 @@ class Books:
     """All orders of one account, and its previous answers by idempotency key.
 
     ``manners_for`` returns the bank's behaviour towards a new order, by its code. ``tokens`` has the cards
-    that are kept, each as the text that chooses the result.
+    that are kept, each as the text that chooses the result. ``longest_list`` is the number of orders above
+    which a list is refused as incomplete.
     """
 
     manners_for: Callable[[str], Manners]
@@ -27,6 +28,7 @@ class Books:
         self._notifications: list[bytes] = []
         self.orders: dict[str, Order] = {}
         self.tokens: dict[str, str] = {}
+        self.longest_list: int | None = None
 
     def token_for(self, request: Authorisation) -> str:
         """Keep a card for a customer, and return its token, which is the same each time."""

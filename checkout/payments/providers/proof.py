@@ -4,7 +4,8 @@ Providers do not sign notifications, so the proof is knowledge of the address or
 credentials contain an unguessable last part of the path, ``notification_secret``, or a user and password for
 HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is enough.
 
-An account may also have the option ``notification_networks``: from any other address none is taken.
+An account may also have the option ``notification_networks``: what comes from any other address with this
+proof is a hint, and without it is refused.
 """
 
 import re

@@ -237,6 +237,24 @@ def test_any_other_address_is_not(account: ProviderAccount, sender: str):
     assert not ProviderNotification.objects.exists()
 
 
+@pytest.mark.parametrize("sender", ["192.0.3.1", "127.0.0.1", "", "unix:"])
+def test_with_the_right_secret_any_other_address_sends_a_hint(account: ProviderAccount, sender: str):
+    only_from(account, ["192.0.2.0/24"])
+    recorded = record_notification("twin", BODY, is_proven=True, sender=sender)
+    assert recorded.acknowledgement.status == 200
+    assert recorded.owed is not None
+    assert not ProviderNotification.objects.get().is_proven
+    record_notification("twin", BODY, is_proven=True, sender="192.0.2.1")
+    assert ProviderNotification.objects.get().is_proven
+
+
+def test_with_the_right_secret_no_address_blocks_what_comes_after_it(account: ProviderAccount, parser):
+    only_from(account, ["192.0.2.0/24"])
+    parser(ParserOfOtherProduct)
+    record_notification("twin", BODY, is_proven=True, sender="192.0.3.1")
+    assert not ProviderNotification.objects.get().is_proven
+
+
 @pytest.mark.parametrize(
     "networks", [["192.0.2.0/24", "everywhere"], ["192.0.2.1/24"], "10.0.0.0/8", 5, None]
 )
@@ -254,6 +272,20 @@ def test_an_empty_list_lets_nobody_in(account: ProviderAccount):
 
 def test_without_a_list_every_address_is_let_in(account: ProviderAccount):
     record_notification("twin", BODY, sender="203.0.113.9")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("networks", [["127.0.0.0/8"], ["192.0.2.0/24"]])
+async def test_a_foreign_address_with_the_right_secret_is_acknowledged(
+    account, async_client, networks, settings
+):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {"notification_secret": "twins-secret-of-16"}}
+    await in_thread(only_from, account, networks)
+    path = "/notifications/twin/twins-secret-of-16/"
+    response = await async_client.post(path, BODY, content_type="application/json")
+    assert response.status_code == 200
+    row = await in_thread(ProviderNotification.objects.get)
+    assert row.is_proven == (networks == ["127.0.0.0/8"])
 
 
 @pytest.mark.django_db(transaction=True)

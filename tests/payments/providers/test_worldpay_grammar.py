@@ -69,7 +69,13 @@ MESSAGES = {
     "challenge": challenge(),
     "acknowledged": acknowledged("refundReceived", amount(300)),
     "modified at once": modified("SENT_FOR_REFUND", f'<refund reference="op_1">{amount(300)}</refund>'),
-    "list": service(f'<reply><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'),
+    "report": service(
+        '<notify messageType="EventReport"><report reportType="event"><orderStatusEvent orderCode="order-1">'
+        f"{payment('CAPTURED')}{journal('CAPTURED')}</orderStatusEvent></report></notify>"
+    ),
+    "list": service(
+        f'<reply complete="false"><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'
+    ),
 }
 
 

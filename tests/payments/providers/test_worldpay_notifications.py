@@ -61,6 +61,33 @@ def test_events_have_their_meaning_and_unknown_ones_are_kept(event, kind):
     assert (entry.kind, entry.event, entry.is_known) == (kind, event, event != "TELEPORTED")
 
 
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        ("CANCELLED", EventKind.CANCELLED),
+        ("EXPIRED", EventKind.EXPIRED),
+        ("REFUSED", EventKind.REFUSED),
+    ],
+)
+def test_an_end_of_the_authorisation_is_a_statement_beside_the_journals(last, kind):
+    body = notification(payment(last) + journal("AUTHORISED", credit("IN_PROCESS_AUTHORISED", 1050)))
+    first, second = parse_notification(body)
+    assert (first.kind, first.event) == (EventKind.AUTHORISED, "AUTHORISED")
+    assert (second.kind, second.event, second.amount) == (kind, last, Money(1050, "GBP"))
+    assert first.event_id != second.event_id
+
+
+@pytest.mark.parametrize("last", ["AUTHORISED", "WAITING_FOR_SHOPPER", "CAPTURED", "TELEPORTED", ""])
+def test_any_other_last_event_adds_nothing_to_a_journal(last):
+    [entry] = parse_notification(notification(payment(last) + journal("AUTHORISED")))
+    assert entry.event == "AUTHORISED"
+
+
+def test_a_journal_of_the_same_end_is_not_followed_by_a_second_statement():
+    [entry] = parse_notification(notification(payment("CANCELLED") + journal("VOIDED")))
+    assert entry.event == "VOIDED"
+
+
 def test_a_partial_refund_has_the_amount_that_was_booked_and_our_reference():
     entries = debit("SETTLED_BIBIT_NET", 900) + credit("IN_PROCESS_CAPTURED", 900)
     body = notification(payment("REFUNDED") + journal("REFUNDED", entries, named(refund="op_1")))
@@ -193,7 +220,27 @@ def test_other_bodies_are_not_taken_for_form_fields(body):
     assert not isinstance(caught.value, NotificationFormatNotSupported)
 
 
-def test_a_report_is_about_no_order():
+def report(content: str) -> bytes:
+    return service(
+        f'<notify messageType="EventReport"><report reportType="event">{content}</report></notify>'
+    )
+
+
+def test_the_events_in_a_report_are_statements_like_any_others():
+    content = payment("CAPTURED") + journal("CAPTURED")
+    event = f'<orderStatusEvent orderCode="order-{{}}">{content}</orderStatusEvent>'
+    first, second = parse_notification(report(event.format(1) + event.format(2)))
+    [alone] = parse_notification(service(f"<notify>{event.format(1)}</notify>"))
+    assert first == alone
+    assert (second.order_code, second.kind) == ("order-2", EventKind.CAPTURED)
+
+
+def test_a_report_of_journals_without_orders_cannot_be_read():
+    with pytest.raises(NotificationRejected):
+        parse_notification(report(journal("CAPTURED")))
+
+
+def test_an_empty_report_is_about_no_order():
     assert parse_notification(service("<notify><report/></notify>")) == []
 
 

@@ -6,7 +6,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from lxml import etree
 
-from checkout.errors import ProviderReplyInvalid
+from checkout.errors import ListIncomplete, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.providers.base import Outcome, Position, Verb
 from checkout.payments.providers.worldpay_wpg import build
@@ -136,6 +136,13 @@ def test_a_list_has_a_result_for_every_order():
 def test_a_list_may_be_longer_than_a_reply():
     status = f'<orderStatus orderCode="order-1">{payment()}</orderStatus>'
     assert len(parse_listing(service(f"<reply>{status * 1_000}</reply>"))) == 1_000
+
+
+def test_a_list_that_was_cut_is_not_taken_for_the_whole_one():
+    status = f'<orderStatus orderCode="order-1">{payment()}</orderStatus>'
+    assert len(parse_listing(service(f'<reply complete="true">{status}</reply>'))) == 1
+    with pytest.raises(ListIncomplete):
+        parse_listing(service(f'<reply complete="false">{status}</reply>'))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", error(5), service("<notify/>")])

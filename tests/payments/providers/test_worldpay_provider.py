@@ -36,24 +36,37 @@ def provider(server, **options):
     )
 
 
-def test_the_machine_that_answered_first_is_named_in_the_second_message():
-    cookies = ("Set-Cookie: other=1", "Set-Cookie: machine=0ab20014;path=/;HttpOnly")
+def test_every_cookie_of_the_first_answer_goes_back_with_the_second_message_whatever_its_name():
+    cookies = ("Set-Cookie: node.1=1", "Set-Cookie: machine=0ab20014;path=/;HttpOnly")
     with ScriptedServer(answer(challenge(), 200, *cookies), answer(paid())) as server:
         worldpay = provider(server)
         first = worldpay.authorise(authorisation())
         second = worldpay.complete_challenge(completion(session_state=first.session_state))
-    assert first.session_state == "machine=0ab20014"
+    assert first.session_state == "node.1=1; machine=0ab20014"
     assert server.requests[0].header("Cookie") == []
-    assert server.requests[1].header("Cookie") == ["machine=0ab20014"]
+    assert server.requests[1].header("Cookie") == ["node.1=1; machine=0ab20014"]
     assert second.outcome == Outcome.APPROVED
-    assert second.session_state == "machine=0ab20014"
+    assert second.session_state == "node.1=1; machine=0ab20014"
 
 
-def test_a_newer_machine_replaces_the_one_before():
-    cookies = ("Set-Cookie: machine=new1;path=/", "Set-Cookie: machine=new2;path=/")
-    with ScriptedServer(answer(challenge(), 200, *cookies)) as server:
-        result = provider(server).complete_challenge(completion(session_state="machine=old"))
-    assert result.session_state == "machine=new2"
+@pytest.mark.parametrize(
+    ("before", "cookies", "after"),
+    [
+        ("machine=old", ["machine=new1;path=/", "machine=new2; Path=/"], "machine=new2"),
+        ("machine=old; node=1", ["machine=new"], "node=1; machine=new"),
+        ("machine=old; node=1", ["machine=; path=/"], "node=1"),
+        ("machine=old; node=1", ["machine=x; Max-Age=0"], "node=1"),
+        ("machine=old", [], "machine=old"),
+        ("machine=old", ["no cookie", "=x", "$Version=1", "a b=c", 'q="a b"', "n\u00e4me=1"], "machine=old"),
+        ("machine=old", ["machine=" + 2_500 * "x"], "machine=old"),
+        ("", ["a=" + 1_900 * "x", "b=" + 1_900 * "y"], "b=" + 1_900 * "y"),
+    ],
+)
+def test_the_newest_cookie_of_each_name_is_kept_without_its_attributes(before, cookies, after):
+    lines = (f"Set-Cookie: {cookie}" for cookie in cookies)
+    with ScriptedServer(answer(challenge(), 200, *lines)) as server:
+        result = provider(server).complete_challenge(completion(session_state=before))
+    assert result.session_state == after
 
 
 @pytest.mark.parametrize("options", [{}, {"idempotency_keys": "off"}])

@@ -6,12 +6,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from django.utils import timezone
 
-from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.errors import ListIncomplete, OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
@@ -24,7 +26,7 @@ from checkout.payments.providers.saved_cards import (
 )
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
-from tests.payments.providers.requests_to_make import authorisation, modification
+from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
 from tests.support.program import Program
@@ -74,7 +76,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def account(url: str, **credentials: str) -> Account:
+def account(url: str, *, saves_without_challenge: str = "yes", **credentials: str) -> Account:
     return Account(
         code="sandbox",
         provider="worldpay_wpg",
@@ -93,6 +95,7 @@ def account(url: str, **credentials: str) -> Account:
             "exponents": "HUF=0",
             "lists_orders": "yes",
             "saved_cards": "yes",
+            "saves_without_challenge": saves_without_challenge,
             "idempotency_keys": "uuid",
             "device_data_url": f"{url}/worldpay/shopper/3ds/ddc.html",
             "challenge_url": f"{url}/worldpay/shopper/3ds/challenge.html",
@@ -191,6 +194,26 @@ def test_a_number_of_no_known_brand_is_an_invalid_card_and_no_order(shop, order_
     assert (refusal.reason, refusal.code) == (RefusalReason.CARD_INVALID, "5")
     assert "606070******0009" in refusal.description
     assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize(
+    ("saves_without_challenge", "outcome"), [("no", Outcome.APPROVED), ("yes", Outcome.REFUSED)]
+)
+def test_an_issuer_may_want_that_a_card_was_saved_with_a_challenge(
+    sandbox, shop, order_code, saves_without_challenge, outcome
+):
+    shop.provider = get_provider(account(sandbox.url, saves_without_challenge=saves_without_challenge))
+    shopper = f"cus_{saves_without_challenge}_challenge"
+    first = paid_with(shop, order_code, "Ada", saves_for=shopper)
+    if first.outcome == Outcome.CHALLENGE_REQUIRED:
+        shop.answer_challenge(first, "approve")
+        first = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+    assert first.token is not None
+    turn(sandbox.url, order={"traits": ["demands_first_challenge"]})
+    later = charged(shop, f"{order_code}-2", first.token, shopper)
+    assert later.outcome == outcome
+    if later.refusal is not None:
+        assert later.refusal.reason == RefusalReason.AUTHENTICATION_REQUIRED
 
 
 DISPUTED = ("DISPUTED_FUNDS_HELD", "DISPUTED_FUNDS_RELEASED", "DISPUTE_RESERVE_RELEASED", "DISPUTE_EXPIRED")
@@ -306,6 +329,17 @@ def test_a_status_that_says_nothing_leaves_the_outcome_open(sandbox, shop, order
     turn(sandbox.url, knob={"verb": "submit", "fault": fault})
     result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     assert result.outcome == Outcome.UNKNOWN
+
+
+def test_a_list_that_the_provider_cuts_is_no_answer(sandbox, shop, order_code):
+    for number in range(3):
+        shop.provider.authorise(authorisation(f"{order_code}-{number}", sealed_card=shop.cards["approve"]))
+    now = timezone.now()
+    turn(sandbox.url, knob={"verb": "list", "fault": "list_cut"})
+    with pytest.raises(ListIncomplete):
+        shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
+    listed = shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
+    assert {f"{order_code}-{number}" for number in range(3)} <= {found.order_code for found in listed}
 
 
 def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code):

@@ -1,5 +1,6 @@
 """Worldpay's tokens: how one is asked for and used, and how an answer about one is read."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -56,6 +57,20 @@ def test_a_card_is_saved_as_a_token_of_one_shopper_with_the_first_use_declared()
     assert order.findtext("shopper/authenticatedShopperID") == "cus_1"
     assert order.find("paymentDetails/storedCredentials").attrib == {"usage": "FIRST"}
     assert order.findtext("paymentDetails/CSE-DATA/encryptedData") == "sealed"
+
+
+@pytest.mark.parametrize(
+    ("relaxed", "saves_for", "sent"),
+    [
+        (False, "cus_1", "challengeMandated"),
+        (True, "cus_1", "noChallengeRequested"),
+        (False, "", "noChallengeRequested"),
+    ],
+)
+def test_a_card_is_saved_with_a_challenge_unless_the_account_does_without(relaxed, saves_for, sent):
+    setup = replace(SETUP, challenge_preference="noChallengeRequested", saves_without_challenge=relaxed)
+    order = fromstring(build.authorisation(authorisation(saves_for=saves_for), setup)).find("submit/order")
+    assert order.find("additional3DSData").get("challengePreference") == sent
 
 
 def test_without_the_choice_nothing_is_asked_to_be_saved():

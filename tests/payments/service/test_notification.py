@@ -336,6 +336,16 @@ def test_an_event_that_the_adapter_does_not_know_is_left_to_staff_and_changes_no
     assert not Fact.objects.filter(kind__startswith="notified_").exists()
 
 
+def test_an_order_that_was_cancelled_as_soon_as_it_was_authorised_is_told_as_both(attempt):
+    authorise(attempt, "approve")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    both = worldpay((attempt.order_code, "CANCELLED")).replace(
+        "</payment>", '</payment><journal journalType="AUTHORISED"/>'
+    )
+    assert [told.kind for told in events(notify(attempt, stored(attempt, both)))] == ["cancelled"]
+    assert Fact.objects.filter(kind__in=("notified_authorised", "notified_cancelled")).count() == 2
+
+
 def test_an_event_that_becomes_known_is_applied_when_it_is_sent_again(attempt, monkeypatch):
     authorise(attempt, "approve")
     ProviderAccount.objects.update(provider="worldpay_wpg")

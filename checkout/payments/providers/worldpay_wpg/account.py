@@ -7,6 +7,7 @@ Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and,
 ``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with
 a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer),
 ``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code),
+``saves_without_challenge`` (``yes`` if saving a card mandates no challenge),
 ``captures_with_authorisation`` (``yes`` if automatic captures are left to Worldpay).
 """
 
@@ -27,7 +28,7 @@ _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 
 # The addresses that the shopper's browser loads and posts to.
 _ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
-_SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards")
+_SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards", "saves_without_challenge")
 _TEXTS = ("installation_id", "encryption_public_key")
 _KEY_FORMS = ("off", "on", "uuid")
 _CHOICES = {"challenge_preference": PREFERENCES, "idempotency_keys": _KEY_FORMS}
@@ -82,6 +83,7 @@ class WorldpayAccount:
             merchant_code=self.account.merchant_code,
             exponents=self.exponents,
             challenge_preference=preference,
+            saves_without_challenge=options.get("saves_without_challenge") == "yes",
             installation_id=options.get("installation_id", ""),
         )
 

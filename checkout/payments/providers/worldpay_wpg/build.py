@@ -48,6 +48,7 @@ class Setup:
     merchant_code: str
     exponents: Mapping[str, int] = field(default_factory=dict)
     challenge_preference: str = "noPreference"
+    saves_without_challenge: bool = False
     installation_id: str = ""
 
 
@@ -208,7 +209,12 @@ def _browser(shopper: Element, browser: Browser) -> None:
 
 
 def _three_ds(order: Element, request: Authorisation, setup: Setup) -> None:
-    """Add 3-D Secure data. ``javaScriptEnabled`` needs device data (alphagov/pay-connector, non-JS)."""
+    """Add 3-D Secure data. ``javaScriptEnabled`` needs device data (alphagov/pay-connector, non-JS).
+
+    A card that is saved for charges without the shopper must be authenticated with a challenge, or issuers
+    refuse these charges later (developer.worldpay.com, Access, stored cards: sequence of the first payment).
+    """
+    is_mandated = request.demands_challenge or (request.saves_for and not setup.saves_without_challenge)
     scripted = request.browser.javascript_enabled and bool(request.device_data_reference)
     window = request.challenge_window if request.challenge_window in WINDOWS else DEFAULT_WINDOW
     SubElement(
@@ -216,7 +222,7 @@ def _three_ds(order: Element, request: Authorisation, setup: Setup) -> None:
         "additional3DSData",
         dfReferenceId=_clean(request.device_data_reference)[:200],
         challengeWindowSize=window,
-        challengePreference=MANDATED if request.demands_challenge else setup.challenge_preference,
+        challengePreference=MANDATED if is_mandated else setup.challenge_preference,
         javaScriptEnabled=_boolean(scripted),
     )
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from xml.etree.ElementTree import Element, canonicalize, tostring
 
@@ -27,6 +27,9 @@ _OF_THE_WHOLE_ORDER = {
     EventKind.EXPIRED,
     EventKind.ERROR,
 }
+# The ends of an authorisation. If Worldpay's risk service cancels an order at once, the notification has the
+# journal AUTHORISED and the last event CANCELLED (Worldpay/hybris#130), and may be the only one.
+_ENDS = {EventKind.REFUSED, EventKind.CANCELLED, EventKind.EXPIRED}
 _FORM = re.compile(rb"\s{0,16}[A-Za-z][A-Za-z0-9_.%-]{0,63}=")
 _ISO_4217: Mapping[str, int] = MappingProxyType({})
 
@@ -35,9 +38,11 @@ def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) ->
     """Return the statements in ``body``, one per journal. Raises only ``NotificationRejected``.
 
     A journal's own type takes precedence over ``lastEvent``: if they differ, the journal is the reason for
-    the notification. ``amount`` is what the journal's accounts moved. The payment's own amount is the
-    order's, and is used only if no account is named and the event concerns the whole order. ``exponents`` are
-    the account's, where they differ from ISO 4217. Reports, which concern no order, yield an empty list.
+    the notification. A last event that ends the authorisation is a statement of its own then. ``amount`` is
+    what the journal's accounts moved. The payment's own amount is the order's, and is used only if no account
+    is named and the event concerns the whole order. ``exponents`` are the account's, where they differ from
+    ISO 4217. A report (DTD, ``report``) has the same events as other notifications. One of journals without
+    orders is rejected, and an empty one yields an empty list.
     There is no signature: the caller must compare merchant, amount and currency with its own record. Events
     may come in any order.
     """
@@ -64,9 +69,11 @@ def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
     notify = root.find("notify")
     if notify is None:
         raise UnreadableMessage("no notification in it")
-    events = notify.findall("orderStatusEvent")
+    events = notify.findall("orderStatusEvent") + notify.findall("report/orderStatusEvent")
     if not events and notify.find("report") is None:
         raise UnreadableMessage("neither an order's event nor a report")
+    if not events and notify.find("report/journal") is not None:
+        raise UnreadableMessage("a report of journals that name no order")
     merchant_code = root.get("merchantCode", "").strip()
     return [entry for event in events for entry in _read_event(merchant_code, event, exponents)]
 
@@ -81,6 +88,8 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
     if len(payments) > 1 or (payment is not None and payment.has_several_events):
         raise UnreadableMessage("an event that says two things of its order")
     digest = _digest(merchant_code, event)
+    if payment is not None and _is_end_beside(payment.event, journals):
+        journals.append(None)
     for number, journal in enumerate(journals or [None]):
         name = (journal.event if journal else "") or (payment.event if payment else "")
         outcome, kind = _meaning(name, journal)
@@ -96,6 +105,13 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
             event_id=f"{digest}-{number}",
             is_known=name in EVENTS,
         )
+
+
+def _is_end_beside(last_event: str, journals: Sequence[Journal | None]) -> bool:
+    """Return True if the last event ends the authorisation, and there are journals, all of other kinds."""
+    kind = meaning(last_event)[1]
+    kinds = [meaning(journal.event)[1] for journal in journals if journal is not None and journal.event]
+    return kind in _ENDS and bool(kinds) and kind not in kinds
 
 
 def _meaning(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:

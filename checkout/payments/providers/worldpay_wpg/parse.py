@@ -6,7 +6,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
-from checkout.errors import ProviderReplyInvalid
+from checkout.errors import ListIncomplete, ProviderReplyInvalid
 from checkout.payments.providers.base import (
     Challenge,
     EventKind,
@@ -80,14 +80,17 @@ def parse_token_deletion(body: bytes, token: str) -> ProviderResult:
 
 
 def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[ProviderResult]:
-    """Return one result for each order in ``body``. Raises only ``ProviderReplyInvalid``.
+    """Return one result for each order in ``body``. Raises ``ProviderReplyInvalid`` or ``ListIncomplete``.
 
-    An order that cannot be understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
+    A reply with ``complete="false"`` (DTD, ``reply``) has only some of the orders. An order that cannot be
+    understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
     """
     try:
         reply = _reply_in(read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS))
         if reply.find("error") is not None:
             raise UnreadableMessage("no list of orders")
+        if reply.get("complete") == "false":
+            raise ListIncomplete("Worldpay has not listed all orders of this period.")
         return [_read_listed(status, exponents) for status in reply.iterfind("orderStatus")]
     except UnreadableMessage as error:
         raise ProviderReplyInvalid(f"Worldpay's list cannot be understood: {error}.") from error

@@ -1,7 +1,7 @@
 """The Worldpay adapter: build, send, parse."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,14 +37,18 @@ _ENABLE_KEYS = (
     "idempotency_keys to off"
 )
 _CHANGE_KEYS = "set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off"
-_MACHINE = re.compile(r"\s*(machine=[!-+\--:<-~]{1,400})")
+# A cookie's name and value (RFC 6265, 4.1.1). Names that begin with $ are attributes in an old form.
+_COOKIE = re.compile(r"\s*([!#%&'*+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*)=([!-+\--:<-~]*)\s*(?:;|\Z)")
+_REMOVES = re.compile(r";\s*max-age\s*=\s*(?:0|-)", re.IGNORECASE)
+MAX_SESSION_STATE = 2_000
 
 
 class WorldpayWpg:
     """An adapter for Worldpay's XML Direct protocol and one account (options: see ``WorldpayAccount``).
 
-    ``session_state`` is the cookie ``machine`` as name and value. The second message must reach the machine
-    that answered the first; it fails if the cookie is stale or sent twice.
+    ``session_state`` has the cookies of the order's replies, as a ``Cookie`` header. The second message must
+    reach the machine that answered the first; it fails if a cookie is stale or sent twice. Worldpay wants no
+    assumption about the names of its cookies (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/).
     """
 
     def __init__(self, account: Account, transport: Transport | None = None) -> None:
@@ -162,7 +166,7 @@ class WorldpayWpg:
         return replace(
             result,
             order_code=order_code,
-            session_state=_newest_machine(reply) or session_state,
+            session_state=_cookies(session_state, reply.set_cookies),
             transcript=self.scrub(message + b"\n\n" + reply.body),
         )
 
@@ -185,6 +189,16 @@ def _check_configuration(result: ProviderResult) -> None:
         raise ProviderMisconfigured(f"Worldpay does not take our idempotency key ({said}): {advice}.")
 
 
-def _newest_machine(reply: HttpReply) -> str:
-    found = (_MACHINE.match(cookie) for cookie in reversed(reply.set_cookies))
-    return next((cookie[1] for cookie in found if cookie), "")
+def _cookies(before: str, set_cookies: Sequence[str]) -> str:
+    """Return the newest cookie of each name, without attributes. The oldest are dropped if they are long."""
+    cookies: dict[str, str] = {}
+    for cookie in (*filter(None, before.split("; ")), *set_cookies):
+        if (found := _COOKIE.match(cookie)) is None or len(found[0]) > MAX_SESSION_STATE:
+            continue
+        cookies.pop(found[1], None)
+        if found[2] and not _REMOVES.search(cookie):
+            cookies[found[1]] = found[2]
+    pairs = [f"{name}={value}" for name, value in cookies.items()]
+    while len(kept := "; ".join(pairs)) > MAX_SESSION_STATE:
+        del pairs[0]
+    return kept
