@@ -7,7 +7,7 @@ from messaging.access.participants import registered
 from messaging.cloud_events import AUDIENCE, attributes_of
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, Envelope, HeaderValue
-from messaging.storable import MALFORMED, digest_of, fitted
+from messaging.storable import MALFORMED, cut_headers, digest_of, fitted, has_large_headers
 from messaging.topology import Topology
 
 # Headers of a dead letter, in addition to those that the message had.
@@ -23,7 +23,7 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
     """Return the dead letter for a delivery that a worker gives up.
 
     The sealed secret is left out. A body that is not JSON could contain anything, so only its size and digest
-    are kept. The headers ``dead-*`` name the queue, the reason and the sender. The same message always yields
+    are kept. Headers over the limit are cut, and then nothing more of the body is kept either. The headers ``dead-*`` name the queue, the reason and the sender. The same message always yields
     the same dead letter, so that a duplicate is recognised.
     """
     about: dict[str, HeaderValue] = {SERVICE: service, QUEUE: delivery.queue, REASON: reason[:500]}
@@ -32,8 +32,9 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
         nothing = Envelope(type=MALFORMED, body=digest_of(delivery.raw), message_id="")
         original = fitted(delivery.remains or nothing)
         about[ALTERED] = "digest"
-    elif not _is_json(original.body):
-        original = replace(original, body=digest_of(original.body))
+    elif has_large_headers(original.headers) or not _is_json(original.body):
+        headers = cut_headers(original.headers)
+        original = replace(original, body=digest_of(original.body), headers=headers)
         about[ALTERED] = "digest"
     about[SENDER] = original.user_id
     headers = {**original.with_sealed("").headers, **about}
