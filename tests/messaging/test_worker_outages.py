@@ -47,7 +47,8 @@ async def test_a_message_that_an_outage_has_worn_out_is_tried_when_the_database_
 ):
     """Each five minutes of an outage count as a delivery, in none of which a handler saw the message."""
     monkeypatch.setattr(worker, "OUTAGE_PAUSE_SECONDS", 0.01)
-    service, refusals = Service("patient"), []
+    service = Service("patient")
+    refusals: list[str] = []
 
     @service.command("greet")
     def greet(body: Greet, message: Message) -> Greeted:
