@@ -1,6 +1,7 @@
 """The conditions for storing a message in a table, and the form in which any other is stored."""
 
 import hashlib
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -9,6 +10,10 @@ from messaging.envelope import SUBJECT, Envelope, HeaderValue, encode_body
 MALFORMED = "malformed"
 # The lengths of the columns.
 LONGEST = {"message_id": 64, "type": 100, "correlation_id": 120, "reply_to": 255, "subject": 100}
+# The names and texts of all headers together. They have to fit into one frame, of 128 KiB, at four bytes a
+# character and together with those that a dead letter, or a message sent because of this one, has of its own.
+MAX_HEADERS_CHARACTERS = 30_000
+LONGEST_KEPT_HEADER = 1000
 
 
 def defect_of(envelope: Envelope) -> str:
@@ -18,6 +23,8 @@ def defect_of(envelope: Envelope) -> str:
             return f"{name} has more than {longest} characters"
     texts = (envelope.message_id, envelope.type, envelope.correlation_id, envelope.reply_to)
     headers = (text for header in envelope.headers.items() for text in header if isinstance(text, str))
+    if has_large_headers(envelope.headers):
+        return f"the headers have more than {MAX_HEADERS_CHARACTERS} characters"
     if any("\0" in text for text in (*texts, *headers)):
         return "there is a NUL in a property or header"
     return ""
@@ -32,7 +39,7 @@ def fitted(envelope: Envelope) -> Envelope:
     has_id = 0 < len(envelope.message_id) <= LONGEST["message_id"] and "\0" not in envelope.message_id
     headers: dict[str, HeaderValue] = {
         _cut(name, 255): _cut(value, len(value)) if isinstance(value, str) else value
-        for name, value in envelope.headers.items()
+        for name, value in cut_headers(envelope.headers).items()
     }
     if envelope.subject:
         headers[SUBJECT] = _cut(envelope.subject, LONGEST["subject"])
@@ -44,6 +51,30 @@ def fitted(envelope: Envelope) -> Envelope:
         reply_to=_cut(envelope.reply_to, LONGEST["reply_to"]),
         headers=headers,
     )
+
+
+def has_large_headers(headers: Mapping[str, HeaderValue]) -> bool:
+    """Return True if the headers are over their limit."""
+    return sum(map(_size, headers.items())) > MAX_HEADERS_CHARACTERS
+
+
+def cut_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]:
+    """Return the headers, or if they are over their limit, the first ones with their texts cut."""
+    if not has_large_headers(headers):
+        return headers
+    kept: dict[str, HeaderValue] = {}
+    room = MAX_HEADERS_CHARACTERS
+    for name, value in headers.items():
+        kept[name] = value[:LONGEST_KEPT_HEADER] if isinstance(value, str) else value
+        room -= _size((name, kept[name]))
+        if room < LONGEST_KEPT_HEADER:
+            break
+    return kept
+
+
+def _size(header: tuple[str, HeaderValue]) -> int:
+    name, value = header
+    return len(name) + (len(value) if isinstance(value, str) else 8)
 
 
 def fingerprint_of(envelope: Envelope) -> str:

@@ -53,7 +53,9 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
             raise
         raise OperationalError("every database thread waits for the database") from None
     finally:
-        giving_up.cancel()
+        # If the caller was cancelled, the job still waits for a thread, and must not do so for longer.
+        if job.done():
+            giving_up.cancel()
 
 
 async def run_in(executor: ThreadPoolExecutor, function: Callable[[], R]) -> R:

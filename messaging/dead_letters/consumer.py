@@ -52,7 +52,7 @@ class DeadLetterConsumer:
 
     async def _deal_with(self, delivery: Delivery) -> None:
         try:
-            await in_thread(self._keep, dead_letters.read(delivery, self._broker.topology))
+            await in_thread(self._keep, self._read(delivery))
         except Exception:
             # The database may be away for a while.
             log.exception("dead letter not kept yet")
@@ -64,3 +64,11 @@ class DeadLetterConsumer:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), PAUSE_SECONDS)
         delivery.reject(requeue=True)
+
+    def _read(self, delivery: Delivery) -> Envelope:
+        try:
+            return dead_letters.read(delivery, self._broker.topology)
+        except Exception:
+            # A letter that could not be read would come again for ever, and keep others from being delivered.
+            log.exception("dead letter cannot be read")
+            return dead_letters.unreadable(delivery)

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from messaging.access.participants import registered
 from messaging.cloud_events import AUDIENCE, attributes_of
 from messaging.delivery import Delivery
-from messaging.envelope import JSON, Envelope, HeaderValue
-from messaging.storable import MALFORMED, digest_of, fitted
+from messaging.envelope import JSON, MAX_BODY_BYTES, Envelope, HeaderValue
+from messaging.storable import MALFORMED, cut_headers, digest_of, fitted, has_large_headers
 from messaging.topology import Topology
 
 # Headers of a dead letter, in addition to those that the message had.
@@ -23,8 +23,9 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
     """Return the dead letter for a delivery that a worker gives up.
 
     The sealed secret is left out. A body that is not JSON could contain anything, so only its size and digest
-    are kept. The headers ``dead-*`` name the queue, the reason and the sender. The same message always yields
-    the same dead letter, so that a duplicate is recognised.
+    are kept, and so are those of a body over the limit of JSON. Headers over their limit are cut, and then
+    nothing more of the body is kept either. The headers ``dead-*`` name the queue, the reason and the sender.
+    The same message always yields the same dead letter, so that a duplicate is recognised.
     """
     about: dict[str, HeaderValue] = {SERVICE: service, QUEUE: delivery.queue, REASON: reason[:500]}
     original = delivery.envelope
@@ -32,8 +33,9 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
         nothing = Envelope(type=MALFORMED, body=digest_of(delivery.raw), message_id="")
         original = fitted(delivery.remains or nothing)
         about[ALTERED] = "digest"
-    elif not _is_json(original.body):
-        original = replace(original, body=digest_of(original.body))
+    elif not _can_be_kept(original):
+        headers = cut_headers(original.headers)
+        original = replace(original, body=digest_of(original.body), headers=headers)
         about[ALTERED] = "digest"
     about[SENDER] = original.user_id
     headers = {**original.with_sealed("").headers, **about}
@@ -49,11 +51,24 @@ def read(delivery: Delivery, topology: Topology) -> Envelope:
     if that worker reads the queue, because any participant may publish to the exchange for dead letters.
     """
     if delivery.envelope is not None and REASON in delivery.envelope.headers:
-        return _believed(delivery.envelope.with_sealed(""), topology)
+        return _believed(_made_of_json(delivery.envelope.with_sealed("")), topology)
     queue, reason = "", "nobody says why"
     if delivery.death is not None:
         queue, reason = delivery.death.queue, f"the broker gave up: {delivery.death.reason}"
     return of(replace(delivery, queue=queue), "", reason)
+
+
+def unreadable(delivery: Delivery) -> Envelope:
+    """Return a letter of nothing but the size and digest of a body, for one that ``read`` fails on."""
+    body = delivery.raw if delivery.envelope is None else delivery.envelope.body
+    return of(replace(delivery, envelope=None, raw=body, remains=None), "", "the letter cannot be read")
+
+
+def _made_of_json(letter: Envelope) -> Envelope:
+    if _can_be_kept(letter):
+        return replace(letter, content_type=JSON)
+    headers = {**cut_headers(letter.headers), REASON: letter.headers[REASON], ALTERED: "digest"}
+    return replace(letter, content_type=JSON, body=digest_of(letter.body), headers=headers)
 
 
 def _believed(letter: Envelope, topology: Topology) -> Envelope:
@@ -81,9 +96,12 @@ def way_back(topology: Topology, queue: str, letter: Envelope) -> tuple[str, str
     return None
 
 
-def _is_json(body: bytes) -> bool:
+def _can_be_kept(message: Envelope) -> bool:
+    """Return True if a letter can have the message's body and headers as they are."""
+    if len(message.body) > MAX_BODY_BYTES or has_large_headers(message.headers):
+        return False
     try:
-        msgspec.json.decode(body)
+        msgspec.json.decode(message.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True

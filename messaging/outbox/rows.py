@@ -1,18 +1,25 @@
 """The rows of an outbox as a source of messages: those that are due, left by a crash or written for later."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
+from messaging.conf import conf
+from messaging.errors import PublishRefused
 from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.notify import listen
-from messaging.outbox.relay import BATCH, LEASE_SECONDS
+from messaging.outbox.relay import BATCH, LEASE_SECONDS, LONGEST_PAUSE_SECONDS
+from messaging.topology import Topology
 
 _SERVER_TIME = "STATEMENT_TIMESTAMP()"
+# The most events that are postponed at once, in a statement of a fraction of a second.
+MOST_POSTPONED = 10_000
 LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
@@ -42,32 +49,39 @@ class OutboxRows:
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""
         every = self._model._default_manager.using(self.database)
-        statement, values = self._taking()
-        rows = sorted(every.raw(statement, values), key=lambda row: row.pk)
+        statement, values = self._moving(timedelta(seconds=self._lease_seconds), BATCH)
+        columns = ", ".join(f'"{field.column}"' for field in self._model._meta.concrete_fields)
+        rows = sorted(every.raw(f"{statement} RETURNING {columns}", values), key=lambda row: row.pk)
         first_seen = [row.pk for row in rows if _had_secret(row)]
         if first_seen:
             every.filter(pk__in=first_seen).update(attempts=1, last_error=LEFT_TO_REDELIVERY)
         return [row for row in rows if row.pk not in first_seen]
 
-    def _taking(self) -> tuple[str, list[object]]:
-        """Return the statement that takes rows, except those that another relay is taking, and its values."""
-        connection, lease = connections[self.database], timedelta(seconds=self._lease_seconds)
-        values: list[object]
+    def _moving(
+        self, pause: timedelta, limit: int, condition: str = "", *compared: str
+    ) -> tuple[str, list[Any]]:
+        """Return a statement that makes due rows due again after a pause, and its values.
+
+        It passes over the rows that another relay is moving.
+        """
+        connection = connections[self.database]
+        values: list[Any]
         if connection.vendor == "postgresql":
-            now, until, lock, values = _SERVER_TIME, f"{_SERVER_TIME} + %s", "FOR UPDATE SKIP LOCKED", [lease]
+            now, until, lock = _SERVER_TIME, f"{_SERVER_TIME} + %s", "FOR UPDATE SKIP LOCKED"
+            values = [*compared, pause]
         else:
             # SQLite has no clock of its own, and one writer, which needs no row locks.
             at = timezone.now()
             now, until, lock = "%s", "%s", ""
-            values = [connection.ops.adapt_datetimefield_value(each) for each in (at, at + lease)]
+            first, last = (connection.ops.adapt_datetimefield_value(each) for each in (at, at + pause))
+            values = [first, *compared, last]
         table = self._model._meta.db_table
-        columns = ", ".join(f'"{field.column}"' for field in self._model._meta.concrete_fields)
         statement = (
             f'WITH due AS (SELECT "id" FROM "{table}" '  # noqa: S608  names of our own
-            f'WHERE "published_at" IS NULL AND "available_at" <= {now} '
-            f'ORDER BY "available_at" LIMIT {BATCH} {lock}) '
+            f'WHERE "published_at" IS NULL AND "available_at" <= {now} {condition}'
+            f'ORDER BY "available_at" LIMIT {limit} {lock}) '
             f'UPDATE "{table}" SET "available_at" = {until} '
-            f'WHERE "id" IN (SELECT "id" FROM due) RETURNING {columns}'
+            f'WHERE "id" IN (SELECT "id" FROM due)'
         )
         return statement, values
 
@@ -78,6 +92,32 @@ class OutboxRows:
         published = [row.pk for row in taken if row.pk not in unpublished]
         every.filter(pk__in=published).update(published_at=server_time(self.database))
         every.bulk_update(failed, ["attempts", "last_error", "available_at"])
+        events = sum(row.exchange == _events() for row in taken)
+        refused = sum(row.exchange == _events() and _is_refused(row) for row in failed)
+        if refused == events >= BATCH // 2:
+            self.postpone_refused_events()
+
+    def postpone_refused_events(self) -> None:
+        """Make due events that were refused before due again later, without trying them.
+
+        While a listener's queue is full, hundreds of thousands of events may wait for it. Trying each one
+        again would take all of a relay's time, and commands that are due by now would come after them.
+        """
+        pause = timedelta(seconds=LONGEST_PAUSE_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 (spreads load)
+        condition = 'AND "exchange" = %s AND "last_error" LIKE %s '
+        statement, values = self._moving(
+            pause, MOST_POSTPONED, condition, _events(), f"{PublishRefused.code}%"
+        )
+        with connections[self.database].cursor() as cursor:
+            cursor.execute(statement, values)
+
+
+def _events() -> str:
+    return Topology(conf.prefix).events
+
+
+def _is_refused(row: AbstractOutboxMessage) -> bool:
+    return row.last_error.startswith(PublishRefused.code)
 
 
 def _had_secret(row: AbstractOutboxMessage) -> bool:

@@ -1,9 +1,10 @@
-"""Conversions between our values and pika's: properties and deliveries."""
+"""Conversions between our values and pika's: frames, properties and deliveries."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pika
+from pika import frame
 from pika.exceptions import AMQPConnectionError, AMQPError
 from pika.spec import Basic, BasicProperties
 
@@ -18,6 +19,7 @@ from messaging.envelope import (
     HeaderValue,
 )
 from messaging.errors import MalformedMessage
+from messaging.rabbitmq.wire.layout import CONTENT, FRAME_END, HEADER, OVERHEAD
 from messaging.storable import MALFORMED, digest_of
 
 # Headers that the broker itself adds on delivery or when dead-lettering.
@@ -36,6 +38,26 @@ KINDS: dict[str, type] = {
     SUBJECT: str,
     SEALED: str,
 }
+
+
+def decode_frame(data: bytes) -> tuple[int, frame.Frame | frame.ProtocolHeader | None]:
+    """Return the length of the first frame and the frame, as pika does; 0 and None if it is incomplete.
+
+    Some headers are legal in AMQP and cannot be decoded by pika, for example a time after the year 9999 or
+    a deeply nested array. If an error left here, the connection would end, the broker would deliver the
+    message again, and the next connection would end too. The message gets no properties instead, so that it
+    is found to break the contract.
+    """
+    try:
+        return frame.decode_frame(data)
+    except Exception:
+        if len(data) < CONTENT.size or data[0] != HEADER:
+            raise
+        _, channel, length, _, _, size, _ = CONTENT.unpack_from(data)
+        end = length + OVERHEAD
+        if data[end - 1] != FRAME_END:
+            raise
+        return end, frame.Header(channel, size, BasicProperties())
 
 
 def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import math
 
+import structlog
 from pika.exceptions import AMQPConnectionError, AMQPError
 
 from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
@@ -19,6 +20,7 @@ from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
 from messaging.rabbitmq.connection.watchdog import INTERVAL_SECONDS, Watchdog
 from messaging.rabbitmq.declaring import (
+    bind_all,
     change_binding,
     declare_exchanges,
     declare_own_queue,
@@ -30,12 +32,17 @@ from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topology
 
+log = structlog.get_logger(__name__)
+
 BLOCKED_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 # The time by which the reply queue outlives its reader, less a margin: the broker may miss the reader before
 # we notice.
 QUEUE_OUTLIVES_SECONDS = INSTANCE_QUEUE_EXPIRY_MILLISECONDS / 1000 - 60
 WATCHDOG = "watchdog"
+# Each change of a binding takes a channel of its own, of which a connection has about two thousand.
+MOST_BINDING_CHANGES = 100
+BINDING_ATTEMPTS = 3
 
 
 class RabbitmqBroker(Broker):
@@ -55,6 +62,9 @@ class RabbitmqBroker(Broker):
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
         self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
+        self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, and perhaps still bound
+        self._binding_changes = asyncio.Semaphore(MOST_BINDING_CHANGES)
+        self._leaving: asyncio.Task[None] | None = None
         self._has_several_nodes = len(nodes_of(url)) > 1
         self._publisher = Publisher(user_of(url))
         self._subscriptions = Subscriptions(self._redeclare)
@@ -157,12 +167,13 @@ class RabbitmqBroker(Broker):
     async def bind(self, exchange: str, key: str) -> None:
         """See Broker."""
         self._keys.add((exchange, key))
-        await self._change_binding(exchange, key, is_bound=True)
+        await self._change_binding(exchange, key)
 
     async def unbind(self, exchange: str, key: str) -> None:
         """See Broker."""
         self._keys.discard((exchange, key))
-        await self._change_binding(exchange, key, is_bound=False)
+        self._left_keys.add((exchange, key))
+        await self._change_binding(exchange, key)
 
     async def delete(self, queue: str) -> None:
         """See Broker."""
@@ -207,11 +218,12 @@ class RabbitmqBroker(Broker):
             raise AMQPConnectionError("the reply queue cannot be read")
         while late := self._keys - bound:  # since there is no link yet on which `bind` would do it
             bound |= late
-            for exchange, key in late:
-                await change_binding(link, self._instance_queue.name, exchange, key, is_bound=True)
+            await bind_all(link, self._instance_queue.name, late)
+        self._leaving = asyncio.get_running_loop().create_task(self._leave_when_ready())
 
     def _consuming_lost(self, name: str) -> None:
         self._connections_lost += 1
+        self._stop_leaving()
         self._reading_until = asyncio.get_running_loop().time()
         self._subscriptions.lost()
         self._end_waiters()
@@ -226,12 +238,33 @@ class RabbitmqBroker(Broker):
         elif queue is not None:
             await declare_queue(link, queue)
 
-    async def _change_binding(self, exchange: str, key: str, *, is_bound: bool) -> None:
-        link = self._consuming.link
-        if link is not None:
-            # If the connection ends meanwhile, the next one restores the bindings that are wanted by then.
-            with contextlib.suppress(AMQPError):
-                await change_binding(link, self._instance_queue.name, exchange, key, is_bound=is_bound)
+    async def _change_binding(self, exchange: str, key: str) -> None:
+        """Bind or unbind, as is wanted, also if that changes meanwhile.
+
+        If the connection ends meanwhile, the next one does what is wanted by then.
+        """
+        async with self._binding_changes:
+            for attempt in range(1, BINDING_ATTEMPTS + 1):
+                link, is_wanted = self._consuming.link, (exchange, key) in self._keys
+                if link is None:
+                    return
+                try:
+                    await change_binding(link, self._instance_queue.name, exchange, key, is_bound=is_wanted)
+                except AMQPError as error:
+                    log.warning("binding not changed", exchange=exchange, attempt=attempt, reason=str(error))
+                    continue
+                if is_wanted is ((exchange, key) in self._keys):
+                    self._left_keys.discard((exchange, key))
+                    return
+
+    async def _leave_when_ready(self) -> None:
+        """Unbind what was left while there was no connection."""
+        await self._consuming.ready.wait()
+        await asyncio.gather(*(self._change_binding(*left) for left in list(self._left_keys)))
+
+    def _stop_leaving(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
 
     def _on_own_delivery(self, delivery: Delivery) -> None:
         if delivery.envelope is not None and delivery.envelope.type == WATCHDOG:

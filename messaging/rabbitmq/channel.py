@@ -22,6 +22,7 @@ from messaging.broker import OnDelivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
 from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
+from messaging.rabbitmq.wire.layout import CONTENT
 
 CLOSE_TIMEOUT_SECONDS = 1.0
 
@@ -37,6 +38,7 @@ class AmqpChannel:
 
     def __init__(self, raw: Channel) -> None:
         self.raw = raw
+        self._max_properties = raw.connection.params.frame_max - CONTENT.size - 1
         self.closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         raw.add_on_close_callback(self._on_close)
 
@@ -67,6 +69,8 @@ class AmqpChannel:
         """
         properties = properties_of(envelope, user_id)
         try:
+            if sum(map(len, properties.encode())) > self._max_properties:
+                raise ValueError("the properties and headers do not fit into a frame")
             self.raw.basic_publish(exchange, routing_key, envelope.body, properties, mandatory=True)
         except (ShortStringTooLong, ValueError, OverflowError, struct_error) as error:
             raise PublishRefused(f"AMQP cannot carry it: {error}") from error

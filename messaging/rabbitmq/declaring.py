@@ -60,8 +60,7 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
         await bind(channel)
 
     async def bind(channel: AmqpChannel) -> None:
-        for exchange, key in bindings:
-            await _bind(channel, queue.name, exchange, key)
+        await _bind_all(channel, queue.name, bindings)
 
     async def look(channel: AmqpChannel) -> None:
         await channel.ask(lambda answer: channel.raw.queue_declare(queue.name, passive=True, callback=answer))
@@ -90,7 +89,7 @@ async def declare_own_queue(link: Link, queue: Queue, more_bindings: Collection[
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
         log.warning("queue made anew, because its node does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
-    # A process may have thousands of bindings, which take as long as they take.
+    # Not limited in time, as a process may have thousands of bindings.
     await declare_queue(link, queue, more_bindings)
     return is_lost
 
@@ -103,6 +102,20 @@ async def _is_answered(link: Link, queue: Queue) -> bool:
                 await declare_queue(link, queue)
             return True
     return False
+
+
+async def bind_all(link: Link, queue: str, bindings: Collection[tuple[str, str]]) -> None:
+    """Bind a queue to each exchange with its key. Raises AMQPError."""
+    await on_disposable_channel(link, lambda channel: _bind_all(channel, queue, list(bindings)))
+
+
+async def _bind_all(channel: AmqpChannel, queue: str, bindings: list[tuple[str, str]]) -> None:
+    """Bind without a round trip for each binding: the broker answers the last one after all others."""
+    if not bindings:
+        return
+    for exchange, key in bindings[:-1]:
+        channel.raw.queue_bind(queue, exchange, key)
+    await _bind(channel, queue, *bindings[-1])
 
 
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:

@@ -17,7 +17,6 @@ from functools import cache, partial
 from typing import Any
 
 import pika
-from pika import frame
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.adapters.utils import io_services_utils
 from pika.channel import Channel
@@ -26,6 +25,7 @@ from messaging.broker import OnDelivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
 from messaging.libraries.versions import is_made_for
+from messaging.rabbitmq.amqp import decode_frame
 from messaging.rabbitmq.channel import AmqpChannel, OnConfirmFrame
 from messaging.rabbitmq.plain_connection import AmqpConnection
 from messaging.rabbitmq.wire import layout
@@ -145,7 +145,7 @@ class DirectConnection(AmqpConnection):
                     at = end
                     on_confirm(tag, bool(bits & 1), method == layout.BASIC_ACK)
                     continue
-            _, decoded = frame.decode_frame(data[at:end])
+            _, decoded = decode_frame(data[at:end])
             at = end
             if decoded is not None:
                 self._process_frame(decoded)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""pika's connection on the running loop, used through pika's public interface only."""
+"""pika's connection on the running loop, used through pika's public interface, except for the guard below."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,9 @@ import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPConnectionError
+from pika.frame import Frame, ProtocolHeader
 
+from messaging.rabbitmq.amqp import decode_frame
 from messaging.rabbitmq.channel import AmqpChannel
 
 
@@ -30,3 +32,7 @@ class AmqpConnection(AsyncioConnection):
     def wrap(self, raw: Channel) -> AmqpChannel:
         """Return our wrapper of one of this connection's channels."""
         return AmqpChannel(raw)
+
+    def _read_frame(self) -> tuple[int, Frame | ProtocolHeader | None]:
+        """Read as pika does, but let no header end the connection. An unknown pika would not call this."""
+        return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]

@@ -132,21 +132,21 @@ class Worker:
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
         """Wait for a database that is away, so that the outage does not use up the message's deliveries."""
-        waited = 0.0
+        loop, is_after_outage = asyncio.get_running_loop(), False
+        until = loop.time() + LONGEST_OUTAGE_SECONDS
         while True:
             try:
-                return await self._process(delivery)
+                return await self._process(delivery, is_after_outage=is_after_outage)
             except (OperationalError, InterfaceError):
-                if self._stop.is_set() or waited >= LONGEST_OUTAGE_SECONDS:
+                if self._stop.is_set() or loop.time() >= until:
                     raise
                 # If only the answer to a COMMIT was lost, the message has been handled.
-                delivery.redelivered = True
+                delivery.redelivered = is_after_outage = True
                 log.warning("database away, waiting", service=self._service.name, exc_info=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), OUTAGE_PAUSE_SECONDS)
-            waited += OUTAGE_PAUSE_SECONDS
 
-    async def _process(self, delivery: Delivery) -> bool:
+    async def _process(self, delivery: Delivery, *, is_after_outage: bool = False) -> bool:
         """Return True if the delivery can be acknowledged, False if it must be redelivered."""
         envelope = delivery.envelope
         if envelope is None:
@@ -159,7 +159,8 @@ class Worker:
             left = await run_in(self._executor, partial(self._left_of_handled, delivery, envelope))
             if left is not None:
                 return await self._publish_all(left)
-        if delivery.delivery_count >= DELIVERY_LIMIT:
+        # An outage may have used up all deliveries, in none of which a handler saw the message.
+        if delivery.delivery_count >= DELIVERY_LIMIT and not is_after_outage:
             return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
         if defect := defect_of(envelope):
             return await self._deal_with_malformed(delivery, envelope, defect)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from django.db import OperationalError
+from msgspec.structs import replace
 
 from checkout.payments import dead_letters
 from checkout.payments.actions import requeue_dead_letter
@@ -16,7 +17,7 @@ from messaging.envelope import Envelope
 from messaging.outbox.relay import Relay
 from messaging.outbox.rows import OutboxRows
 from messaging.worker.message import Message
-from messaging.worker.service import Service
+from messaging.worker.service import CommandRejected, Service
 from tests.messaging.conftest import at_work
 from tests.support.brokers import Inbox, Lab, within
 from tests.support.services import Greet, Greeted, until
@@ -93,6 +94,60 @@ async def test_what_the_broker_gives_up_on_is_kept_without_its_secret(lab: Lab):
     assert again is not None
     assert (again.message_id, again.body) == (sent.message_id, sent.body)
     assert again.headers == sent.with_sealed("").headers
+
+
+async def test_a_message_with_headers_over_the_limit_is_kept_with_these_cut(lab: Lab):
+    """A frame takes hardly more, so a worker could not add the reason to them."""
+    service = Service("greeter")
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        raise AssertionError("nothing reaches the handler")
+
+    broker = await lab.broker()
+    await broker.declare(broker.topology.service_queue("greeter"))
+    sent = greeting(subject="pay_1", note="x" * 130_400)
+    async with draining(lab), at_work(broker, service):
+        await broker.publish(broker.topology.commands, "greeter", sent, timeout_seconds=10)
+        kept = await until(letter)
+    assert kept is not None
+    assert (kept.message_id, kept.subject, kept.service) == (sent.message_id, "pay_1", "greeter")
+    assert "more than 30000" in kept.reason
+    assert len(kept.headers["note"]) == 1000
+
+
+async def test_letters_with_large_bodies_do_not_keep_the_next_one_from_being_kept(lab: Lab):
+    """A body of another type than JSON's may be larger, and a letter's is JSON."""
+    broker = await lab.broker()
+    body = b'{"name": "' + b"x" * 300_000 + b'"}'
+    async with draining(lab):
+        for number in range(10):
+            large = Envelope(type="greet", body=body, content_type="application/json; charset=utf-8")
+            told = replace(large, headers={"dead-reason": "a worker says so"} if number % 2 else {})
+            await broker.publish(broker.topology.dead, "", told, timeout_seconds=10)
+        await broker.publish(broker.topology.dead, "", greeting(), timeout_seconds=10)
+        await until(lambda: DeadLetter.objects.count() == 11)
+    kept = await in_thread(list, DeadLetter.objects.filter(headers__has_key="dead-altered"))
+    assert all('"bytes":300012' in row.body for row in kept)
+    assert len(kept) == 10
+
+
+async def test_a_large_message_that_its_service_gives_up_on_is_kept(lab: Lab):
+    service = Service("greeter")
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        raise CommandRejected("no", "not today")
+
+    broker = await lab.broker()
+    await broker.declare(broker.topology.service_queue("greeter"))
+    body = b'{"name": "' + b"x" * 300_000 + b'"}'
+    sent = Envelope(type="greet", body=body, content_type="application/json; charset=utf-8")
+    async with draining(lab), at_work(broker, service):
+        await broker.publish(broker.topology.commands, "greeter", sent, timeout_seconds=10)
+        kept = await until(letter)
+    assert kept is not None
+    assert (kept.message_id, kept.service) == (sent.message_id, "greeter")
 
 
 async def test_two_drains_keep_a_message_that_died_twice_as_one(lab: Lab):

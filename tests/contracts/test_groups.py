@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from messaging.broker import Broker
 from messaging.channels.layer import RabbitmqChannelLayer
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, Undeliverable
 from tests.contracts.layers import connected, decoded, elsewhere, encoded, silent
-from tests.support.brokers import Lab, a_moment, reconnected, within
+from tests.support.brokers import Lab, a_moment, lost, reconnected, within
 
 
 async def test_a_group_reaches_its_members_in_every_process(lab: Lab, layer: RabbitmqChannelLayer):
@@ -94,19 +95,10 @@ async def test_a_membership_that_is_prolonged_does_not_expire(lab: Lab):
 
 async def test_when_the_last_membership_has_expired_the_group_is_left(lab: Lab):
     layer = RabbitmqChannelLayer(lab.url, lab.prefix, group_expiry=0)
-    broker = await connected(layer)
+    await connected(layer)
     await layer.group_add("g", await layer.new_channel())
     sender = await lab.broker()
-    envelope = Envelope(type="group.message", body=encoded({"type": "a"}), content_type="application/msgpack")
-
-    async def nobody_is_bound() -> None:
-        while True:
-            try:
-                await sender.publish(broker.topology.groups, "g", envelope, timeout_seconds=5)
-            except Undeliverable:
-                return
-
-    await within(nobody_is_bound())
+    await within(nobody_is_bound(sender))
 
 
 async def test_who_leaves_and_comes_back_at_once_is_a_member(lab: Lab, layer: RabbitmqChannelLayer):
@@ -135,6 +127,31 @@ async def test_groups_are_restored_after_a_lost_connection(lab: Lab, layer: Rabb
     await reconnected(other.broker)
     await other.group_send("g", encoded({"type": "a"}))
     assert await within(layer.receive(channel)) == {"type": "a"}
+
+
+async def test_a_group_that_was_left_without_a_broker_is_not_bound_when_it_comes(
+    lab: Lab, layer: RabbitmqChannelLayer
+):
+    broker = await connected(layer)
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    await lab.go_down()
+    await within(lost(broker))
+    await layer.group_discard("g", channel)
+    await lab.come_back()
+    await within(broker.wait_connected())
+    sender = await lab.broker()
+    await within(nobody_is_bound(sender))
+
+
+async def nobody_is_bound(sender: Broker) -> None:
+    """Send to the group until no process gets it."""
+    envelope = Envelope(type="group.message", body=encoded({"type": "a"}), content_type="application/msgpack")
+    while True:
+        try:
+            await sender.publish(sender.topology.groups, "g", envelope, timeout_seconds=5)
+        except Undeliverable:
+            return
 
 
 async def test_groups_joined_without_a_broker_work_when_it_comes(lab: Lab, layer: RabbitmqChannelLayer):

@@ -1,8 +1,6 @@
 """Faults that only RabbitMQ has: closed channels, blocked or dead connections, malformed messages."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace as with_changes
 from typing import Any
 
@@ -26,16 +24,6 @@ from tests.support.proxy import Proxy
 from tests.support.vhosts import close_connections
 
 pytestmark = pytest.mark.rabbitmq
-
-
-@asynccontextmanager
-async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
-    """Yield a channel of a foreign program."""
-    link = await Link.open(connection_parameters(rabbitmq.url, "a test")[0])
-    try:
-        yield await link.channel()
-    finally:
-        await link.close()
 
 
 async def send(broker: Broker, *, timeout_seconds: float = 10) -> None:
@@ -210,50 +198,6 @@ async def test_thousands_at_once_are_all_confirmed(rabbitmq: RabbitmqLab):
     await within(asyncio.gather(*publishing))
     assert broker.metrics()["unconfirmed"] == 0
     await broker.delete(queue.name)
-
-
-@pytest.mark.parametrize(
-    ("properties", "body", "defect"),
-    [
-        (pika.BasicProperties(type="t", content_type="application/json"), b"{}", "message_id"),
-        (pika.BasicProperties(message_id="m", content_type="application/json"), b"{}", "type"),
-        (pika.BasicProperties(message_id="m", type="t"), b"{}", "content_type"),
-        (
-            pika.BasicProperties(
-                message_id="m", type="t", content_type="application/json", headers={"deadline": "soon"}
-            ),
-            b"{}",
-            "deadline",
-        ),
-        (
-            pika.BasicProperties(
-                message_id="m", type="t", content_type="application/json", headers={"nested": {"a": 1}}
-            ),
-            b"{}",
-            "nested",
-        ),
-        (
-            pika.BasicProperties(message_id="m", type="t", content_type="application/json"),
-            b"x" * 300_000,
-            "limit",
-        ),
-    ],
-)
-async def test_a_message_that_breaks_the_contract_arrives_with_its_defect(
-    rabbitmq: RabbitmqLab, properties: pika.BasicProperties, body: bytes, defect: str
-):
-    broker = await rabbitmq.broker()
-    inbox = Inbox()
-    queue = broker.topology.service_queue("risk")
-    await broker.declare(queue)
-    await broker.consume(queue.name, inbox, prefetch=1)
-    async with raw_channel(rabbitmq) as channel:
-        channel.raw.basic_publish(broker.topology.commands, "risk", body, properties)
-        delivery = await inbox.next()
-    assert delivery.envelope is None
-    assert delivery.raw == body
-    assert defect in delivery.defect
-    delivery.ack()
 
 
 async def test_a_queue_that_exists_with_other_arguments_disturbs_nothing_else(rabbitmq: RabbitmqLab):

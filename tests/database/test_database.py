@@ -145,6 +145,26 @@ async def test_work_that_waits_for_a_thread_is_done_although_its_caller_has_left
     assert await in_thread(done.wait, 10)
 
 
+async def test_work_whose_callers_have_left_is_not_begun_after_the_limit(monkeypatch):
+    monkeypatch.setattr(database, "QUEUE_SECONDS", 0.1)
+    free = threading.Event()
+    begun: list[int] = []
+    busy = await every_thread_busy_until(free)
+    leaving = [asyncio.create_task(in_thread(begun.append, number)) for number in range(1000)]
+    await asyncio.sleep(0)
+    for caller in leaving:
+        caller.cancel()
+    try:
+        await asyncio.gather(*leaving, return_exceptions=True)
+        with pytest.raises(OperationalError):
+            await in_thread(begun.append, -1)  # begins to wait last, so the others' time is over, too
+    finally:
+        free.set()
+        await asyncio.gather(*busy)
+    await in_thread(begun.append, -2)
+    assert begun == [-2]
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("new_database_connections")

@@ -81,6 +81,7 @@ def test_relays_and_the_sender_of_webhooks_find_what_is_due_by_an_index():
     EventPosition.objects.create(pk=1, last_pk=0)
     with statements() as told:
         OutboxRows(OutboxMessage).take()
+        OutboxRows(OutboxMessage).postpone_refused_events()
         EventLog().take()
         claim(8, 8, 8, {}, {})
     assert any("webhooks_delivery" in sql for sql, _ in told)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope
+from messaging.errors import PublishRefused
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.relay import BATCH, MOST_REFUSALS, Relay
 from messaging.outbox.rows import OutboxRows
@@ -105,6 +106,42 @@ async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
     assert await in_thread(InboxMessage.objects.filter(message_id=row.message_id).count) == 1
     for _ in range(len(client.replies)):
         assert (await client.reply_envelope()).message_id == first.message_id
+
+
+async def test_a_command_does_not_come_after_all_events_that_a_full_queue_refuses(lab: MemoryLab):
+    broker = await lab.broker()
+    events = broker.topology.events
+    full = Queue(
+        f"{events}.listener",
+        {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "reject-publish"},
+        (Binding(events, "payment.captured"),),
+    )
+    greeter_queue = broker.topology.service_queue("greeter")
+    await broker.declare(full, greeter_queue)
+    relay = Relay(broker, OutboxRows(OutboxMessage))
+    await in_thread(waiting_events, events, 1)
+    assert await relay.publish_due() == 1, "the queue is full now"
+    await in_thread(waiting_events, events, 1000, attempts=9, last_error=f"{PublishRefused.code}: full")
+    command = await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("you"), delay_seconds=0)
+    assert await relay.publish_due() == BATCH
+    assert await relay.publish_due() == 1
+    assert not await in_thread(the(command).filter(published_at=None).exists)
+    assert await in_thread(OutboxMessage.objects.filter(published_at=None).count) == 1000
+
+
+def waiting_events(exchange: str, count: int, **changes: Any) -> None:
+    OutboxMessage.objects.bulk_create(
+        OutboxMessage(
+            message_id=f"{count}-{number}",
+            exchange=exchange,
+            routing_key="payment.captured",
+            type="payment.captured",
+            body="{}",
+            available_at=timezone.now() - timedelta(minutes=1),
+            **changes,
+        )
+        for number in range(count)
+    )
 
 
 async def test_a_command_that_nobody_takes_stays_owed_with_a_growing_pause(lab: MemoryLab):

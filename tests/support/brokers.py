@@ -3,7 +3,8 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from messaging.envelope import Envelope
 from messaging.memory.broker import MemoryBroker
 from messaging.memory.server import MemoryServer
 from messaging.rabbitmq.broker import RabbitmqBroker
+from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.rabbitmq.connection.link import Link
 from messaging.topology import Binding, Queue
@@ -177,6 +179,16 @@ class RabbitmqLab(Lab):
         await self.proxy.accept()
         await super().close()
         await self.proxy.close()
+
+
+@asynccontextmanager
+async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
+    """Yield a channel of a foreign program."""
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test")[0])
+    try:
+        yield await link.channel()
+    finally:
+        await link.close()
 
 
 async def lost(broker: Broker) -> None:

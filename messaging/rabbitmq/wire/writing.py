@@ -45,10 +45,10 @@ _END = bytes([FRAME_END])
 def write_publish(
     channel: int, exchange: str, routing_key: str, envelope: Envelope, user_id: str, max_body: int
 ) -> bytes:
-    """Return the frames of a persistent, mandatory publish; body frames have at most ``max_body`` bytes.
+    """Return the frames of a persistent, mandatory publish, each with at most ``max_body`` bytes of content.
 
-    Raises ValueError for values that AMQP cannot carry, such as a name over 255 bytes or a number over 64
-    bits.
+    Raises ValueError for values that AMQP cannot carry, such as a name over 255 bytes, a number over 64 bits
+    or headers that do not fit into one frame.
     """
     try:
         return _write_publish(channel, exchange, routing_key, envelope, user_id, max_body)
@@ -83,6 +83,8 @@ def _write_publish(
     body = envelope.body
     size = len(body)
     head_size = CONTENT.size - FRAME_HEAD.size
+    if head_size + len(properties) > max_body:  # the broker would close the connection
+        raise ValueError("the properties and headers do not fit into a frame")
     parts = [
         _publish_method(channel, exchange, routing_key),
         CONTENT.pack(HEADER, channel, head_size + len(properties), _CLASS_BASIC, 0, size, flags),

@@ -1,0 +1,125 @@
+"""Messages of foreign programs that break the contract, as RabbitMQ delivers them."""
+
+import asyncio
+import struct
+
+import pika
+import pytest
+
+from messaging.dead_letters.consumer import DeadLetterConsumer
+from messaging.envelope import Envelope
+from messaging.errors import PublishRefused
+from tests.support.brokers import Inbox, RabbitmqLab, command, raw_channel, within
+
+pytestmark = pytest.mark.rabbitmq
+
+# RabbitMQ accepts both, and pika cannot decode either: a time in the year 57856, and a deeply nested array.
+LATE_TIME = b"T" + struct.pack(">Q", 1_763_618_400_000)
+
+
+def nested(depth: int) -> bytes:
+    value = b""
+    for _ in range(depth):
+        value = b"A" + struct.pack(">I", len(value)) + value
+    return value
+
+
+class RawHeader(pika.BasicProperties):
+    """Properties of a sound message with one header, given as the bytes of its value."""
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__(type="t", message_id="m", content_type="application/json", headers={"sent": 1})
+        self._value = value
+
+    def encode(self) -> list[bytes]:
+        one = bytes(self._field(b"I" + struct.pack(">i", 1)))
+        table = self._field(self._value)
+        return [b"".join(super().encode()).replace(one, table)]
+
+    def _field(self, value: bytes) -> bytes:
+        field = b"\x04sent" + value
+        return struct.pack(">I", len(field)) + field
+
+
+@pytest.mark.parametrize(
+    ("properties", "body", "defect"),
+    [
+        (pika.BasicProperties(type="t", content_type="application/json"), b"{}", "message_id"),
+        (pika.BasicProperties(message_id="m", content_type="application/json"), b"{}", "type"),
+        (pika.BasicProperties(message_id="m", type="t"), b"{}", "content_type"),
+        (
+            pika.BasicProperties(
+                message_id="m", type="t", content_type="application/json", headers={"deadline": "soon"}
+            ),
+            b"{}",
+            "deadline",
+        ),
+        (
+            pika.BasicProperties(
+                message_id="m", type="t", content_type="application/json", headers={"nested": {"a": 1}}
+            ),
+            b"{}",
+            "nested",
+        ),
+        (
+            pika.BasicProperties(message_id="m", type="t", content_type="application/json"),
+            b"x" * 300_000,
+            "limit",
+        ),
+        (RawHeader(LATE_TIME), b"{}", "message_id"),
+        (RawHeader(nested(1200)), b"{}", "message_id"),
+    ],
+)
+async def test_a_message_that_breaks_the_contract_arrives_with_its_defect(
+    rabbitmq: RabbitmqLab, properties: pika.BasicProperties, body: bytes, defect: str
+):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", body, properties)
+        delivery = await inbox.next()
+    assert delivery.envelope is None
+    assert delivery.raw == body
+    assert defect in delivery.defect
+    assert broker.metrics()["connections_lost"] == 0
+    delivery.ack()
+
+
+@pytest.mark.parametrize("value", [LATE_TIME, nested(1200)], ids=["late time", "nested"])
+async def test_a_dead_letter_that_nobody_can_decode_is_kept_and_the_next_one_too(
+    rabbitmq: RabbitmqLab, value: bytes
+):
+    broker = await rabbitmq.broker()
+    kept: list[Envelope] = []
+    are_kept = asyncio.Event()
+
+    def keep(letter: Envelope) -> None:
+        kept.append(letter)
+        if len(kept) == 2:
+            loop.call_soon_threadsafe(are_kept.set)
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    running = asyncio.create_task(DeadLetterConsumer(broker, keep).run(stop))
+    try:
+        async with raw_channel(rabbitmq) as channel:
+            channel.raw.basic_publish(broker.topology.dead, "", b"{}", RawHeader(value))
+            channel.raw.basic_publish(broker.topology.dead, "", b"{}", RawHeader(b"I\0\0\0\1"))
+            await within(are_kept.wait())
+    finally:
+        stop.set()
+        await within(running)
+    assert {letter.type for letter in kept} == {"malformed", "t"}
+    assert broker.metrics()["connections_lost"] == 0
+
+
+async def test_headers_that_do_not_fit_into_a_frame_are_refused_and_disturb_nothing(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    await broker.declare(broker.topology.service_queue("risk"))
+    large = command(headers={"note": "x" * 131_000})
+    with pytest.raises(PublishRefused):
+        await broker.publish(broker.topology.commands, "risk", large, timeout_seconds=10)
+    await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=10)
+    assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
