@@ -32,7 +32,7 @@ MERCHANT = "example"
 AMOUNT = Money(1200, "EUR")
 PART = Money(500, "EUR")
 STAFF = "gateway trigger"
-END_SECONDS = 30.0
+END_SECONDS = 60.0
 POLL_SECONDS = 0.25
 
 

@@ -76,6 +76,14 @@ def saga(of, status=Saga.Status.RUNNING, step="authorise"):
     )
 
 
+def untold(order="UNTOLD"):
+    """Create a payment of which the provider was asked in vain what became of it."""
+    made = payment(order, PaymentState.CONFIRMING)
+    attempt(made, state="unknown")
+    saga(made, Saga.Status.PARKED, step="inquire")
+    return made
+
+
 def authorised(order="ORDER-1", **fields):
     """Create a payment that is authorised and not captured."""
     row = payment(order, PaymentState.AUTHORISED, captures_automatically=False, **fields)

@@ -51,15 +51,8 @@ def text_of(response):
     return " ".join(response.content.decode().split())
 
 
-def untold():
-    payment = rows.payment("UNTOLD", PaymentState.CONFIRMING)
-    rows.attempt(payment, state="unknown")
-    rows.saga(payment, Saga.Status.PARKED, step="inquire")
-    return payment
-
-
 def test_a_payment_of_which_the_provider_does_not_tell_is_put_aside_to_be_settled(staff_client):
-    payment = untold()
+    payment = rows.untold()
     client = staff_client(*MAY_SETTLE)
     link = f'<a href="{address(payment, "put_aside")}">Settle it yourself</a>'
     assert link in client.get(address(payment, "change")).content.decode()
@@ -70,7 +63,7 @@ def test_a_payment_of_which_the_provider_does_not_tell_is_put_aside_to_be_settle
 
 
 def test_only_who_may_settle_puts_a_payment_aside(staff_client):
-    payment = untold()
+    payment = rows.untold()
     client = staff_client("view_payment", "resume_saga")
     assert address(payment, "put_aside") not in client.get(address(payment, "change")).content.decode()
     assert client.post(address(payment, "put_aside"), {"reason": "x"}).status_code == 403
