@@ -31,6 +31,8 @@ Trait = Literal[
     "expires",
     "cancelled_by_risk",
     "demands_first_challenge",
+    "refund_refused_online",
+    "cancelled_booked",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -53,6 +55,8 @@ MEANINGS: dict[Trait, str] = {
     "expires": "an authorisation of which nothing is captured expires after a while",
     "cancelled_by_risk": "the order is cancelled as soon as it is authorised",
     "demands_first_challenge": "a saved card is refused with 65 if it was saved without a challenge",
+    "refund_refused_online": "refunds fail before their reply, without SENT_FOR_REFUND",
+    "cancelled_booked": "a cancel of the merchant's is notified with the bookings, not at once",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {

@@ -78,6 +78,10 @@ class Acquirer:
         self._clock = clock
         self._seed = seed
 
+    @property
+    def settle_seconds(self) -> float:
+        return self._clock.seconds(self._configuration.settle_seconds)
+
     def order(self, order_code: str) -> Order:
         """Return an order. Raises RequestRefused (5) if it is unknown or still in its challenge."""
         order = fold(self._books.entries(order_code))

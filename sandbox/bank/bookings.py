@@ -55,6 +55,11 @@ class Bookings:
             reference=reference,
         )
         plan = replace(plan, id=self._plans.add(plan))
+        if "refund_refused_online" in order.traits and kind == Kind.REFUND_REQUESTED:
+            # The issuer authorises some refunds online (developer.worldpay.com/docs/wpg/reference/: "the
+            # payment can transition from Captured to Refund_Failed").
+            self._book(plan, amount, {"is_final": True}, kind=Kind.REFUND_FAILED)
+            return
         is_synchronous = "synchronous_replies" in order.traits and kind == Kind.CAPTURE_REQUESTED
         if "early_notification" in order.traits or is_synchronous:
             self.carry_out(plan)

@@ -43,7 +43,9 @@ class Modifications:
         if not order.is_held or order.capture_requested:
             raise RequestRefused(5, f"Cannot cancel an order in state {order.last_event}", order_code)
         self._books.append(order_code, Kind.CANCELLED, amount=order.authorised)
-        self._outgoing.announce(self._acquirer.order(order_code), "CANCELLED", order.authorised)
+        delay_seconds = self._acquirer.settle_seconds if "cancelled_booked" in order.traits else 0
+        cancelled = self._acquirer.order(order_code)
+        self._outgoing.announce(cancelled, "CANCELLED", order.authorised, delay_seconds=delay_seconds)
 
     def _request(
         self, order: Order, kind: Kind, amount: int, currency: str, reference: str, left: int

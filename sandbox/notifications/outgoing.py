@@ -70,13 +70,18 @@ class Outgoing:
         *,
         refund_authorisation: str = "",
         last_event: str = "",
+        delay_seconds: float = 0,
     ) -> None:
-        """Queue the notification of this event, as changed by a knob."""
+        """Queue the notification of this event, as changed by a knob.
+
+        With a delay it is queued with the bookings, and does not block them before it is due.
+        """
         event = Event(order, journal_type, amount, reference, refund_authorisation, last_event)
         true = notice(event)
         struck = self._knobs.strike(journal_type)
         if struck is None:
-            self._queue(order, journal_type, true)
+            line: Line = "booked" if delay_seconds else LINES.get(journal_type, "prompt")
+            self._queue(order, journal_type, true, delay_seconds=delay_seconds, line=line)
             return
         knob, _ = struck
         self._fault_record.note(order.code, journal_type, knob.fault or "delay")
@@ -203,6 +208,7 @@ class Outgoing:
         plan: Plan = "until_accepted",
         delay_seconds: float = 0,
         content_type: str = XML,
+        line: Line | None = None,
     ) -> None:
         now = time.time()
         self._connection.execute(
@@ -212,7 +218,7 @@ class Outgoing:
                 now,
                 now + delay_seconds,
                 plan,
-                LINES.get(journal_type, "prompt"),
+                line or LINES.get(journal_type, "prompt"),
                 order.code,
                 journal_type,
                 content_type,

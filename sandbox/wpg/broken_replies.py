@@ -21,6 +21,15 @@ PAYMENT = re.compile(rb"<payment>.*?</payment>", re.DOTALL)
 AUTHORISED, REFUSED = b"<lastEvent>AUTHORISED</lastEvent>", b"<lastEvent>REFUSED</lastEvent>"
 ERROR = b'<error code="1">Internal error</error>'
 LAST_EVENT = re.compile(rb"<lastEvent>[^<]*</lastEvent>")
+SENT_FOR_AUTHORISATION = b"<lastEvent>SENT_FOR_AUTHORISATION</lastEvent>"
+# Errors after which nobody knows if the message was acted upon: the codes of the provider's grammar.
+UNDECIDED = {
+    "internal_error": (1, "Internal error"),
+    "not_available": (8, "Payment service not available, try again later"),
+    "in_progress": (9, "A request with this Idempotency-Key is in progress"),
+    "three_ds_error": (13, "3DS Flex: communication error"),
+    "token_error": (14, "Token service error"),
+}
 END_OF_REPLY = b"</reply>"
 
 
@@ -72,6 +81,12 @@ class Drip(Response):
 def before(knob: ReplyKnob, message: Message) -> Response | None:
     """Return the response to send without acting on the message; None if it is to be acted upon."""
     match knob.fault:
+        case str() as fault if fault.endswith("_before") and (error := UNDECIDED.get(fault[:-7])):
+            return _refusal(message, *error)
+        case "temporary_failure_before":
+            return _temporary_failure()
+        case "order_not_ready":
+            return _refusal(message, 5, "Order not ready")
         case "hang_before":
             return Silence()
         case "reset_before":
@@ -91,9 +106,17 @@ def _refusal(message: Message, code: int, text: str) -> Response:
     return Response(error_reply(message.merchant_code, error), media_type="text/xml")
 
 
-def after(knob: ReplyKnob, reply: Response) -> Response:
+def _temporary_failure() -> Response:
+    return Response("Temporary Failure, please Retry", media_type="text/plain")
+
+
+def after(knob: ReplyKnob, message: Message, reply: Response) -> Response:
     """Return the reply to a message that has been acted upon, as changed by the fault."""
     match knob.fault:
+        case str() as fault if fault.endswith("_after") and (error := UNDECIDED.get(fault[:-6])):
+            return _refusal(message, *error)
+        case "temporary_failure_after":
+            return _temporary_failure()
         case "hang_after":
             return Silence()
         case "reset_after":
@@ -118,7 +141,9 @@ def after(knob: ReplyKnob, reply: Response) -> Response:
 def _as(other: Response, reply: Response) -> Response:
     """Copy the reply's headers except its length."""
     for name, value in reply.headers.items():
-        if name != "content-length":
+        if name == "set-cookie":
+            other.headers.append(name, value)
+        elif name != "content-length":
             other.headers[name] = value
     return other
 
@@ -140,6 +165,7 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "two_payments": _with_other_payment,
     "payment_and_error": lambda body: body.replace(b"</payment>", b"</payment>" + ERROR, 1),
     "list_cut": lambda body: body.replace(b'complete="true"', b'complete="false"'),
+    "sent_for_authorisation": lambda body: LAST_EVENT.sub(SENT_FOR_AUTHORISATION, body),
     "last_event_null": lambda body: LAST_EVENT.sub(b"<lastEvent>null</lastEvent>", body),
     "last_event_unknown": lambda body: LAST_EVENT.sub(b"<lastEvent>TELEPORTED</lastEvent>", body),
 }

@@ -57,7 +57,7 @@ class FaultInjection:
         reply = act()
         if knob.fault == "after_notification":
             await self._notified(message.order_code, LONGEST_NOTIFICATION_WAIT_SECONDS)
-        return after(knob, reply)
+        return after(knob, message, reply)
 
     def _is_early(self, message: Message) -> bool:
         if message.verb not in ("capture", "refund") or not self._notifies:

@@ -52,3 +52,14 @@ def test_an_order_may_be_cancelled_by_risk_as_soon_as_it_is_authorised(notifying
     books = notifying.books("order-1")
     assert (books["authorised"], books["cancelled"], books["capture_requested"]) == (1050, 1050, 0)
     assert notifying.inquire("order-1").text("lastEvent") == "CANCELLED"
+
+
+def test_a_cancel_of_the_merchant_may_be_told_late_and_in_the_queue_of_the_bookings(sandbox_of, inbox):
+    with sandbox_of(notification_url=inbox.url, settle_seconds=0.3) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1", "CANCELLED_BOOKED")
+        merchant.cancel("order-1")
+        assert merchant.inquire("order-1").text("lastEvent") == "CANCELLED"
+        merchant.submit("order-2", "REFUSED")
+        wait_until(lambda: len(inbox.bodies) == 3, "all notifications")
+    assert [kind for _, kind in told(inbox)] == ["AUTHORISED", "REFUSED", "CANCELLED"]

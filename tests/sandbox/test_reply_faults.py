@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from sandbox.faults.fault_settings import ReplyKnob
-from tests.sandbox.merchant import HEADER, Merchant, Shopper, turn
+from tests.sandbox.merchant import HEADER, Merchant, Shopper, machine_cookie, turn
 from tests.support.waiting import wait_until
 
 ADDRESS = "/worldpay/jsp/merchant/xml/paymentService.jsp"
@@ -128,7 +128,7 @@ def test_a_fault_leaves_the_cookie_and_the_rest_of_a_challenge_usable(merchant, 
     turn(merchant.url, knob={"verb": "submit", "fault": "last_event_null"})
     first = merchant.submit("order-1", number="4000000000002503")
     shopper.choose(first, "approve")
-    cookie = first.response.headers["set-cookie"].partition(";")[0]
+    cookie = machine_cookie(first)
     assert merchant.complete("order-1", cookie).text("lastEvent") == "AUTHORISED"
 
 
@@ -199,5 +199,5 @@ def test_a_faster_clock_ends_a_challenge_and_books_at_once(sandbox_of):
         turn(url, clock_scale=1e6)
         wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the booking")
         shopper.start_challenge(first)
-        cookie = first.response.headers["set-cookie"].partition(";")[0]
+        cookie = machine_cookie(first)
         assert merchant.complete("order-2", cookie).text("transactionStatusReason") == "14"

@@ -1,21 +1,13 @@
 """The Worldpay adapter against the sandbox as a separate process: the contract, and a whole purchase."""
 
-import os
 import re
-import socket
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import requests
-from django.utils import timezone
 
-from checkout.errors import ListIncomplete, OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
+from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import (
     TOKEN_NOT_FOUND,
@@ -24,119 +16,13 @@ from checkout.payments.providers.saved_cards import (
     MerchantInitiated,
     StoredCard,
 )
-from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
-from tests.sandbox.inbox import Inbox
-from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
-from tests.support.program import Program
+from tests.payments.providers.sandbox_shop import SandboxShop, account, paid_with, sandbox, shop
+from tests.sandbox.merchant import Merchant, Reply, money, turn
 from tests.support.waiting import wait_until
 
-__all__ = ["order_code"]
-RETURN_URL = "http://localhost:8000/checkout/pay_1/challenge/return/token/"
-
-
-@dataclass
-class Sandbox:
-    url: str
-    inbox: Inbox
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with Inbox() as inbox:
-        environment = {
-            **{name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
-            "SANDBOX_PORT": str(port),
-            "SANDBOX_URL": url,
-            "SANDBOX_NOTIFICATION_URL": inbox.url,
-            "SANDBOX_SETTLE_SECONDS": "0",
-            "SANDBOX_REPLICATION_SECONDS": "0",
-            "SANDBOX_TRAITS": "{}",
-        }
-        log: Path = tmp_path_factory.mktemp("sandbox") / "log"
-        command = [sys.executable, "manage.py", "run_sandbox"]
-        program = Program("sandbox", command, log=log, environment=environment)
-        program.start()
-        try:
-            wait_until(lambda: not program.is_alive or _answers(url), "the sandbox to answer")
-            assert program.is_alive, program.text()
-            yield Sandbox(url, inbox)
-        finally:
-            program.terminate()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/livez", timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
-def account(url: str, *, saves_without_challenge: str = "yes", **credentials: str) -> Account:
-    return Account(
-        code="sandbox",
-        provider="worldpay_wpg",
-        merchant_code="SANDBOXMERCHANT",
-        endpoint=f"{url}/worldpay/jsp/merchant/xml/paymentService.jsp",
-        credentials={
-            "user": "sandbox",
-            "password": "sandbox-password",
-            "mac_key": "sandbox-mac-key-for-device-data-and-challenges",
-            "issuer": "sandbox-issuer",
-            "organisational_unit": "sandbox-unit",
-            **credentials,
-        },
-        options={
-            "captures_with_authorisation": "yes",
-            "exponents": "HUF=0",
-            "lists_orders": "yes",
-            "saved_cards": "yes",
-            "saves_without_challenge": saves_without_challenge,
-            "idempotency_keys": "uuid",
-            "device_data_url": f"{url}/worldpay/shopper/3ds/ddc.html",
-            "challenge_url": f"{url}/worldpay/shopper/3ds/challenge.html",
-            "encryption_script_url": f"{url}/worldpay/cse/worldpay-cse.js",
-            "encryption_public_key": requests.get(f"{url}/worldpay/cse/public-key.txt", timeout=20).text,
-        },
-    )
-
-
-class SandboxShop:
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self.provider = get_provider(account(sandbox.url))
-        seal = self.seal = Merchant(sandbox.url).seal
-        self.cards = {
-            "approve": seal("AUTHORISED", "4444333322221111"),
-            "challenge": seal("3DS_V2_CHALLENGE_IDENTIFIED", "4444333322221111"),
-            "refuse": seal("REFUSED", "4444333322221111"),
-            "unreadable": "eyJ.not.a.sealed.card",
-        }
-
-    def answer_challenge(self, result: ProviderResult, choice: str) -> None:
-        """Submit form after form without scripts, until the last one, which leads back to the shop."""
-        assert result.challenge is not None
-        form = self.provider.challenge_form(result.challenge, return_url=RETURN_URL, merchant_data="md")
-        page = requests.post(form.action, form.fields, timeout=20)
-        issuer = requests.post(form_action(page), hidden_fields(page), timeout=20)
-        decision = f"{self._sandbox.url}/acs/challenge/decision/"
-        decided = requests.post(decision, {**hidden_fields(issuer), "choice": choice}, timeout=20)
-        back = requests.post(form_action(decided), hidden_fields(decided), timeout=20)
-        assert form_action(back) == RETURN_URL
-        assert hidden_fields(back)["TransactionId"] == result.challenge.transaction_id
-        assert hidden_fields(back)["MD"] == "md"
-
-    def notifications(self) -> list[bytes]:
-        return list(self._sandbox.inbox.bodies)
-
-
-@pytest.fixture
-def shop(sandbox: Sandbox) -> SandboxShop:
-    return SandboxShop(sandbox)
+__all__ = ["order_code", "sandbox", "shop"]
 
 
 class TestWorldpayOnTheSandbox(ProviderContract):
@@ -295,63 +181,6 @@ def test_the_device_data_page_takes_our_token(shop):
     page = requests.post(form.action, {**form.fields, "Bin": "444433"}, timeout=20)
     assert page.status_code == 200, page.text
     assert re.search(r"SessionId|session", page.text)
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("reset_before", OutcomeUnknown),
-        ("reset_after", OutcomeUnknown),
-        ("cut", OutcomeUnknown),
-        ("503_after", OutcomeUnknown),
-        ("truncated", ProviderReplyInvalid),
-        ("empty", ProviderReplyInvalid),
-        ("html", ProviderReplyInvalid),
-    ],
-)
-def test_what_breaks_on_the_way_leaves_the_outcome_open(sandbox, shop, order_code, fault, error):
-    turn(sandbox.url, knob={"verb": "submit", "fault": fault})
-    with pytest.raises(error):
-        shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
-    arrived = fault != "reset_before"
-    assert shop.provider.inquire(order_code).outcome == (Outcome.APPROVED if arrived else Outcome.NOT_SENT)
-
-
-@pytest.mark.parametrize("fault", ["raw_ampersand", "wrong_encoding", "after_notification", "drip"])
-def test_what_is_only_untidy_is_understood(sandbox, shop, order_code, fault):
-    turn(sandbox.url, knob={"verb": "submit", "fault": fault, "drip_ms": 1})
-    result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
-    assert result.outcome == Outcome.APPROVED
-
-
-@pytest.mark.parametrize("fault", ["last_event_null", "last_event_unknown"])
-def test_a_status_that_says_nothing_leaves_the_outcome_open(sandbox, shop, order_code, fault):
-    turn(sandbox.url, knob={"verb": "submit", "fault": fault})
-    result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
-    assert result.outcome == Outcome.UNKNOWN
-
-
-def test_a_list_that_the_provider_cuts_is_no_answer(sandbox, shop, order_code):
-    for number in range(3):
-        shop.provider.authorise(authorisation(f"{order_code}-{number}", sealed_card=shop.cards["approve"]))
-    now = timezone.now()
-    turn(sandbox.url, knob={"verb": "list", "fault": "list_cut"})
-    with pytest.raises(ListIncomplete):
-        shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
-    listed = shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
-    assert {f"{order_code}-{number}" for number in range(3)} <= {found.order_code for found in listed}
-
-
-def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code):
-    stranger = WorldpayWpg(account(sandbox.url, password="wrong"))
-    with pytest.raises(ProviderMisconfigured):
-        stranger.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
-    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
-
-
-def paid_with(shop: SandboxShop, order_code: str, holder: str, **changes) -> ProviderResult:
-    card = shop.seal(holder, "4444333322221111")
-    return shop.provider.authorise(authorisation(order_code, sealed_card=card, **changes))
 
 
 def test_modifications_that_are_answered_with_the_orders_status_stay_pending_until_more_is_known(
