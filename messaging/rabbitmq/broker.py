@@ -246,7 +246,7 @@ class RabbitmqBroker(Broker):
         async with self._binding_changes:
             for attempt in range(1, BINDING_ATTEMPTS + 1):
                 link, is_wanted = self._consuming.link, (exchange, key) in self._keys
-                if link is None:
+                if link is None or not link.is_open:
                     return
                 try:
                     await change_binding(link, self._instance_queue.name, exchange, key, is_bound=is_wanted)

@@ -35,6 +35,7 @@ from checkout.payments.timers.walk import forget
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update
+from messaging.outbox.clock import server_time_now
 
 HEADER = "Idempotency-Key"
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
@@ -208,7 +209,7 @@ def _keep(record: IdempotencyRecord, answer: Answer) -> None:
 
 def forget_old_answers() -> int:
     """Delete records older than ``conf.idempotency_retention``; return their number."""
-    long_ago = timezone.now() - conf.idempotency_retention
+    long_ago = server_time_now() - conf.idempotency_retention
     rows = IdempotencyRecord.objects.using(DEFAULT_DB_ALIAS)
     return forget(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
 

@@ -2,7 +2,6 @@
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.checkout_messages import AnnouncePayment
@@ -12,6 +11,7 @@ from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.timers.timer import BATCH
 from checkout.states import Actor, PaymentState
+from messaging.outbox.clock import server_time
 
 WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
 
@@ -26,7 +26,7 @@ def expire_abandoned() -> int:
     A payment with a saga that has not ended is left alone: it may still hold stock, or be about to move.
     """
     at_work = Saga.objects.filter(payment=OuterRef("pk"), status__in=UNFINISHED)
-    now = timezone.now()
+    now = server_time()
     is_over = Q(expires_at__lte=now) | Q(expires_at__isnull=True, updated_at__lt=now - conf.checkout_lifetime)
     abandoned = Payment.objects.select_related("merchant").filter(
         is_over, ~Exists(at_work), state__in=WAITING_FOR_SHOPPER

@@ -2,7 +2,6 @@
 
 import structlog
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import OperationRejected
@@ -11,6 +10,7 @@ from checkout.payments.actions.modification import BY_CLOCK
 from checkout.payments.models import Fact, Operation, Payment
 from checkout.payments.timers.timer import BATCH
 from checkout.states import PaymentState
+from messaging.outbox.clock import server_time
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ def void_expired() -> int:
     This is done once per payment: after a refused void, the provider must report how the authorisation ends.
     With the idempotency key, two relays that find the same payment make one request.
     """
-    long_ago = timezone.now() - conf.authorisation_lifetime
+    long_ago = server_time() - conf.authorisation_lifetime
     authorised_long_ago = Fact.objects.filter(payment=OuterRef("pk"), kind__in=HELD, recorded_at__lt=long_ago)
     of_payment = Operation.objects.filter(payment=OuterRef("pk"))
     in_the_way = of_payment.exclude(state=Operation.State.REFUSED)

@@ -19,17 +19,18 @@ from checkout.payments.models import (
 )
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
 from checkout.payments.timers.walk import ROWS, begin_again_if_due, forget, locked_walk
+from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
 from messaging.outbox.partitions import is_divided
 
 
-def forget_old_messages(database: str = DEFAULT_DB_ALIAS) -> int:
+def forget_old_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
     """Forget messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay.
 
     Where their tables are divided into months, a month is dropped as a whole, once all of it is that old.
-    Return the number of months and rows that were dropped.
+    Return the number of months and rows that were dropped. Without ``now``, the time is the database's.
     """
-    now = timezone.now()
+    now = now or server_time_now(database)
     return _forget_messages(OutboxMessage, database, "created_at", "published_at", now) + _forget_messages(
         InboxMessage, database, "received_at", "handled_at", now
     )
@@ -67,7 +68,7 @@ IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
 
 def forget_old_notifications() -> Work:
     """Delete notifications older than ``conf.retention`` that need not be kept, in the next batch of all."""
-    long_ago = timezone.now() - conf.retention
+    long_ago = server_time_now() - conf.retention
     old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
     return _walk_on(ProviderNotification.objects.all(), "received_at", long_ago, old)
 
@@ -78,7 +79,7 @@ def forget_old_events() -> Work:
     The last event of a payment itself stays, with those after it: the next one is numbered after them, and
     its changes are found by comparison. They say no more than the rows of the payment, which stay as well.
     """
-    long_ago = timezone.now() - conf.event_retention
+    long_ago = server_time_now() - conf.event_retention
     later = Event.objects.filter(
         payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
     )

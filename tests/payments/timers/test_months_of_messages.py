@@ -30,6 +30,11 @@ def at(when: datetime) -> Iterator[None]:
         yield
 
 
+def forget_now() -> int:
+    """Forget old messages by the clock of the test, which travels."""
+    return forget_old_messages(now=timezone.now())
+
+
 def months() -> list[str]:
     return [str(month) for month in months_of(connection, OutboxMessage)]
 
@@ -65,13 +70,13 @@ def test_a_new_installation_has_this_month_and_the_next_three():
 
 def test_a_month_is_dropped_when_all_of_it_is_old():
     with at(MARCH):
-        forget_old_messages()
+        forget_now()
         sent()
         handled()
     with at(APRIL):
         young = {sent()}, {handled()}
     with at(MAY):
-        assert forget_old_messages() == 2, "a month of each table"
+        assert forget_now() == 2, "a month of each table"
         assert "2041_03" not in months()
         assert {"2041_04", "2041_08"} <= set(months())
     assert left() == young
@@ -79,46 +84,46 @@ def test_a_month_is_dropped_when_all_of_it_is_old():
 
 def test_a_month_is_not_dropped_before_its_last_message_is_old():
     with at(MARCH):
-        forget_old_messages()
+        forget_now()
         messages = {sent()}, {handled()}
     with at(datetime(2041, 4, 30, tzinfo=UTC)):
-        assert forget_old_messages() == 0
+        assert forget_now() == 0
     assert left() == messages
 
 
 def test_a_message_that_is_still_owed_keeps_its_month():
     with at(MARCH):
-        forget_old_messages()
+        forget_now()
         owed = sent(is_published=False)
     with at(MAY):
-        assert forget_old_messages() == 1, "the month of handled messages"
+        assert forget_now() == 1, "the month of handled messages"
     assert left() == ({owed}, set())
 
 
 def test_a_message_that_was_handled_late_is_remembered_as_long_as_any_other():
     with at(MARCH):
-        forget_old_messages()
+        forget_now()
         handled()
         id = new_message_id()
     with at(MAY - timedelta(days=1)):
         handled(id)
     with at(MAY):
-        assert forget_old_messages() == 1, "the month of sent messages"
+        assert forget_now() == 1, "the month of sent messages"
         assert id in left()[1]
     with at(MAY + timedelta(days=31)):
-        forget_old_messages()
+        forget_now()
     assert left() == (set(), set())
 
 
 def test_messages_with_foreign_ids_are_forgotten_one_by_one():
     with at(MARCH):
-        forget_old_messages()
+        forget_now()
         sent("order-7")
         handled("order-7")
     with at(APRIL):
         young = {sent("order-8")}, {handled("order-8")}
     with at(datetime(2041, 4, 30, tzinfo=UTC)):
-        assert forget_old_messages() == 2
+        assert forget_now() == 2
     assert left() == young
 
 
@@ -126,14 +131,14 @@ def test_messages_that_came_before_their_month_was_made_move_there():
     with at(MARCH):
         messages = {sent()}, {handled()}
         assert "2041_03" not in months()
-        forget_old_messages()
+        forget_now()
         assert "2041_03" in months()
         assert left() == messages
         for repeat, (id,) in ((sent, messages[0]), (handled, messages[1])):
             with pytest.raises(IntegrityError), transaction.atomic():
                 repeat(id)
     with at(MAY):
-        assert forget_old_messages() == 2
+        assert forget_now() == 2
     assert left() == (set(), set())
 
 
@@ -153,7 +158,7 @@ def test_a_month_that_another_process_makes_or_drops_meanwhile_is_no_error(monke
 
     with at(MARCH):
         raced(lambda month: make(connection, OutboxMessage, month), Month(2041, 4))
-        forget_old_messages()
+        forget_now()
         assert {"2041_03", "2041_04", "2041_05", "2041_06"} <= set(months())
     with at(MAY):
         Months(OutboxMessage, "default").make_ahead(timezone.now())
@@ -179,7 +184,7 @@ def _months_stay_as_they_are(transactional_db) -> Iterator[None]:
 @pytest.mark.usefixtures("_months_stay_as_they_are")
 def test_a_table_that_is_in_use_is_left_alone_until_later():
     with at(MARCH):
-        forget_old_messages()
+        forget_now()
         sent()
         handled()
     parameters = connection.get_connection_params()
@@ -187,7 +192,7 @@ def test_a_table_that_is_in_use_is_left_alone_until_later():
     with psycopg.connect(**named) as report, at(MAY):
         report.execute("SELECT count(*) FROM payments_outboxmessage")
         with pytest.raises(OperationalError):
-            forget_old_messages()
+            forget_now()
         report.rollback()
-        assert forget_old_messages() == 2
+        assert forget_now() == 2
     assert left() == (set(), set())
