@@ -15,8 +15,12 @@ If a notification says that a refund failed, the provider is asked even when the
 keeps its state until the provider's answer confirms or denies the failure.
 """
 
+from datetime import datetime
 from functools import partial
 
+from django.utils import timezone
+
+from checkout.conf import conf
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
@@ -74,7 +78,7 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
     attempt = operation.attempt
     before, known = under_way(attempt, operation.reference), booked_operations_of(attempt, operation.kind)
     if _is_open(known.of(operation.reference)):
-        provider_inquiry(message, attempt, partial(_conclude, before, known))
+        provider_inquiry(message, attempt, partial(_conclude, before, known, timezone.now()))
     else:
         commit_conclusion(message, attempt, partial(_known_state, operation.reference))
 
@@ -88,7 +92,11 @@ def _known_state(reference: str, attempt: Attempt) -> Conclusion:
 
 
 def _conclude(
-    before: CallsInFlight, known: BookedOperations, attempt: Attempt, result: ProviderResult
+    before: CallsInFlight,
+    known: BookedOperations,
+    asked_at: datetime,
+    attempt: Attempt,
+    result: ProviderResult,
 ) -> Conclusion:
     operation = attempt.operations.get(reference=before.key)
     now = booked_operations_of(attempt, operation.kind)
@@ -101,7 +109,7 @@ def _conclude(
         # Our record has changed since the provider was asked, so its answer cannot be compared with it.
         answer = _still_open(operation, result)
     elif mine.is_in_doubt:
-        answer = _answer_in_doubt(attempt, operation, mine, now, result)
+        answer = _answer_in_doubt(attempt, operation, mine, now, asked_at, result)
     else:
         answer = _answer(attempt, operation, now.without(operation.reference), before, result)
     kind = f"inquire_{operation.kind}_{answer.outcome}"
@@ -138,14 +146,22 @@ def _answer(
 
 
 def _answer_in_doubt(
-    attempt: Attempt, operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
+    attempt: Attempt,
+    operation: Operation,
+    mine: Entry,
+    known: BookedOperations,
+    asked_at: datetime,
+    result: ProviderResult,
 ) -> ProviderAnswered:
     """Apply the answer to a refund that is said to have failed.
 
-    Such a refund is not sent again, and is not answered as approved while that is in doubt.
+    Such a refund is not sent again, and is not answered as approved while that is in doubt. If it was done a
+    moment ago, the answer may be from before that, as queries are answered from copies of the provider's
+    books: first it failed, and then it was made after all.
     """
     state = _state_beyond_doubt(operation, mine, known, result)
-    if state is None:
+    is_older = operation.updated_at > asked_at - conf.order_lag
+    if state is None or (state == State.REFUSED and operation.state == State.DONE and is_older):
         return _still_open(operation, result)
     if state == State.REFUSED:
         fail_refund(attempt.payment, operation)

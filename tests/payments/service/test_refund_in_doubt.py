@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.failed_refunds import fail_refund, make_after_all
@@ -39,8 +40,11 @@ def order(captured: Attempt, books: Books) -> Order:
 
 
 def made(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Operation:
+    """Return an operation that has had this state for an hour."""
     operation = operation_on(attempt, kind, minor)
     settle(operation, state)
+    Operation.objects.filter(pk=operation.pk).update(updated_at=timezone.now() - timedelta(hours=1))
+    operation.refresh_from_db()
     return operation
 
 
@@ -80,6 +84,20 @@ def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monk
         payment=captured.payment.reference, attempt=captured.order_code, claim="refund_failed", operation=""
     )
     assert deliver(payments.service, command(body)).result["outcome"] == "denied"
+
+
+def test_an_answer_that_may_be_from_before_a_refund_was_made_after_all_does_not_deny_it(
+    captured, monkeypatch
+):
+    operation = refund(captured, 529)
+    Operation.objects.filter(pk=operation.pk).update(updated_at=timezone.now())
+    is_said_to_have_failed(operation)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(operation) == "unknown"
+    operation.refresh_from_db()
+    assert operation.state == State.DONE
+    Operation.objects.filter(pk=operation.pk).update(updated_at=timezone.now() - conf.order_lag)
+    assert inquire_operation(operation) == "refused"
 
 
 def gbp(minor: int) -> Money:
