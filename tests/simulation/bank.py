@@ -1,6 +1,8 @@
 """The bank behind the provider: its requests, later decisions and bookings, and the issuers' charge-backs."""
 
 import json
+from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from checkout.conf import conf
@@ -56,6 +58,7 @@ class Bank:
         # Orders that were to be captured with their authorisation, for which the issuer does not pay.
         self.unpaid: set[str] = set()
         self.tokens = Tokens(world, self.books)
+        self._copies: dict[str, list[tuple[float, Order]]] = {}
         self._shown_at: dict[str, float] = {}
         self._hidden: dict[str, float] = {}
         # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
@@ -88,7 +91,7 @@ class Bank:
                 twin.be_decided(order)
                 self.after_request(twin)
 
-        self._world.later(self._chance.around(120), decide)
+        self._later(self._chance.around(120), decide)
 
     def after_request(self, twin: MemoryProvider) -> None:
         """Post the new notifications, and by chance forged ones."""
@@ -96,6 +99,30 @@ class Bank:
         for order in self.books.orders.values():
             if self._chance.happens("notification_forged"):
                 self._post.forge(order)
+        self._copy_the_books()
+
+    def _later(self, seconds: float, act: Callable[[], object]) -> None:
+        def act_and_copy() -> None:
+            act()
+            self._copy_the_books()
+
+        self._world.later(seconds, act_and_copy)
+
+    def _copy_the_books(self) -> None:
+        if self._chance.copy_lag_seconds:
+            for code, order in self.books.orders.items():
+                copies = self._copies.setdefault(code, [])
+                if not copies or copies[-1][1] != order:
+                    copies.append((self._world.clock.now, deepcopy(order)))
+
+    def shown(self, order_code: str) -> Order | None:
+        """Return an order as inquiries show it: in some schedules from a copy that is minutes old."""
+        if not self.finds(order_code):
+            return None
+        until = self._world.clock.now - self._chance.copy_lag_seconds
+        if not self._chance.copy_lag_seconds:
+            return self.books.orders[order_code]
+        return next((copy for at, copy in reversed(self._copies[order_code]) if at <= until), None)
 
     def finds(self, order_code: str) -> bool:
         """Return False if a search does not show the order yet.
@@ -134,7 +161,7 @@ class Bank:
             pause_seconds += self._chance.between(0, conf.modification_lag.total_seconds())
         if not is_capture and self._habits[order.order_code].refunds_slowly:
             pause_seconds = self._chance.between(600, 3 * DAY)
-        self._world.later(pause_seconds, lambda: self._book(order, movement))
+        self._later(pause_seconds, lambda: self._book(order, movement))
 
     def called_done(self, reference: str, kind: str, captured_with: str | None) -> None:
         """Check an operation that the gateway calls done: the bank booked it, or staff looked it up.
@@ -174,7 +201,7 @@ class Bank:
         if movement.kind == EventKind.CAPTURED:
             self._plan_the_future(order)
         elif self._chance.happens("refund_returned"):
-            self._world.later(self._chance.between(600, 2 * DAY), lambda: self._return(order, movement))
+            self._later(self._chance.between(600, 2 * DAY), lambda: self._return(order, movement))
 
     def _return(self, order: Order, movement: Movement) -> None:
         if movement in order.taken:
@@ -182,7 +209,7 @@ class Bank:
             self._post.contradict(order, "REFUND_FAILED", movement.amount, movement.reference)
             if self._chance.refund_is_made_after_all():
                 pause_seconds = self._chance.one_of((self._chance.between(60, HOUR), DAY))
-                self._world.later(pause_seconds, lambda: self._make_after_all(order, movement))
+                self._later(pause_seconds, lambda: self._make_after_all(order, movement))
 
     def _make_after_all(self, order: Order, movement: Movement) -> None:
         if any(each.reference == movement.reference for each in order.taken):
@@ -193,18 +220,16 @@ class Bank:
         self._post.contradict(order, "REFUNDED", movement.amount, movement.reference)
 
     def _say_later(self, order: Order, movement: Movement, event: str, seconds: float) -> None:
-        self._world.later(
-            seconds, lambda: self._post.contradict(order, event, movement.amount, movement.reference)
-        )
+        self._later(seconds, lambda: self._post.contradict(order, event, movement.amount, movement.reference))
 
     def _plan_the_future(self, order: Order) -> None:
         """Schedule what may follow a capture: settlement, request for information, charge-back."""
         if self._chance.of(self._disputes):
-            self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._settle(order))
+            self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._settle(order))
         if self._chance.of(self._disputes / 2):
-            self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
+            self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
         if self._chance.of(self._disputes):
-            self._world.later(self._chance.between(HOUR, 5 * DAY), lambda: self._charge_back(order))
+            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self._charge_back(order))
 
     def _settle(self, order: Order) -> None:
         order.last_event = EventKind.SETTLED
@@ -227,7 +252,7 @@ class Bank:
         self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
         self._send_letters()
         if self._chance.of(0.5):
-            self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))
+            self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))
 
     def _reverse_charge_back(self, order: Order) -> None:
         if not order.charged_back.minor:  # an earlier reversal returned everything

@@ -111,6 +111,8 @@ class Chance:
         self._search = Random(f"search of schedule {seed}")
         self._share_of_not_found = self._search.choice(NOT_FOUND)
         self._is_slow_to_show = self._search.random() < SLOW_TO_SHOW
+        lag = conf.order_lag.total_seconds()
+        self.copy_lag_seconds = self._search.uniform(1, lag) if self._is_slow_to_show else 0.0
         self._closing = Random(f"closing of schedule {seed}")
         self._share_of_closed = self._closing.choice(CLOSED)
         self.happened: dict[str, int] = {}

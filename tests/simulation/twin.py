@@ -102,9 +102,10 @@ class Twin(MemoryProvider):
 
     def inquire(self, order_code: str) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
-            if not Line.world.bank.finds(order_code):
+            order = Line.world.bank.shown(order_code)
+            if order is None or order.state == OrderState.CHALLENGED:
                 return missing(order_code)
-            return self._tokens.told(super(Twin, self).inquire(order_code), is_reply=False)
+            return self._tokens.told(self._told(order), is_reply=False)
 
         return self._call(Verb.INQUIRE, order_code, act)
 

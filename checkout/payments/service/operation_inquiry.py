@@ -24,7 +24,7 @@ from checkout.conf import conf
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
-from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
@@ -155,19 +155,29 @@ def _answer_in_doubt(
 ) -> ProviderAnswered:
     """Apply the answer to a refund that is said to have failed.
 
-    Such a refund is not sent again, and is not answered as approved while that is in doubt. If it was done a
-    moment ago, the answer may be from before that, as queries are answered from copies of the provider's
-    books: first it failed, and then it was made after all.
+    Such a refund is not sent again, and is not answered as approved while that is in doubt. Queries are
+    answered from copies of the provider's books, so an answer that contradicts what has become known only a
+    moment ago may be from before that.
     """
     state = _state_beyond_doubt(operation, mine, known, result)
-    is_older = operation.updated_at > asked_at - conf.order_lag
-    if state is None or (state == State.REFUSED and operation.state == State.DONE and is_older):
+    contradicted = _contradicted(operation, mine, state)
+    if state is None or (contradicted is not None and asked_at - conf.order_lag < contradicted):
         return _still_open(operation, result)
     if state == State.REFUSED:
         fail_refund(attempt.payment, operation)
     else:
         move(attempt.payment, operation, state)
     return answer_of(operation, event=result.event)
+
+
+def _contradicted(operation: Operation, mine: Entry, state: str | None) -> datetime | None:
+    """Return the time of what this state of a refund in doubt contradicts, if it contradicts anything.
+
+    If it was made, that is the notification of its failure. If it has failed, it is the refund's end.
+    """
+    if state == State.DONE and mine.doubt is not None:
+        return Fact.objects.get(pk=mine.doubt).recorded_at
+    return operation.updated_at if operation.state == State.DONE else None
 
 
 def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswered:
