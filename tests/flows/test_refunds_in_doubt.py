@@ -30,6 +30,7 @@ DONE = Operation.State.DONE
 @pytest.fixture(autouse=True)
 def _little_patience(settings: Settings) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
 
 
 def notification(payment: Payment, event: str, refund: Operation, number: str) -> bytes:

@@ -3,6 +3,7 @@
 import pytest
 
 from checkout.payments.models import ProviderAccount
+from messaging.concurrency.database import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +29,7 @@ def account(shop, payment, settings) -> ProviderAccount:
 
 async def opened(client, payment, account, **options):
     account.options = RIGHT | options
-    await account.asave()
+    await in_thread(account.save)
     return await client.get(f"/checkout/{payment.reference}/")
 
 

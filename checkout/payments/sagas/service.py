@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import structlog
 from msgspec.structs import replace as with_changes
 
+from checkout.conf import conf
 from checkout.orders.messages import OrderLine
 from checkout.payments.checkout_messages import (
     AnnouncePayment,
@@ -234,7 +235,7 @@ def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
     if asked:
         _add_to_question(asked, claim, command)
         return
-    waits_seconds = 0.0 if command.is_proven else seconds_until_question(attempt, sagas)
+    waits_seconds = 0.0 if command.is_proven else _seconds_until_hint_shows(attempt, sagas)
     if waits_seconds is None:
         log.warning("too many hints: the provider is not asked", attempt=command.attempt, claim=claim)
         return
@@ -244,6 +245,15 @@ def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
     concerns_order = claim == "expired"
     purchase = next((saga for saga in sagas if saga.kind == Purchase.kind), None) if concerns_order else None
     orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase)
+
+
+def _seconds_until_hint_shows(attempt: Attempt, sagas: Sequence[Saga]) -> float | None:
+    """Return the delay of the only question about a hint, in seconds; None if there were too many hints.
+
+    The answer must show what the hint tells, as nobody asks again.
+    """
+    waits_seconds = seconds_until_question(attempt, sagas)
+    return None if waits_seconds is None else max(waits_seconds, conf.order_lag.total_seconds())
 
 
 def _tell_sagas(

@@ -18,6 +18,11 @@ def _credentials(settings) -> None:
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {ACCOUNT: {}, "elsewhere": {}}
 
 
+@pytest.fixture(autouse=True)
+def _queries_show_everything(settings) -> None:
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
+
+
 @pytest.fixture
 def books() -> Iterator[Books]:
     """Yield the provider's books, which are empty at first."""

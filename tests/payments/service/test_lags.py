@@ -23,6 +23,11 @@ pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
 
 
+@pytest.fixture(autouse=True)
+def _queries_show_late(settings) -> None:
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+
+
 def let_pass(attempt: Attempt, time: timedelta) -> None:
     """Move the start of every provider call back."""
     for call in attempt.provider_calls.all():

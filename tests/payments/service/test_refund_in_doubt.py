@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.utils import timezone
-from pytest_django import Settings
 
 from checkout.conf import conf
 from checkout.money import Money
@@ -39,11 +38,6 @@ def order(captured: Attempt, books: Books) -> Order:
     order = books.orders[captured.order_code]
     order.captured = order.amount
     return order
-
-
-@pytest.fixture(autouse=True)
-def _answers_are_current(settings: Settings) -> None:
-    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
 
 
 def made(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Operation:
