@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
 from checkout.reconciliation.span import span_of
 from checkout.reconciliation.unknown_orders import find_unknown_orders
+from messaging.outbox.clock import server_time_now
 
 __all__ = ["reconcile_account", "reconcile_when_due"]
 
@@ -35,7 +35,7 @@ def reconcile_account(
     Payments with open differences are always compared. The next run without ``since`` continues from the
     end of this one only if this one began no later than where the runs before it had ended.
     """
-    return _run(account, Reconciliation.objects.create(account=account), since, lambda: False)
+    return _run(account, _begun(account, server_time_now()), since, lambda: False)
 
 
 def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[Difference]:
@@ -56,10 +56,20 @@ def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[
 def _claim(account: ProviderAccount) -> Reconciliation | None:
     """Begin a run, unless another process has begun one recently."""
     ProviderAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
-    recent = timezone.now() - conf.reconciliation_interval
+    now = server_time_now()
+    recent = now - conf.reconciliation_interval
     if Reconciliation.objects.filter(account=account, started_at__gt=recent).exists():
         return None
-    return Reconciliation.objects.create(account=account)
+    return _begun(account, now)
+
+
+def _begun(account: ProviderAccount, now: datetime) -> Reconciliation:
+    """Return a run that begins now, by the database's clock.
+
+    A process whose clock is ahead would compare what has just happened, and what the provider's queries do
+    not show yet.
+    """
+    return Reconciliation.objects.create(account=account, started_at=now)
 
 
 def _run(
@@ -71,10 +81,10 @@ def _run(
     so_far = Reconciliation.objects.filter(account=account).aggregate(
         compared=Max("compared_until"), listed=Max("listed_until")
     )
-    until = run.started_at - max(OVERLAP, conf.service_wait)
+    until = run.started_at - max(OVERLAP, conf.service_wait, conf.order_lag)
     seen = compare_payments(account, run, span_of(since, so_far["compared"], until), should_stop)
     seen += find_unknown_orders(account, run, span_of(since, so_far["listed"], until), should_stop)
     run.differing = len({difference.pk for difference in seen})
-    run.finished_at = timezone.now()
+    run.finished_at = server_time_now()
     run.save()
     return run, seen

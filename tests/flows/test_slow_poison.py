@@ -32,8 +32,9 @@ class CountsInquiries(MemoryProvider):
 
 
 @pytest.fixture(autouse=True)
-def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def _counted(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     asked.clear()
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
     monkeypatch.setitem(ADAPTERS, "memory", f"{__name__}.CountsInquiries")
     monkeypatch.setattr(hint_questions, "pace", Pace())
 

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+import pytest
+import time_machine
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
 from checkout.payments.models import Attempt, Payment, Reconciliation, Saga
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.reconciliation import reconcile_when_due
+from checkout.reconciliation import reconcile_account, reconcile_when_due
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import LONG_AGO
 from tests.support.reconciling import reconcile
@@ -150,3 +152,12 @@ def test_more_changes_at_one_moment_than_fit_a_batch_are_all_compared(paid, aske
         Payment.objects.filter(pk=payment.pk).update(updated_at=moment + timedelta(seconds=offset // 2))
     reconcile()
     assert len(asked) == len(set(asked)) == 7
+
+
+@pytest.mark.postgresql
+def test_a_run_of_a_host_whose_clock_is_ahead_leaves_what_has_just_happened_for_later(account):
+    before = timezone.now()
+    with time_machine.travel(before + timedelta(hours=1)):
+        run, _ = reconcile_account(account)
+    assert run.started_at < before + timedelta(minutes=5)
+    assert run.compared_until is None or run.compared_until < before
