@@ -43,6 +43,16 @@ ReplyFault = Literal[
     "token_error_before",
     "token_error_after",
 ]
+Dispute = Literal[
+    "INFORMATION_REQUESTED",
+    "CHARGED_BACK",
+    "CHARGEBACK_REVERSED",
+    "DISPUTED_FUNDS_HELD",
+    "DISPUTED_FUNDS_RELEASED",
+    "DISPUTE_RESERVE_RELEASED",
+    "DISPUTE_EXPIRED",
+    "TELEPORTED",
+]
 Journal = Literal[
     "AUTHORISED",
     "REFUSED",
@@ -54,14 +64,7 @@ Journal = Literal[
     "SENT_FOR_REFUND",
     "REFUNDED",
     "REFUND_FAILED",
-    "INFORMATION_REQUESTED",
-    "CHARGED_BACK",
-    "CHARGEBACK_REVERSED",
-    "DISPUTED_FUNDS_HELD",
-    "DISPUTED_FUNDS_RELEASED",
-    "DISPUTE_RESERVE_RELEASED",
-    "DISPUTE_EXPIRED",
-    "TELEPORTED",
+    Dispute,
 ]
 JOURNALS: tuple[Journal, ...] = get_args(Journal)
 NotificationFault = Literal[
@@ -83,14 +86,4 @@ NotificationFault = Literal[
     "no_journal",
     "no_reference",
     "in_report",
-]
-Dispute = Literal[
-    "INFORMATION_REQUESTED",
-    "CHARGED_BACK",
-    "CHARGEBACK_REVERSED",
-    "DISPUTED_FUNDS_HELD",
-    "DISPUTED_FUNDS_RELEASED",
-    "DISPUTE_RESERVE_RELEASED",
-    "DISPUTE_EXPIRED",
-    "TELEPORTED",
 ]

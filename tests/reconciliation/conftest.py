@@ -50,6 +50,17 @@ class Paid:
     payment: Payment
     attempt: Attempt
 
+    def try_again(self) -> Attempt:
+        """Add a second attempt to our books only, which was refused."""
+        return Attempt.objects.create(
+            payment=self.payment,
+            number=2,
+            provider_account=self.attempt.provider_account,
+            order_code=f"{self.payment.reference}-2",
+            session_id="s",
+            state=AttemptState.REFUSED,
+        )
+
     def operation(self, kind: str, minor: int, state: str = Operation.State.DONE) -> Operation:
         """Add an operation to our books only, including the ledger if it is done."""
         made = Operation.objects.create(

@@ -42,21 +42,14 @@ def test_our_books_at_another_sum_than_was_told_last_leave_a_difference_open(pai
     assert still_open() == {"captured"}
 
 
-def test_a_difference_of_the_ledger_ends_though_the_shopper_has_tried_again(paid, account):
+def test_a_difference_of_the_ledger_ends_though_the_shopper_has_tried_again(paid):
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.books_have(captured=PAID)
     purchase.post("captured", "op_twice", 5)
     reconcile()
     assert still_open() == {"ledger_captured", "ledger_in_process"}
-    Attempt.objects.create(
-        payment=purchase.payment,
-        number=2,
-        provider_account=account,
-        order_code=f"{purchase.payment.reference}-2",
-        session_id="s",
-        state=AttemptState.REFUSED,
-    )
+    purchase.try_again()
     assert len(reconcile()) == 2
     assert Difference.objects.count() == 2
     purchase.post("captured", "op_back", -5)

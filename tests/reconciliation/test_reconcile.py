@@ -109,16 +109,9 @@ def test_the_ledger_is_compared_as_well_as_the_operations(paid):
     assert found(reconcile()) == {("ledger_captured", PAID + 5, PAID), ("ledger_in_process", -5, 0)}
 
 
-def test_the_differences_of_each_attempt_stand_with_its_own_order(paid, account, books):
+def test_the_differences_of_each_attempt_stand_with_its_own_order(paid, books):
     purchase = paid()
-    second = Attempt.objects.create(
-        payment=purchase.payment,
-        number=2,
-        provider_account=account,
-        order_code=f"{purchase.payment.reference}-2",
-        session_id="s",
-        state=AttemptState.REFUSED,
-    )
+    second = purchase.try_again()
     books.orders[second.order_code] = Order(
         order_code=second.order_code, session_id="s", amount=Money(PAID, "GBP"), state=OrderState.AUTHORISED
     )

@@ -126,16 +126,9 @@ def test_what_was_unanswered_is_closed_when_the_provider_answers(paid, unclear):
     assert open_rows() == set()
 
 
-def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, account, unclear):
+def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, unclear):
     purchase = paid()
-    second = Attempt.objects.create(
-        payment=purchase.payment,
-        number=2,
-        provider_account=account,
-        order_code=f"{purchase.payment.reference}-2",
-        session_id="s",
-        state=AttemptState.REFUSED,
-    )
+    second = purchase.try_again()
     unclear.add(second.order_code)
     Attempt.objects.filter(pk=purchase.attempt.pk).update(state=AttemptState.REFUSED)
     assert found(reconcile()) == {("authorised", 0, PAID)}

@@ -116,7 +116,7 @@ def record_notification(
             reason=row.reason,
         )
     if reading.refusal is not None and not is_proven:
-        # What came over the provider's channel is acknowledged all the same, or it would block what follows.
+        # A proven one is acknowledged although it cannot be read: the provider would hold back the next ones.
         raise reading.refusal
     owed = _command(row, reading) if is_news and row.state == State.RECEIVED else None
     return Recorded(provider.acknowledgement(), owed)
