@@ -4,6 +4,7 @@ A BROKER_URL or DATABASE_URL in the environment is used by tests that ask for Ra
 `tests/support/environment.py`. Without a DATABASE_URL, tests run on SQLite.
 """
 
+import copy
 import os
 import tempfile
 from pathlib import Path
@@ -21,11 +22,15 @@ CHANNEL_LAYERS = {
         "CONFIG": {"url": BROKER_URL, "prefix": product.declared["MESSAGING_PREFIX"]},
     }
 }
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+DATABASES = copy.deepcopy(product.DATABASES)
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, since threads on a database in memory fail at each other's locks instead of waiting.
-    DATABASES["default"]["TEST"] = {  # noqa: F405
+    DATABASES["default"]["TEST"] = {
         "NAME": Path(tempfile.gettempdir()) / f"payments-gateway-test-{os.getpid()}.sqlite3"
     }
+else:
+    # The transaction around a test is idle for as long as the test waits for other programs.
+    DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=0"
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Tests change accounts, and see the effect at once.

@@ -7,7 +7,6 @@ import threading
 
 import psycopg
 import pytest
-from django.conf import settings as django_settings
 from django.db import OperationalError, connection as django_connection
 
 from checkout.conf import conf
@@ -17,6 +16,7 @@ from checkout.database.primary_connection import PrimaryConnection
 from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from messaging.outbox.notify import _listen_once
+from payments_gateway import settings as product_settings
 from tests.support import environment
 from tests.support.proxy import Proxy
 
@@ -89,7 +89,7 @@ def test_what_has_a_time_out_of_its_own_keeps_its_connection(settings):
 
 @pytest.mark.postgresql
 def test_the_product_connects_with_bounds_at_both_ends():
-    options = django_settings.DATABASES["default"]["OPTIONS"]
+    options = product_settings.DATABASES["default"]["OPTIONS"]
     assert options["pool"]["connection_class"] is PrimaryConnection
     parameters = {name: value for name, value in options.items() if name not in OF_DJANGO}
     with psycopg.connect(environment.database_url(), **parameters) as connection:

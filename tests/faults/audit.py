@@ -75,6 +75,7 @@ async def settle(
         is_bank_at_rest = not (bank["open_plans"] or bank["open_notifications"])
         if is_bank_at_rest and now() - since > settings.SETTLING_SECONDS:
             await staff.settle_parked_operations()
+            await staff.put_untold_aside()
             await staff.settle_contradictions()
         is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
         is_moving = is_moving or await asyncio.to_thread(is_anything_owed, site)

@@ -32,6 +32,10 @@ CLAIMED = """
     SELECT saga.id, attempt.order_code
     FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
     WHERE saga.kind = 'verification' AND saga.status = 'parked'"""
+UNTOLD = """
+    SELECT payment.reference
+    FROM payments_saga saga JOIN payments_payment payment ON payment.id = saga.payment_id
+    WHERE saga.kind = 'purchase' AND saga.status = 'parked' AND payment.state = 'confirming'"""
 INCLUDED = "SELECT order_code, capture_reference FROM payments_attempt WHERE order_code = %s"
 CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
@@ -111,6 +115,19 @@ class Staff:
         refund that had failed, and had not told us yet.
         """
         await in_thread(reconcile)
+
+    async def put_untold_aside(self) -> None:
+        """Put payments aside of which the provider never says what became of them, as if they conflicted.
+
+        An example is a challenge whose end never arrived, if the provider was to capture at once.
+        """
+        for (reference,) in await in_thread(self.site.rows, UNTOLD):
+            try:
+                reason = "It was looked up in the provider's books."
+                await in_thread(actions.put_aside, reference, by=BY, reason=reason)
+            except OperationRejected:
+                # The provider is asked again, because of a notification, or has said it.
+                continue
 
     async def settle_contradictions(self) -> None:
         """Order a review of each conflicted payment once.
