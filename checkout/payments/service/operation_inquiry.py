@@ -25,6 +25,7 @@ from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
@@ -59,6 +60,7 @@ AFTER_A_CAPTURE = (
     EventKind.CHARGED_BACK,
     EventKind.CHARGE_BACK_REVERSED,
 )
+MADE_TOLD = f"{NOTIFIED}{EventKind.REFUNDED}"
 BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
 
 
@@ -173,11 +175,15 @@ def _answer_in_doubt(
 def _contradicted(operation: Operation, mine: Entry, state: str | None) -> datetime | None:
     """Return the time of what this state of a refund in doubt contradicts, if it contradicts anything.
 
-    If it was made, that is the notification of its failure. If it has failed, it is the refund's end.
+    If it was made, that is the notification of its failure. If it has failed, it is the refund's end, or a
+    later notification that a refund was made, perhaps this one after all. Such a one may name no reference.
     """
     if state == State.DONE and mine.doubt is not None:
         return Fact.objects.get(pk=mine.doubt).recorded_at
-    return operation.updated_at if operation.state == State.DONE else None
+    if operation.state != State.DONE:
+        return None
+    told = Fact.objects.filter(attempt_id=operation.attempt_id, kind=MADE_TOLD).order_by("-pk").first()
+    return max(operation.updated_at, told.recorded_at) if told else operation.updated_at
 
 
 def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswered:

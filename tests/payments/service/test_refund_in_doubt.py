@@ -54,11 +54,16 @@ def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:
 
 def is_said_to_have_failed(operation: Operation, minor: int | None = None) -> Delivered:
     """Deliver a proven notification that this refund has failed."""
+    return notified(operation, "REFUND_FAILED", minor)
+
+
+def notified(operation: Operation, event: str, minor: int | None = None) -> Delivered:
+    """Deliver a proven notification that names this refund."""
     number = ProviderNotification.objects.count() + 1
     statement = {
         "merchant_code": "TWINMERCHANT",
         "order_code": operation.attempt.order_code,
-        "event": "REFUND_FAILED",
+        "event": event,
         "minor": operation.amount_minor if minor is None else minor,
         "currency": "GBP",
         "reference": operation.reference,
@@ -100,6 +105,21 @@ def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_i
     assert operation.state == State.DONE
     with time_machine.travel(timezone.now() + conf.order_lag, tick=True):
         assert inquire_operation(operation) == outcome
+
+
+def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_was_made_after_all(
+    captured, monkeypatch, settings
+):
+    """It was made and has failed long ago, and a moment ago it was made after all."""
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+    operation = refund(captured, 529)
+    is_said_to_have_failed(operation)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    with time_machine.travel(timezone.now() + conf.order_lag, tick=True):
+        notified(operation, "REFUNDED")
+        assert inquire_operation(operation) == "unknown"
+        operation.refresh_from_db()
+        assert operation.state == State.DONE
 
 
 def gbp(minor: int) -> Money:
