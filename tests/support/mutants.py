@@ -325,7 +325,7 @@ def denial_believed() -> Patches:
 
     The mutant shows when a search does not show the order yet, and the answer to its authorisation was lost.
     """
-    yield from everywhere(facts.is_told_of_money, lambda attempt: False)
+    yield from everywhere(facts.has_told_of_money, lambda attempt: False)
 
 
 def lags_ignored() -> Patches:

@@ -7,7 +7,7 @@ from checkout.payments.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import answer_of
-from checkout.payments.service.facts import answer_fact, is_told_of_money
+from checkout.payments.service.facts import answer_fact, has_told_of_money
 from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call, stored_outcome
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
@@ -85,4 +85,4 @@ def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:
     is_refused = result.outcome == Outcome.REFUSED
     if is_after_challenge and (is_refused or attempt.capture_reference):
         return Outcome.UNKNOWN
-    return Outcome.UNKNOWN if is_told_of_money(attempt) else Outcome.REFUSED
+    return Outcome.UNKNOWN if has_told_of_money(attempt) else Outcome.REFUSED

@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 
-from checkout.payments.messages import ProviderAnswered
+from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.providers.base import Position, ProviderResult
+from checkout.payments.providers.base import Position, ProviderResult, Verb
 from checkout.payments.totals import IMPLIES_AUTHORISED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
+
+# The kinds of the facts of answers that say that money is held, also if it is other money than ours.
+MONEY_ANSWERED = [
+    f"{verb}_{outcome}"
+    for verb in (Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE, Verb.INQUIRE)
+    for outcome in (ProviderOutcome.APPROVED, ProviderOutcome.CONFLICTED)
+]
 
 
 def fact_of(attempt: Attempt, kind: str, data: Mapping[str, str], result: ProviderResult) -> Fact:
@@ -43,14 +50,14 @@ def answer_fact(
     return fact_of(attempt, kind, data, result)
 
 
-def is_told_of_money(attempt: Attempt) -> bool:
-    """Return True if a proven notification says that money was held for the attempt.
+def has_told_of_money(attempt: Attempt) -> bool:
+    """Return True if the provider has said that money is held, in an answer or a proven notification.
 
     It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
     that names another amount, or another merchant, is a reason for doubt, too.
     """
-    kinds = [f"{NOTIFIED}{kind}" for kind in IMPLIES_AUTHORISED]
-    return Fact.objects.filter(attempt=attempt, kind__in=kinds).exists()
+    told = [f"{NOTIFIED}{kind}" for kind in IMPLIES_AUTHORISED]
+    return Fact.objects.filter(attempt=attempt, kind__in=[*told, *MONEY_ANSWERED]).exists()
 
 
 def _in_words(position: Position) -> str:

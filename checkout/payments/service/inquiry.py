@@ -5,13 +5,14 @@ from functools import partial
 
 from django.utils import timezone
 
-from checkout.payments.calls import CallsInFlight, may_be_completed, under_way
+from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.messages import InquirePayment
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import answer_fact, is_told_of_money
+from checkout.payments.service.evidence.absence import may_order_exist
+from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import Conclusion, commit_conclusion, provider_inquiry, refused
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
@@ -77,12 +78,7 @@ def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | 
         return Conclusion(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if result is None:
         return Conclusion(answer_of(attempt, otherwise=Outcome.UNKNOWN))
-    if result.outcome == Outcome.NOT_SENT and _is_doubtful(before, attempt):
+    if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
         result = replace(result, outcome=Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
     return Conclusion(answer, answer_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer))
-
-
-def _is_doubtful(before: CallsInFlight, attempt: Attempt) -> bool:
-    """Return True if the order may exist, or come to exist, although the provider denies knowing it."""
-    return not before.is_over(attempt) or may_be_completed(attempt) or is_told_of_money(attempt)

@@ -205,6 +205,15 @@ def test_an_order_that_never_arrived_is_denied(attempt):
     assert checked(attempt, "authorised") == "denied"
 
 
+def test_a_denial_of_the_order_does_not_deny_what_the_provider_has_notified(attempt):
+    """Some orders show only hours later."""
+    Attempt.objects.update(state=Attempt.State.NOT_SENT)
+    Fact.objects.create(
+        payment=attempt.payment, attempt=attempt, source="provider", kind="notified_authorised"
+    )
+    assert checked(attempt, "authorised") == "unknown"
+
+
 def says(monkeypatch, kind, *, refunded=None, captured=1250):
     """Make the provider answer with this last event, and with sums if any are given."""
     inquire = memory.MemoryProvider.inquire

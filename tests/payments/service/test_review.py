@@ -102,6 +102,23 @@ def test_an_order_that_the_provider_denies_may_yet_arrive(aside, books):
     assert reviewed(aside) == "unknown"
 
 
+def test_an_order_of_which_it_has_said_that_it_holds_money_is_not_released_by_its_denial(authorised, books):
+    del books.orders[authorised.order_code]
+    assert reviewed(authorised) == "unknown"
+    assert "Look it up" in why()
+    assert adopted() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"), [("notified_authorised", "unknown"), ("hinted_authorised", "released")]
+)
+def test_a_denial_releases_what_was_put_aside_unless_it_has_told_of_money(attempt, kind, outcome):
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    Attempt.objects.update(state=Attempt.State.CONFLICTED)
+    Fact.objects.create(payment=attempt.payment, attempt=attempt, source="provider", kind=kind)
+    assert reviewed(attempt) == outcome
+
+
 def test_a_capture_behind_our_back_becomes_an_operation_whose_books_are_kept(authorised, books):
     books.orders[authorised.order_code].captured = gbp(500)
     assert reviewed(authorised) == "held"

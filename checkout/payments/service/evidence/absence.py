@@ -1,8 +1,11 @@
-"""Conclude from a provider's answer that a capture, void or refund never arrived.
+"""Conclude from a provider's answer that an order, or a capture, void or refund, never arrived.
 
-If that is wrong, sending the operation again moves its money twice: providers do not deduplicate everywhere,
-nor for ever. So absence must be shown. An answer shows it in two cases only, and only if nothing else may
-have changed the answer since the operation was sent:
+"No such order" is believed only if no request may be on its way, and the provider has never said that it
+holds money for the order: some orders show only hours later.
+
+If an operation is sent again although it had arrived, its money moves twice: providers do not deduplicate
+everywhere, nor for ever. So absence must be shown. An answer shows it in two cases only, and only if nothing
+else may have changed the answer since the operation was sent:
 
 - the answer has the order's sums, and they equal exactly those of the other operations of its kind;
 - it is the first operation of its kind, and the order's last event is one that it would have changed.
@@ -11,10 +14,11 @@ Everything else is undecided. A second refund, for example, does not change the 
 is REFUNDED already.
 """
 
-from checkout.payments.calls import MODIFICATIONS
-from checkout.payments.models import Operation, ProviderCall
+from checkout.payments.calls import MODIFICATIONS, CallsInFlight, may_be_completed
+from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.service.evidence.booked_operations import BookedOperations, reliable_sum
+from checkout.payments.service.facts import has_told_of_money
 from checkout.payments.totals import sums_of_attempt
 
 Kind = Operation.Kind
@@ -37,6 +41,14 @@ SUMS_ARE_COMPLETE = {
     ),
     Kind.REFUND: (EventKind.CAPTURED,),
 }
+
+
+def may_order_exist(before: CallsInFlight, attempt: Attempt) -> bool:
+    """Return True if the order may exist, or come to exist, although the provider denies knowing it.
+
+    ``before`` has the attempt's requests as they stood when the provider was asked.
+    """
+    return not before.is_over(attempt) or may_be_completed(attempt) or has_told_of_money(attempt)
 
 
 def is_absent(operation: Operation, others: BookedOperations, result: ProviderResult) -> bool:

@@ -9,6 +9,7 @@ from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.evidence.absence import may_order_exist
 from checkout.payments.service.evidence.booked_operations import (
     BookedOperations,
     booked_operations_of,
@@ -110,7 +111,7 @@ def _judged(
 ) -> ClaimOutcome:
     claim = command.claim
     is_missing = result.outcome == Outcome.NOT_SENT
-    if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
+    if result.outcome == Outcome.UNKNOWN or (is_missing and may_order_exist(before, attempt)):
         return ClaimOutcome.UNKNOWN
     if claim == EventKind.AUTHORISED:
         is_held = result.outcome == Outcome.APPROVED and result.kind not in RELEASED

@@ -13,6 +13,7 @@ from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.evidence.absence import may_order_exist
 from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import RELEASED
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
@@ -96,10 +97,13 @@ def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: Provi
 
 
 def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> ReviewResult:
-    is_missing = result.outcome == Outcome.NOT_SENT
-    if result.outcome not in ANSWERS or (is_missing and not before.is_over(attempt)):
+    if result.outcome not in ANSWERS:
         return ReviewResult(
             ReviewOutcome.UNKNOWN, "The provider did not say what became of it. Ask again later."
+        )
+    if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
+        return ReviewResult(
+            ReviewOutcome.UNKNOWN, "The provider does not find the order, which may exist. Look it up there."
         )
     if is_for_another_payment(attempt, result):
         return ReviewResult(
