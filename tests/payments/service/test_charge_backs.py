@@ -5,7 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import CheckClaim
@@ -66,6 +69,21 @@ def checked(attempt: Attempt, claim: str, minor: int | None = 300, **told: Any) 
         **{"currency": "GBP", "event_id": "e-1", **told},
     )
     return str(deliver(service, command(body)).result["outcome"])
+
+
+@pytest.mark.parametrize(("booked", "shown", "claim"), [(300, 0, REVERSED), (0, 300, CHARGED_BACK)])
+def test_an_answer_that_may_be_from_before_the_last_booking_moves_nothing(
+    captured, order, settings, booked, shown, claim
+):
+    """A charge-back, and in the second case its reversal, too, were booked a moment ago."""
+    settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE)
+    if not booked:
+        settle(operation_on(captured, Kind.CHARGE_BACK_REVERSAL, 300), State.DONE)
+    order.charged_back = gbp(shown)
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+    assert checked(captured, claim) == "unknown"
+    with time_machine.travel(timezone.now() + conf.order_lag, tick=True):
+        assert checked(captured, claim) == "booked"
 
 
 def booked() -> list[tuple[str, int]]:

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.errors import IllegalTransition, OperationRejected
 from checkout.money import Money
 from checkout.payments.actions import review_payment
@@ -16,7 +19,7 @@ from checkout.payments.providers.memory_books import Books, Manners, Order, Orde
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
-from tests.payments.service.asking import authorise, operation_on
+from tests.payments.service.asking import authorise, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -156,6 +159,17 @@ def test_a_charge_back_that_was_returned_becomes_its_reversal(authorised, books)
     captured_by_us(authorised, books, 500).charged_back = gbp(100)
     assert reviewed(authorised) == "held"
     assert adopted() == [("charge_back_reversal", 200, State.DONE)]
+
+
+def test_a_sum_that_may_be_from_before_our_last_booking_is_not_believed(authorised, books, settings):
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+    captured_by_us(authorised, books, 500)
+    settle(operation_on(authorised, "charge_back", 300), State.DONE)
+    assert reviewed(authorised) == "unknown"
+    assert adopted() == []
+    with time_machine.travel(timezone.now() + conf.order_lag, tick=True):
+        assert reviewed(authorised) == "held"
+    assert adopted() == [("charge_back_reversal", 300, State.DONE)]
 
 
 @pytest.mark.parametrize(

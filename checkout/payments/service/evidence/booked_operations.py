@@ -7,7 +7,9 @@ written while the attempt is locked, so that they are stored in the order in whi
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from checkout.conf import conf
 from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
 from checkout.payments.models import Attempt, Fact, Operation
 from checkout.payments.models.payment import NOTIFIED
@@ -85,6 +87,16 @@ def booked_operations_of(attempt: Attempt, kind: str) -> BookedOperations:
         ),
         failed=sum(each.amount_minor for each in failed_refunds(attempt)) if kind == Kind.REFUND else 0,
     )
+
+
+def may_be_from_before_a_booking(attempt: Attempt, asked_at: datetime) -> bool:
+    """Return True if an answer to a question of this time may not show yet what has been booked last.
+
+    Queries are answered from copies of the provider's books, which are up to ``CHECKOUT_ORDER_LAG_SECONDS``
+    old, and one may be older than another.
+    """
+    booked = attempt.operations.filter(state=State.DONE, updated_at__gt=asked_at - conf.order_lag)
+    return booked.exists()
 
 
 def _reported_sum(result: ProviderResult, kind: str) -> int | None:

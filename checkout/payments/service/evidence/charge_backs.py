@@ -6,12 +6,14 @@ else is left to staff: nothing is booked by guessing.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from checkout.money import Money
 from checkout.payments.messages import CheckClaim, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
+from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, operations_of, sums_of_attempt
 from checkout.states import OPEN_ATTEMPTS
 
@@ -34,24 +36,26 @@ DENIED = Judgement(ClaimOutcome.DENIED)
 
 
 def judge_movement(
-    attempt: Attempt, command: CheckClaim, before: Sums, result: ProviderResult
+    attempt: Attempt, command: CheckClaim, before: Sums, asked_at: datetime, result: ProviderResult
 ) -> tuple[Judgement, Operation | None]:
     """Judge the claim, and book it if possible. Return the judgement and the booked operation, if any.
 
-    ``before`` has our sums from just before the provider was asked. The attempt must be locked.
+    ``before`` has our sums from ``asked_at``, just before the provider was asked. The attempt must be locked.
     """
     kind = BY_ISSUER[command.claim]
     key = key_of_claim(command.claim, command.event_id, is_proven=command.is_proven)
     if key and attempt.payment.operations.filter(idempotency_key=key).exists():
         return Judgement(ClaimOutcome.BOOKED), None
-    judgement = _judged(attempt, command, before, result)
+    judgement = _judged(attempt, command, before, asked_at, result)
     if judgement.outcome != ClaimOutcome.BOOKED:
         return judgement, None
     reason = f"The provider was asked, and confirmed {NAMES[kind]}"
     return judgement, adopt(attempt, kind, judgement.minor, reason=reason, idempotency_key=key)
 
 
-def _judged(attempt: Attempt, command: CheckClaim, before: Sums, result: ProviderResult) -> Judgement:
+def _judged(
+    attempt: Attempt, command: CheckClaim, before: Sums, asked_at: datetime, result: ProviderResult
+) -> Judgement:
     now = sums_of_attempt(attempt)
     if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT) or now != before:
         return UNKNOWN
@@ -59,6 +63,8 @@ def _judged(attempt: Attempt, command: CheckClaim, before: Sums, result: Provide
         # Its capture is recorded once its own outcome is known.
         return UNKNOWN
     told = result.position.charged_back if result.position else None
+    if told is not None and may_be_from_before_a_booking(attempt, asked_at):
+        return UNKNOWN
     if told is not None:
         return _judged_by_position(attempt, command.claim, told, now)
     if result.kind != command.claim:

@@ -1,6 +1,9 @@
 """Ask the provider to confirm or deny a notification that none of our operations explains."""
 
+from datetime import datetime
 from functools import partial
+
+from django.utils import timezone
 
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
@@ -34,7 +37,7 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     if command.claim in BY_ISSUER:
-        conclude = partial(_conclude_movement, command, sums_of_attempt(attempt))
+        conclude = partial(_conclude_movement, command, sums_of_attempt(attempt), timezone.now())
     else:
         before, known = under_way(attempt), booked_operations_of(attempt, EXPLANATIONS.get(command.claim, ""))
         conclude = partial(_conclude, command, before, known)
@@ -59,9 +62,9 @@ def _conclude(
 
 
 def _conclude_movement(
-    command: CheckClaim, before: Sums, attempt: Attempt, result: ProviderResult
+    command: CheckClaim, before: Sums, asked_at: datetime, attempt: Attempt, result: ProviderResult
 ) -> Conclusion:
-    judgement, operation = judge_movement(attempt, command, before, result)
+    judgement, operation = judge_movement(attempt, command, before, asked_at, result)
     outcome, event, why = judgement.outcome, result.event, judgement.why
     data = {"claim": command.claim, "outcome": outcome, "event": event, "why": why}
     if operation is not None:

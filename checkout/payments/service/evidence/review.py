@@ -1,7 +1,10 @@
 """Ask the provider again about an attempt of a conflicted payment, because staff want to settle it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+
+from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
@@ -14,6 +17,7 @@ from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
+from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
 from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import RELEASED
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
@@ -81,12 +85,14 @@ def review(command: ReviewAttempt, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
-    provider_inquiry(message, attempt, partial(_conclude, before, sums))
+    provider_inquiry(message, attempt, partial(_conclude, before, sums, timezone.now()))
 
 
-def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: ProviderResult) -> Conclusion:
+def _conclude(
+    before: CallsInFlight, sums: Sums, asked_at: datetime, attempt: Attempt, result: ProviderResult
+) -> Conclusion:
     if sums_of_attempt(attempt) == sums:
-        finding = _judged(attempt, before, sums, result)
+        finding = _judged(attempt, before, sums, asked_at, result)
     else:
         finding = ReviewResult(
             ReviewOutcome.UNKNOWN, "Something was booked while the provider was asked. Ask again."
@@ -96,7 +102,9 @@ def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: Provi
     return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
 
 
-def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> ReviewResult:
+def _judged(
+    attempt: Attempt, before: CallsInFlight, sums: Sums, asked_at: datetime, result: ProviderResult
+) -> ReviewResult:
     if result.outcome not in ANSWERS:
         return ReviewResult(
             ReviewOutcome.UNKNOWN, "The provider did not say what became of it. Ask again later."
@@ -110,11 +118,11 @@ def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: Provide
             ReviewOutcome.STANDS, f"The provider still speaks of other money than ours: {result.amount}."
         )
     if result.outcome == Outcome.APPROVED and result.kind not in RELEASED:
-        return _held(attempt, sums, result)
+        return _held(attempt, sums, asked_at, result)
     return _released(attempt, sums)
 
 
-def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> ReviewResult:
+def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResult) -> ReviewResult:
     if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
         return ReviewResult(
             ReviewOutcome.STANDS, "Another attempt holds money, too, is under way, or contradicts us as well."
@@ -131,6 +139,11 @@ def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> ReviewResult:
             ReviewOutcome.STANDS, "The provider does not tell how much was captured and refunded."
         )
     gaps = _gaps(attempt, sums, result.position) if result.position else []
+    if gaps and may_be_from_before_a_booking(attempt, asked_at):
+        return ReviewResult(
+            ReviewOutcome.UNKNOWN,
+            "The answer may be from before our last booking. Ask again later.",
+        )
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
             return ReviewResult(ReviewOutcome.STANDS, gap.in_words)
