@@ -111,8 +111,10 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
                 yield reference, f"told {previous.state}, later {seen.state}"
             if previous is None or previous.at < seen.began:
                 previous = seen
-        # Staff may void an authorised payment. But with automatic capture, "paid" means captured.
-        is_unpaid = end in NOT_PAID or (end == P.VOIDED and not payment.is_manual)
+        # Staff may void an authorised payment. But with automatic capture, "paid" means captured, unless the
+        # provider's risk department cancels what it has just called authorised, and was to capture at once.
+        is_taken_back = any("cancelled_by_risk" in order.traits for order in evidence.orders_of(reference))
+        is_unpaid = end in NOT_PAID or (end == P.VOIDED and not (payment.is_manual or is_taken_back))
         if is_unpaid and any(seen.is_paid for seen in told):
             yield reference, f"told it was paid, and it ended {end}"
         if previous is not None and not _leads_to(previous.state, end):

@@ -58,6 +58,10 @@ class Order:
         """Return True if a failed refund was made later and no notification reports that."""
         return bool(self.refund_denied) and "refunded_unselected" in self.traits
 
+    def has(self, kind: str) -> bool:
+        """Return True if there is an entry of this kind, such as `expired`."""
+        return any(entry.kind == kind for entry in self.entries)
+
     def taken(self) -> Counter[tuple[str, str]]:
         """Count how often each operation was accepted, by kind and reference, without failed refunds."""
         counts: Counter[tuple[str, str]] = Counter()

@@ -70,6 +70,12 @@ TRAITS = {
     "chargeback_reversed": 0.04,
     "issuer_response_code": 0.4,
     "forgotten_after_challenge": 0.1,
+    "synchronous_replies": 0.2,
+    "expires": 0.05,
+    "cancelled_by_risk": 0.04,
+    "demands_first_challenge": 0.2,
+    "refund_refused_online": 0.08,
+    "cancelled_booked": 0.4,
 }
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.
@@ -80,6 +86,8 @@ SANDBOX = {
     "SANDBOX_REPLICATION_SECONDS": str(REPLICATION_SECONDS),
     "SANDBOX_SETTLEMENT_SECONDS": "4",
     "SANDBOX_REFUND_AGAIN_SECONDS": "3",
+    # Sooner than we give an authorisation up ourselves.
+    "SANDBOX_EXPIRY_SECONDS": str(AUTHORISATION_SECONDS // 2),
     "SANDBOX_DISPUTE_SECONDS": "3",
     "SANDBOX_RETRY_FIRST_SECONDS": "0.5",
     "SANDBOX_RETRY_LONGEST_SECONDS": "4",

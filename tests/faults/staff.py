@@ -159,7 +159,7 @@ class Staff:
 
 
 def _truth_of(order: Order) -> Truth:
-    """Return the content of the provider's books. In the sandbox no authorisation expires."""
+    """Return the content of the provider's books."""
     return Truth(
         captured=order.captured,
         refunded=order.refunded,
@@ -167,7 +167,8 @@ def _truth_of(order: Order) -> Truth:
         made=frozenset(entry.reference for entry in order.entries if entry.kind == "refunded"),
         taken=frozenset(entry.reference for entry in order.entries if entry.kind == "captured"),
         is_held=order.authorised > order.cancelled,
-        is_released=order.cancelled > 0,
+        is_released=order.has("cancelled"),
+        has_expired=order.has("expired"),
     )
 
 
