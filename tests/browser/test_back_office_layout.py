@@ -23,8 +23,14 @@ OVERLAPS = """() => {
   const taken = [...words, ...boxes(".attention")];
   return boxes(".object-tools li").filter((tool) => taken.some((box) => meet(tool, box))).length;
 }"""
-STICKS_OUT = """() => [...document.querySelectorAll(".attention li, .readonly, .story > h2")]
-  .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent.trim())"""
+# A row of a form hides what sticks out of it.
+STICKS_OUT = """() => [...document.querySelectorAll(".attention li, .readonly, .form-row, .story > h2")]
+  .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth)
+  .map((each) => each.textContent.trim())"""
+# Cells of a log so narrow that a time is broken into single digits.
+BROKEN = """() => [...document.querySelectorAll(".inline-group td:not(.original)")]
+  .filter((cell) => cell.checkVisibility() && cell.getBoundingClientRect().width < 72)
+  .map((cell) => cell.className + ": " + cell.textContent.trim())"""
 
 
 @pytest.fixture(scope="module")

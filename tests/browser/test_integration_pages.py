@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.looking import TOO_FAINT, TOO_SMALL, UNNAMED
 from tests.browser.test_back_office import at_work
-from tests.browser.test_back_office_layout import OVERLAPS, STICKS_OUT
+from tests.browser.test_back_office_layout import BROKEN, OVERLAPS, STICKS_OUT
 from tests.support.stack import Stack
 
 # The first test starts a whole stack.
@@ -98,12 +98,12 @@ def faults_of(page: Page, width: int) -> list[object]:
         found.append(f"scrolls sideways: {whole}")
     if page.evaluate(OVERLAPS):
         found.append("buttons overlap")
-    for script in (STICKS_OUT, TOO_FAINT, TOO_SMALL, UNNAMED):
+    for script in (STICKS_OUT, BROKEN, TOO_FAINT, TOO_SMALL, UNNAMED):
         found += page.evaluate(script)
     return found
 
 
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, 768, 1280])
 def test_no_page_scrolls_sideways_and_nothing_overlaps(
     browser: Browser, shared_stack: Stack, pages: dict[str, str], width: int
 ) -> None:
