@@ -182,5 +182,12 @@ def test_a_longer_story_takes_no_more_queries(queries_for):
     assert queries_for(address(payment)) == few <= 25
 
 
+def test_what_was_ordered_is_shown_in_words(admin_client):
+    lines = [{"sku": "TEA-100", "quantity": 2}, {"sku": "BAG-040", "quantity": 1}]
+    payment = rows.payment("LINES", lines=lines)
+    page = admin_client.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
+    assert ">2 of TEA-100, 1 of BAG-040<" in page
+
+
 def test_every_state_has_a_meaning():
     assert set(STATES) == set(PaymentState)

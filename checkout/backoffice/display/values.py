@@ -1,7 +1,7 @@
 """The formatting of values in the back office."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,6 +60,11 @@ def badge(state: str) -> str:
 
 
 def text_block(text: str) -> str:
+def lines_text(lines: Sequence[Mapping[str, object]]) -> str:
+    """Return the lines of an order as words: ``2 of TEA-100, 1 of BAG-040``."""
+    return ", ".join(f"{line['quantity']} of {line['sku']}" for line in lines) or NOTHING
+
+
     """Return text with its own line breaks, such as a scrubbed transcript."""
     return format_html('<pre class="transcript">{}</pre>', text) if text else NOTHING
 

@@ -12,7 +12,7 @@ from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.values import NOTHING, age, badge, humanised
+from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
 from checkout.backoffice.display.wording import STATES
 from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.story import story_of
@@ -118,13 +118,13 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
         "order_reference",
         "reference",
         "description",
-        "lines",
+        "ordered",
         "shopper_email",
         "captures_automatically",
         "created_at",
         "updated_at",
     )
-    readonly_fields = ("state_in_words", "amount", "refused_because")
+    readonly_fields = ("state_in_words", "amount", "refused_because", "ordered")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
@@ -176,6 +176,11 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     @admin.display(description="refused because")
     def refused_because(self, payment: Payment) -> str:
         return humanised(payment.refusal_reason) or NOTHING
+
+    @admin.display(description="lines")
+    def ordered(self, payment: Payment) -> str:
+        """The quantity and the SKU of each article."""
+        return lines_text(payment.lines)
 
     @admin.display(ordering="-created_at")
     def age(self, payment: Payment) -> str:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from checkout.backoffice.base import ReadOnlyAdmin
-from checkout.backoffice.display.values import NOTHING, badge, humanised, payment_link
+from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, payment_link
 from checkout.money import Money
 from checkout.orders.models import Reservation
 from checkout.receipts.models import Receipt
@@ -27,12 +27,16 @@ class ReservationAdmin(OfOnePayment):
 
     list_display = ("__str__", "payment", "state_label", "created_at", "updated_at")
     list_filter = ("state",)
-    fields = ("payment", "state_label", "lines", "created_at", "updated_at")
-    readonly_fields = ("payment", "state_label")
+    fields = ("payment", "state_label", "ordered", "created_at", "updated_at")
+    readonly_fields = ("payment", "state_label", "ordered")
 
     @admin.display(description="state", ordering="state")
     def state_label(self, reservation: Reservation) -> str:
         return badge(reservation.state)
+
+    @admin.display(description="lines")
+    def ordered(self, reservation: Reservation) -> str:
+        return lines_text(reservation.lines)
 
 
 @admin.register(RiskAssessment)
