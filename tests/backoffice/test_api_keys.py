@@ -85,6 +85,28 @@ def test_a_wrong_form_makes_no_key(clerk, shop, changes):
     assert not ApiKey.objects.exists()
 
 
+def test_a_wrong_network_is_told_without_the_name_of_the_field(clerk, shop):
+    page = made(clerk, shop, networks="everywhere").content.decode()
+    assert ">everywhere is not a network, such as 192.0.2.0/24.<" in page
+    assert 'value="everywhere"' in page, "and can be corrected"
+
+
+def test_the_page_of_a_key_lists_scopes_and_networks_as_people_write_them(clerk, shop):
+    scopes = [Scope.PAYMENTS_READ, Scope.EVENTS_READ]
+    networks = ["192.0.2.0/24", "2001:db8::/32"]
+    narrow, _ = make_key(shop, name="back end", by="ada", scopes=scopes, networks=networks)
+    page = clerk.get(reverse("admin:api_apikey_change", args=[narrow.pk])).content.decode()
+    assert ">events:read, payments:read<" in page
+    assert ">192.0.2.0/24, 2001:db8::/32<" in page
+    assert "API version:" in page
+    wide, _ = make_key(shop, name="front end", by="ada")
+    assert ">any<" in clerk.get(reverse("admin:api_apikey_change", args=[wide.pk])).content.decode()
+
+
+def test_the_form_has_no_marks_of_code(clerk):
+    assert "`" not in re.sub("<script.*?</script>", "", clerk.get(ADD).content.decode(), flags=re.DOTALL)
+
+
 def test_a_live_merchant_gets_a_live_key(clerk, shop):
     Merchant.objects.update(is_live=True)
     assert secret_in(made(clerk, shop)).startswith("sk_live_")

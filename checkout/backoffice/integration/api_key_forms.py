@@ -22,6 +22,11 @@ class OnceForm(forms.Form):
     form_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
 
+def _in_words(scope: Scope) -> str:
+    """Return a scope with its meaning, without the marks of code that documents have."""
+    return f"{scope}: {MEANINGS[scope]}".replace("`", "")
+
+
 class NewKeyForm(OnceForm):
     """A new key: whose it is, what it permits, and for how long."""
 
@@ -32,7 +37,7 @@ class NewKeyForm(OnceForm):
         help_text="The program that gets the key, such as “shop back end”.",
     )
     scopes = forms.MultipleChoiceField(
-        choices=[(str(scope), f"{scope}: {MEANINGS[scope]}") for scope in Scope],
+        choices=[(str(scope), _in_words(scope)) for scope in Scope],
         widget=forms.CheckboxSelectMultiple,
         help_text="Permit only what the program does.",
     )
@@ -42,7 +47,11 @@ class NewKeyForm(OnceForm):
         help_text="Networks that may use the key, with commas between them; empty for any.",
     )
     days = forms.IntegerField(
-        required=False, min_value=1, max_value=3650, help_text="Days until it expires; empty for never."
+        required=False,
+        min_value=1,
+        max_value=3650,
+        label="Days until it expires",
+        help_text="Empty if it never expires.",
     )
 
     def clean_networks(self) -> list[str]:
@@ -50,7 +59,8 @@ class NewKeyForm(OnceForm):
         try:
             return require_networks(part for part in self.cleaned_data["networks"].split(",") if part.strip())
         except RequestInvalid as error:
-            raise ValidationError(str(error)) from None
+            # The error stands at the field, whose name it need not repeat.
+            raise ValidationError(str(error).removeprefix(f"{error.field}: ")) from None
 
     @property
     def expires_at(self) -> datetime | None:
@@ -66,7 +76,8 @@ class RotateForm(OnceForm):
         min_value=0,
         max_value=24 * 90,
         initial=72,
-        help_text="Hours for which the old key is still valid, until all programs have the new one.",
+        label="Hours for which the old key stays valid",
+        help_text="Until all programs have the new one.",
     )
     is_sure = forms.BooleanField(label="Replace it once more")
 

@@ -14,6 +14,7 @@ from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
 from checkout.backoffice.acting import ActingAdmin, Tool, Verb
 from checkout.backoffice.base import ReadOnlyAdmin
+from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
 from checkout.errors import DuplicateRequest, OperationRejected
 
@@ -47,10 +48,10 @@ class ApiKeyAdmin(ActingAdmin):
     list_filter = ("is_live", "merchant")
     search_fields = ("name", "prefix", "merchant")
     fields = (
-        *("name", "prefix", "merchant", "is_live", "status", "scopes", "networks", "api_version"),
+        *("name", "prefix", "merchant", "is_live", "status", "permits", "may_come_from", "version"),
         *("expires_at", "revoked_at", "last_used_at", "replaces", "created_by", "created_at"),
     )
-    readonly_fields = ("status",)
+    readonly_fields = ("status", "permits", "may_come_from", "version")
     verbs = (REVOKE,)
 
     @admin.display(description="status")
@@ -58,6 +59,18 @@ class ApiKeyAdmin(ActingAdmin):
         if key.is_revoked:
             return "revoked"
         return "expired" if key.is_expired else "valid"
+
+    @admin.display(description="scopes")
+    def permits(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes) or NOTHING
+
+    @admin.display(description="networks")
+    def may_come_from(self, key: ApiKey) -> str:
+        return ", ".join(key.networks) or "any"
+
+    @admin.display(description="API version")
+    def version(self, key: ApiKey) -> str:
+        return key.api_version
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return True for staff who may make keys: Django then shows its button for it."""
