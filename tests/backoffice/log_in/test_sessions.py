@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from checkout.backoffice.log_in.sessions import BEGUN, SEEN
@@ -62,6 +63,13 @@ def test_to_log_in_again_begins_a_new_session(browser, clock):
     assert log_in(browser) == 302
     clock.move_to(START + timedelta(hours=8, minutes=29))
     assert is_in(browser)
+
+
+def test_the_pages_after_and_before_a_session_have_plain_words_and_a_heading(browser):
+    left = browser.post(reverse("admin:logout")).content.decode()
+    assert "You are logged out." in left
+    assert "quality time" not in left
+    assert "<h1>Log in</h1>" in browser.get(reverse("admin:login")).content.decode()
 
 
 def test_a_form_that_is_sent_too_late_changes_nothing(browser, clock):
