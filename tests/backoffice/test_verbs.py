@@ -40,7 +40,7 @@ def dead_letter():
 CASES = pytest.mark.parametrize(
     ("make", "model", "verb", "label", "command"),
     [
-        (open_payment, "payment", "cancel", "Cancel", "checkout.announce_payment"),
+        (open_payment, "payment", "cancel", "Cancel payment", "checkout.announce_payment"),
         (conflicted_payment, "payment", "review", "Ask the provider again", "checkout.review_payment"),
         (parked_saga, "saga", "resume", "Try again", "checkout.resume_saga"),
         (dead_letter, "deadletter", "requeue", "Requeue", "ledger.post"),
@@ -74,6 +74,7 @@ def test_to_ask_about_it_changes_nothing(admin_client, make, model, verb, label,
     row = make()
     page = admin_client.get(address(model, verb, row))
     assert f">{label}</button>" in page.content.decode()
+    assert f"<dd>{row}</dd>" in page.content.decode(), "the page names the row"
     assert not OutboxMessage.objects.exists()
 
 
@@ -210,7 +211,8 @@ def test_a_payment_is_cancelled_once(admin_client):
     assert Payment.objects.get().state == PaymentState.CANCELLED
     assert payment.facts.count() == 1
     assert first["Location"] == second["Location"]
-    assert told(second)[-1] == "Cancel: only what is open or refused can be cancelled. Nothing was changed."
+    why = "only what is open or refused can be cancelled. Nothing was changed."
+    assert told(second)[-1] == f"Cancel payment: {why}"
 
 
 def test_a_saga_that_runs_is_not_tried_again(admin_client):

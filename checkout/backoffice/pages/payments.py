@@ -28,7 +28,7 @@ from checkout.states import Actor, PaymentState, payment_machine
 
 CANCEL = Verb(
     name="cancel",
-    label="Cancel",
+    label="Cancel payment",
     explanation="Nobody can pay this payment any more. Nothing has been paid yet, and this cannot be undone.",
     done="Cancelled: nobody can pay it any more.",
     otherwise="only what is open or refused can be cancelled. Nothing was changed.",
