@@ -37,6 +37,22 @@ async def test_a_decided_payment_leads_to_its_result(back_end, books, checkout, 
 
 
 @pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        ("insufficient_funds", "Try again with another card"),
+        ("lost_or_stolen", "Try again with another card"),
+        ("cancelled", "Try again"),
+        ("issuer_unavailable", "Try again"),
+        ("security_code_invalid", "Try again"),
+    ],
+)
+async def test_another_card_is_named_only_if_the_same_one_would_not_help(shop, checkout, reason, label):
+    refused = partial(Payment.objects.update, state="refused", refusal_reason=reason)
+    await in_thread(refused)
+    assert f">{label}</a>" in (await checkout.get("result/")).text
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("https://shop.example", "https://shop.example?payment={}"),

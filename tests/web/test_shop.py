@@ -55,6 +55,16 @@ async def test_the_return_page_shows_the_order_to_the_browser_that_made_it(shelf
     assert (await client.get(f"/orders/{payment.order_reference}/")).status == 404
 
 
+@pytest.mark.parametrize("state", list(PaymentState))
+async def test_the_shop_says_in_a_buyers_words_what_became_of_the_payment(shelf, client, state):
+    await buy(client)
+    await in_thread(lambda: Payment.objects.update(state=state))
+    shown = (await client.get("/")).text
+    [word] = re.findall(r'<span class="state">([^<]+)</span>', shown)
+    assert word[0].isupper()
+    assert not re.search("void|charged? ?back|conflict|challenge|processing", word, re.IGNORECASE)
+
+
 async def test_where_real_money_is_paid_there_is_no_shop(shelf, client, settings):
     await buy(client)
     payment = await in_thread(Payment.objects.get)

@@ -4,18 +4,22 @@ from dataclasses import dataclass, replace
 
 from checkout.payments.actions import PaymentView
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for
+from checkout.payments.providers.base import RefusalReason
 from checkout.problems import TRIED_TOO_OFTEN
 from checkout.states import PaymentState
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The text about a result. ``tone`` is good, bad or calm, and never the only sign of the result."""
+    """The text about a result. ``tone`` is good, bad or calm, and never the only sign of the result.
+
+    ``another_try`` is the label of the link to the card form, if the shopper may try again.
+    """
 
     title: str
     text: str
     tone: str = "calm"
-    another_card_may_help: bool = False
+    another_try: str = ""
 
 
 PAID = Ending("Payment complete", "Thank you.", "good")
@@ -56,27 +60,59 @@ ENDINGS = {
 
 
 WORDS = {
+    PaymentState.OPEN: "Not paid yet",
+    PaymentState.PROCESSING: "Being confirmed",
+    PaymentState.CHALLENGE_REQUIRED: "To be confirmed at your bank",
+    PaymentState.CONFIRMING: "Being confirmed",
+    PaymentState.CONFLICTED: "Being confirmed",
     PaymentState.AUTHORISED: "Reserved on your card",
     PaymentState.CAPTURE_PENDING: "Paid",
     PaymentState.CAPTURED: "Paid",
     PaymentState.PARTIALLY_CAPTURED: "Paid in part",
     PaymentState.PARTIALLY_REFUNDED: "Paid, partly refunded",
+    PaymentState.REFUNDED: "Refunded",
+    PaymentState.REFUSED: "Not paid",
+    PaymentState.VOID_PENDING: "Being cancelled",
+    PaymentState.VOIDED: "Cancelled",
+    PaymentState.CHARGED_BACK: "Disputed",
+    PaymentState.CANCELLED: "Cancelled",
+    PaymentState.EXPIRED: "Expired",
+}
+
+# Reasons with which the same card may be accepted at the next try, as the advice says.
+SAME_CARD_MAY_WORK = {
+    RefusalReason.CARD_EXPIRED,
+    RefusalReason.CARD_INVALID,
+    RefusalReason.SECURITY_CODE_INVALID,
+    RefusalReason.AUTHENTICATION_FAILED,
+    RefusalReason.AUTHENTICATION_REQUIRED,
+    RefusalReason.ISSUER_UNAVAILABLE,
+    RefusalReason.CANCELLED,
+    RefusalReason.INVALID_REQUEST,
+    RefusalReason.PROVIDER_ERROR,
+    RefusalReason.CARD_NOT_RECEIVED,
 }
 
 
 def word_of(state: PaymentState) -> str:
     """Return the shop's text about an order's payment."""
-    return WORDS.get(state) or state.value.replace("_", " ").capitalize()
+    return WORDS[state]
 
 
 def ending_of(payment: PaymentView) -> Ending:
     """Return the text about a decided payment."""
     if payment.state is PaymentState.REFUSED:
-        advice = advice_for(payment.refusal_reason)
-        text, helps = f"{advice} Nothing was charged.", payment.refusal_reason != OUT_OF_STOCK
         if not payment.attempts_left:
             return Ending("Payment not made", TRIED_TOO_OFTEN.detail, "bad")
-        return Ending("Payment not made", text, "bad", another_card_may_help=helps)
+        text = f"{advice_for(payment.refusal_reason)} Nothing was charged."
+        return Ending("Payment not made", text, "bad", _another_try(payment.refusal_reason))
     ending = ENDINGS[payment.state]
     has_receipt = ending is PAID and payment.has_receipt
     return replace(ending, text=ending.text + WITH_RECEIPT) if has_receipt else ending
+
+
+def _another_try(reason: str) -> str:
+    """Return the label of the link to the card form, which says the same as the advice."""
+    if reason == OUT_OF_STOCK:
+        return ""
+    return "Try again" if reason in SAME_CARD_MAY_WORK else "Try again with another card"

@@ -59,6 +59,20 @@ def test_the_challenge_can_be_opened_in_the_whole_window_instead(framed_shopper:
     assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
 
 
+@pytest.mark.parametrize(("width", "shown"), [(1280, 600), (320, 288)])
+def test_the_largest_window_of_a_bank_is_as_wide_as_it_was_told_if_there_is_room(
+    framed_shopper: Shopper, width: int, shown: int
+) -> None:
+    framed_shopper.page.set_viewport_size({"width": width, "height": 800})
+    framed_shopper.order_and_pay(CHALLENGED)
+    window = framed_shopper.page.locator('iframe[name="challenge"]')
+    window.evaluate("window => window.width = 600")
+    box = window.bounding_box()
+    assert box is not None
+    assert box["width"] == shown
+    assert framed_shopper.page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_only_the_way_back_may_be_framed_and_only_by_us(framed_shopper: Shopper) -> None:
     framed_shopper.order_and_pay(CHALLENGED)
     framed_shopper.decide("Approve", frame_of(framed_shopper))

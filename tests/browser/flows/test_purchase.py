@@ -65,7 +65,7 @@ def test_a_failed_challenge_can_be_repeated_and_passed(shopper: Shopper) -> None
     reference = shopper.order_and_pay(CHALLENGED)
     shopper.decide("Fail")
     shopper.is_told_not_paid("could not confirm that it is you")
-    shopper.page.get_by_role("link", name="Try again with another card").click()
+    shopper.page.get_by_role("link", name="Try again", exact=True).click()
     shopper.pay(CHALLENGED)
     shopper.decide("Approve")
     shopper.is_told_paid()
