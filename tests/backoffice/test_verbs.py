@@ -131,6 +131,8 @@ def test_the_page_of_a_card_tells_the_fate_of_its_token_without_the_token(staff_
     assert "to be deleted" not in page()
     card.remove("ada")
     assert "to be deleted; asked 0 times" in page()
+    card.deletion_tries = 1
+    assert "to be deleted; asked 1 time<" in page()
     assert "kept-token" not in page() + card.token_to_delete
     assert card.token_to_delete not in page()
     card.deletion_due_at = None
@@ -277,6 +279,19 @@ def test_several_dead_letters_are_named_before_they_are_sent_again(admin_client)
     assert not OutboxMessage.objects.exists()
     requeue_selected(admin_client, *letters)
     assert OutboxMessage.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1 of them cannot be sent again, and stays as it is. Its page says why."),
+        (2, "2 of them cannot be sent again, and stay as they are. Their pages say why."),
+    ],
+)
+def test_those_that_cannot_be_sent_again_are_counted_before(admin_client, number, text):
+    done = [rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann") for _ in range(number)]
+    waiting = rows.dead_letter(queue="checkout.commands.ledger")
+    assert text in select_for_requeueing(admin_client, *done, waiting, index="0").content.decode()
 
 
 def test_all_dead_letters_of_the_list_are_named_and_sent_again_not_only_those_of_its_page(admin_client):

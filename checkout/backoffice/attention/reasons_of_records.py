@@ -5,7 +5,7 @@ from typing import Any
 
 from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to
-from checkout.backoffice.display.values import humanised, in_money
+from checkout.backoffice.display.values import counted, humanised, in_money
 from checkout.backoffice.display.wording import fact_in_words, first_upper
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
@@ -65,7 +65,7 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
-    minutes = conf.reconciliation_interval.total_seconds() / 60
+    interval = counted(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
     for row in payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"):
         page = ("change", "", "See the difference, and mark it as dealt with")
         if row.kind == Difference.Kind.UNANSWERED:
@@ -74,12 +74,12 @@ def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
                 "not compared with ours. Look the order up there; if this lasts, ask the provider why "
                 "inquiries about it are not answered."
             )
-            again = f"It is asked again every {minutes:.0f} minutes."
+            again = f"It is asked again every {interval}."
             yield Reason(what, row.found_at, links_to(user, row, page), again)
             continue
         what = (
             f"{first_upper(humanised(row.kind))}: the provider's books have "
             f"{in_money(row.theirs_minor, row.currency)}, ours have {in_money(row.ours_minor, row.currency)}."
         )
-        closed = f"It is closed when both agree: they are compared every {minutes:.0f} minutes."
+        closed = f"It is closed when both agree: they are compared every {interval}."
         yield Reason(what, row.found_at, links_to(user, row, page), closed)

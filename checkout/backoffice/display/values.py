@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timesince import timesince
@@ -44,6 +45,11 @@ def duration_text(duration: timedelta | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 time``, ``2 times``."""
+    return f"{number} {noun}{pluralize(number)}"
+
+
 def in_money(minor: int, currency: str) -> str:
     """Return an amount. If only the provider knows the order, its currency may be missing."""
     return str(Money(minor, currency)) if currency else f"{minor} minor units"
@@ -54,17 +60,17 @@ def humanised(name: str) -> str:
     return name.replace("_", " ").replace(".", ": ", 1)
 
 
+def lines_text(lines: Sequence[Mapping[str, object]]) -> str:
+    """Return the lines of an order as words: ``2 of TEA-100, 1 of BAG-040``."""
+    return ", ".join(f"{line['quantity']} of {line['sku']}" for line in lines) or NOTHING
+
+
 def badge(state: str) -> str:
     """Return a state as a label. Its colour only repeats the meaning of the word."""
     return format_html('<span class="state state-{}">{}</span>', state, humanised(state))
 
 
 def text_block(text: str) -> str:
-def lines_text(lines: Sequence[Mapping[str, object]]) -> str:
-    """Return the lines of an order as words: ``2 of TEA-100, 1 of BAG-040``."""
-    return ", ".join(f"{line['quantity']} of {line['sku']}" for line in lines) or NOTHING
-
-
     """Return text with its own line breaks, such as a scrubbed transcript."""
     return format_html('<pre class="transcript">{}</pre>', text) if text else NOTHING
 

@@ -9,6 +9,7 @@ from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import (
     NOTHING,
     badge,
+    counted,
     duration_text,
     humanised,
     json_block,
@@ -153,7 +154,7 @@ class SavedCardAdmin(ActingAdmin):
             return NOTHING
         if card.deletion_due_at is None:
             return f"not deleted: see the dead letters of {card.reference}"
-        return f"to be deleted; asked {card.deletion_tries} times"
+        return f"to be deleted; asked {counted(card.deletion_tries, 'time')}"
 
 
 class SettlingFilter(admin.SimpleListFilter):

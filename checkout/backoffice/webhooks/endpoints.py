@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
-from checkout.backoffice.display.values import NOTHING, badge
+from checkout.backoffice.display.values import NOTHING, badge, counted
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
 from checkout.errors import OperationRejected
@@ -223,7 +223,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def failing(self, endpoint: WebhookEndpoint) -> str:
         if endpoint.failing_since is None:
             return NOTHING
-        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {endpoint.failures} times"
+        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {counted(endpoint.failures, 'time')}"
 
     @admin.display(description="public keys (v1a)")
     def public_keys(self, endpoint: WebhookEndpoint) -> str:
