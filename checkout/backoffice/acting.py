@@ -17,6 +17,8 @@ from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.errors import OperationRejected
 from checkout.privacy.scrubbing import NOTE_LENGTH
 
+FOR_COLLEAGUES = "For colleagues: the shopper does not see it."
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -24,7 +26,7 @@ class Verb:
 
     ``carry_out`` takes the row, the user's name and, if ``asks_why``, the user's reason. It raises
     ``OperationRejected`` if the action is not possible. ``done`` and ``otherwise`` are the messages for the
-    user after the action, and if it is not offered.
+    user after the action, and if it is not offered. ``reason_is_for`` says who reads the reason.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Verb:
     is_offered: Callable[[Any], bool]
     carry_out: Callable[[Any, str, str], object]
     asks_why: bool = False
+    reason_is_for: str = FOR_COLLEAGUES
 
 
 class ReasonForm(forms.Form):
@@ -43,7 +46,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=NOTE_LENGTH,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="For colleagues: the shopper does not see it.",
+        help_text=FOR_COLLEAGUES,
     )
 
 
@@ -115,6 +118,8 @@ class Acting(ModelAdmin):
         if not verb.is_offered(row):
             return self.back(request, row, messages.ERROR, f"{verb.label}: {verb.otherwise}")
         form = ReasonForm(request.POST if request.method == "POST" else None) if verb.asks_why else None
+        if form:
+            form.fields["reason"].help_text = verb.reason_is_for
         if request.method != "POST" or (form and not form.is_valid()):
             context = {"verb": verb, "form": form}
             return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)

@@ -173,6 +173,30 @@ def test_an_endpoint_is_disabled_with_a_reason_and_enabled_again(staff_client, e
     assert endpoint.is_enabled
 
 
+def test_who_disables_an_endpoint_is_told_that_the_merchant_reads_why(admin_client, endpoint):
+    shown = admin_client.get(page(endpoint, "disable")).content.decode()
+    assert "For the merchant, who can read it" in shown
+    assert "the shopper does not see it" not in shown
+
+
+@pytest.mark.parametrize(("failures", "text"), [(1, "UTC, 1 time<"), (2, "UTC, 2 times<")])
+def test_failures_are_counted_in_words(admin_client, endpoint, failures, text):
+    WebhookEndpoint.objects.update(failing_since=timezone.now(), failures=failures)
+    assert text in admin_client.get(page(endpoint)).content.decode()
+
+
+def test_the_page_before_a_rotation_names_no_setting(admin_client, endpoint):
+    shown = admin_client.get(page(endpoint, "rotate")).content.decode()
+    assert "The old one signs as well for a time" in shown
+    assert "CHECKOUT_" not in shown
+
+
+def test_the_page_with_a_secret_says_where_it_is_like_every_other(admin_client, endpoint):
+    shown = admin_client.post(page(endpoint, "rotate")).content.decode()
+    listed = reverse("admin:webhooks_webhookendpoint_changelist")
+    assert f'<a href="{listed}">Webhook endpoints</a>' in shown
+
+
 def test_a_rotation_shows_the_new_secret_once_and_keeps_the_old_one_for_a_while(staff_client, endpoint):
     client = staff_client("view_webhookendpoint", "rotate_webhookendpoint")
     assert endpoint.secrets.count() == 1

@@ -77,6 +77,7 @@ def pages(shared_stack: Stack) -> dict[str, str]:
         "new key": "/admin/api/apikey/add/",
         "rotation of a key": f"/admin/api/apikey/{key}/rotate/",
         "endpoint": f"/admin/webhooks/webhookendpoint/{endpoint}/change/",
+        "new secret of an endpoint": f"/admin/webhooks/webhookendpoint/{endpoint}/rotate/",
         "new endpoint": "/admin/webhooks/webhookendpoint/add/",
         "payment": f"/admin/payments/payment/{payment}/change/",
         "event": f"/admin/payments/event/{event}/change/",
@@ -119,4 +120,11 @@ def test_no_page_scrolls_sideways_and_nothing_overlaps(
                 page.screenshot(path=Path(folder) / file, full_page=True)
             if found := faults_of(page, width):
                 faults[name] = found
+        page.goto(pages["new secret of an endpoint"])
+        if (sure := page.get_by_label("Replace it once more")).count():
+            sure.check()
+        page.get_by_role("button", name="Make a new secret").click()
+        page.get_by_role("heading", name="Secret of the endpoint").wait_for()
+        if found := faults_of(page, width):
+            faults["the new secret"] = found
     assert faults == {}

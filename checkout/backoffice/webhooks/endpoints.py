@@ -47,12 +47,13 @@ ENABLE = Verb(
 DISABLE = Verb(
     name="disable",
     label="Disable",
-    explanation="Nothing more is sent, and what is pending waits. The merchant can read your reason.",
+    explanation="Nothing more is sent, and what is pending waits.",
     done="The endpoint is disabled.",
     otherwise="it is disabled already. Nothing was changed.",
     is_offered=lambda endpoint: endpoint.is_enabled,
     carry_out=lambda endpoint, by, why: actions.disable(endpoint.merchant, endpoint.reference, why),
     asks_why=True,
+    reason_is_for="For the merchant, who can read it, and for colleagues.",
 )
 RESEND = Verb(
     name="resend",
@@ -73,8 +74,8 @@ ROTATE = Verb(
     name="rotate",
     label="Make a new secret",
     explanation=(
-        "The new secret is shown once, on the next page. The old one signs as well until the overlap is over "
-        "(CHECKOUT_WEBHOOK_OVERLAP_SECONDS)."
+        "The new secret is shown once, on the next page. The old one signs as well for a time, so that the "
+        "merchant can put the new one in its place."
     ),
     done="There is a new secret.",
     otherwise="nothing was changed.",

@@ -39,6 +39,8 @@ class EndpointForm(ModelForm):
     class Meta:
         model = WebhookEndpoint
         fields = ("merchant", "url", "description", "contact_email", "event_types", "payload")
+        labels = {"url": "URL"}
+        help_texts = {"contact_email": "It is warned before the endpoint is disabled, as the operators are."}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
