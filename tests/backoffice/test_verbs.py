@@ -294,6 +294,14 @@ def test_those_that_cannot_be_sent_again_are_counted_before(admin_client, number
     assert text in select_for_requeueing(admin_client, *done, waiting, index="0").content.decode()
 
 
+def test_letters_of_which_none_can_be_sent_again_have_no_button(admin_client):
+    done = rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann")
+    button = ">Requeue the selected dead letters</button>"
+    assert button not in select_for_requeueing(admin_client, done, index="0").content.decode()
+    waiting = rows.dead_letter(queue="checkout.commands.ledger")
+    assert button in select_for_requeueing(admin_client, done, waiting, index="0").content.decode()
+
+
 def test_all_dead_letters_of_the_list_are_named_and_sent_again_not_only_those_of_its_page(admin_client):
     letters = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(3)]
     page = select_for_requeueing(admin_client, letters[0], index="0", select_across="1").content.decode()
