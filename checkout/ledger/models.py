@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
+from checkout.money import Money
+
 
 class LedgerEntry(models.Model):
     """One side of a posting. The entries of one posting add up to zero; debits are positive."""
@@ -24,7 +26,7 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
 
     def __str__(self) -> str:
-        return f"{self.account} {self.amount_minor} {self.currency}"
+        return f"{self.account} {Money(self.amount_minor, self.currency)}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert; an entry that exists already is never changed."""

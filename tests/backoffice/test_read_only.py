@@ -3,6 +3,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
+from checkout.money import Money
 from tests.backoffice import rows
 from tests.support.tables import our_models
 
@@ -128,3 +129,11 @@ def test_a_visitor_is_sent_to_the_login(client, db):
     response = client.get(reverse("admin:payments_payment_changelist"))
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("admin:login"))
+
+
+def test_an_entry_of_the_ledger_is_named_by_its_amount(admin_client):
+    rows.paid()
+    row = only_row("ledgerentry")
+    page = admin_client.get(reverse("admin:ledger_ledgerentry_change", args=[row.pk]))
+    assert str(Money(row.amount_minor, row.currency)) in str(row)
+    assert str(row) in page.content.decode()
