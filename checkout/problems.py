@@ -224,20 +224,28 @@ def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpRe
         body = json.dumps(document, ensure_ascii=False)
         content_type = "application/problem+json"
     else:
-        body = page_of(problem.status, problem.code, problem.title, problem.detail, back, conf.is_try_out)
+        body = page_of(problem.status, problem.code, problem.title, problem.detail, back, _home(request))
         content_type = "text/html; charset=utf-8"
     headers = {"Cache-Control": "no-store", **problem.headers}
     return HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
 
 
+def _home(request: HttpRequest) -> str:
+    """Return the URL name of the page that leads on from a problem; empty for shoppers of another shop."""
+    match = request.resolver_match
+    if match is not None and "admin" in match.app_names:
+        return "admin:index"
+    return "checkout:shop" if conf.is_try_out else ""
+
+
 @lru_cache(maxsize=128)
-def page_of(status: int, code: str, title: str, detail: str, back: str, has_shop: bool) -> str:
-    """Return the problem as a page, which is the same for all clients.
+def page_of(status: int, code: str, title: str, detail: str, back: str, home: str) -> str:
+    """Return the problem as a page, which is the same for all clients. ``home`` is a URL name, or empty.
 
     It is cached, since many requests are refused on purpose, and rendering the page is most of their cost.
     """
     problem = Problem(status, code, title, detail)
-    context = {"problem": problem, "back": back, "has_shop": has_shop}
+    context = {"problem": problem, "back": back, "home": home}
     return render_to_string("checkout/problem.html", context)
 
 

@@ -123,3 +123,10 @@ def test_more_of_it_takes_no_more_queries(queries_for):
         rows.dead_letter()
         rows.difference(rows.payment(f"ORDER-{number}"))
     assert queries_for(PAGE) == few <= 19
+
+
+@pytest.mark.parametrize(("path", "status"), [(PAGE, 403), ("/admin/no-such-page/", 404)])
+def test_a_problem_page_leads_staff_back_to_the_back_office(staff_client, path, status):
+    response = staff_client("view_stockitem").get(path)
+    assert response.status_code == status
+    assert f'href="{reverse("admin:index")}"' in response.content.decode()
