@@ -25,7 +25,7 @@ def capture(merchant: Merchant, *, timeout: float = 20, stream: bool = False) ->
         f"{merchant.url}{ADDRESS}",
         data=body,
         headers={"Content-Type": "text/xml"},
-        auth=("sandbox", "sandbox-password"),
+        auth=("SANDBOXMERCHANT", "sandbox-password"),
         timeout=timeout,
         stream=stream,
     )
