@@ -23,7 +23,7 @@ DEVELOPMENT_PASSWORD = "checkout-admin"  # noqa: S105
 
 # The sandbox's published credentials, which are worthless anywhere else.
 SANDBOX_CREDENTIALS = {
-    "user": "sandbox",
+    "user": "SANDBOXMERCHANT",
     "password": "sandbox-password",
     "mac_key": "sandbox-mac-key-for-device-data-and-challenges",
     "issuer": "sandbox-issuer",

@@ -23,7 +23,8 @@ class Configuration(BaseSettings):
     port: int = 8001
 
     merchant_code: str = "SANDBOXMERCHANT"
-    user: str = "sandbox"
+    user: str = "SANDBOXMERCHANT"
+    """The XML user: the merchant code, as with many accounts (activemerchant, worldpay.rb)."""
     password: str = "sandbox-password"  # noqa: S105 - published in the documentation
     mac_key: str = "sandbox-mac-key-for-device-data-and-challenges"
     issuer: str = "sandbox-issuer"

@@ -4,6 +4,7 @@ The same rules apply to incoming text (``contains_card_number``) and to text tha
 """
 
 import re
+from collections.abc import Collection
 
 from checkout.privacy import card_numbers
 
@@ -15,6 +16,7 @@ REASON_LENGTH = 1000
 
 MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
+PERSONAL = "[personal data]"
 
 # References, digests and UUIDs are hexadecimal. One in two thousand would pass for a card number, and a
 # payment with such a reference would be refused when the shopper returns.
@@ -34,6 +36,13 @@ _NAMES = (
     r"|mac_key|macKey|jwt_mac_key|secret|secret_key|token|access_token|api_key"
 )
 _ELEMENT = re.compile(rf"(<(?P<name>{_NAMES})(?:\s[^<>]*)?(?<!/)>).*?(?=</(?P=name)\s*>|\Z)", re.I | re.S)
+_SECRET_NAME = re.compile(_NAMES, re.I)
+# The name on a card, as the shopper has typed it: we do not need it, so it is not kept.
+_PERSONAL_NAMES = "cardHolderName"
+_PERSONAL_NAME = re.compile(_PERSONAL_NAMES, re.I)
+_PERSONAL_ELEMENT = re.compile(
+    rf"(<(?P<name>{_PERSONAL_NAMES})(?:\s[^<>]*)?(?<!/)>).*?(?=</(?P=name)\s*>|\Z)", re.I | re.S
+)
 _FIELD = re.compile(
     rf"(?P<lead>(?P<quote>[\"']?)\b(?:{_NAMES})(?P=quote)\s{{0,4}}[:=]\s{{0,4}})"
     r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&,;<>{}\[\]\"']+)",
@@ -49,6 +58,8 @@ _SECRET_ADDRESS = re.compile(
     r"(/notifications/[^/\s?#\"']+/|/challenge/return/|/pay/(?=[\w-]{16}))[^\s?#\"'<>]+"
 )
 _MASKED = re.compile(r"[\dXx]*+[*•][\dXx*•]*|")
+# Values in which no rule of ``scrub_text`` finds anything. Most values of a message are like this.
+_HARMLESS = re.compile(r"[A-Za-z_ ]*|[0-9]{1,12}")
 
 
 def contains_card_number(text: str) -> bool:
@@ -72,7 +83,7 @@ def _mask_card_numbers(text: str) -> str:
 
 def _hide_element(found: re.Match[str]) -> str:
     content = found.group()[len(found[1]) :].strip()
-    return found.group() if _MASKED.fullmatch(content) else found[1] + SECRET
+    return found.group() if is_masked(content) else found[1] + SECRET
 
 
 def scrub_text(text: str) -> str:
@@ -81,6 +92,7 @@ def scrub_text(text: str) -> str:
     Works on XML, JSON, form bodies, headers and prose, even if the text is cut off.
     """
     text = _ELEMENT.sub(_hide_element, text)
+    text = _PERSONAL_ELEMENT.sub(rf"\1{PERSONAL}", text)
     text = _SECRET_ADDRESS.sub(rf"\1{SECRET}", text)
     text = _AUTHORIZATION.sub(rf"\1{SECRET}", text)
     text = _IN_ADDRESS.sub(rf"\1{SECRET}", text)
@@ -88,6 +100,25 @@ def scrub_text(text: str) -> str:
     text = _COMPACT.sub(SECRET, text)
     text = _SPOKEN.sub(rf"\1{SECRET}", text)
     return _mask_card_numbers(text)
+
+
+def mask_of(name: str) -> str | None:
+    """Return the mask for values of elements and attributes of this name; None if each is to be scrubbed."""
+    if _PERSONAL_NAME.fullmatch(name):
+        return PERSONAL
+    return SECRET if _SECRET_NAME.fullmatch(name) else None
+
+
+def is_masked(value: str) -> bool:
+    """Return True if the sender has masked the value, such as ``4444********1111``, or it is empty."""
+    return _MASKED.fullmatch(value.strip()) is not None
+
+
+def scrub_value(value: str, secrets: Collection[str] = ()) -> str:
+    """Return one value of a message, scrubbed as text, and without the ``secrets``."""
+    for secret in secrets:
+        value = value.replace(secret, SECRET)
+    return value if _HARMLESS.fullmatch(value) else scrub_text(value)
 
 
 def scrub_note(text: str) -> str:

@@ -54,6 +54,7 @@ class Submission:
     mandates_challenge: bool = False
     makes_token: bool = False
     shopper: str = ""
+    email: str = ""
     captures: bool = False
 
 
@@ -147,6 +148,8 @@ class Acquirer:
                 "device_data": new.device_data,
                 "window": new.window,
                 "traits": traits,
+                "holder": self._holder(new.card),
+                "email": new.email,
                 "token": self._token(new),
                 "captures": new.captures,
             },
@@ -187,6 +190,11 @@ class Acquirer:
             return {}
         scheme_transaction = self._identifier(new.order_code, "scheme").hex[:15].upper()
         return self._tokens.issue(new.card, new.shopper, scheme_transaction, new.order_code)
+
+    def _holder(self, card: Card | KeptCard) -> str:
+        """Return the card holder's name: for a saved card, that of the order with which it was saved."""
+        first = fold(self._books.entries(card.order_code)) if isinstance(card, KeptCard) else None
+        return card.holder if first is None else first.holder
 
     def _outcome(self, card: Card | KeptCard, traits: list[Trait]) -> Outcome:
         """Return the issuer's decision. It may want that a saved card was challenged when it was saved."""

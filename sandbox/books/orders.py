@@ -48,8 +48,9 @@ class Challenge:
 class Order:
     """An order. Amounts are in minor units. `card` contains only brand, last4 and the masked number.
 
-    `token` is what replies say of the token that was made with it. `captures` says that the sum is captured
-    once it is authorised, without a request for it.
+    `holder` is the card holder's name as it was sealed, and `email` the shopper's address; messages about the
+    order repeat them. `token` is what replies say of the token that was made with it. `captures` says that
+    the sum is captured once it is authorised, without a request for it.
 
     `settled` is the captured sum that was settled, `commission` the bank's share of it. `charged_back` is the
     sum that cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that
@@ -69,6 +70,8 @@ class Order:
     device_data: str
     window: str
     traits: list[Trait]
+    holder: str = ""
+    email: str = ""
     token: dict[str, Any] = field(default_factory=dict)
     captures: bool = False
     last_event: str = ""

@@ -1,5 +1,6 @@
 """Elements that replies and notifications share, in the order that the provider's DTD requires."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -12,6 +13,7 @@ HEADER = (
     b'<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"'
     b' "http://dtd.worldpay.com/paymentService_v1.dtd">\n'
 )
+_UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 AUTHENTICATION_RESULTS = {
     "Y": "Cardholder authenticated",
     "A": "Attempted authentication",
@@ -66,12 +68,21 @@ def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> 
     SubElement(payment, "AVSResultCode", description="NOT SUPPLIED BY SHOPPER")
     if order.authentication:
         _add_authentication(payment, order)
+    if order.holder:
+        SubElement(payment, "cardHolderName").text = writable(order.holder)
     for account, value in _balances(order).items():
         if value and "no_balance" not in order.traits:
             indicator = "credit" if value > 0 else "debit"
             add_amount(SubElement(payment, "balance", accountType=account), order, abs(value), indicator)
     SubElement(payment, "cardNumber").text = order.card["masked"]
     SubElement(payment, "riskScore", value="0")
+    if order.email:
+        SubElement(payment, "shopperEmailAddress").text = writable(order.email)
+
+
+def writable(text: str) -> str:
+    """Return any text as XML can have it: a few characters cannot be written in it."""
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def add_token(parent: Element, order: Order) -> None:

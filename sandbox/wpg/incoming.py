@@ -115,6 +115,7 @@ def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
         and three_ds.get("challengePreference") == "challengeMandated",
         makes_token=order.find("createToken") is not None,
         shopper=shopper,
+        email=order.findtext("shopper/shopperEmailAddress", ""),
         captures=_read_capture_delay(order) == "0",
     )
 

@@ -22,7 +22,7 @@ PAGE = text_of("docs/deployment.md")
 SETTINGS = Path("/etc/payments-gateway")
 PASSWORD = secrets.token_hex(16)
 PROVIDER = {
-    "user": "sandbox",
+    "user": "SANDBOXMERCHANT",
     "password": secrets.token_hex(16),
     "mac_key": secrets.token_hex(16),
     "issuer": "sandbox-issuer",

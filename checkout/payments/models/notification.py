@@ -13,7 +13,10 @@ from checkout.privacy.scrubbing import REASON_LENGTH
 
 
 class ProviderNotification(DealtWith):
-    """A notification as received (scrubbed), stored before it is acknowledged."""
+    """A notification, stored before it is acknowledged: its statements, and its body with masks for staff.
+
+    The statements are read from the body as it came. Earlier releases stored none, and read what was masked.
+    """
 
     # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
     EXCERPT = 4_096
@@ -27,7 +30,13 @@ class ProviderNotification(DealtWith):
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
     digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
-    body = models.TextField()
+    body = models.TextField(help_text="As received, with masks. Nothing is read from it")
+    statements = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The statements in the body as it came; none if it could not be read",
+    )
     is_proven = models.BooleanField(
         default=False,
         db_default=False,

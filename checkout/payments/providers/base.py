@@ -391,4 +391,7 @@ class Provider(Protocol):
     def acknowledgement(self) -> Acknowledgement: ...
 
     def scrub(self, transcript: bytes) -> str:
-        """Return the transcript as text without card data and secrets."""
+        """Return a message as text without card data and secrets, for people: nothing is read from it.
+
+        A message that can be read must remain readable, and say the same. The user name is no secret.
+        """

@@ -30,7 +30,7 @@ from tests.support.waiting import wait_until
 
 SECRET = "a-secret-that-only-this-provider-knows"
 CREDENTIALS = {
-    "user": "sandbox",
+    "user": "SANDBOXMERCHANT",
     "password": secrets.token_urlsafe(24),
     "mac_key": secrets.token_urlsafe(32),
     "issuer": "sandbox-issuer",

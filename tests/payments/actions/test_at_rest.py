@@ -224,6 +224,11 @@ def test_a_notification_has_to_be_applied_before_it(payment, notification):
     erase(payment)
 
 
+def test_it_is_found_by_what_it_says_and_not_by_what_is_kept_of_its_body(payment, notification):
+    ProviderNotification.objects.update(body="[secret]")
+    assert "notification about the payment has not been applied yet" in refused(payment)
+
+
 def test_a_notification_that_cannot_be_applied_waits_for_staff_as_its_command_does(payment, notification):
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
         assert try_unmatched_again() == 1

@@ -68,7 +68,7 @@ def account(url: str, *, saves_without_challenge: str = "yes", **credentials: st
         merchant_code="SANDBOXMERCHANT",
         endpoint=f"{url}/worldpay/jsp/merchant/xml/paymentService.jsp",
         credentials={
-            "user": "sandbox",
+            "user": "SANDBOXMERCHANT",
             "password": "sandbox-password",
             "mac_key": "sandbox-mac-key-for-device-data-and-challenges",
             "issuer": "sandbox-issuer",

@@ -11,6 +11,7 @@ from checkout.payments.providers.worldpay_wpg.codes import EVENTS
 from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
 from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.payments.providers.scripted_server import ScriptedServer
+from tests.payments.providers.test_worldpay_kept import worldpay
 from tests.payments.providers.worldpay_messages import (
     acknowledged,
     amount,
@@ -224,6 +225,7 @@ def test_no_reply_raises_anything_but_an_invalid_reply(body, verb):
 def test_no_notification_raises_anything_but_a_rejection(body):
     with suppress(NotificationRejected):
         assert all(isinstance(entry, Notification) for entry in parse_notification(body))
+    assert isinstance(worldpay().scrub(body), str)
 
 
 ACCOUNTS = ["IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED", "SETTLED_BIBIT_NET", "REFUND_PENDING", "NEW"]

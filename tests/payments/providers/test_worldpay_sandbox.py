@@ -1,6 +1,8 @@
 """The Worldpay adapter against the sandbox as a separate process: the contract, and a whole purchase."""
 
 import re
+from dataclasses import replace
+from unittest.mock import ANY
 
 import pytest
 import requests
@@ -200,3 +202,18 @@ def test_an_order_whose_status_says_that_it_is_cancelled_is_void(shop, order_cod
     paid_with(shop, order_code, "SYNCHRONOUS_REPLIES")
     voided = shop.provider.void(modification("void", order_code))
     assert (voided.outcome, voided.event) == (Outcome.APPROVED, "CANCELLED")
+
+
+@pytest.mark.parametrize("holder", ['A. Smith pan="', "A. Smith token='", "<cvc>"])
+def test_what_a_shopper_is_called_is_not_kept_and_makes_no_notification_unreadable(shop, order_code, holder):
+    result = paid_with(shop, order_code, holder)
+    assert "Smith" not in result.transcript
+
+    def told() -> list[bytes]:
+        return [body for body in shop.notifications() if order_code.encode() in body]
+
+    wait_until(told, "the notification")
+    [statement] = shop.provider.parse_notification(told()[0])
+    kept = shop.provider.scrub(told()[0])
+    assert shop.provider.parse_notification(kept.encode()) == [replace(statement, event_id=ANY)]
+    assert "Smith" not in kept

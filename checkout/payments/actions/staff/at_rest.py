@@ -4,6 +4,8 @@ Its messages are deleted with it, and a service does not carry out a command of 
 outbox. That a command was published says only that it is in a queue: it is handled if it is in an inbox.
 """
 
+from django.db.models import TextField
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -62,8 +64,10 @@ def _is_notified(payment: Payment) -> bool:
     unseen = ProviderNotification.objects.filter(
         state=ProviderNotification.State.RECEIVED, next_try_at__isnull=False
     )
+    # Rows of the release before have no statements.
+    unseen = unseen.annotate(said=Coalesce(Cast("statements", TextField()), "body"))
     orders = payment.attempts.values_list("order_code", flat=True)
-    return any(unseen.filter(body__contains=order).exists() for order in orders)
+    return any(unseen.filter(said__contains=order).exists() for order in orders)
 
 
 def _is_to_begin(payment: Payment) -> bool:

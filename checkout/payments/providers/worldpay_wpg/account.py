@@ -32,6 +32,7 @@ _SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards", "save
 _TEXTS = ("installation_id", "encryption_public_key")
 _KEY_FORMS = ("off", "on", "uuid")
 _CHOICES = {"challenge_preference": PREFERENCES, "idempotency_keys": _KEY_FORMS}
+_SHORTEST_SECRET = 8
 _INTEGRITY = "encryption_script_integrity"
 _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
 _DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
@@ -105,6 +106,19 @@ class WorldpayAccount:
     @property
     def basic_credentials(self) -> tuple[str, str]:
         return self._credential("user"), self._credential("password")
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The credentials that must not be stored, wherever they stand in a message.
+
+        The user is a name, often the merchant code. A text that is part of the merchant code is in every
+        message, and a very short one in words of many: to mask it would tell more than it hides.
+        """
+        return frozenset(
+            value
+            for name, value in self.account.credentials.items()
+            if name != "user" and len(value) >= _SHORTEST_SECRET and value not in self.account.merchant_code
+        )
 
     @property
     def signer(self) -> Signer:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,12 +26,14 @@ from checkout.payments.providers.saved_cards import KeptToken
 from checkout.payments.providers.transport import HttpReply, HttpRequest, Transport, shared_transport
 from checkout.payments.providers.worldpay_wpg import amounts, browser, build, notifications, parse
 from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount
+from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import (
     IDEMPOTENCY,
     SECURITY_VIOLATION,
     is_not_enabled,
 )
-from checkout.privacy.scrubbing import SECRET, scrub_text
+from checkout.privacy.scrubbing import scrub_value
+from checkout.privacy.xml_scrubbing import scrub_tree
 
 _ENABLE_KEYS = (
     "have Worldpay enable idempotent requests for this customer, or set the account's option "
@@ -138,10 +141,10 @@ class WorldpayWpg:
         return notifications.ACKNOWLEDGEMENT
 
     def scrub(self, transcript: bytes) -> str:
-        text = transcript.decode(errors="replace")
-        for secret in self.account.credentials.values():
-            text = text.replace(secret, SECRET) if secret else text
-        return scrub_text(text)
+        with suppress(UnreadableMessage):
+            if b"<" in transcript:
+                return scrub_tree(read_message(transcript), self._worldpay.secrets)
+        return scrub_value(transcript.decode(errors="replace"), self._worldpay.secrets)
 
     def _modify(self, verb: Verb, request: Modification, message: bytes) -> ProviderResult:
         return self._exchange(
@@ -167,7 +170,7 @@ class WorldpayWpg:
             result,
             order_code=order_code,
             session_state=_cookies(session_state, reply.set_cookies),
-            transcript=self.scrub(message + b"\n\n" + reply.body),
+            transcript=f"{self.scrub(message)}\n\n{self.scrub(reply.body)}",
         )
 
     def _send(self, verb: Verb, message: bytes, headers: Mapping[str, str]) -> HttpReply:

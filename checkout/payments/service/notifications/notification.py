@@ -1,6 +1,6 @@
 """Apply a provider's notification to the attempts that it is about, now or at a later try."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
@@ -12,6 +12,7 @@ from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, ProviderNotification
 from checkout.payments.providers.base import Notification
 from checkout.payments.providers.registry import get_provider
+from checkout.payments.providers.statements import MOST_STATEMENTS, Statements, from_json
 from checkout.payments.service.notifications.statement import StatementResult, apply_statements
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
@@ -22,9 +23,6 @@ log = structlog.get_logger(__name__)
 
 State = ProviderNotification.State
 UNDECIDED = (State.RECEIVED, State.UNMATCHED)
-# The most statements of one notification that are applied; the others are left to staff. No provider makes
-# so many, and each costs time under a lock.
-MOST_STATEMENTS = 50
 # The most notifications about one unknown order that wait for another try, and the most tries of a hint.
 MOST_WAITING = 5
 MOST_TRIES_OF_HINT = 2
@@ -38,9 +36,8 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
     row = _NOTIFICATION.get(command.notification)
     if row.state not in UNDECIDED or _is_given_up(row):
         return
-    provider = get_provider(row.account.opened())
     try:
-        statements = provider.parse_notification(row.body.encode())
+        statements = _statements(row)
     except NotificationRejected as error:
         _finish(row, [StatementResult(State.UNREADABLE, str(error))])
         return
@@ -51,18 +48,24 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
     _finish(row, _apply(row, statements, message))
 
 
+def _statements(row: ProviderNotification) -> Statements:
+    """Return the statements as they were read when the notification came."""
+    if row.statements is not None:
+        return from_json(row.statements)
+    # A row of the release before, which stored no statements.
+    return Statements.of(get_provider(row.account.opened()).parse_notification(row.body.encode()))
+
+
 def _is_given_up(row: ProviderNotification) -> bool:
     """Return True for a hint about an unknown order that is not tried again. Only an excerpt is kept."""
     is_open = row.state == State.RECEIVED or row.next_try_at is not None
     return not (is_open or row.is_proven or row.payment_id)
 
 
-def _apply(
-    row: ProviderNotification, statements: Sequence[Notification], message: Message
-) -> list[StatementResult]:
+def _apply(row: ProviderNotification, statements: Statements, message: Message) -> list[StatementResult]:
     """Apply the statements, at most ``MOST_STATEMENTS`` of them, order by order."""
     by_order: dict[str, list[Notification]] = {}
-    for statement in statements[:MOST_STATEMENTS]:
+    for statement in statements.first:
         by_order.setdefault(statement.order_code, []).append(statement)
     attempts = _locked_attempts(row, by_order)
     row.payment = next((attempt.payment for attempt in attempts.values()), None)
@@ -73,8 +76,8 @@ def _apply(
             results.append(StatementResult(State.UNMATCHED, f"this account has no order {order_code}"))
         else:
             results += apply_statements(attempt, about_it, message, row)
-    if len(statements) > MOST_STATEMENTS:
-        reason = f"has {len(statements)} statements, of which the first {MOST_STATEMENTS} were applied"
+    if statements.count > MOST_STATEMENTS:
+        reason = f"has {statements.count} statements, of which the first {MOST_STATEMENTS} were applied"
         results.append(StatementResult(State.UNREADABLE, reason))
     return results
 
@@ -120,9 +123,11 @@ def _finish(row: ProviderNotification, results: list[StatementResult]) -> None:
         _plan_next_try(row)
     else:
         row.applied_at = timezone.now()
+    names = ["state", "reason", "payment", "applied_at", "tries", "next_try_at"]
     if _is_given_up(row):
-        row.body = row.body[: ProviderNotification.EXCERPT]
-    update_in_batch(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at", "body")
+        row.body, row.statements = row.body[: ProviderNotification.EXCERPT], None
+        names += ["body", "statements"]
+    update_in_batch(row, *names)
     if worst.state != State.APPLIED:
         # Anybody can send hints, so a faulty one is not worth an alarm.
         report = log.error if row.is_proven else log.warning

@@ -29,6 +29,10 @@ OUTCOMES = {
     EventKind.REFUSED: Outcome.REFUSED,
 }
 
+# How the reasons of contradictions begin: another merchant, another amount.
+OTHER_MERCHANT, OTHER_AMOUNT = "is for the merchant ", "says "
+_CONTRADICTIONS = (OTHER_MERCHANT, OTHER_AMOUNT)
+
 # The most hints about one attempt that are recorded and looked into. There is a limit because anybody may
 # send hints, and facts are kept for ever.
 MOST_HINTS = 50
@@ -63,9 +67,12 @@ def apply_statements(
     for statement in statements:
         refusal = known.refusal_of(statement) or (_unknown(statement) if is_proven else None)
         result = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
+        is_told_again = known.has_contradicted(statement, result)
+        if is_told_again:
+            result = replace(result, signals="")
         results.append(result)
-        if refusal is None:
-            known.add(statement)
+        if refusal is None and not is_told_again:
+            known.add(statement, result)
             facts.append(_fact(attempt, statement, result, row))
         if result.signals and not _says_nothing_new(attempt, operations, result):
             events.append(_event(attempt, statement, result, is_proven=is_proven))
@@ -90,12 +97,17 @@ class _Known:
     def __init__(self, facts: Sequence[Fact], *, is_proven: bool) -> None:
         # A proven statement is new even if a hint has made it before.
         prefixes = NOTIFIED if is_proven else (NOTIFIED, HINTED)
-        self._event_ids = {fact.data.get("event_id") for fact in facts if fact.kind.startswith(prefixes)}
+        self._event_ids: set[str] = set()
+        # What a proven statement contradicts may be put right: it is looked into again when it is repeated.
+        self._contradictions: set[tuple[str, str]] = set()
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
+        for fact in facts:
+            if fact.kind.startswith(prefixes):
+                self._add(fact.data.get("event_id", ""), fact.data.get("not_applied", ""))
 
     def refusal_of(self, statement: Notification) -> StatementResult | None:
         """Return the result of a statement that is to be skipped; None if it is to be looked into."""
-        if statement.event_id and scrub_text(statement.event_id) in self._event_ids:
+        if scrub_text(statement.event_id) in self._event_ids:
             return StatementResult(State.APPLIED, "repeats an earlier one")
         if self._hints is not None and self._hints >= MOST_HINTS:
             return StatementResult(
@@ -103,10 +115,22 @@ class _Known:
             )
         return None
 
-    def add(self, statement: Notification) -> None:
-        self._event_ids.add(scrub_text(statement.event_id))
+    def has_contradicted(self, statement: Notification, result: StatementResult) -> bool:
+        """Return True if the statement was recorded before with the same contradiction."""
+        return (scrub_text(statement.event_id), scrub_text(result.reason)) in self._contradictions
+
+    def add(self, statement: Notification, result: StatementResult) -> None:
+        self._add(scrub_text(statement.event_id), scrub_text(result.reason))
         if self._hints is not None:
             self._hints += 1
+
+    def _add(self, event_id: str, reason: str) -> None:
+        if not event_id:
+            return
+        if self._hints is None and reason.startswith(_CONTRADICTIONS):
+            self._contradictions.add((event_id, reason))
+        else:
+            self._event_ids.add(event_id)
 
 
 def _unknown(statement: Notification) -> StatementResult | None:
@@ -125,7 +149,7 @@ def _judged(
 ) -> StatementResult:
     """Settle the operation that the statement is about, if it is proven and its amount is ours."""
     if statement.merchant_code != attempt.provider_account.merchant_code:
-        return StatementResult(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
+        return StatementResult(State.CONFLICTED, f"{OTHER_MERCHANT}{statement.merchant_code}")
     result = ProviderResult(
         outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
         order_code=statement.order_code,
@@ -137,13 +161,13 @@ def _judged(
     is_open = attempt.state not in ENDS
     if is_for_another_payment(attempt, result):
         # For an open attempt the provider is asked, and its reply will contain the amount.
-        reason = f"says {statement.amount}, the payment is {attempt.payment.amount}"
+        reason = f"{OTHER_AMOUNT}{statement.amount}, the payment is {attempt.payment.amount}"
         return StatementResult(
             State.CONFLICTED, reason, signals=statement.kind if is_open and is_proven else ""
         )
     operation = operation_of(operations, statement.kind, (*statement.references, statement.reference))
     if operation is not None and statement.amount not in (None, operation.amount):
-        reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
+        reason = f"{OTHER_AMOUNT}{statement.amount}, we asked to {operation.kind} {operation.amount}"
         return StatementResult(State.CONFLICTED, reason)
     if operation is not None and is_proven:
         settle(attempt.payment, operation, statement.kind)

@@ -1,0 +1,82 @@
+"""The statements of a notification as JSON, as they are stored until they are applied.
+
+They are read from the body as it came. The body that is stored has masks in it, and nothing is read from it:
+a mask that is put on too much of it would make another statement, or none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from checkout.money import Money
+from checkout.payments.providers.base import EventKind, Notification, Provider
+
+# The most statements of one notification that are applied; the others are left to staff. No provider makes
+# so many, and each costs time under a lock.
+MOST_STATEMENTS = 50
+# The most characters of a name. No name of ours is as long.
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The statements that may be applied, and the number of all."""
+
+    first: Sequence[Notification]
+    count: int
+
+    @classmethod
+    def of(cls, made: Sequence[Notification]) -> "Statements":
+        return cls(made[:MOST_STATEMENTS], len(made))
+
+
+def to_json(provider: Provider, made: Sequence[Notification]) -> dict[str, Any]:
+    """Return the statements as JSON, in which names hold neither card numbers nor secrets.
+
+    None of our names holds any, nor the merchant code, so that none is masked.
+    """
+
+    @cache
+    def clean(name: str) -> str:
+        if name == provider.account.merchant_code:
+            return name
+        # PostgreSQL stores no NUL, and no halves of characters.
+        whole = name.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
+        return provider.scrub(whole)[:MAX_NAME]
+
+    statements = Statements.of(made)
+    return {
+        "count": statements.count,
+        "first": [
+            {
+                "merchant_code": clean(each.merchant_code),
+                "order_code": clean(each.order_code),
+                "kind": each.kind.value,
+                "event": clean(each.event),
+                "amount": [each.amount.minor, each.amount.currency] if each.amount else None,
+                "reference": clean(each.reference),
+                "references": [clean(reference) for reference in each.references],
+                "event_id": clean(each.event_id),
+                "is_known": each.is_known,
+            }
+            for each in statements.first
+        ],
+    }
+
+
+def from_json(stored: dict[str, Any]) -> Statements:
+    """Return the statements that ``to_json`` has written."""
+    return Statements([_read(each) for each in stored["first"]], stored["count"])
+
+
+def _read(stored: dict[str, Any]) -> Notification:
+    amount = stored["amount"]
+    return Notification(
+        **stored
+        | {
+            "kind": EventKind(stored["kind"]),
+            "amount": None if amount is None else Money(*amount),
+            "references": tuple(stored["references"]),
+        }
+    )
