@@ -83,6 +83,7 @@ def _run(
     )
     until = run.started_at - max(OVERLAP, conf.service_wait, conf.order_lag)
     seen = compare_payments(account, run, span_of(since, so_far["compared"], until), should_stop)
+    run.save()
     seen += find_unknown_orders(account, run, span_of(since, so_far["listed"], until), should_stop)
     run.differing = len({difference.pk for difference in seen})
     run.finished_at = server_time_now()
