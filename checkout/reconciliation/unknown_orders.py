@@ -28,8 +28,8 @@ def find_unknown_orders(
 ) -> list[Difference]:
     """Go through the orders submitted in ``span``, and those found before. Return the differences.
 
-    ``run`` gets the time until which orders were listed: at most ``span.until``, as one may be listed late.
-    It is saved after each window.
+    ``run`` gets the time until which orders were listed: at most ``span.until``, as an order may be listed
+    late. It is saved after each window.
     """
     seen: list[Difference] = []
     earlier = _earlier_findings(account)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from checkout.money import Money
@@ -51,6 +52,22 @@ def test_it_stays_until_we_know_it(stranger, paid):
 def test_an_order_without_money_is_none(stranger):
     stranger.state = OrderState.REFUSED
     assert reconcile() == []
+
+
+def test_an_order_that_is_in_its_challenge_when_it_is_listed_is_found_later(stranger):
+    stranger.state, stranger.submitted_at = OrderState.CHALLENGED, timezone.now() - timedelta(minutes=25)
+    assert reconcile() == []
+    stranger.state = OrderState.AUTHORISED
+    with time_machine.travel(timezone.now() + timedelta(minutes=10)):
+        assert [difference.order_code for difference in reconcile()] == ["from-nowhere"]
+
+
+def test_the_time_of_the_challenges_is_that_of_the_settings(stranger, settings):
+    settings.CHECKOUT_CHALLENGE_SECONDS, settings.CHECKOUT_MAX_CHALLENGES = 7200, 1
+    stranger.state, stranger.submitted_at = OrderState.CHALLENGED, timezone.now() - timedelta(hours=2)
+    assert reconcile() == []
+    stranger.state = OrderState.AUTHORISED
+    assert [difference.order_code for difference in reconcile()] == ["from-nowhere"]
 
 
 @pytest.fixture
