@@ -3,7 +3,8 @@
 Per attempt, the sums authorised, captured, refunded and charged back by our operations are compared; per
 payment, those captured, refunded, charged back and in process by our ledger; and the orders that only the
 provider has. While an operation waits for its outcome, the sum that it may change is compared within bounds.
-A payment that is just moving is left for a later run. Nothing is corrected: a difference is for people.
+A payment that is just moving is left for a later run, and so is a sum that the provider may show late.
+Nothing is corrected: a difference is for people.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import F, Q
 
-from checkout.payments.models import Difference, Payment, PostponedComparison, ProviderAccount, Saga
+from checkout.payments.models import Difference, Payment, ProviderAccount, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 
 BATCH = 2_000
@@ -37,11 +37,6 @@ def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set
     if kinds:
         found = found.filter(kind__in=kinds)
     return set(found.order_by().values_list("payment_id", flat=True).distinct())
-
-
-def postponed_payments(account: ProviderAccount) -> set[int]:
-    """Return the payments that earlier runs left because something of them was in progress."""
-    return set(PostponedComparison.objects.filter(account=account).values_list("payment_id", flat=True))
 
 
 def _batch(account: ProviderAccount, since: datetime | None, size: int) -> list[tuple[datetime, int]]:

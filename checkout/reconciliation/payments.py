@@ -9,11 +9,12 @@ from datetime import datetime
 
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position
-from checkout.reconciliation.changed import changed_payments, differing_payments, postponed_payments
+from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
 from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
 from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told
 from checkout.reconciliation.span import Span
 
@@ -99,9 +100,15 @@ class _Comparison:
             return self._postpone(pk, changed_at)
         not_understood = sum(not answer.agrees for answer in answers)
         self._run.unanswered += not_understood
-        self._run.compared += not not_understood
         self._run.untold += sum(position is None for position in theirs.values()) - not_understood
-        self.seen += record(self._account, pk, [*answers, *compare(before, theirs)], untold(before, theirs))
+        compared = compare(before, theirs)
+        late = inconclusive(self._account, pk, before, compared, self._run.started_at)
+        certain = [each for each in compared if each not in late]
+        self.seen += record(self._account, pk, [*answers, *certain], untold(before, theirs))
+        if late:
+            self._run.in_progress += 1
+            return postpone_sums(self._account, pk, compared, self._run.started_at)
+        self._run.compared += not not_understood
         if pk in self._postponed:
             PostponedComparison.objects.filter(account=self._account, payment_id=pk).delete()
         return None
@@ -135,4 +142,4 @@ class _Comparison:
         """Leave a payment to the next run, which examines the latest changes again in any case."""
         self._run.in_progress += 1
         if changed_at is not None and changed_at < self._span.until:
-            PostponedComparison.objects.get_or_create(account=self._account, payment_id=pk)
+            postpone(self._account, pk)

@@ -26,7 +26,7 @@ SHORTEST_WINDOW = timedelta(seconds=2)
 # half as long.
 FEW, MANY = 200, 2_000
 
-LONGEST_CODE = Difference._meta.get_field("order_code").max_length
+LONGEST_CODE: int = Difference._meta.get_field("order_code").max_length or 0
 _DIGITS = 16
 _SHORTENED = re.compile(rf".*… [0-9a-f]{{{_DIGITS}}}")
 

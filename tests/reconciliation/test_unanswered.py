@@ -90,6 +90,7 @@ def test_a_provider_that_goes_away_in_the_middle_of_a_run_leaves_no_row_for_staf
     assert found(reconcile()) == {("authorised", 0, PAID)}
 
 
+@pytest.mark.usefixtures("shown_at_once")
 def test_orders_that_never_get_an_answer_do_not_keep_new_changes_from_being_compared(paid, broken):
     codes = in_order([paid() for _ in range(10)])
     broken.update(codes[1::2])

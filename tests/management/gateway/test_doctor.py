@@ -164,7 +164,7 @@ def test_books_that_were_compared_to_the_end_are_in_order(gateway: Gateway, atte
 def test_marks_that_wait_for_what_the_provider_shows_late_are_in_order(gateway: Gateway, attempt: Attempt):
     account, now = attempt.provider_account, timezone.now()
     Reconciliation.objects.create(account=account, started_at=now - timedelta(days=1))
-    began = now - 2 * conf.reconciliation_interval
+    began = now - 2 * conf.reconciliation_interval + timedelta(minutes=1)
     Reconciliation.objects.create(
         account=account,
         started_at=began,
