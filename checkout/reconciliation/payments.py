@@ -31,7 +31,8 @@ def compare_payments(
 
     ``run`` gets the counts, and the time until which all changes were compared. An order that the provider
     does not answer for, although it answers later questions, is kept as an open difference of the kind
-    ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing.
+    ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing, for
+    no order elsewhere either.
     """
     comparison = _Comparison(account, run, span, should_stop)
     if comparison.compare_changed():
@@ -54,7 +55,7 @@ class _Comparison:
         self.seen: list[Difference] = []
         self.pending: list[tuple[int, Compared]] = []
         self._account, self._run, self._span, self._should_stop = account, run, span, should_stop
-        self._patience = Patience()
+        self._patience = Patience(account)
         self._postponed = postponed_payments(account)
         self._unanswered = differing_payments(account, Difference.Kind.UNANSWERED)
         self._left = self._postponed | differing_payments(account)
@@ -117,14 +118,17 @@ class _Comparison:
         """Return the provider's position of an order, and if the answer was understood."""
         try:
             position, is_understood = told(self._account, code, ours.currency).position, True
-            self._patience.answered()
+            self._patience.answered(code)
         except NotUnderstood:
             position, is_understood = None, False
-            self._patience.not_understood()
+            self._patience.not_understood(code)
+        self._record_pending()
+        return position, is_understood
+
+    def _record_pending(self) -> None:
         for pk, unanswered in self.pending:
             record(self._account, pk, [unanswered])
         self.pending.clear()
-        return position, is_understood
 
     def _not_answered(self, pk: int, unanswered: Compared) -> None:
         """Remember an order that got no answer, for when it is known that the provider is not away.
@@ -132,11 +136,13 @@ class _Comparison:
         The payments that earlier runs left are remembered already, so that they hold no mark.
         """
         self._run.unanswered += 1
-        self._patience.unanswered()
+        is_reached = self._patience.unanswered(unanswered.order_code)
         if pk not in self._left:
             self.pending.append((pk, unanswered))
         elif self._patience.was_reached:
             record(self._account, pk, [unanswered])
+        if is_reached:
+            self._record_pending()
 
     def _postpone(self, pk: int, changed_at: datetime | None) -> None:
         """Leave a payment to the next run, which examines the latest changes again in any case."""

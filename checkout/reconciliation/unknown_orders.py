@@ -61,18 +61,21 @@ def _compare_again(
     """
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     seen: list[Difference] = []
-    patience = Patience()
+    patience = Patience(account, others=codes)
     for code in codes:
         if should_stop() or patience.is_exhausted:
             break
         try:
             order = told(account, code, UNKNOWN_CURRENCY)
-            patience.answered()
+            patience.answered(code)
         except NotAskable:
             continue
-        except Unanswered as unanswered:
+        except NotUnderstood:
             run.unanswered += 1
-            (patience.not_understood if isinstance(unanswered, NotUnderstood) else patience.unanswered)()
+            patience.not_understood(code)
+        except Unanswered:
+            run.unanswered += 1
+            patience.unanswered(code)
         else:
             seen += record(account, None, [compare_unknown_order(order, is_known=code in known)])
     return seen
