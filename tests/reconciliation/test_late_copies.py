@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-import time_machine
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -12,6 +11,7 @@ from checkout.payments.models import Difference, Operation, Payment, PostponedCo
 from checkout.payments.providers.base import Outcome, Verb
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import found
+from tests.reconciliation.later import let_pass
 from tests.support.reconciling import reconcile
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -36,8 +36,8 @@ def test_a_refund_that_shows_late_is_found_though_the_books_agreed_before(paid):
     changed(purchase, 12 * MINUTE)
     assert reconcile() == []
     purchase.books_have(captured=PAID, refunded=300)
-    with time_machine.travel(timezone.now() + 9 * MINUTE):
-        assert found(reconcile()) == {("refunded", 0, 300), ("ledger_refunded", 0, 300)}
+    let_pass(9 * MINUTE)
+    assert found(reconcile()) == {("refunded", 0, 300), ("ledger_refunded", 0, 300)}
 
 
 def test_no_mark_passes_a_change_that_may_not_show_yet(paid, asked):
@@ -48,11 +48,11 @@ def test_no_mark_passes_a_change_that_may_not_show_yet(paid, asked):
     assert compared_until is not None
     assert compared_until < timezone.now() - conf.modification_lag
     asked.clear()
-    with time_machine.travel(timezone.now() + 2 * MINUTE):
-        reconcile()
-        assert len(asked) == 1
-        reconcile()
-        assert len(asked) == 1, "the books agreed when everything had to show"
+    let_pass(2 * MINUTE)
+    reconcile()
+    assert len(asked) == 1
+    reconcile()
+    assert len(asked) == 1, "the books agreed when everything had to show"
 
 
 def test_what_was_booked_a_moment_ago_is_no_difference_until_it_must_show(paid):
@@ -63,16 +63,16 @@ def test_what_was_booked_a_moment_ago_is_no_difference_until_it_must_show(paid):
     run = Reconciliation.objects.get()
     assert (run.compared, run.in_progress) == (0, 1)
     assert not purchase.payment.facts.exists()
-    with time_machine.travel(timezone.now() + HOUR):
-        assert found(reconcile()) == CAPTURE_MISSING
+    let_pass(HOUR)
+    assert found(reconcile()) == CAPTURE_MISSING
 
 
 def test_what_has_just_been_authorised_is_no_difference_until_it_must_show(paid, books):
     changed(paid(), MINUTE)
     books.orders.clear()
     assert reconcile() == []
-    with time_machine.travel(timezone.now() + HOUR):
-        assert found(reconcile()) == {("authorised", PAID, 0)}
+    let_pass(HOUR)
+    assert found(reconcile()) == {("authorised", PAID, 0)}
 
 
 @pytest.mark.parametrize(("minutes", "shows"), [(22, False), (24, True)])
@@ -110,8 +110,8 @@ def test_lags_of_seconds_hold_a_difference_up_for_seconds(paid):
     purchase.operation("capture", PAID)
     changed(purchase, timedelta(seconds=1))
     assert reconcile() == []
-    with time_machine.travel(timezone.now() + timedelta(seconds=10)):
-        assert found(reconcile()) == CAPTURE_MISSING
+    let_pass(timedelta(seconds=10))
+    assert found(reconcile()) == CAPTURE_MISSING
 
 
 def test_a_comparison_that_waits_is_made_though_the_mark_has_passed_its_payment(paid):
@@ -120,10 +120,10 @@ def test_a_comparison_that_waits_is_made_though_the_mark_has_passed_its_payment(
     purchase.operation("capture", PAID)
     changed(purchase, MINUTE)
     reconcile()
-    with time_machine.travel(timezone.now() + HOUR):
-        Reconciliation.objects.update(compared_until=timezone.now())
-        assert found(reconcile()) == CAPTURE_MISSING
-        assert not PostponedComparison.objects.exists()
+    let_pass(HOUR)
+    Reconciliation.objects.update(compared_until=timezone.now())
+    assert found(reconcile()) == CAPTURE_MISSING
+    assert not PostponedComparison.objects.exists()
 
 
 def test_a_run_that_dies_after_it_has_left_a_payment_leaves_it_to_the_next(paid, monkeypatch):
@@ -134,8 +134,8 @@ def test_a_run_that_dies_after_it_has_left_a_payment_leaves_it_to_the_next(paid,
         patch.setattr(Reconciliation, "save", _die)
         with pytest.raises(KeyboardInterrupt):
             reconcile()
-    with time_machine.travel(timezone.now() + HOUR):
-        assert found(reconcile()) == CAPTURE_MISSING
+    let_pass(HOUR)
+    assert found(reconcile()) == CAPTURE_MISSING
 
 
 def _die(*_arguments, **_named):
@@ -148,12 +148,11 @@ def test_a_payment_that_changes_before_each_run_is_compared_with_its_sums_of_an_
     purchase.operation("capture", PAID)
     purchase.books_have(captured=PAID - 5)
     differing = {("captured", PAID, PAID - 5), ("ledger_captured", PAID, PAID - 5)}
-    began = timezone.now()
     for number in range(4):
         must_show = number * interval > conf.settling_time + conf.modification_lag
-        with time_machine.travel(began + number * interval):
-            changed(purchase, MINUTE)
-            assert found(reconcile()) == (differing if must_show else set())
+        changed(purchase, MINUTE)
+        assert found(reconcile()) == (differing if must_show else set())
+        let_pass(interval)
 
 
 def test_a_change_that_is_dated_in_the_future_holds_a_difference_up_no_longer(paid):
@@ -161,34 +160,31 @@ def test_a_change_that_is_dated_in_the_future_holds_a_difference_up_no_longer(pa
     purchase.operation("capture", PAID)
     changed(purchase, -24 * HOUR)
     assert reconcile() == []
-    with time_machine.travel(timezone.now() + HOUR):
-        assert found(reconcile()) == CAPTURE_MISSING
+    let_pass(HOUR)
+    assert found(reconcile()) == CAPTURE_MISSING
 
 
 def test_a_copy_that_is_always_one_capture_behind_is_no_difference(paid):
     purchase = paid()
-    began = timezone.now()
     for number in range(5):
-        with time_machine.travel(began + number * HOUR):
-            purchase.operation("capture", 100)
-            changed(purchase, MINUTE)
-            purchase.books_have(captured=100 * number)
-            assert reconcile() == []
-    with time_machine.travel(began + 5 * HOUR):
-        assert found(reconcile()) == {("captured", 500, 400), ("ledger_captured", 500, 400)}
+        purchase.operation("capture", 100)
+        changed(purchase, MINUTE)
+        purchase.books_have(captured=100 * number)
+        assert reconcile() == []
+        let_pass(HOUR)
+    assert found(reconcile()) == {("captured", 500, 400), ("ledger_captured", 500, 400)}
 
 
 def test_an_old_refund_that_is_missing_is_found_while_new_ones_are_made(paid):
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.operation("refund", 300)
-    began = timezone.now()
     for number, differing in enumerate([set(), {("refunded", 320, 10), ("ledger_refunded", 320, 10)}]):
-        with time_machine.travel(began + number * HOUR):
-            purchase.operation("refund", 10)
-            changed(purchase, MINUTE)
-            purchase.books_have(captured=PAID, refunded=10 * number)
-            assert found(reconcile()) == differing
+        purchase.operation("refund", 10)
+        changed(purchase, MINUTE)
+        purchase.books_have(captured=PAID, refunded=10 * number)
+        assert found(reconcile()) == differing
+        let_pass(HOUR)
 
 
 def test_another_currency_is_a_difference_at_once(paid):

@@ -4,7 +4,6 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-import time_machine
 from django.utils import timezone
 
 from checkout.money import Money
@@ -12,6 +11,7 @@ from checkout.payments.models import Attempt, Reconciliation
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Order, OrderState
 from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.reconciliation.later import let_pass
 from tests.support.reconciling import reconcile
 
 
@@ -58,8 +58,8 @@ def test_an_order_that_is_in_its_challenge_when_it_is_listed_is_found_later(stra
     stranger.state, stranger.submitted_at = OrderState.CHALLENGED, timezone.now() - timedelta(minutes=25)
     assert reconcile() == []
     stranger.state = OrderState.AUTHORISED
-    with time_machine.travel(timezone.now() + timedelta(minutes=10)):
-        assert [difference.order_code for difference in reconcile()] == ["from-nowhere"]
+    let_pass(timedelta(minutes=10))
+    assert [difference.order_code for difference in reconcile()] == ["from-nowhere"]
 
 
 def test_the_time_of_the_challenges_is_that_of_the_settings(stranger, settings):
