@@ -1,7 +1,7 @@
 """Requests to providers that may still be on their way, or that may have had an effect."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
@@ -33,6 +33,11 @@ def may_yet_show(calls: QuerySet[ProviderCall]) -> bool:
         ~is_modification, started_at__gt=arrived - conf.order_lag
     )
     return calls.filter(is_recent, outcome__in=UNANSWERED).exists()
+
+
+def time_to_show() -> timedelta:
+    """Return the time within which queries show any request that arrives at all. See ``may_yet_show``."""
+    return conf.settling_time + max(conf.order_lag, conf.modification_lag)
 
 
 def may_be_completed(attempt: Attempt) -> bool:

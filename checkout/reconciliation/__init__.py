@@ -3,11 +3,12 @@
 Per attempt, the sums authorised, captured, refunded and charged back by our operations are compared; per
 payment, those captured, refunded, charged back and in process by our ledger; and the orders that only the
 provider has. While an operation waits for its outcome, the sum that it may change is compared within bounds.
-A payment that is just moving is left for a later run. Nothing is corrected: a difference is for people.
+A payment that is just moving is left for a later run, and so is a sum that the provider may show late.
+Nothing is corrected: a difference is for people.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Max
@@ -15,15 +16,11 @@ from django.db.models import Max
 from checkout.conf import conf
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
-from checkout.reconciliation.span import span_of
+from checkout.reconciliation.span import span_of, time_to_compare, time_to_list
 from checkout.reconciliation.unknown_orders import find_unknown_orders
 from messaging.outbox.clock import server_time_now
 
 __all__ = ["reconcile_account", "reconcile_when_due"]
-
-# Rows are dated before they are committed, by processes whose clocks differ. So the next run looks again at
-# changes that are more recent than this, or that may still be on their way to a service.
-OVERLAP = timedelta(minutes=5)
 
 
 def reconcile_account(
@@ -81,9 +78,11 @@ def _run(
     so_far = Reconciliation.objects.filter(account=account).aggregate(
         compared=Max("compared_until"), listed=Max("listed_until")
     )
-    until = run.started_at - max(OVERLAP, conf.service_wait, conf.order_lag)
-    seen = compare_payments(account, run, span_of(since, so_far["compared"], until), should_stop)
-    seen += find_unknown_orders(account, run, span_of(since, so_far["listed"], until), should_stop)
+    changes = span_of(since, so_far["compared"], run.started_at - time_to_compare())
+    orders = span_of(since, so_far["listed"], run.started_at - time_to_list())
+    seen = compare_payments(account, run, changes, should_stop)
+    run.save()
+    seen += find_unknown_orders(account, run, orders, should_stop)
     run.differing = len({difference.pk for difference in seen})
     run.finished_at = server_time_now()
     run.save()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import F, Q
 
-from checkout.payments.models import Difference, Payment, PostponedComparison, ProviderAccount, Saga
+from checkout.payments.models import Difference, Payment, ProviderAccount, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 
 BATCH = 2_000
@@ -17,15 +17,18 @@ def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterat
     A payment also changes when one of its sagas does: parking a saga does not change the payment's row.
     """
     done: set[int] = set()
-    while batch := _batch(account, since):
-        fresh = [(changed_at, pk) for changed_at, pk in batch if pk not in done]
-        if not fresh:
-            return
-        for changed_at, pk in fresh:
+    size, is_last = BATCH, False
+    while not is_last:
+        batch = _batch(account, since, size)
+        for changed_at, pk in batch:
             if pk not in done:
                 done.add(pk)
                 yield changed_at, pk
-        since = batch[-1][0]
+        is_last = len(batch) < size
+        if not is_last:
+            # Of the changes of one moment, the next batch has those that this one had, and more.
+            size = 2 * size if batch[-1][0] == since else BATCH
+            since = batch[-1][0]
 
 
 def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set[int]:
@@ -36,18 +39,13 @@ def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set
     return set(found.order_by().values_list("payment_id", flat=True).distinct())
 
 
-def postponed_payments(account: ProviderAccount) -> set[int]:
-    """Return the payments that earlier runs left because something of them was in progress."""
-    return set(PostponedComparison.objects.filter(account=account).values_list("payment_id", flat=True))
-
-
-def _batch(account: ProviderAccount, since: datetime | None) -> list[tuple[datetime, int]]:
+def _batch(account: ProviderAccount, since: datetime | None, size: int) -> list[tuple[datetime, int]]:
     """Return the oldest changes from ``since`` on, including that moment, which several may share."""
     is_due = Q(updated_at__gte=since) if since else Q()
     payments = Payment.objects.filter(is_due, attempts__provider_account=account)
     sagas = Saga.objects.filter(is_due, attempt__provider_account=account)
     changes = [
-        *payments.order_by("updated_at").values_list("updated_at", "pk").distinct()[:BATCH],
-        *sagas.order_by("updated_at").values_list("updated_at", F("payment_id"))[:BATCH],
+        *payments.order_by("updated_at").values_list("updated_at", "pk").distinct()[:size],
+        *sagas.order_by("updated_at").values_list("updated_at", F("payment_id"))[:size],
     ]
-    return sorted(changes)[:BATCH]
+    return sorted(changes)[:size]

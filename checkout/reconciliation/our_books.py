@@ -6,6 +6,7 @@ not show whether the provider has booked it, so every sum that it may change is 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -50,7 +51,8 @@ class OurBooks:
 
     ``operations`` are the sums of all operations; the ledger must have those that are done.
     ``has_open_operations`` says that an operation has no outcome yet. ``is_whole`` says that all attempts of
-    the payment are with this account, so that their positions add up to what the ledger has.
+    the payment are with this account, so that their positions add up to what the ledger has. ``changed_at``
+    is the time at which the payment, an attempt or an operation changed last.
     """
 
     currency: str
@@ -60,6 +62,7 @@ class OurBooks:
     has_open_operations: bool
     is_whole: bool
     is_in_progress: bool
+    changed_at: datetime
     _versions: tuple[int, ...] = field(repr=False)
 
 
@@ -83,6 +86,11 @@ def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
         has_open_operations=any(each.state in OPEN for each in operations),
         is_whole=len(own) == len(attempts),
         is_in_progress=_is_in_progress(payment, operations, sagas),
+        changed_at=max(
+            payment.updated_at,
+            *(attempt.updated_at for attempt in attempts),
+            *(operation.updated_at for operation in operations),
+        ),
         _versions=(payment.version, *(saga.version for saga in sagas)),
     )
 

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position
-from checkout.reconciliation.changed import changed_payments, differing_payments, postponed_payments
+from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
 from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
 from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told
 from checkout.reconciliation.span import Span
 
@@ -30,7 +31,8 @@ def compare_payments(
 
     ``run`` gets the counts, and the time until which all changes were compared. An order that the provider
     does not answer for, although it answers later questions, is kept as an open difference of the kind
-    ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing.
+    ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing, for
+    no order elsewhere either.
     """
     comparison = _Comparison(account, run, span, should_stop)
     if comparison.compare_changed():
@@ -53,7 +55,7 @@ class _Comparison:
         self.seen: list[Difference] = []
         self.pending: list[tuple[int, Compared]] = []
         self._account, self._run, self._span, self._should_stop = account, run, span, should_stop
-        self._patience = Patience()
+        self._patience = Patience(account)
         self._postponed = postponed_payments(account)
         self._unanswered = differing_payments(account, Difference.Kind.UNANSWERED)
         self._left = self._postponed | differing_payments(account)
@@ -99,9 +101,15 @@ class _Comparison:
             return self._postpone(pk, changed_at)
         not_understood = sum(not answer.agrees for answer in answers)
         self._run.unanswered += not_understood
-        self._run.compared += not not_understood
         self._run.untold += sum(position is None for position in theirs.values()) - not_understood
-        self.seen += record(self._account, pk, [*answers, *compare(before, theirs)], untold(before, theirs))
+        compared = compare(before, theirs)
+        late = inconclusive(self._account, pk, before, compared, self._run.started_at)
+        certain = [each for each in compared if each not in late]
+        self.seen += record(self._account, pk, [*answers, *certain], untold(before, theirs))
+        if late:
+            self._run.in_progress += 1
+            return postpone_sums(self._account, pk, compared, self._run.started_at)
+        self._run.compared += not not_understood
         if pk in self._postponed:
             PostponedComparison.objects.filter(account=self._account, payment_id=pk).delete()
         return None
@@ -110,14 +118,17 @@ class _Comparison:
         """Return the provider's position of an order, and if the answer was understood."""
         try:
             position, is_understood = told(self._account, code, ours.currency).position, True
-            self._patience.answered()
+            self._patience.answered(code)
         except NotUnderstood:
             position, is_understood = None, False
-            self._patience.not_understood()
+            self._patience.not_understood(code)
+        self._record_pending()
+        return position, is_understood
+
+    def _record_pending(self) -> None:
         for pk, unanswered in self.pending:
             record(self._account, pk, [unanswered])
         self.pending.clear()
-        return position, is_understood
 
     def _not_answered(self, pk: int, unanswered: Compared) -> None:
         """Remember an order that got no answer, for when it is known that the provider is not away.
@@ -125,14 +136,16 @@ class _Comparison:
         The payments that earlier runs left are remembered already, so that they hold no mark.
         """
         self._run.unanswered += 1
-        self._patience.unanswered()
+        is_reached = self._patience.unanswered(unanswered.order_code)
         if pk not in self._left:
             self.pending.append((pk, unanswered))
         elif self._patience.was_reached:
             record(self._account, pk, [unanswered])
+        if is_reached:
+            self._record_pending()
 
     def _postpone(self, pk: int, changed_at: datetime | None) -> None:
         """Leave a payment to the next run, which examines the latest changes again in any case."""
         self._run.in_progress += 1
         if changed_at is not None and changed_at < self._span.until:
-            PostponedComparison.objects.get_or_create(account=self._account, payment_id=pk)
+            postpone(self._account, pk)

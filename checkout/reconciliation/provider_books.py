@@ -1,8 +1,10 @@
 """Queries of a provider's books, made with no lock, no transaction and no database connection held."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TypeVar
 
 import structlog
@@ -10,7 +12,7 @@ from django.db import close_old_connections, connection
 
 from checkout.errors import ListIncomplete, ProviderError, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.payments.models import Attempt, ProviderAccount
+from checkout.payments.models import Attempt, Difference, ProviderAccount
 from checkout.payments.providers.base import Outcome, Position, Provider, ProviderResult
 from checkout.payments.providers.registry import get_provider
 
@@ -24,6 +26,10 @@ SHORTEST_WINDOW = timedelta(seconds=2)
 # half as long.
 FEW, MANY = 200, 2_000
 
+LONGEST_CODE: int = Difference._meta.get_field("order_code").max_length or 0
+_DIGITS = 16
+_SHORTENED = re.compile(rf".*… [0-9a-f]{{{_DIGITS}}}")
+
 T = TypeVar("T")
 
 
@@ -35,12 +41,18 @@ class NotUnderstood(Unanswered):
     """The provider answered, so it is not away; but the answer does not say what it has of the order."""
 
 
+class NotAskable(NotUnderstood):
+    """The order's code cannot be sent to the provider as it is. Nothing was asked."""
+
+
 def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderResult:
-    """Return the provider's answer about an order. Raises ``Unanswered``, and ``NotUnderstood``.
+    """Return the provider's answer about an order. Raises ``Unanswered``, and its subclasses.
 
     If the provider has no record of the order, or none yet, all of its sums are zero.
     """
-    result = _ask(account, lambda provider: provider.inquire(order_code))
+    if _SHORTENED.fullmatch(order_code):
+        raise NotAskable
+    result = _ask(account, lambda provider: _inquire(provider, order_code))
     if result.outcome == Outcome.UNKNOWN:
         log.warning(
             "provider's answer says nothing", account=account.code, order=order_code, reason=result.event
@@ -53,14 +65,23 @@ def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderRe
     return replace(result, position=position)
 
 
+def _inquire(provider: Provider, order_code: str) -> ProviderResult:
+    """Return the answer to an inquiry. Raises ``NotAskable`` for a code that only another program sends."""
+    try:
+        return provider.inquire(order_code)
+    except ValueError as error:
+        log.warning("order cannot be asked about", account=provider.account.code, reason=str(error))
+        raise NotAskable from error
+
+
 def unknown_orders(
     account: ProviderAccount, since: datetime, until: datetime
 ) -> Iterator[tuple[datetime, list[ProviderResult]]]:
     """Yield the provider's orders of this time that we do not know, window by window.
 
-    With each window comes the time until which the orders have been looked at. A list that was cut is asked
-    for again in a window half as long. Raises ``Unanswered``. Yields nothing if the provider does not list
-    orders.
+    Their codes are as ``recordable`` returns them. With each window comes the time until which the orders
+    have been looked at. A list that was cut is asked for again in a window half as long. Raises
+    ``Unanswered``. Yields nothing if the provider does not list orders.
     """
     if not _ask(account, lambda provider: provider.lists_orders):
         return
@@ -90,10 +111,23 @@ def _orders(provider: Provider, since: datetime, until: datetime) -> Sequence[Pr
         return None
 
 
-def _unknown(orders: Sequence[ProviderResult]) -> list[ProviderResult]:
+def _unknown(listed: Sequence[ProviderResult]) -> list[ProviderResult]:
+    orders = [replace(order, order_code=recordable(order.order_code)) for order in listed]
     codes = [order.order_code for order in orders]
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     return [order for order in orders if order.order_code not in known]
+
+
+def recordable(order_code: str) -> str:
+    """Return the code itself, or its beginning and a digest if it cannot be stored as it is.
+
+    Orders of other programs may have longer codes than ours, or codes with characters that are not printed.
+    """
+    if len(order_code) <= LONGEST_CODE and order_code.isprintable():
+        return order_code
+    digest = sha256(order_code.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    beginning = order_code[: LONGEST_CODE - _DIGITS - 2]
+    return "".join(each if each.isprintable() else "?" for each in beginning) + f"… {digest}"
 
 
 def _ask(account: ProviderAccount, question: Callable[[Provider], T]) -> T:

@@ -8,7 +8,13 @@ from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation.comparison import UNKNOWN_CURRENCY, compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.patience import Patience
-from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told, unknown_orders
+from checkout.reconciliation.provider_books import (
+    NotAskable,
+    NotUnderstood,
+    Unanswered,
+    told,
+    unknown_orders,
+)
 from checkout.reconciliation.span import Span
 
 CLOCK_SKEW = timedelta(minutes=1)
@@ -22,7 +28,8 @@ def find_unknown_orders(
 ) -> list[Difference]:
     """Go through the orders submitted in ``span``, and those found before. Return the differences.
 
-    ``run`` gets the time until which orders were listed: at most ``span.until``, as one may be listed late.
+    ``run`` gets the time until which orders were listed: at most ``span.until``, as an order may be listed
+    late. It is saved after each window.
     """
     seen: list[Difference] = []
     earlier = _earlier_findings(account)
@@ -31,6 +38,7 @@ def find_unknown_orders(
         for end, orders in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
             seen += record(account, None, [compare_unknown_order(order) for order in orders])
             run.listed_until = span.mark(end)
+            run.save()
             if should_stop():
                 break
     except Unanswered:
@@ -48,20 +56,26 @@ def _compare_again(
 ) -> list[Difference]:
     """Compare earlier findings again: their money may have gone back, or we may know the orders by now.
 
-    A finding that is not answered for stays open, and does not keep the others from being compared.
+    A finding that is not answered for stays open, and does not keep the others from being compared. So does
+    one that cannot be asked about, until it is listed without money (``--since``) or dealt with.
     """
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     seen: list[Difference] = []
-    patience = Patience()
+    patience = Patience(account, others=codes)
     for code in codes:
         if should_stop() or patience.is_exhausted:
             break
         try:
             order = told(account, code, UNKNOWN_CURRENCY)
-            patience.answered()
-        except Unanswered as unanswered:
+            patience.answered(code)
+        except NotAskable:
+            continue
+        except NotUnderstood:
             run.unanswered += 1
-            (patience.not_understood if isinstance(unanswered, NotUnderstood) else patience.unanswered)()
+            patience.not_understood(code)
+        except Unanswered:
+            run.unanswered += 1
+            patience.unanswered(code)
         else:
             seen += record(account, None, [compare_unknown_order(order, is_known=code in known)])
     return seen

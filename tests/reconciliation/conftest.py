@@ -43,6 +43,12 @@ def account(db, books) -> ProviderAccount:
     )
 
 
+@pytest.fixture
+def shown_at_once(settings) -> None:
+    """Have the provider's queries show everything at once."""
+    settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
+
+
 @dataclass
 class Paid:
     """A payment of 12.50 GBP that is authorised in both books."""
@@ -52,7 +58,7 @@ class Paid:
 
     def try_again(self) -> Attempt:
         """Add a second attempt to our books only, which was refused."""
-        return Attempt.objects.create(
+        made = Attempt.objects.create(
             payment=self.payment,
             number=2,
             provider_account=self.attempt.provider_account,
@@ -60,6 +66,8 @@ class Paid:
             session_id="s",
             state=AttemptState.REFUSED,
         )
+        Attempt.objects.filter(pk=made.pk).update(updated_at=timezone.now() - LONG_AGO)
+        return made
 
     def operation(self, kind: str, minor: int, state: str = Operation.State.DONE) -> Operation:
         """Add an operation to our books only, including the ledger if it is done."""
@@ -71,7 +79,8 @@ class Paid:
             currency="GBP",
             state=state,
         )
-        Operation.objects.filter(pk=made.pk).update(created_at=timezone.now() - LONG_AGO)
+        long_ago = timezone.now() - LONG_AGO
+        Operation.objects.filter(pk=made.pk).update(created_at=long_ago, updated_at=long_ago)
         if state == Operation.State.DONE:
             for posting in POSTINGS.get(kind, ()):
                 self.post(posting, made.reference, minor)
@@ -134,6 +143,7 @@ def paid(account: ProviderAccount, books: Books) -> Callable[[], Twinned]:
             session_id="s",
             state=AttemptState.AUTHORISED,
         )
+        Attempt.objects.filter(pk=attempt.pk).update(updated_at=timezone.now() - LONG_AGO)
         order = Order(
             order_code=attempt.order_code,
             session_id="s",

@@ -45,7 +45,8 @@ def test_a_charge_back_that_is_not_in_the_ledger_is_found(paid):
         currency="GBP",
         state=Operation.State.DONE,
     )
-    Operation.objects.update(created_at=timezone.now() - LONG_AGO)
+    long_ago = timezone.now() - LONG_AGO
+    Operation.objects.update(created_at=long_ago, updated_at=long_ago)
     purchase.books_have(captured=PAID, charged_back=300)
     assert found(reconcile()) == {("ledger_charged_back", 0, 300)}
 

@@ -1,5 +1,6 @@
 """The end of a difference: the books agree, or a person has dealt with it."""
 
+import pytest
 from django.utils import timezone
 
 from checkout.payments.actions import deal_with_difference
@@ -69,6 +70,7 @@ def test_what_was_dealt_with_is_neither_reported_nor_asked_about_again(paid, ask
     assert Difference.objects.get().dealt_with_by == "ann"
 
 
+@pytest.mark.usefixtures("shown_at_once")
 def test_another_sum_than_the_one_that_was_dealt_with_waits_for_staff_again(paid):
     purchase = paid()
     purchase.operation("capture", PAID)

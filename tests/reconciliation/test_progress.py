@@ -11,7 +11,8 @@ from checkout.payments.models import Attempt, Payment, Reconciliation, Saga
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.reconciliation import reconcile_account, reconcile_when_due
 from checkout.states import AttemptState
-from tests.reconciliation.conftest import LONG_AGO
+from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.reconciliation.finding import found
 from tests.support.reconciling import reconcile
 
 
@@ -152,6 +153,29 @@ def test_more_changes_at_one_moment_than_fit_a_batch_are_all_compared(paid, aske
         Payment.objects.filter(pk=payment.pk).update(updated_at=moment + timedelta(seconds=offset // 2))
     reconcile()
     assert len(asked) == len(set(asked)) == 7
+
+
+def test_a_whole_batch_of_payments_that_were_seen_before_does_not_end_the_run(paid, asked, monkeypatch):
+    """Each payment changes when it is bought, and is captured much later with all others of the day."""
+    monkeypatch.setattr("checkout.reconciliation.changed.BATCH", 4)
+    bought = timezone.now() - LONG_AGO
+    for number, purchase in enumerate(paid() for _ in range(4)):
+        saga = Saga.objects.create(
+            kind="purchase",
+            key=str(number),
+            payment=purchase.payment,
+            attempt=purchase.attempt,
+            step="s",
+            status=Saga.Status.COMPLETED,
+        )
+        Saga.objects.filter(pk=saga.pk).update(updated_at=bought + timedelta(seconds=number))
+        captured = bought + timedelta(minutes=10, seconds=number)
+        Payment.objects.filter(pk=purchase.payment.pk).update(updated_at=captured)
+    later = paid()
+    Payment.objects.filter(pk=later.payment.pk).update(updated_at=bought + timedelta(minutes=20))
+    later.books_have(captured=PAID)
+    assert found(reconcile()) == {("captured", 0, PAID), ("ledger_captured", 0, PAID)}
+    assert len(asked) == len(set(asked)) == 5
 
 
 @pytest.mark.postgresql

@@ -138,6 +138,7 @@ def test_a_difference_is_opened_once_seen_again_and_resolved(paid):
     }
 
 
+@pytest.mark.usefixtures("shown_at_once")
 def test_an_open_operation_of_a_parked_saga_does_not_hide_a_difference(paid):
     purchase = paid()
     purchase.operation("capture", PAID, Operation.State.UNKNOWN)

@@ -11,6 +11,7 @@ from checkout.payments.models import Attempt, Reconciliation
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Order, OrderState
 from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.reconciliation.later import let_pass
 from tests.support.reconciling import reconcile
 
 
@@ -51,6 +52,22 @@ def test_it_stays_until_we_know_it(stranger, paid):
 def test_an_order_without_money_is_none(stranger):
     stranger.state = OrderState.REFUSED
     assert reconcile() == []
+
+
+def test_an_order_that_is_in_its_challenge_when_it_is_listed_is_found_later(stranger):
+    stranger.state, stranger.submitted_at = OrderState.CHALLENGED, timezone.now() - timedelta(minutes=25)
+    assert reconcile() == []
+    stranger.state = OrderState.AUTHORISED
+    let_pass(timedelta(minutes=10))
+    assert [difference.order_code for difference in reconcile()] == ["from-nowhere"]
+
+
+def test_the_time_of_the_challenges_is_that_of_the_settings(stranger, settings):
+    settings.CHECKOUT_CHALLENGE_SECONDS, settings.CHECKOUT_MAX_CHALLENGES = 7200, 1
+    stranger.state, stranger.submitted_at = OrderState.CHALLENGED, timezone.now() - timedelta(hours=2)
+    assert reconcile() == []
+    stranger.state = OrderState.AUTHORISED
+    assert [difference.order_code for difference in reconcile()] == ["from-nowhere"]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.payments.models import Attempt, Difference, Payment, Reconciliation
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import OrderState
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import found
@@ -80,16 +81,26 @@ def test_an_order_that_got_no_answer_is_remembered_when_later_ones_got_one(paid,
     assert compared_until > timezone.now() - timedelta(hours=1)
 
 
-def test_a_provider_that_goes_away_in_the_middle_of_a_run_leaves_no_row_for_staff(paid, broken):
+def test_a_provider_that_goes_away_in_the_middle_of_a_run_leaves_no_row_for_staff(paid, broken, asked):
     codes = in_order([paid() for _ in range(8)])
-    broken.update(codes[2:])
-    reconcile()
+    inquire = MemoryProvider.inquire
+
+    def goes_away(provider, order_code):
+        if len(asked) == 2:
+            broken.update(codes)
+        return inquire(provider, order_code)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryProvider, "inquire", goes_away)
+        reconcile()
+    assert asked == [*codes[:7], codes[1]]
     assert open_rows() == set()
     broken.clear()
     Attempt.objects.filter(order_code=codes[3]).update(state=AttemptState.REFUSED)
     assert found(reconcile()) == {("authorised", 0, PAID)}
 
 
+@pytest.mark.usefixtures("shown_at_once")
 def test_orders_that_never_get_an_answer_do_not_keep_new_changes_from_being_compared(paid, broken):
     codes = in_order([paid() for _ in range(10)])
     broken.update(codes[1::2])
@@ -113,6 +124,81 @@ def test_a_provider_that_is_away_does_not_hold_the_mark_if_nothing_changed(paid,
         Reconciliation.objects.exclude(compared_until=None).values("compared_until").distinct().count() == 2
     )
     assert open_rows() == {(codes[0], "authorised")}
+
+
+@pytest.mark.parametrize("number", [5, 12])
+def test_neighbours_that_get_no_answer_do_not_hide_the_payments_behind_them(paid, broken, asked, number):
+    codes = in_order([paid() for _ in range(number + 2)])
+    broken.update(codes[:number])
+    Attempt.objects.filter(order_code=codes[number]).update(state=AttemptState.REFUSED)
+    assert found(reconcile()) == {("authorised", 0, PAID)}
+    assert open_rows() == {
+        (codes[number], "authorised"),
+        *((code, "unanswered") for code in codes[:number]),
+    }
+    assert len(asked) == number + number // 5 + 2, "one more for each five without an answer"
+    run = Reconciliation.objects.get()
+    assert run.unanswered == number
+    assert run.compared_until is not None
+    assert run.compared_until > timezone.now() - timedelta(hours=1)
+
+
+def test_neighbours_at_the_end_that_get_no_answer_hold_no_mark(paid, broken):
+    codes = in_order([paid() for _ in range(6)])
+    broken.update(codes[1:])
+    reconcile()
+    assert open_rows() == {(code, "unanswered") for code in codes[1:]}
+    compared_until = Reconciliation.objects.get().compared_until
+    assert compared_until is not None
+    assert compared_until > timezone.now() - timedelta(hours=1)
+
+
+def test_a_provider_that_is_away_is_asked_six_questions(paid, monkeypatch):
+    codes = in_order([paid() for _ in range(9)])
+    asked = []
+
+    def away(_provider, order_code):
+        asked.append(order_code)
+        raise OutcomeUnknown("The provider did not answer in time.")
+
+    monkeypatch.setattr(MemoryProvider, "inquire", away)
+    reconcile()
+    assert asked == [*codes[:5], codes[8]]
+    assert open_rows() == set()
+    assert Reconciliation.objects.get().compared_until is None
+
+
+def test_unknown_orders_that_get_no_answer_do_not_hide_those_that_were_found_after_them(
+    stranger, broken, books
+):
+    for minutes in range(6):
+        stranger(timezone.now() - timedelta(hours=5, minutes=-minutes))
+    reconcile()
+    codes = list(books.orders)
+    broken.update(codes[:5])
+    books.orders[codes[5]].state = OrderState.CANCELLED
+    reconcile()
+    assert open_rows() == {(code, "order") for code in codes[:5]}
+
+
+def test_an_unknown_order_that_cannot_be_asked_about_is_no_sign_that_the_provider_is_there(
+    stranger, broken, books, monkeypatch
+):
+    for minutes in range(8):
+        stranger(timezone.now() - timedelta(hours=5, minutes=-minutes))
+    reconcile()
+    codes = list(books.orders)
+    broken.update(codes)
+    inquire = MemoryProvider.inquire
+
+    def strict(provider, order_code):
+        if order_code == codes[7]:
+            raise ValueError(order_code)
+        return inquire(provider, order_code)
+
+    monkeypatch.setattr(MemoryProvider, "inquire", strict)
+    reconcile()
+    assert Reconciliation.objects.latest("pk").unanswered == 5
 
 
 def test_what_was_unanswered_is_closed_when_the_provider_answers(paid, unclear):

@@ -14,6 +14,8 @@ from tests.support.waiting import wait_until
 
 __all__ = ["key_file", "sandbox", "sandbox_of"]
 
+pytestmark = pytest.mark.usefixtures("shown_at_once")
+
 
 @pytest.fixture
 def provider(sandbox) -> SandboxMerchant:

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.payments.models.dealt_with import DealtWith
-from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.payments.models.payment import EMPTY, Payment, ProviderAccount
 
 
 class Difference(DealtWith):
@@ -66,15 +66,17 @@ OPEN_DIFFERENCE = models.Q(resolved_at=None, dealt_with_at=None)
 
 
 class PostponedComparison(models.Model):
-    """A payment that a run left for the next one, because something of it was in progress.
+    """A payment that a run left for the next one: it was in progress, or the provider may show it late.
 
     The next run compares it although it has not changed: a posting to the ledger, for example, changes
-    neither the payment nor its sagas. The row is deleted when the payment has been compared.
+    neither the payment nor its sagas. The row is deleted when the payment has been compared. In the second
+    case, ``sums`` has our sums at ``postponed_at``, with which the provider's are compared later.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="+")
     postponed_at = models.DateTimeField(default=timezone.now)
+    sums = models.JSONField(default=dict, blank=True, db_default=EMPTY)
 
     class Meta:
         constraints: ClassVar = [
@@ -99,7 +101,7 @@ class Reconciliation(models.Model):
     compared_until = models.DateTimeField(null=True, blank=True)
     listed_until = models.DateTimeField(null=True, blank=True)
     compared = models.PositiveIntegerField(default=0, help_text="Payments whose sums were compared")
-    in_progress = models.PositiveIntegerField(default=0, help_text="Payments left for when they are at rest")
+    in_progress = models.PositiveIntegerField(default=0, help_text="Payments left for a later run")
     untold = models.PositiveIntegerField(default=0, help_text="Orders whose sums the provider does not tell")
     unanswered = models.PositiveIntegerField(default=0, help_text="Questions that got no answer")
     differing = models.PositiveIntegerField(default=0, help_text="Differences that were seen")

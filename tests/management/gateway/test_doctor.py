@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.payments.models import (
     Attempt,
     DeadLetter,
@@ -15,6 +16,7 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
 )
+from checkout.reconciliation.span import time_to_compare, time_to_list
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
@@ -157,6 +159,20 @@ def test_books_that_were_compared_to_the_end_are_in_order(gateway: Gateway, atte
     Difference.objects.create(**row, order_code="o-2", found_at=long_ago, dealt_with_at=timezone.now())
     found = wrong(gateway("doctor", "--json")[1])
     assert not any("the books were compared" in text or "not told by their" in text for text in found)
+
+
+def test_marks_that_wait_for_what_the_provider_shows_late_are_in_order(gateway: Gateway, attempt: Attempt):
+    account, now = attempt.provider_account, timezone.now()
+    Reconciliation.objects.create(account=account, started_at=now - timedelta(days=1))
+    began = now - 2 * conf.reconciliation_interval + timedelta(minutes=1)
+    Reconciliation.objects.create(
+        account=account,
+        started_at=began,
+        compared_until=began - time_to_compare(),
+        listed_until=began - time_to_list(),
+    )
+    found = wrong(gateway("doctor", "--json")[1])
+    assert not any("the books were compared" in text for text in found)
 
 
 def test_late_webhooks_are_laid_to_their_sender(gateway: Gateway):

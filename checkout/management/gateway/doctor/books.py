@@ -10,9 +10,8 @@ from checkout.conf import conf
 from checkout.management.gateway.output import Finding
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+from checkout.reconciliation.span import time_to_compare, time_to_list
 
-# A run that ends in time leaves a mark at most this much before its beginning, or ``conf.service_wait``.
-OVERLAP = timedelta(minutes=5)
 MARGIN = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
 SEE_THE_LOG = (
@@ -31,7 +30,7 @@ def findings() -> Iterator[Finding]:
     now = timezone.now()
     late = now - 2 * conf.reconciliation_interval - MARGIN
     yield _runs(late)
-    yield _marks(late - max(OVERLAP, conf.service_wait))
+    yield _marks(late)
     yield _unanswered(late)
 
 
@@ -47,20 +46,23 @@ def _runs(late: datetime) -> Finding:
 
 
 def _marks(late: datetime) -> Finding:
-    """Return what is said of accounts whose runs do not come to their end."""
-    names = []
+    """Return what is said of accounts whose runs do not come to their end.
+
+    A run that ends leaves marks before its beginning, which is not ``late``.
+    """
+    names, compared_late, listed_late = [], late - time_to_compare(), late - time_to_list()
     for account in ProviderAccount.objects.order_by("code"):
         runs = Reconciliation.objects.filter(account=account).aggregate(
             began=Min("started_at"), compared=Max("compared_until"), listed=Max("listed_until")
         )
-        if runs["began"] is None or runs["began"] >= late:
+        if runs["began"] is None or runs["began"] >= compared_late:
             continue
         if runs["compared"] is None:
             names.append(f"{account.code} payments never")
-        elif runs["compared"] < late:
+        elif runs["compared"] < compared_late:
             names.append(f"{account.code} payments until {_time(runs['compared'])}")
         # There is no mark if the provider does not list its orders.
-        if runs["listed"] is not None and runs["listed"] < late:
+        if runs["listed"] is not None and runs["listed"] < listed_late:
             names.append(f"{account.code} orders until {_time(runs['listed'])}")
     if names:
         return Finding("books", f"the books were compared only up to a time: {', '.join(names)}", SEE_THE_LOG)

@@ -97,11 +97,11 @@ def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list
 
 
 def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResult:
-    order_code = status.get("orderCode", "").strip()
-    if not order_code:
+    """Read one order of a list, with its code as it is: another program may have given it any."""
+    if (order_code := status.get("orderCode")) is None:
         raise UnreadableMessage("an order without a code")
     try:
-        return _read_order(status, Verb.INQUIRE, exponents)
+        return replace(_read_order(status, Verb.INQUIRE, exponents), order_code=order_code)
     except UnreadableMessage:
         return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=UNREADABLE)
 
