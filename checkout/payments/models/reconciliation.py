@@ -58,7 +58,7 @@ class Difference(DealtWith):
         permissions: ClassVar = [("deal_with_difference", "Can mark a difference as dealt with")]
 
     def __str__(self) -> str:
-        return f"{self.order_code} {self.kind}: {self.ours_minor} / {self.theirs_minor}"
+        return f"{self.order_code}: {self.get_kind_display()}"
 
 
 # The condition on differences that wait for staff.
@@ -111,4 +111,4 @@ class Reconciliation(models.Model):
         ordering: ClassVar = ["-started_at"]
 
     def __str__(self) -> str:
-        return f"{self.account_id} {self.started_at:%Y-%m-%d %H:%M:%S}"
+        return f"run of {self.started_at:%Y-%m-%d %H:%M:%S}"
