@@ -93,6 +93,12 @@ class Order:
         return bool(self.challenges) and not self.last_event
 
     @property
+    def asks_for_old_authentication(self) -> bool:
+        """Return True if the order waits for an authentication by 3-D Secure 1."""
+        is_old = bool(self.outcome["three_ds"] and self.outcome["authentication"].get("is_old"))
+        return is_old and not self.last_event
+
+    @property
     def is_held(self) -> bool:
         """Return True if the authorisation was given and has not been cancelled."""
         return self.authorised > self.cancelled

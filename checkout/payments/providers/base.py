@@ -145,14 +145,13 @@ class Authorisation:
 class ChallengeCompletion:
     """The second message, after the shopper has returned from the ACS.
 
-    ``session_state`` is that of the first reply, ``echo_data`` that of the challenge.
+    ``session_state`` is that of the first reply.
     """
 
     order_code: str
     session_id: str
     idempotency_key: str
     session_state: str = field(default="", repr=False)
-    echo_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,16 +170,12 @@ class Modification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """The data that starts the challenge in the shopper's browser, or that the second message must echo.
-
-    ``version`` is the version of 3-D Secure; ``"1"`` is the old form, whose payload is a ``PaReq``.
-    """
+    """The data that starts the challenge in the shopper's browser. ``version`` is that of EMV 3-D Secure."""
 
     version: str
     transaction_id: str
     acs_url: str
     payload: str
-    echo_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,8 +124,8 @@ def test_raw_ampersands_are_read_as_they_are_meant():
 
 
 def test_repairing_ampersands_leaves_cdata_alone():
-    body = old_challenge("request", issuer_url="https://issuer.example/?a=1&b=2&lt;=3")
-    body = body.replace(b"<echoData>", b"<note>Tea & Co</note><echoData>")
+    body = challenge(acs_url="https://issuer.example/?a=1&b=2&lt;=3")
+    body = body.replace(b"</orderStatus>", b"<note>Tea & Co</note></orderStatus>")
     result = parse_reply(body)
     assert result.challenge is not None
     assert result.challenge.acs_url == "https://issuer.example/?a=1&b=2&lt;=3"

@@ -145,10 +145,27 @@ def test_a_list_that_was_cut_is_not_taken_for_the_whole_one():
         parse_listing(service(f'<reply complete="false">{status}</reply>'))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", error(5), service("<notify/>")])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        error(5),
+        service("<notify/>"),
+        service('<reply><batchStatus merchantBatchCode="1"/></reply>'),
+        service("<reply><ok/></reply>"),
+        service(f'<reply><orderStatus orderCode="order-1">{payment()}</orderStatus><token/></reply>'),
+    ],
+)
 def test_what_is_no_list_is_not_taken_for_an_empty_one(body):
     with pytest.raises(ProviderReplyInvalid):
         parse_listing(body)
+
+
+def test_the_actions_that_the_grammar_allows_after_a_list_are_no_orders():
+    status = f'<orderStatus orderCode="order-1">{payment()}</orderStatus>'
+    assert len(parse_listing(service(f"<reply>{status}<actions/></reply>"))) == 1
+    assert parse_listing(service("<reply><actions/></reply>")) == []
 
 
 def test_a_list_is_asked_for_in_utc():
