@@ -51,9 +51,10 @@ class Order:
     `token` is what replies say of the token that was made with it. `captures` says that the sum is captured
     once it is authorised, without a request for it.
 
-    `settled` is the captured sum that was settled, `commission` the bank's share of it. `charged_back` is the
-    sum that cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that
-    the bank reported as failed although it will make them.
+    `released` is the rest that the bank itself released after the capture of a part. `settled` is the
+    captured sum that was settled, `commission` the bank's share of it. `charged_back` is the sum that
+    cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that the bank
+    reported as failed although it will make them.
     """
 
     code: str
@@ -77,6 +78,7 @@ class Order:
     authorisation_id: str = ""
     authorised: int = 0
     cancelled: int = 0
+    released: int = 0
     capture_requested: int = 0
     captured: int = 0
     refund_requested: int = 0
@@ -105,7 +107,7 @@ class Order:
 
     @property
     def left_to_capture(self) -> int:
-        return self.authorised - self.cancelled - self.capture_requested
+        return self.authorised - self.cancelled - self.released - self.capture_requested
 
     @property
     def left_to_refund(self) -> int:
@@ -165,6 +167,8 @@ def _apply(order: Order, entry: Entry) -> None:
             order.authentication = entry.detail["authentication"]
         case Kind.CANCELLED | Kind.EXPIRED:
             order.cancelled += entry.amount
+        case Kind.REST_RELEASED:
+            order.released += entry.amount
         case Kind.CAPTURE_REQUESTED:
             order.capture_requested += entry.amount
         case Kind.CAPTURED:
