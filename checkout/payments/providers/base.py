@@ -218,10 +218,11 @@ class CardSummary:
 class Position:
     """The sums in the provider's books for one order, all in the order's currency.
 
-    ``authorised`` is the authorised sum, minus the part that a void or the authorisation's expiry released.
-    ``captured`` and ``refunded`` are booked sums, without those that were only requested. ``charged_back`` is
-    the sum that issuers took back, minus the part that they returned; None if the provider does not report
-    it. If a provider reports no sums, there is no position: none is inferred from the name of an event.
+    ``authorised`` is the authorised sum; it is zero if a void or the authorisation's expiry has released all
+    of it. A rest that was released after a capture still counts. ``captured`` and ``refunded`` are booked
+    sums, without those that were only requested. ``charged_back`` is the sum that issuers took back, minus
+    the part that they returned; None if the provider does not report it. If a provider reports no sums, there
+    is no position: none is inferred from the name of an event.
     """
 
     authorised: Money
@@ -247,9 +248,11 @@ class ProviderResult:
     ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
     next message of the same order. ``position`` is the order's money according to an inquiry; None if the
-    answer is incomplete. ``references`` are those of our operations that the answer names for the last event.
-    ``transcript`` is scrubbed. ``token`` is for a card that was to be kept; if the answer has none that
-    can be used, ``token_fault`` says why. Neither has a say in the outcome.
+    answer is incomplete. ``kept`` takes its place if the answer tells only the sum that was captured and has
+    not gone back. The rest of ``amount`` was then captured and has gone back, or it was released.
+    ``references`` are those of our operations that the answer names for the last event. ``transcript`` is
+    scrubbed. ``token`` is for a card that was to be kept; if the answer has none that can be used,
+    ``token_fault`` says why. Neither has a say in the outcome.
     """
 
     outcome: Outcome
@@ -263,6 +266,7 @@ class ProviderResult:
     card: CardSummary | None = None
     checks: CardChecks | None = None
     position: Position | None = None
+    kept: Money | None = None
     reference: str = ""
     references: tuple[str, ...] = ()
     token: IssuedToken | None = None

@@ -19,7 +19,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
-from checkout.payments.providers.worldpay_wpg.books import Journal, position_of, references
+from checkout.payments.providers.worldpay_wpg.books import Journal, has_taken, references, sums_of
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, read_token, text, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import read_error
@@ -227,6 +227,10 @@ def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: 
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
     outcome, kind = codes.meaning(event)
+    told = sums_of(payment, outcome, kind)
+    if outcome == Outcome.REFUSED and has_taken(payment):
+        # Only the rest was cancelled, or has expired. Otherwise the message contradicts itself.
+        outcome = Outcome.APPROVED if told.kept is not None else Outcome.UNKNOWN
     return ProviderResult(
         outcome=outcome,
         order_code=order_code,
@@ -237,7 +241,8 @@ def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: 
         three_ds=payment.three_ds,
         card=payment.card,
         checks=payment.checks,
-        position=position_of(payment, outcome, kind),
+        position=told.position,
+        kept=told.kept,
         reference=payment.authorisation_id,
         references=_references(kind, journals, payment),
     )
