@@ -83,6 +83,7 @@ def _sums(order: Order, entries: Sequence[Entry]) -> dict[str, Any]:
         "authorisations": sum(entry.kind == Kind.AUTHORISED for entry in entries),
         "authorised": order.authorised,
         "cancelled": order.cancelled,
+        "released": order.released,
         "capture_requested": order.capture_requested,
         "captured": order.captured,
         "refund_requested": order.refund_requested,

@@ -19,11 +19,15 @@ TransStatus = Literal["Y", "A", "U", "N", "R"]
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """An authentication. `status` is the issuer's answer or, with a challenge, the result of an approval."""
+    """An authentication. `status` is the issuer's answer or, with a challenge, the result of an approval.
+
+    `is_old` means 3-D Secure 1, which the schemes have retired and which nothing here completes.
+    """
 
     status: TransStatus
     challenge: bool
     meaning: str
+    is_old: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ UNAVAILABLE = Authentication(
 FAILED = Authentication("N", challenge=False, meaning="authentication failed, refused without a challenge")
 REJECTED = Authentication("R", challenge=False, meaning="rejected by the issuer, refused without a challenge")
 CHALLENGE = Authentication("Y", challenge=True, meaning="challenge; an approval authenticates")
+OLD = Authentication(
+    "U", challenge=False, meaning="3-D Secure 1 is asked for, and nothing is authorised", is_old=True
+)
 
 HOLDER_PAYMENTS: dict[str, Payment] = {
     "AUTHORISED": "AUTHORISED",
@@ -102,6 +109,7 @@ HOLDER_PAYMENTS: dict[str, Payment] = {
     "CANCELLED": "CANCELLED",
 }
 HOLDER_AUTHENTICATIONS = {
+    "3D": OLD,
     "3DS_V2_FRICTIONLESS_IDENTIFIED": FRICTIONLESS,
     "3DS_V2_FRICTIONLESS_NOT_IDENTIFIED": ATTEMPTED,
     "3DS_V2_FRICTIONLESS_VALID_ERROR": UNAVAILABLE,

@@ -33,6 +33,7 @@ Trait = Literal[
     "demands_first_challenge",
     "refund_refused_online",
     "cancelled_booked",
+    "releases_rest",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -57,6 +58,7 @@ MEANINGS: dict[Trait, str] = {
     "demands_first_challenge": "a saved card is refused with 65 if it was saved without a challenge",
     "refund_refused_online": "refunds fail before their reply, without SENT_FOR_REFUND",
     "cancelled_booked": "a cancel of the merchant's is notified with the bookings, not at once",
+    "releases_rest": "after the first capture of a part, the rest is released",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {
@@ -65,6 +67,7 @@ EVERYDAY_SHARES: dict[Trait, float] = {
     "long_journals": 0.2,
     "refund_reference_as_capture": 0.2,
     "issuer_response_code": 0.3,
+    "releases_rest": 0.3,
 }
 
 

@@ -78,6 +78,11 @@ class Sums:
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
     @property
+    def may_leave_a_rest(self) -> bool:
+        """Return True if less than everything was captured, or may have been."""
+        return 0 < self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) < self.owed
+
+    @property
     def is_being_captured(self) -> bool:
         """Return True if a capture has no outcome yet."""
         return self.total(Kind.CAPTURE, *OPEN) > 0
@@ -185,10 +190,15 @@ def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
     """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 
     The attempt's payment must be locked. The failure of a named refund counts as explained, as that refund's
-    own saga looks into it.
+    own saga looks into it. If a part was captured, a cancellation is that of the rest.
     """
-    kind = EXPLANATIONS.get(event)
-    ours = [each for each in operations_under_lock(attempt) if each.kind == kind]
+    kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
+    if (
+        kind == Kind.VOID
+        and 0 < added_up(attempt.payment, operations).captured < attempt.payment.amount_minor
+    ):
+        return True
+    ours = [each for each in operations if each.kind == kind]
     named = [each for each in ours if each.reference == operation]
     if named and event == "refund_failed":
         return True

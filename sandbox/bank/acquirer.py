@@ -157,6 +157,8 @@ class Acquirer:
         order = self._read(new.order_code)
         if not new.wants_3ds:
             return self._decide(order, "")
+        if order.asks_for_old_authentication:
+            return order
         is_frictionless = outcome.authentication == FRICTIONLESS
         if outcome.authentication.challenge or (is_frictionless and new.mandates_challenge):
             return self._challenge(order)

@@ -91,10 +91,23 @@ class Bookings:
 
     def _capture(self, order: Order, plan: Plan) -> None:
         self._book(plan, plan.amount)
+        if "releases_rest" in order.traits:
+            self._release_rest(self._order(plan.order_code))
         if "settled" in order.traits:
             self._follow(plan, Kind.SETTLED, "settlement", amount=plan.amount)
         if order.captured == 0 and {"charged_back", "chargeback_reversed"} & {*order.traits}:
             self._dispute(order, plan)
+
+    def _release_rest(self, order: Order) -> None:
+        """Release what nobody has asked to capture. The last event stays that of the capture.
+
+        Of half of the orders the rest is notified as cancelled.
+        """
+        if order.left_to_capture <= 0:
+            return
+        self._books.append(order.code, Kind.REST_RELEASED, amount=order.left_to_capture)
+        if happens(self._seed, order.code, "the release of the rest is notified"):
+            self._outgoing.announce(self._order(order.code), "CANCELLED", order.left_to_capture)
 
     def _dispute(self, order: Order, plan: Plan) -> None:
         """Plan a request for information, the charge-back of all or a part, and perhaps the reversal.

@@ -26,7 +26,7 @@ class Modifications:
     def capture(self, order_code: str, amount: int, currency: str, reference: str) -> None:
         """Request a capture. Raises RequestRefused (5): unknown, not authorised, other currency, too much."""
         order = self._acquirer.order(order_code)
-        if not order.is_held:
+        if not order.is_held or order.released:
             raise RequestRefused(5, f"Cannot capture an order in state {order.last_event}", order_code)
         self._request(order, Kind.CAPTURE_REQUESTED, amount, currency, reference, order.left_to_capture)
 

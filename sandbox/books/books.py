@@ -33,6 +33,7 @@ class Kind(StrEnum):
     DISPUTE_RESERVE_RELEASED = "dispute_reserve_released"
     DISPUTE_EXPIRED = "dispute_expired"
     TELEPORTED = "teleported"
+    REST_RELEASED = "rest_released"
     LAPSED = "lapsed"
 
 

@@ -52,9 +52,10 @@ class Order:
     order repeat them. `token` is what replies say of the token that was made with it. `captures` says that
     the sum is captured once it is authorised, without a request for it.
 
-    `settled` is the captured sum that was settled, `commission` the bank's share of it. `charged_back` is the
-    sum that cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that
-    the bank reported as failed although it will make them.
+    `released` is the rest that the bank itself released after the capture of a part. `settled` is the
+    captured sum that was settled, `commission` the bank's share of it. `charged_back` is the sum that
+    cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that the bank
+    reported as failed although it will make them.
     """
 
     code: str
@@ -80,6 +81,7 @@ class Order:
     authorisation_id: str = ""
     authorised: int = 0
     cancelled: int = 0
+    released: int = 0
     capture_requested: int = 0
     captured: int = 0
     refund_requested: int = 0
@@ -96,13 +98,19 @@ class Order:
         return bool(self.challenges) and not self.last_event
 
     @property
+    def asks_for_old_authentication(self) -> bool:
+        """Return True if the order waits for an authentication by 3-D Secure 1."""
+        is_old = bool(self.outcome["three_ds"] and self.outcome["authentication"].get("is_old"))
+        return is_old and not self.last_event
+
+    @property
     def is_held(self) -> bool:
         """Return True if the authorisation was given and has not been cancelled."""
         return self.authorised > self.cancelled
 
     @property
     def left_to_capture(self) -> int:
-        return self.authorised - self.cancelled - self.capture_requested
+        return self.authorised - self.cancelled - self.released - self.capture_requested
 
     @property
     def left_to_refund(self) -> int:
@@ -162,6 +170,8 @@ def _apply(order: Order, entry: Entry) -> None:
             order.authentication = entry.detail["authentication"]
         case Kind.CANCELLED | Kind.EXPIRED:
             order.cancelled += entry.amount
+        case Kind.REST_RELEASED:
+            order.released += entry.amount
         case Kind.CAPTURE_REQUESTED:
             order.capture_requested += entry.amount
         case Kind.CAPTURED:

@@ -28,6 +28,8 @@ ReplyFault = Literal[
     "payment_and_error",
     "token_not_found",
     "list_cut",
+    "no_list",
+    "another_merchant",
     "order_not_ready",
     "sent_for_authorisation",
     "temporary_failure_before",

@@ -128,7 +128,7 @@ def _balances(order: Order) -> dict[str, int]:
     unsettled, out = order.captured - order.settled, order.refunded + order.charged_back
     from_net = max(0, out - unsettled) if order.settled else 0
     return {
-        "IN_PROCESS_AUTHORISED": order.authorised - order.cancelled - order.captured,
+        "IN_PROCESS_AUTHORISED": order.authorised - order.cancelled - order.released - order.captured,
         "IN_PROCESS_CAPTURED": unsettled - (out - from_net),
         "SETTLED_BIBIT_NET": order.settled - order.commission - from_net,
         "SETTLED_BIBIT_COMMISSION": order.commission,

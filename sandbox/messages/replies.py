@@ -1,5 +1,6 @@
 """Write replies to a merchant's messages."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
@@ -19,6 +20,12 @@ def status_reply(order: Order, acs_url: str) -> bytes:
         SubElement(details, "transactionId3DS").text = challenge.transaction_id
         SubElement(details, "acsURL").text = acs_url
         SubElement(details, "payload").text = challenge.payload
+    elif order.asks_for_old_authentication:
+        # As recorded in alphagov/pay-connector (3ds-response.xml). The grammar has dropped these elements.
+        request = SubElement(SubElement(status, "requestInfo"), "request3DSecure")
+        SubElement(request, "paRequest").text = b64encode(order.code.encode()).decode()
+        SubElement(request, "issuerURL").text = acs_url
+        SubElement(status, "echoData").text = order.session_id
     else:
         add_payment(status, order, order.amount, order.last_event)
         add_token(status, order)

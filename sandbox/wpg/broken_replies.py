@@ -31,6 +31,8 @@ UNDECIDED = {
     "token_error": (14, "Token service error"),
 }
 END_OF_REPLY = b"</reply>"
+REPLY = re.compile(rb"<reply.*</reply>", re.DOTALL)
+MERCHANT = re.compile(rb'merchantCode="[^"]*"')
 
 
 class Silence(Response):
@@ -165,6 +167,8 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "two_payments": _with_other_payment,
     "payment_and_error": lambda body: body.replace(b"</payment>", b"</payment>" + ERROR, 1),
     "list_cut": lambda body: body.replace(b'complete="true"', b'complete="false"'),
+    "no_list": lambda body: REPLY.sub(b'<reply><batchStatus merchantBatchCode="1"/></reply>', body),
+    "another_merchant": lambda body: MERCHANT.sub(b'merchantCode="ANOTHERMERCHANT"', body, count=1),
     "sent_for_authorisation": lambda body: LAST_EVENT.sub(SENT_FOR_AUTHORISATION, body),
     "last_event_null": lambda body: LAST_EVENT.sub(b"<lastEvent>null</lastEvent>", body),
     "last_event_unknown": lambda body: LAST_EVENT.sub(b"<lastEvent>TELEPORTED</lastEvent>", body),

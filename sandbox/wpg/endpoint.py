@@ -80,7 +80,7 @@ class Wpg:
         try:
             answer = self._answer(message, body, request)
         except RequestRefused as error:
-            answer = Answer(error_reply(self._configuration.merchant_code, error))
+            answer = Answer(error_reply(message.merchant_code, error))
         self._changes.notify()
         return _response(answer)
 

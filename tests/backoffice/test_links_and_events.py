@@ -6,7 +6,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.payments.models import Event, PaymentLink
+from checkout.errors import DuplicateRequest
+from checkout.payments.actions.links import hindrance, payment_by_link
+from checkout.payments.models import Event, Payment, PaymentLink
 from tests.backoffice import rows
 from tests.backoffice.operating import told
 
@@ -97,3 +99,35 @@ def test_a_disabled_link_makes_no_more_payments(staff_client):
     row.refresh_from_db()
     assert row.state == "disabled"
     assert "disabled already" in told(client.post(address))[-1]
+
+
+@pytest.mark.parametrize("reusable", [False, True])
+def test_staff_see_that_a_link_does_not_lead_back_to_the_shop_any_more(staff_client, reusable):
+    row = link("A-1", return_url="https://old.example/", is_reusable=reusable)
+    client = staff_client("view_paymentlink")
+    assert "do not lead back to the shop" in page_of_link(client, row)
+    row.merchant.return_origins = ["https://old.example"]
+    row.merchant.save()
+    assert "do not lead back to the shop" not in page_of_link(client, row)
+
+
+def test_staff_see_that_the_order_of_a_link_has_a_payment_that_the_link_has_not_made(staff_client):
+    rows.paid("A-1")
+    row = link("A-1")
+    shown = page_of_link(staff_client("view_paymentlink"), row)
+    assert "a payment that the link has not made, with another amount" in shown
+    with pytest.raises(DuplicateRequest):
+        payment_by_link(row.token)
+
+
+def test_nothing_hinders_a_link_that_has_made_its_payment():
+    row = link("A-1", return_url="https://old.example/")
+    payment_by_link(row.token)
+    Payment.objects.update(metadata={"a": "b"})
+    row.refresh_from_db()
+    assert hindrance(row) == ""
+
+
+def page_of_link(client, row):
+    address = reverse("admin:payments_paymentlink_change", args=[row.pk])
+    return client.get(address).content.decode()

@@ -244,7 +244,8 @@ class Bank:
     def _charge_back(self, order: Order) -> None:
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
-        is_told = order.manners.tells_position or not self._habits[order.order_code].is_open
+        tells_all = order.manners.tells_position and not order.manners.releases_rest
+        is_told = tells_all or not self._habits[order.order_code].is_open
         if left.minor <= 0 or not is_told:
             return
         amount = self._all_or_a_part(left)

@@ -67,6 +67,9 @@ NOT_FOUND_SECONDS = (60.0, 8 * 3600.0)
 # The share of schedules whose provider is slow to show new orders and modifications.
 SLOW_TO_SHOW = 0.4
 
+# The shares of orders whose rest the bank releases after the first capture, of which a schedule has one.
+RELEASES_REST = (0.0, 0.5, 1.0)
+
 # The shares of shoppers who close a payment that they could try again, of which a schedule has one.
 CLOSED = (0.0, 0.0, 0.5)
 
@@ -115,6 +118,8 @@ class Chance:
         self.copy_lag_seconds = self._search.uniform(1, lag) if self._is_slow_to_show else 0.0
         self._closing = Random(f"closing of schedule {seed}")
         self._share_of_closed = self._closing.choice(CLOSED)
+        self._rests = Random(f"rests of schedule {seed}")
+        self._share_of_released_rests = self._rests.choice(RELEASES_REST)
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -161,6 +166,10 @@ class Chance:
     def is_booked_late(self) -> bool:
         """Decide if a capture or refund is booked only within the lag of modifications."""
         return self._is_slow_to_show and self._search.random() < 0.5
+
+    def releases_rest(self) -> bool:
+        """Decide if the bank releases an order's rest once a part is captured. Not counted as a fault."""
+        return self._rests.random() < self._share_of_released_rests
 
     def shopper_closes(self) -> bool:
         """Decide if a shopper closes the payment instead of trying again. This is not counted as a fault."""

@@ -42,6 +42,7 @@ def drawn(chance: Chance, kindness: float) -> Habits:
             tells_position=chance.of(kindness * 0.8),
             checks_amounts=chance.of(kindness / 4),
             books_at_once=chance.of(kindness / 2 + 0.3),
+            releases_rest=chance.releases_rest(),
             announces=chance.one_of(SELECTIONS, WEIGHTS) if chance.of(unkindness) else USUALLY_ANNOUNCED,
         ),
         is_open=chance.of(unkindness / 3),

@@ -68,10 +68,19 @@ class PaymentLinkAdmin(ActingAdmin):
     search_fields = ("reference", "order_reference")
     search_help_text = "Link or order number"
     fields = (
-        *("status", "price", "merchant", "order_reference", "description", "shown_to_shoppers", "reference"),
+        *(
+            "status",
+            "hindered_by",
+            "price",
+            "merchant",
+            "order_reference",
+            "description",
+            "shown_to_shoppers",
+            "reference",
+        ),
         *("is_reusable", "openings", "return_url", "own_values", "expires_at", "disabled_at", "created_at"),
     )
-    readonly_fields = ("status", "price", "shown_to_shoppers", "own_values")
+    readonly_fields = ("status", "hindered_by", "price", "shown_to_shoppers", "own_values")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PaymentLink], search_term: str
@@ -82,6 +91,10 @@ class PaymentLinkAdmin(ActingAdmin):
     @admin.display(description="state")
     def status(self, link: PaymentLink) -> str:
         return badge(link.state)
+
+    @admin.display(description="what hinders it")
+    def hindered_by(self, link: PaymentLink) -> str:
+        return links.hindrance(link) or NOTHING
 
     @admin.display(description="amount", ordering="amount_minor")
     def price(self, link: PaymentLink) -> str:

@@ -103,7 +103,7 @@ def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Pay
         require_future(payment.expires_at)
     except RequestInvalid:
         # The payment may be known since before this moment passed.
-        known = _payment_of(merchant, wanted["order_reference"])
+        known = payment_of(merchant, wanted["order_reference"])
         if known is None:
             raise
     else:
@@ -112,17 +112,23 @@ def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Pay
             if open_payment_once(payment):
                 insert_in_batch(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
                 return payment, True
-        known = _payment_of(merchant, wanted["order_reference"])
+        known = payment_of(merchant, wanted["order_reference"])
         assert known is not None  # noqa: S101  it is in the way, and payments are never deleted
-    for name, value in wanted.items():
-        if getattr(known, name) != value:
-            field = "amount" if name in ("amount_minor", "currency") else name
-            text = f"This order already has a payment, with another {field.replace('_', ' ')}."
-            raise DuplicateRequest(text, field=field)
+    if field := first_difference(known, wanted):
+        text = f"This order already has a payment, with another {field.replace('_', ' ')}."
+        raise DuplicateRequest(text, field=field)
     return known, False
 
 
-def _payment_of(merchant: Merchant, order_reference: str) -> Payment | None:
+def first_difference(payment: Payment, wanted: Mapping[str, Any]) -> str:
+    """Return the first field in which a payment differs from the columns of ``checked_fields``, if any."""
+    differing = (name for name, value in wanted.items() if getattr(payment, name) != value)
+    name = next(differing, "")
+    return "amount" if name in ("amount_minor", "currency") else name
+
+
+def payment_of(merchant: Merchant, order_reference: str) -> Payment | None:
+    """Return the payment of the merchant's order, or None."""
     return Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
 
 
@@ -215,6 +221,15 @@ def _address(field: str, value: str, merchant: Merchant) -> str:
     if origin not in merchant.return_origins:
         raise RequestInvalid(field, "Its origin is not one that this merchant has registered.")
     return text
+
+
+def may_return_to(merchant: Merchant, address: str) -> bool:
+    """Return True if shoppers may be led to this address: its origin is registered now, or it is empty."""
+    try:
+        _address("return_url", address, merchant)
+    except RequestInvalid:
+        return False
+    return True
 
 
 def _moment(field: str, value: object) -> datetime | None:

@@ -14,8 +14,10 @@ from checkout.money import Money
 from checkout.payments.actions.creation import (
     LONGEST_LIFE,
     checked_fields,
-    create_payment,
     created_or_known,
+    first_difference,
+    may_return_to,
+    payment_of,
     require_future,
 )
 from checkout.payments.models import Merchant, Payment, PaymentLink
@@ -109,6 +111,9 @@ def open_for_shopper(token: str) -> PaymentLink:
 def payment_by_link(token: str) -> Payment:
     """Return the payment of a link: a new one if the link is reusable, else the same each time.
 
+    That one is returned as it is, whatever has changed since. A payment is made without the ``return_url`` if
+    the merchant has not registered its origin any more.
+
     Raises ``PaymentLinkNotFound``, ``PaymentLinkClosed``, and ``DuplicateRequest`` if the order has another
     payment already. A reusable link never returns a payment that it has not made just now: it passes over the
     numbers of orders that have one, and raises ``DuplicateRequest`` if these are too many for one request.
@@ -120,12 +125,42 @@ def payment_by_link(token: str) -> Payment:
         if link.is_reusable:
             payment = _new_payment(link)
         else:
-            payment = create_payment(link.merchant, order_reference=link.order_reference, **_fields(link))
+            payment = _own_payment(link)
             link.openings = 1
         link.save(update_fields=["openings", "last_number"])
     if payment is None:
         raise DuplicateRequest("The next order numbers of this link have payments already.")
     return payment
+
+
+def hindrance(link: PaymentLink) -> str:
+    """Return what hinders a link that is not closed, for staff; empty if nothing does."""
+    if link.state != "active" or (link.openings and not link.is_reusable):
+        return ""
+    if not link.is_reusable:
+        known, wanted = payment_of(link.merchant, link.order_reference), _wanted(link)
+        if known is not None and (field := first_difference(known, wanted)):
+            return (
+                f"Nothing can be paid with it: its order has a payment that the link has not made, "
+                f"with another {field.replace('_', ' ')}."
+            )
+    if not may_return_to(link.merchant, link.return_url):
+        return (
+            "Its payments do not lead back to the shop: the merchant has not registered the origin of the "
+            "return URL any more."
+        )
+    return ""
+
+
+def _own_payment(link: PaymentLink) -> Payment:
+    """Return the payment of a link that is not reusable, making it at the first use."""
+    if link.openings and (known := payment_of(link.merchant, link.order_reference)) is not None:
+        return known
+    return created_or_known(link.merchant, _wanted(link))[0]
+
+
+def _wanted(link: PaymentLink) -> dict[str, Any]:
+    return checked_fields(link.merchant, order_reference=link.order_reference, **_fields(link))
 
 
 def _new_payment(link: PaymentLink) -> Payment | None:
@@ -147,7 +182,7 @@ def _fields(link: PaymentLink) -> dict[str, Any]:
     return {
         "amount": link.amount,
         "description": link.description,
-        "return_url": link.return_url,
+        "return_url": link.return_url if may_return_to(link.merchant, link.return_url) else "",
         "metadata": link.metadata,
         "expires_at": link.expires_at,
     }

@@ -145,14 +145,13 @@ class Authorisation:
 class ChallengeCompletion:
     """The second message, after the shopper has returned from the ACS.
 
-    ``session_state`` is that of the first reply, ``echo_data`` that of the challenge.
+    ``session_state`` is that of the first reply.
     """
 
     order_code: str
     session_id: str
     idempotency_key: str
     session_state: str = field(default="", repr=False)
-    echo_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,16 +170,12 @@ class Modification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """The data that starts the challenge in the shopper's browser, or that the second message must echo.
-
-    ``version`` is the version of 3-D Secure; ``"1"`` is the old form, whose payload is a ``PaReq``.
-    """
+    """The data that starts the challenge in the shopper's browser. ``version`` is that of EMV 3-D Secure."""
 
     version: str
     transaction_id: str
     acs_url: str
     payload: str
-    echo_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,10 +218,11 @@ class CardSummary:
 class Position:
     """The sums in the provider's books for one order, all in the order's currency.
 
-    ``authorised`` is the authorised sum, minus the part that a void or the authorisation's expiry released.
-    ``captured`` and ``refunded`` are booked sums, without those that were only requested. ``charged_back`` is
-    the sum that issuers took back, minus the part that they returned; None if the provider does not report
-    it. If a provider reports no sums, there is no position: none is inferred from the name of an event.
+    ``authorised`` is the authorised sum; it is zero if a void or the authorisation's expiry has released all
+    of it. A rest that was released after a capture still counts. ``captured`` and ``refunded`` are booked
+    sums, without those that were only requested. ``charged_back`` is the sum that issuers took back, minus
+    the part that they returned; None if the provider does not report it. If a provider reports no sums, there
+    is no position: none is inferred from the name of an event.
     """
 
     authorised: Money
@@ -252,9 +248,11 @@ class ProviderResult:
     ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
     next message of the same order. ``position`` is the order's money according to an inquiry; None if the
-    answer is incomplete. ``references`` are those of our operations that the answer names for the last event.
-    ``transcript`` is scrubbed. ``token`` is for a card that was to be kept; if the answer has none that
-    can be used, ``token_fault`` says why. Neither has a say in the outcome.
+    answer is incomplete. ``kept`` takes its place if the answer tells only the sum that was captured and has
+    not gone back. The rest of ``amount`` was then captured and has gone back, or it was released.
+    ``references`` are those of our operations that the answer names for the last event. ``transcript`` is
+    scrubbed. ``token`` is for a card that was to be kept; if the answer has none that can be used,
+    ``token_fault`` says why. Neither has a say in the outcome.
     """
 
     outcome: Outcome
@@ -268,6 +266,7 @@ class ProviderResult:
     card: CardSummary | None = None
     checks: CardChecks | None = None
     position: Position | None = None
+    kept: Money | None = None
     reference: str = ""
     references: tuple[str, ...] = ()
     token: IssuedToken | None = None

@@ -263,6 +263,7 @@ class MemoryProvider:
             refusal=Refusal(reason=order.reason or RefusalReason.CANCELLED) if is_refused else None,
             card=None if is_challenge else _CARD,
             position=None if is_challenge else order.position,
+            kept=None if is_challenge else order.kept,
             token=_issued(order) if order.state == OrderState.AUTHORISED else None,
             session_state=_session_state(order),
         )

@@ -70,6 +70,10 @@ class Books:
         """Book an accepted movement, and send a notification about it."""
         order.book(movement)
         self.notify(merchant_code, order, movement.amount, movement.reference, movement.kind)
+        if order.manners.releases_rest and movement.kind == EventKind.CAPTURED:
+            rest = order.release_rest()
+            if rest.minor > 0:
+                self.notify(merchant_code, order, rest, event=EventKind.CANCELLED)
 
     def notify(
         self,

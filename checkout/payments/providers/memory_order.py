@@ -34,13 +34,16 @@ class Manners:
     further effect; voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not
     only its last event. ``checks_amounts``: captures beyond the authorised sum, and refunds beyond the
     captured sum, are refused. ``books_at_once``: accepted movements are booked at once; otherwise a caller
-    uses ``Books.book``. ``announces``: the events for which a notification is sent.
+    uses ``Books.book``. ``releases_rest``: once a part is captured, the rest is released; like Worldpay, such
+    a bank then reports only the sum that it has kept. ``announces``: the events for which a notification is
+    sent.
     """
 
     deduplicates: bool = True
     tells_position: bool = True
     checks_amounts: bool = True
     books_at_once: bool = True
+    releases_rest: bool = False
     announces: frozenset[EventKind] = USUALLY_ANNOUNCED
 
 
@@ -76,6 +79,7 @@ class Order:
     token: str = ""
     captures: bool = False
     last_event: EventKind = EventKind.AUTHORISED
+    released: Money = field(init=False)
     taken: list[Movement] = field(default_factory=list)
     under_way: list[Movement] = field(default_factory=list)
     _captured: Money = field(init=False)
@@ -84,6 +88,7 @@ class Order:
 
     def __post_init__(self) -> None:
         self._captured = self._refunded = self._charged_back = Money(0, self.amount.currency)
+        self.released = self._captured
 
     @property
     def kind(self) -> EventKind:
@@ -136,8 +141,8 @@ class Order:
 
     @property
     def position(self) -> Position | None:
-        """The sums of the order's money; None if the bank reports only its last event."""
-        if not self.manners.tells_position:
+        """The sums of the order's money; None if the bank reports only its last event, or what is kept."""
+        if not self.manners.tells_position or self._is_rest_unclear:
             return None
         minor = self.amount.minor if self.state == OrderState.AUTHORISED else 0
         return Position(
@@ -147,6 +152,31 @@ class Order:
             charged_back=self.charged_back,
         )
 
+    @property
+    def kept(self) -> Money | None:
+        """The captured sum less what has gone back, if the bank tells no more of the order's money."""
+        is_told = self.manners.tells_position and self._is_rest_unclear
+        return self._kept if is_told and self._kept.minor >= 0 else None
+
+    @property
+    def _kept(self) -> Money:
+        return self.captured - self.refunded - self.charged_back
+
+    @property
+    def _is_rest_unclear(self) -> bool:
+        """Return True if the bank does not tell if a rest was released, or captured and given back."""
+        if not self.manners.releases_rest or self.state != OrderState.AUTHORISED:
+            return False
+        is_held = self.captured + self.released < self.amount
+        return not is_held and self._kept != self.amount
+
+    def release_rest(self) -> Money:
+        """Release the part of the authorisation that nobody has asked to capture, and return it."""
+        rest = self.amount - self.asked_for(EventKind.CAPTURED) - self.released
+        rest = max(rest, Money(0, rest.currency))
+        self.released += rest
+        return rest
+
     def asked_for(self, kind: EventKind) -> Money:
         """Return the sum of the booked and the pending movements of this kind."""
         booked = self.captured if kind == EventKind.CAPTURED else self.refunded
@@ -154,8 +184,13 @@ class Order:
         return sum(waiting, booked)
 
     def take(self, movement: Movement) -> bool:
-        """Accept a capture or refund for booking. Return False if its amount is checked and too large."""
+        """Accept a capture or refund for booking.
+
+        Return False if its amount is checked and too large, or if the rest was released.
+        """
         limit = self.amount if movement.kind == EventKind.CAPTURED else self.captured
+        if movement.kind == EventKind.CAPTURED and self.released.minor:
+            return False
         if self.manners.checks_amounts and self.asked_for(movement.kind) + movement.amount > limit:
             return False
         self.taken.append(movement)

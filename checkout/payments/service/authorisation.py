@@ -155,7 +155,6 @@ def _completion(attempt: Attempt, key: str) -> Send:
         session_id=attempt.session_id,
         idempotency_key=key,
         session_state=attempt.session_state,
-        echo_data=(attempt.challenge or {}).get("echo_data", ""),
     )
     return lambda provider: provider.complete_challenge(request)
 

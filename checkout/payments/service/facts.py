@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.providers.base import Position, ProviderResult, Verb
+from checkout.payments.providers.base import ProviderResult, Verb
 from checkout.payments.totals import IMPLIES_AUTHORISED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
@@ -39,7 +39,7 @@ def answer_fact(
         "event": result.event,
         "reference": reference or result.reference,
         "amount": str(result.amount) if result.amount else "",
-        "position": _in_words(result.position) if result.position else "",
+        "position": _in_words(result),
         "refusal_code": result.refusal.code if result.refusal else "",
         "refusal_description": result.refusal.description if result.refusal else "",
         "security_code_check": result.checks.security_code if result.checks else "",
@@ -60,5 +60,8 @@ def has_told_of_money(attempt: Attempt) -> bool:
     return Fact.objects.filter(attempt=attempt, kind__in=[*told, *MONEY_ANSWERED]).exists()
 
 
-def _in_words(position: Position) -> str:
+def _in_words(result: ProviderResult) -> str:
+    position = result.position
+    if position is None:
+        return f"captured and not given back {result.kept}" if result.kept is not None else ""
     return f"authorised {position.authorised}, captured {position.captured}, refunded {position.refunded}"

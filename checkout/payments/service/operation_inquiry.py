@@ -231,13 +231,17 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
     event = result.kind
     if operation.kind == Kind.VOID:
         if event in RELEASED:
-            return State.DONE
+            # If a sum is kept, only the rest was released.
+            return None if result.kept is not None else State.DONE
         return State.REFUSED if event in TAKEN else None
     if operation.reference in result.references:
         return _state_named(operation, event)
     is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries
     if operation.kind == Kind.CAPTURE and event in RELEASED:
         # After a partial capture, the event may only be about the rest of the authorisation.
+        if result.kept is not None:
+            kept = reliable_sum(operation.attempt, result, operation.kind)
+            return State.DONE if kept == others.most + operation.amount_minor else None
         is_whole = operation.amount == operation.payment.amount
         return State.REFUSED if is_only_one and is_whole else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:

@@ -43,6 +43,7 @@ REPLY_FAULTS = {
     "three_ds_error_after": 3,
     "token_error_before": 2,
     "token_error_after": 3,
+    "another_merchant": 3,
 }
 # Answers to captures and refunds are lost more often than others: these cases test that the product inquires,
 # and does not send the request again on a guess.

@@ -44,6 +44,9 @@ class Shop(Protocol):
     def answer_challenge(self, result: ProviderResult, choice: str) -> None:
         """Complete the challenge as the shopper, who approves or fails. The return must contain ``md``."""
 
+    def release_rest_of(self, order_code: str) -> None:
+        """Have the provider release the rest of this order, which is still to come, after a first capture."""
+
     def notifications(self) -> list[bytes]:
         """Return all notifications that the provider has sent so far."""
 
@@ -225,6 +228,26 @@ class ProviderContract:
         for minor in (250, 300):
             shop.provider.refund(modification("refund", order_code, minor))
         wait_until(lambda: self.position(shop, order_code) == (1050, 600, 550), "both refunds")
+
+    def test_a_rest_that_was_released_is_not_told_as_captured_and_given_back(self, shop, order_code):
+        shop.release_rest_of(order_code)
+        self.captured(shop, order_code, 600)
+
+        def told():
+            result = shop.provider.inquire(order_code)
+            return result.position, result.kept and result.kept.minor
+
+        assert told() == (None, 600)
+        assert self.capture(shop, order_code, 450, reference=f"{order_code}-2").outcome == Outcome.REFUSED
+        shop.provider.refund(modification("refund", order_code, 250))
+        wait_until(lambda: told() == (None, 350), "the refund")
+        assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
+
+    def test_all_of_an_order_is_captured_also_where_a_rest_would_be_released(self, shop, order_code):
+        shop.release_rest_of(order_code)
+        self.captured(shop, order_code)
+        assert self.position(shop, order_code) == (1050, 1050, 0)
+        assert shop.provider.inquire(order_code).kept is None
 
     def test_nothing_is_left_of_a_voided_order_and_nothing_was_of_a_refused_one(self, shop, order_code):
         self.pay(shop, order_code, "refuse")

@@ -14,7 +14,7 @@ from checkout.payments.providers.base import Account, ProviderResult
 from checkout.payments.providers.registry import get_provider
 from tests.payments.providers.requests_to_make import authorisation
 from tests.sandbox.inbox import Inbox
-from tests.sandbox.merchant import Merchant, form_action, hidden_fields
+from tests.sandbox.merchant import Merchant, form_action, hidden_fields, turn
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
@@ -114,6 +114,9 @@ class SandboxShop:
         assert form_action(back) == RETURN_URL
         assert hidden_fields(back)["TransactionId"] == result.challenge.transaction_id
         assert hidden_fields(back)["MD"] == "md"
+
+    def release_rest_of(self, order_code: str) -> None:
+        turn(self._sandbox.url, order={"traits": ["releases_rest"], "order": order_code})
 
     def notifications(self) -> list[bytes]:
         return list(self._sandbox.inbox.bodies)

@@ -31,6 +31,10 @@ class MemoryShop:
     def answer_challenge(self, result, choice):
         self.provider.answer_challenge(result.order_code, approve=choice == "approve")
 
+    def release_rest_of(self, order_code):
+        releasing = {order_code: Manners(releases_rest=True)}
+        self.provider.books.manners_for = lambda code: releasing.get(code, Manners())
+
     def notifications(self):
         return self.provider.books.notifications()
 

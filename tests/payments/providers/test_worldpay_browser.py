@@ -69,13 +69,6 @@ def test_each_token_is_used_once():
     assert tokens[0] != tokens[1]
 
 
-def test_the_old_challenge_goes_to_the_issuer_itself():
-    challenge = Challenge(version="1", transaction_id="", acs_url="https://issuer.example/", payload="eJx")
-    form = provider().challenge_form(challenge, return_url="http://shop.example/r/", merchant_data="md")
-    assert form.action == "https://issuer.example/"
-    assert form.fields == {"PaReq": "eJx", "TermUrl": "http://shop.example/r/", "MD": "md"}
-
-
 def test_the_page_learns_where_to_get_script_and_key():
     encryption = provider().card_encryption()
     assert encryption.script_url == "https://worldpay.example/cse.js"

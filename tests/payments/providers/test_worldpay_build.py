@@ -141,11 +141,6 @@ def test_the_second_message_says_only_that_the_challenge_is_over():
     assert find(order, "session").attrib == {"id": "session-order-1"}
 
 
-def test_the_second_message_carries_the_echo_of_the_first():
-    order = find(fromstring(build.completion(completion(echo_data="137"), SETUP)), "submit/order")
-    assert order.findtext("echoData") == "137"
-
-
 def test_modifications_carry_our_reference_and_amount():
     for name, message in (
         ("capture", build.capture(modification("capture", minor=500), SETUP)),

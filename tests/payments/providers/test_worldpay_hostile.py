@@ -125,8 +125,8 @@ def test_raw_ampersands_are_read_as_they_are_meant():
 
 
 def test_repairing_ampersands_leaves_cdata_alone():
-    body = old_challenge("request", issuer_url="https://issuer.example/?a=1&b=2&lt;=3")
-    body = body.replace(b"<echoData>", b"<note>Tea & Co</note><echoData>")
+    body = challenge(acs_url="https://issuer.example/?a=1&b=2&lt;=3")
+    body = body.replace(b"</orderStatus>", b"<note>Tea & Co</note></orderStatus>")
     result = parse_reply(body)
     assert result.challenge is not None
     assert result.challenge.acs_url == "https://issuer.example/?a=1&b=2&lt;=3"
@@ -262,6 +262,8 @@ def test_no_balances_raise_anything_or_give_sums_below_zero(event, entries):
         f'<balance accountType="{account}">{amount(value, currency, exponent, side)}</balance>'
         for account, value, currency, exponent, side in entries
     )
-    position = parse_reply(paid(event, balances), Verb.INQUIRE).position
+    result = parse_reply(paid(event, balances), Verb.INQUIRE)
+    position, kept = result.position, result.kept
+    assert kept is None or (position is None and 0 <= kept.minor <= 1050)
     if position is not None:
         assert 0 <= position.refunded.minor <= position.captured.minor <= position.authorised.minor <= 1050

@@ -272,15 +272,18 @@ def test_a_challenge_has_what_the_browser_needs():
     assert result.challenge.payload == "eyJhY3NUcmFuc0lEIjoiMSJ9"
 
 
-def test_the_old_shape_of_a_challenge_keeps_the_request_whole_and_the_echo():
-    request = "eJxVUsFu" + "wjAM/ZWK+4" * 400 + "=="
-    result = parse_reply(old_challenge(request))
-    assert result.outcome == Outcome.CHALLENGE_REQUIRED
-    assert result.challenge is not None
-    assert result.challenge.version == "1"
-    assert result.challenge.payload == request
-    assert result.challenge.acs_url == "https://issuer.example/acs?a=1&b=2"
-    assert result.challenge.echo_data == "1374244409987691395"
+@pytest.mark.parametrize("request_text", ["eJxVUsFuwjAM", ""])
+def test_a_payment_that_only_3d_secure_1_could_authenticate_is_refused(request_text):
+    result = parse_reply(old_challenge(request_text))
+    assert (result.outcome, result.event) == (Outcome.REFUSED, "request3DSecure")
+    assert (result.order_code, result.challenge) == ("order-1", None)
+    assert result.refusal is not None
+    assert result.refusal.reason == RefusalReason.AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb not in (Verb.AUTHORISE, Verb.DELETE_TOKEN)])
+def test_3d_secure_1_in_answer_to_a_later_message_does_not_say_that_nothing_is_held(verb):
+    assert parse_reply(old_challenge("request"), verb).outcome == Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -291,8 +294,6 @@ def test_the_old_shape_of_a_challenge_keeps_the_request_whole_and_the_echo():
         challenge(acs_url="/relative"),
         challenge(acs_url="https://[bad"),
         challenge(payload=""),
-        old_challenge(""),
-        old_challenge("request", issuer_url="data:text/html,hello"),
         order_status("<challengeRequired><threeDSSessionId>1</threeDSSessionId></challengeRequired>"),
     ],
 )

@@ -35,12 +35,11 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
         ("AUTHORISED", [balance(HELD, 1050)], gbp(1050, 0, 0)),
         ("CAPTURED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
         ("CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
-        ("SENT_FOR_REFUND", [balance(KEPT, 30)], gbp(1050, 1050, 1020)),
+        ("AUTHORISED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
+        ("SENT_FOR_REFUND", [balance(HELD, 20), balance(KEPT, 30)], gbp(1050, 1030, 1000)),
         ("REFUNDED", [balance(HELD, 450), balance(KEPT, 250)], gbp(1050, 600, 350)),
         ("REFUND_FAILED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
         ("REFUND_FAILED", [balance(HELD, 450), balance(KEPT, 0)], gbp(1050, 600, 600)),
-        ("REFUNDED", [balance(KEPT, 0)], gbp(1050, 1050, 1050)),
-        ("REFUNDED", [balance(HELD, 0), balance(KEPT, 30)], gbp(1050, 1050, 1020)),
         ("PARTIAL_CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
         ("REFUSED", [], gbp(0, 0, 0)),
         ("CANCELLED", [], gbp(0, 0, 0)),
@@ -73,6 +72,8 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
         ("REFUNDED", [balance(HELD, 450)]),
         ("CAPTURED", [balance(HELD, 450)]),
         ("AUTHORISED", [balance(KEPT, 1050)]),
+        ("AUTHORISED", [balance(HELD, 0)]),
+        ("AUTHORISED", [balance(HELD, 600)]),
         ("REFUNDED", [balance(KEPT, 30), balance("SETTLED_BIBIT_NET", 900)]),
         ("CAPTURED", [balance(KEPT, 1050), balance("NEW_ACCOUNT", 1)]),
         ("CAPTURED", [balance(KEPT, 600, indicator="debit")]),
@@ -83,6 +84,41 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
 )
 def test_what_does_not_add_up_is_not_guessed(event, balances):
     assert position(event, *balances) is None
+
+
+@pytest.mark.parametrize(
+    ("event", "balances", "kept"),
+    [
+        ("CAPTURED", [balance(KEPT, 600)], 600),
+        ("CAPTURED", [balance(HELD, 0), balance(KEPT, 600)], 600),
+        ("PARTIAL_CAPTURED", [balance(KEPT, 600)], 600),
+        ("SENT_FOR_REFUND", [balance(KEPT, 30)], 30),
+        ("REFUNDED", [balance(KEPT, 0)], 0),
+        ("REFUNDED", [balance(HELD, 0), balance(KEPT, 30)], 30),
+        ("REFUND_FAILED", [balance(KEPT, 600)], 600),
+        ("CANCELLED", [balance(KEPT, 600)], 600),
+        ("EXPIRED", [balance(HELD, 0), balance(KEPT, 600)], 600),
+        ("CANCELLED", [balance(KEPT, 1050)], 1050),
+    ],
+)
+def test_what_is_kept_is_told_where_a_rest_may_have_been_released(event, balances, kept):
+    result = parse_reply(paid(event, "".join(balances)), Verb.INQUIRE)
+    assert (result.position, result.kept) == (None, Money(kept, "GBP"))
+    assert (result.outcome, result.refusal) == (Outcome.APPROVED, None)
+
+
+@pytest.mark.parametrize(
+    "balances",
+    [
+        [balance("SETTLED_BIBIT_NET", 590), balance("SETTLED_BIBIT_COMMISSION", 10)],
+        [balance(KEPT, 100), balance("SETTLED_BIBIT_NET", 490)],
+        [balance(KEPT, 600, "EUR")],
+    ],
+)
+@pytest.mark.parametrize("event", ["CANCELLED", "EXPIRED", "REFUSED"])
+def test_an_end_of_the_authorisation_beside_money_that_was_taken_refuses_nothing(event, balances):
+    result = parse_reply(paid(event, "".join(balances)), Verb.INQUIRE)
+    assert (result.outcome, result.position, result.kept) == (Outcome.UNKNOWN, None, None)
 
 
 @pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED"])
@@ -145,10 +181,27 @@ def test_a_list_that_was_cut_is_not_taken_for_the_whole_one():
         parse_listing(service(f'<reply complete="false">{status}</reply>'))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", error(5), service("<notify/>")])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        error(5),
+        service("<notify/>"),
+        service('<reply><batchStatus merchantBatchCode="1"/></reply>'),
+        service("<reply><ok/></reply>"),
+        service(f'<reply><orderStatus orderCode="order-1">{payment()}</orderStatus><token/></reply>'),
+    ],
+)
 def test_what_is_no_list_is_not_taken_for_an_empty_one(body):
     with pytest.raises(ProviderReplyInvalid):
         parse_listing(body)
+
+
+def test_the_actions_that_the_grammar_allows_after_a_list_are_no_orders():
+    status = f'<orderStatus orderCode="order-1">{payment()}</orderStatus>'
+    assert len(parse_listing(service(f"<reply>{status}<actions/></reply>"))) == 1
+    assert parse_listing(service("<reply><actions/></reply>")) == []
 
 
 def test_a_list_is_asked_for_in_utc():

@@ -3,10 +3,12 @@
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.payments.providers.base import Account, Outcome
+from checkout.payments.providers.base import Account, Outcome, Verb
+from checkout.payments.providers.saved_cards import KeptToken
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.payments.providers.scripted_server import ScriptedServer, answer, reset
@@ -18,6 +20,7 @@ from tests.payments.providers.worldpay_messages import (
     notification,
     paid,
     payment,
+    service,
 )
 
 PASSWORD = "pass-word-of-the-account"
@@ -174,6 +177,36 @@ def test_the_transcript_shows_both_messages_without_card_and_secrets():
 def test_an_answer_about_another_order_is_not_believed():
     with ScriptedServer(answer(paid())) as server, pytest.raises(ProviderReplyInvalid):
         provider(server).authorise(authorisation("order-2"))
+
+
+VERBS = {
+    Verb.AUTHORISE: lambda worldpay: worldpay.authorise(authorisation()),
+    Verb.COMPLETE_CHALLENGE: lambda worldpay: worldpay.complete_challenge(completion()),
+    Verb.CAPTURE: lambda worldpay: worldpay.capture(modification("capture")),
+    Verb.VOID: lambda worldpay: worldpay.void(modification("void")),
+    Verb.REFUND: lambda worldpay: worldpay.refund(modification("refund")),
+    Verb.INQUIRE: lambda worldpay: worldpay.inquire("order-1"),
+    Verb.LIST: lambda worldpay: worldpay.orders(timezone.now(), timezone.now()),
+    Verb.DELETE_TOKEN: lambda worldpay: worldpay.delete_token(KeptToken(token="99", shopper="cus_1")),
+}
+DELETED = service('<reply><ok><deleteTokenReceived paymentTokenID="99"/></ok></reply>')
+
+
+@pytest.mark.parametrize("merchant", [' merchantCode="SOMEBODY_ELSE"', ' merchantCode=""', ""])
+@pytest.mark.parametrize("verb", Verb)
+def test_an_answer_for_another_merchant_leaves_the_outcome_open(verb, merchant):
+    body = DELETED if verb == Verb.DELETE_TOKEN else paid("CANCELLED")
+    strange = body.replace(b' merchantCode="TEAPOTS"', merchant.encode())
+    with ScriptedServer(answer(body), answer(strange)) as server:
+        VERBS[verb](provider(server))
+        with pytest.raises(ProviderReplyInvalid):
+            VERBS[verb](provider(server))
+
+
+def test_a_refusal_for_another_merchant_refuses_nothing():
+    strange = error(4, "Security violation").replace(b"TEAPOTS", b"SOMEBODY_ELSE")
+    with ScriptedServer(answer(strange)) as server, pytest.raises(ProviderReplyInvalid):
+        provider(server).authorise(authorisation())
 
 
 def test_a_security_violation_is_the_operators_business():

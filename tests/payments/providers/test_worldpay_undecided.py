@@ -1,15 +1,16 @@
 """Answers of the sandbox that decide nothing, and the inquiries that do."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from checkout.errors import ListIncomplete, OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
-from checkout.payments.providers.base import Outcome
+from checkout.payments.providers.base import Outcome, RefusalReason
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import order_code
-from tests.payments.providers.requests_to_make import authorisation, modification
+from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.payments.providers.sandbox_shop import account, paid_with, sandbox, shop
 from tests.sandbox.merchant import turn
 from tests.support.waiting import wait_until
@@ -27,6 +28,7 @@ __all__ = ["order_code", "sandbox", "shop"]
         ("truncated", ProviderReplyInvalid),
         ("empty", ProviderReplyInvalid),
         ("html", ProviderReplyInvalid),
+        ("another_merchant", ProviderReplyInvalid),
     ],
 )
 def test_what_breaks_on_the_way_leaves_the_outcome_open(sandbox, shop, order_code, fault, error):
@@ -114,6 +116,32 @@ def test_a_list_that_the_provider_cuts_is_no_answer(sandbox, shop, order_code):
         shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
     listed = shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
     assert {f"{order_code}-{number}" for number in range(3)} <= {found.order_code for found in listed}
+
+
+@pytest.mark.parametrize("fault", ["no_list", "another_merchant"])
+def test_what_is_no_list_of_ours_is_no_answer(sandbox, shop, order_code, fault):
+    now = timezone.now()
+    turn(sandbox.url, knob={"verb": "list", "fault": fault})
+    with pytest.raises(ProviderReplyInvalid):
+        shop.provider.orders(now - timedelta(minutes=1), now + timedelta(minutes=1))
+
+
+def test_a_payment_that_only_3d_secure_1_could_authenticate_is_refused_and_holds_nothing(shop, order_code):
+    result = paid_with(shop, order_code, "3D")
+    assert (result.outcome, result.challenge) == (Outcome.REFUSED, None)
+    assert result.refusal is not None
+    assert result.refusal.reason == RefusalReason.AUTHENTICATION_FAILED
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+    late = shop.provider.complete_challenge(completion(order_code))
+    assert late.outcome == Outcome.UNKNOWN
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+
+
+def test_a_wrong_merchant_code_is_the_operators_business(sandbox, shop, order_code):
+    mistyped = WorldpayWpg(replace(account(sandbox.url), merchant_code="MISTYPED"))
+    with pytest.raises(ProviderMisconfigured):
+        mistyped.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
 
 
 def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code):

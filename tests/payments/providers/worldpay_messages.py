@@ -66,10 +66,11 @@ def challenge(
     )
 
 
-def old_challenge(request: str, issuer_url: str = "https://issuer.example/acs?a=1&b=2") -> bytes:
+def old_challenge(request: str) -> bytes:
+    """Return the demand for an authentication by 3-D Secure 1."""
     return order_status(
         f"<requestInfo><request3DSecure><paRequest>{request}</paRequest>"
-        f"<issuerURL><![CDATA[{issuer_url}]]></issuerURL></request3DSecure></requestInfo>"
+        "<issuerURL><![CDATA[https://issuer.example/acs?a=1&b=2]]></issuerURL></request3DSecure></requestInfo>"
         "<echoData>1374244409987691395</echoData>"
     )
 

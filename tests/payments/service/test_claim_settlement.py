@@ -95,7 +95,7 @@ def test_a_reversal_that_staff_have_found_lets_the_payment_follow_its_sums(taken
 @pytest.mark.parametrize("claim", [CHARGED_BACK, REVERSED, *OTHERS])
 def test_what_is_a_copy_or_false_ends_and_changes_nothing(taken, claim):
     before = Payment.objects.get().state
-    if claim == "captured":
+    if claim in ("captured", "cancelled"):
         Operation.objects.all().delete()  # so that none explains the claim
     saga = claimed(taken, claim)
     carried_out(said(saga, is_true=False), saga)

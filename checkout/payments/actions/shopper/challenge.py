@@ -47,8 +47,10 @@ def challenge_page(reference: str) -> ChallengePage:
     if attempt is None or not attempt.challenge:
         raise IllegalTransition("This payment does not wait for a challenge.")
     provider = get_provider(attempt.provider_account.opened())
+    # Challenges from before an upgrade have an echo of 3-D Secure 1 as well.
+    stored = {name: value for name, value in attempt.challenge.items() if name != "echo_data"}
     form = provider.challenge_form(
-        Challenge(**attempt.challenge),
+        Challenge(**stored),
         return_url=return_url(attempt, _token_of(attempt)),
         merchant_data=attempt.order_code,
     )

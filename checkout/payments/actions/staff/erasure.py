@@ -20,6 +20,7 @@ from checkout.payments.models import (
     Operation,
     OutboxMessage,
     Payment,
+    PaymentLink,
     ProviderNotification,
     Saga,
 )
@@ -63,6 +64,9 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     OutboxMessage.objects.filter(subject=reference).delete()
     erase_cards(payment, by=by)
     Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})
+    # A reusable link is no single shopper's.
+    links = PaymentLink.objects.filter(merchant=payment.merchant, order_reference=payment.order_reference)
+    links.filter(is_reusable=False).update(metadata={})
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="personal_data_erased", data=data)
 

@@ -154,38 +154,73 @@ _CAPTURES = (EventKind.CAPTURED,)
 _REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
 
 
-def position_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Position | None:
-    """Return the order's position, or None if the message leaves it open.
+_RELEASES = (EventKind.CANCELLED, EventKind.EXPIRED)
 
-    A position needs an explicit balance: the name of an event says what happened last, and not how much. If
-    there is a balance of IN_PROCESS_CAPTURED, a missing account IN_PROCESS_AUTHORISED counts as empty;
-    callers compare ``captured`` with their own captures before they believe ``refunded``. The result is None
-    for any other account, another currency, two balances of one account, and negative sums. It is also None
-    if the sums do not include the last event: published examples of SENT_FOR_REFUND and REFUNDED have
-    balances from before the refund. An order that was refused or cancelled holds nothing, unless a balance
-    says otherwise.
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The sums that a payment tells: its position or, if no more is certain, what is kept of its captures."""
+
+    position: Position | None = None
+    kept: Money | None = None
+
+
+NOTHING_TOLD = Told()
+
+
+def has_taken(payment: PaymentElement) -> bool:
+    """Return True if a balance says that money was taken, whatever the order's last event is."""
+    try:
+        balances = payment.balances
+    except UnreadableMessage:
+        return False
+    return any(money.minor > 0 for account, money in balances.items() if account != IN_PROCESS_AUTHORISED)
+
+
+def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
+    """Return the sums that follow from the balances of an order.
+
+    Sums need an explicit balance: the name of an event says what happened last, and not how much. Nothing
+    follows from any other account, another currency, two balances of one account, and negative sums, or if
+    the sums do not include the last event: published examples of SENT_FOR_REFUND and REFUNDED have balances
+    from before the refund.
+
+    While a part of the authorisation is held, the rest was captured. Once nothing is held, what was not
+    captured has been released, after a first partial capture by Worldpay itself, unless the account is
+    enabled for several captures. Then the balance of IN_PROCESS_CAPTURED is the sum that is kept, and the
+    position is certain only if that is the whole amount.
+
+    An order that was refused or cancelled holds nothing, unless a balance says otherwise. If it was cancelled
+    or has expired, that may be about its rest only: callers who have captured a part may not conclude
+    from zeros that nothing was captured.
     """
     amount = payment.amount
     if amount is None:
-        return None
+        return NOTHING_TOLD
     nothing = Money(0, amount.currency)
     try:
         balances = payment.balances
     except UnreadableMessage:
-        return None
-    if outcome == Outcome.REFUSED and kind != EventKind.OTHER:
-        is_empty = not any(balance.minor for balance in balances.values())
-        return Position(authorised=nothing, captured=nothing, refunded=nothing) if is_empty else None
-    if REQUIRED.get(payment.event) not in balances:
-        return None
-    if not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
-        return None
+        return NOTHING_TOLD
+    if outcome == Outcome.REFUSED and not any(balance.minor for balance in balances.values()):
+        zeros = Position(authorised=nothing, captured=nothing, refunded=nothing)
+        return NOTHING_TOLD if kind == EventKind.OTHER else Told(zeros)
+    required = IN_PROCESS_CAPTURED if kind in _RELEASES else REQUIRED.get(payment.event)
+    if required not in balances or not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
+        return NOTHING_TOLD
     if any(balance.currency != amount.currency or balance < nothing for balance in balances.values()):
-        return None
-    captured = amount - balances.get(IN_PROCESS_AUTHORISED, nothing)
-    refunded = captured - balances.get(IN_PROCESS_CAPTURED, nothing)
-    if captured < nothing or refunded < nothing:
-        return None
+        return NOTHING_TOLD
+    if kind in _RELEASES:
+        return Told(kept=balances[IN_PROCESS_CAPTURED])
+    held, kept = (balances.get(name, nothing) for name in (IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED))
+    if held + kept > amount:
+        return NOTHING_TOLD
+    if not held.minor and kept != amount:
+        return Told(kept=kept) if IN_PROCESS_CAPTURED in balances else NOTHING_TOLD
+    captured = amount - held
+    refunded = captured - kept
     if (kind in _CAPTURES and captured == nothing) or (kind in _REFUNDS and refunded == nothing):
-        return None
-    return Position(authorised=amount, captured=captured, refunded=refunded)
+        return NOTHING_TOLD
+    if refunded.minor and IN_PROCESS_CAPTURED not in balances:
+        return NOTHING_TOLD
+    return Told(Position(authorised=amount, captured=captured, refunded=refunded))

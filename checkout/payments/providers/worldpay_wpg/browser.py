@@ -60,9 +60,3 @@ def challenge_form(
     """Return the form that leads the shopper to the challenge."""
     token = signer.challenge_token(challenge, return_url)
     return BrowserForm(action=action, fields={"JWT": token, "MD": merchant_data})
-
-
-def old_challenge_form(challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm:
-    """Return the form of 3-D Secure 1, which goes to the issuer directly."""
-    fields = {"PaReq": challenge.payload, "TermUrl": return_url, "MD": merchant_data}
-    return BrowserForm(action=challenge.acs_url, fields=fields)

@@ -109,8 +109,6 @@ def completion(request: ChallengeCompletion, setup: Setup) -> bytes:
     info = SubElement(order, "info3DSecure")
     SubElement(info, "completedAuthentication")
     SubElement(order, "session", id=_name_token(request.session_id))
-    if request.echo_data:
-        _add(order, "echoData", request.echo_data)
     return _document(service)
 
 

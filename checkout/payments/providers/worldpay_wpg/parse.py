@@ -19,7 +19,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
-from checkout.payments.providers.worldpay_wpg.books import Journal, position_of, references
+from checkout.payments.providers.worldpay_wpg.books import Journal, has_taken, references, sums_of
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, read_token, text, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import read_error
@@ -30,19 +30,27 @@ MAX_LIST_ELEMENTS = 500_000
 # understood.
 CONTRADICTORY = "CONTRADICTORY"
 UNREADABLE = "UNREADABLE"
+# The event of an order that waits for an authentication by 3-D Secure 1: the name of its element.
+OLD_CHALLENGE = "request3DSecure"
 # The element that repeats the request in the status of an order that was modified at once.
 _REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
+_OF_A_LIST = {"orderStatus", "actions"}
 _NOTHING_HELD = {"CANCELLED", "VOIDED"}
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
 _ISO_4217: Mapping[str, int] = MappingProxyType({})
 
 
 def parse_reply(
-    body: bytes, verb: Verb = Verb.AUTHORISE, exponents: Mapping[str, int] = _ISO_4217
+    body: bytes,
+    verb: Verb = Verb.AUTHORISE,
+    exponents: Mapping[str, int] = _ISO_4217,
+    *,
+    merchant_code: str = "",
 ) -> ProviderResult:
     """Return the result in ``body``, the answer to ``verb``. Raises only ``ProviderReplyInvalid``.
 
-    ``exponents`` are the account's, where they differ from ISO 4217. An error whose code and text do not show
+    ``exponents`` are the account's, where they differ from ISO 4217. A reply for another merchant than
+    ``merchant_code``, if that is given, is not understood. An error whose code and text do not show
     whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
     careful reading. The status of an order in answer to a capture, void or refund is that operation's, see
     ``_read_modified``. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
@@ -51,19 +59,19 @@ def parse_reply(
     ``CONTRADICTORY``.
     """
     try:
-        return _read_reply(_reply_in(read_message(body)), verb, exponents)
+        return _read_reply(_reply_in(read_message(body), merchant_code), verb, exponents)
     except UnreadableMessage as error:
         raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
 
 
-def parse_token_deletion(body: bytes, token: str) -> ProviderResult:
+def parse_token_deletion(body: bytes, token: str, *, merchant_code: str = "") -> ProviderResult:
     """Return the result in ``body``, the answer to the deletion of ``token``.
 
-    Raises only ``ProviderReplyInvalid``. An answer with more than one statement is ``UNKNOWN`` with the event
-    ``CONTRADICTORY``.
+    Raises only ``ProviderReplyInvalid``, also for another merchant than ``merchant_code``. An answer with
+    more than one statement is ``UNKNOWN`` with the event ``CONTRADICTORY``.
     """
     try:
-        reply = _reply_in(read_message(body))
+        reply = _reply_in(read_message(body), merchant_code)
         errors = [*reply.findall("error"), *reply.findall("orderStatus/error")]
         received = reply.findall("ok/deleteTokenReceived")
         if len(errors) + len(received) > 1:
@@ -79,15 +87,20 @@ def parse_token_deletion(body: bytes, token: str) -> ProviderResult:
         raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
 
 
-def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[ProviderResult]:
+def parse_listing(
+    body: bytes, exponents: Mapping[str, int] = _ISO_4217, *, merchant_code: str = ""
+) -> list[ProviderResult]:
     """Return one result for each order in ``body``. Raises ``ProviderReplyInvalid`` or ``ListIncomplete``.
 
-    A reply with ``complete="false"`` (DTD, ``reply``) has only some of the orders. An order that cannot be
+    A reply with ``complete="false"`` (DTD, ``reply``) has only some of the orders. A reply with anything but
+    orders (and ``actions``, which the grammar allows after any reply) is no list, and one for another
+    merchant than ``merchant_code``, if that is given, is not understood. An order that cannot be
     understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
     """
     try:
-        reply = _reply_in(read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS))
-        if reply.find("error") is not None:
+        message = read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS)
+        reply = _reply_in(message, merchant_code)
+        if not {child.tag for child in reply} <= _OF_A_LIST:
             raise UnreadableMessage("no list of orders")
         if reply.get("complete") == "false":
             raise ListIncomplete("Worldpay has not listed all orders of this period.")
@@ -106,7 +119,9 @@ def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResul
         return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=UNREADABLE)
 
 
-def _reply_in(message: Element) -> Element:
+def _reply_in(message: Element, merchant_code: str) -> Element:
+    if merchant_code and message.get("merchantCode", "").strip() != merchant_code:
+        raise UnreadableMessage("a reply for another merchant")
     replies = message.findall("reply")
     if len(replies) != 1:
         raise UnreadableMessage("no reply, or several, in it")
@@ -146,7 +161,8 @@ def _read_acknowledgement(received: Element, exponents: Mapping[str, int]) -> Pr
 def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
     order_code = status.get("orderCode", "").strip()
     errors, payments = status.findall("error"), status.findall("payment")
-    challenges = status.findall("challengeRequired") + status.findall("requestInfo/request3DSecure")
+    old_challenges = status.findall("requestInfo/request3DSecure")
+    challenges = status.findall("challengeRequired") + old_challenges
     is_modified = verb in _REQUESTS and status.find("orderModification") is not None
     several = len(errors) + len(payments[:1] if is_modified else payments) + len(challenges)
     if several > 1:
@@ -160,6 +176,8 @@ def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> Pr
             event="challengeRequired",
             challenge=challenge,
         )
+    if old_challenges:
+        return _read_old_challenge(order_code, verb)
     if not payments:
         raise UnreadableMessage("an order without payment, challenge or error")
     payment, *further = (PaymentElement(found, exponents) for found in payments)
@@ -209,6 +227,10 @@ def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: 
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
     outcome, kind = codes.meaning(event)
+    told = sums_of(payment, outcome, kind)
+    if outcome == Outcome.REFUSED and has_taken(payment):
+        # Only the rest was cancelled, or has expired. Otherwise the message contradicts itself.
+        outcome = Outcome.APPROVED if told.kept is not None else Outcome.UNKNOWN
     return ProviderResult(
         outcome=outcome,
         order_code=order_code,
@@ -219,7 +241,8 @@ def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: 
         three_ds=payment.three_ds,
         card=payment.card,
         checks=payment.checks,
-        position=position_of(payment, outcome, kind),
+        position=told.position,
+        kept=told.kept,
         reference=payment.authorisation_id,
         references=_references(kind, journals, payment),
     )
@@ -251,31 +274,35 @@ def _authentication_failed(three_ds: ThreeDSecure | None) -> bool:
 
 
 def _challenge(status: Element) -> Challenge | None:
-    """Return the challenge of 3-D Secure 2 or, in the old form, 1."""
-    if status.find("challengeRequired") is not None:
-        details = status.find("challengeRequired/threeDSChallengeDetails")
-        challenge = Challenge(
-            version=text(details, "threeDSVersion"),
-            transaction_id=text(details, "transactionId3DS"),
-            acs_url=_address(text(details, "acsURL")),
-            payload=text(details, "payload"),
-        )
-        if not (challenge.transaction_id and challenge.payload):
-            raise UnreadableMessage("an incomplete challenge")
-        return challenge
-    if status.find("requestInfo/request3DSecure") is not None:
-        request = status.find("requestInfo/request3DSecure")
-        challenge = Challenge(
-            version="1",
-            transaction_id="",
-            acs_url=_address(text(request, "issuerURL")),
-            payload=text(request, "paRequest"),
-            echo_data=text(status, "echoData"),
-        )
-        if not challenge.payload:
-            raise UnreadableMessage("an incomplete challenge")
-        return challenge
-    return None
+    """Return the challenge of 3-D Secure 2, if there is one."""
+    if status.find("challengeRequired") is None:
+        return None
+    details = status.find("challengeRequired/threeDSChallengeDetails")
+    challenge = Challenge(
+        version=text(details, "threeDSVersion"),
+        transaction_id=text(details, "transactionId3DS"),
+        acs_url=_address(text(details, "acsURL")),
+        payload=text(details, "payload"),
+    )
+    if not (challenge.transaction_id and challenge.payload):
+        raise UnreadableMessage("an incomplete challenge")
+    return challenge
+
+
+def _read_old_challenge(order_code: str, verb: Verb) -> ProviderResult:
+    """Read the demand for an authentication by 3-D Secure 1, which the card schemes have retired.
+
+    It is not supported. In answer to the first message nothing is authorised, and nothing ever will be, since
+    no second message follows. In answer to any other message it does not show what earlier ones have done.
+    """
+    if verb != Verb.AUTHORISE:
+        return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=OLD_CHALLENGE)
+    refusal = Refusal(
+        reason=RefusalReason.AUTHENTICATION_FAILED, description="The issuer asks for 3-D Secure 1."
+    )
+    return ProviderResult(
+        outcome=Outcome.REFUSED, order_code=order_code, event=OLD_CHALLENGE, refusal=refusal
+    )
 
 
 def _address(url: str) -> str:

@@ -105,7 +105,7 @@ class WorldpayWpg:
 
     def delete_token(self, kept: KeptToken) -> ProviderResult:
         reply = self._send(Verb.DELETE_TOKEN, build.token_deletion(kept, self._worldpay.setup), {})
-        result = parse.parse_token_deletion(reply.body, kept.token)
+        result = parse.parse_token_deletion(reply.body, kept.token, merchant_code=self.account.merchant_code)
         _check_configuration(result)
         return result
 
@@ -115,7 +115,9 @@ class WorldpayWpg:
 
     def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
         reply = self._send(Verb.LIST, build.listing(since, until, self._worldpay.setup), {})
-        return parse.parse_listing(reply.body, self._worldpay.exponents)
+        return parse.parse_listing(
+            reply.body, self._worldpay.exponents, merchant_code=self.account.merchant_code
+        )
 
     def card_encryption(self) -> CardEncryption:
         return self._worldpay.card_encryption
@@ -124,8 +126,6 @@ class WorldpayWpg:
         return browser.device_data_form(self._worldpay.device_data_url, self._worldpay.signer)
 
     def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm:
-        if challenge.version == "1":
-            return browser.old_challenge_form(challenge, return_url=return_url, merchant_data=merchant_data)
         return browser.challenge_form(
             self._worldpay.challenge_url,
             self._worldpay.signer,
@@ -162,7 +162,9 @@ class WorldpayWpg:
         if session_state:
             headers["Cookie"] = session_state
         reply = self._send(verb, message, headers)
-        result = parse.parse_reply(reply.body, verb, self._worldpay.exponents)
+        result = parse.parse_reply(
+            reply.body, verb, self._worldpay.exponents, merchant_code=self.account.merchant_code
+        )
         _check_configuration(result)
         if result.order_code not in {"", order_code}:
             raise ProviderReplyInvalid("Worldpay answered about another order.")

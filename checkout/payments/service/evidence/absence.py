@@ -65,9 +65,20 @@ def is_absent(operation: Operation, others: BookedOperations, result: ProviderRe
         return False
     total = reliable_sum(operation.attempt, result, kind)
     if total is not None:
-        is_certain = others.least == others.most == total
+        is_certain = others.least == others.most == total and _are_captures_told(operation, result)
         return is_certain and result.kind in SUMS_ARE_COMPLETE[kind]
     return not others.entries and _is_unchanged(operation, result)
+
+
+def _are_captures_told(operation: Operation, result: ProviderResult) -> bool:
+    """Return True if the captured sum is certain without our own record of it.
+
+    If the provider tells only what it has kept, a capture that we do not know of would hide a refund, unless
+    everything was captured.
+    """
+    if operation.kind != Kind.REFUND or result.position is not None:
+        return True
+    return sums_of_attempt(operation.attempt).captured == operation.payment.amount_minor
 
 
 def _is_unchanged(operation: Operation, result: ProviderResult) -> bool:

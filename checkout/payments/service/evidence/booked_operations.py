@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checkout.conf import conf
+from checkout.money import Money
 from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
 from checkout.payments.models import Attempt, Fact, Operation
 from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
-from checkout.payments.totals import operations_of, sums_of_attempt
+from checkout.payments.totals import Sums, operations_of, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
 
 Kind, State = Operation.Kind, Operation.State
@@ -99,15 +100,34 @@ def may_be_from_before_a_booking(attempt: Attempt, asked_at: datetime) -> bool:
     return booked.exists()
 
 
-def _reported_sum(result: ProviderResult, kind: str) -> int | None:
-    """Return the provider's sum of all captures or refunds, in minor units; None where it tells none."""
-    if (
-        result.position is None
-        or result.outcome != Outcome.APPROVED
-        or kind not in (Kind.CAPTURE, Kind.REFUND)
-    ):
+def position_given(
+    result: ProviderResult, *, owed: int, captured: tuple[int, int], least_refunded: int
+) -> Position | None:
+    """Return the order's sums, given the bounds of our captures, in minor units; None if they are unknown.
+
+    ``owed`` is the payment's amount. If the provider tells only what it has kept, its captured sum is taken
+    to be the one within the bounds that fits best, or the kept sum if that is more. Nothing follows from two
+    answers: a kept sum that includes no refund although the last event is one, as it may be from before that
+    refund; and that all was released when a part was captured, as that may be about the rest.
+    """
+    least, most = captured
+    if result.position is not None:
+        is_of_rest = _says_released(result) and most > 0 and least < owed
+        return None if is_of_rest else result.position
+    if result.kept is None or result.amount is None:
         return None
-    return result.position.captured.minor if kind == Kind.CAPTURE else result.position.refunded.minor
+    kept, currency = result.kept.minor, result.kept.currency
+    taken = max(kept, least, min(kept + least_refunded, most))
+    if taken == kept and result.kind in (EventKind.REFUND_SENT, EventKind.REFUNDED):
+        return None
+    return Position(
+        authorised=result.amount, captured=Money(taken, currency), refunded=Money(taken - kept, currency)
+    )
+
+
+def _says_released(result: ProviderResult) -> bool:
+    is_end = result.kind in (EventKind.CANCELLED, EventKind.EXPIRED)
+    return is_end and result.position is not None and not result.position.authorised.minor
 
 
 def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
@@ -118,16 +138,35 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
     sum may include money that an issuer took. If the sum exceeds everything that we know to have gone back,
     the provider left out money that is still held, and its captured sum is too large by as much.
     """
-    total = _reported_sum(result, kind)
-    if total is None or result.position is None:
+    if result.outcome != Outcome.APPROVED or kind not in (Kind.CAPTURE, Kind.REFUND):
         return None
-    ours = sums_of_attempt(attempt)
+    position, ours = result.position, sums_of_attempt(attempt)
+    if position is None:
+        return _sum_by_kept(attempt, result, kind, ours)
     if kind == Kind.CAPTURE:
         gone_back = booked_operations_of(attempt, Kind.REFUND).most + ours.charged_back
-        return total if result.position.refunded.minor <= gone_back else None
-    if result.position.captured.minor != ours.captured:
+        return position.captured.minor if position.refunded.minor <= gone_back else None
+    if position.captured.minor != ours.captured:
         return None
-    return total if result.position.charged_back is not None or not ours.charged_back else None
+    is_reliable = position.charged_back is not None or not ours.charged_back
+    return position.refunded.minor if is_reliable else None
+
+
+def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums) -> int | None:
+    """Return the sum if it follows from the sum that is kept of the captures, and from our captures.
+
+    At least the kept sum was captured. If that is all that we may have captured, all of that was. The
+    refunds are what is missing from our captures, if no capture is open.
+    """
+    if result.kept is None:
+        return None
+    captures = booked_operations_of(attempt, Kind.CAPTURE)
+    if kind == Kind.CAPTURE:
+        return result.kept.minor if result.kept.minor >= captures.most else None
+    if captures.least != captures.most or result.kept.minor > captures.most or ours.charged_back:
+        return None
+    told = position_given(result, owed=ours.owed, captured=(ours.captured, ours.captured), least_refunded=0)
+    return told.refunded.minor if told is not None else None
 
 
 def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:

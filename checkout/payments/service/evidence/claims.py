@@ -140,6 +140,9 @@ def _judged(
         # The claim may name another operation than the one that explains it, which only sums could tell. A
         # refund in doubt has an inquiry of its own.
         return ClaimOutcome.UNDECIDED if command.operation else ClaimOutcome.DENIED
+    if claim == EventKind.CANCELLED and sums_of_attempt(attempt).may_leave_a_rest:
+        # Once the capture of a part is done, this was the rest of the authorisation.
+        return ClaimOutcome.UNKNOWN
     return ClaimOutcome.CONFIRMED
 
 

@@ -1,6 +1,6 @@
 """Ask the provider again about an attempt of a conflicted payment, because staff want to settle it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -17,7 +17,10 @@ from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
-from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
+from checkout.payments.service.evidence.booked_operations import (
+    may_be_from_before_a_booking,
+    position_given,
+)
 from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import RELEASED
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
@@ -117,7 +120,7 @@ def _judged(
         return ReviewResult(
             ReviewOutcome.STANDS, f"The provider still speaks of other money than ours: {result.amount}."
         )
-    if result.outcome == Outcome.APPROVED and result.kind not in RELEASED:
+    if result.outcome == Outcome.APPROVED and (result.kind not in RELEASED or result.kept is not None):
         return _held(attempt, sums, asked_at, result)
     return _released(attempt, sums)
 
@@ -133,17 +136,21 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
         )
     if sums.total(Kind.VOID, State.DONE):
         return ReviewResult(ReviewOutcome.STANDS, "The provider still holds what we have as released.")
-    if result.position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
+    position = _position(sums, result)
+    if position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
         # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
         return ReviewResult(
             ReviewOutcome.STANDS, "The provider does not tell how much was captured and refunded."
         )
-    gaps = _gaps(attempt, sums, result.position) if result.position else []
+    gaps = _gaps(attempt, sums, position) if position else []
     if gaps and may_be_from_before_a_booking(attempt, asked_at):
         return ReviewResult(
             ReviewOutcome.UNKNOWN,
             "The answer may be from before our last booking. Ask again later.",
         )
+    if result.position is None and sums.captured < sums.owed:
+        # The rest may have been released, or captured and given back, so no sum is certain enough.
+        gaps = [replace(gap, left=0) for gap in gaps]
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
             return ReviewResult(ReviewOutcome.STANDS, gap.in_words)
@@ -158,6 +165,16 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
     for gap in gaps:
         adopt(attempt, gap.kind, gap.minor, reason=FOUND)
     return ReviewResult(ReviewOutcome.HELD)
+
+
+def _position(sums: Sums, result: ProviderResult) -> Position | None:
+    taken = sums.captured
+    return position_given(
+        result,
+        owed=sums.owed,
+        captured=(taken, taken + sums.total(Kind.CAPTURE, *OPEN)),
+        least_refunded=sums.refunded,
+    )
 
 
 def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
@@ -188,7 +205,10 @@ def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
 def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
     if sums.captured:
         ours = Money(sums.captured, attempt.payment.currency)
-        return ReviewResult(ReviewOutcome.STANDS, f"The provider holds nothing, and we have {ours} captured.")
+        why = f"The provider holds nothing, and we have {ours} captured."
+        if sums.captured < sums.owed:
+            why = f"{why} It may have released only the rest, and does not tell what it has captured."
+        return ReviewResult(ReviewOutcome.STANDS, why)
     parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
     if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
         # The capture may have arrived, so that only the rest was released.

@@ -1,0 +1,233 @@
+"""A rest of the authorisation that the provider has released, once a part was captured."""
+
+import pytest
+
+from checkout.money import Money
+from checkout.payments.messages import CheckClaim
+from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderCall, Saga
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, Verb
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
+from checkout.payments.service import service
+from checkout.states import PaymentState
+from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
+from tests.payments.service.asking import authorise, inquire_operation, let_settle, operation_on, settle
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered, notified
+from tests.payments.service.test_review import adopted, reviewed, why
+
+pytestmark = pytest.mark.django_db
+CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
+State = Operation.State
+OWED = 1250
+
+
+@pytest.fixture
+def authorised(attempt: Attempt) -> Attempt:
+    authorise(attempt, "approve")
+    return attempt
+
+
+@pytest.fixture
+def worldpay(authorised, monkeypatch):
+    """Return a function that makes the provider answer as Worldpay does once nothing is held any more.
+
+    ``kept`` is the balance of what was captured. If it is None, there are no balances.
+    """
+
+    def answer(event: str, kept: int | None = None) -> None:
+        balances = "" if kept is None else balance("IN_PROCESS_CAPTURED", kept)
+        body = order_status(payment(event, balances, money=amount(OWED)), authorised.order_code)
+        result = parse_reply(body, Verb.INQUIRE)
+        monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: result)
+
+    return answer
+
+
+def operation(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Operation:
+    made = operation_on(attempt, kind, minor)
+    settle(made, state)
+    return made
+
+
+def lost(attempt: Attempt, kind: str, minor: int, *, was_alone: bool = True) -> Operation:
+    """Return an operation whose answer was lost."""
+    made = operation(attempt, kind, minor, State.UNKNOWN)
+    ProviderCall.objects.create(attempt=attempt, key=made.reference, verb=kind, was_alone=was_alone)
+    let_settle(attempt)
+    return made
+
+
+def checked(attempt: Attempt, claim: str, minor: int, *, is_proven: bool = True) -> str:
+    body = CheckClaim(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        claim=claim,
+        minor=minor,
+        currency="GBP",
+        is_proven=is_proven,
+    )
+    return str(deliver(service, command(body)).result["outcome"])
+
+
+@pytest.mark.parametrize("event", ["CAPTURED", "SENT_FOR_REFUND"])
+def test_a_second_capture_is_not_called_done_because_the_rest_was_released(authorised, worldpay, event):
+    operation(authorised, CAPTURE, 800)
+    operation(authorised, REFUND, 450, State.PENDING)
+    second = lost(authorised, CAPTURE, 450, was_alone=False)
+    worldpay(event, 800)
+    assert inquire_operation(second) == "undecided"
+
+
+@pytest.mark.parametrize("event", ["CAPTURED", "CANCELLED", "EXPIRED"])
+def test_the_capture_of_a_part_is_done_if_all_of_it_is_kept(authorised, worldpay, event):
+    capture = lost(authorised, CAPTURE, 800)
+    worldpay(event, 800)
+    assert inquire_operation(capture) == "approved"
+
+
+@pytest.mark.parametrize("kept", [None, 500])
+@pytest.mark.parametrize("event", ["CANCELLED", "EXPIRED"])
+def test_the_end_of_a_rest_does_not_decide_the_capture_of_a_part(authorised, worldpay, event, kept):
+    capture = lost(authorised, CAPTURE, 800)
+    worldpay(event, kept)
+    assert inquire_operation(capture) == "undecided"
+
+
+def test_two_captures_are_done_if_all_of_both_is_kept(authorised, worldpay):
+    operation(authorised, CAPTURE, 500)
+    second = lost(authorised, CAPTURE, 300)
+    worldpay("CAPTURED", 800)
+    assert inquire_operation(second) == "approved"
+
+
+def test_a_capture_of_everything_is_not_called_refused_while_money_is_kept(authorised, worldpay):
+    capture = lost(authorised, CAPTURE, OWED)
+    worldpay("CANCELLED", 800)
+    assert inquire_operation(capture) == "undecided"
+
+
+def test_a_void_is_not_called_done_while_money_is_kept(authorised, worldpay):
+    void = lost(authorised, VOID, OWED)
+    worldpay("CANCELLED", 800)
+    assert inquire_operation(void) != "approved"
+    worldpay("CANCELLED")
+    assert inquire_operation(void) == "approved"
+
+
+@pytest.mark.parametrize(("captured", "outcome"), [(OWED, "not_shown"), (800, "undecided")])
+def test_a_refund_never_arrived_only_if_everything_was_captured_and_all_of_it_is_kept_but_the_others(
+    authorised, worldpay, captured, outcome
+):
+    """A capture that we do not know of may hide the refund, unless everything was captured."""
+    operation(authorised, CAPTURE, captured)
+    operation(authorised, REFUND, 200)
+    missing = lost(authorised, REFUND, 300)
+    worldpay("CAPTURED", captured - 200)
+    assert inquire_operation(missing) == outcome
+
+
+@pytest.mark.parametrize("captured", [OWED, 800])
+def test_a_refund_is_done_if_exactly_that_is_missing_of_what_was_captured(authorised, worldpay, captured):
+    operation(authorised, CAPTURE, captured)
+    operation(authorised, REFUND, 200)
+    made = lost(authorised, REFUND, 300)
+    worldpay("REFUNDED", captured - 200)
+    assert inquire_operation(made) == "undecided"
+    worldpay("REFUNDED", captured - 500)
+    assert inquire_operation(made) == "approved"
+
+
+def test_refunds_are_not_told_apart_from_a_capture_that_is_open(authorised, worldpay):
+    operation(authorised, CAPTURE, 500)
+    operation(authorised, CAPTURE, 300, State.PENDING)
+    operation(authorised, REFUND, 100)
+    made = lost(authorised, REFUND, 100)
+    worldpay("REFUNDED", 300)
+    assert inquire_operation(made) == "undecided"
+
+
+def test_the_hint_of_a_capture_is_not_confirmed_by_a_rest_that_was_released(authorised, worldpay):
+    operation(authorised, CAPTURE, 800)
+    operation(authorised, REFUND, 450, State.PENDING)
+    worldpay("SENT_FOR_REFUND", 800)
+    assert checked(authorised, "captured", 1, is_proven=False) == "denied"
+
+
+def test_a_capture_behind_our_back_is_confirmed_by_what_is_kept(authorised, worldpay):
+    operation(authorised, CAPTURE, 500)
+    worldpay("CAPTURED", 800)
+    assert checked(authorised, "captured", 300) == "confirmed"
+
+
+@pytest.mark.parametrize("kept", [800, None])
+@pytest.mark.parametrize("last_event", ["CANCELLED", "CAPTURED"])
+def test_the_cancellation_of_the_rest_is_no_contradiction(authorised, worldpay, last_event, kept):
+    operation(authorised, CAPTURE, 800)
+    worldpay(last_event, kept)
+    assert checked(authorised, "cancelled", 450) == "denied"
+
+
+def test_the_cancellation_is_asked_about_until_the_capture_of_a_part_has_ended(authorised, worldpay):
+    capture = operation(authorised, CAPTURE, 800, State.PENDING)
+    worldpay("CANCELLED")
+    assert checked(authorised, "cancelled", 450) == "unknown"
+    settle(capture, State.REFUSED)
+    assert checked(authorised, "cancelled", OWED) == "confirmed"
+
+
+def test_a_cancellation_is_a_contradiction_where_no_rest_can_be(authorised, worldpay):
+    operation(authorised, CAPTURE, OWED)
+    worldpay("CANCELLED")
+    assert checked(authorised, "cancelled", OWED) == "confirmed"
+
+
+@pytest.mark.parametrize("event", ["cancelled", "expired"])
+def test_the_notified_end_of_the_rest_leaves_the_payment_as_it_is(authorised, worldpay, event):
+    operation(authorised, CAPTURE, 800)
+    Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+    notified(authorised, event)
+    for saga in Saga.objects.filter(kind="verification"):
+        answered(saga, outcome="confirmed", event=event.upper())
+    authorised.payment.refresh_from_db()
+    assert authorised.payment.state == PaymentState.PARTIALLY_CAPTURED
+
+
+def test_a_notified_cancellation_is_asked_about_while_nothing_is_captured(authorised):
+    operation(authorised, CAPTURE, 800, State.PENDING)
+    notified(authorised, "cancelled")
+    assert Saga.objects.get(kind="verification").data["claim"] == EventKind.CANCELLED
+
+
+@pytest.mark.parametrize("event", ["CAPTURED", "CANCELLED", "EXPIRED"])
+def test_a_review_agrees_with_what_is_kept(authorised, worldpay, event):
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    operation(authorised, CAPTURE, 800)
+    worldpay(event, 800)
+    assert reviewed(authorised) == "held"
+    assert Fact.objects.filter(kind="review_held").exists()
+
+
+def test_a_review_adopts_no_refund_of_which_only_the_captures_of_a_part_would_tell(authorised, worldpay):
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    operation(authorised, CAPTURE, 800)
+    worldpay("CAPTURED", 500)
+    assert reviewed(authorised) == "stands"
+    assert why() == "The refunds at the provider come to 3.00 GBP, ours to 0.00 GBP."
+    assert adopted() == []
+
+
+def test_a_review_adopts_a_refund_if_everything_was_captured(authorised, worldpay):
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    operation(authorised, CAPTURE, OWED)
+    worldpay("REFUNDED", 950)
+    assert reviewed(authorised) == "held"
+    assert adopted() == [("refund", 300, "done")]
+
+
+def test_staff_read_what_the_provider_has_kept(authorised, worldpay):
+    capture = lost(authorised, CAPTURE, 800)
+    worldpay("CAPTURED", 800)
+    inquire_operation(capture)
+    fact = Fact.objects.get(kind="inquire_capture_approved")
+    assert fact.data["position"] == f"captured and not given back {Money(800, 'GBP')}"
