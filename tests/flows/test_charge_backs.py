@@ -20,6 +20,7 @@ from tests.support.reconciling import reconcile
 @pytest.fixture(autouse=True)
 def _little_patience(settings: Settings) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 3
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
 
 
 async def captured(payment: Payment, books: Books) -> None:

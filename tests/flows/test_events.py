@@ -32,6 +32,7 @@ CAPTURING = ["capture.requested", "capture.pending", "payment.authorised", "paym
 @pytest.fixture(autouse=True)
 def _little_patience(settings: Settings) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
     settings.CHECKOUT_RETRY_DELAYS = [0.05]
 
 
