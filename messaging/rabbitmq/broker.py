@@ -118,7 +118,11 @@ class RabbitmqBroker(Broker):
 
     @property
     def is_connected(self) -> bool:
-        """See Broker."""
+        """See Broker. False while the broker has blocked publishing."""
+        return self._has_connections and self._publisher.accepts.is_set()
+
+    @property
+    def _has_connections(self) -> bool:
         return self._publishing.ready.is_set() and self._consuming.ready.is_set()
 
     async def wait_connected(self) -> None:
@@ -126,6 +130,7 @@ class RabbitmqBroker(Broker):
         while not self.is_connected:
             await self._publishing.ready.wait()
             await self._consuming.ready.wait()
+            await self._publisher.accepts.wait()
 
     @property
     def is_reachable(self) -> bool:
@@ -201,6 +206,8 @@ class RabbitmqBroker(Broker):
     async def _prepare_publishing(self, link: Link) -> None:
         await declare_exchanges(link, self.topology.exchanges)
         await self._publisher.prepare(link)
+        if not self._publisher.accepts.is_set():
+            self._ping()
 
     def _publishing_lost(self, name: str) -> None:
         self._connections_lost += 1
@@ -277,13 +284,13 @@ class RabbitmqBroker(Broker):
 
     def _may_judge(self) -> bool:
         link = self._publishing.link
-        return self.is_connected and link is not None and not link.is_blocked
+        return self._has_connections and link is not None and not link.is_blocked
 
     def _ping(self) -> None:
         envelope = Envelope(type=WATCHDOG, body=b"{}")
         # A refusal because too much is unconfirmed is a sign of a dead link, so it counts as unheard.
         with contextlib.suppress(MessagingError):
-            self._publisher.publish_nowait(
+            self._publisher.try_to_publish(
                 self.topology.replies, self._instance_queue.name, envelope, lambda error: None
             )
 

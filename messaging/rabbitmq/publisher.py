@@ -1,6 +1,8 @@
 """Confirmed, mandatory publishing on a connection of its own, with a limit on unconfirmed messages.
 
-pika accepts any amount while the peer does not read, so the limit is ours. For a returned message the broker
+pika accepts any amount while the peer does not read, so the limit is ours. A broker short of disk or memory
+blocks a connection when it publishes for the first time. A new connection therefore says nothing about the
+end of the alarm, and only a message that is confirmed does. For a returned message the broker
 sends first the return, then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and
 Publisher Confirms"). A return has no delivery tag: it is matched by message id, exchange and routing key.
 """
@@ -42,7 +44,11 @@ class _Pending(msgspec.Struct):
 
 
 class Publisher:
-    """A publisher on one channel, which is used for nothing else. If the channel ends, so does the link."""
+    """A publisher on one channel, which is used for nothing else. If the channel ends, so does the link.
+
+    ``accepts`` is cleared when the broker blocks publishing. It is set when the broker unblocks the
+    connection, or confirms a message on another one.
+    """
 
     def __init__(
         self,
@@ -62,6 +68,8 @@ class Publisher:
         self._next_tag = 1
         self.drained = asyncio.Event()
         self.drained.set()
+        self.accepts = asyncio.Event()
+        self.accepts.set()
 
     @property
     def unconfirmed(self) -> int:
@@ -76,6 +84,7 @@ class Publisher:
         self._next_tag = 1
         self._link = link
         self._channel = channel
+        link.on_blocked, link.on_unblocked = self.accepts.clear, self.accepts.set
         # The broker closes a channel for a mistake such as a missing exchange, and its confirms are lost.
         channel.closed.add_done_callback(lambda _: link.abort())
 
@@ -94,6 +103,14 @@ class Publisher:
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
     ) -> None:
         """See Broker."""
+        if not self.accepts.is_set():
+            raise BrokerUnavailable("the broker has blocked publishing")
+        self.try_to_publish(exchange, routing_key, envelope, on_confirm)
+
+    def try_to_publish(
+        self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
+        """Publish as above, also if the broker had blocked an earlier connection."""
         channel, link = self._channel, self._link
         if channel is None or link is None or not channel.raw.is_open:
             raise BrokerUnavailable("not connected")
@@ -115,6 +132,8 @@ class Publisher:
     def _on_confirm(self, channel: AmqpChannel, delivery_tag: int, multiple: bool, is_ack: bool) -> None:
         if channel is not self._channel:
             return  # of an earlier incarnation, whose tags mean nothing here
+        if not self.accepts.is_set() and self._link is not None and not self._link.is_blocked:
+            self.accepts.set()
         if multiple:
             tags = list(takewhile(lambda tag: tag <= delivery_tag, self._pending))
         else:

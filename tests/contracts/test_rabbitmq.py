@@ -4,10 +4,8 @@ import asyncio
 from dataclasses import replace as with_changes
 from typing import Any
 
-import pika
 import pytest
 from msgspec.structs import replace
-from pika import spec
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
@@ -109,7 +107,7 @@ async def test_the_watchdog_is_content_with_a_living_link(rabbitmq: RabbitmqLab)
 async def test_a_blocked_connection_refuses_at_once_until_it_is_unblocked(rabbitmq: RabbitmqLab):
     broker = await rabbitmq.broker()
     await broker.declare(broker.topology.service_queue("risk"))
-    rabbitmq.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Blocked("low on disk")).marshal())
+    rabbitmq.block()
 
     async def until_blocked() -> None:
         while True:
@@ -118,7 +116,7 @@ async def test_a_blocked_connection_refuses_at_once_until_it_is_unblocked(rabbit
 
     with pytest.raises(BrokerUnavailable, match="blocked"):
         await within(until_blocked())
-    rabbitmq.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Unblocked()).marshal())
+    rabbitmq.unblock()
     await a_moment_later(broker)
     await send(broker)
 
@@ -139,8 +137,45 @@ async def test_a_connection_that_stays_blocked_is_closed(
 ):
     monkeypatch.setattr(connection, "BLOCKED_TIMEOUT_SECONDS", 0.1)
     broker = await rabbitmq.broker()
-    rabbitmq.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Blocked("low on disk")).marshal())
+    rabbitmq.block()
     await reconnected(broker)
+
+
+async def test_a_broker_that_blocks_publishing_is_not_connected_until_it_unblocks(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    rabbitmq.block()
+    await within(lost(broker))
+    waiting = asyncio.create_task(broker.wait_connected())
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    rabbitmq.unblock()
+    await within(waiting)
+    assert broker.metrics()["connections_lost"] == 0
+
+
+async def test_a_new_connection_does_not_count_as_the_end_of_an_alarm_but_a_message_that_is_taken_does(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    """RabbitMQ blocks a connection when it publishes for the first time, and not before."""
+    monkeypatch.setattr(connection, "BLOCKED_TIMEOUT_SECONDS", 0.1)
+    tried: list[RabbitmqBroker] = []
+    ping = RabbitmqBroker._ping
+    monkeypatch.setattr(RabbitmqBroker, "_ping", lambda broker: tried.append(broker))
+    broker = await rabbitmq.broker()
+    rabbitmq.block()
+    await within(closed_and_opened_again(broker))
+    assert not broker.is_connected
+    with pytest.raises(BrokerUnavailable, match="blocked"):
+        await send(broker)
+    assert tried == [broker], "it is tried at once"
+    ping(broker)
+    await within(broker.wait_connected())
+
+
+async def closed_and_opened_again(broker: RabbitmqBroker) -> None:
+    while not broker.metrics()["connections_lost"]:  # noqa: ASYNC110 (no event reports it)
+        await asyncio.sleep(0.01)
+    await broker._publishing.ready.wait()
 
 
 @pytest.mark.parametrize("limits", [{"max_unconfirmed": 3}, {"max_unconfirmed_bytes": 6}])

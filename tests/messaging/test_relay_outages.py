@@ -14,7 +14,7 @@ from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
 from messaging.outbox.relay import Relay
 from messaging.outbox.rows import OutboxRows
-from tests.support.brokers import RabbitmqLab, within
+from tests.support.brokers import RabbitmqLab, lost, within
 from tests.support.proxy import Proxy
 from tests.support.services import everything_is_marked, until
 
@@ -63,6 +63,28 @@ def stubbornly(act: Callable[[], T]) -> T | None:
         return act()
     except Error:
         return None
+
+
+async def test_a_relay_leaves_its_rows_alone_while_the_broker_blocks_publishing(rabbitmq_url: str):
+    """Each vain attempt would make the pause before the next one longer, up to five minutes."""
+    proxy = Proxy(rabbitmq_url)
+    await proxy.accept()
+    lab = RabbitmqLab(proxy)
+    broker, stop = await lab.broker(), asyncio.Event()
+    await broker.declare(broker.topology.service_queue("greeter"))
+    relay = asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage), poll_seconds=0.02).run(stop))
+    try:
+        lab.block()
+        await within(lost(broker))
+        await in_thread(write_rows, broker.topology, range(1))
+        await asyncio.sleep(0.5)
+        assert await in_thread(lambda: OutboxMessage.objects.get().attempts) == 0
+        lab.unblock()
+        await until(everything_is_marked)
+    finally:
+        stop.set()
+        await within(relay)
+        await lab.close()
 
 
 @pytest.mark.usefixtures("new_database_connections")

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
+import pika
+from pika import spec
 from pika.exceptions import AMQPError
 
 from messaging.access.participants import Participants
@@ -151,6 +153,13 @@ class RabbitmqLab(Lab):
 
     def hold(self) -> None:
         self.proxy.hold()
+
+    def block(self) -> None:
+        """Tell every client that publishing is blocked, as RabbitMQ does when it is short of disk."""
+        self.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Blocked("low on disk")).marshal())
+
+    def unblock(self) -> None:
+        self.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Unblocked()).marshal())
 
     def lose_connections(self) -> None:
         self.proxy.cut()

@@ -15,11 +15,16 @@ from messaging.rabbitmq.plain_connection import AmqpConnection
 
 
 class Link:
-    """An open connection. ``closed`` receives the reason as its result, never as an exception."""
+    """An open connection. ``closed`` receives the reason as its result, never as an exception.
+
+    ``on_blocked`` and ``on_unblocked`` are called when the broker blocks publishing, and allows it again.
+    """
 
     def __init__(self, connection: AmqpConnection, closed: asyncio.Future[BaseException]) -> None:
         self.closed = closed
         self.is_blocked = False
+        self.on_blocked: Callable[[], None] = lambda: None
+        self.on_unblocked: Callable[[], None] = lambda: None
         self._connection = connection
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
@@ -87,9 +92,11 @@ class Link:
 
     def _on_blocked(self, connection: object, method: object) -> None:
         self.is_blocked = True
+        self.on_blocked()
 
     def _on_unblocked(self, connection: object, method: object) -> None:
         self.is_blocked = False
+        self.on_unblocked()
 
 
 async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaitable[None]]) -> None:
