@@ -6,7 +6,6 @@ handling to publishing what was caused.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -34,6 +33,7 @@ from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
 from messaging.worker.message import Message, Outgoing, Push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
+from messaging.worker.waiting import until_connected, until_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +45,9 @@ PUBLISH_TIMEOUT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.6
 OUTAGE_PAUSE_SECONDS = 0.5
-# Well below the queues' consumer time-out of ten minutes, after which the broker would take the message back.
+# Together well below the queues' consumer time-out, after which the broker would take the message back.
 LONGEST_OUTAGE_SECONDS = 300.0
+LONGEST_BLOCK_SECONDS = 120.0
 # The handler of a command that is no longer wanted.
 OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)
 
@@ -126,8 +127,9 @@ class Worker:
             return
         # The broker redelivers at once, and most failures would still be there.
         pause = min(FIRST_PAUSE_SECONDS * 2**delivery.delivery_count, LONGEST_PAUSE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), pause)
+        await until_stopped(self._stop, seconds=pause)
+        # Nothing can be published while the broker blocks that, and each vain delivery counts.
+        await until_connected(self._broker, self._stop, seconds=LONGEST_BLOCK_SECONDS)
         delivery.reject(requeue=True)
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
@@ -143,8 +145,7 @@ class Worker:
                 # If only the answer to a COMMIT was lost, the message has been handled.
                 delivery.redelivered = is_after_outage = True
                 log.warning("database away, waiting", service=self._service.name, exc_info=True)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), OUTAGE_PAUSE_SECONDS)
+            await until_stopped(self._stop, seconds=OUTAGE_PAUSE_SECONDS)
 
     async def _process(self, delivery: Delivery, *, is_after_outage: bool = False) -> bool:
         """Return True if the delivery can be acknowledged, False if it must be redelivered."""
@@ -313,8 +314,7 @@ class Worker:
 
     async def _publish_later(self, message: Outgoing) -> None:
         """Publish a message whose secret is kept in memory, after its delay or when this process stops."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), message.delay_seconds)
+        await until_stopped(self._stop, seconds=message.delay_seconds)
         await self._publish(message)
 
     async def _publish(self, message: Outgoing) -> bool:

@@ -1,21 +1,24 @@
-"""A service whose database is away for longer than it holds a message."""
+"""Services whose database is away for longer than they hold a message, or whose broker is short of disk."""
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 
+from checkout.payments.models import InboxMessage
 from messaging.broker import Broker
 from messaging.delivery import Delivery
 from messaging.worker import worker
 from messaging.worker.message import Message
 from messaging.worker.service import Service
 from tests.messaging.conftest import at_work
-from tests.support.brokers import MemoryLab, within
-from tests.support.services import Client, Greet, Greeted
+from tests.support.brokers import Inbox, MemoryLab, RabbitmqLab, within
+from tests.support.proxy import Proxy
+from tests.support.services import Client, Greet, Greeted, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,3 +88,36 @@ async def wear_out(broker: Broker, queue: str) -> None:
     consumption = await broker.consume(queue, refuse, prefetch=1)
     await within(is_worn_out.wait())
     await consumption.release()
+
+
+@pytest.mark.rabbitmq
+async def test_a_secret_waits_in_its_message_while_the_broker_blocks_publishing(
+    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "LONGEST_PAUSE_SECONDS", 0.01)
+    proxy = Proxy(rabbitmq_url)
+    await proxy.accept()
+    lab = RabbitmqLab(proxy)
+    broker, steps, loop = await lab.broker(), Inbox(), asyncio.get_running_loop()
+    client = await Client(await lab.broker()).start()
+    next_queue = client.broker.topology.service_queue("next")
+    await client.broker.declare(next_queue)
+    await client.broker.consume(next_queue.name, steps, prefetch=10, auto_ack=True)
+    service = Service("courier")
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> None:
+        message.send("next", "next.step", {"n": 1})
+        loop.call_soon_threadsafe(lab.block)
+        while broker.is_connected:
+            time.sleep(0.01)
+
+    async with at_work(broker, service):
+        await client.send("courier", client.command("greet", sealed="secret"))
+        await until(InboxMessage.objects.exists)
+        await asyncio.sleep(1)
+        lab.unblock()
+        step = (await steps.next()).envelope
+    assert step is not None
+    assert step.sealed == "secret"
+    await lab.close()

@@ -1,0 +1,22 @@
+"""Waits of a worker, which end when it is to stop."""
+
+import asyncio
+import contextlib
+
+from messaging.broker import Broker
+
+
+async def until_stopped(stop: asyncio.Event, *, seconds: float) -> None:
+    """Wait until ``stop`` is set, for ``seconds`` at most."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def until_connected(broker: Broker, stop: asyncio.Event, *, seconds: float) -> None:
+    """Wait until the broker takes messages or ``stop`` is set, for ``seconds`` at most."""
+    if broker.is_connected:
+        return
+    waits = {asyncio.ensure_future(broker.wait_connected()), asyncio.ensure_future(stop.wait())}
+    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
