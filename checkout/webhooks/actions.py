@@ -27,6 +27,7 @@ from checkout.webhooks.deliveries import BATCH, begin_state, horizon, new_delive
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
+from messaging.outbox.clock import server_time, server_time_now
 
 MOST_ENDPOINTS = 20
 MOST_ENDING_SECRETS = 4
@@ -174,7 +175,7 @@ def ping(merchant: str, reference: str) -> Delivery:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         _require_enabled(endpoint)
-        event, now = f"evt_{secrets.token_hex(16)}", timezone.now()
+        event, now = f"evt_{secrets.token_hex(16)}", server_time_now()
         delivery = Delivery.objects.create(
             endpoint=endpoint,
             event=event,
@@ -277,7 +278,7 @@ def undelivered_events(merchant: str) -> QuerySet[Delivery, str]:
 def _make_due(deliveries: QuerySet[Delivery]) -> None:
     """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more."""
     deliveries.update(
-        state=Delivery.State.PENDING, tries=0, next_try_at=timezone.now(), lease="", ended_at=None
+        state=Delivery.State.PENDING, tries=0, next_try_at=server_time(), lease="", ended_at=None
     )
     wake_after_commit()
 

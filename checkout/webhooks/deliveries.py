@@ -114,7 +114,7 @@ def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:
         event=item.reference,
         event_type=item.type,
         payment=item.payment,
-        next_try_at=timezone.now(),
+        next_try_at=server_time(),
     )
 
 

@@ -1,11 +1,13 @@
-"""Record what became of attempts: the log, the delivery's next attempt, and the endpoint's health."""
+"""Record what became of attempts: the log, the delivery's next attempt, and the endpoint's health.
+
+Times that senders wait for are the database's, because another sender may wait for them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
 from checkout.privacy.scrubbing import scrub_text
 from checkout.webhooks.deliveries import begin_state
@@ -13,6 +15,7 @@ from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import GONE, endpoint_pause, own_pause, pause_after
 from checkout.webhooks.sending.claims import NO_SUCH_EVENT, Job
 from checkout.webhooks.sending.client import Answer
+from messaging.outbox.clock import server_time_now
 
 State = Delivery.State
 Notice = WebhookEndpoint.Notice
@@ -39,11 +42,12 @@ def record(outcomes: Sequence[Outcome]) -> None:
         DeliveryAttempt.objects.bulk_create(
             [_logged(each) for each in outcomes if not _is_known(deliveries[each.job.delivery], each)]
         )
+        now = server_time_now()
         for each in outcomes:
-            _conclude(deliveries[each.job.delivery], each)
+            _conclude(deliveries[each.job.delivery], each, now)
         changed = ["state", "tries", "next_try_at", "lease", "last_result", "ended_at"]
         Delivery.objects.bulk_update(deliveries.values(), changed)
-        _record_health(outcomes)
+        _record_health(outcomes, now)
 
 
 def _is_known(delivery: Delivery, outcome: Outcome) -> bool:
@@ -70,7 +74,7 @@ def _storable(text: bytes) -> str:
     return scrub_text(text.decode("utf-8", "replace").replace("\0", ""))
 
 
-def _conclude(delivery: Delivery, outcome: Outcome) -> None:
+def _conclude(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     """Change the delivery. If another process has it by now, or has given it up, only a success counts.
 
     If it is pending without a lease, it was made due again since, and nothing counts.
@@ -83,30 +87,30 @@ def _conclude(delivery: Delivery, outcome: Outcome) -> None:
     delivery.last_result = answer.summary
     delivery.lease = ""
     if answer.is_ours and job.problem != NO_SUCH_EVENT:
-        age = timezone.now() - delivery.created_at
-        delivery.next_try_at = timezone.now() + timedelta(seconds=own_pause(age.total_seconds()))
+        age = now - delivery.created_at
+        delivery.next_try_at = now + timedelta(seconds=own_pause(age.total_seconds()))
         return
     if not answer.is_success and job.url != delivery.endpoint.url:
         # The merchant has changed the address meanwhile, and the new one was not tried.
-        delivery.next_try_at = timezone.now()
+        delivery.next_try_at = now
         return
     delivery.tries += 1
     pause = pause_after(delivery.tries)
     if answer.is_success:
-        _end(delivery, State.DELIVERED)
+        _end(delivery, State.DELIVERED, now)
     elif pause is None or answer.status == GONE:
-        _end(delivery, State.FAILED)
+        _end(delivery, State.FAILED, now)
     else:
-        delivery.next_try_at = timezone.now() + timedelta(seconds=pause)
+        delivery.next_try_at = now + timedelta(seconds=pause)
 
 
-def _end(delivery: Delivery, state: str) -> None:
+def _end(delivery: Delivery, state: str, now: datetime) -> None:
     delivery.state = state
     delivery.next_try_at = None
-    delivery.ended_at = timezone.now()
+    delivery.ended_at = now
 
 
-def _record_health(outcomes: Sequence[Outcome]) -> None:
+def _record_health(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Update the endpoints that have failed, and those that have failed before."""
     # A problem of ours says nothing about the endpoint.
     about = [each for each in outcomes if not each.answer.is_ours]
@@ -120,7 +124,7 @@ def _record_health(outcomes: Sequence[Outcome]) -> None:
     endpoints = rows.in_bulk()
     for each in about:
         if each.job.endpoint in endpoints:
-            _note(endpoints[each.job.endpoint], each)
+            _note(endpoints[each.job.endpoint], each, now)
     for endpoint in endpoints.values():
         endpoint.save(update_fields=_HEALTH)
 
@@ -139,8 +143,8 @@ _HEALTH = (
 )
 
 
-def _note(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
-    answer, now = outcome.answer, timezone.now()
+def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
+    answer = outcome.answer
     if answer.is_success:
         endpoint.failures, endpoint.failing_since, endpoint.warned_at = 0, None, None
         if endpoint.owed_notice == Notice.FAILING:
