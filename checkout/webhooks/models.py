@@ -113,7 +113,8 @@ class SigningSecret(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True, help_text="A newer secret replaces it then")
 
     class Meta:
-        ordering: ClassVar = ["-created_at", "-pk"]
+        # Not by time: each may have been made on a host with a clock of its own.
+        ordering: ClassVar = ["-pk"]
 
 
 class Delivery(models.Model):

@@ -1,6 +1,9 @@
 """Webhook endpoints through the API."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from checkout.api.access.keys import make_key
 from checkout.api.models import IdempotencyRecord
@@ -129,6 +132,13 @@ async def test_a_new_secret_signs_beside_the_old_one(api, made):
     assert await signing_secrets(made) == [new["secret"], made["secret"]]
     assert document(await api.post(path, idempotency_key="r")) == new
     assert await in_thread(SigningSecret.objects.count) == 2
+
+
+async def test_a_new_secret_is_shown_although_the_host_that_made_the_old_one_has_a_fast_clock(api, made):
+    await in_thread(SigningSecret.objects.update, created_at=timezone.now() + timedelta(seconds=30))
+    new = document(await api.post(f"{ENDPOINTS}/{made['id']}/rotate-secret", idempotency_key="r"))
+    assert new["secret"] not in ("", made["secret"])
+    assert new["public_keys"][1:] == made["public_keys"]
 
 
 async def test_a_test_event_is_owed_once_per_key(api, made):
