@@ -59,6 +59,7 @@ class Sender:
         self._outcomes: list[Outcome] = []
         self._woken = asyncio.Event()
         self._has_outcomes = asyncio.Event()
+        self._is_ending = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop`` is set. Then finish what is under way, or give it back."""
@@ -74,7 +75,9 @@ class Sender:
         finally:
             stopping.cancel()
             await self._finish()
-            recording.cancel()
+            # Not cancelled: what it is recording would be recorded once more.
+            self._is_ending = True
+            self._has_outcomes.set()
             await asyncio.gather(recording, return_exceptions=True)
             await self._record_all()
 
@@ -142,7 +145,7 @@ class Sender:
         self._of_merchants[job.merchant] += number
 
     async def _record_always(self) -> None:
-        while True:
+        while not self._is_ending:
             await self._has_outcomes.wait()
             await asyncio.sleep(GATHERING_SECONDS)
             if not await self._record_all():
