@@ -162,6 +162,7 @@ async def test_a_new_connection_does_not_count_as_the_end_of_an_alarm_but_a_mess
     ping = RabbitmqBroker._ping
     monkeypatch.setattr(RabbitmqBroker, "_ping", lambda broker: tried.append(broker))
     broker = await rabbitmq.broker()
+    assert isinstance(broker, RabbitmqBroker)
     rabbitmq.block()
     await within(closed_and_opened_again(broker))
     assert not broker.is_connected
