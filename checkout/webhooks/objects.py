@@ -22,7 +22,10 @@ class Disabled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failing(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempts at an endpoint since the last that succeeded. Nothing is sent until ``paused_until``."""
+    """The failed attempts at an endpoint since the last that succeeded, without those that ended in a pause.
+
+    Nothing is sent until ``paused_until``.
+    """
 
     failures: int
     since: datetime | None

@@ -152,7 +152,10 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
         return
     if outcome.job.url != endpoint.url:
         return  # the failure of an address that the endpoint has no more
-    endpoint.failures += 1
+    is_paused = endpoint.paused_until is not None and endpoint.paused_until > now
+    # An attempt that was under way when a failure began the pause says nothing new.
+    if not (is_paused and endpoint.failures):
+        endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or outcome.at
     if pause := endpoint_pause(endpoint.failures, answer.status, answer.retry_after):
         until = now + timedelta(seconds=pause)
