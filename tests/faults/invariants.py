@@ -1,14 +1,15 @@
 """The invariants I1 to I13 and P, which must hold under all faults, each a function of the evidence."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from checkout.states import PAID, PAYMENT_EDGES, Actor, PaymentState, payment_machine
 from tests.faults.card_invariants import cards_obey_their_owners
-from tests.faults.evidence import Evidence
+from tests.faults.evidence import Evidence, Payment
 from tests.faults.merchant_invariants import merchant_was_told
 from tests.faults.money_invariants import Found, balances_of, books_agree, nothing_charged_twice
+from tests.faults.provider_books import Order
 
 P = PaymentState
 NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
@@ -111,10 +112,8 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
                 yield reference, f"told {previous.state}, later {seen.state}"
             if previous is None or previous.at < seen.began:
                 previous = seen
-        # Staff may void an authorised payment. But with automatic capture, "paid" means captured, unless the
-        # provider's risk department cancels what it has just called authorised, and was to capture at once.
-        is_taken_back = any("cancelled_by_risk" in order.traits for order in evidence.orders_of(reference))
-        is_unpaid = end in NOT_PAID or (end == P.VOIDED and not (payment.is_manual or is_taken_back))
+        is_taken_back = _may_be_taken_back(payment, evidence.orders_of(reference))
+        is_unpaid = end in (*NOT_PAID, P.VOIDED) and not is_taken_back
         if is_unpaid and any(seen.is_paid for seen in told):
             yield reference, f"told it was paid, and it ended {end}"
         if previous is not None and not _leads_to(previous.state, end):
@@ -122,6 +121,17 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
     for reference in evidence.late_returns:
         if any(step.event == "challenge_returned" for step in evidence.steps.get(reference, ())):
             yield reference, "came back from the issuer too late, and was let in"
+
+
+def _may_be_taken_back(payment: Payment, orders: Sequence[Order]) -> bool:
+    """Return True if a payment that was called paid may end without money.
+
+    Staff may void what is authorised, and an authorisation may expire. With automatic capture "paid" means
+    captured, unless the provider's risk department cancels what was to be captured with the authorisation.
+    """
+    if payment.is_manual:
+        return payment.state == P.VOIDED or any(order.has("expired") for order in orders)
+    return payment.state == P.VOIDED and any("cancelled_by_risk" in order.traits for order in orders)
 
 
 def same_key_same_answer(evidence: Evidence) -> Found:

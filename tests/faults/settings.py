@@ -76,6 +76,7 @@ TRAITS = {
     "demands_first_challenge": 0.2,
     "refund_refused_online": 0.08,
     "cancelled_booked": 0.4,
+    "releases_rest": 0.3,
 }
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.

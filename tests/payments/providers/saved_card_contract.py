@@ -1,0 +1,89 @@
+"""The part of the contract that is about saved cards and their tokens."""
+
+import pytest
+
+from checkout.money import Money
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.saved_cards import (
+    TOKEN_NOT_FOUND,
+    IssuedToken,
+    KeptToken,
+    MerchantInitiated,
+    StoredCard,
+)
+from tests.payments.providers.requests_to_make import authorisation, completion
+
+
+def is_gone(result: ProviderResult) -> bool:
+    """Return True if the provider has no such token, or has not found it."""
+    return result.outcome == Outcome.APPROVED or result.event == TOKEN_NOT_FOUND
+
+
+class SavedCardContract:
+    """Tests of an adapter. ``ProviderContract`` includes them, and describes the fixtures."""
+
+    def pay(self, shop, order_code, card="approve", **changes):
+        request = authorisation(order_code, sealed_card=shop.cards[card], **changes)
+        return shop.provider.authorise(request)
+
+    def charge(self, shop, order_code, saved: IssuedToken, shopper="cus_1"):
+        stored = StoredCard(
+            token=saved.token,
+            shopper=shopper,
+            reason=MerchantInitiated.RECURRING,
+            scheme_transaction=saved.scheme_transaction,
+        )
+        return shop.provider.authorise(authorisation(order_code, sealed_card="", stored_card=stored))
+
+    def test_a_saved_card_is_charged_later_without_the_shopper(self, shop, order_code):
+        assert shop.provider.saves_cards
+        result = self.pay(shop, order_code, saves_for="cus_1")
+        assert result.token is not None, result.token_fault
+        assert result.token.last4 == result.card.last4
+        assert result.token.token not in result.transcript
+        assert shop.provider.inquire(order_code).token.token == result.token.token
+
+        later = self.charge(shop, f"{order_code}-2", result.token)
+        assert (later.outcome, later.token, later.token_fault) == (Outcome.APPROVED, None, "")
+        assert later.amount == Money(1050, "GBP")
+        assert result.token.token not in later.transcript
+
+    def test_a_card_that_is_challenged_is_saved_once_it_is_approved(self, shop, order_code):
+        first = self.pay(shop, order_code, "challenge", saves_for="cus_1")
+        assert first.token is None
+        shop.answer_challenge(first, "approve")
+        second = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+        assert second.token is not None
+
+    def test_no_card_is_saved_unless_that_was_asked_for(self, shop, order_code):
+        result = self.pay(shop, order_code)
+        assert (result.token, result.token_fault) == (None, "")
+
+    def test_a_token_that_the_provider_does_not_know_pays_nothing(self, shop, order_code):
+        unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")
+        assert self.charge(shop, order_code, unknown).outcome != Outcome.APPROVED
+        assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_SENT, Outcome.REFUSED)
+
+    def test_a_token_that_is_deleted_pays_no_more_and_may_be_deleted_again(self, shop, order_code):
+        if not shop.provider.deletes_tokens:
+            pytest.skip("this provider deletes no tokens")
+        saved = self.pay(shop, order_code, saves_for="cus_1").token
+        kept = KeptToken(token=saved.token, shopper="cus_1")
+        for _ in range(2):
+            result = shop.provider.delete_token(kept)
+            assert is_gone(result)
+            assert saved.token not in repr(result)
+        assert self.charge(shop, f"{order_code}-2", saved).outcome != Outcome.APPROVED
+        assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
+
+    def test_a_card_is_saved_anew_after_its_token_was_deleted_and_that_one_is_deleted(self, shop, order_code):
+        for number in range(2):
+            saved = self.pay(shop, f"{order_code}-{number}", saves_for="cus_1").token
+            kept = KeptToken(token=saved.token, shopper="cus_1")
+            assert self.charge(shop, f"{order_code}-{number}-later", saved).outcome == Outcome.APPROVED
+            assert shop.provider.delete_token(kept).outcome == Outcome.APPROVED
+            assert self.charge(shop, f"{order_code}-{number}-late", saved).outcome != Outcome.APPROVED
+
+    def test_a_token_that_the_provider_does_not_know_is_deleted_or_not_found(self, shop):
+        unknown = KeptToken(token="991111", shopper="cus_1")
+        assert is_gone(shop.provider.delete_token(unknown))
