@@ -170,6 +170,14 @@ async def test_a_malformed_return_is_400_and_changes_nothing(return_path, checko
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
 
 
+async def test_a_return_with_half_of_a_surrogate_pair_is_400_and_changes_nothing(return_path, checkout):
+    part = b'--x\r\nContent-Disposition: form-data; name="TransactionId"\r\n\r\n+2AA-\r\n--x--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=x; charset=utf-7"}
+    answer = await checkout.client.post(return_path, part, headers=headers, cross_site=True)
+    assert answer.status == 400
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
+
+
 async def test_the_challenge_page_of_a_returned_challenge_leads_on(return_path, checkout):
     await checkout.client.post(return_path, returned(), cross_site=True)
     answer = await checkout.get("challenge/")
