@@ -184,6 +184,21 @@ async def test_the_challenge_page_of_a_returned_challenge_leads_on(return_path, 
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
 
 
+async def test_no_shopper_is_sent_to_the_bank_while_an_earlier_attempt_may_hold_the_money(
+    return_path, checkout
+):
+    await in_thread(lambda: Payment.objects.update(state="conflicted"))
+    answer = await checkout.get("challenge/")
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+
+
+async def test_a_shopper_who_comes_back_to_it_then_is_asked_for_patience(return_path, checkout):
+    await in_thread(lambda: Payment.objects.update(state="conflicted"))
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+    assert (await in_thread(Attempt.objects.get)).state == Attempt.State.CHALLENGE_REQUIRED
+
+
 async def test_a_challenge_that_began_before_a_change_of_the_key_still_leads_back(
     return_path, checkout, settings
 ):
