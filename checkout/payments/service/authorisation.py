@@ -86,9 +86,8 @@ def _submit(attempt: Attempt) -> None:
 
 
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:
-    if attempt.payment.state == PaymentState.CONFLICTED:
-        # An earlier attempt may hold money, as has become known while this one was being prepared.
-        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
+    if stopped := _stopped(attempt):
+        return stopped
     if attempt.saved_card is not None:
         return _charge(attempt, attempt.saved_card, key)
     if not sealed:
@@ -123,6 +122,13 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
     return lambda provider: provider.authorise(request)
 
 
+def _stopped(attempt: Attempt) -> ProviderResult | None:
+    """Return a refusal if an earlier attempt may hold money, as has become known during this one."""
+    if attempt.payment.state == PaymentState.CONFLICTED:
+        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
+    return None
+
+
 def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResult:
     """Return the charge of a saved card, which has no shopper, or a refusal if the card was removed."""
     if card.state != SavedCard.State.ACTIVE:
@@ -149,7 +155,9 @@ def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResul
     return lambda provider: provider.authorise(request)
 
 
-def _completion(attempt: Attempt, key: str) -> Send:
+def _completion(attempt: Attempt, key: str) -> Send | ProviderResult:
+    if stopped := _stopped(attempt):
+        return stopped
     request = ChallengeCompletion(
         order_code=attempt.order_code,
         session_id=attempt.session_id,
