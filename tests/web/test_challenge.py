@@ -123,6 +123,15 @@ async def test_a_wrong_token_is_404_and_changes_nothing(return_path, checkout):
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
 
 
+async def test_no_shopper_is_sent_to_a_challenge_from_which_no_return_is_taken_any_more(
+    return_path, checkout
+):
+    past = timezone.now() - timedelta(seconds=1)
+    await in_thread(lambda: Attempt.objects.update(challenge_expires_at=past))
+    page = await checkout.get("challenge/")
+    assert (page.status, "Continue to your bank" in page.text) == (410, False)
+
+
 async def test_an_expired_token_is_410_and_leads_to_the_payment(return_path, checkout):
     past = timezone.now() - timedelta(seconds=1)
     await in_thread(lambda: Attempt.objects.update(challenge_expires_at=past))

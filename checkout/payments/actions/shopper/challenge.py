@@ -40,12 +40,14 @@ def return_url(attempt: Attempt, token: str) -> str:
 def challenge_page(reference: str) -> ChallengePage:
     """Return the challenge that the payment waits for.
 
-    Raises ``PaymentNotFound``, and ``IllegalTransition`` when it waits for none.
+    Raises ``PaymentNotFound``, ``IllegalTransition`` when it waits for none, and ``TokenRejected`` (with
+    ``is_expired``) when no return would be taken any more.
     """
     view = payment_view(reference)
     attempt = _CHALLENGED.first(reference)
     if attempt is None or not attempt.challenge:
         raise IllegalTransition("This payment does not wait for a challenge.")
+    _require_time_left(attempt)
     provider = get_provider(attempt.provider_account.opened())
     # Challenges from before an upgrade have an echo of 3-D Secure 1 as well.
     stored = {name: value for name, value in attempt.challenge.items() if name != "echo_data"}
@@ -79,8 +81,7 @@ def return_from_challenge(
     is_awaited = payment.state == PaymentState.CHALLENGE_REQUIRED
     if attempt.state != AttemptState.CHALLENGE_REQUIRED or not is_awaited:
         return enqueued_before(reference, CompleteChallenge, message_id) or wait_for(reference)
-    if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
-        raise TokenRejected("The challenge took too long.", is_expired=True)
+    _require_time_left(attempt)
     fact = {
         "transaction_id": transaction_id[:64],
         "is_ours": _is_ours(attempt, transaction_id, merchant_data),
@@ -106,6 +107,11 @@ _RETURNED = Compiled(
         payment_id=payment, challenge_token_hash=token_hash
     )
 )
+
+
+def _require_time_left(attempt: Attempt) -> None:
+    if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
+        raise TokenRejected("The challenge took too long.", is_expired=True)
 
 
 def _token_of(attempt: Attempt) -> str:
