@@ -98,6 +98,7 @@ PaymentEvent = Literal[
     "challenge_required",
     "challenge_returned",
     "outcome_unknown",
+    "refusal_doubted",
     "authorised",
     "refused",
     "expired",
@@ -159,6 +160,8 @@ PAYMENT_EDGES = (
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
     _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED, P.VOID_PENDING), P.CONFIRMING, Actor.SAGA),
+    # The provider denied knowing the order, so that the attempt ended, and has notified money of it since.
+    _edge("refusal_doubted", (P.REFUSED,), P.CONFIRMING, Actor.SAGA),
     # A payment that is captured automatically becomes authorised only when its capture was accepted.
     _edge("authorised", LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
     _edge("refused", LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),

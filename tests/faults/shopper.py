@@ -95,15 +95,15 @@ class Shopper:
                 if not self._tries_again(page):
                     break
                 page = await self._get(self._path(""))
+            elif page.status in (400, 404, 409, 410):
+                await self._pause(READING_SECONDS)
+                page = await self._own_page()
             elif "/challenge/" in page.path:
                 page = await self._challenge(page)
             elif form := form_to("/pay/", page.text, page.url):
                 page = await self._pay(page, form.action, form.fields)
             elif "/status/" in page.path:
                 page = await self._wait_on_status_page(page)
-            elif page.status in (400, 404, 409, 410):
-                await self._pause(READING_SECONDS)
-                page = await self._own_page()
             else:
                 raise Lost(f"{page.url} {page.status} {heading_of(page.text)!r}")
         for _ in range(self.habits.reloads):

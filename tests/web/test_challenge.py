@@ -123,6 +123,15 @@ async def test_a_wrong_token_is_404_and_changes_nothing(return_path, checkout):
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
 
 
+async def test_no_shopper_is_sent_to_a_challenge_from_which_no_return_is_taken_any_more(
+    return_path, checkout
+):
+    past = timezone.now() - timedelta(seconds=1)
+    await in_thread(lambda: Attempt.objects.update(challenge_expires_at=past))
+    page = await checkout.get("challenge/")
+    assert (page.status, "Continue to your bank" in page.text) == (410, False)
+
+
 async def test_an_expired_token_is_410_and_leads_to_the_payment(return_path, checkout):
     past = timezone.now() - timedelta(seconds=1)
     await in_thread(lambda: Attempt.objects.update(challenge_expires_at=past))
@@ -170,10 +179,33 @@ async def test_a_malformed_return_is_400_and_changes_nothing(return_path, checko
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
 
 
+async def test_a_return_with_half_of_a_surrogate_pair_is_400_and_changes_nothing(return_path, checkout):
+    part = b'--x\r\nContent-Disposition: form-data; name="TransactionId"\r\n\r\n+2AA-\r\n--x--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=x; charset=utf-7"}
+    answer = await checkout.client.post(return_path, part, headers=headers, cross_site=True)
+    assert answer.status == 400
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
+
+
 async def test_the_challenge_page_of_a_returned_challenge_leads_on(return_path, checkout):
     await checkout.client.post(return_path, returned(), cross_site=True)
     answer = await checkout.get("challenge/")
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+async def test_no_shopper_is_sent_to_the_bank_while_an_earlier_attempt_may_hold_the_money(
+    return_path, checkout
+):
+    await in_thread(lambda: Payment.objects.update(state="conflicted"))
+    answer = await checkout.get("challenge/")
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+
+
+async def test_a_shopper_who_comes_back_to_it_then_is_asked_for_patience(return_path, checkout):
+    await in_thread(lambda: Payment.objects.update(state="conflicted"))
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+    assert (await in_thread(Attempt.objects.get)).state == Attempt.State.CHALLENGE_REQUIRED
 
 
 async def test_a_challenge_that_began_before_a_change_of_the_key_still_leads_back(

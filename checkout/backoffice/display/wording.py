@@ -47,6 +47,7 @@ FACTS: Mapping[str, str] = {
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
     "outcome_unknown": "The outcome is not known; the provider will be asked",
+    "refusal_doubted": "The provider tells of money, although it did not find the order; it is asked",
     "authorised": "The money is reserved",
     "refused": "The payment was refused",
     "expired": "The time to pay ran out",

@@ -60,6 +60,7 @@ _OF_MOVES: Mapping[PaymentEvent, str] = {
     "challenge_required": "payment.action_required",
     "challenge_returned": "payment.processing",
     "outcome_unknown": "payment.unknown",
+    "refusal_doubted": "payment.unknown",
     "authorised": "payment.authorised",
     "refused": "payment.declined",
     "expired": "payment.expired",

@@ -26,6 +26,7 @@ from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.providers.base import RefusalReason
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed, publish_state
@@ -239,12 +240,12 @@ def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
     if waits_seconds is None:
         log.warning("too many hints: the provider is not asked", attempt=command.attempt, claim=claim)
         return
-    question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
+    question = with_changes(_question(command, claim, attempt, message), waits_seconds=waits_seconds)
     key = f"{claim}:{message.envelope.message_id}"
     # The order of an authorisation that has expired is cancelled by its purchase.
     concerns_order = claim == "expired"
     purchase = next((saga for saga in sagas if saga.kind == Purchase.kind), None) if concerns_order else None
-    orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase)
+    orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase, payment=payment)
 
 
 def _seconds_until_hint_shows(attempt: Attempt, sagas: Sequence[Saga]) -> float | None:
@@ -291,7 +292,7 @@ def _hint_at(
             orchestrator.signal(saga, Signal.HINTED, message, payment)
 
 
-def _question(told: ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
+def _question(told: ApplyProviderEvent, claim: str, attempt: Attempt, message: Message) -> VerificationData:
     data = VerificationData(
         payment=told.payment,
         attempt=told.attempt,
@@ -299,11 +300,18 @@ def _question(told: ApplyProviderEvent, claim: str, message: Message) -> Verific
         operation=told.operation,
         is_proven=told.is_proven,
         statements=(told.event_id,) if told.event_id else (),
+        doubted_refusal=_doubted_refusal(attempt) if told.is_proven else "",
     )
     if claim not in BY_ISSUER:
         return data
     event_id = told.event_id or message.envelope.message_id
     return with_changes(data, minor=told.minor, currency=told.currency, event_id=event_id)
+
+
+def _doubted_refusal(attempt: Attempt) -> str:
+    """Return why the payment of an order that the provider denied knowing is called refused; else ``""``."""
+    is_doubted = attempt.state == AttemptState.NOT_SENT and attempt.payment.state == PaymentState.REFUSED
+    return attempt.payment.refusal_reason or RefusalReason.PROVIDER_ERROR if is_doubted else ""
 
 
 def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:

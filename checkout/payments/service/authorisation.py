@@ -19,6 +19,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
+from checkout.payments.sagas.open_questions import may_hold_money_after_all
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import (
@@ -86,9 +87,8 @@ def _submit(attempt: Attempt) -> None:
 
 
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:
-    if attempt.payment.state == PaymentState.CONFLICTED:
-        # An earlier attempt may hold money, as has become known while this one was being prepared.
-        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
+    if stopped := _stopped(attempt):
+        return stopped
     if attempt.saved_card is not None:
         return _charge(attempt, attempt.saved_card, key)
     if not sealed:
@@ -123,6 +123,14 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
     return lambda provider: provider.authorise(request)
 
 
+def _stopped(attempt: Attempt) -> ProviderResult | None:
+    """Return a refusal if an earlier attempt may hold money, as has become known during this one."""
+    is_conflicted = attempt.payment.state == PaymentState.CONFLICTED
+    if is_conflicted or (attempt.number > 1 and may_hold_money_after_all(attempt.payment)):
+        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
+    return None
+
+
 def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResult:
     """Return the charge of a saved card, which has no shopper, or a refusal if the card was removed."""
     if card.state != SavedCard.State.ACTIVE:
@@ -149,7 +157,9 @@ def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResul
     return lambda provider: provider.authorise(request)
 
 
-def _completion(attempt: Attempt, key: str) -> Send:
+def _completion(attempt: Attempt, key: str) -> Send | ProviderResult:
+    if stopped := _stopped(attempt):
+        return stopped
     request = ChallengeCompletion(
         order_code=attempt.order_code,
         session_id=attempt.session_id,

@@ -103,6 +103,11 @@ def _text_of(request: HttpRequest) -> str:
     except LookupError:
         raise BadRequest("The form has a charset that is none of text.") from None
     fields = "\n".join(part for name, values in posted.lists() for part in (name, *values))
+    try:
+        fields.encode()
+    except UnicodeEncodeError:
+        # A part in UTF-7 may have one. No database can store it.
+        raise BadRequest("The form has half of a surrogate pair in it.") from None
     return f"{text}\n{fields}"
 
 

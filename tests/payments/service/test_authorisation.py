@@ -201,6 +201,15 @@ def test_nothing_is_sent_once_an_earlier_attempt_has_made_the_payment_conflicted
     assert not books.orders
 
 
+def test_no_challenge_is_completed_once_an_earlier_attempt_has_made_the_payment_conflicted(attempt, books):
+    authorise(attempt, "challenge")
+    come_back(attempt)
+    Payment.objects.update(state=Payment.State.CONFLICTED)
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "not_sent"
+    assert attempt.state == Attempt.State.NOT_SENT
+    assert books.orders[attempt.order_code].state == "challenged"
+
+
 def test_an_answer_about_another_amount_is_conflicted(attempt, books):
     authorise(attempt, "unknown")
     books.orders[attempt.order_code].amount = Money(1, "GBP")

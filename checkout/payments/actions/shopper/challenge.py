@@ -18,7 +18,7 @@ from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
 from checkout.payments.providers.registry import get_provider
-from checkout.states import Actor, AttemptState
+from checkout.states import Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled, batch, insert_in_batch
 
 
@@ -40,12 +40,14 @@ def return_url(attempt: Attempt, token: str) -> str:
 def challenge_page(reference: str) -> ChallengePage:
     """Return the challenge that the payment waits for.
 
-    Raises ``PaymentNotFound``, and ``IllegalTransition`` when it waits for none.
+    Raises ``PaymentNotFound``, ``IllegalTransition`` when it waits for none, and ``TokenRejected`` (with
+    ``is_expired``) when no return would be taken any more.
     """
     view = payment_view(reference)
     attempt = _CHALLENGED.first(reference)
     if attempt is None or not attempt.challenge:
         raise IllegalTransition("This payment does not wait for a challenge.")
+    _require_time_left(attempt)
     provider = get_provider(attempt.provider_account.opened())
     # Challenges from before an upgrade have an echo of 3-D Secure 1 as well.
     stored = {name: value for name, value in attempt.challenge.items() if name != "echo_data"}
@@ -64,9 +66,11 @@ def return_from_challenge(
 ) -> Pending:
     """Record the shopper's return. The first one moves the payment on, a repeated one waits for its result.
 
-    A caller that does not know if an earlier call was committed repeats it with the same ``message_id``.
-    Nothing that the browser sends is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
-    ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
+    A return while the payment waits for no challenge, because an earlier attempt may hold its money, waits
+    for the result, too. A caller that does not know if an earlier call was committed repeats it with the same
+    ``message_id``. Nothing that the browser sends is taken as a result: the provider is asked. Raises
+    ``PaymentNotFound``, ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too
+    old.
     """
     payment = found_payment(reference)
     attempt = _RETURNED.first(payment.pk, hash_of(token))
@@ -74,10 +78,10 @@ def return_from_challenge(
         if _is_earlier_token(payment, token):
             return wait_for(reference)
         raise TokenRejected("This return address is not one of ours.")
-    if attempt.state != AttemptState.CHALLENGE_REQUIRED:
+    is_awaited = payment.state == PaymentState.CHALLENGE_REQUIRED
+    if attempt.state != AttemptState.CHALLENGE_REQUIRED or not is_awaited:
         return enqueued_before(reference, CompleteChallenge, message_id) or wait_for(reference)
-    if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
-        raise TokenRejected("The challenge took too long.", is_expired=True)
+    _require_time_left(attempt)
     fact = {
         "transaction_id": transaction_id[:64],
         "is_ours": _is_ours(attempt, transaction_id, merchant_data),
@@ -93,7 +97,9 @@ def return_from_challenge(
 
 _CHALLENGED = Compiled(
     lambda reference: Attempt.objects.select_related("payment", "provider_account").filter(
-        payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED
+        payment__reference=reference,
+        payment__state=PaymentState.CHALLENGE_REQUIRED,
+        state=AttemptState.CHALLENGE_REQUIRED,
     )
 )
 _RETURNED = Compiled(
@@ -101,6 +107,11 @@ _RETURNED = Compiled(
         payment_id=payment, challenge_token_hash=token_hash
     )
 )
+
+
+def _require_time_left(attempt: Attempt) -> None:
+    if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
+        raise TokenRejected("The challenge took too long.", is_expired=True)
 
 
 def _token_of(attempt: Attempt) -> str:

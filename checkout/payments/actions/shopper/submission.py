@@ -24,6 +24,7 @@ from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.order_code import order_code_of
 from checkout.payments.providers.base import Browser, RefusalReason
 from checkout.payments.providers.registry import get_provider
+from checkout.payments.sagas.open_questions import may_hold_money_after_all
 from checkout.states import Actor, PaymentState
 from messaging.compiled_queries import batch, insert_in_batch
 
@@ -54,7 +55,10 @@ def submit_payment(
     payment = found_payment(reference)
     latest = latest_attempt_at(payment)
     attempts = number_of(latest)
-    if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
+    may_be_paid = PaymentState(payment.state).may_be_paid and not (
+        attempts and may_hold_money_after_all(payment)
+    )
+    if attempt_number <= attempts or not may_be_paid:
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")

@@ -1,0 +1,109 @@
+"""Orders that the provider denied, and of which it notifies an authorisation afterwards."""
+
+import pytest
+
+from checkout.payments import actions
+from checkout.payments.checkout_messages import AwaitPayment, SubmitPayment
+from checkout.payments.models import Attempt, Event, Payment, Saga
+from checkout.payments.providers.base import Browser
+from checkout.states import PaymentState
+from tests.payments.service.asking import authorise, come_back, to_complete_challenge, told
+from tests.payments.service.replying import answered, denied, notified
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def denied_order(attempt: Attempt) -> Attempt:
+    """Return an attempt that counts as not sent, since the provider denied knowing its order."""
+    Attempt.objects.update(state=Attempt.State.NOT_SENT)
+    Payment.objects.update(state=PaymentState.REFUSED, refusal_reason="issuer_unavailable")
+    attempt.refresh_from_db()
+    return attempt
+
+
+def try_again(attempt: Attempt, number: int = 2) -> actions.Pending:
+    return actions.submit_payment(
+        attempt.payment.reference,
+        attempt_number=number,
+        browser=Browser(accept_header="text/html", user_agent="Test", ip_address="192.0.2.7"),
+        device_data_reference="",
+    )
+
+
+def second_attempt(attempt: Attempt) -> Attempt:
+    """Begin another attempt before the notification comes. Return it."""
+    try_again(attempt)
+    return Attempt.objects.select_related("payment").get(number=2)
+
+
+def seen(attempt: Attempt) -> set[PaymentState]:
+    """Return the states that the pages show."""
+    reference = attempt.payment.reference
+    page = actions.checkout_page(reference)
+    view = page.payment if isinstance(page, actions.CheckoutPage) else page
+    return {view.state, actions.payment_view(reference).state, actions.payment_state(reference)}
+
+
+def test_no_card_is_tried_while_the_provider_is_asked_if_it_holds_money_after_all(denied_order):
+    notified(denied_order, "authorised")
+    assert isinstance(try_again(denied_order).command, AwaitPayment)
+    assert Attempt.objects.count() == 1
+    assert seen(denied_order) == {PaymentState.CONFIRMING}
+    event = Event.objects.latest("pk")
+    assert (event.type, event.data["object"]["can_retry"]) == ("payment.unknown", False)
+
+
+def test_nor_while_staff_look_it_up(denied_order):
+    notified(denied_order, "captured")
+    Saga.objects.filter(kind="verification").update(status=Saga.Status.PARKED)
+    try_again(denied_order)
+    assert Attempt.objects.count() == 1
+    assert seen(denied_order) == {PaymentState.CONFIRMING}
+
+
+def test_another_card_may_be_tried_once_it_is_denied_again(denied_order):
+    notified(denied_order, "authorised")
+    denied(Saga.objects.get(kind="verification"))
+    assert seen(denied_order) == {PaymentState.REFUSED}
+    assert Payment.objects.get().refusal_reason == "issuer_unavailable"
+    assert isinstance(try_again(denied_order).command, SubmitPayment)
+
+
+def test_a_payment_whose_money_was_found_stays_in_doubt(denied_order):
+    notified(denied_order, "authorised")
+    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    assert seen(denied_order) == {PaymentState.CONFLICTED}
+
+
+def test_neither_a_hint_nor_the_notice_of_an_attempt_that_was_refused_is_in_the_way(denied_order):
+    notified(denied_order, "authorised", is_proven=False)
+    Attempt.objects.update(state=Attempt.State.REFUSED)
+    notified(denied_order, "authorised")
+    assert seen(denied_order) == {PaymentState.REFUSED}
+    assert isinstance(try_again(denied_order).command, SubmitPayment)
+
+
+def test_a_card_that_was_tried_just_before_is_not_sent(denied_order, books):
+    second = second_attempt(denied_order)
+    notified(denied_order, "authorised")
+    assert authorise(second, "approve").result["outcome"] == "not_sent"
+    assert not books.orders
+
+
+def test_nor_is_a_third_one_tried_after_that(denied_order, books):
+    second = second_attempt(denied_order)
+    notified(denied_order, "authorised")
+    authorise(second, "approve")
+    Payment.objects.update(state=PaymentState.REFUSED)
+    assert isinstance(try_again(denied_order, 3).command, AwaitPayment)
+    assert Attempt.objects.count() == 2
+
+
+def test_nor_is_its_challenge_completed(denied_order, books):
+    second = second_attempt(denied_order)
+    authorise(second, "challenge")
+    come_back(second)
+    notified(denied_order, "authorised")
+    assert told(second, to_complete_challenge(second)).result["outcome"] == "not_sent"
+    assert (second.state, books.orders[second.order_code].state) == (Attempt.State.NOT_SENT, "challenged")
