@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
@@ -39,7 +40,7 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
     if claim in BY_ISSUER:
-        more = truth.charged_back - ours.charged_back
+        more = truth.charged_back - ours.charged_back - _left_to_others(saga)
         minor = more if BY_ISSUER[claim] == Kind.CHARGE_BACK else -more
         amount = Money(minor, saga.payment.currency) if minor > 0 else None
         is_true = amount is not None
@@ -47,6 +48,17 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     else:
         is_true = _is_true(claim, truth, ours, saga)
         actions.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason)
+
+
+def _left_to_others(saga: Saga) -> int:
+    """Return the sum that other open notifications of charge-backs and reversals tell of, in minor units."""
+    others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED).exclude(
+        pk=saga.pk
+    )
+    told = [each.data for each in others if each.data["claim"] in BY_ISSUER and each.data["is_proven"]]
+    return sum(
+        (each["minor"] or 0) * (1 if BY_ISSUER[each["claim"]] == Kind.CHARGE_BACK else -1) for each in told
+    )
 
 
 def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: str) -> bool:
