@@ -13,7 +13,7 @@ from django.db import close_old_connections, connection
 from checkout.errors import ListIncomplete, ProviderError, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.models import Attempt, Difference, ProviderAccount
-from checkout.payments.providers.base import Outcome, Position, Provider, ProviderResult
+from checkout.payments.providers.base import OrderCodeNotSendable, Outcome, Position, Provider, ProviderResult
 from checkout.payments.providers.registry import get_provider
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ def _inquire(provider: Provider, order_code: str) -> ProviderResult:
     """Return the answer to an inquiry. Raises ``NotAskable`` for a code that only another program sends."""
     try:
         return provider.inquire(order_code)
-    except ValueError as error:
+    except OrderCodeNotSendable as error:
         log.warning("order cannot be asked about", account=provider.account.code, reason=str(error))
         raise NotAskable from error
 

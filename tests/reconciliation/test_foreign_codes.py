@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.models import Difference, Merchant, ProviderAccount, Reconciliation
+from checkout.payments.providers.base import OrderCodeNotSendable
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.transport import HttpReply
@@ -115,7 +116,7 @@ def test_many_codes_that_cannot_be_sent_do_not_keep_the_others_from_being_compar
 
     def strict(provider, order_code):
         if " " in order_code:
-            raise ValueError(f"not an order code: {order_code!r}")
+            raise OrderCodeNotSendable(f"not an order code: {order_code!r}")
         return inquire(provider, order_code)
 
     monkeypatch.setattr(MemoryProvider, "inquire", strict)

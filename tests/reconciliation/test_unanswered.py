@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.payments.models import Attempt, Difference, Payment, Reconciliation
-from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.base import OrderCodeNotSendable, Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import OrderState
 from checkout.states import AttemptState
@@ -193,7 +193,7 @@ def test_an_unknown_order_that_cannot_be_asked_about_is_no_sign_that_the_provide
 
     def strict(provider, order_code):
         if order_code == codes[7]:
-            raise ValueError(order_code)
+            raise OrderCodeNotSendable(order_code)
         return inquire(provider, order_code)
 
     monkeypatch.setattr(MemoryProvider, "inquire", strict)

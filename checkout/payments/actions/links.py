@@ -137,8 +137,12 @@ def hindrance(link: PaymentLink) -> str:
     """Return what hinders a link that is not closed, for staff; empty if nothing does."""
     if link.state != "active" or (link.openings and not link.is_reusable):
         return ""
+    try:
+        wanted = _wanted(link)
+    except RequestInvalid as error:
+        return f"Nothing can be paid with it: {error}"
     if not link.is_reusable:
-        known, wanted = payment_of(link.merchant, link.order_reference), _wanted(link)
+        known = payment_of(link.merchant, link.order_reference)
         if known is not None and (field := first_difference(known, wanted)):
             return (
                 f"Nothing can be paid with it: its order has a payment that the link has not made, "

@@ -22,6 +22,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="providernotification",
             name="body",
-            field=models.TextField(help_text="As received, with masks. Nothing is read from it"),
+            field=models.TextField(help_text="As received, with masks, for people"),
         ),
     ]

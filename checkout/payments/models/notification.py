@@ -30,7 +30,7 @@ class ProviderNotification(DealtWith):
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
     digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
-    body = models.TextField(help_text="As received, with masks. Nothing is read from it")
+    body = models.TextField(help_text="As received, with masks, for people")
     statements = models.JSONField(
         null=True,
         blank=True,

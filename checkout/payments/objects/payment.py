@@ -172,7 +172,8 @@ def _object(payment: Payment, operations: Iterable[Operation], attempt: Attempt 
         amounts=amounts,
         available_actions=_actions(payment, sums, amounts),
         next_action=_next_action(payment, status, checkout_url, can_retry=can_retry),
-        last_error=error_of(payment.refusal_reason, attempt),
+        # A refusal that is in doubt keeps its reason, in case that it is confirmed.
+        last_error=None if status is S.UNKNOWN else error_of(payment.refusal_reason, attempt),
         card=card_of(attempt),
         description=payment.description,
         customer_email=payment.shopper_email,

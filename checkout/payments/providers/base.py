@@ -4,7 +4,8 @@ A refusal is a result, not an exception. Errors that a verb may raise: ``Provide
 not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
 ``AmountNotSupported``, which is one of the latter, means that the request can never be sent as it is.
 A verb never repeats a request by itself and never uses the database. Values that no provider could accept
-(such as an order code with blanks) are a mistake in our own code and raise ``ValueError``.
+(such as an order code with blanks) are a mistake in our own code and raise ``ValueError``; for an order code
+that is ``OrderCodeNotSendable``, since a list of the provider's orders may have codes of other programs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,10 @@ class Verb(StrEnum):
     INQUIRE = "inquire"
     LIST = "list"
     DELETE_TOKEN = "delete_token"  # noqa: S105 - a verb, not a secret
+
+
+class OrderCodeNotSendable(ValueError):
+    """An order code that only another program can have sent."""
 
 
 class Outcome(StrEnum):
@@ -390,7 +395,8 @@ class Provider(Protocol):
     def acknowledgement(self) -> Acknowledgement: ...
 
     def scrub(self, transcript: bytes) -> str:
-        """Return a message as text without card data and secrets, for people: nothing is read from it.
+        """Return a message as text without card data and secrets, for people: nothing is read from it,
+        but from notifications that an earlier release has stored.
 
         A message that can be read must remain readable, and say the same. The user name is no secret.
         """

@@ -60,10 +60,11 @@ class Decision(Generic[DataT]):
     ``tells`` are commands that cannot be refused, such as postings: they are owed to their services, which
     do not answer, and no saga waits for them. ``transitions`` move the payment (``states.PAYMENT_EDGES``),
     ``attempt_transitions`` the attempt. If ``recalculate`` is true, the payment's state is calculated from
-    the sums of its operations. If ``reply_to_waiters`` is true, callers that wait for the payment get a
-    reply. ``notify_parent`` is the signal to the saga that started this one. It is not sent if a transition
-    comes too late. ``child`` is another saga to start; its signals move this one on. ``timeout`` is the
-    longest time that the step may take.
+    the sums of its operations. If ``ends_doubt`` is true, a payment whose refusal was in doubt is refused
+    again, unless anything else about it is in doubt. If ``reply_to_waiters`` is true, callers that wait for
+    the payment get a reply. ``notify_parent`` is the signal to the saga that started this one. It is not sent
+    if a transition comes too late. ``child`` is another saga to start; its signals move this one on.
+    ``timeout`` is the longest time that the step may take.
 
     A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step and asks nothing
     leaves the awaited reply and the deadline as they were. ``why`` tells staff why a saga was parked.
@@ -77,6 +78,7 @@ class Decision(Generic[DataT]):
     transitions: tuple[PaymentEvent, ...] = ()
     attempt_transitions: tuple[AttemptEvent, ...] = ()
     recalculate: bool = False
+    ends_doubt: bool = False
     refusal_reason: str = ""
     reply_to_waiters: bool = False
     notify_parent: Signal | None = None

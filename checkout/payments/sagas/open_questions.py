@@ -9,11 +9,7 @@ from hashlib import sha256
 
 from checkout.messages import Body
 from checkout.payments.messages import InquirePayment
-from checkout.payments.models import Attempt, Payment, Saga, SagaStep
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.settlement.verification import Verification
-from checkout.states import AttemptState
+from checkout.payments.models import Attempt, SagaStep
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import Message, NotEntitled, Obsolete
 
@@ -53,28 +49,3 @@ _INQUIRIES = Compiled(
 def is_inquired(attempt: Attempt) -> bool:
     """Return True if the purchase of this attempt has inquired about it, and so may wait to inquire again."""
     return _INQUIRIES.first(attempt.pk, InquirePayment.to) is not None
-
-
-_DENIED_AND_NOTIFIED = Compiled(
-    lambda payment: (
-        Saga.objects.only("pk")
-        .filter(
-            payment_id=payment,
-            attempt__state=AttemptState.NOT_SENT,
-            kind=Verification.kind,
-            status__in=UNFINISHED,
-            data__claim=EventKind.AUTHORISED,
-            data__is_proven=True,
-        )
-        .order_by()
-    )
-)
-
-
-def may_hold_money_after_all(payment: Payment) -> bool:
-    """Return True if the provider denied knowing an order of the payment, and has notified money of it since.
-
-    Some orders show only hours later. Until the provider, or staff, have said if the money is held, nothing
-    is sent for a later attempt.
-    """
-    return _DENIED_AND_NOTIFIED.first(payment.pk) is not None

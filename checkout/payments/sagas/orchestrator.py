@@ -25,6 +25,7 @@ from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
 from checkout.payments.sagas.operations import opening
+from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.payments.totals import SETTLED
@@ -275,6 +276,8 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if payment is None and _concerns_payment(decision):
         payment = locked_payment_of(saga)
     is_in_time = payment is None or apply_decision(saga, payment, decision, message)
+    if payment is not None:
+        doubt_refusal(payment, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
         saga.deadline_at = _deadline(decision)
@@ -297,6 +300,8 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     # nothing to wait for has moved this saga on, and written it.
     if saga.version == version:
         update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
+    if decision.ends_doubt and payment is not None:
+        refuse_again(payment, message)
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
     if decision.is_overdue:
@@ -311,7 +316,7 @@ def _concerns_payment(decision: Decision[Any]) -> bool:
     All other decisions only change the saga, and do not need the payment's lock.
     """
     moves = decision.transitions or decision.attempt_transitions or decision.recalculate or decision.child
-    return bool(moves or decision.reply_to_waiters or decision.end)
+    return bool(moves or decision.reply_to_waiters or decision.end or decision.ends_doubt)
 
 
 _STATUS: Mapping[End | None, str] = {

@@ -26,7 +26,6 @@ from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.providers.base import RefusalReason
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed, publish_state
@@ -40,6 +39,7 @@ from checkout.payments.sagas.settlement import (
     payment as payment_settlement,
 )
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
+from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
@@ -210,6 +210,7 @@ def settle_payment(command: SettlePayment, message: Message) -> None:
 def announce_payment(command: AnnouncePayment, message: Message) -> None:
     """Announce a payment that was moved outside a saga, and reply to its waiters."""
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
+    doubt_refusal(payment, message)
     publish_state(payment, message)
     reply_with_state(payment, payment.waiters.all(), message)
 
@@ -240,7 +241,7 @@ def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
     if waits_seconds is None:
         log.warning("too many hints: the provider is not asked", attempt=command.attempt, claim=claim)
         return
-    question = with_changes(_question(command, claim, attempt, message), waits_seconds=waits_seconds)
+    question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
     key = f"{claim}:{message.envelope.message_id}"
     # The order of an authorisation that has expired is cancelled by its purchase.
     concerns_order = claim == "expired"
@@ -292,7 +293,7 @@ def _hint_at(
             orchestrator.signal(saga, Signal.HINTED, message, payment)
 
 
-def _question(told: ApplyProviderEvent, claim: str, attempt: Attempt, message: Message) -> VerificationData:
+def _question(told: ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
     data = VerificationData(
         payment=told.payment,
         attempt=told.attempt,
@@ -300,18 +301,11 @@ def _question(told: ApplyProviderEvent, claim: str, attempt: Attempt, message: M
         operation=told.operation,
         is_proven=told.is_proven,
         statements=(told.event_id,) if told.event_id else (),
-        doubted_refusal=_doubted_refusal(attempt) if told.is_proven else "",
     )
     if claim not in BY_ISSUER:
         return data
     event_id = told.event_id or message.envelope.message_id
     return with_changes(data, minor=told.minor, currency=told.currency, event_id=event_id)
-
-
-def _doubted_refusal(attempt: Attempt) -> str:
-    """Return why the payment of an order that the provider denied knowing is called refused; else ``""``."""
-    is_doubted = attempt.state == AttemptState.NOT_SENT and attempt.payment.state == PaymentState.REFUSED
-    return attempt.payment.refusal_reason or RefusalReason.PROVIDER_ERROR if is_doubted else ""
 
 
 def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:

@@ -19,7 +19,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.payments.sagas.open_questions import may_hold_money_after_all
+from checkout.payments.sagas.settlement.doubted_refusals import may_hold_money_after_all
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import (
@@ -125,9 +125,10 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
 
 def _stopped(attempt: Attempt) -> ProviderResult | None:
     """Return a refusal if an earlier attempt may hold money, as has become known during this one."""
-    is_conflicted = attempt.payment.state == PaymentState.CONFLICTED
-    if is_conflicted or (attempt.number > 1 and may_hold_money_after_all(attempt.payment)):
+    if attempt.payment.state == PaymentState.CONFLICTED:
         return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
+    if attempt.number > 1 and may_hold_money_after_all(attempt.payment):
+        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="earlier_in_doubt")
     return None
 
 

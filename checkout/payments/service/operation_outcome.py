@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from checkout.payments.events import move_operation
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Operation, Payment
-from checkout.payments.providers.base import EventKind, Outcome
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 
 State = Operation.State
 
@@ -38,6 +38,12 @@ KINDS = {
 
 # After these events nothing is held, so there is nothing left to capture or to release.
 RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
+
+
+def shows_money(result: ProviderResult) -> bool:
+    """Return True if the provider holds or has taken money for the order, although a rest may be released."""
+    return result.outcome == Outcome.APPROVED and (result.kind not in RELEASED or result.kept is not None)
+
 
 # Events that do not end a refund. A refund on its way is not made yet. A failed refund's money could be
 # refunded once more, so the provider must confirm the failure first.

@@ -6,8 +6,10 @@ from checkout.payments import actions
 from checkout.payments.checkout_messages import AwaitPayment, SubmitPayment
 from checkout.payments.models import Attempt, Event, Payment, Saga
 from checkout.payments.providers.base import Browser
+from checkout.payments.sagas.service import service as checkout
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, come_back, to_complete_challenge, told
+from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, denied, notified
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +31,13 @@ def try_again(attempt: Attempt, number: int = 2) -> actions.Pending:
         browser=Browser(accept_header="text/html", user_agent="Test", ip_address="192.0.2.7"),
         device_data_reference="",
     )
+
+
+def begin_again(attempt: Attempt) -> Saga:
+    """Begin another attempt, and its purchase, which asks for risk. Return the purchase."""
+    submitted = try_again(attempt).command
+    deliver(checkout, command(submitted, sealed="sealed card"))
+    return Saga.objects.get(kind="purchase")
 
 
 def second_attempt(attempt: Attempt) -> Attempt:
@@ -98,6 +107,47 @@ def test_nor_is_a_third_one_tried_after_that(denied_order, books):
     Payment.objects.update(state=PaymentState.REFUSED)
     assert isinstance(try_again(denied_order, 3).command, AwaitPayment)
     assert Attempt.objects.count() == 2
+
+
+def test_nor_is_one_sent_after_the_provider_has_confirmed_the_money_of_the_first(denied_order, books):
+    """The first attempt is put aside at once, its payment when the answer arrives."""
+    second = second_attempt(denied_order)
+    notified(denied_order, "authorised")
+    Attempt.objects.filter(number=1).update(state=Attempt.State.CONFLICTED)
+    assert authorise(second, "approve").result["outcome"] == "not_sent"
+    assert not books.orders
+
+
+def test_a_refusal_of_the_second_one_is_in_doubt_as_long_as_the_first_one_is(denied_order):
+    purchase = begin_again(denied_order)
+    notified(denied_order, "authorised")
+    answered(purchase, decision="reject")
+    assert seen(denied_order) == {PaymentState.CONFIRMING}
+    assert Event.objects.latest("pk").data["object"]["last_error"] is None
+    denied(Saga.objects.get(kind="verification"))
+    assert seen(denied_order) == {PaymentState.REFUSED}
+    assert Payment.objects.get().refusal_reason == "not_permitted"
+
+
+def test_a_denial_of_the_first_one_leaves_a_second_one_under_way_alone(denied_order):
+    begin_again(denied_order)
+    notified(denied_order, "authorised")
+    Payment.objects.update(state=PaymentState.CONFIRMING)
+    denied(Saga.objects.get(kind="verification"))
+    assert seen(denied_order) == {PaymentState.CONFIRMING}
+
+
+def test_while_one_of_two_is_in_doubt_the_payment_is(denied_order):
+    second = second_attempt(denied_order)
+    Attempt.objects.filter(number=2).update(state=Attempt.State.NOT_SENT)
+    Payment.objects.update(state=PaymentState.REFUSED)
+    notified(denied_order, "authorised")
+    notified(second, "authorised")
+    first, other = Saga.objects.filter(kind="verification").order_by("pk")
+    denied(first)
+    assert seen(denied_order) == {PaymentState.CONFIRMING}
+    denied(other)
+    assert seen(denied_order) == {PaymentState.REFUSED}
 
 
 def test_nor_is_its_challenge_completed(denied_order, books):

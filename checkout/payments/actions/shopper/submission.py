@@ -24,7 +24,7 @@ from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.order_code import order_code_of
 from checkout.payments.providers.base import Browser, RefusalReason
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.sagas.open_questions import may_hold_money_after_all
+from checkout.payments.sagas.settlement.doubted_refusals import may_hold_money_after_all
 from checkout.states import Actor, PaymentState
 from messaging.compiled_queries import batch, insert_in_batch
 

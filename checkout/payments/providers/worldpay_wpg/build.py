@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from checkout.money import Money
-from checkout.payments.providers.base import Authorisation, Browser, ChallengeCompletion, Modification
+from checkout.payments.providers.base import (
+    Authorisation,
+    Browser,
+    ChallengeCompletion,
+    Modification,
+    OrderCodeNotSendable,
+)
 from checkout.payments.providers.saved_cards import KeptToken, StoredCard
 from checkout.payments.providers.worldpay_wpg import amounts
 
@@ -243,7 +249,7 @@ def _boolean(value: bool) -> str:
 
 def _order_code(order_code: str) -> str:
     if not _ORDER_CODE.fullmatch(order_code):
-        raise ValueError(f"not an order code that Worldpay keeps as it is: {order_code!r}")
+        raise OrderCodeNotSendable(f"not an order code that Worldpay keeps as it is: {order_code!r}")
     return order_code
 
 

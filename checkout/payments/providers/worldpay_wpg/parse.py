@@ -120,9 +120,11 @@ def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResul
 
 
 def _reply_in(message: Element, merchant_code: str) -> Element:
-    if merchant_code and message.get("merchantCode", "").strip() != merchant_code:
+    replies, named = message.findall("reply"), message.get("merchantCode", "").strip()
+    # A request that the provider could not read has no merchant whom an error could name.
+    is_unnamed_error = not named and all(each.tag == "error" for reply in replies for each in reply)
+    if merchant_code and named != merchant_code and not is_unnamed_error:
         raise UnreadableMessage("a reply for another merchant")
-    replies = message.findall("reply")
     if len(replies) != 1:
         raise UnreadableMessage("no reply, or several, in it")
     return replies[0]

@@ -37,8 +37,7 @@ class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
     ``minor``, ``currency``, ``event_id`` and ``is_proven`` are those of the notification, see ``CheckClaim``.
     ``undecided`` counts the answers that did not tell whether the claim is true. ``is_confirmed`` says that
     the provider has confirmed it without telling enough to book it: a later event of the order does not deny
-    it then. ``waits_seconds`` is the delay before the first question. ``doubted_refusal`` is the
-    reason for the refusal of a payment that is not called refused until the claim is denied.
+    it then. ``waits_seconds`` is the delay before the first question.
     """
 
     payment: str
@@ -53,7 +52,6 @@ class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
     undecided: int = 0
     is_confirmed: bool = False
     waits_seconds: float = 0
-    doubted_refusal: str = ""
     statements: tuple[str, ...] = ()
     answer: str = ""
     is_answered_by_staff: bool = False
@@ -94,8 +92,7 @@ class Verification(TableSaga[VerificationData]):
 
     def begin(self, data: VerificationData) -> VerificationDecision:
         """Ask after ``waits_seconds``, which may be none."""
-        doubt: tuple[PaymentEvent, ...] = ("refusal_doubted",) if data.doubted_refusal else ()
-        return Go(step=CHECK, data=data, delay_seconds=data.waits_seconds, transitions=doubt)
+        return Go(step=CHECK, data=data, delay_seconds=data.waits_seconds)
 
     def afresh(self, data: VerificationData) -> VerificationData:
         """Count from zero."""
@@ -152,8 +149,8 @@ class Verification(TableSaga[VerificationData]):
 def _ended(data: VerificationData, outcome: ClaimOutcome) -> VerificationDecision:
     """End. If the claim is true and not booked yet, the payment has expired, or is put aside for staff."""
     decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
-    if outcome == ClaimOutcome.DENIED and data.doubted_refusal:
-        return replace(decision, transitions=("refused",), refusal_reason=data.doubted_refusal)
+    if outcome == ClaimOutcome.DENIED and data.is_proven:
+        return replace(decision, ends_doubt=True)
     if outcome != ClaimOutcome.CONFIRMED:
         return decision
     event = EVENTS.get(data.claim, "conflicted")

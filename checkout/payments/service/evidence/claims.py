@@ -20,7 +20,7 @@ from checkout.payments.service.evidence.booked_operations import (
 )
 from checkout.payments.service.evidence.charge_backs import judge_movement
 from checkout.payments.service.facts import fact_of
-from checkout.payments.service.operation_outcome import RELEASED
+from checkout.payments.service.operation_outcome import shows_money
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
@@ -117,8 +117,7 @@ def _judged(
     if result.outcome == Outcome.UNKNOWN or (is_missing and may_order_exist(before, attempt)):
         return ClaimOutcome.UNKNOWN
     if claim == EventKind.AUTHORISED:
-        is_held = result.outcome == Outcome.APPROVED and result.kind not in RELEASED
-        is_news = is_held and attempt.state != AttemptState.AUTHORISED
+        is_news = shows_money(result) and attempt.state != AttemptState.AUTHORISED
         return ClaimOutcome.CONFIRMED if is_news else ClaimOutcome.DENIED
     if is_missing:
         return ClaimOutcome.UNKNOWN

@@ -22,7 +22,7 @@ from checkout.payments.service.evidence.booked_operations import (
     position_given,
 )
 from checkout.payments.service.facts import fact_of
-from checkout.payments.service.operation_outcome import RELEASED
+from checkout.payments.service.operation_outcome import shows_money
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
@@ -120,7 +120,7 @@ def _judged(
         return ReviewResult(
             ReviewOutcome.STANDS, f"The provider still speaks of other money than ours: {result.amount}."
         )
-    if result.outcome == Outcome.APPROVED and (result.kind not in RELEASED or result.kept is not None):
+    if shows_money(result):
         return _held(attempt, sums, asked_at, result)
     return _released(attempt, sums)
 

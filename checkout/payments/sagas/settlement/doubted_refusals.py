@@ -1,0 +1,56 @@
+"""Refusals in doubt: the provider denied knowing an order, and has notified money of it since.
+
+Some orders show only hours later (decision 43). Until the provider, or staff, have said if the money is held,
+the payment is not called refused, and nothing is sent for a later attempt.
+"""
+
+from checkout.payments.models import Attempt, Payment, Saga
+from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.providers.base import EventKind, RefusalReason
+from checkout.payments.sagas.movement import move_payment_if_allowed
+from checkout.payments.sagas.settlement.verification import Verification
+from checkout.states import Actor, AttemptState, PaymentState
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import Message
+
+# States of an attempt for which nothing is held.
+_WITHOUT_MONEY = (AttemptState.NOT_SENT, AttemptState.REFUSED, AttemptState.EXPIRED)
+# An attempt is conflicted from the provider's confirmation on, and its payment only a moment later.
+_DENIED_AND_NOTIFIED = Compiled(
+    lambda payment: (
+        Saga.objects.only("pk")
+        .filter(
+            payment_id=payment,
+            attempt__state__in=(AttemptState.NOT_SENT, AttemptState.CONFLICTED),
+            kind=Verification.kind,
+            status__in=UNFINISHED,
+            data__claim=EventKind.AUTHORISED,
+            data__is_proven=True,
+        )
+        .order_by()
+    )
+)
+
+
+def may_hold_money_after_all(payment: Payment) -> bool:
+    """Return True if an order of the payment was denied and notified, and is still being asked about."""
+    return _DENIED_AND_NOTIFIED.first(payment.pk) is not None
+
+
+def doubt_refusal(payment: Payment, message: Message) -> None:
+    """Call a refused payment unknown again if one of its orders may hold money after all.
+
+    It keeps the reason of its refusal for ``refuse_again``.
+    """
+    if payment.state == PaymentState.REFUSED and may_hold_money_after_all(payment):
+        reason = payment.refusal_reason
+        move_payment_if_allowed(payment, "refusal_doubted", Actor.SAGA, message, refusal_reason=reason)
+
+
+def refuse_again(payment: Payment, message: Message) -> None:
+    """Call a doubted payment refused again, unless another order of it is in doubt, or may be paid."""
+    if payment.state != PaymentState.CONFIRMING or may_hold_money_after_all(payment):
+        return
+    if not Attempt.objects.filter(payment=payment).exclude(state__in=_WITHOUT_MONEY).exists():
+        reason = payment.refusal_reason or RefusalReason.PROVIDER_ERROR
+        move_payment_if_allowed(payment, "refused", Actor.SAGA, message, refusal_reason=reason)
