@@ -141,6 +141,16 @@ class SavedCard(models.Model):
         rows = cls.objects.filter(provider_account__in=accounts, token_hash__in=_hashes_of(token))
         return rows.order_by("pk")
 
+    @classmethod
+    def erased_like(cls, merchant_id: int, issued: IssuedToken) -> QuerySet["SavedCard"]:
+        """Return the merchant's erased cards that may have had this token, by their keys.
+
+        The hash of their token is erased, so any card with the same brand and last digits may have had it.
+        """
+        accounts = ProviderAccount.objects.filter(merchant=merchant_id)
+        rows = cls.objects.filter(provider_account__in=accounts, token_hash="", brand=issued.brand)
+        return rows.filter(last4=issued.last4, deletion_asked_at__isnull=False).order_by("pk")
+
     def twins(self) -> QuerySet["SavedCard"]:
         """Return the other active cards with the same token; none if the token cannot be read."""
         try:

@@ -77,6 +77,17 @@ def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_t
     assert TOKEN.token not in books.tokens
 
 
+def test_nor_is_one_whose_answer_comes_when_the_removed_card_has_been_erased(removed, account, monkeypatch):
+    def meanwhile() -> None:
+        SavedCard.objects.filter(pk=removed.pk).update(customer_reference="")
+        removed.refresh_from_db()
+        ask(removed)
+
+    new = saved_by(another(account), monkeypatch, meanwhile=meanwhile)
+    assert removed.token_hash == ""
+    assert (new.state, new.sealed_token) == ("removed", "")
+
+
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_a_deletion_without_an_answer_may_still_arrive_until_it_has_settled(
     removed, account, books, monkeypatch, is_settled

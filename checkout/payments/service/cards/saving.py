@@ -30,7 +30,8 @@ def _kept(attempt: Attempt, token: IssuedToken) -> bool:
 
     A token has no version. If the same one is just being deleted, because its card was removed before, the
     provider may have given us the old token, or may delete the new one. Then the card is not usable, and is
-    written as one that is removed at once, so that the token is deleted.
+    written as one that is removed at once, so that the token is deleted. An answer may come hours later, when
+    the removed card has been erased.
     """
     # Locked in the order in which removals lock them, so that none of them waits for another in a circle.
     rows = SavedCard.ever_with_token(attempt.payment.merchant_id, token.token)
@@ -45,6 +46,7 @@ def _kept(attempt: Attempt, token: IssuedToken) -> bool:
         update_in_batch(card, "payment", "expiry", "valid_until", "scheme_transaction")
     if known:
         return True
+    same += SavedCard.erased_like(attempt.payment.merchant_id, token)
     new, asked_at = SavedCard.of(attempt, token), _asked_at(attempt) if same else None
     if asked_at is not None and any(card.may_be_deleted_after(asked_at) for card in same):
         log.warning("card not saved", attempt=attempt.order_code, reason="its token was just being deleted")
