@@ -27,9 +27,10 @@ class WebhookEndpoint(models.Model):
     ``last_event_before_it`` and ``last_event_before_state`` are keys of the payments' events: the last before
     the endpoint was created, and before it was enabled or disabled. ``events_under_way`` are lesser keys of
     which no event had been committed then: those that come happen in this state. ``failing_since`` and
-    ``failures`` count attempts since the last that succeeded. Until ``paused_until`` nothing is sent: the
-    endpoint has asked for a pause, or has failed too often. An endpoint that its merchant has deleted exists
-    for staff only, until the log of its deliveries is old.
+    ``failures`` count attempts since the last that succeeded, without those that were under way when a
+    failure began a pause. Until ``paused_until`` nothing is sent: the endpoint has asked for a pause, or has
+    failed too often. An endpoint that its merchant has deleted exists for staff only, until the log of its
+    deliveries is old.
     """
 
     class State(models.TextChoices):
