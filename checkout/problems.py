@@ -72,6 +72,15 @@ TOKEN_EXPIRED = Problem(
     "This took too long",
     "This address has expired and can no longer be used. The payment's own page says where it stands.",
 )
+# Its page looks again by itself, until the provider has cancelled the order.
+CHALLENGE_OVER = Problem(
+    410,
+    "challenge_over",
+    "The time at your bank is over",
+    "Your bank's page can no longer be used for this payment. We are finding out where it stands: this page "
+    "goes on by itself.",
+    {"Refresh": "10"},
+)
 LINK_NOT_FOUND = Problem(
     404,
     "payment_link_not_found",

@@ -5,7 +5,7 @@ from django.shortcuts import render
 
 from checkout import problems
 from checkout.conf import conf
-from checkout.errors import IllegalTransition
+from checkout.errors import IllegalTransition, TokenRejected
 from checkout.payments import actions
 from checkout.payments.actions import ChallengePage, PaymentView
 from checkout.web.forms import ReturnForm
@@ -24,7 +24,10 @@ LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 @page("GET", "HEAD")
 async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
     """Send the shopper to the issuer, in this window or in a frame."""
-    shown = await in_thread(_challenge_or_payment, reference)
+    try:
+        shown = await in_thread(_challenge_or_payment, reference)
+    except TokenRejected:
+        return problems.respond(request, problems.CHALLENGE_OVER)
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
     # The issuers' hosts are not known in advance, and browsers apply form-action and frame-src to every
