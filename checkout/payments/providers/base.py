@@ -4,8 +4,7 @@ A refusal is a result, not an exception. Errors that a verb may raise: ``Provide
 not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
 ``AmountNotSupported``, which is one of the latter, means that the request can never be sent as it is.
 A verb never repeats a request by itself and never uses the database. Values that no provider could accept
-(such as an order code with blanks) are a mistake in our own code and raise ``ValueError``; for an order code
-that is ``OrderCodeNotSendable``, since a list of the provider's orders may have codes of other programs.
+are a mistake in our own code and raise ``ValueError``; an order code is ``OrderCodeNotSendable``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -395,8 +394,7 @@ class Provider(Protocol):
     def acknowledgement(self) -> Acknowledgement: ...
 
     def scrub(self, transcript: bytes) -> str:
-        """Return a message as text without card data and secrets, for people: nothing is read from it,
-        but from notifications that an earlier release has stored.
+        """Return a message as text without card data and secrets, for people.
 
         A message that can be read must remain readable, and say the same. The user name is no secret.
         """

@@ -276,8 +276,6 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if payment is None and _concerns_payment(decision):
         payment = locked_payment_of(saga)
     is_in_time = payment is None or apply_decision(saga, payment, decision, message)
-    if payment is not None:
-        doubt_refusal(payment, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
         saga.deadline_at = _deadline(decision)
@@ -293,6 +291,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     _tell(decision.tells, message)
     version = saga.version
     if payment is not None:
+        doubt_refusal(payment, message)
         reply_to_waiters(saga, decision, message, payment)
         if decision.child is not None:
             _start(saga, decision.child, message, payment)
@@ -396,9 +395,6 @@ def _clean(text: str) -> str:
 def _summary(reply: Reply) -> str:
     if reply.error is not None:
         return _clean(f"error: {reply.error.code}")[:60]
-    for name in ("outcome", "decision"):
-        if name in reply.result:
-            return str(reply.result[name])[:60]
-    if reply.result.get("reserved") is False:
-        return "not reserved"
-    return "ok"
+    said = reply.result.get("outcome") or reply.result.get("decision")
+    otherwise = "not reserved" if reply.result.get("reserved") is False else "ok"
+    return str(said or otherwise)[:60]
