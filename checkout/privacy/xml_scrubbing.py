@@ -3,7 +3,8 @@
 Masking its text instead would let a value reach beyond its element: a card holder may be called ``pan="``.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection
+from functools import cache
 from xml.etree.ElementTree import Element, tostring
 
 from checkout.privacy.scrubbing import SECRET, contains_card_number, is_masked, mask_of, scrub_value
@@ -14,16 +15,18 @@ def scrub_tree(root: Element, secrets: Collection[str] = ()) -> str:
 
     The names are the sender's words, too. If they contain what must not be kept, the text is masked as well.
     """
+    # Most elements of a message share a few names.
+    mask_for = cache(mask_of)
     for element in root.iter():
-        _scrub(element, secrets)
+        _scrub(element, secrets, mask_for)
     text = tostring(root, encoding="unicode")
     is_clean = not contains_card_number(text) and not any(secret in text for secret in secrets)
     return text if is_clean else scrub_value(text, secrets)
 
 
-def _scrub(element: Element, secrets: Collection[str]) -> None:
-    mask = _mask_for(element.tag, element.itertext())
-    if mask is not None:
+def _scrub(element: Element, secrets: Collection[str], mask_for: Callable[[str], str | None]) -> None:
+    mask = mask_for(element.tag)
+    if mask is not None and not _is_masked("".join(element.itertext()), mask):
         del element[:]
         element.text = mask
     elif element.text:
@@ -31,9 +34,11 @@ def _scrub(element: Element, secrets: Collection[str]) -> None:
     if element.tail:
         element.tail = scrub_value(element.tail, secrets)
     for name, value in element.items():
-        element.set(name, _mask_for(name, [value]) or scrub_value(value, secrets))
+        mask = mask_for(name)
+        hidden = mask if mask and not _is_masked(value, mask) else scrub_value(value, secrets)
+        if hidden != value:
+            element.set(name, hidden)
 
 
-def _mask_for(name: str, texts: Iterable[str]) -> str | None:
-    mask = mask_of(name)
-    return None if mask == SECRET and is_masked("".join(texts)) else mask
+def _is_masked(value: str, mask: str) -> bool:
+    return mask == SECRET and is_masked(value)

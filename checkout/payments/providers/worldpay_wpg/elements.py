@@ -12,7 +12,7 @@ from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount, read_signed_amount
 from checkout.payments.providers.worldpay_wpg.codes import brand
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
-from checkout.privacy.scrubbing import scrub_text
+from checkout.privacy.scrubbing import scrub_text, scrub_value
 
 MAX_WORD = 100
 MAX_PROSE = 200
@@ -43,7 +43,7 @@ def attribute(parent: Element | None, path: str, name: str) -> str:
 
 def word(value: str) -> str:
     """Return a provider's word as we store it: scrubbed and short. The text ``null`` becomes empty."""
-    value = scrub_text(value.strip()[:_MAX_SCRUBBED])[:MAX_WORD]
+    value = scrub_value(value.strip()[:_MAX_SCRUBBED])[:MAX_WORD]
     return "" if value.casefold() in _ABSENT else value
 
 
