@@ -38,6 +38,8 @@ DONE = Operation.State.DONE
 @pytest.fixture(autouse=True)
 def _little_patience(settings: Settings) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
+    # Otherwise what is denied is asked about as often as that.
+    settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     settings.CHECKOUT_RETRY_DELAYS = [0.05]
 
 
@@ -139,7 +141,6 @@ async def test_a_refund_that_never_arrived_is_sent_again_once_it_should_have(
     await eventually(state_of(manual), PaymentState.CAPTURED)
     settings.CHECKOUT_NOTIFICATION_WAIT_SECONDS = 1200
     settings.CHECKOUT_SETTLING_SECONDS = 2
-    settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     keys: list[str] = []
     lost = iter([True])
 
