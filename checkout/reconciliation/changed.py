@@ -26,7 +26,7 @@ def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterat
                 yield changed_at, pk
         is_last = len(batch) < size
         if not is_last:
-            # Of the changes of one moment, the next batch has those that this one had, and more.
+            # The next batch begins with the same moment. If this one had no other, it must be larger.
             size = 2 * size if batch[-1][0] == since else BATCH
             since = batch[-1][0]
 

@@ -1,8 +1,8 @@
 """Comparisons that are left for a later run: of books that move, and of sums that the provider shows late.
 
 The provider answers queries from copies of its books, and carries modifications out later than it accepts
-them (decision 43). Until everything must show, a disagreement may only mean that. It counts at once if the
-provider's sum is none that ours has been meanwhile, however often the payment changes.
+them (decision 43). Until everything must show, a disagreement may only mean that. It is
+reported at once if the provider's sum lies outside of ours then and now.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def inconclusive(
     )
     before = _sums_before(account, payment_pk, began - time_to_show())
     return [
-        each for each in differing if (each.order_code, each.kind) not in known and _is_copied(each, before)
+        each for each in differing if (each.order_code, each.kind) not in known and _may_be_late(each, before)
     ]
 
 
@@ -88,8 +88,8 @@ def _sums_before(account: ProviderAccount, payment_pk: int, moment: datetime) ->
     return found or {}
 
 
-def _is_copied(sum: Compared, before: Mapping[str, int]) -> bool:
-    """Return True if the provider's sum may be one that ours has been since ``before``."""
+def _may_be_late(sum: Compared, before: Mapping[str, int]) -> bool:
+    """Return True if the provider's sum lies between ours ``before`` and now."""
     earlier = before.get(_name(sum))
     if earlier is None:
         return True

@@ -1,10 +1,10 @@
 """Confirmed, mandatory publishing on a connection of its own, with a limit on unconfirmed messages.
 
 pika accepts any amount while the peer does not read, so the limit is ours. A broker short of disk or memory
-blocks a connection when it publishes for the first time. A new connection therefore says nothing about the
-end of the alarm, and only a message that is confirmed does. For a returned message the broker
-sends first the return, then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and
-Publisher Confirms"). A return has no delivery tag: it is matched by message id, exchange and routing key.
+blocks a connection when it publishes for the first time. So a new connection does not show that the alarm
+is over: only a confirmed message does. For a returned message the broker sends first the return, then an
+ack that looks like success (RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"). A return has no
+delivery tag: it is matched by message id, exchange and routing key.
 """
 
 import asyncio

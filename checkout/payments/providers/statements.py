@@ -34,7 +34,7 @@ class Statements:
 def to_json(provider: Provider, made: Sequence[Notification]) -> dict[str, Any]:
     """Return the statements as JSON, in which names hold neither card numbers nor secrets.
 
-    None of our names holds any, nor the merchant code, so that none is masked.
+    Our own references contain neither, so they are stored unchanged.
     """
 
     @cache

@@ -8,6 +8,7 @@ import pytest
 from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books, books_of, forget_books
+from tests.payments.service.asking import authorise
 
 ACCOUNT = "twin"
 MERCHANT_CODE = "TWINMERCHANT"
@@ -40,6 +41,13 @@ def account(db) -> ProviderAccount:
 def attempt(account: ProviderAccount, books: Books) -> Attempt:
     """Return a new attempt of 12.50 GBP."""
     return an_attempt(account)
+
+
+@pytest.fixture
+def authorised(attempt: Attempt) -> Attempt:
+    """Return the attempt, which the provider has authorised."""
+    authorise(attempt, "approve")
+    return attempt
 
 
 def an_account() -> ProviderAccount:

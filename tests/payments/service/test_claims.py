@@ -19,12 +19,6 @@ CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
 State = Operation.State
 
 
-@pytest.fixture
-def authorised(attempt: Attempt) -> Attempt:
-    authorise(attempt, "approve")
-    return attempt
-
-
 def checked(attempt: Attempt, claim: str, operation: str = "", *, is_proven: bool = True) -> str:
     body = CheckClaim(
         payment=attempt.payment.reference,

@@ -11,7 +11,6 @@ from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.service import service
 from tests.payments.service.asking import (
-    authorise,
     carry_out,
     inquire_operation,
     let_settle,
@@ -23,12 +22,6 @@ from tests.payments.service.delivering import deliver
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
 State = Operation.State
-
-
-@pytest.fixture
-def authorised(attempt: Attempt) -> Attempt:
-    authorise(attempt, "approve")
-    return attempt
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
-from tests.payments.service.asking import authorise, inquire_operation, let_settle, operation_on, settle
+from tests.payments.service.asking import inquire_operation, let_settle, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, notified
 from tests.payments.service.test_review import adopted, reviewed, why
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
 State = Operation.State
 OWED = 1250
-
-
-@pytest.fixture
-def authorised(attempt: Attempt) -> Attempt:
-    authorise(attempt, "approve")
-    return attempt
 
 
 @pytest.fixture

@@ -106,9 +106,10 @@ def position_given(
     """Return the order's sums, given the bounds of our captures, in minor units; None if they are unknown.
 
     ``owed`` is the payment's amount. If the provider tells only what it has kept, its captured sum is taken
-    to be the one within the bounds that fits best, or the kept sum if that is more. Nothing follows from two
-    answers: a kept sum that includes no refund although the last event is one, as it may be from before that
-    refund; and that all was released when a part was captured, as that may be about the rest.
+    to be the one within the bounds that fits best, or the kept sum if that is more. Nothing follows from
+
+    - a kept sum that includes no refund although the last event is one: it may be from before that refund;
+    - the news that all was released if a part may be captured: it may be about the rest.
     """
     least, most = captured
     if result.position is not None:

@@ -29,7 +29,7 @@ OUTCOMES = {
     EventKind.REFUSED: Outcome.REFUSED,
 }
 
-# How the reasons of contradictions begin: another merchant, another amount.
+# The reason of a contradiction begins with one of these: another merchant, or another amount.
 OTHER_MERCHANT, OTHER_AMOUNT = "is for the merchant ", "says "
 _CONTRADICTIONS = (OTHER_MERCHANT, OTHER_AMOUNT)
 
@@ -98,7 +98,8 @@ class _Known:
         # A proven statement is new even if a hint has made it before.
         prefixes = NOTIFIED if is_proven else (NOTIFIED, HINTED)
         self._event_ids: set[str] = set()
-        # What a proven statement contradicts may be put right: it is looked into again when it is repeated.
+        # A proven statement that contradicts our records is judged again when it is repeated, because these
+        # may have been corrected.
         self._contradictions: set[tuple[str, str]] = set()
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
         for fact in facts:
