@@ -27,8 +27,8 @@ from messaging.rabbitmq.declaring import (
     declare_queue,
     delete_queue,
 )
-from messaging.rabbitmq.publisher import Publisher
-from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
+from messaging.rabbitmq.publisher import CONFIRM_SECONDS, Publisher
+from messaging.rabbitmq.subscriptions import LOOK_SECONDS, Subscription, Subscriptions
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topology
 
@@ -56,6 +56,8 @@ class RabbitmqBroker(Broker):
         zone: str = "",
         quorum_group_size: int = 0,
         watchdog_seconds: float = INTERVAL_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
+        confirm_seconds: float = CONFIRM_SECONDS,
     ) -> None:
         self.topology = Topology(prefix, quorum_group_size)
         self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(user_of(url)))
@@ -66,8 +68,8 @@ class RabbitmqBroker(Broker):
         self._binding_changes = asyncio.Semaphore(MOST_BINDING_CHANGES)
         self._leaving: asyncio.Task[None] | None = None
         self._has_several_nodes = len(nodes_of(url)) > 1
-        self._publisher = Publisher(user_of(url))
-        self._subscriptions = Subscriptions(self._redeclare)
+        self._publisher = Publisher(user_of(url), confirm_seconds=confirm_seconds)
+        self._subscriptions = Subscriptions(self._redeclare, look_seconds)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
@@ -287,6 +289,9 @@ class RabbitmqBroker(Broker):
         return self._has_connections and link is not None and not link.is_blocked
 
     def _ping(self) -> None:
+        if self._publisher.waits_in_vain:
+            self._publishing.abort("a message has not been confirmed for long, so others may not be either")
+            return
         envelope = Envelope(type=WATCHDOG, body=b"{}")
         # A refusal because too much is unconfirmed is a sign of a dead link, so it counts as unheard.
         with contextlib.suppress(MessagingError):

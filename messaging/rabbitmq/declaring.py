@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import structlog
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.link import Link, on_disposable_channel
@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 # slow for a moment after one was lost, so there are two attempts.
 HOME_SECONDS = 0.5
 HOME_ATTEMPTS = 2
+NOT_FOUND = 404
 
 
 async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
@@ -102,6 +103,27 @@ async def _is_answered(link: Link, queue: Queue) -> bool:
                 await declare_queue(link, queue)
             return True
     return False
+
+
+async def count_readers(link: Link, queue: str) -> int:
+    """Return how many consumers the broker counts; 0 if there is no such queue. Raises AMQPError.
+
+    It also counts none while the queue has no leader (RabbitMQ 4.0, ``rabbit_quorum_queue:stat``).
+    """
+    readers = 0
+
+    async def look(channel: AmqpChannel) -> None:
+        nonlocal readers
+        asked = channel.ask(lambda answer: channel.raw.queue_declare(queue, passive=True, callback=answer))
+        try:
+            readers = (await asked).method.consumer_count
+        except AMQPError:
+            reason = channel.closed.result() if channel.closed.done() else None
+            if not isinstance(reason, ChannelClosedByBroker) or reason.reply_code != NOT_FOUND:
+                raise
+
+    await on_disposable_channel(link, look)
+    return readers
 
 
 async def bind_all(link: Link, queue: str, bindings: Collection[tuple[str, str]]) -> None:

@@ -14,10 +14,16 @@ from messaging.broker import Consumption, OnDelivery
 from messaging.delivery import Delivery
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.link import Link
+from messaging.rabbitmq.declaring import count_readers
 
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
+# A broker may lose a consumer and not tell its client, or leave a question about one queue unanswered, while
+# all else on the connection goes on. It also counts no consumers of a queue that is electing a leader, for
+# which one look would not be enough.
+LOOK_SECONDS = 10.0
+LOOKS = 3
 
 
 @dataclass(eq=False)
@@ -31,6 +37,7 @@ class Subscription:
     on_interrupted: Callable[[], None] | None = None
     is_cancelled: bool = False
     is_reading: bool = False
+    missed: int = 0
     tag: str = ""
     channel: AmqpChannel | None = None
     first_try: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,11 +45,19 @@ class Subscription:
 
 
 class Subscriptions:
-    """All queues that this process reads. ``redeclare`` declares a queue again before it is read again."""
+    """All queues that this process reads. ``redeclare`` declares a queue again before it is read again.
 
-    def __init__(self, redeclare: Callable[[Link, str], Awaitable[None]]) -> None:
+    Every ``look_seconds`` the broker is asked if it knows that a queue is read. If it has not known it LOOKS
+    times in a row, the queue is read anew.
+    """
+
+    def __init__(
+        self, redeclare: Callable[[Link, str], Awaitable[None]], look_seconds: float = LOOK_SECONDS
+    ) -> None:
         self.deliveries = 0
         self._redeclare = redeclare
+        self._look_seconds = look_seconds
+        self._looking: asyncio.Task[None] | None = None
         self._subscriptions: list[Subscription] = []
         self._link: Link | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -59,10 +74,13 @@ class Subscriptions:
             self._begin(subscription, link)
         for subscription in list(self._subscriptions):
             await subscription.first_try.wait()
+        self._looking = asyncio.get_running_loop().create_task(self._look_again_and_again(link), name="look")
 
     def lost(self) -> None:
         """Stop reading, because the link is gone with its channels; unacknowledged deliveries come again."""
         self._link = None
+        if self._looking is not None:
+            self._looking.cancel()
         for subscription in self._subscriptions:
             subscription.channel = None
             if subscription.task is not None:
@@ -95,6 +113,7 @@ class Subscriptions:
         return task
 
     def _begin(self, subscription: Subscription, link: Link) -> None:
+        subscription.missed = 0
         subscription.first_try.clear()
         keep = self._keep_reading(subscription, link)
         task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")
@@ -120,6 +139,34 @@ class Subscriptions:
             if subscription.on_interrupted is not None:
                 subscription.on_interrupted()
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _look_again_and_again(self, link: Link) -> None:
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            for subscription in list(self._subscriptions):
+                with contextlib.suppress(AMQPError, TimeoutError):
+                    async with asyncio.timeout(self._look_seconds):
+                        await self._look(subscription, link)
+                if subscription.missed >= LOOKS:
+                    await self._begin_anew(subscription, link)
+
+    @staticmethod
+    async def _look(subscription: Subscription, link: Link) -> None:
+        """Count a miss if the queue is not read. No answer about a queue that is read does not count."""
+        if subscription.is_reading and await count_readers(link, subscription.queue):
+            subscription.missed = 0
+        else:
+            subscription.missed += 1
+
+    async def _begin_anew(self, subscription: Subscription, link: Link) -> None:
+        log.warning("reading begun anew", queue=subscription.queue, reason="the broker knows of no reader")
+        if subscription.task is not None:
+            subscription.task.cancel()
+            await asyncio.wait({subscription.task})
+        if subscription.on_interrupted is not None:
+            subscription.on_interrupted()
+        if self._link is link and not subscription.is_cancelled:
+            self._begin(subscription, link)
 
     async def _read(self, subscription: Subscription, link: Link) -> str:
         """Read until the channel or the consumer ends, and return why it ended."""

@@ -104,6 +104,15 @@ class Lab(ABC):
 
         await within(last_has_gone())
 
+    async def somebody_reads(self, queue: str) -> None:
+        """Wait until the queue has a consumer."""
+
+        async def first_has_come() -> None:
+            while not await self.readers(queue):  # noqa: ASYNC110 (no event reports it)
+                await asyncio.sleep(0.02)
+
+        await within(first_has_come())
+
 
 class MemoryLab(Lab):
     def __init__(self) -> None:
@@ -140,13 +149,21 @@ class RabbitmqLab(Lab):
         super().__init__()
         self.proxy = proxy
         self.watchdog_seconds = 2.0
+        self.look_seconds = 10.0
+        self.confirm_seconds = 30.0
 
     @property
     def url(self) -> str:  # type: ignore[override]
         return self.proxy.url
 
     def _make(self, url: str = "") -> Broker:
-        return RabbitmqBroker(url or self.url, self.prefix, watchdog_seconds=self.watchdog_seconds)
+        return RabbitmqBroker(
+            url or self.url,
+            self.prefix,
+            watchdog_seconds=self.watchdog_seconds,
+            look_seconds=self.look_seconds,
+            confirm_seconds=self.confirm_seconds,
+        )
 
     async def make_users(self, table: Participants | None = None) -> None:
         await asyncio.to_thread(make_users, self.url, prefix=self.prefix, table=table)
