@@ -1,6 +1,5 @@
 """Forms that validate configuration before it is stored."""
 
-import ipaddress
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from django.core.validators import validate_email
 
 from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
+from checkout.conf.networks import identity_of
 from checkout.money import Money
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
@@ -134,13 +134,14 @@ class BlockedValueForm(ModelForm):
     class Meta:
         model = BlockedValue
         fields = ("kind", "value", "reason")
+        help_texts = {"value": "An IPv6 address blocks its /64 network, of which its user chooses the rest"}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         value = cleaned.get("value", "").strip()
         try:
             if cleaned.get("kind") == BlockedValue.Kind.IP_ADDRESS:
-                cleaned["value"] = str(ipaddress.ip_address(value))
+                cleaned["value"] = identity_of(value)
             elif value:
                 validate_email(value)
                 cleaned["value"] = value.lower()
