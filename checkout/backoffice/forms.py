@@ -90,6 +90,10 @@ class ProviderAccountForm(ModelForm):
         return options
 
 
+# The column holds twice as many, so that there is room for what is given back.
+MOST_IN_STOCK = 1_000_000_000
+
+
 class StockItemForm(ModelForm):
     """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
 
@@ -119,6 +123,8 @@ class StockItemForm(ModelForm):
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
+        if quantity > MOST_IN_STOCK:
+            raise ValidationError(f"This is {MOST_IN_STOCK:,} at most.")
         seen = self.data.get(self["quantity"].html_initial_name)
         is_counted = self.instance.pk and "quantity" in self.changed_data
         if is_counted and seen != str(self.initial["quantity"]):

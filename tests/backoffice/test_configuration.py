@@ -231,7 +231,14 @@ def test_counting_stock_that_was_sold_meanwhile_is_refused_with_the_present_numb
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("currency", "12"), ("currency", "€€€"), ("price_minor", "0"), ("quantity", "-1")]
+    ("field", "value"),
+    [
+        ("currency", "12"),
+        ("currency", "€€€"),
+        ("price_minor", "0"),
+        ("quantity", "-1"),
+        ("quantity", "2147483647"),  # there would be no room for what is given back
+    ],
 )
 def test_an_item_that_could_not_be_sold_is_refused(admin_client, item, field, value):
     assert field in errors(admin_client.post(change(item), as_opened(item, **{field: value})))

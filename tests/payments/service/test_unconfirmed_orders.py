@@ -1,4 +1,4 @@
-"""A paid order that could not be confirmed waits for staff, who have it tried again, or give the money back."""
+"""A paid order that could not be confirmed waits for staff: they have it tried again, or refund it."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def unconfirmed(capturing: Saga) -> Saga:
     answered(child_of(capturing), outcome="pending")
     settle(Operation.State.DONE)
     Payment.objects.update(state=PaymentState.CAPTURED)
-    reply_to(capturing, Reply.failure("out_of_stock", "What was reserved has been given back and sold since."))
+    reply_to(capturing, Reply.failure("out_of_stock", "It has been sold to others since."))
     assert (capturing.step, capturing.status) == ("confirm_order", Status.PARKED)
     return capturing
 
