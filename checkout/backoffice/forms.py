@@ -1,6 +1,5 @@
 """Forms that validate configuration before it is stored."""
 
-import ipaddress
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from django.core.validators import validate_email
 
 from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
+from checkout.conf.networks import identity_of
 from checkout.money import Money
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
@@ -90,6 +90,10 @@ class ProviderAccountForm(ModelForm):
         return options
 
 
+# The column holds twice as many, so that there is room for what is given back.
+MOST_IN_STOCK = 1_000_000_000
+
+
 class StockItemForm(ModelForm):
     """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
 
@@ -119,6 +123,8 @@ class StockItemForm(ModelForm):
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
+        if quantity > MOST_IN_STOCK:
+            raise ValidationError(f"This is {MOST_IN_STOCK:,} at most.")
         seen = self.data.get(self["quantity"].html_initial_name)
         is_counted = self.instance.pk and "quantity" in self.changed_data
         if is_counted and seen != str(self.initial["quantity"]):
@@ -134,13 +140,14 @@ class BlockedValueForm(ModelForm):
     class Meta:
         model = BlockedValue
         fields = ("kind", "value", "reason")
+        help_texts = {"value": "An IPv6 address blocks its /64 network, of which its user chooses the rest"}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         value = cleaned.get("value", "").strip()
         try:
             if cleaned.get("kind") == BlockedValue.Kind.IP_ADDRESS:
-                cleaned["value"] = str(ipaddress.ip_address(value))
+                cleaned["value"] = identity_of(value)
             elif value:
                 validate_email(value)
                 cleaned["value"] = value.lower()

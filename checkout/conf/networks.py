@@ -26,6 +26,17 @@ def address_of(text: str) -> Address:
     return unwrapped(ip_address(text.partition("%")[0]))
 
 
+def identity_of(text: str) -> str:
+    """Return the address by which a client is known: for IPv6, the first one of its /64 network.
+
+    The rest of an IPv6 address is the client's own choice (RFC 4291, section 2.5.4). Raises ``ValueError``.
+    """
+    address = address_of(text)
+    if isinstance(address, IPv4Address) or address.is_loopback:
+        return str(address)
+    return str(IPv6Network((address, 64), strict=False).network_address)
+
+
 def unwrapped(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 address embeds by mapping or NAT64, or the address itself."""
     if not isinstance(address, IPv6Address):

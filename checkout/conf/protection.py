@@ -20,7 +20,8 @@ class Protection:
     risk_payments_per_ip_address = whole(
         "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS",
         1000,
-        "The attempts to pay that one IP address may make within an hour. Loopback addresses have no limit.",
+        "The attempts to pay that one IP address (for IPv6, one /64 network) may make within an hour. "
+        "Loopback addresses have no limit.",
         ge=1,
     )
     risk_amount_limits: Setting[Mapping[str, int]] = Setting(

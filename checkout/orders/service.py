@@ -92,15 +92,14 @@ def release(command: ReleaseStock, message: Message) -> Done:
     is_earlier = _number(command.attempt) < _number(reservation.attempt)
     if is_earlier or reservation.state == Reservation.State.CANCELLED:
         return Done()
-    if reservation.state == Reservation.State.RELEASED:
-        reservation.attempt = command.attempt
-        update_in_batch(reservation, "attempt")
-        return Done()
     if reservation.state == Reservation.State.CONFIRMED:
         raise CommandRejected(ORDER_CONFIRMED, "The order is confirmed; its stock is not given back.")
-    _give_back(reservation)
+    if reservation.state == Reservation.State.RESERVED:
+        _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
-    update_in_batch(reservation, "state")
+    # It may be a later attempt than the one that has reserved: its own reservation may still come.
+    reservation.attempt = command.attempt
+    update_in_batch(reservation, "state", "attempt")
     return Done()
 
 
@@ -159,8 +158,10 @@ def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
 
 
 def _give_back(reservation: Reservation) -> None:
-    given_back = {sku: -quantity for sku, quantity in _reserved(reservation).items()}
-    _take(_locked_stock(given_back), given_back)
+    """Return what is reserved to the stock, except items that staff have deleted meanwhile."""
+    reserved = _reserved(reservation)
+    stock = _locked_stock(reserved)
+    _take(stock, {sku: -reserved[sku] for sku in stock})
 
 
 def _take(stock: Mapping[str, StockItem], quantities: Mapping[str, int]) -> None:

@@ -1,8 +1,8 @@
 """The risk service: it decides if a payment may be tried at all.
 
 It checks block lists, a limit per amount, and velocity: how often one e-mail address or IP address has tried
-within the last hour. Two assessments at the same moment do not see each other, so a limit may be exceeded by
-as many as run at once.
+within the last hour. An IPv6 address counts as its /64 network. Two assessments at the same moment do not see
+each other, so a limit may be exceeded by as many as run at once.
 """
 
 import ipaddress
@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.conf.networks import identity_of
 from checkout.privacy import pseudonyms
 from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
@@ -30,7 +31,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
     email_hash = pseudonyms.of_email(command.email)
     ip_address = _ip_address(command.ip_address)
     reasons = [
-        *_blocked(command.email, ip_address),
+        *_blocked(command, ip_address),
         *_too_large(command),
         *_too_often(email_hash, ip_address),
     ]
@@ -49,20 +50,22 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
 
 
 def _ip_address(text: str) -> str | None:
-    """Return the address in its canonical form; None if the text is not an address."""
+    """Return the address by which the shopper is known; None if the text is not an address."""
     try:
-        return str(ipaddress.ip_address(text))
+        return identity_of(text)
     except ValueError:
         return None
 
 
-def _blocked(email: str, ip_address: str | None) -> list[str]:
+def _blocked(command: AssessRisk, ip_address: str | None) -> list[str]:
     kinds = BlockedValue.Kind
-    is_this_one = Q(kind=kinds.EMAIL, value__iexact=email) if email else Q(pk=None)
+    is_this_one = Q(kind=kinds.EMAIL, value__iexact=command.email) if command.email else Q(pk=None)
     if ip_address:
-        is_this_one |= Q(kind=kinds.IP_ADDRESS, value=ip_address)
+        # Staff who used an earlier release have blocked the address as it was reported.
+        reported = str(ipaddress.ip_address(command.ip_address.partition("%")[0]))
+        is_this_one |= Q(kind=kinds.IP_ADDRESS, value__in=(ip_address, reported))
     found = BlockedValue.objects.filter(is_this_one).order_by("kind").values_list("kind", flat=True)
-    return [f"{kind}_blocked" for kind in found]
+    return [f"{kind}_blocked" for kind in found.distinct()]
 
 
 def _too_large(command: AssessRisk) -> list[str]:

@@ -112,8 +112,7 @@ class Stock:
             raise Rejected("order_confirmed", "The order is confirmed; its stock is not given back.")
         if state == "reserved":
             self._give_back(lines)
-            attempt = at
-        # A release that overtakes its reservation is remembered.
+        # A release that overtakes its reservation is remembered, even if an earlier attempt had reserved.
         self._write(command["payment"], "released", attempt, lines)
         return {}
 

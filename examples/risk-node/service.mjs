@@ -10,6 +10,7 @@ import { deadLetter, faultOf, queueArguments, replyProperties } from './contract
 
 const prefix = process.env.CHECKOUT_PREFIX ?? 'checkout';
 const limit = Number(process.env.LIMIT_MINOR ?? 1_000_000);
+if (!Number.isSafeInteger(limit)) throw new Error('LIMIT_MINOR is no whole number, so nothing would be refused');
 const queue = `${prefix}.commands.risk`;
 const PREFETCH = 20;
 // The broker refuses any other user_id, and receivers check it.

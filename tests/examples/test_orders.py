@@ -56,6 +56,16 @@ async def test_commands_that_overtake_each_other_leave_nothing_behind(orders: As
     assert not await reserved(orders, "b", 1)
 
 
+async def test_a_release_that_overtakes_its_reservation_is_remembered_though_an_earlier_attempt_reserved(
+    orders: Asker,
+) -> None:
+    assert await reserved(orders, "a", 8)
+    for attempt in ("a-2", "a-1"):
+        assert await orders.ask("orders.release", {"payment": "a", "attempt": attempt}) == DONE
+    assert not await reserved(orders, "a", 8, attempt=2)
+    assert await reserved(orders, "b", 10)
+
+
 async def test_an_order_of_nothing_in_stock_is_confirmed_after_its_release(orders: Asker) -> None:
     body = {"payment": "a", "lines": [], "attempt": "a-1"}
     assert (await orders.ask("orders.reserve", body))["result"]["reserved"]

@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -13,7 +14,7 @@ from messaging.dead_letters import letter
 from messaging.envelope import PROOF, HeaderValue, Reply
 from scripts.asyncapi import SCHEMAS
 from tests.examples.conftest import Asker, ended
-from tests.examples.programs import EXAMPLES
+from tests.examples.programs import EXAMPLES, RISK
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment
 
 pytestmark = pytest.mark.rabbitmq
@@ -81,6 +82,14 @@ async def test_what_no_program_of_the_gateway_has_written_is_not_handled(
     await asker.send(proven, asker.relay)
     assert await asker.answer() == {"ok": True, "result": asker.example.result}
     assert not len(asker.replies), "nobody else was answered"
+
+
+@pytest.mark.node
+def test_a_limit_that_is_no_number_is_refused_at_the_start(tmp_path: Path) -> None:
+    program = RISK.program(tmp_path, BROKER_URL="amqp://x@127.0.0.1:1/", SECRET_KEY="k", LIMIT_MINOR="5,000")
+    program.start()
+    assert program.wait(seconds=30) == 1
+    assert "LIMIT_MINOR is no whole number" in (tmp_path / "risk-node.log").read_text()
 
 
 async def test_a_command_that_comes_again_gets_the_same_answer(asker: Asker) -> None:

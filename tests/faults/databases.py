@@ -15,7 +15,7 @@ RECORD_RELEASES = """
     CREATE TABLE released_stock (payment_reference text, attempt text);
     CREATE FUNCTION record_release() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO released_stock VALUES (NEW.payment_reference, NEW.attempt);
+        INSERT INTO released_stock VALUES (OLD.payment_reference, OLD.attempt);
         RETURN NULL;
     END
     $$;

@@ -76,7 +76,7 @@ def start(
     saga = Saga.objects.select_for_update().get(kind=kind, key=key)
     saga.parent = parent
     if saga.status == Saga.Status.PARKED:
-        _resume(saga, message)
+        resume(saga, message)
     elif saga.status in _ENDED:
         signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
     else:
@@ -135,13 +135,6 @@ def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     if (found := _definition_and_data(saga)) is not None:
         definition, data = found
         _carry_out(saga, definition.on_deadline(saga.step, data), message)
-
-
-def resume(saga_id: int, version: int, message: Message) -> None:
-    """Let a parked saga go on, as staff want, unless it has moved on since they looked at it."""
-    saga = _locked(_place_of(_NUMBERED.first(saga_id)), version=version)
-    if saga is not None and saga.status == Saga.Status.PARKED:
-        _resume(saga, message)
 
 
 def locked(kind: str, key: str) -> Saga | None:
@@ -245,7 +238,8 @@ def sagas_of(attempt: Attempt) -> list[Saga]:
 _OF_ATTEMPT = Compiled(lambda pk: Saga.objects.select_for_update().filter(attempt_id=pk).order_by("pk"))
 
 
-def _resume(saga: Saga, message: Message) -> None:
+def resume(saga: Saga, message: Message) -> None:
+    """Have a locked saga that is parked carry its step out again."""
     if (found := _definition_and_data(saga)) is not None:
         definition, data = found
         _carry_out(saga, definition.on_resume(saga.step, data), message)

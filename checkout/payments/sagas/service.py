@@ -184,8 +184,15 @@ def pass_deadline(command: PassDeadline, message: Message) -> None:
 
 @service.handles(ResumeSaga)
 def resume_saga(command: ResumeSaga, message: Message) -> None:
-    """Let a parked saga go on, as staff want after they have looked at it."""
-    orchestrator.resume(command.saga, command.version, message)
+    """Let a parked saga go on, as staff want. If its money was given back, it may go on otherwise."""
+    saga = orchestrator.numbered(command.saga)
+    if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
+        return
+    payment = locked_payment_of(saga)
+    if payment.state == PaymentState.REFUNDED and orchestrator.takes(saga, Signal.GIVEN_BACK):
+        orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
+    else:
+        orchestrator.resume(saga, message)
 
 
 @service.handles(SettleOperation)

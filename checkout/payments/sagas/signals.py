@@ -62,6 +62,9 @@ class Signal(StrEnum):
     # The provider, or staff, have confirmed that the authorisation has expired.
     LAPSED = "lapsed"
 
+    # Staff resume a parked saga of a payment whose money has all been given back.
+    GIVEN_BACK = "given_back"
+
     @classmethod
     def of(cls, kind: str, news: "News") -> Self:
         """Return the signal by which a saga of ``kind`` tells its news."""

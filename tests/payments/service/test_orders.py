@@ -1,5 +1,7 @@
 """Stock for a payment is reserved completely or not at all, once, and released if the payment is not made."""
 
+from itertools import permutations
+
 import pytest
 
 from checkout.orders.messages import CancelOrder, ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
@@ -297,3 +299,27 @@ def test_what_is_sold_is_not_given_back_for_a_late_release_of_an_earlier_attempt
     assert release("p1", attempt="p1-1").reply.ok
     assert release("p1", attempt="p1-2").reply.error.code == "order_confirmed"
     assert left() == 3
+
+
+@pytest.mark.django_db
+def test_in_whatever_order_reservations_and_releases_come_nothing_stays_reserved_after_the_last():
+    tea(5)
+    messages = [(ask, number) for ask in (reserve, release) for number in (1, 2)]
+    for number, order in enumerate(permutations(messages)):
+        for ask, attempt in order:
+            wanted = {"TEA": 2} if ask is reserve else {}
+            ask(f"p{number}", attempt=f"p{number}-{attempt}", **wanted)
+        assert left() == 5, [f"{ask.__name__} {attempt}" for ask, attempt in order]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_sold", [True, False])
+def test_the_rest_of_an_order_is_given_back_though_an_item_was_deleted(is_sold):
+    tea(5)
+    mug = StockItem.objects.create(sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=5)
+    reserve("p1", attempt="p1-1", TEA=2, MUG=1)
+    if is_sold:
+        confirm("p1")
+    mug.delete()
+    assert (cancel("p1") if is_sold else release("p1", attempt="p1-1")).reply.ok
+    assert left() == 5

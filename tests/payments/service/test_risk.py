@@ -58,6 +58,33 @@ def test_a_blocked_ip_address_is_rejected_however_it_is_written():
     assert assess(ip_address="2001:db8::11") == ACCEPTED
 
 
+def test_a_blocked_ip_address_is_rejected_as_a_server_for_both_protocols_reports_it():
+    BlockedValue.objects.create(kind="ip_address", value="192.0.2.7")
+    assert assess(ip_address="::ffff:192.0.2.7") == rejected("ip_address_blocked")
+    assert assess(ip_address="::ffff:192.0.2.8") == ACCEPTED
+
+
+def test_a_blocked_ipv6_network_is_rejected_once_whatever_its_user_makes_of_the_rest():
+    BlockedValue.objects.create(kind="ip_address", value="2001:db8::")
+    BlockedValue.objects.create(kind="ip_address", value="2001:db8::1")
+    assert assess(ip_address="2001:db8::1") == rejected("ip_address_blocked")
+    assert assess(ip_address="2001:db8::7:1") == rejected("ip_address_blocked")
+    assert assess(ip_address="2001:db8:0:1::1") == ACCEPTED
+
+
+@pytest.mark.parametrize("reported", ["2001:db8::1", "::ffff:192.0.2.7"])
+def test_an_address_that_was_blocked_as_an_earlier_release_compared_it_stays_blocked(reported):
+    BlockedValue.objects.create(kind="ip_address", value=reported)
+    assert assess(ip_address=reported) == rejected("ip_address_blocked")
+
+
+def test_an_address_with_a_zone_is_counted_without_it():
+    for reported in ("fe80::1%eth0", "192.0.2.7%eth0"):
+        assert assess(ip_address=reported) == ACCEPTED
+    addresses = RiskAssessment.objects.values_list("ip_address", flat=True)
+    assert {*addresses} == {"fe80::", "192.0.2.7"}
+
+
 def test_an_email_address_on_the_list_of_ip_addresses_blocks_nobody():
     BlockedValue.objects.create(kind="ip_address", value="shopper@example.com")
     assert assess() == ACCEPTED
@@ -84,7 +111,14 @@ def test_an_ip_address_that_tries_too_often_is_rejected(settings):
     assert assess(email="", ip_address="192.0.2.8") == ACCEPTED
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_ipv6_network_that_tries_too_often_is_rejected_whatever_the_rest_of_its_addresses(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = 2
+    assert [assess(email="", ip_address=f"2001:db8::{n}") for n in (1, 2)] == [ACCEPTED] * 2
+    assert assess(email="", ip_address="2001:db8::3") == rejected("ip_address_too_often")
+    assert assess(email="", ip_address="2001:db8:0:1::3") == ACCEPTED
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_may_try_as_often_as_it_likes(settings, address):
     settings.CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = 1
     assert [assess(email="", ip_address=address) for _ in range(3)] == [ACCEPTED] * 3

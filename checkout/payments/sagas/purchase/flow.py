@@ -170,6 +170,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             unknown=again(At.CONFIRM_ORDER),
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER),
+                Signal.GIVEN_BACK: At.CANCEL_ORDER,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
             undo=At.CANCEL_ORDER,
