@@ -47,6 +47,8 @@ def send_receipt(command: SendReceipt, message: Message) -> None:
         description=command.description,
         amount_minor=command.minor,
         currency=command.currency,
+        is_reserved=command.is_reserved,
+        is_test=command.is_test,
     )
     if not receipt.email:
         with message.once():
@@ -96,7 +98,7 @@ def receipt_email(receipt: Receipt) -> EmailMessage:
     """Return the plain-text e-mail."""
     amount = Money(receipt.amount_minor, receipt.currency)
     return EmailMessage(
-        subject=f"Your payment to {receipt.merchant}",
+        subject=f"{'Test: ' if receipt.is_test else ''}Your payment to {receipt.merchant}",
         body=render_to_string("checkout/email/receipt.txt", {"receipt": receipt, "amount": amount}),
         to=[in_ascii(receipt.email)],
         headers={"Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>"},

@@ -8,7 +8,9 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.test import override_settings
 from msgspec.structs import replace
 
-from checkout.payments.models import OutboxMessage
+from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.models import Merchant, OutboxMessage, Saga
+from checkout.payments.sagas.service import service as checkout_service
 from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.receipts.service import RETRY_PAUSES, service
@@ -33,7 +35,7 @@ class AbsentMailServer(EmailBackend):
 NOBODY = f"{__name__}.AbsentMailServer"
 
 
-def told(attempt) -> Envelope:
+def told(attempt, *, is_reserved: bool = False, is_test: bool = False) -> Envelope:
     payment = attempt.payment
     body = SendReceipt(
         payment=payment.reference,
@@ -43,6 +45,8 @@ def told(attempt) -> Envelope:
         description=payment.description,
         minor=payment.amount_minor,
         currency=payment.currency,
+        is_reserved=is_reserved,
+        is_test=is_test,
     )
     return prove(replace(command(body), reply_to=""))
 
@@ -55,6 +59,26 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     for part in ("The Shop", "A-1", "Tea", "12.50 GBP", attempt.payment.reference):
         assert part in message.body
     assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_receipt_of_money_that_is_only_reserved_does_not_say_that_it_was_taken(attempt):
+    deliver(service, told(attempt, is_reserved=True))
+    assert "12.50 GBP (reserved on your card until the order is sent)" in mail.outbox[0].body
+
+
+def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):
+    deliver(service, told(attempt, is_test=True))
+    [message] = mail.outbox
+    assert message.subject == "Test: Your payment to The Shop"
+    assert message.body.startswith("This is a test: no money was taken.\n\nThank you.")
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_purchase_knows_if_its_receipt_is_of_a_test(attempt, is_live):
+    Merchant.objects.update(is_live=is_live)
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(checkout_service, command(body, sealed="approve"))
+    assert Saga.objects.get(kind="purchase").data["is_test"] is not is_live
 
 
 def test_a_program_that_asks_for_a_receipt_is_answered(attempt):
