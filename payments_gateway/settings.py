@@ -166,8 +166,9 @@ SILENCED_SYSTEM_CHECKS = [
 globals().update(mail_server(env.email_url.get_secret_value()))
 DEFAULT_FROM_EMAIL = env.email_sender
 EMAIL_TIMEOUT = env.email_timeout
+SMTP = "checkout.mail.smtp.EmailBackend"
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend" if env.try_out else SMTP
 if env.try_out:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = BASE_DIR / ".local" / "mail"
 
 structlog.configure(

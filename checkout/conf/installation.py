@@ -1,10 +1,12 @@
 """The installation: its addresses, the proxies that it trusts, and its keys."""
 
 from collections.abc import Sequence
+from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 
 from django.conf import settings
+from django.core.mail.message import sanitize_address
 from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
@@ -56,6 +58,12 @@ class Installation:
     def email_timeout(self) -> float:
         """The seconds for which the mail server may stay silent. Django's default is the system's limit."""
         return float(settings.EMAIL_TIMEOUT or 60)
+
+    @cached_property
+    def email_domain(self) -> str:
+        """The domain in whose name e-mail is sent, as mail servers are told it."""
+        sender = sanitize_address(settings.DEFAULT_FROM_EMAIL, "utf-8")
+        return parseaddr(sender)[1].rpartition("@")[2]
 
     @cached_property
     def sandbox_url(self) -> str:

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from django.core.mail import EmailMessage
 
 from checkout.conf import conf
+from checkout.mail import smtp
 
 AT_ONCE = 8
 # The seconds that an e-mail may wait for a thread and take. One that has not begun then is called off.
 SECONDS = 30.0
-# The most answers to one e-mail: greeting, TLS, log-in, addresses, text. EMAIL_TIMEOUT is for each of them.
+# The most answers until the text is sent: greeting, TLS, log-in, addresses. Each may take EMAIL_TIMEOUT.
 ANSWERS = 16
 
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
@@ -37,4 +38,4 @@ def send(email: EmailMessage) -> None:
 
 def _longest_seconds() -> float:
     """Return the seconds that a server may take that stays silent just not too long before each answer."""
-    return ANSWERS * conf.email_timeout
+    return ANSWERS * conf.email_timeout + smtp.SECONDS_FOR_TEXT

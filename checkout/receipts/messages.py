@@ -7,8 +7,9 @@ from checkout.orders.messages import OrderLine
 class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     """Send a receipt with everything that the e-mail says. Without an address there is none.
 
-    The service is told, so nobody waits for its answer. The optional fields are for services of others. They
-    are blank in purchases that an earlier release began.
+    The service is told, so nobody waits for its answer. The amount ``is_reserved`` if it is not taken before
+    the merchant captures it. It ``is_test`` if the merchant is not live, so that no money moves. The other
+    optional fields are for services of others. They are blank in purchases that an earlier release began.
     """
 
     to = "notifications.send_receipt"
@@ -26,6 +27,8 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     merchant_code: str = ""
     locale: str = ""
     lines: list[OrderLine] = []
+    is_reserved: bool = False
+    is_test: bool = False
 
 
 class DeliverReceipt(Command[None], frozen=True):

@@ -3,10 +3,9 @@
 It is told to send a receipt, and nobody waits for it, so that a mail server that is slow or down never holds
 up a payment. The receipt's row is written first. If it cannot be sent at once, sending is tried again by a
 command of its own, with growing pauses. A slow mail server is waited for until it has answered. After a crash
-between its acceptance and our record of it, the receipt is sent again: it is sent at least once.
+between its acceptance and our record of it, the receipt is sent again: it is sent at least once. A receipt
+has the same message id each time, by which mailboxes may recognise it.
 """
-
-import smtplib
 
 import structlog
 from django.core.mail import EmailMessage
@@ -15,6 +14,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout import mail
+from checkout.conf import conf
+from checkout.mail.addresses import in_ascii
 from checkout.messages import Done
 from checkout.money import Money
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
@@ -46,44 +47,49 @@ def send_receipt(command: SendReceipt, message: Message) -> None:
         description=command.description,
         amount_minor=command.minor,
         currency=command.currency,
+        is_reserved=command.is_reserved,
+        is_test=command.is_test,
     )
-    if receipt.email:
-        _deliver(
-            DeliverReceipt(payment=command.payment),
-            message,
-            receipt if insert_unless_known(receipt) else _RECEIPT.get(command.payment),
-        )
-    else:
+    if not receipt.email:
         with message.once():
             message.reply(Done())
+        return
+    if not insert_unless_known(receipt):
+        message.refuse_repetition()
+        receipt = _RECEIPT.get(command.payment)
+    _deliver(DeliverReceipt(payment=command.payment), message, receipt)
 
 
 @service.handles(DeliverReceipt, transactional=False)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     """Send an e-mail again that could not be sent before."""
+    message.refuse_repetition()
     _deliver(command, message, _RECEIPT.get(command.payment))
 
 
 def _deliver(command: DeliverReceipt, message: Message, receipt: Receipt) -> None:
-    """Send the e-mail unless it has been sent, then record it."""
-    is_sent = receipt.sent_at is not None
-    if not is_sent:
+    """Send the e-mail unless it has been sent, or its address was erased meanwhile. Then record it."""
+    is_owed, is_sent, failures = bool(receipt.email) and receipt.sent_at is None, False, command.failures
+    if is_owed:
         try:
             email = receipt_email(receipt)
             close_old_connections()
             mail.send(email)
             is_sent = True
-        except (OSError, smtplib.SMTPException):
+        except OSError:
             log.warning("receipt may not have been sent", payment=command.payment, exc_info=True)
+        except ValueError:
+            # No e-mail can have this address or text, however often it is tried.
+            log.warning("receipt cannot be sent", payment=command.payment, exc_info=True)
+            failures = len(RETRY_PAUSES)
     with message.once():
         if is_sent:
-            receipt.sent_at = receipt.sent_at or timezone.now()
+            receipt.sent_at = timezone.now()
             update_in_batch(receipt, "sent_at")
-        elif command.failures < len(RETRY_PAUSES):
-            again = DeliverReceipt(payment=command.payment, failures=command.failures + 1)
-            pause = RETRY_PAUSES[command.failures]
-            message.send(*again.address, again, reply_to="", delay_seconds=pause)
-        else:
+        elif is_owed and failures < len(RETRY_PAUSES):
+            again = DeliverReceipt(payment=command.payment, failures=failures + 1)
+            message.send(*again.address, again, reply_to="", delay_seconds=RETRY_PAUSES[failures])
+        elif is_owed:
             log.error("receipt given up", payment=command.payment)
         message.reply(Done())
 
@@ -92,7 +98,8 @@ def receipt_email(receipt: Receipt) -> EmailMessage:
     """Return the plain-text e-mail."""
     amount = Money(receipt.amount_minor, receipt.currency)
     return EmailMessage(
-        subject=f"Your payment to {receipt.merchant}",
+        subject=f"{'Test: ' if receipt.is_test else ''}Your payment to {receipt.merchant}",
         body=render_to_string("checkout/email/receipt.txt", {"receipt": receipt, "amount": amount}),
-        to=[receipt.email],
+        to=[in_ascii(receipt.email)],
+        headers={"Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>"},
     )

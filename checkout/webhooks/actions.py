@@ -19,6 +19,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION
 from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid, WebhookNotFound
+from checkout.mail.addresses import in_ascii
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
@@ -354,7 +355,8 @@ def _fault_of_email(value: Any) -> str:
     try:
         if value:
             validate_email(value)
-    except ValidationError:
+            in_ascii(value)
+    except (ValidationError, ValueError):
         return "This is no e-mail address."
     return ""
 

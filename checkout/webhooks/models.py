@@ -70,6 +70,7 @@ class WebhookEndpoint(models.Model):
     paused_until = models.DateTimeField(null=True, blank=True)
     warned_at = models.DateTimeField(null=True, blank=True)
     owed_notice = models.CharField(max_length=10, choices=Notice.choices, default=Notice.NONE, blank=True)
+    notice_after = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -1,20 +1,26 @@
 """Write to merchants and operators about endpoints that fail, before one is disabled, and disable it later.
 
 An e-mail is sent without a transaction or a database thread, and noted after that: it is sent at least once.
-An endpoint is disabled only some time after the warning was sent.
+An endpoint is disabled only some time after the warning was sent. Only one process tries at a time. If it may
+have failed, there is a pause before the next try, since the mail server may deliver the e-mail each time.
 """
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout import mail
 from checkout.conf import conf
+from checkout.mail.addresses import in_ascii
 from checkout.webhooks.deliveries import begin_state
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
@@ -23,6 +29,7 @@ from messaging.concurrency.database import in_thread
 log = structlog.get_logger(__name__)
 
 BATCH = 50
+PAUSE = timedelta(hours=1)
 # They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
 # few threads, e-mails would wait for one another before that time begins.
 _senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
@@ -54,8 +61,18 @@ def _disable_failing() -> int:
 
 def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
     # Chance decides, so that addresses that are refused each time keep no other from being written to.
-    owed = WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE).order_by("?")
-    return [(endpoint, notice_email(endpoint)) for endpoint in owed[:BATCH]]
+    owed = _due(WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE)).order_by("?")
+    return [(endpoint, notice_email(endpoint)) for endpoint in owed[:BATCH] if _begin(endpoint)]
+
+
+def _due(endpoints: QuerySet[WebhookEndpoint]) -> QuerySet[WebhookEndpoint]:
+    return endpoints.filter(Q(notice_after=None) | Q(notice_after__lte=timezone.now()))
+
+
+def _begin(endpoint: WebhookEndpoint) -> bool:
+    """Begin the pause, during which nobody else tries. Return False if another process has begun it."""
+    same = _due(WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice))
+    return bool(same.update(notice_after=timezone.now() + PAUSE))
 
 
 def _disable(pk: int) -> bool:
@@ -95,9 +112,9 @@ async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
 def _note(endpoint: WebhookEndpoint) -> None:
     same = WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice)
     if endpoint.owed_notice == Notice.FAILING:
-        same.update(owed_notice=Notice.NONE, warned_at=timezone.now())
+        same.update(owed_notice=Notice.NONE, notice_after=None, warned_at=timezone.now())
     else:
-        same.update(owed_notice=Notice.NONE)
+        same.update(owed_notice=Notice.NONE, notice_after=None)
 
 
 def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
@@ -113,5 +130,12 @@ def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
     return EmailMessage(
         subject=SUBJECTS[Notice(endpoint.owed_notice)],
         body=render_to_string("checkout/email/webhook_endpoint.txt", context),
-        to=[address for address in (endpoint.contact_email, conf.operators_email) if address],
+        to=list(_addresses(endpoint)),
     )
+
+
+def _addresses(endpoint: WebhookEndpoint) -> Iterator[str]:
+    for address in filter(None, (endpoint.contact_email, conf.operators_email)):
+        # One that no e-mail can have keeps the other from nothing.
+        with suppress(ValueError):
+            yield in_ascii(address)

@@ -21,6 +21,10 @@ FIELDS: Mapping[str, Field] = {
     "minor": Field("The amount in minor units of the currency: 1250 is 12.50 GBP, or 1250 JPY.", 1250),
     "currency": Field("The ISO 4217 code of the currency.", "GBP"),
     "merchant": Field("The merchant's name, for people.", "The Shop"),
+    "is_reserved": Field(
+        "Says that the amount is held, and taken only when the merchant captures it.", False
+    ),
+    "is_test": Field("Says that the merchant is not live, so that no money moves.", False),
     "merchant_code": Field("The merchant's code, which never changes.", "shop"),
     "order_reference": Field("The merchant's own order number.", "A-1001"),
     "description": Field("The text by which the shopper recognises the order.", "Tea"),

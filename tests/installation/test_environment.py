@@ -309,3 +309,19 @@ def test_the_mail_server_is_read_from_its_address():
     }
     with pytest.raises(ValidationError, match="EMAIL_URL"):
         environment(EMAIL_URL="mail.example")
+
+
+@pytest.mark.parametrize("sender", ["", "no-reply", "Shop <a@shop.example>, b@shop.example"])
+def test_a_sender_in_whose_name_no_e_mail_can_be_sent_is_refused_at_the_start(sender: str):
+    with pytest.raises(ValidationError, match="EMAIL_SENDER"):
+        environment(EMAIL_SENDER=sender)
+    sender = "The Shop <no-reply@shop.example>"
+    assert environment(EMAIL_SENDER=sender).email_sender == sender
+
+
+@pytest.mark.parametrize("sign", "/?#")
+def test_a_password_of_the_mail_server_is_neither_taken_for_its_port_nor_shown(sign: str):
+    for password in (f"12{sign}34", f"hush{sign}34"):
+        with pytest.raises(ValidationError, match="must be written as %2F, %3F or %23") as refusal:
+            environment(EMAIL_URL=f"smtp+tls://user:{password}@mail.example")
+        assert "hush" not in str(refusal.value)

@@ -146,7 +146,7 @@ async def test_where_nothing_is_in_stock_no_other_card_is_asked_for(shop, checko
 
 async def test_a_receipt_is_spoken_of_only_to_a_shopper_who_gets_one(shop, checkout):
     await in_thread(Payment.objects.update, state=PaymentState.CAPTURED, shopper_email="someone@example.com")
-    assert "sent you a receipt by e-mail" in (await checkout.get("result/")).text
+    assert "You will get a receipt by e-mail" in (await checkout.get("result/")).text
     await in_thread(Payment.objects.update, shopper_email="")
     result = await checkout.get("result/")
     assert ("Thank you." in result.text, "receipt" in result.text) == (True, False)

@@ -97,6 +97,7 @@ def test_a_changed_seal_is_refused():
         ("payload", "heavy"),
         ("description", "x" * 201),
         ("contact_email", "nobody"),
+        ("contact_email", "dev@1א.example"),
         ("state", "enabled"),
     ],
 )

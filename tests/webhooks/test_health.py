@@ -201,6 +201,7 @@ async def test_an_endpoint_is_not_disabled_while_no_warning_can_be_sent(shop, mo
         for _ in range(2):
             assert await notices.look_after_endpoints() == 0
     assert (await fresh(made.endpoint)).warned_at is None
+    await age(made.endpoint, notice_after=ago(seconds=1))
     assert await notices.look_after_endpoints() == 1
     assert len(mail.outbox) == 1
 
@@ -258,13 +259,15 @@ async def test_a_mail_server_that_is_away_is_waited_for_once_a_round(monkeypatch
         together.wait(10)
         raise TimeoutError
 
-    for _ in range(3):
-        made = await registered("https://shop.example/", contact_email="dev@shop.example")
-        await age(made.endpoint, owed_notice="failing")
+    made = [await registered("https://shop.example/", contact_email="dev@shop.example") for _ in range(3)]
+    for each in made:
+        await age(each.endpoint, owed_notice="failing")
     with monkeypatch.context() as patched:
         patched.setattr(EmailBackend, "send_messages", hang)
         assert await notices.look_after_endpoints() == 0
     assert not together.broken, "all three waited together"
+    for each in made:
+        await age(each.endpoint, notice_after=ago(seconds=1))
     assert await notices.look_after_endpoints() == 3
 
 
@@ -286,3 +289,37 @@ async def test_an_address_that_fails_keeps_no_other_from_being_written_to(monkey
         await age(made.endpoint, owed_notice="failing")
     assert await notices.look_after_endpoints() == 1
     assert [sent.to for sent in mail.outbox] == [["dev@shop.example"]]
+
+
+async def test_a_notice_that_may_have_been_sent_is_sent_again_only_after_a_pause(monkeypatch):
+    """A mail server that accepts the text, and is cut off before it says so, delivers it each time."""
+    accepted, deliver = [], EmailBackend.send_messages
+
+    def cut_off(backend, messages):
+        accepted.append(messages)
+        raise smtplib.SMTPServerDisconnected
+
+    made = await registered("https://shop.example/", contact_email="dev@shop.example")
+    await age(made.endpoint, owed_notice="failing")
+    monkeypatch.setattr(EmailBackend, "send_messages", cut_off)
+    for _ in range(3):
+        assert await notices.look_after_endpoints() == 0
+    assert len(accepted) == 1
+    monkeypatch.setattr(EmailBackend, "send_messages", deliver)
+    await age(made.endpoint, notice_after=ago(seconds=1))
+    assert await notices.look_after_endpoints() == 1
+
+
+async def test_two_processes_send_a_notice_once():
+    made = await registered("https://shop.example/", contact_email="dev@shop.example")
+    await age(made.endpoint, owed_notice="failing")
+    assert sorted(await asyncio.gather(*(notices.look_after_endpoints() for _ in range(2)))) == [0, 1]
+    assert len(mail.outbox) == 1
+
+
+async def test_an_address_that_no_e_mail_can_have_keeps_the_operators_from_nothing(settings):
+    settings.CHECKOUT_OPERATORS_EMAIL = "operators@gateway.example"
+    made = await registered("https://shop.example/", contact_email="dev@shop.example")
+    await age(made.endpoint, owed_notice="failing", contact_email="dev@1א.example")
+    assert await notices.look_after_endpoints() == 1
+    assert [sent.to for sent in mail.outbox] == [["operators@gateway.example"]]

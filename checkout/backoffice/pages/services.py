@@ -71,6 +71,8 @@ class ReceiptAdmin(OfOnePayment):
         "order_reference",
         "description",
         "amount",
+        "is_reserved",
+        "is_test",
         "created_at",
         "sent_at",
     )

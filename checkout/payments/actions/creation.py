@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.errors import DuplicateRequest, RequestInvalid
+from checkout.mail.addresses import in_ascii
 from checkout.money import CURRENCIES, Money
 from checkout.orders.messages import OrderLine
 from checkout.payments.actions.metadata import checked_metadata, require_no_card_number
@@ -198,7 +199,8 @@ def _email(value: str) -> str:
         return value
     try:
         validate_email(value)
-    except ValidationError:
+        in_ascii(value)
+    except (ValidationError, ValueError):
         raise RequestInvalid("shopper_email", "This is not an e-mail address.") from None
     if len(value) > LONGEST_EMAIL or not value.isprintable():
         raise RequestInvalid("shopper_email", "This is not an e-mail address.")

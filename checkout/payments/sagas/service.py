@@ -108,6 +108,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         description=payment.description,
         merchant_code=payment.merchant.code,
         locale=payment.locale,
+        is_test=not payment.merchant.is_live,
     )
     orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message, payment=payment)
     join_locked(payment, message)

@@ -23,7 +23,7 @@ class Ending:
 
 
 PAID = Ending("Payment complete", "Thank you.", "good")
-WITH_RECEIPT = " We have sent you a receipt by e-mail."
+WITH_RECEIPT = " You will get a receipt by e-mail."
 
 ENDINGS = {
     PaymentState.CAPTURE_PENDING: PAID,

@@ -44,8 +44,8 @@ def test_a_frictionless_purchase_is_captured_confirmed_and_receipted() -> None:
     saga.told("capture_accepted").answers_the_shopper().asks("orders.confirm")
     assert saga.decision.recalculate
     saga.tells_nothing().answered().ended("completed")
-    saga.tells("notifications.send_receipt", payment="pay_1", email="shopper@example.com", minor=1250)
-    assert saga.events == ["authorised"]
+    told = {"payment": "pay_1", "email": "shopper@example.com", "minor": 1250, "is_reserved": False}
+    assert saga.tells("notifications.send_receipt", **told).events == ["authorised"]
 
 
 @pytest.mark.parametrize("is_included", [True, False])
@@ -61,8 +61,8 @@ def test_a_shopper_without_an_address_gets_no_receipt() -> None:
 
 def test_with_manual_capture_the_purchase_ends_authorised() -> None:
     saga = an_accepted_purchase(captures=False).answered(outcome="approved").answers_the_shopper()
-    saga.asks("orders.confirm").answered().tells("notifications.send_receipt").ended("completed")
-    assert saga.events == ["authorised"]
+    saga.asks("orders.confirm").answered().tells("notifications.send_receipt", is_reserved=True)
+    assert saga.ended("completed").events == ["authorised"]
 
 
 def test_a_purchase_without_its_card_ends_before_it_begins() -> None:

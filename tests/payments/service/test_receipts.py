@@ -5,9 +5,12 @@ import smtplib
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.test import override_settings
 from msgspec.structs import replace
 
-from checkout.payments.models import OutboxMessage
+from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.models import Merchant, OutboxMessage, Saga
+from checkout.payments.sagas.service import service as checkout_service
 from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.receipts.service import RETRY_PAUSES, service
@@ -32,7 +35,7 @@ class AbsentMailServer(EmailBackend):
 NOBODY = f"{__name__}.AbsentMailServer"
 
 
-def told(attempt) -> Envelope:
+def told(attempt, *, is_reserved: bool = False, is_test: bool = False) -> Envelope:
     payment = attempt.payment
     body = SendReceipt(
         payment=payment.reference,
@@ -42,6 +45,8 @@ def told(attempt) -> Envelope:
         description=payment.description,
         minor=payment.amount_minor,
         currency=payment.currency,
+        is_reserved=is_reserved,
+        is_test=is_test,
     )
     return prove(replace(command(body), reply_to=""))
 
@@ -54,6 +59,26 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     for part in ("The Shop", "A-1", "Tea", "12.50 GBP", attempt.payment.reference):
         assert part in message.body
     assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_receipt_of_money_that_is_only_reserved_does_not_say_that_it_was_taken(attempt):
+    deliver(service, told(attempt, is_reserved=True))
+    assert "12.50 GBP (reserved on your card until the order is sent)" in mail.outbox[0].body
+
+
+def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):
+    deliver(service, told(attempt, is_test=True))
+    [message] = mail.outbox
+    assert message.subject == "Test: Your payment to The Shop"
+    assert message.body.startswith("This is a test: no money was taken.\n\nThank you.")
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_purchase_knows_if_its_receipt_is_of_a_test(attempt, is_live):
+    Merchant.objects.update(is_live=is_live)
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(checkout_service, command(body, sealed="approve"))
+    assert Saga.objects.get(kind="purchase").data["is_test"] is not is_live
 
 
 def test_a_program_that_asks_for_a_receipt_is_answered(attempt):
@@ -73,6 +98,65 @@ def test_a_receipt_that_is_told_twice_is_sent_once(attempt):
     for envelope in (first, told(attempt), first):
         deliver(service, envelope)
     assert len(mail.outbox) == 1
+
+
+def test_a_receipt_that_is_told_twice_is_sent_once_although_the_mail_server_was_down(attempt, settings):
+    """The relay and a worker may publish the same command, which the first time leads to another try."""
+    first = told(attempt)
+    with override_settings(EMAIL_BACKEND=NOBODY):
+        deliver(service, first)
+    again = OutboxMessage.objects.get(causation_id=first.message_id).envelope()
+    for envelope in (first, first, again, again, first):
+        deliver(service, envelope)
+    assert len(mail.outbox) == 1
+
+
+def test_a_receipt_has_the_same_message_id_each_time_it_is_sent(attempt, settings):
+    settings.DEFAULT_FROM_EMAIL = "The Shop <no-reply@müller.example>"
+    envelope = told(attempt)
+    with crashing.before_the_outcome_is_stored(), pytest.raises(Crash):
+        deliver(service, envelope)
+    deliver(service, envelope)
+    ids = {str(message.message()["Message-ID"]) for message in mail.outbox}
+    assert ids == {f"<receipt.{attempt.payment.reference}@xn--mller-kva.example>"}
+
+
+@pytest.mark.parametrize(
+    ("address", "told_as"),
+    [
+        ("mary@straße.example", "mary@xn--strae-oqa.example"),  # strasse.example may be another person's
+        ("mary@münchen.example", "mary@xn--mnchen-3ya.example"),
+        ("Mary@Shopper.example", "Mary@Shopper.example"),
+        ("mary@☃.example", "mary@xn--n3h.example"),
+    ],
+)
+def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, address, told_as):
+    attempt.payment.shopper_email = address
+    deliver(service, told(attempt))
+    assert mail.outbox[0].recipients() == [told_as]
+
+
+@pytest.mark.parametrize(
+    "address", ["mary@1א.example", f"mary@{'ü' * 63}.example", "=?utf-8?q?a?=@x.example"]
+)
+def test_a_receipt_to_an_address_that_no_e_mail_can_have_is_given_up_at_once(attempt, caplog, address):
+    attempt.payment.shopper_email = address
+    envelope = told(attempt)
+    assert deliver(service, envelope).outgoing == []
+    assert not OutboxMessage.objects.filter(causation_id=envelope.message_id).exists()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    assert (mail.outbox, Receipt.objects.get().sent_at) == ([], None)
+
+
+def test_a_receipt_whose_address_was_erased_meanwhile_is_not_said_to_be_sent(attempt):
+    envelope = told(attempt)
+    with override_settings(EMAIL_BACKEND=NOBODY):
+        deliver(service, envelope)
+    Receipt.objects.update(email="")
+    again = OutboxMessage.objects.get(causation_id=envelope.message_id).envelope()
+    deliver(service, again)
+    assert (mail.outbox, Receipt.objects.get().sent_at) == ([], None)
+    assert not OutboxMessage.objects.filter(causation_id=again.message_id).exists()
 
 
 def test_a_shopper_without_an_address_gets_none(attempt):

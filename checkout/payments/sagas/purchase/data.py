@@ -42,8 +42,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
-    ``merchant``, ``order_reference``, ``description`` and ``locale`` are for the receipt, and they and
-    ``merchant_code`` for services of others.
+    ``merchant``, ``order_reference``, ``description``, ``locale`` and ``is_test`` are for the receipt, and
+    they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
     purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     """
@@ -75,6 +75,12 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     own_begun: tuple[str, ...] = ()
     own_undone: bool = False
     is_order_cancelled: bool = False
+    is_test: bool = False
+
+    @property
+    def is_reserved(self) -> bool:
+        """True if the amount is held, and is not taken before the merchant captures it."""
+        return not (self.captures or self.is_taken)
 
 
 PurchaseDecision = Decision[PurchaseData]

@@ -1,0 +1,37 @@
+"""The connection to the mail server, with patience for its answer to an e-mail's text."""
+
+import smtplib
+from typing import Any
+
+from django.core.mail.backends import smtp
+
+# A mail server may take minutes to look at a text, and deliver it after its client has given up. So RFC 5321
+# (section 4.5.3.2.6) asks for ten minutes. RabbitMQ leaves a service ten for everything.
+SECONDS_FOR_TEXT = 300.0
+
+
+class EmailBackend(smtp.EmailBackend):
+    """Django's, whose time-out is that of every answer but the one to an e-mail's text."""
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        """The class of the connection."""
+        return _PatientSMTPS if self.use_ssl else _PatientSMTP
+
+
+class _PatientSMTP(smtplib.SMTP):
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Send the text, and wait longer for its answer than for others."""
+        self._wait_for(SECONDS_FOR_TEXT)
+        try:
+            return super().data(msg)
+        finally:
+            self._wait_for(self.timeout)
+
+    def _wait_for(self, seconds: float) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
+
+
+class _PatientSMTPS(_PatientSMTP, smtplib.SMTP_SSL):
+    """The same over TLS from the beginning."""
