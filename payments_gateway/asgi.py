@@ -14,6 +14,8 @@ django.setup()
 
 from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
+from checkout.database.owners import databases  # noqa: E402
+from checkout.database.required_migrations import require_migrated  # noqa: E402
 from checkout.participants import require_user  # noqa: E402
 from checkout.privacy.card_seal import require_keys  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
@@ -21,6 +23,7 @@ from checkout.running import embedded  # noqa: E402
 from checkout.web import pending_publishes  # noqa: E402
 from checkout.web.protection.card_guard import CardNumberGuardMiddleware  # noqa: E402
 from checkout.web.routing import websocket_urlpatterns  # noqa: E402
+from messaging.concurrency.database import in_thread  # noqa: E402
 from messaging.registry import close_brokers, get_broker  # noqa: E402
 from payments_gateway import urls  # noqa: E402, F401  otherwise the first request would wait for all pages
 from payments_gateway.serving.async_handler import HeldRequestHandler  # noqa: E402
@@ -47,6 +50,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     (``payments_gateway.serving.process.graceful_shutdown``).
     """
     require_user("web")
+    await in_thread(require_migrated, databases())
     use_few_threads()
     broker = get_broker()
     await broker.start()
