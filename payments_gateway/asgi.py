@@ -34,6 +34,7 @@ from payments_gateway.serving.process import gc_tuning  # noqa: E402
 from payments_gateway.serving.process.graceful_shutdown import drain  # noqa: E402
 from payments_gateway.serving.process.memory import give_freed_memory_back  # noqa: E402
 from payments_gateway.serving.process.signals import announced  # noqa: E402
+from payments_gateway.serving.process.templates import load_templates  # noqa: E402
 from payments_gateway.serving.scope import MATCH, Receive, Scope, Send  # noqa: E402
 from payments_gateway.serving.security.web_origin import OwnPagesOnly  # noqa: E402
 from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
@@ -89,6 +90,7 @@ def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
 
 
 require_keys()
+load_templates()
 gc_tuning.freeze()
 give_freed_memory_back()
 application = ConcurrencyLimit(

@@ -11,7 +11,7 @@ import smtplib
 import structlog
 from django.core.mail import EmailMessage
 from django.db import close_old_connections
-from django.template.loader import render_to_string
+from django.template import Context
 from django.utils import timezone
 
 from checkout import mail
@@ -32,6 +32,7 @@ service = Service("notifications", admit=require_proof, records_last=True)
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 
 
+_EMAIL = mail.template("receipt.txt")
 _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
@@ -93,6 +94,6 @@ def receipt_email(receipt: Receipt) -> EmailMessage:
     amount = Money(receipt.amount_minor, receipt.currency)
     return EmailMessage(
         subject=f"Your payment to {receipt.merchant}",
-        body=render_to_string("checkout/email/receipt.txt", {"receipt": receipt, "amount": amount}),
+        body=_EMAIL.render(Context({"receipt": receipt, "amount": amount})),
         to=[receipt.email],
     )

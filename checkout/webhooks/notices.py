@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.template.loader import render_to_string
+from django.template import Context
 from django.utils import timezone
 
 from checkout import mail
@@ -26,6 +26,7 @@ BATCH = 50
 # They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
 # few threads, e-mails would wait for one another before that time begins.
 _senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
+_EMAIL = mail.template("webhook_endpoint.txt")
 State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
 SUBJECTS = {
     Notice.FAILING: "Your webhook endpoint does not answer",
@@ -112,6 +113,6 @@ def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
     }
     return EmailMessage(
         subject=SUBJECTS[Notice(endpoint.owed_notice)],
-        body=render_to_string("checkout/email/webhook_endpoint.txt", context),
+        body=_EMAIL.render(Context(context)),
         to=[address for address in (endpoint.contact_email, conf.operators_email) if address],
     )
