@@ -1,4 +1,4 @@
-"""Shoppers pay while a next release is brought to one host after another, as docs/several-hosts.md says."""
+"""Shoppers pay while a next release is brought to one host after another, and taken back, as the pages say."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def installation():
         yield installation
 
 
-def test_no_shopper_notices_that_a_next_release_takes_over(installation):
+def test_no_shopper_notices_that_a_next_release_takes_over_and_is_taken_back(installation):
     stack = installation.production.stack
     with installation.shoppers() as crowd:
         crowd.until_more_have_paid(4)
@@ -39,6 +39,9 @@ def test_no_shopper_notices_that_a_next_release_takes_over(installation):
         crowd.until_more_have_paid(4)
         for host, programs in in_the_order_of_the_page():
             installation.restart(host, only=programs, **NEXT)
+            crowd.until_more_have_paid(4)
+        for host, programs in reversed(list(in_the_order_of_the_page())):
+            installation.restart(host, only=programs)
             crowd.until_more_have_paid(4)
     crowd.when_the_patient_come_back()
     assert_settled(crowd)

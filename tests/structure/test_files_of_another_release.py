@@ -1,4 +1,4 @@
-"""A process does not read templates once it has started: the files may be those of the next release by then."""
+"""A process that has started reads no templates: the files may be those of the next release by then."""
 
 import json
 import os
