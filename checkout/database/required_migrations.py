@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connections
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.loader import MIGRATIONS_MODULE_NAME
 from django.db.migrations.recorder import MigrationRecorder
 
 MOST_NAMES = 4
@@ -43,9 +43,8 @@ def require_migrated(databases: Iterable[str]) -> None:
 def _of_this_release() -> Iterator[tuple[str, str]]:
     """Yield app and name of each migration. Their modules, of which there are many, are not loaded."""
     for app in apps.get_app_configs():
-        package, _ = MigrationLoader.migrations_module(app.label)
         try:
-            folder = import_module(package).__path__
+            folder = import_module(f"{app.name}.{MIGRATIONS_MODULE_NAME}").__path__
         except ModuleNotFoundError:
             continue  # an app without tables
         yield from ((app.label, module.name) for module in iter_modules(folder) if module.name[0] not in "_~")

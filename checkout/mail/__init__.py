@@ -41,7 +41,7 @@ def template(name: str) -> Template:
 
     Modules call this when they are loaded. Later the file may be one of the next release.
     """
-    return Engine(dirs=[conf.base_dir / "templates" / "checkout" / "email"]).get_template(name)
+    return Engine(dirs=[str(conf.base_dir / "templates" / "checkout" / "email")]).get_template(name)
 
 
 def _longest_seconds() -> float:
