@@ -55,8 +55,8 @@ def test_a_program_starts_while_its_database_is_away(tmp_path):
 
 @pytest.mark.django_db(transaction=True)
 async def test_the_release_before_starts_on_the_tables_of_the_next_one():
-    await in_thread(MigrationRecorder(connection).record_applied, "payments", "9999_of_the_next_release")
+    await in_thread(MigrationRecorder(connection).record_applied, "payments", "9999_next")
     try:
         await in_thread(require_migrated, ["default"])
     finally:
-        await in_thread(MigrationRecorder(connection).record_unapplied, "payments", "9999_of_the_next_release")
+        await in_thread(MigrationRecorder(connection).record_unapplied, "payments", "9999_next")

@@ -1,4 +1,4 @@
-"""Shoppers pay while a next release is brought to one host after another, and taken back, as the pages say."""
+"""Shoppers pay while a next release is brought to one host after another, and taken back again."""
 
 import pytest
 
