@@ -32,7 +32,7 @@ def installation():
 
 def test_no_shopper_notices_that_a_next_release_takes_over_and_is_taken_back(installation):
     stack = installation.production.stack
-    with installation.shoppers() as crowd:
+    with installation.shoppers(600) as crowd:
         crowd.until_more_have_paid(4)
         for migration in MIGRATIONS:
             rows(stack, migration)
