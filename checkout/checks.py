@@ -4,9 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core import checks
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.http.request import validate_host
 from django.urls import reverse
 
 from checkout.conf import conf
@@ -162,6 +164,35 @@ def _is_address(name: str) -> bool:
         return bool(ip_network(name))
     except ValueError:
         return False
+
+
+@checks.register(deploy=True)
+def shoppers_reach_the_gateway_under_its_name(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Require that the public address is an allowed one: every request to another is answered with 400."""
+    host = urlsplit(conf.public_url).hostname or ""
+    if validate_host(host, conf.allowed_hosts):
+        return []
+    return [
+        checks.Error(
+            f"PUBLIC_URL is at {host}, which ALLOWED_HOSTS does not name: every request would be refused.",
+            hint=f"Set ALLOWED_HOSTS={host}, with other names of the gateway after commas.",
+            id="checkout.E014",
+        )
+    ]
+
+
+@checks.register(deploy=True)
+def production_has_a_database_server(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Refuse SQLite, where nothing protects the ledger, and which is the default of DATABASE_URL."""
+    if not connections[DEFAULT_DB_ALIAS].settings_dict["ENGINE"].endswith("sqlite3"):
+        return []
+    return [
+        checks.Error(
+            "DATABASE_URL is not set, or names a file: SQLite is for trying out.",
+            hint="Set it to postgres://user:password@host/name.",
+            id="checkout.E015",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -14,6 +14,8 @@ django.setup()
 
 from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
+from checkout.database.owners import databases  # noqa: E402
+from checkout.database.required_migrations import require_migrated  # noqa: E402
 from checkout.participants import require_user  # noqa: E402
 from checkout.privacy.card_seal import require_keys  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
@@ -21,6 +23,7 @@ from checkout.running import embedded  # noqa: E402
 from checkout.web import pending_publishes  # noqa: E402
 from checkout.web.protection.card_guard import CardNumberGuardMiddleware  # noqa: E402
 from checkout.web.routing import websocket_urlpatterns  # noqa: E402
+from messaging.concurrency.database import in_thread  # noqa: E402
 from messaging.registry import close_brokers, get_broker  # noqa: E402
 from payments_gateway import urls  # noqa: E402, F401  otherwise the first request would wait for all pages
 from payments_gateway.serving.async_handler import HeldRequestHandler  # noqa: E402
@@ -31,6 +34,7 @@ from payments_gateway.serving.process import gc_tuning  # noqa: E402
 from payments_gateway.serving.process.graceful_shutdown import drain  # noqa: E402
 from payments_gateway.serving.process.memory import give_freed_memory_back  # noqa: E402
 from payments_gateway.serving.process.signals import announced  # noqa: E402
+from payments_gateway.serving.process.templates import load_templates  # noqa: E402
 from payments_gateway.serving.scope import MATCH, Receive, Scope, Send  # noqa: E402
 from payments_gateway.serving.security.web_origin import OwnPagesOnly  # noqa: E402
 from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
@@ -47,6 +51,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     (``payments_gateway.serving.process.graceful_shutdown``).
     """
     require_user("web")
+    await in_thread(require_migrated, databases())
     use_few_threads()
     broker = get_broker()
     await broker.start()
@@ -85,6 +90,7 @@ def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
 
 
 require_keys()
+load_templates()
 gc_tuning.freeze()
 give_freed_memory_back()
 application = ConcurrencyLimit(

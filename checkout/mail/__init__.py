@@ -7,6 +7,7 @@ database waits for it.
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from django.core.mail import EmailMessage
+from django.template import Engine, Template
 
 from checkout.conf import conf
 from checkout.mail import smtp
@@ -34,6 +35,14 @@ def send(email: EmailMessage) -> None:
     if not job.done() or job.cancelled():
         raise TimeoutError
     job.result()
+
+
+def template(name: str) -> Template:
+    """Return the template of an e-mail, of which only Django's own tags are used.
+
+    Modules call this when they are loaded. Later the file may be one of the next release.
+    """
+    return Engine(dirs=[str(conf.base_dir / "templates" / "checkout" / "email")]).get_template(name)
 
 
 def _longest_seconds() -> float:

@@ -10,7 +10,7 @@ has the same message id each time, by which mailboxes may recognise it.
 import structlog
 from django.core.mail import EmailMessage
 from django.db import close_old_connections
-from django.template.loader import render_to_string
+from django.template import Context
 from django.utils import timezone
 
 from checkout import mail
@@ -33,6 +33,7 @@ service = Service("notifications", admit=require_proof, records_last=True)
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 
 
+_EMAIL = mail.template("receipt.txt")
 _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
@@ -99,7 +100,7 @@ def receipt_email(receipt: Receipt) -> EmailMessage:
     amount = Money(receipt.amount_minor, receipt.currency)
     return EmailMessage(
         subject=f"{'Test: ' if receipt.is_test else ''}Your payment to {receipt.merchant}",
-        body=render_to_string("checkout/email/receipt.txt", {"receipt": receipt, "amount": amount}),
+        body=_EMAIL.render(Context({"receipt": receipt, "amount": amount})),
         to=[in_ascii(receipt.email)],
         headers={"Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>"},
     )

@@ -15,7 +15,7 @@ import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.template.loader import render_to_string
+from django.template import Context
 from django.utils import timezone
 
 from checkout import mail
@@ -33,6 +33,7 @@ PAUSE = timedelta(hours=1)
 # They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
 # few threads, e-mails would wait for one another before that time begins.
 _senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
+_EMAIL = mail.template("webhook_endpoint.txt")
 State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
 SUBJECTS = {
     Notice.FAILING: "Your webhook endpoint does not answer",
@@ -129,7 +130,7 @@ def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
     }
     return EmailMessage(
         subject=SUBJECTS[Notice(endpoint.owed_notice)],
-        body=render_to_string("checkout/email/webhook_endpoint.txt", context),
+        body=_EMAIL.render(Context(context)),
         to=list(_addresses(endpoint)),
     )
 

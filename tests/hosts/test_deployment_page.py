@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.nginx, pytest.mark.long, pytest.mark.timeout(600)]
 
 PAGE = text_of("docs/deployment.md")
 SETTINGS = Path("/etc/payments-gateway")
+# The first commands of two blocks.
+NEXT_RELEASE, RELEASE_BEFORE = (f"git -C /srv/payments-gateway {verb}" for verb in ("fetch", "checkout"))
 PASSWORD = secrets.token_hex(16)
 PROVIDER = {
     "user": "SANDBOXMERCHANT",
@@ -148,7 +150,7 @@ def _start_site(machine: Machine) -> None:
 
 def _wait_until_ready(machine: Machine) -> None:
     """Wait, as for a new release, until the web processes accept work. Until then nginx answers 503."""
-    [until_ready] = re.findall("until curl .*", block("A new release", "git -C"))
+    [until_ready] = re.findall("until curl .*", block("A new release", NEXT_RELEASE))
     for port in (8000, 8001):
         machine.run(f"port={port}; {until_ready}")
 
@@ -195,13 +197,32 @@ def test_a_release_is_installed_while_the_gateway_goes_on(installed: Machine, ke
     before = running(installed)
     installed.run(f"git -C {CODE} -c user.name=a -c user.email=a commit --quiet --allow-empty -m next")
     release = installed.run(f"git -C {CODE} rev-parse HEAD").strip()
-    steps = block("A new release", "git -C").replace("<release>", release)
-    with_manage, _, _ = block("Installation", "manage()").partition("manage migrate")
-    installed.run(with_manage + steps)
-    assert installed.run("git -C /srv/payments-gateway rev-parse HEAD").strip() == release
-    after = running(installed)
-    assert after.keys() == before.keys()
-    assert not {*after.values()} & {*before.values()}, "each process is a new one"
+    assert_installed(installed, release, block("A new release", NEXT_RELEASE), instead_of=before)
+    buy(installed, key)
+
+
+def test_the_release_before_is_installed_again(installed: Machine, key: str):
+    before = running(installed)
+    release = installed.run("git -C /srv/payments-gateway rev-list --max-parents=0 HEAD").strip()
+    assert_installed(installed, release, block("A new release", RELEASE_BEFORE), instead_of=before)
+    buy(installed, key)
+
+
+def test_the_database_gets_a_new_password_while_the_gateway_goes_on(installed: Machine, key: str):
+    new = secrets.token_hex(16)
+    installed.run(
+        block("Keys and their rotation", "runuser -u postgres -- createuser"),
+        [("Enter password for new role: ", new), ("Enter it again: ", new)],
+    )
+    installed.run(f"sed -i s/payments:{PASSWORD}@/payments_2:{new}@/ {SETTINGS}/environment")
+    before = running(installed)
+    release = installed.run("git -C /srv/payments-gateway rev-parse HEAD").strip()
+    assert_installed(installed, release, block("A new release", RELEASE_BEFORE), instead_of=before)
+    end = 'runuser -u postgres -- psql -c "ALTER ROLE payments NOLOGIN"'
+    installed.run(block("Keys and their rotation", end))
+    sessions = "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'payments'"
+    assert installed.run(f'runuser -u postgres -- psql -Atc "{sessions}"').split() == ["payments_2"]
+    assert "all migrations are applied" in manage(installed, "gateway doctor || true")
     buy(installed, key)
 
 
@@ -215,6 +236,16 @@ def test_the_firewall_counts_the_connections_of_an_address(installed: Machine):
     connect = "exec {fd}<>/dev/tcp/127.0.0.1/443 && echo connected || echo refused"
     answers = installed.run(f"for number in {{1..203}}; do {connect}; done 2>/dev/null").splitlines()
     assert answers == ["connected"] * 200 + ["refused"] * 3
+
+
+def assert_installed(installed: Machine, release: str, steps: str, *, instead_of: dict[str, str]) -> None:
+    """Follow the steps of the page with this release, and check that each process is a new one."""
+    with_manage, _, _ = block("Installation", "manage()").partition("manage migrate")
+    installed.run(with_manage + re.sub("<release.*>", release, steps))
+    assert installed.run("git -C /srv/payments-gateway rev-parse HEAD").strip() == release
+    after = running(installed)
+    assert after.keys() == instead_of.keys()
+    assert not {*after.values()} & {*instead_of.values()}
 
 
 def running(installed: Machine) -> dict[str, str]:

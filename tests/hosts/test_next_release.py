@@ -1,4 +1,4 @@
-"""Shoppers pay while a next release is brought to one host after another, as docs/several-hosts.md says."""
+"""Shoppers pay while a next release is brought to one host after another, and taken back again."""
 
 import pytest
 
@@ -30,15 +30,18 @@ def installation():
         yield installation
 
 
-def test_no_shopper_notices_that_a_next_release_takes_over(installation):
+def test_no_shopper_notices_that_a_next_release_takes_over_and_is_taken_back(installation):
     stack = installation.production.stack
-    with installation.shoppers() as crowd:
+    with installation.shoppers(600) as crowd:
         crowd.until_more_have_paid(4)
         for migration in MIGRATIONS:
             rows(stack, migration)
         crowd.until_more_have_paid(4)
         for host, programs in in_the_order_of_the_page():
             installation.restart(host, only=programs, **NEXT)
+            crowd.until_more_have_paid(4)
+        for host, programs in reversed(list(in_the_order_of_the_page())):
+            installation.restart(host, only=programs)
             crowd.until_more_have_paid(4)
     crowd.when_the_patient_come_back()
     assert_settled(crowd)

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import pytest
 from django.core.checks import run_checks
+from django.db import connection
 from pydantic import SecretStr, ValidationError
 
 from checkout.payments.models import Merchant, ProviderAccount
@@ -16,7 +17,9 @@ def complaints() -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def _production(settings) -> None:
+def _production(settings, monkeypatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.postgresql")
+    settings.ALLOWED_HOSTS = ["pay.example"]
     settings.BROKER_URL = "amqps://broker.example/"
     settings.MESSAGING_SINGLE_BROKER_USER = False
     settings.PUBLIC_URL = "https://pay.example"
@@ -62,6 +65,7 @@ def test_the_defaults_are_fit_for_production():
         ("CHECKOUT_PROVIDER_TIMEOUTS", {"authorise": 120}, "checkout.E004"),
         ("CHECKOUT_EVENT_SECONDS", 35 * 86_400, "checkout.E022"),
         ("CHECKOUT_RETENTION_SECONDS", 85 * 86_400, "checkout.E022"),
+        ("ALLOWED_HOSTS", ["localhost"], "checkout.E014"),
         ("CHECKOUT_CARD_KEYS", [], "checkout.E012"),
         ("CHECKOUT_CARD_KEYS", ["swordfish"], "checkout.E012"),
     ],
@@ -69,6 +73,17 @@ def test_the_defaults_are_fit_for_production():
 def test_what_would_hurt_is_refused(settings, name, value, complaint):
     setattr(settings, name, value)
     assert complaints() == {complaint}
+
+
+def test_a_file_is_no_database_for_production(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.sqlite3")
+    assert complaints() == {"checkout.E015"}
+
+
+@pytest.mark.parametrize("allowed", ["pay.example", ".example", "*"])
+def test_the_public_address_may_be_allowed_in_any_form(settings, allowed):
+    settings.ALLOWED_HOSTS = ["another.example", allowed]
+    assert complaints() == set()
 
 
 @pytest.mark.parametrize(("kept", "events"), [(84, 90), (30, 36), (1, 36)])

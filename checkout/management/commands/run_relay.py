@@ -5,6 +5,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from checkout.database.owners import databases
+from checkout.database.required_migrations import require_migrated
 from checkout.participants import require_user
 from checkout.running import background
 from checkout.running.relay import run_relay
@@ -20,6 +22,7 @@ class Command(BaseCommand):
         """Run until SIGTERM or SIGINT, then finish the round."""
         try:
             require_user("relay")
+            require_migrated(databases())
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         background.run(run_relay)

@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
 from checkout.conf import conf
+from checkout.database.owners import database_of
+from checkout.database.required_migrations import require_migrated
 from checkout.errors import CardKeysMisconfigured
 from checkout.own.packages import own_steps
 from checkout.participants import require_user
@@ -54,6 +56,7 @@ class Command(BaseCommand):
             )
         try:
             require_user(*names)
+            require_migrated({database_of(SERVICES.owner_of(name)) for name in names})
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         background.run(partial(_run, names))

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS
 
 from checkout.conf import conf
+from checkout.database.required_migrations import require_migrated
 from checkout.participants import require_user
 from checkout.running import background
 from checkout.running.webhooks import run_webhooks
@@ -26,6 +28,7 @@ class Command(BaseCommand):
             )
         try:
             require_user("webhooks")
+            require_migrated([DEFAULT_DB_ALIAS])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         background.run(run_webhooks)
