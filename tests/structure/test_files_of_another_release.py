@@ -28,7 +28,7 @@ WEB = (
 )
 NOTIFICATIONS = (
     "from checkout.receipts.service import Receipt, receipt_email",
-    "receipt_email(Receipt(amount_minor=1250, currency='GBP'))",
+    "receipt_email(Receipt(email='ann@example.com', amount_minor=1250, currency='GBP'))",
 )
 
 
