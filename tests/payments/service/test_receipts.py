@@ -128,6 +128,7 @@ def test_a_receipt_has_the_same_message_id_each_time_it_is_sent(attempt, setting
         ("mary@münchen.example", "mary@xn--mnchen-3ya.example"),
         ("Mary@Shopper.example", "Mary@Shopper.example"),
         ("mary@☃.example", "mary@xn--n3h.example"),
+        ('"mary"@shopper.example', "mary@shopper.example"),  # which is the same address
     ],
 )
 def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, address, told_as):
@@ -137,7 +138,16 @@ def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, add
 
 
 @pytest.mark.parametrize(
-    "address", ["mary@1א.example", f"mary@{'ü' * 63}.example", "=?utf-8?q?a?=@x.example"]
+    "address",
+    [
+        "mary@1א.example",
+        f"mary@{'ü' * 63}.example",
+        "=?utf-8?q?a?=@x.example",
+        '"mary."@x.example',
+        # With a part that is no name by the rules of 2008, the others would be written by those of 2003.
+        "mary@☃.straße.example",
+        "mary@ab--cd.STRAẞE.example",
+    ],
 )
 def test_a_receipt_to_an_address_that_no_e_mail_can_have_is_given_up_at_once(attempt, caplog, address):
     attempt.payment.shopper_email = address
