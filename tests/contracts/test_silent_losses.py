@@ -88,7 +88,7 @@ async def test_connections_that_fail_before_they_are_ready_leave_nobody_who_look
     await rabbitmq.broker()
 
     async def one_looks() -> None:
-        while sum(task.get_name() == "look" for task in asyncio.all_tasks()) > 1:
+        while sum(task.get_name() == "look" for task in asyncio.all_tasks()) > 1:  # noqa: ASYNC110 (no event)
             await asyncio.sleep(0.02)
 
     await asyncio.wait_for(one_looks(), 10)
