@@ -13,7 +13,7 @@ from checkout.conf.card_keys import card_keys_of
 from checkout.conf.networks import is_loopback_name
 from checkout.conf.proxies import is_everybody
 from checkout.errors import CardKeysMisconfigured
-from checkout.money import CURRENCIES
+from checkout.money import CURRENCIES, REPLACED
 from messaging.setting import Setting, declared, parts_of
 from payments_gateway.database_address import is_postgresql, places_of
 from payments_gateway.mail_server import MailServer
@@ -264,7 +264,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @classmethod
     def _limits_are_of_currencies(cls, limits: dict[str, int]) -> dict[str, int]:
         for currency in limits:
-            if currency not in CURRENCIES:
+            # Payments from before a currency was replaced may still be paid.
+            if currency not in CURRENCIES | REPLACED:
                 raise ValueError(
                     f"CHECKOUT_RISK_AMOUNT_LIMITS limits {currency!r}, which is no currency by ISO 4217 in "
                     'capital letters: no payment would be limited. Write it like {"EUR": 1000000}'

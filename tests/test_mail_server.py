@@ -43,6 +43,13 @@ def test_a_mail_server_that_never_accepts_the_text_is_waited_for_within_a_bound(
         send(server)
 
 
+def test_an_e_mail_is_sent_without_a_time_out_of_our_own(send: Send, settings: Settings):
+    settings.EMAIL_TIMEOUT = None
+    with mail_server() as server:
+        send(server)
+    assert len(server.texts) == 1
+
+
 def test_a_connection_that_is_cut_after_the_text_was_accepted_is_no_failure(send: Send):
     with mail_server({"QUIT": b""}) as server:
         send(server)

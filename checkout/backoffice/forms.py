@@ -123,7 +123,7 @@ class StockItemForm(ModelForm):
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
-        if quantity > MOST_IN_STOCK:
+        if quantity > MOST_IN_STOCK and "quantity" in self.changed_data:
             raise ValidationError(f"This is {MOST_IN_STOCK:,} at most.")
         seen = self.data.get(self["quantity"].html_initial_name)
         is_counted = self.instance.pk and "quantity" in self.changed_data

@@ -22,15 +22,15 @@ class EmailBackend(smtp.EmailBackend):
 class _PatientSMTP(smtplib.SMTP):
     def data(self, msg: Any) -> tuple[int, bytes]:
         """Send the text, and wait longer for its answer than for others."""
-        self._wait_for(SECONDS_FOR_TEXT)
+        if self.sock is None:
+            return super().data(msg)  # which reports that
+        seconds = self.sock.gettimeout()
+        self.sock.settimeout(SECONDS_FOR_TEXT)
         try:
             return super().data(msg)
         finally:
-            self._wait_for(self.timeout)
-
-    def _wait_for(self, seconds: float) -> None:
-        if self.sock is not None:
-            self.sock.settimeout(seconds)
+            if self.sock is not None:
+                self.sock.settimeout(seconds)
 
 
 class _PatientSMTPS(_PatientSMTP, smtplib.SMTP_SSL):

@@ -144,10 +144,13 @@ class Subscriptions:
         while True:
             await asyncio.sleep(self._look_seconds)
             for subscription in list(self._subscriptions):
+                if not link.is_open:
+                    return  # `lost` is not called if it was lost before all was prepared
                 with contextlib.suppress(AMQPError, TimeoutError):
                     async with asyncio.timeout(self._look_seconds):
                         await self._look(subscription, link)
-                if subscription.missed >= LOOKS:
+                # One that was cancelled meanwhile keeps its channel for what it is handling.
+                if subscription.missed >= LOOKS and not subscription.is_cancelled:
                     await self._begin_anew(subscription, link)
 
     @staticmethod

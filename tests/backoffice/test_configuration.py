@@ -222,6 +222,14 @@ def test_renaming_an_item_does_not_undo_a_sale_meanwhile(admin_client, item):
     assert (item.name, item.quantity) == ("Green tea", 7)
 
 
+def test_an_item_with_more_than_may_be_entered_now_can_be_renamed(admin_client, item):
+    StockItem.objects.update(quantity=2_000_000_000)
+    item.refresh_from_db()
+    assert admin_client.post(change(item), as_opened(item, name="Green tea")).status_code == 302
+    item.refresh_from_db()
+    assert (item.name, item.quantity) == ("Green tea", 2_000_000_000)
+
+
 def test_counting_stock_that_was_sold_meanwhile_is_refused_with_the_present_number(admin_client, item):
     StockItem.objects.update(quantity=7)
     response = admin_client.post(change(item), as_opened(item, quantity=25))

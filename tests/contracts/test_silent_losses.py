@@ -1,15 +1,19 @@
 """Losses of which RabbitMQ does not tell: a reader that it has forgotten, a confirm that never comes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 from pika import spec
+from pika.exceptions import AMQPConnectionError
 
 from messaging.broker import Broker
 from messaging.envelope import Envelope
 from messaging.errors import PublishUncertain
+from messaging.rabbitmq import subscriptions
 from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.channel import AmqpChannel
+from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.publisher import Publisher
 from messaging.rabbitmq.subscriptions import Subscription
 from tests.support.brokers import Inbox, RabbitmqLab, command, raw_channel, within
@@ -65,6 +69,56 @@ async def test_a_queue_that_is_not_read_any_more_is_read_anew(
     await send(broker)
     (await inbox.next()).ack()
     assert broker.metrics()["connections_lost"] == 0
+
+
+async def test_connections_that_fail_before_they_are_ready_leave_nobody_who_looks(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    rabbitmq.look_seconds = 0.1
+    prepare, failures = RabbitmqBroker._prepare_consuming, 0
+
+    async def fail_twice_at_the_end(broker: RabbitmqBroker, link: Link) -> None:
+        nonlocal failures
+        await prepare(broker, link)
+        if failures < 2:
+            failures += 1
+            raise AMQPConnectionError
+
+    monkeypatch.setattr(RabbitmqBroker, "_prepare_consuming", fail_twice_at_the_end)
+    await rabbitmq.broker()
+
+    async def one_looks() -> None:
+        while sum(task.get_name() == "look" for task in asyncio.all_tasks()) > 1:  # noqa: ASYNC110 (no event)
+            await asyncio.sleep(0.02)
+
+    await asyncio.wait_for(one_looks(), 10)
+
+
+async def test_what_a_reading_that_has_ended_is_handling_is_not_taken_back(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    rabbitmq.look_seconds = 0.1
+    broker = await rabbitmq.broker()
+    queue, inbox, looked = broker.topology.service_queue("risk"), Inbox(), asyncio.Event()
+    await broker.declare(queue)
+    consumption = await broker.consume(queue.name, inbox, prefetch=1)
+    await send(broker)
+    delivery = await inbox.next()
+    reading = reading_of(broker, queue.name)
+
+    async def end_meanwhile(link: Link, name: str) -> int:
+        if name == queue.name:
+            await consumption.cancel()
+            looked.set()
+        return name != queue.name
+
+    reading.missed = subscriptions.LOOKS - 1
+    monkeypatch.setattr(subscriptions, "count_readers", end_meanwhile)
+    await within(looked.wait())
+    await asyncio.sleep(0.3)
+    assert reading.channel is not None
+    assert reading.channel.raw.is_open
+    delivery.ack()
 
 
 def never_confirm(message: Envelope, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,16 +275,17 @@ def test_what_is_no_host_of_a_provider_is_named_before_anything_starts(host):
         environment(**PRODUCTION, CHECKOUT_PROVIDER_HOSTS=host)
 
 
-@pytest.mark.parametrize("limits", ['{"eur": 1000}', '{"GBP": 1000, "EURO": 1000}'])
+@pytest.mark.parametrize("limits", ['{"eur": 1000}', '{"bgn": 1}', '{"GBP": 1000, "EURO": 1000}'])
 def test_a_limit_that_would_limit_nothing_is_named_before_anything_starts(monkeypatch, limits):
     monkeypatch.setenv("CHECKOUT_RISK_AMOUNT_LIMITS", limits)
     with pytest.raises(ValidationError, match="no currency by ISO 4217 in capital letters"):
         environment()
 
 
-def test_limits_are_those_of_the_environment(monkeypatch):
-    monkeypatch.setenv("CHECKOUT_RISK_AMOUNT_LIMITS", '{"EUR": 1000, "JPY": 50000}')
-    assert environment().declared()["CHECKOUT_RISK_AMOUNT_LIMITS"] == {"EUR": 1000, "JPY": 50000}
+def test_limits_are_those_of_the_environment_also_for_payments_in_a_currency_that_was_replaced(monkeypatch):
+    monkeypatch.setenv("CHECKOUT_RISK_AMOUNT_LIMITS", '{"EUR": 1000, "JPY": 50000, "BGN": 2000}')
+    limits = environment().declared()["CHECKOUT_RISK_AMOUNT_LIMITS"]
+    assert limits == {"EUR": 1000, "JPY": 50000, "BGN": 2000}
 
 
 def test_providers_are_those_of_the_environment():

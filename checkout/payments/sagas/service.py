@@ -50,6 +50,7 @@ from checkout.payments.totals import (
     SETTLED,
     is_explained,
     operations_under_lock,
+    sums_of,
 )
 from checkout.service import Service
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState
@@ -190,7 +191,8 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
     payment = locked_payment_of(saga)
-    if payment.state == PaymentState.REFUNDED and orchestrator.takes(saga, Signal.GIVEN_BACK):
+    is_given_back = payment.state == PaymentState.REFUNDED and not sums_of(payment).is_being_captured
+    if is_given_back and orchestrator.takes(saga, Signal.GIVEN_BACK):
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
     else:
         orchestrator.resume(saga, message)

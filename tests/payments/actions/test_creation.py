@@ -123,6 +123,7 @@ def test_what_cannot_be_paid_is_refused_and_names_its_field(merchant, changes, f
         {"shopper_email": ""},
         {"shopper_email": "o'mary+shop@straße.example"},
         {"shopper_email": '"a,b"@shop.example'},
+        {"shopper_email": '"mary.m"@shop.example'},
         {"return_url": ""},
         {"return_url": "http://localhost:8000/orders/1/?a=b"},
         {"amount": Money(9_999_999_999, "JPY")},

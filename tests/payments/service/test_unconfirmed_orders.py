@@ -26,6 +26,11 @@ def unconfirmed(capturing: Saga) -> Saga:
     return capturing
 
 
+def also_captured(saga: Saga, minor: int, state: Operation.State) -> None:
+    capture = operation_on(saga.attempt, Operation.Kind.CAPTURE, minor)
+    Operation.objects.filter(pk=capture.pk).update(state=state)
+
+
 def refund(saga: Saga, minor: int, state: PaymentState) -> None:
     refund = operation_on(saga.attempt, Operation.Kind.REFUND, minor)
     Operation.objects.filter(pk=refund.pk).update(state=Operation.State.DONE)
@@ -49,3 +54,9 @@ def test_an_order_whose_money_is_kept_is_tried_again(unconfirmed, minor, state):
     assert commands_of(resume(unconfirmed)) == ["orders.confirm"]
     assert "notifications.send_receipt" in commands_of(answered(unconfirmed))
     assert unconfirmed.status == Status.COMPLETED
+
+
+def test_an_order_of_which_more_is_being_taken_is_not_called_off(unconfirmed):
+    refund(unconfirmed, 1250, PaymentState.REFUNDED)
+    also_captured(unconfirmed, 100, Operation.State.PENDING)
+    assert commands_of(resume(unconfirmed)) == ["orders.confirm"]
