@@ -289,7 +289,7 @@ class RabbitmqBroker(Broker):
         return self._has_connections and link is not None and not link.is_blocked
 
     def _ping(self) -> None:
-        if self._publisher.waits_in_vain:
+        if self._publisher.waits_in_vain():
             self._publishing.abort("a message has not been confirmed for long, so others may not be either")
             return
         envelope = Envelope(type=WATCHDOG, body=b"{}")

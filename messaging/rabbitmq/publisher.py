@@ -46,7 +46,6 @@ class _Pending(msgspec.Struct):
     routing_key: str
     message_id: str
     size: int
-    sent_at: float
     on_confirm: OnConfirm
     is_returned: bool = False
 
@@ -76,6 +75,8 @@ class Publisher:
         self._channel: AmqpChannel | None = None
         self._pending: dict[int, _Pending] = {}
         self._next_tag = 1
+        self._oldest: int | None = None
+        self._oldest_since = monotonic()
         self.drained = asyncio.Event()
         self.drained.set()
         self.accepts = asyncio.Event()
@@ -86,11 +87,15 @@ class Publisher:
         """The number of messages that have been sent and not yet confirmed."""
         return len(self._pending)
 
-    @property
     def waits_in_vain(self) -> bool:
-        """Return True if a message is unconfirmed for so long that its confirm will not come any more."""
-        oldest = next(iter(self._pending.values()), None)
-        return oldest is not None and monotonic() - oldest.sent_at > self._confirm_seconds
+        """Return True if the same message has been the oldest unconfirmed one at all looks for too long.
+
+        A queue that is only slow confirms in order, so that another message soon is the oldest.
+        """
+        oldest = next(iter(self._pending), None)
+        if oldest is None or oldest != self._oldest:
+            self._oldest, self._oldest_since = oldest, monotonic()
+        return monotonic() - self._oldest_since > self._confirm_seconds
 
     async def prepare(self, link: Link) -> None:
         """Open the publishing channel on a new link. Raises AMQPError."""
@@ -109,6 +114,7 @@ class Publisher:
         self._channel = None
         self._link = None
         pending, self._pending = self._pending, {}
+        self._oldest = None
         self.unconfirmed_bytes = 0
         self.drained.set()
         self.uncertain += len(pending)
@@ -139,9 +145,7 @@ class Publisher:
         ):
             raise PublishRefused(f"{len(self._pending)} messages are unconfirmed")
         channel.publish(exchange, routing_key, envelope, self._user_id)
-        self._pending[self._next_tag] = _Pending(
-            exchange, routing_key, envelope.message_id, size, monotonic(), on_confirm
-        )
+        self._pending[self._next_tag] = _Pending(exchange, routing_key, envelope.message_id, size, on_confirm)
         self._next_tag += 1
         self.drained.clear()
         self.unconfirmed_bytes += size
