@@ -92,13 +92,13 @@ class OperatingAdmin(ActingAdmin):
         if payment is None:
             return self.missing(request, object_id)
         if "confirmed" not in request.POST:
-            return self._answer(wanted, request, payment)
+            return self._answer_request(wanted, request, payment)
         with transaction.atomic():
             # Between the look at what is left and the request, nobody else may request a part of it.
             locked_payment(payment.reference)
-            return self._answer(wanted, request, payment)
+            return self._answer_request(wanted, request, payment)
 
-    def _answer(self, wanted: Request, request: HttpRequest, payment: Payment) -> HttpResponse:
+    def _answer_request(self, wanted: Request, request: HttpRequest, payment: Payment) -> HttpResponse:
         left = wanted.left(actions.available(payment.reference))
         form = OperationForm(
             request.POST if request.method == "POST" else None,
