@@ -20,7 +20,9 @@ from checkout.errors import OperationRejected
 from checkout.privacy.scrubbing import NOTE_LENGTH
 
 FOR_COLLEAGUES = "For colleagues: the shopper does not see it."
-CHANGED = "this has changed since you opened that page. Nothing was done; look again, and repeat it if need be."
+CHANGED = (
+    "this has changed since you opened that page. Nothing was done; look again, and repeat it if need be."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, set_attack_mode
-from checkout.payments.models import DeadLetter, Difference, Merchant, OutboxMessage, ProviderNotification, Saga
+from checkout.payments.models import (
+    DeadLetter,
+    Difference,
+    Merchant,
+    OutboxMessage,
+    ProviderNotification,
+    Saga,
+)
 from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.backoffice.operating import told
@@ -26,7 +33,9 @@ def address(row, page):
 
 def fields_of(page):
     """Return the hidden fields of a page, as its button sends them."""
-    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', unescape(page.content.decode()))
+    fields = re.findall(
+        r'<input type="hidden" name="([^"]+)" value="([^"]*)">', unescape(page.content.decode())
+    )
     return {name: [value for each, value in fields if each == name] for name, _ in fields}
 
 
@@ -103,7 +112,8 @@ def test_a_button_whose_page_is_opened_again_does_what_it_says(admin_client, mak
 
 
 def select(client, *letters):
-    return client.post(LETTERS, {"action": "requeue_selected", "_selected_action": [each.pk for each in letters]})
+    selected = [each.pk for each in letters]
+    return client.post(LETTERS, {"action": "requeue_selected", "_selected_action": selected})
 
 
 def test_letters_of_which_a_colleague_has_dealt_with_one_are_asked_about_again(admin_client):

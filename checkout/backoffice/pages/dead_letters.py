@@ -22,7 +22,6 @@ from checkout.payments.models.messages import OPEN_LETTER
 MOST_AT_ONCE = 500
 
 
-
 def _seen(letter: DeadLetter) -> tuple[object, ...]:
     """Return the last death of a message, and what colleagues have done about it."""
     return letter.copies, letter.requeued_at, letter.dealt_with_at
