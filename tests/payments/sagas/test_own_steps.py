@@ -243,7 +243,10 @@ class AskNothing(Command[SaysNothing], frozen=True):
 
 
 def test_an_answer_may_say_what_its_base_class_says() -> None:
-    assert not list(faults_of([replace(HOLD, asks=HoldAtATill)]))
+    step = replace(HOLD, asks=HoldAtATill)
+    assert not list(faults_of([step]))
+    saga = a_purchase(step).answered(decision="accept").answered(reserved=True)
+    saga.asks("loyalty.hold_at_a_till").answered(held=True, till="2").asks("payments.authorise")
 
 
 def test_an_answer_that_says_no_words_is_named() -> None:
