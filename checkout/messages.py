@@ -13,7 +13,8 @@ are integer minor units with their ISO 4217 currency.
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin
+from inspect import getattr_static
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -36,6 +37,12 @@ class Answer(Body, frozen=True):
     def says(self) -> StrEnum:
         """The decision or outcome."""
         raise NotImplementedError
+
+    @classmethod
+    def vocabulary(cls) -> type[StrEnum]:
+        """Return the words that such an answer may say: the type that its property returns."""
+        words: type[StrEnum] = get_type_hints(getattr_static(cls, "says").fget).get("return", StrEnum)
+        return words
 
 
 class Success(StrEnum):

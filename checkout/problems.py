@@ -124,7 +124,9 @@ FORM_EXPIRED = Problem(
     403,
     "csrf_failed",
     "This form is no longer valid",
-    "Nothing has been paid. Please go back, reload the page and try again. This site needs cookies for that.",
+    # A payment may have been made before, with the same form or in another tab.
+    "What it has sent was not taken. Please go back and reload the page, which says where things stand. "
+    "This site needs cookies for that.",
 )
 CAPTCHA_REQUIRED = Problem(
     403,

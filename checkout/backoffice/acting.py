@@ -1,6 +1,7 @@
 """Actions on one row: a link on its page leads to a page that explains the action and has its button."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,6 +20,9 @@ from checkout.errors import OperationRejected
 from checkout.privacy.scrubbing import NOTE_LENGTH
 
 FOR_COLLEAGUES = "For colleagues: the shopper does not see it."
+CHANGED = (
+    "this has changed since you opened that page. Nothing was done; look again, and repeat it if need be."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,9 @@ class Verb:
     ``carry_out`` takes the row, the user's name and, if ``asks_why``, the user's reason. It raises
     ``OperationRejected`` if the action is not possible. ``done`` and ``otherwise`` are the messages for the
     user after the action, and if it is not offered. ``reason_is_for`` says who reads the reason.
+
+    ``seen`` returns the part of the row on which the user's decision rests. If that has changed since the
+    confirmation page was opened, nothing is done, and the user is led to the row.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Verb:
     carry_out: Callable[[Any, str, str], object]
     asks_why: bool = False
     reason_is_for: str = FOR_COLLEAGUES
+    seen: Callable[[Any], object] | None = None
 
 
 class ReasonForm(forms.Form):
@@ -115,13 +124,23 @@ class Acting(ModelAdmin):
         row = self.row_for(request, object_id, self.may(request, verb))
         if row is None:
             return self.missing(request, object_id)
+        with transaction.atomic() if verb.seen and request.method == "POST" else nullcontext():
+            return self._answer_verb(verb, request, row)
+
+    def _answer_verb(self, verb: Verb, request: HttpRequest, row: Any) -> HttpResponse:
+        if verb.seen and request.method == "POST":
+            locked = type(row)._default_manager.select_for_update(of=("self",), no_key=True)
+            row.refresh_from_db(from_queryset=locked)
         if not verb.is_offered(row):
             return self.back(request, row, messages.ERROR, f"{verb.label}: {verb.otherwise}")
+        seen = str(verb.seen(row)) if verb.seen else ""
+        if request.POST.get("seen", seen) != seen:
+            return self.back(request, row, messages.ERROR, f"{verb.label}: {CHANGED}")
         form = ReasonForm(request.POST if request.method == "POST" else None) if verb.asks_why else None
         if form:
             form.fields["reason"].help_text = verb.reason_is_for
         if request.method != "POST" or (form and not form.is_valid()):
-            context = {"verb": verb, "form": form}
+            context = {"verb": verb, "form": form, "seen": seen}
             return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)
         try:
             verb.carry_out(row, request.user.get_username(), form.cleaned_data["reason"] if form else "")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, get_type_hints
+from typing import Any
 
 from checkout.messages import Command, Done
 
@@ -95,8 +95,7 @@ def _faults_of(step: OwnStep) -> Iterator[str]:
     if step.asks.answer is None:
         yield f"{step.asks.__name__} has no answer"
         return
-    # The words that an answer may say are the type that its property returns.
-    words = set(get_type_hints(vars(step.asks.answer)["says"].fget)["return"])
+    words = set(step.asks.answer.vocabulary())
     if strange := sorted({*step.goes_on, *step.refuses} - words):
         yield f"{step.asks.__name__} never answers {', '.join(strange)}"
     if not step.goes_on:

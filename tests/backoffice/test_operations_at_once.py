@@ -34,6 +34,23 @@ def test_only_one_of_those_who_want_the_same_money_gets_it(admin_user, kind, mak
     assert texts == [False, True]
 
 
+@pytest.mark.parametrize(("kind", "make"), [("capture", rows.authorised), ("refund", rows.captured)])
+def test_of_those_who_want_a_part_at_the_same_time_the_second_is_told_of_the_first(admin_user, kind, make):
+    payment = make()
+    clients = [Client(), Client(), Client()]
+    for client in clients:
+        client.force_login(admin_user)
+    part = {"amount": "4.00", "reason": "One cup is broken", "confirmed": "yes"}
+    forms = [{**opened(client, payment, kind), **part} for client in clients]
+
+    def press(client, form):
+        return lambda: client.post(address(payment, kind), form, follow=True).content.decode()
+
+    pages = at_once(*map(press, clients, forms))
+    assert Operation.objects.filter(kind=kind, requested_by="admin").count() == 1
+    assert sum("8.50 GBP is left now" in page for page in pages) == 2
+
+
 def test_a_double_click_requests_once(admin_user):
     payment = rows.captured()
     client = Client()

@@ -348,6 +348,13 @@ def test_what_died_before_inboxes_can_remember_is_not_sent(settings):
         requeue_dead_letter(letter.pk, by="Ada")
 
 
+def test_a_letter_whose_body_was_erased_with_its_payment_is_not_sent_empty():
+    letter = died(message())
+    DeadLetter.objects.update(body="")
+    with pytest.raises(OperationRejected, match="erased"):
+        requeue_dead_letter(letter.pk, by="Ada")
+
+
 def test_there_must_be_such_a_letter():
     with pytest.raises(OperationRejected):
         requeue_dead_letter(17, by="Ada")

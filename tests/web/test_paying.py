@@ -172,6 +172,18 @@ async def test_a_post_without_a_csrf_token_is_refused_clearly(shop, checkout):
     assert await in_thread(Attempt.objects.count) == 0
 
 
+async def test_a_form_without_a_csrf_token_does_not_say_that_a_payment_which_was_made_was_not(
+    back_end, books, checkout
+):
+    form = await checkout.filled_form("approve")
+    assert (await checkout.client.post(checkout.path("pay/"), form)).status == 303
+    del form["csrfmiddlewaretoken"]
+    answer = await checkout.client.post(checkout.path("pay/"), form)
+    assert answer.status == 403
+    assert "Nothing has been paid" not in answer.text
+    assert f'href="{checkout.path()}"' in answer.text, "the payment's own page says where it stands"
+
+
 PAGES = {"": "checkout", "challenge/": "challenge", "status/": "status", "result/": "result"}
 
 

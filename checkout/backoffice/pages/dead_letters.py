@@ -1,7 +1,8 @@
 """Messages that a service gave up."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -20,6 +21,12 @@ from checkout.payments.models.messages import OPEN_LETTER
 # Each letter takes a field of the form that confirms the action, of which Django reads a thousand.
 MOST_AT_ONCE = 500
 
+
+def _seen(letter: DeadLetter) -> tuple[object, ...]:
+    """Return the last death of a message, and what colleagues have done about it."""
+    return letter.copies, letter.requeued_at, letter.dealt_with_at
+
+
 REQUEUE = Verb(
     name="requeue",
     label="Requeue",
@@ -32,6 +39,7 @@ REQUEUE = Verb(
     otherwise="this message cannot be sent again, and its page says why. Nothing was changed.",
     is_offered=lambda letter: not why_not_requeued(letter),
     carry_out=lambda letter, by, _: requeue_dead_letter(letter.pk, by=by),
+    seen=_seen,
 )
 
 DEAL_WITH = Verb(
@@ -46,7 +54,14 @@ DEAL_WITH = Verb(
     is_offered=lambda letter: letter.requeued_at is None and letter.dealt_with_at is None,
     carry_out=lambda letter, by, why: deal_with_dead_letter(letter.pk, by=by, note=why),
     asks_why=True,
+    seen=_seen,
 )
+
+
+def _all_seen(letters: Iterable[DeadLetter]) -> str:
+    """Return one short text for what was seen of all ``letters``, since a form has a limit of fields."""
+    text = repr(sorted((letter.pk, str(_seen(letter))) for letter in letters))
+    return sha256(text.encode()).hexdigest()
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -137,12 +152,17 @@ class DeadLetterAdmin(ActingAdmin):
             )
             self.message_user(request, text, messages.ERROR)
             return None
+        seen = _all_seen(letters)
         if "confirmed" not in request.POST:
-            return self._ask(request, letters)
+            return self._ask(request, letters, seen)
+        if request.POST.get("seen", seen) != seen:
+            text = "Some have changed since they were listed. Nothing was sent."
+            self.message_user(request, text, messages.ERROR)
+            return self._ask(request, letters, seen)
         self._requeue(request, letters)
         return None
 
-    def _ask(self, request: HttpRequest, letters: Sequence[DeadLetter]) -> TemplateResponse:
+    def _ask(self, request: HttpRequest, letters: Sequence[DeadLetter], seen: str) -> TemplateResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -152,6 +172,8 @@ class DeadLetterAdmin(ActingAdmin):
             "letters": letters,
             "types": sorted(Counter(letter.type for letter in letters).items()),
             "impossible": sum(bool(why_not_requeued(letter)) for letter in letters),
+            "dealt_with": sum(letter.dealt_with_at is not None for letter in letters),
+            "seen": seen,
             "action": "requeue_selected",
             "selected": ACTION_CHECKBOX_NAME,
         }

@@ -49,6 +49,7 @@ def _verb(mode: Mode) -> Verb:
         is_offered=partial(_is_another, mode),
         carry_out=partial(_set, mode),
         asks_why=True,
+        seen=lambda merchant: (merchant.attack_mode, merchant.attacked_until is not None),
     )
 
 

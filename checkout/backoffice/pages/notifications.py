@@ -34,6 +34,7 @@ DEAL_WITH = Verb(
     is_offered=lambda row: row.state in NEEDS_ATTENTION and row.dealt_with_at is None,
     carry_out=lambda row, by, why: actions.deal_with_notification(row.pk, by=by, note=why),
     asks_why=True,
+    seen=lambda row: (row.state, row.reason),
 )
 
 

@@ -26,6 +26,7 @@ DEAL_WITH = Verb(
     is_offered=lambda row: row.resolved_at is None and row.dealt_with_at is None,
     carry_out=lambda row, by, why: deal_with_difference(row.pk, by=by, note=why),
     asks_why=True,
+    seen=lambda row: (row.ours_minor, row.theirs_minor),
 )
 
 

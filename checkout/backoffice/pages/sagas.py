@@ -23,6 +23,7 @@ TRY_AGAIN = Verb(
     otherwise="only a parked saga can be tried again. Nothing was changed.",
     is_offered=lambda saga: saga.status == Saga.Status.PARKED,
     carry_out=lambda saga, by, _: actions.resume_saga(saga.pk, by=by),
+    seen=lambda saga: saga.version,
 )
 
 

@@ -18,7 +18,8 @@ def plain(amount: Money) -> str:
 class AmountField(forms.CharField):
     """An amount of money in one currency, cleaned to ``Money``.
 
-    Only digits and a point are accepted: 1,250 could mean a thousand or one and a quarter.
+    Only digits and a point are accepted, with at most the digits after it that the currency has: 1,250 and
+    1.250 could mean a thousand or one and a quarter.
     """
 
     def __init__(self, currency: str, *, may_be_nothing: bool = False, **kwargs: Any) -> None:
@@ -35,9 +36,9 @@ class AmountField(forms.CharField):
             example = plain(Money(1250, self.currency))
             signs = "digits and a point" if digits else "digits only"
             raise ValidationError(f"Write the amount in {self.currency} with {signs}, such as {example}.")
-        minor = Decimal(text).scaleb(digits)
-        if minor != minor.to_integral_value():
+        if len(text.partition(".")[2]) > digits:
             raise ValidationError(f"{self.currency} has {digits or 'no'} digits after the point.")
+        minor = int(Decimal(text).scaleb(digits))
         if minor == 0 and not self.may_be_nothing:
             raise ValidationError("Write an amount of more than nothing.")
-        return Money(int(minor), self.currency)
+        return Money(minor, self.currency)

@@ -17,6 +17,7 @@ from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejec
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.actions import Available, OperationView
+from checkout.payments.locking import locked_payment
 from checkout.payments.models import Operation, Payment
 
 
@@ -90,6 +91,14 @@ class OperatingAdmin(ActingAdmin):
         payment = self.row_for(request, object_id, request.user.has_perm(wanted.permission))
         if payment is None:
             return self.missing(request, object_id)
+        if "confirmed" not in request.POST:
+            return self._answer_request(wanted, request, payment)
+        with transaction.atomic():
+            # Between the look at what is left and the request, nobody else may request a part of it.
+            locked_payment(payment.reference)
+            return self._answer_request(wanted, request, payment)
+
+    def _answer_request(self, wanted: Request, request: HttpRequest, payment: Payment) -> HttpResponse:
         left = wanted.left(actions.available(payment.reference))
         form = OperationForm(
             request.POST if request.method == "POST" else None,
@@ -141,7 +150,7 @@ class OperatingAdmin(ActingAdmin):
             logged = LogEntry.objects.filter(
                 content_type=ContentType.objects.get_for_model(Operation), object_id=str(operation.pk)
             )
-            # The request has locked the payment, so no other process writes this entry meanwhile.
+            # The payment is locked, so no other process writes this entry meanwhile.
             if not logged.exists():
                 self.log_addition(request, operation, f"{wanted.label} of {view.amount}")
         return view

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, StrEnum
 from functools import cached_property
-from typing import Any, Generic, get_type_hints
+from typing import Any, Generic
 
 from msgspec.structs import replace as with_changes
 
@@ -207,8 +207,7 @@ class TableSaga(ABC, Generic[DataT]):
             raise TypeError(f"{self.kind} has no step {unknown}")
         if row.asks is None:
             return
-        # The words that an answer may say are the type that its property returns.
-        words = get_type_hints(vars(row.asks.answer)["says"].fget)["return"]
+        words = row.asks.answer.vocabulary() if row.asks.answer else ()
         if not all(isinstance(word, words) for word in row.on):
             raise TypeError(f"{row.name} expects answers that {row.asks.__name__} does not have")
         lacking = {*row.asks.__struct_fields__} - {*self.data_type.__struct_fields__}

@@ -7,6 +7,7 @@ from django.urls import Resolver404
 
 from checkout import problems
 from checkout.web.outage import unavailable
+from checkout.web.pages import payment_page_of
 from checkout.web.protection.card_guard import exempt_from_card_guard
 from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.views import (
@@ -67,4 +68,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return problems.respond(request, problems.FORM_EXPIRED)
+    return problems.respond(request, problems.FORM_EXPIRED, back=payment_page_of(request))

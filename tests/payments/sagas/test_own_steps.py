@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as with_changes
 
-from checkout.messages import Command, Done, Success
+from checkout.messages import Answer, Command, Done, Success
 from checkout.own.step import OwnStep, Place, faults_of
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from tests.payments.sagas.conversation import Conversation
 from tests.payments.sagas.test_table import A_PURCHASE
-from tests.support.loyalty.messages import Points
+from tests.support.loyalty.messages import Points, PointsHeld
 from tests.support.loyalty.purchase_steps import STEPS
 
 HOLD, AWARD = STEPS
@@ -216,3 +216,40 @@ class Strange(Command[Done], frozen=True):
 def test_a_purchase_has_no_other_fields_than_its_own() -> None:
     [fault] = faults_of([replace(AWARD, undo=Strange)])
     assert fault == "Step 'award_points': a purchase has no shoe_size for Strange."
+
+
+class PointsHeldAtATill(PointsHeld, frozen=True):
+    """An answer with a field more, which says the same."""
+
+    till: str
+
+
+class HoldAtATill(Command[PointsHeldAtATill], frozen=True):
+    to = "loyalty.hold_at_a_till"
+    again = "nothing more is held"
+
+    attempt: str
+
+
+class SaysNothing(Answer, frozen=True):
+    """An answer whose author has forgotten what it says."""
+
+
+class AskNothing(Command[SaysNothing], frozen=True):
+    to = "loyalty.ask_nothing"
+    again = "nothing changes"
+
+    attempt: str
+
+
+def test_an_answer_may_say_what_its_base_class_says() -> None:
+    step = replace(HOLD, asks=HoldAtATill)
+    assert not list(faults_of([step]))
+    saga = a_purchase(step).answered(decision="accept").answered(reserved=True)
+    saga.asks("loyalty.hold_at_a_till").answered(held=True, till="2").asks("payments.authorise")
+
+
+def test_an_answer_that_says_no_words_is_named() -> None:
+    assert "Step 'hold_points': AskNothing never answers held, short." in list(
+        faults_of([replace(HOLD, asks=AskNothing)])
+    )

@@ -149,6 +149,21 @@ def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(at
     assert result(capture)[0] == State.CONFLICTED
 
 
+def test_a_try_that_was_under_way_when_staff_dealt_with_a_notification_applies_nothing(attempt, capture):
+    """They may have entered by hand what it says, and its command may wait in a queue for an hour."""
+    order_code = attempt.order_code
+    Attempt.objects.update(order_code="not-known-yet")
+    receive(captured(attempt))
+    row = ProviderNotification.objects.get()
+    deal_with_notification(row.pk, by="ada", note="entered by hand")
+    Attempt.objects.update(order_code=order_code)
+    apply(row.pk)
+    assert result(capture)[0] == State.UNMATCHED
+    assert not Fact.objects.filter(kind="notified_captured").exists()
+    row.refresh_from_db()
+    assert row.next_try_at is None
+
+
 def test_a_hint_does_not_make_a_proven_contradiction_be_applied(attempt, capture):
     ProviderAccount.objects.update(merchant_code="MISSPELT")
     receive(captured(attempt))

@@ -165,6 +165,8 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
             raise OperationRejected(
                 f"Something secret was taken out of this message: it is not what was sent. {INSTEAD}"
             )
+    if not letter.body:
+        raise OperationRejected(f"This message was erased with the personal data of its payment. {INSTEAD}")
     topology = Topology(conf.prefix)
     way = dead_letters.way_back(topology, letter.queue, _as_it_was(letter))
     if way is None:

@@ -32,9 +32,12 @@ WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 
 @service.handles(ApplyNotification, free=True)
 def apply_notification(command: ApplyNotification, message: Message) -> None:
-    """Apply every statement of a stored notification, once, in the order in which the provider made them."""
+    """Apply every statement of a stored notification, once, in the order in which the provider made them.
+
+    Staff may have dealt with the notification while the command to try it again was under way.
+    """
     row = _NOTIFICATION.get(command.notification)
-    if row.state not in UNDECIDED or _is_given_up(row):
+    if row.state not in UNDECIDED or _is_given_up(row) or row.dealt_with_at is not None:
         return
     try:
         statements = _statements(row)
