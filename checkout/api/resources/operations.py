@@ -59,7 +59,7 @@ class OperationRequest(ApiView):
 
     def post(self, request: Request, reference: str) -> Answer | Held:
         """Request the operation, or repeat what became of it."""
-        keyed, wanted = self.idempotency_key, self.body
+        wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(
             keyed,

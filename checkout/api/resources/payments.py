@@ -62,7 +62,7 @@ class Payments(ApiView):
 
         With a saved card, it is charged as well, and the request is held until the outcome is known.
         """
-        keyed, wanted = self.idempotency_key, self.body
+        wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         if "saved_card" in wanted:
             return charges.charge(self, keyed, wanted)
@@ -148,7 +148,7 @@ class PaymentCancel(ApiView):
 
     def post(self, request: Request, reference: str) -> Answer:
         """Cancel the payment. One that is cancelled already stays so."""
-        keyed, _ = self.idempotency_key, self.body
+        _, keyed = self.body, self.idempotency_key
         if keyed is None:
             return self._cancel(reference)
         record, is_replay = once(keyed, lambda: Made(self._cancel(reference), reference))
