@@ -197,7 +197,7 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
 
 
 def concluded(record: IdempotencyRecord, present: Answer, *, is_replay: bool) -> Answer:
-    """End the hold of a request. Return its final answer, the same each time, or ``present`` if that is a 202.
+    """End the hold of a request. Return its final answer, the same each time, or ``present`` if it is a 202.
 
     The stored 202 is as old as the request: events may have told of later states since.
     """
