@@ -45,6 +45,16 @@ async def test_only_the_request_that_has_created_a_payment_is_told_so_whatever_c
     assert document(again)["id"] == document(created)["id"]
 
 
+async def test_an_order_keeps_its_payment_although_no_account_could_take_a_new_one(api):
+    created = await api.post("/payments", order())
+    await in_thread(ProviderAccount.objects.all().delete)
+    again = await api.post("/payments", order())
+    assert (again.status, document(again)["id"]) == (200, document(created)["id"])
+    other = await api.post("/payments", order("A-2"))
+    assert (other.status, document(other)["code"]) == (409, "no_provider_account")
+    assert await in_thread(Payment.objects.count) == 1
+
+
 async def test_the_same_order_again_is_the_same_payment_and_another_amount_a_conflict(api):
     first = document(await api.post("/payments", order()))
     again = await api.post("/payments", order())

@@ -75,9 +75,10 @@ class Payments(ApiView):
             super()._enter(request, is_held_by_default=is_held_by_default)
 
     def _create(self, wanted: dict[str, Any]) -> Made:
-        actions.require_account(self.merchant, charges.money_of(wanted))
         fields = creation.checked_fields(self.merchant, **charges.order_in(wanted))
         payment, is_new = creation.created_or_known(self.merchant, fields)
+        if is_new:
+            actions.require_account(self.merchant, payment.amount)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         answer = Answer.of(status, payment_object(payment), Location=address_of(payment.reference))
         return Made(answer, payment.reference)
