@@ -73,6 +73,8 @@ def create_endpoint(
     }
     _check(values)
     with transaction.atomic():
+        # Requests at the same moment wait here for each other, so that each counts what the last has added.
+        endpoints_of(merchant).select_for_update().order_by("pk").first()
         if fault := fault_of_number(merchant):
             raise RequestInvalid("url", fault)
         end = horizon()

@@ -56,7 +56,7 @@ class Orders:
         """Return the order with this number or payment. Raises ``KeyError``."""
         by_field = {
             "number": "SELECT * FROM orders WHERE number = ?",
-            "payment": "SELECT * FROM orders WHERE payment = ?",
+            "payment": "SELECT * FROM orders WHERE payment = ? AND payment <> ''",
         }
         with self._changing() as database:
             row = database.execute(by_field[field], (value,)).fetchone()

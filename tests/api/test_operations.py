@@ -80,6 +80,20 @@ async def test_a_repeated_request_is_told_to_wait_while_the_first_is_held(api, m
     assert (after.status, document(after)["id"]) == (202, operation.reference)
 
 
+async def test_a_202_tells_the_present_state_and_none_that_events_have_passed(api, manual, silence):
+    await _authorised_without_back_end(manual)
+    path = f"/payments/{manual.reference}/capture"
+    held = asyncio.ensure_future(api.post(path, {}, idempotency_key="k", prefer="wait=2"))
+    await eventually(IdempotencyRecord.objects.count, 1)
+    await in_thread(lambda: Operation.objects.update(state="unknown"))
+    first = await held
+    assert (first.status, document(first)["state"]) == (202, "unknown")
+    await in_thread(lambda: Operation.objects.update(state="requested"))
+    again = await api.post(path, {}, idempotency_key="k", prefer="respond-async")
+    assert (again.status, document(again)["state"]) == (202, "requested")
+    assert header(again, "Idempotent-Replayed") == "true"
+
+
 async def test_when_a_held_client_leaves_its_repeated_request_is_not_told_to_wait(api, manual, silence):
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/capture"

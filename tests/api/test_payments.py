@@ -1,9 +1,11 @@
 """Payments: create, read, list, cancel, and what is refused."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from django.urls import resolve
+from django.utils import timezone
 
 from checkout.api.answers import catalogue
 from checkout.api.requests.ids import NoSuchId
@@ -32,6 +34,25 @@ async def test_a_payment_is_created_with_the_address_of_its_checkout(api):
     by_order = await api.get("/payments/by-order?order_reference=A-1")
     listed = await api.get("/payments")
     assert document(read) == document(by_order) == created == document(listed)["data"][0]
+
+
+async def test_only_the_request_that_has_created_a_payment_is_told_so_whatever_clocks_say(api):
+    created = await api.post("/payments", order())
+    ahead = timezone.now() + timedelta(seconds=30)
+    await in_thread(lambda: Payment.objects.update(created_at=ahead))
+    again = await api.post("/payments", order())
+    assert (created.status, again.status) == (201, 200)
+    assert document(again)["id"] == document(created)["id"]
+
+
+async def test_an_order_keeps_its_payment_although_no_account_could_take_a_new_one(api):
+    created = await api.post("/payments", order())
+    await in_thread(ProviderAccount.objects.all().delete)
+    again = await api.post("/payments", order())
+    assert (again.status, document(again)["id"]) == (200, document(created)["id"])
+    other = await api.post("/payments", order("A-2"))
+    assert (other.status, document(other)["code"]) == (409, "no_provider_account")
+    assert await in_thread(Payment.objects.count) == 1
 
 
 async def test_the_same_order_again_is_the_same_payment_and_another_amount_a_conflict(api):

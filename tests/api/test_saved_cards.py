@@ -220,6 +220,18 @@ async def test_a_charge_need_not_be_waited_for(api, shop, books, back_end):
     assert document(answer)["state"] == "processing"
 
 
+async def test_a_repeated_charge_without_an_outcome_tells_the_present_state(api, shop, books):
+    """The back end does not run, so nothing becomes of the charge."""
+    card = await in_thread(made, shop)
+    asked = charge(card.reference)
+    first = await api.post("/payments", asked, idempotency_key="k", prefer="respond-async")
+    reference = document(first)["id"]
+    await in_thread(lambda: Payment.objects.filter(reference=reference).update(state="confirming"))
+    again = await api.post("/payments", asked, idempotency_key="k", prefer="respond-async")
+    assert (again.status, document(again)["state"]) == (202, "unknown")
+    assert header(again, "Idempotent-Replayed") == "true"
+
+
 async def test_a_removed_card_is_gone_at_once_and_its_token_erased(api, shop, books, back_end):
     card = await saved_card(shop)
     removed = await api.call("DELETE", f"/saved-cards/{card.reference}")

@@ -113,6 +113,13 @@ def test_forged_news_change_nothing(shop):
     assert (after["is_paid"], after["shipments"]) == (before["is_paid"], before["shipments"]) == (0, 0)
 
 
+def test_an_address_without_a_payment_shows_no_order_whose_payment_is_not_known_yet(tmp_path):
+    orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
+    orders.add("Tea", 1250, "GBP")
+    with pytest.raises(KeyError):
+        orders.by("payment", "")
+
+
 def test_whichever_news_come_second_or_again_change_nothing(tmp_path):
     orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
     order = orders.add("Tea", 1250, "GBP")

@@ -13,7 +13,7 @@ Differences from the draft: a key may be sent without quotation marks, and is th
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
@@ -194,6 +194,17 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
             setattr(record, name, value)
     else:
         record.refresh_from_db()
+
+
+def concluded(record: IdempotencyRecord, present: Answer, *, is_replay: bool) -> Answer:
+    """End the hold of a request. Return its final answer, the same each time, or ``present`` if it is a 202.
+
+    The stored 202 is as old as the request: events may have told of later states since.
+    """
+    settle(record, None if present.status == HTTPStatus.ACCEPTED else present)
+    if record.status != HTTPStatus.ACCEPTED:
+        return answer_in(record, is_replay=is_replay)
+    return replace(present, headers={**present.headers, **(_REPLAYED if is_replay else {})})
 
 
 def _sealed(record: IdempotencyRecord, answer: Answer) -> str:

@@ -14,7 +14,9 @@ MOST_LEVELS = 16
 # More digits than any amount has. Converting a number of many digits takes time that grows with its square.
 MOST_DIGITS = 18
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# A string without an end goes on to that of the text. Otherwise the search would begin again at each of its
+# escaped quotation marks, and take minutes for a body of them, in which no other request would be answered.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class StrictJsonParser(BaseParser):

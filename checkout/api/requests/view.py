@@ -104,7 +104,10 @@ class ApiView(APIView):
 
     @property
     def idempotency_key(self) -> Keyed | None:
-        """The key of the request; None if it has none and needs none. Raises a refusal."""
+        """The key of the request; None if it has none and needs none. Raises a refusal.
+
+        Read ``body`` first: of fields that are not allowed, the hashes could take gigabytes.
+        """
         use = self._described(self.request.method or "").key
         if use is IdempotencyKey.IGNORED:
             return None

@@ -8,7 +8,7 @@ from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, refusal
 from checkout.api.models import IdempotencyRecord
-from checkout.api.requests.idempotency import Keyed, Made, answer_in, once, require_ended, settle
+from checkout.api.requests.idempotency import Keyed, Made, answer_in, concluded, once, require_ended, settle
 from checkout.api.requests.view import ApiView
 from checkout.api.requests.waiting import Held
 from checkout.api.resources.addresses import address_of
@@ -61,11 +61,7 @@ def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
 
 
 def _finish(view: ApiView, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
-    answer = _answer(_read(view, record), HTTPStatus.CREATED)
-    settle(record, answer if answer.status != HTTPStatus.ACCEPTED else None)
-    if record.status == HTTPStatus.ACCEPTED and not is_replay:
-        return answer  # newer than the stored one: the outcome may be unknown by now
-    return answer_in(record, is_replay=is_replay)
+    return concluded(record, _answer(_read(view, record), HTTPStatus.CREATED), is_replay=is_replay)
 
 
 def _read(view: ApiView, record: IdempotencyRecord) -> PaymentObject:

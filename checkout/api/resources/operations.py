@@ -10,7 +10,7 @@ from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.models import IdempotencyRecord
 from checkout.api.requests.description import Described, IdempotencyKey
-from checkout.api.requests.idempotency import Keyed, Made, answer_in, once, require_ended, settle
+from checkout.api.requests.idempotency import Keyed, Made, answer_in, concluded, once, require_ended, settle
 from checkout.api.requests.view import ApiView
 from checkout.api.requests.waiting import Held
 from checkout.api.resources import inputs
@@ -59,7 +59,7 @@ class OperationRequest(ApiView):
 
     def post(self, request: Request, reference: str) -> Answer | Held:
         """Request the operation, or repeat what became of it."""
-        keyed, wanted = self.idempotency_key, self.body
+        wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(
             keyed,
@@ -98,10 +98,8 @@ class OperationRequest(ApiView):
         return reading.read_operation(self.merchant, record.subject).state in ANSWERED
 
     def _finish(self, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
-        answer = _answer(reading.read_operation(self.merchant, record.subject))
-        is_final = answer.status != HTTPStatus.ACCEPTED
-        settle(record, answer if is_final else None)
-        return answer_in(record, is_replay=is_replay)
+        present = _answer(reading.read_operation(self.merchant, record.subject))
+        return concluded(record, present, is_replay=is_replay)
 
 
 class PaymentCapture(OperationRequest):

@@ -53,7 +53,7 @@ class PaymentLinks(ApiView):
 
     def post(self, request: Request) -> Answer:
         """Create a link."""
-        keyed, wanted = self.idempotency_key, self.body
+        wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(keyed, lambda: self._create(wanted))
         return answer_in(record, is_replay=is_replay)

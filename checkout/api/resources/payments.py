@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework.request import Request
 
 from checkout.api.access.scopes import Scope
@@ -19,7 +18,7 @@ from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.errors import IllegalTransition
 from checkout.payments import actions
-from checkout.payments.actions import reading
+from checkout.payments.actions import creation, reading
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
 
@@ -63,7 +62,7 @@ class Payments(ApiView):
 
         With a saved card, it is charged as well, and the request is held until the outcome is known.
         """
-        keyed, wanted = self.idempotency_key, self.body
+        wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         if "saved_card" in wanted:
             return charges.charge(self, keyed, wanted)
@@ -76,10 +75,11 @@ class Payments(ApiView):
             super()._enter(request, is_held_by_default=is_held_by_default)
 
     def _create(self, wanted: dict[str, Any]) -> Made:
-        begun_at = timezone.now()
-        actions.require_account(self.merchant, charges.money_of(wanted))
-        payment = actions.create_payment(self.merchant, **charges.order_in(wanted))
-        status = HTTPStatus.CREATED if payment.created_at >= begun_at else HTTPStatus.OK
+        fields = creation.checked_fields(self.merchant, **charges.order_in(wanted))
+        payment, is_new = creation.created_or_known(self.merchant, fields)
+        if is_new:
+            actions.require_account(self.merchant, payment.amount)
+        status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         answer = Answer.of(status, payment_object(payment), Location=address_of(payment.reference))
         return Made(answer, payment.reference)
 
@@ -149,7 +149,7 @@ class PaymentCancel(ApiView):
 
     def post(self, request: Request, reference: str) -> Answer:
         """Cancel the payment. One that is cancelled already stays so."""
-        keyed, _ = self.idempotency_key, self.body
+        _, keyed = self.body, self.idempotency_key
         if keyed is None:
             return self._cancel(reference)
         record, is_replay = once(keyed, lambda: Made(self._cancel(reference), reference))
