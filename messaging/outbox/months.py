@@ -51,7 +51,7 @@ class Months:
     def drop_before(
         self, long_ago: datetime, are_needed: Callable[[Rows], bool], were_used: Callable[[Rows], bool]
     ) -> int:
-        """Drop months that ended before ``long_ago``, unless some of their rows ``are_needed`` or ``were_used``.
+        """Drop months before ``long_ago``, unless some of their rows ``are_needed`` or ``were_used``.
 
         ``are_needed`` is asked again while all who use the table wait, because a row may have been written
         meanwhile: it has to be quick. ``were_used`` may read all rows. Return the number of months that were

@@ -39,9 +39,9 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     with transaction.atomic():
         try:
             erase_payment(payment, by=by, reason=options["reason"])
+            forget_responses(payment)
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
-        forget_responses(payment)
     # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
     # nothing of the shopper.
     operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
