@@ -13,11 +13,12 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.errors import OperationRejected
 from checkout.payments import event_feed
 from checkout.payments.event_feed import FeedItem, Horizon
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
-from messaging.outbox.clock import server_time
+from messaging.outbox.clock import server_time, server_time_now
 
 # The time between the sweep's first look at events and their comparison. It is longer than a transaction that
 # writes events may take: no event can then appear among those that the sweep has passed.
@@ -182,6 +183,14 @@ def forget_deleted() -> int:
 
 
 def forget_responses(payment: str) -> int:
-    """Empty what endpoints have answered to webhooks about a payment. Return how many attempts there were."""
+    """Empty what endpoints have answered to webhooks about a payment. Return how many attempts there were.
+
+    Raises ``OperationRejected`` while such a webhook is being sent: its answer, which may repeat what is
+    erased, would be stored afterwards. None is taken to be sent before the caller's transaction has ended.
+    """
+    rows = Delivery.objects.select_for_update(of=("self",)).filter(payment=payment).order_by("pk")
+    now = server_time_now()
+    if any(each.lease and each.next_try_at and each.next_try_at > now for each in rows):
+        raise OperationRejected("A webhook about the payment is being sent. Try again in a moment.")
     attempts = DeliveryAttempt.objects.filter(delivery__payment=payment)
     return attempts.update(response="", detail="")

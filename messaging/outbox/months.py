@@ -48,17 +48,30 @@ class Months:
             for month in self._missing(now):  # that another process has not made meanwhile
                 partitions.make(self._connection, self._model, month)
 
-    def drop_before(self, long_ago: datetime, are_needed: Callable[[Rows], bool]) -> int:
-        """Drop months that ended before ``long_ago``, unless some of their rows ``are_needed``.
+    def drop_before(
+        self, long_ago: datetime, are_needed: Callable[[Rows], bool], were_used: Callable[[Rows], bool]
+    ) -> int:
+        """Drop months before ``long_ago``, unless some of their rows ``are_needed`` or ``were_used``.
 
-        Return the number of months that were dropped.
+        ``are_needed`` is asked again while all who use the table wait, because a row may have been written
+        meanwhile: it has to be quick. ``were_used`` may read all rows. Return the number of months that were
+        dropped.
         """
         old = [month for month in self._known() if month.next.begin <= long_ago]
-        spent = [month for month in old if not are_needed(self._rows().filter(_is_of(month)))]
-        for month in spent:
-            with self._short_locks():
-                partitions.drop(self._connection, self._model, month)
-        return len(spent)
+        return sum(self._dropped(month, are_needed, were_used) for month in old)
+
+    def _dropped(
+        self, month: Month, are_needed: Callable[[Rows], bool], were_used: Callable[[Rows], bool]
+    ) -> bool:
+        rows = self._rows().filter(_is_of(month))
+        if are_needed(rows) or were_used(rows):
+            return False
+        with self._short_locks():
+            partitions.lock_for_drop(self._connection, self._model)
+            if are_needed(rows):
+                return False
+            partitions.drop(self._connection, self._model, month)
+        return True
 
     def others(self) -> Rows:
         """Return the rows that are in no month, which have to be deleted one by one."""

@@ -93,6 +93,12 @@ def lock(connection: BaseDatabaseWrapper, model: type[models.Model]) -> None:
         cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE UPDATE EXCLUSIVE MODE")
 
 
+def lock_for_drop(connection: BaseDatabaseWrapper, model: type[models.Model]) -> None:
+    """Take the lock that dropping a month takes, before a last look at its rows. All others wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
+
+
 def make(connection: BaseDatabaseWrapper, model: type[models.Model], month: Month) -> None:
     """Make the partition of a month, and move its rows there from the others. Call this in a transaction."""
     table = model._meta.db_table

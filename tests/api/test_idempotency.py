@@ -10,7 +10,15 @@ from django.utils import timezone
 
 from checkout.api.answers.answer import Answer
 from checkout.api.models import IdempotencyRecord
-from checkout.api.requests.idempotency import Keyed, Made, forget_old_answers, once
+from checkout.api.requests.idempotency import (
+    Keyed,
+    Made,
+    answer_in,
+    forget_answers_about,
+    forget_old_answers,
+    once,
+    settle,
+)
 from checkout.money import Money
 from checkout.payments.actions import create_payment
 from checkout.payments.models import Merchant, Payment
@@ -174,3 +182,12 @@ async def test_an_answer_under_a_dropped_secret_key_is_lost_and_nothing_is_done_
     second = await api.post("/payments", order(), idempotency_key="k")
     assert (second.status, document(second)["code"]) == (409, "idempotent_answer_lost")
     assert await in_thread(Payment.objects.count) == 1
+
+
+def test_a_held_request_is_answered_although_its_payment_was_erased_meanwhile(db):
+    keyed = Keyed("shop", "POST /api/v1/payments/", "k", {})
+    record, _ = once(keyed, lambda: Made(Answer.of(202, {"state": "processing"}), "pay_1"), held_seconds=8)
+    forget_answers_about(["pay_1"])
+    settle(record, Answer.of(201, {"state": "captured"}))
+    told = answer_in(record, is_replay=False)
+    assert (told.status, told.body) == (201, b'{"state":"captured"}')

@@ -1,7 +1,12 @@
 """Payment links that shoppers use after something else has changed."""
 
-import pytest
+from io import StringIO
 
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+
+from checkout.api.models import IdempotencyRecord
 from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.models import Merchant, Payment, PaymentLink
 from checkout.states import PaymentState
@@ -80,3 +85,20 @@ async def test_erasing_a_payment_leaves_its_metadata_on_no_link_for_it_alone(api
 
     left = await in_thread(erase)
     assert [left[links[name]["id"]] for name in links] == [{}, {}, WANTED["metadata"]]
+
+
+async def test_the_stored_answer_with_a_link_is_erased_with_the_payment_of_the_link(api):
+    link = await made(api)
+    await opened(link)
+
+    def erase():
+        user = User.objects.create(username="ada", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="erase_payment"))
+        Payment.objects.update(state=PaymentState.CAPTURED)
+        payment = Payment.objects.get().reference
+        call_command("gateway", "erase", payment, "--by", "ada", "--reason", "GDPR", stdout=StringIO())
+
+    kept = IdempotencyRecord.objects.filter(subject=link["id"])
+    assert await in_thread(kept.exists)
+    await in_thread(erase)
+    assert not await in_thread(kept.exists)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -30,7 +31,10 @@ from checkout.payments.models import (
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
 from checkout.webhooks import actions as webhooks, deliveries
-from checkout.webhooks.models import Delivery, DeliveryAttempt
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from checkout.webhooks.sending.claims import Job
+from checkout.webhooks.sending.client import Answer
+from checkout.webhooks.sending.recording import Outcome, record
 from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, order
 from tests.api.conftest import api
@@ -96,6 +100,9 @@ async def paid_by_mary(api: Caller, books: Books) -> Payment:
     await notify_all(books)
     await eventually(saga_status(payment, "capture"), "completed")
     await in_thread(told, payment)
+    # The sender of the installation leaves the endpoint alone from now on.
+    await in_thread(WebhookEndpoint.objects.update, paused_until=timezone.now() + timedelta(days=1))
+    await eventually(lambda: Delivery.objects.exclude(lease="").exists(), False)
     await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
     return payment
 
@@ -157,6 +164,28 @@ async def test_a_refund_after_it_has_an_event_without_false_changes(
     event = await in_thread(lambda: Event.objects.filter(type="payment.refunded").get())
     assert not {"customer_email", "metadata"} & set(event.changes)
     assert await in_thread(places) == {}
+
+
+@pytest.mark.usefixtures("ada", "_from_mary")
+async def test_the_answer_to_a_webhook_that_is_being_sent_does_not_come_back_after_it(
+    api: Caller, books: Books, back_end: None
+) -> None:
+    payment = await paid_by_mary(api, books)
+    job = await in_thread(taken_by_another_sender, payment)
+    with pytest.raises(CommandError, match=r"A webhook about the payment is being sent\. Try again"):
+        await in_thread(erase, payment.reference)
+    answer = Answer(status=200, response=OF_SHOPPER[4].encode())
+    await in_thread(record, [Outcome(job, answer, timezone.now())])
+    await in_thread(erase, payment.reference)
+    assert await in_thread(places) == {}
+
+
+def taken_by_another_sender(payment: Payment) -> Job:
+    delivery = Delivery.objects.select_related("endpoint").filter(payment=payment.reference)[0]
+    delivery.lease, delivery.next_try_at = "another", timezone.now() + timedelta(minutes=1)
+    delivery.save()
+    endpoint = delivery.endpoint
+    return Job(delivery.pk, endpoint.pk, endpoint.merchant, delivery.lease, delivery.event, endpoint.url)
 
 
 @pytest.fixture

@@ -116,6 +116,14 @@ def test_a_card_number_is_refused_as_the_name_of_a_field_or_a_part_of_the_path(c
 
 
 @settings(deadline=None)
+@given(cards, st.sampled_from(["", " ", "-"]), st.sampled_from(["Accept", "User-Agent"]), words)
+def test_a_card_number_is_refused_in_a_header_that_is_stored(card, separator, header, word):
+    value = f"{word} {separator.join(card)}"
+    request = RequestFactory().post("/checkout/", headers={header: value})
+    assert CardNumberGuardMiddleware(lambda _request: HttpResponse())(request).status_code == 400
+
+
+@settings(deadline=None)
 @given(cards, words)
 def test_a_card_number_in_one_field_is_refused_among_others(card, word):
     assert is_refused(body=f"a=1&b={quote_plus(word)}&c={card}&d=2")

@@ -13,6 +13,7 @@ Differences from the draft: a key may be sent without quotation marks, and is th
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -189,11 +190,13 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
     if answer is not None:
         location = answer.headers.get("Location", "")
         changes |= {"status": answer.status, "body": _sealed(record, answer), "location": location}
-    if waiting.update(**changes):
-        for name, value in changes.items():
-            setattr(record, name, value)
-    else:
-        record.refresh_from_db()
+    if not waiting.update(**changes):
+        # Without a row, the payment was erased meanwhile: this request still gets its own answer.
+        with suppress(IdempotencyRecord.DoesNotExist):
+            record.refresh_from_db()
+            return
+    for name, value in changes.items():
+        setattr(record, name, value)
 
 
 def concluded(record: IdempotencyRecord, present: Answer, *, is_replay: bool) -> Answer:

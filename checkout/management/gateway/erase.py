@@ -11,7 +11,8 @@ from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output
 from checkout.payments.actions import erase_payment
-from checkout.payments.models import Operation
+from checkout.payments.actions.links import own_links
+from checkout.payments.models import Operation, Payment
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
 from checkout.webhooks.deliveries import forget_responses
@@ -38,13 +39,14 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     with transaction.atomic():
         try:
             erase_payment(payment, by=by, reason=options["reason"])
+            forget_responses(payment)
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
-        forget_responses(payment)
     # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
     # nothing of the shopper.
     operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
-    forget_answers_about([payment, *operations])
+    links = own_links(Payment.objects.get(reference=payment)).values_list("reference", flat=True)
+    forget_answers_about([payment, *operations, *links])
     # These may be in databases of their own.
     Receipt.objects.filter(payment_reference=payment).update(email="")
     RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)

@@ -93,6 +93,12 @@ def link_of(merchant: Merchant, reference: str) -> PaymentLink:
     return _found(links_of(merchant).filter(reference=reference))
 
 
+def own_links(payment: Payment) -> QuerySet[PaymentLink]:
+    """Return the links for the payment's order alone. A reusable link is no single shopper's."""
+    links = PaymentLink.objects.filter(merchant=payment.merchant_id, order_reference=payment.order_reference)
+    return links.filter(is_reusable=False)
+
+
 def disable_link(merchant: Merchant, reference: str) -> PaymentLink:
     """Have a link make no more payments; those that it has made can still be paid."""
     with transaction.atomic():

@@ -45,7 +45,12 @@ def _forget_messages(
         return forget(model.objects.using(database), is_old, written, long_ago)
     months = Months(model, database)
     months.make_ahead(now)
-    dropped = months.drop_before(long_ago, lambda rows: _are_needed(rows, written, done, long_ago))
+    dropped = months.drop_before(
+        long_ago,
+        are_needed=lambda rows: _are_needed(rows, written, done, long_ago),
+        # A message may be published again long after it was written: by staff, or because it was lost.
+        were_used=lambda rows: rows.filter(**{f"{done}__gte": long_ago}).exists(),
+    )
     return dropped + forget(months.others(), is_old, written, long_ago)
 
 

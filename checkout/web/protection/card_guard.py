@@ -33,6 +33,8 @@ _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 _WITH_BODY = ("POST", "PUT", "PATCH")
+# The headers that are stored, because issuers are told them.
+_KEPT_HEADERS = ("HTTP_ACCEPT", "HTTP_USER_AGENT")
 
 # A body larger than those of our own forms is parsed and searched in a thread. There is only one thread, so
 # that clients with such bodies wait for each other, and use no more than a share of the processor.
@@ -62,7 +64,8 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             if _is_exempt(request):
                 return None
             query = unquote_plus(request.META.get("QUERY_STRING", ""))
-            text = _with_escapes_read(f"{request.path}\n{query}\n{_text_of(request)}")
+            headers = "\n".join(request.META.get(name, "") for name in _KEPT_HEADERS)
+            text = _with_escapes_read(f"{request.path}\n{query}\n{headers}\n{_text_of(request)}")
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
             return _respond(request, MALFORMED)

@@ -14,7 +14,7 @@ from checkout.payments.models import InboxMessage, OutboxMessage
 from checkout.payments.timers.retention import forget_old_messages
 from messaging.envelope import new_message_id
 from messaging.outbox.month import Month
-from messaging.outbox.months import Months
+from messaging.outbox.months import Months, Rows
 from messaging.outbox.partitions import drop, make, months_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -33,6 +33,10 @@ def at(when: datetime) -> Iterator[None]:
 def forget_now() -> int:
     """Forget old messages by the clock of the test, which travels."""
     return forget_old_messages(now=timezone.now())
+
+
+def _are_not(rows: Rows) -> bool:
+    return False
 
 
 def months() -> list[str]:
@@ -58,6 +62,37 @@ def left() -> tuple[set[str], set[str]]:
         set(OutboxMessage.objects.values_list("message_id", flat=True)),
         set(InboxMessage.objects.values_list("message_id", flat=True)),
     )
+
+
+def test_a_month_stays_while_a_message_of_it_was_sent_again_a_short_time_ago():
+    with at(MARCH):
+        forget_now()
+        again = sent()
+    with at(MAY):
+        OutboxMessage.objects.filter(message_id=again).update(published_at=timezone.now())
+        forget_now()
+        assert again in left()[0]
+    with at(MAY + timedelta(days=31)):
+        forget_now()
+        assert again not in left()[0]
+
+
+def test_a_month_stays_if_staff_send_a_message_of_it_again_between_the_look_at_it_and_its_drop():
+    with at(MARCH):
+        forget_now()
+        again = sent()
+
+    def sent_again_just_now(rows: Rows) -> bool:
+        OutboxMessage.objects.filter(message_id=again).update(published_at=None)
+        return False
+
+    dropped = Months(OutboxMessage, "default").drop_before(
+        MAY - timedelta(days=30),
+        are_needed=lambda rows: rows.filter(published_at=None).exists(),
+        were_used=sent_again_just_now,
+    )
+    assert dropped == 0
+    assert again in left()[0]
 
 
 def test_a_new_installation_has_this_month_and_the_next_three():
@@ -163,7 +198,7 @@ def test_a_month_that_another_process_makes_or_drops_meanwhile_is_no_error(monke
     with at(MAY):
         Months(OutboxMessage, "default").make_ahead(timezone.now())
         raced(lambda month: drop(connection, OutboxMessage, month), Month(2041, 3))
-        Months(OutboxMessage, "default").drop_before(MAY - timedelta(days=30), lambda rows: False)
+        Months(OutboxMessage, "default").drop_before(MAY - timedelta(days=30), _are_not, _are_not)
         assert "2041_03" not in months()
 
 

@@ -36,12 +36,17 @@ def require_rest(payment: Payment) -> None:
     if state.may_be_paid:
         raise OperationRejected("The payment may still be paid. Cancel it first.")
     is_moving = payment.sagas.filter(status__in=UNFINISHED).exists()
-    is_sending = OutboxMessage.objects.filter(subject=payment.reference, published_at=None).exists()
-    if is_moving or is_sending or not state.is_decided:
+    if is_moving or _is_sending(payment) or not state.is_decided:
         raise OperationRejected("Something about the payment is under way, or waits for staff.")
     if DeadLetter.objects.filter(OPEN_LETTER, subject=payment.reference).exists():
         raise OperationRejected("A dead letter about the payment waits for staff.")
     require_that_all_is_handled(payment)
+
+
+def _is_sending(payment: Payment) -> bool:
+    """Return True if a service has still to send something, for example a receipt that it could not send."""
+    owed = OutboxMessage.objects.filter(subject=payment.reference, published_at=None)
+    return any(owed.using(database).exists() for database in databases())
 
 
 def require_that_all_is_handled(payment: Payment) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from checkout.database.append_only import forgetting
+from checkout.payments.actions.links import own_links
 from checkout.payments.actions.saved_cards import erase_cards
 from checkout.payments.actions.staff.at_rest import require_rest
 from checkout.payments.locking import found_payment
@@ -20,7 +21,6 @@ from checkout.payments.models import (
     Operation,
     OutboxMessage,
     Payment,
-    PaymentLink,
     ProviderNotification,
     Saga,
 )
@@ -64,9 +64,7 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     OutboxMessage.objects.filter(subject=reference).delete()
     erase_cards(payment, by=by)
     Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})
-    # A reusable link is no single shopper's.
-    links = PaymentLink.objects.filter(merchant=payment.merchant, order_reference=payment.order_reference)
-    links.filter(is_reusable=False).update(metadata={})
+    own_links(payment).update(metadata={})
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="personal_data_erased", data=data)
 
