@@ -186,6 +186,11 @@ def is_stuck(payment: Payment, sums: Sums) -> bool:
     return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, State.REFUSED) > 0
 
 
+def is_given_back(payment: Payment) -> bool:
+    """Return True if all money of a payment was given back, and no more of it is being taken."""
+    return payment.state == PaymentState.REFUNDED and not sums_of(payment).is_being_captured
+
+
 def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
     """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 

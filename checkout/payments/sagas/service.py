@@ -49,8 +49,8 @@ from checkout.payments.totals import (
     IMPLIES_AUTHORISED,
     SETTLED,
     is_explained,
+    is_given_back,
     operations_under_lock,
-    sums_of,
 )
 from checkout.service import Service
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState
@@ -140,11 +140,8 @@ def await_operation(command: AwaitOperation, message: Message) -> None:
 @service.handles(StartOperation)
 def start_operation(command: StartOperation, message: Message) -> None:
     """Start the saga of an operation that was requested, or that was found to be done."""
-    operation = (
-        Operation.objects.select_related("attempt", "payment")
-        .filter(reference=command.operation, payment__reference=command.payment)
-        .first()
-    )
+    operations = Operation.objects.select_related("attempt", "payment")
+    operation = operations.filter(reference=command.operation, payment__reference=command.payment).first()
     if operation is None:
         raise CommandRejected("operation_not_found", "This payment has no such operation.")
     data = OperationData(
@@ -191,8 +188,7 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
     payment = locked_payment_of(saga)
-    is_given_back = payment.state == PaymentState.REFUNDED and not sums_of(payment).is_being_captured
-    if is_given_back and orchestrator.takes(saga, Signal.GIVEN_BACK):
+    if is_given_back(payment) and orchestrator.takes(saga, Signal.GIVEN_BACK):
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
     else:
         orchestrator.resume(saga, message)
