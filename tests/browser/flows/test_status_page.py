@@ -9,6 +9,10 @@ from tests.browser.flows.shopper import CHALLENGED, FRICTIONLESS, TEA_PRICE, Sho
 
 pytestmark = pytest.mark.browser
 
+FASTER_TIMEOUTS = (
+    "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 10)"
+)
+
 
 def expect_patience(shopper: Shopper) -> None:
     shopper.is_at("status", "We are confirming your payment")
@@ -39,6 +43,20 @@ def test_asking_brings_the_result_where_websockets_are_blocked(framed_shopper: S
         reference = framed_shopper.order_and_pay(FRICTIONLESS)
         expect_patience(framed_shopper)
     framed_shopper.is_told_paid()
+    assert times_loaded(framed_shopper) == 1
+    assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
+
+
+def test_a_question_that_the_network_swallows_is_asked_again(framed_shopper: Shopper) -> None:
+    framed_shopper.page.add_init_script(FASTER_TIMEOUTS)
+    framed_shopper.page.route_web_socket("**/ws/**", lambda socket: socket.close())
+    swallowed: list[Route] = []
+    framed_shopper.page.route("**/status.json", lambda route: swallowed.append(route), times=1)
+    with halted(framed_shopper.stack, "payments"):
+        reference = framed_shopper.order_and_pay(FRICTIONLESS)
+        expect_patience(framed_shopper)
+    framed_shopper.is_told_paid()
+    assert len(swallowed) == 1
     assert times_loaded(framed_shopper) == 1
     assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
 

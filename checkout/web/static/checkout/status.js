@@ -5,6 +5,7 @@ const { poll, socket } = document.getElementById("payment-status").dataset;
 const DELAYS = [2000, 5000, 10_000];
 const SPREAD = 0.25; // spreads the requests of pages that a restart has disconnected at the same moment
 const PATIENCE = "wait=8"; // RFC 7240: without a push, the server may delay the answer until the state changes
+const ANSWER_MS = 15_000; // a network that was changed under way may stay silent for minutes
 
 let pushes = null;
 let isLeaving = false;
@@ -28,10 +29,11 @@ async function ask(count) {
   try {
     const headers = { Accept: "application/json" };
     if (pushes?.readyState !== WebSocket.OPEN) headers.Prefer = PATIENCE;
-    const response = await fetch(poll, { headers, cache: "no-store" });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const response = await fetch(poll, { headers, signal, cache: "no-store" });
     if (response.ok) go((await response.json()).next);
   } catch {
-    // Offline, or the server is restarting: ask again.
+    // Offline, a silent network, or the server is restarting: ask again.
   }
   askLater(count + 1);
 }
