@@ -74,6 +74,8 @@ SYSTEMS: dict[str, System] = {
             "CHECKOUT_SINGLE_BROKER_USER": "true",  # as the other systems do
             "DJANGO_SETTINGS_MODULE": "benchmarks.gateway.settings",
             "CHECKOUT_REPLY_BUDGET_SECONDS": "30",
+            # Nothing listens there: the measured request needs no database, and a process starts without it.
+            "DATABASE_URL": "postgres://nobody@127.0.0.1:9/none",
         },
     ),
     "node": System(

@@ -122,9 +122,10 @@ class ApiKeyAdmin(ActingAdmin):
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)
+        successors = list(valid_successors(row))
+        # Asked after the successors were read: one of them may be what the same form has just made.
         if repeated := self._made_before(request):
             return repeated
-        successors = list(valid_successors(row))
         form = RotateForm(request.POST if request.method == "POST" else None, successors=successors)
         if request.method != "POST" or not form.is_valid():
             back = self.address("change", row)
