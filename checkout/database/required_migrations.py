@@ -24,6 +24,7 @@ def require_migrated(databases: Iterable[str]) -> None:
     They may have more, as those of a next release only add. A database that is away is passed over, since the
     process has to start without it.
     """
+    needed = set(_of_this_release())
     for database in databases:
         try:
             applied = set(MigrationRecorder(connections[database]).applied_migrations())
@@ -31,7 +32,7 @@ def require_migrated(databases: Iterable[str]) -> None:
             continue
         finally:
             connections[database].close()
-        if missing := sorted(set(_of_this_release()) - applied):
+        if missing := sorted(needed - applied):
             names = ", ".join(f"{app}.{name}" for app, name in missing[:MOST_NAMES])
             more = f" and {len(missing) - MOST_NAMES} more" if len(missing) > MOST_NAMES else ""
             raise ImproperlyConfigured(

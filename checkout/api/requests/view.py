@@ -7,6 +7,7 @@ request waits on the event loop. DRF's own ``dispatch`` would keep a thread for 
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 import structlog
@@ -88,7 +89,7 @@ class ApiView(APIView):
         """The name of the requester that the records have."""
         return f"API key {self.key.prefix}"
 
-    @property
+    @cached_property
     def body(self) -> dict[str, Any]:
         """The validated body. Raises an error that names the fields with faults."""
         serializer = self._described(self.request.method or "").body
@@ -104,13 +105,14 @@ class ApiView(APIView):
 
     @property
     def idempotency_key(self) -> Keyed | None:
-        """The key of the request; None if it has none and needs none. Raises a refusal.
+        """The key of the request; None if it has none and needs none. Raises a refusal, also of the body.
 
-        Read ``body`` first: of fields that are not allowed, the hashes could take gigabytes.
+        A body with faults is refused before: the hashes of fields that are not allowed could take gigabytes.
         """
         use = self._described(self.request.method or "").key
         if use is IdempotencyKey.IGNORED:
             return None
+        _ = self.body
         keyed = key_of(self.request, self.merchant.code, cast("dict[str, Any]", self.request.data))
         if keyed is None and use is IdempotencyKey.REQUIRED:
             raise fault_of_header(catalogue.KEY_REQUIRED, HEADER, catalogue.KEY_REQUIRED.detail)

@@ -149,7 +149,7 @@ class PaymentCancel(ApiView):
 
     def post(self, request: Request, reference: str) -> Answer:
         """Cancel the payment. One that is cancelled already stays so."""
-        _, keyed = self.body, self.idempotency_key
+        keyed = self.idempotency_key
         if keyed is None:
             return self._cancel(reference)
         record, is_replay = once(keyed, lambda: Made(self._cancel(reference), reference))

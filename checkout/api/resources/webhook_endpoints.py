@@ -212,7 +212,7 @@ class PingEndpoint(ApiView):
 
     def post(self, request: Request, reference: str) -> Answer:
         """Send a test event. Its delivery tells what became of it."""
-        _, keyed = self.body, self.idempotency_key
+        keyed = self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(keyed, lambda: self._ping(reference))
         return answer_in(record, is_replay=is_replay)
