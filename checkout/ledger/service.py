@@ -20,6 +20,8 @@ Postings are told, not asked: nobody waits for them, and copies of this service 
 posting depends on another one. One that cannot be made becomes a dead letter.
 """
 
+from django.utils import timezone
+
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.messages import Done
@@ -57,7 +59,7 @@ def post(command: PostEntries, message: Message) -> None:
         raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
     if command.minor <= 0:
         raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
-    sides = _sides(command)
+    sides, now = _sides(command), timezone.now()
     entries = [
         LedgerEntry(
             posting=command.name,
@@ -65,6 +67,7 @@ def post(command: PostEntries, message: Message) -> None:
             payment_reference=command.payment,
             amount_minor=minor,
             currency=currency,
+            posted_at=now,
         )
         for account, minor, currency in sorted(sides)
     ]

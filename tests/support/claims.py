@@ -7,6 +7,7 @@ from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.sagas.settlement.claim import seen_now
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
@@ -37,6 +38,8 @@ class Truth:
 def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     """Settle a parked verification's claim, with the amount our books lack if an issuer moved money."""
     saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
+    # A decision about another claim may be carried out between these reads: then this one must be refused.
+    seen = seen_now(saga)
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
     if claim in BY_ISSUER:
@@ -44,10 +47,10 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
         minor = more if BY_ISSUER[claim] == Kind.CHARGE_BACK else -more
         amount = Money(minor, saga.payment.currency) if minor > 0 else None
         is_true = amount is not None
-        actions.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason)
+        actions.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason, seen=seen)
     else:
         is_true = _is_true(claim, truth, ours, saga)
-        actions.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason)
+        actions.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason, seen=seen)
 
 
 def _left_to_others(saga: Saga) -> int:

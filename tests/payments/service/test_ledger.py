@@ -34,6 +34,11 @@ def test_both_sides_of_a_posting_add_up_to_zero(kind):
     assert sorted(LedgerEntry.objects.values_list("amount_minor", flat=True)) == [-1250, 1250]
 
 
+def test_both_sides_of_a_posting_are_of_one_moment():
+    post("refunded")
+    assert len(set(LedgerEntry.objects.values_list("posted_at", flat=True))) == 1
+
+
 def test_a_captured_payment_is_a_claim_on_the_provider_and_a_debt_to_the_merchant():
     post("capture_requested")
     assert balances() == {"merchant:payable": -1250, "provider:in_process": 1250}
