@@ -25,8 +25,8 @@ _UNANSWERED = (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
 def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held:
     """Create a payment and have a saved card charged, or repeat what became of it.
 
-    The answer is 201 when the outcome is known, whatever it is, 202 as long as it is not, and 200 for a
-    payment that another request has created.
+    The answer is 201 when the outcome is known, whatever it is, 202 as long as it is not, and 200 if another
+    request has created the payment and its outcome was known from the beginning.
     """
     if Scope.SAVED_CARDS_CHARGE not in view.key.scopes:
         scope = str(Scope.SAVED_CARDS_CHARGE)
