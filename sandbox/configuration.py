@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sandbox.traits import EVERYDAY_SHARES, Trait
 
-Seconds = Annotated[float, Field(ge=0)]
+# Longer times and other speeds serve no test, and their quotients may be infinite.
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Speed = Annotated[float, Field(ge=1e-6, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -65,13 +67,16 @@ class Configuration(BaseSettings):
     idempotency_lifetime_seconds: Seconds = 365 * 24 * 3600.0
     """The time after which the same key is a new request."""
 
+    token_days: Annotated[int, Field(ge=-1, le=3650)] = 7
+    """The number of days for which a token lives; with -1 it has lapsed as soon as it is made."""
+
     traits: Mapping[Trait, Share] = EVERYDAY_SHARES
     """The share of the orders with each trait, as JSON; a trait that is not named has no share."""
 
-    clock_scale: Annotated[float, Field(gt=0)] = 1.0
+    clock_scale: Speed = 1.0
     """The divisor of all the times above: with 60, the provider's minute is a second."""
 
     books: Path | None = None
     """SQLite file of the books, with the private key beside it. None keeps both in a temporary folder."""
     seed: str = ""
-    """The seed of identifiers, which depend only on it and the order codes. Empty draws one at each start."""
+    """The seed of identifiers, which depend only on it and order codes. Empty: it follows from the key."""

@@ -1,7 +1,7 @@
 """The scenarios page: the magic values, and the knobs to set."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox.bank.disputes import Disputes, DisputeStep
 from sandbox.books.plans import Plans
 from sandbox.clock import Clock
+from sandbox.configuration import Speed
 from sandbox.errors import RequestRefused
 from sandbox.faults.fault_settings import (
     BookingKnob,
@@ -41,7 +42,7 @@ class Setting(BaseModel):
     notification: NotificationKnob | list[NotificationKnob] = Field(default_factory=list)
     order: OrderKnob | list[OrderKnob] = Field(default_factory=list)
     dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
-    clock_scale: Annotated[float, Field(gt=0)] | None = None
+    clock_scale: Speed | None = None
 
 
 class Console:

@@ -1,11 +1,12 @@
 """Assembly and start of the sandbox."""
 
 import asyncio
-import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -45,6 +46,12 @@ from sandbox.wpg.idempotency import AnsweredRequests
 # Replies that are held back, perhaps for ever, must not delay the end of the process.
 GRACE_SECONDS = 1
 STATIC = Path(__file__).resolve().parent / "static"
+# A proxy's headers would replace the addresses by which faults find a request's connection.
+SERVER_OPTIONS: dict[str, Any] = {
+    "http": Connection,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": GRACE_SECONDS,
+}
 
 
 def build(configuration: Configuration, folder: Path) -> Starlette:
@@ -57,11 +64,13 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     changes, pages = ChangeSignal(), Pages(configuration.url)
     clock = Clock(configuration.clock_scale, changes)
     scenario, fault_record, books = Scenario(), FaultRecord(connection), Books(connection)
-    seed, plans = configuration.seed or secrets.token_hex(16), Plans(connection, configuration, clock)
+    plans = Plans(connection, configuration, clock)
     outgoing = Outgoing(connection, scenario.notifications, fault_record)
     card_key = CardKey(file.with_suffix(".key.pem"))
+    # Kept with the books: after a restart a card that is saved again has the same token.
+    seed = configuration.seed or card_key.seed
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
-    tokens = Tokens(connection, seed)
+    tokens = Tokens(connection, seed, timedelta(days=configuration.token_days))
     bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
     acquirer = Acquirer(books, tokens, bookings, outgoing, scenario.orders, configuration, clock, seed)
     modifications = Modifications(acquirer, books, bookings, outgoing)
@@ -144,7 +153,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
             Route("/acs/challenge/decision/", acs.decision, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        exception_handlers={HTTPException: on_http_exception},
+        exception_handlers={HTTPException: on_http_exception, Exception: on_http_exception},
         lifespan=lifespan,
     )
 
@@ -157,6 +166,5 @@ def serve(configuration: Configuration) -> None:
             host=configuration.host,
             port=configuration.port,
             access_log=False,
-            http=Connection,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            **SERVER_OPTIONS,
         )

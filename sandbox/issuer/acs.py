@@ -98,5 +98,5 @@ def _acs_transaction(creq: str) -> str:
     try:
         message = json.loads(urlsafe_b64decode(creq + "=" * (-len(creq) % 4)))
         return str(message["acsTransID"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -137,7 +137,7 @@ class Wpg:
                     raise RequestRefused(2, f"No {verb} in the modification")
                 amount = read_amount(modification)
                 act = self._modifications.capture if verb == "capture" else self._modifications.refund
-                act(code, amount.value, amount.currency, modification.get("reference", ""))
+                act(code, amount, modification.get("reference", ""))
                 return Answer(self._accepted(message, amount.value))
 
     def _accepted(self, message: Message, amount: int | None) -> bytes:
