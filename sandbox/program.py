@@ -1,8 +1,9 @@
 """Assembly and start of the sandbox."""
 
 import asyncio
+import logging
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -45,6 +46,8 @@ from sandbox.wpg.idempotency import AnsweredRequests
 
 # Replies that are held back, perhaps for ever, must not delay the end of the process.
 GRACE_SECONDS = 1
+PAUSE_SECONDS = 1
+LOG = logging.getLogger("sandbox")
 STATIC = Path(__file__).resolve().parent / "static"
 # A proxy's headers would replace the addresses by which faults find a request's connection.
 SERVER_OPTIONS: dict[str, Any] = {
@@ -125,11 +128,11 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        runs = [Clearing(books, plans, bookings, changes).run()]
+        runs = [Clearing(books, plans, bookings, changes).run]
         if notifies:
             for line in LINE_NAMES:
-                runs.append(Notifier(line, outgoing, configuration, clock, changes).run())
-        tasks = [asyncio.create_task(run) for run in runs]
+                runs.append(Notifier(line, outgoing, configuration, clock, changes).run)
+        tasks = [asyncio.create_task(_kept_running(run)) for run in runs]
         yield
         for task in tasks:
             task.cancel()
@@ -156,6 +159,16 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         exception_handlers={HTTPException: on_http_exception, Exception: on_http_exception},
         lifespan=lifespan,
     )
+
+
+async def _kept_running(run: Callable[[], Awaitable[None]]) -> None:
+    """Start a background task again if it fails, for example because another program has locked the books."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            LOG.exception("A background task of the sandbox failed and starts again.")
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def serve(configuration: Configuration) -> None:
