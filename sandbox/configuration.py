@@ -1,6 +1,6 @@
 """Settings from the environment, every name prefixed with `SANDBOX_`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sandbox.traits import EVERYDAY_SHARES, Trait
 
+PREFIX = "SANDBOX_"
 # Longer times and other speeds serve no test, and their quotients may be infinite.
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Speed = Annotated[float, Field(ge=1e-6, le=1e9)]
@@ -18,7 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Configuration(BaseSettings):
     """The settings. All times are in seconds. The defaults suit a gateway on http://localhost:8000."""
 
-    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     url: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))] = "http://127.0.0.1:8001"
     host: str = "127.0.0.1"
@@ -80,3 +81,9 @@ class Configuration(BaseSettings):
     """SQLite file of the books, with the private key beside it. None keeps both in a temporary folder."""
     seed: str = ""
     """The seed of identifiers, which depend only on it and order codes. Empty: it follows from the key."""
+
+
+def unknown_names(environment: Iterable[str]) -> set[str]:
+    """Return the names of an environment that look like a setting of the sandbox and are none."""
+    known = {f"{PREFIX}{name.upper()}" for name in Configuration.model_fields}
+    return {name for name in environment if name.startswith(PREFIX)} - known

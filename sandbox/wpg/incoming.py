@@ -14,6 +14,7 @@ from sandbox.bank.modifications import Amount
 from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.errors import RequestRefused
 from sandbox.faults.kinds import Verb
+from sandbox.wpg import validation
 
 MAX_ORDER_CODE = 64
 # Currencies whose minor unit is not a hundredth (ISO 4217). HUF and IDR are accepted with either exponent,
@@ -50,11 +51,12 @@ class Message:
 
 
 def read_message(body: bytes) -> Message:
-    """Read a message. Raises RequestRefused: 2 for an unknown message, 5 for a bad order code."""
+    """Read a message. Raises RequestRefused: 2 for an invalid or unknown message, 5 for a bad order code."""
     try:
         root = fromstring(body)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise RequestRefused(2, "Could not parse the XML of the request") from error
+    validation.check(root)
     for path, choices in VERBS.items():
         element = root.find(path)
         for marker, verb in choices:

@@ -89,7 +89,7 @@ def test_sealed_data_that_is_no_card_is_a_payment_details_error(merchant, sandbo
     assert merchant.submit("order-1", instrument=sealed).error[0] == "7"
 
 
-@pytest.mark.parametrize("value", ["9" * 5_000, "0" * 5_000 + "1", "9" * 13, "-1", "1.5", "1e3", "٣", ""])
+@pytest.mark.parametrize("value", ["9" * 5_000, "0" * 5_000 + "1", "9" * 13, "-1", "1.5", "1e3", "٣"])
 def test_an_amount_that_is_none_is_refused(merchant, value):
     assert merchant.submit("order-1", amount=value).error[0] == "3"
 
