@@ -122,8 +122,9 @@ class Wpg:
             case "inquiry":
                 return Answer(status_reply(self._acquirer.shown(code), self._acs_url))
             case "list":
-                orders = self._acquirer.listed(*read_period(element))
-                return Answer(list_reply(message.merchant_code, orders, self._configuration.list_limit))
+                most = self._configuration.list_limit
+                orders = self._acquirer.listed(*read_period(element), most)
+                return Answer(list_reply(message.merchant_code, orders, most))
             case "delete_token":
                 token, shopper = read_token(element)
                 self._tokens.delete(token, shopper)
