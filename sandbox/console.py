@@ -18,10 +18,11 @@ from sandbox.faults.fault_settings import (
     Knobs,
     NotificationKnob,
     OrderKnob,
+    PageKnob,
     ReplyKnob,
     Scenario,
 )
-from sandbox.faults.kinds import JOURNALS, VERBS, NotificationFault, ReplyFault
+from sandbox.faults.kinds import JOURNALS, PAGES, VERBS, NotificationFault, PageFault, ReplyFault
 from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 from sandbox.pages import Pages, read_body
@@ -41,6 +42,7 @@ class Setting(BaseModel):
     booking: BookingKnob | list[BookingKnob] = Field(default_factory=list)
     notification: NotificationKnob | list[NotificationKnob] = Field(default_factory=list)
     order: OrderKnob | list[OrderKnob] = Field(default_factory=list)
+    page: PageKnob | list[PageKnob] = Field(default_factory=list)
     dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
     clock_scale: Speed | None = None
 
@@ -87,6 +89,7 @@ class Console:
         _turn(self._scenario.notifications, setting.notification)
         _turn(self._scenario.bookings, setting.booking)
         _turn(self._scenario.orders, setting.order)
+        _turn(self._scenario.pages, setting.page)
         if setting.clock_scale:
             self._clock.run_at(setting.clock_scale)
         for step in _listed(setting.dispute):
@@ -116,11 +119,14 @@ class Console:
             "journals": list(JOURNALS),
             "faults": list(get_args(ReplyFault)),
             "notification_faults": list(get_args(NotificationFault)),
+            "pages": list(PAGES),
+            "page_faults": list(get_args(PageFault)),
             "clock_scale": self._clock.scale,
             "pending_knobs": self._scenario.replies.pending(),
             "pending_notifications": self._scenario.notifications.pending(),
             "pending_bookings": self._scenario.bookings.pending(),
             "pending_orders": self._scenario.orders.pending(),
+            "pending_pages": self._scenario.pages.pending(),
             "open_plans": self._plans.open_count(),
             "open_notifications": self._outgoing.open_count(),
             "incidents": self._fault_record.counts(),

@@ -33,6 +33,7 @@ from sandbox.configuration import Configuration
 from sandbox.console import Console
 from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import Scenario
+from sandbox.faults.pages import PageFaults
 from sandbox.faults.record import FaultRecord
 from sandbox.issuer.acs import AccessControlServer
 from sandbox.issuer.three_ds import ThreeDsServer
@@ -94,8 +95,9 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         configuration,
         pages,
     )
-    three_ds = ThreeDsServer(books, configuration, pages)
-    acs = AccessControlServer(books, acquirer, configuration, pages)
+    page_faults = PageFaults(scenario.pages, fault_record)
+    three_ds = ThreeDsServer(books, page_faults, configuration, pages)
+    acs = AccessControlServer(books, acquirer, page_faults, configuration, pages)
     statement = Statement(books, outgoing, fault_record)
     disputes = Disputes(books, outgoing, changes)
     console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages)
