@@ -13,6 +13,7 @@ from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 
 LARGEST_PAGE = 5_000
+LARGEST_NUMBER = 2**63 - 1
 
 
 class Query(BaseModel):
@@ -26,8 +27,8 @@ class Query(BaseModel):
 
     order: str | None = None
     prefix: str = ""
-    since: float | AwareDatetime = 0.0
-    after: int = 0
+    since: Annotated[float, Field(allow_inf_nan=False)] | AwareDatetime = 0.0
+    after: Annotated[int, Field(ge=0, le=LARGEST_NUMBER)] = 0
     limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 1_000
     brief: bool = False
 

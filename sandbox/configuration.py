@@ -1,6 +1,6 @@
 """Settings from the environment, every name prefixed with `SANDBOX_`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,14 +9,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sandbox.traits import EVERYDAY_SHARES, Trait
 
-Seconds = Annotated[float, Field(ge=0)]
+PREFIX = "SANDBOX_"
+# Longer times and other speeds serve no test, and their quotients may be infinite.
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Speed = Annotated[float, Field(ge=1e-6, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Configuration(BaseSettings):
     """The settings. All times are in seconds. The defaults suit a gateway on http://localhost:8000."""
 
-    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     url: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))] = "http://127.0.0.1:8001"
     host: str = "127.0.0.1"
@@ -65,13 +68,22 @@ class Configuration(BaseSettings):
     idempotency_lifetime_seconds: Seconds = 365 * 24 * 3600.0
     """The time after which the same key is a new request."""
 
+    token_days: Annotated[int, Field(ge=-1, le=3650)] = 7
+    """The number of days for which a token lives; with -1 it has lapsed as soon as it is made."""
+
     traits: Mapping[Trait, Share] = EVERYDAY_SHARES
     """The share of the orders with each trait, as JSON; a trait that is not named has no share."""
 
-    clock_scale: Annotated[float, Field(gt=0)] = 1.0
+    clock_scale: Speed = 1.0
     """The divisor of all the times above: with 60, the provider's minute is a second."""
 
     books: Path | None = None
     """SQLite file of the books, with the private key beside it. None keeps both in a temporary folder."""
     seed: str = ""
-    """The seed of identifiers, which depend only on it and the order codes. Empty draws one at each start."""
+    """The seed of identifiers, which depend only on it and order codes. Empty: it follows from the key."""
+
+
+def unknown_names(environment: Iterable[str]) -> set[str]:
+    """Return the names of an environment that look like a setting of the sandbox and are none."""
+    known = {f"{PREFIX}{name.upper()}" for name in Configuration.model_fields}
+    return {name for name in environment if name.startswith(PREFIX)} - known

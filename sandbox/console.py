@@ -1,7 +1,7 @@
 """The scenarios page: the magic values, and the knobs to set."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox.bank.disputes import Disputes, DisputeStep
 from sandbox.books.plans import Plans
 from sandbox.clock import Clock
+from sandbox.configuration import Speed
 from sandbox.errors import RequestRefused
 from sandbox.faults.fault_settings import (
     BookingKnob,
@@ -17,10 +18,11 @@ from sandbox.faults.fault_settings import (
     Knobs,
     NotificationKnob,
     OrderKnob,
+    PageKnob,
     ReplyKnob,
     Scenario,
 )
-from sandbox.faults.kinds import JOURNALS, VERBS, NotificationFault, ReplyFault
+from sandbox.faults.kinds import JOURNALS, PAGES, VERBS, NotificationFault, PageFault, ReplyFault
 from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 from sandbox.pages import Pages, read_body
@@ -40,8 +42,9 @@ class Setting(BaseModel):
     booking: BookingKnob | list[BookingKnob] = Field(default_factory=list)
     notification: NotificationKnob | list[NotificationKnob] = Field(default_factory=list)
     order: OrderKnob | list[OrderKnob] = Field(default_factory=list)
+    page: PageKnob | list[PageKnob] = Field(default_factory=list)
     dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
-    clock_scale: Annotated[float, Field(gt=0)] | None = None
+    clock_scale: Speed | None = None
 
 
 class Console:
@@ -86,6 +89,7 @@ class Console:
         _turn(self._scenario.notifications, setting.notification)
         _turn(self._scenario.bookings, setting.booking)
         _turn(self._scenario.orders, setting.order)
+        _turn(self._scenario.pages, setting.page)
         if setting.clock_scale:
             self._clock.run_at(setting.clock_scale)
         for step in _listed(setting.dispute):
@@ -115,11 +119,14 @@ class Console:
             "journals": list(JOURNALS),
             "faults": list(get_args(ReplyFault)),
             "notification_faults": list(get_args(NotificationFault)),
+            "pages": list(PAGES),
+            "page_faults": list(get_args(PageFault)),
             "clock_scale": self._clock.scale,
             "pending_knobs": self._scenario.replies.pending(),
             "pending_notifications": self._scenario.notifications.pending(),
             "pending_bookings": self._scenario.bookings.pending(),
             "pending_orders": self._scenario.orders.pending(),
+            "pending_pages": self._scenario.pages.pending(),
             "open_plans": self._plans.open_count(),
             "open_notifications": self._outgoing.open_count(),
             "incidents": self._fault_record.counts(),

@@ -1,6 +1,7 @@
 """Refusals of a merchant's message."""
 
 NOT_FOUND = "Could not find payment for order"
+NOT_READY = "Order not ready"
 
 
 class RequestRefused(Exception):

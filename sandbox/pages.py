@@ -43,9 +43,11 @@ class Pages:
         """Return an error page. It may be framed, because framed pages can fail, too."""
         return self.render("problem.html", {"reason": reason}, status=status, may_be_framed=True)
 
-    def forward(self, action: str, fields: Mapping[str, str], purpose: str) -> HTMLResponse:
+    def forward(
+        self, action: str, fields: Mapping[str, str], purpose: str, *, method: str = "post"
+    ) -> HTMLResponse:
         """Return a page that posts `fields` to `action` by itself, or by its button without JavaScript."""
-        context = {"action": action, "fields": list(fields.items()), "purpose": purpose}
+        context = {"action": action, "fields": list(fields.items()), "purpose": purpose, "method": method}
         return self.render("forward.html", context, may_be_framed=True)
 
 

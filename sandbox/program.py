@@ -1,11 +1,13 @@
 """Assembly and start of the sandbox."""
 
 import asyncio
-import secrets
+import logging
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -31,6 +33,7 @@ from sandbox.configuration import Configuration
 from sandbox.console import Console
 from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import Scenario
+from sandbox.faults.pages import PageFaults
 from sandbox.faults.record import FaultRecord
 from sandbox.issuer.acs import AccessControlServer
 from sandbox.issuer.three_ds import ThreeDsServer
@@ -44,7 +47,15 @@ from sandbox.wpg.idempotency import AnsweredRequests
 
 # Replies that are held back, perhaps for ever, must not delay the end of the process.
 GRACE_SECONDS = 1
+PAUSE_SECONDS = 1
+LOG = logging.getLogger("sandbox")
 STATIC = Path(__file__).resolve().parent / "static"
+# A proxy's headers would replace the addresses by which faults find a request's connection.
+SERVER_OPTIONS: dict[str, Any] = {
+    "http": Connection,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": GRACE_SECONDS,
+}
 
 
 def build(configuration: Configuration, folder: Path) -> Starlette:
@@ -57,11 +68,13 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     changes, pages = ChangeSignal(), Pages(configuration.url)
     clock = Clock(configuration.clock_scale, changes)
     scenario, fault_record, books = Scenario(), FaultRecord(connection), Books(connection)
-    seed, plans = configuration.seed or secrets.token_hex(16), Plans(connection, configuration, clock)
+    plans = Plans(connection, configuration, clock)
     outgoing = Outgoing(connection, scenario.notifications, fault_record)
     card_key = CardKey(file.with_suffix(".key.pem"))
+    # Kept with the books: after a restart a card that is saved again has the same token.
+    seed = configuration.seed or card_key.seed
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
-    tokens = Tokens(connection, seed)
+    tokens = Tokens(connection, seed, timedelta(days=configuration.token_days))
     bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
     acquirer = Acquirer(books, tokens, bookings, outgoing, scenario.orders, configuration, clock, seed)
     modifications = Modifications(acquirer, books, bookings, outgoing)
@@ -82,8 +95,9 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         configuration,
         pages,
     )
-    three_ds = ThreeDsServer(books, configuration, pages)
-    acs = AccessControlServer(books, acquirer, configuration, pages)
+    page_faults = PageFaults(scenario.pages, fault_record)
+    three_ds = ThreeDsServer(books, page_faults, configuration, pages)
+    acs = AccessControlServer(books, acquirer, page_faults, configuration, pages)
     statement = Statement(books, outgoing, fault_record)
     disputes = Disputes(books, outgoing, changes)
     console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages)
@@ -116,11 +130,11 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        runs = [Clearing(books, plans, bookings, changes).run()]
+        runs = [Clearing(books, plans, bookings, changes).run]
         if notifies:
             for line in LINE_NAMES:
-                runs.append(Notifier(line, outgoing, configuration, clock, changes).run())
-        tasks = [asyncio.create_task(run) for run in runs]
+                runs.append(Notifier(line, outgoing, configuration, clock, changes).run)
+        tasks = [asyncio.create_task(_kept_running(run)) for run in runs]
         yield
         for task in tasks:
             task.cancel()
@@ -144,9 +158,19 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
             Route("/acs/challenge/decision/", acs.decision, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        exception_handlers={HTTPException: on_http_exception},
+        exception_handlers={HTTPException: on_http_exception, Exception: on_http_exception},
         lifespan=lifespan,
     )
+
+
+async def _kept_running(run: Callable[[], Awaitable[None]]) -> None:
+    """Start a background task again if it fails, for example because another program has locked the books."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            LOG.exception("A background task of the sandbox failed and starts again.")
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def serve(configuration: Configuration) -> None:
@@ -157,6 +181,5 @@ def serve(configuration: Configuration) -> None:
             host=configuration.host,
             port=configuration.port,
             access_log=False,
-            http=Connection,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            **SERVER_OPTIONS,
         )

@@ -101,12 +101,23 @@ TABLES = (
 )
 
 
+class UnusableBooks(Exception):
+    """The file cannot be used for the books. The text says why."""
+
+
 def open_storage(file: Path) -> sqlite3.Connection:
     """Return a connection for one thread. `with connection:` is one transaction, on disk when it ends.
 
-    Raises RuntimeError for the books of another version of the sandbox.
+    Raises UnusableBooks for the books of another version of the sandbox, and for what is no such file.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return _open(file)
+    except (OSError, sqlite3.Error) as error:
+        raise UnusableBooks(f"{file} cannot be used: {error}") from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode=WAL")
@@ -115,7 +126,7 @@ def open_storage(file: Path) -> sqlite3.Connection:
     (is_used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()
     if is_used and version != VERSION:
         connection.close()
-        raise RuntimeError(f"{file} has the books of another version of the sandbox: name another file")
+        raise UnusableBooks(f"{file} has the books of another version of the sandbox: name another file")
     connection.execute(f"PRAGMA user_version={VERSION}")
     connection.executescript(SCHEMA)
     for table in TABLES:

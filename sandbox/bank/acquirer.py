@@ -20,12 +20,14 @@ from sandbox.books.books import Books, Entry, Kind
 from sandbox.books.orders import Challenge, Order, fold
 from sandbox.clock import Clock
 from sandbox.configuration import Configuration
-from sandbox.errors import NOT_FOUND, RequestRefused
+from sandbox.errors import NOT_FOUND, NOT_READY, RequestRefused
 from sandbox.faults.fault_settings import Knobs, OrderKnob
 from sandbox.notifications.outgoing import Outgoing
 from sandbox.scenarios import FRICTIONLESS, Outcome
-from sandbox.traits import Trait, drawn, named_by
+from sandbox.traits import Trait, drawn, happens, named_by
 
+# Orders of a list that are in memory with all their entries.
+READ_AT_ONCE = 500
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
 MACHINE_COOKIES = ("machine", "node", "WPG-NODE", "mch.id")
 ROUTE_COOKIES = ("route", "TS01b2c3", "LB_AFFINITY", "session~rt")
@@ -93,21 +95,31 @@ class Acquirer:
     def shown(self, order_code: str) -> Order:
         """Return an order as inquiries show it, from a copy of the books.
 
-        Raises RequestRefused (5) as `order` does.
+        Raises RequestRefused (5) as `order` does. For half of the orders that the copy does not have yet, the
+        text is another.
         """
-        order = self._replicated(self._books.entries(order_code))
+        entries = self._books.entries(order_code)
+        order = self._replicated(entries)
         if order is None or not order.last_event:
-            raise RequestRefused(5, NOT_FOUND, order_code)
+            newest = fold(entries)
+            is_decided = newest is not None and newest.last_event
+            is_told = is_decided and happens(self._seed, order_code, "the order is called not ready")
+            raise RequestRefused(5, NOT_READY if is_told else NOT_FOUND, order_code)
         return order
 
-    def listed(self, since: float, until: float) -> list[Order]:
+    def listed(self, since: float, until: float, most: int) -> list[Order]:
         """Return the orders submitted in a period (epoch seconds), except those in their challenge.
 
-        They are those of the copy, as in inquiries.
+        They are those of the copy, as in inquiries, and not many more than `most`.
         """
-        histories = self._books.histories(self._books.submitted(since, until)).values()
-        folded = map(self._replicated, histories)
-        return [order for order in folded if order is not None and order.last_event]
+        codes, listed = self._books.submitted(since, until), list[Order]()
+        for start in range(0, len(codes), READ_AT_ONCE):
+            histories = self._books.histories(codes[start : start + READ_AT_ONCE]).values()
+            folded = map(self._replicated, histories)
+            listed += [order for order in folded if order is not None and order.last_event]
+            if len(listed) > most:
+                break
+        return listed
 
     def _replicated(self, entries: Sequence[Entry]) -> Order | None:
         until = time.time() - self._clock.seconds(self._configuration.replication_seconds)

@@ -4,6 +4,7 @@ Source for key format and claims: the provider's open-source script,
 `Worldpay/worldpay-cse-lib-javascript:worldpay-js/worldpay-cse.js`.
 """
 
+import hmac
 import json
 import os
 import warnings
@@ -20,6 +21,9 @@ from joserfc.util import urlsafe_b64decode
 from sandbox.scenarios import Outcome, choose
 
 KEY_SEQUENCE = "1"
+LAST_YEAR = 9999
+# Whatever the library and the conversions raise for data that a shopper may have sealed.
+NOT_A_CARD = (JoseError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REGISTRY = JWERegistry(
     algorithms=["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"],
     # The provider's script adds headers of its own, such as com.worldpay.libVersion.
@@ -83,10 +87,8 @@ class Card:
         if (sum(doubled) + sum(int(digit) for digit in self.number[-1::-2])) % 10:
             raise UnreadableCard("Card number: check digit is wrong")
         today = datetime.now(UTC)
-        if not 1 <= self.expiry_month <= 12 or (self.expiry_year, self.expiry_month) < (
-            today.year,
-            today.month,
-        ):
+        is_date = 1 <= self.expiry_month <= 12 and self.expiry_year <= LAST_YEAR
+        if not is_date or (self.expiry_year, self.expiry_month) < (today.year, today.month):
             raise UnreadableCard("Expiry date: in the past or not a date")
         if not self.brand:
             shown = f"{self.number[:6]}{'*' * (len(self.number) - 10)}{self.last4}"
@@ -103,6 +105,11 @@ class CardKey:
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
                 handle.write(pem)
         self._key = RSAKey.import_key(file.read_bytes())
+
+    @property
+    def seed(self) -> str:
+        """A secret that is the same as long as the key is."""
+        return hmac.digest(self._key.as_pem(private=True), b"seed of identifiers", "sha256").hex()
 
     @property
     def public(self) -> str:
@@ -126,5 +133,5 @@ class CardKey:
                 expiry_year=int(claims["expiryYear"]),
                 has_cvc=bool(claims.get("cvc")),
             )
-        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except NOT_A_CARD as error:
             raise UnreadableCard("Encrypted card data cannot be opened") from error

@@ -15,8 +15,6 @@ from sandbox.bank.cards import Card, UnreadableCard
 from sandbox.errors import RequestRefused
 from sandbox.scenarios import FRICTIONLESS, Outcome, Payment, choose_later
 
-# Tokens of the provider's test environment live for seven days.
-LIFE = timedelta(days=7)
 NO_SHOPPER = "authenticatedShopperID is required for a create token request"
 NOT_FOUND = "Internal error: token not found"
 
@@ -55,46 +53,55 @@ class KeptCard:
 class Tokens:
     """The tokens of one storage. They are written in the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, seed: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, seed: str, life: timedelta) -> None:
         self._connection = connection
         self._seed = seed
+        self._life = life
 
     def issue(self, card: Card, shopper: str, scheme_transaction: str, order_code: str) -> dict[str, Any]:
-        """Keep a card, and return what a reply says of its token: the known one, if it is kept already.
+        """Keep a card, and return what a reply says of its token.
+
+        A card that is kept already has the same token (MATCH), for a new time and with this order. If the
+        kept one has another expiry, it stays as it is (CONFLICT).
 
         Raises RequestRefused (2) without a shopper.
         """
         if not shopper:
             raise RequestRefused(2, NO_SHOPPER)
         later = choose_later(card.holder)
-        purpose = f"{shopper} {card.number} {card.expiry_year}-{card.expiry_month} {later.refusal_code}"
+        purpose = f"{shopper} {card.number} {later.refusal_code}"
         digest = hmac.digest(self._seed.encode(), purpose.encode(), "sha256")
         token = f"99{int.from_bytes(digest, 'big') % 10**18:018d}"
-        until = datetime.now(UTC).date() + LIFE
-        is_known = self._row(token) is not None
-        if not is_known:
-            kept = KeptCard(
-                token, shopper, card.brand, card.last4, card.masked, card.expiry_month, card.expiry_year,
-                later.payment, later.refusal_code, order_code,
-            )  # fmt: skip
+        kept = KeptCard(
+            token, shopper, card.brand, card.last4, card.masked, card.expiry_month, card.expiry_year,
+            later.payment, later.refusal_code, order_code,
+        )  # fmt: skip
+        event, until = "NEW", (datetime.now(UTC).date() + self._life).isoformat()
+        known = self._living(token)
+        if known is not None:
+            before = KeptCard(**json.loads(known["detail"]))
+            event = "MATCH"
+            if (before.expiry_year, before.expiry_month) != (kept.expiry_year, kept.expiry_month):
+                event, until, kept = "CONFLICT", known["valid_until"], before
+        if event != "CONFLICT":
             self._connection.execute(
                 "INSERT INTO token (at, token, valid_until, detail) VALUES (?, ?, ?, ?)",
-                (time.time(), token, until.isoformat(), json.dumps(asdict(kept))),
+                (time.time(), token, until, json.dumps(asdict(kept))),
             )
         return {
             "id": token,
-            "event": "MATCH" if is_known else "NEW",
-            "valid_until": until.isoformat(),
+            "event": event,
+            "valid_until": until,
             "shopper": shopper,
-            "expiry_month": card.expiry_month,
-            "expiry_year": card.expiry_year,
+            "expiry_month": kept.expiry_month,
+            "expiry_year": kept.expiry_year,
             "scheme_transaction": scheme_transaction,
         }
 
     def find(self, token: str, shopper: str) -> KeptCard:
         """Return the card. Raises RequestRefused (1) if the token is unknown, another's, or has expired."""
-        row = self._row(token)
-        if row is None or date.fromisoformat(row["valid_until"]) < datetime.now(UTC).date():
+        row = self._living(token)
+        if row is None:
             raise RequestRefused(1, NOT_FOUND)
         kept = KeptCard(**json.loads(row["detail"]))
         if kept.shopper != shopper:
@@ -110,10 +117,13 @@ class Tokens:
             (time.time(), token),
         )
 
-    def _row(self, token: str) -> Any:
-        return self._connection.execute(
+    def _living(self, token: str) -> Any:
+        """Return the latest row of a token; None if there is none, or if it was deleted or has lapsed."""
+        row = self._connection.execute(
             "SELECT * FROM token WHERE token = ?"
             " AND NOT EXISTS (SELECT 1 FROM token_deleted WHERE token_deleted.token = token.id)"
             " ORDER BY id DESC LIMIT 1",
             (token,),
         ).fetchone()
+        is_living = row is not None and date.fromisoformat(row["valid_until"]) >= datetime.now(UTC).date()
+        return row if is_living else None

@@ -5,11 +5,11 @@ A knob takes effect a number of times, or until the next reset; always, or with 
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sandbox.faults.kinds import Journal, NotificationFault, ReplyFault, Verb
+from sandbox.faults.kinds import ONLY_AT, Journal, NotificationFault, Page, PageFault, ReplyFault, Verb
 from sandbox.traits import Trait
 
 LONGEST_DELAY_MS = 600_000
@@ -86,6 +86,24 @@ class OrderKnob(Knob):
         return occasion.startswith(self.order)
 
 
+class PageKnob(Knob):
+    """The behaviour of a page of the provider or issuer. `delay_ms` is the wait before it is answered."""
+
+    page: Page
+    fault: PageFault | None = None
+    delay_ms: Milliseconds = 0
+
+    @model_validator(mode="after")
+    def _has_fault(self) -> Self:
+        only_at = ONLY_AT.get(self.fault or "", self.page)
+        if only_at != self.page:
+            raise ValueError(f"the fault {self.fault} is one of the page {only_at}")
+        return self
+
+    def is_for(self, occasion: str) -> bool:
+        return occasion == self.page
+
+
 K = TypeVar("K", bound=Knob)
 
 
@@ -124,10 +142,11 @@ class Scenario:
     notifications: Knobs[NotificationKnob] = field(default_factory=Knobs)
     bookings: Knobs[BookingKnob] = field(default_factory=Knobs)
     orders: Knobs[OrderKnob] = field(default_factory=Knobs)
+    pages: Knobs[PageKnob] = field(default_factory=Knobs)
 
     def reset(self) -> None:
         """Remove all knobs."""
-        for knobs in (self.replies, self.notifications, self.bookings, self.orders):
+        for knobs in (self.replies, self.notifications, self.bookings, self.orders, self.pages):
             knobs.reset()
 
 

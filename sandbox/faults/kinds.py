@@ -45,6 +45,25 @@ ReplyFault = Literal[
     "token_error_before",
     "token_error_after",
 ]
+Page = Literal["device_data", "challenge", "issuer", "return"]
+PAGES: tuple[Page, ...] = get_args(Page)
+PageFault = Literal[
+    "hang",
+    "503",
+    "no_message",
+    "status_false",
+    "another_transaction",
+    "another_md",
+    "by_get",
+]
+# The pages of the other faults are all of them.
+ONLY_AT: dict[str, Page] = {
+    "no_message": "device_data",
+    "status_false": "device_data",
+    "another_transaction": "return",
+    "another_md": "return",
+    "by_get": "return",
+}
 Dispute = Literal[
     "INFORMATION_REQUESTED",
     "CHARGED_BACK",

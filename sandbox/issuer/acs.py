@@ -10,13 +10,22 @@ from sandbox.bank.acquirer import Acquirer
 from sandbox.books.books import Books, Kind
 from sandbox.books.orders import Challenge, Order, fold
 from sandbox.configuration import Configuration
+from sandbox.faults.pages import PageFaults
 from sandbox.pages import Pages, json_text, read_form
 
 CHOICES = {"approve", "fail", "cancel"}
 
 
 class AccessControlServer:
-    def __init__(self, books: Books, acquirer: Acquirer, configuration: Configuration, pages: Pages) -> None:
+    def __init__(
+        self,
+        books: Books,
+        acquirer: Acquirer,
+        faults: PageFaults,
+        configuration: Configuration,
+        pages: Pages,
+    ) -> None:
+        self._faults = faults
         self._books = books
         self._acquirer = acquirer
         self._configuration = configuration
@@ -29,6 +38,9 @@ class AccessControlServer:
         if found is None:
             return self._pages.problem("creq: not a challenge of this issuer")
         order, challenge = found
+        fault = await self._faults.strike("issuer", order.code)
+        if isinstance(fault, Response):
+            return fault
         if challenge.decision or self._acquirer.has_expired(challenge):
             return self._answer(challenge)
         context = {
@@ -98,5 +110,5 @@ def _acs_transaction(creq: str) -> str:
     try:
         message = json.loads(urlsafe_b64decode(creq + "=" * (-len(creq) % 4)))
         return str(message["acsTransID"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

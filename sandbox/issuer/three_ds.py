@@ -1,6 +1,7 @@
 """The provider's 3-D Secure pages: device data, the redirection to the issuer and the return."""
 
 import secrets
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from sandbox.books.books import Books, Kind
 from sandbox.books.orders import fold
 from sandbox.configuration import Configuration
+from sandbox.faults.pages import PageFaults
 from sandbox.issuer.tokens import InvalidToken, verify_challenge, verify_device_data
 from sandbox.pages import Pages, json_text, read_form
 
@@ -15,7 +17,8 @@ MAX_MERCHANT_DATA = 1024
 
 
 class ThreeDsServer:
-    def __init__(self, books: Books, configuration: Configuration, pages: Pages) -> None:
+    def __init__(self, books: Books, faults: PageFaults, configuration: Configuration, pages: Pages) -> None:
+        self._faults = faults
         self._books = books
         self._configuration = configuration
         self._pages = pages
@@ -30,9 +33,14 @@ class ThreeDsServer:
             verify_device_data(form.get("JWT", ""), self._configuration)
         except InvalidToken as error:
             return self._pages.problem(str(error))
+        fault = await self._faults.strike("device_data")
+        if isinstance(fault, Response):
+            return fault
         # Random, and not drawn from the seed, because two shoppers may send device data at once.
         session_id = f"0_{secrets.token_hex(16)}"
-        message = json_text({"MessageType": "profile.completed", "SessionId": session_id, "Status": True})
+        is_complete = fault != "status_false"
+        told = {"MessageType": "profile.completed", "SessionId": session_id, "Status": is_complete}
+        message = "" if fault == "no_message" else json_text(told)
         return self._pages.render("device_data.html", {"message": message}, may_be_framed=True)
 
     async def challenge(self, request: Request) -> Response:
@@ -55,6 +63,9 @@ class ThreeDsServer:
             or (asked.payload, asked.acs_url) != (challenge.payload, acs_url)
         ):
             return self._pages.problem("TransactionId, Payload and ACSUrl are not those of one challenge")
+        fault = await self._faults.strike("challenge", order.code)
+        if isinstance(fault, Response):
+            return fault
         with self._books.connection:
             self._books.append(
                 order.code,
@@ -75,7 +86,15 @@ class ThreeDsServer:
         order_code = self._books.order_of_transaction(transaction_id)
         order = fold(self._books.entries(order_code)) if order_code else None
         challenge = order.challenge(transaction_id) if order else None
-        if challenge is None or not challenge.return_url:
+        if order is None or challenge is None or not challenge.return_url:
             return self._pages.problem("No challenge is under way with this identifier")
-        fields = {"TransactionId": transaction_id, "Response": "", "MD": challenge.merchant_data}
-        return self._pages.forward(challenge.return_url, fields, "Return to the shop")
+        fault = await self._faults.strike("return", order.code)
+        if isinstance(fault, Response):
+            return fault
+        fields = {
+            "TransactionId": str(uuid4()) if fault == "another_transaction" else transaction_id,
+            "Response": "",
+            "MD": f"not-{challenge.merchant_data}" if fault == "another_md" else challenge.merchant_data,
+        }
+        method = "get" if fault == "by_get" else "post"
+        return self._pages.forward(challenge.return_url, fields, "Return to the shop", method=method)

@@ -46,15 +46,31 @@ def verify_challenge(token: str, configuration: Configuration) -> ChallengeReque
     payload = claims["Payload"]
     if not isinstance(payload, dict) or set(payload) != {"ACSUrl", "Payload", "TransactionId"}:
         raise InvalidToken("Payload must hold exactly ACSUrl, Payload and TransactionId")
-    return_url = str(claims["ReturnUrl"])
-    if urlsplit(return_url).scheme not in {"http", "https"} or not urlsplit(return_url).netloc:
+    return_url = _text(claims["ReturnUrl"])
+    if not _is_address(return_url):
         raise InvalidToken("ReturnUrl must be an absolute http or https address")
     return ChallengeRequest(
-        transaction_id=str(payload["TransactionId"]),
-        acs_url=str(payload["ACSUrl"]),
-        payload=str(payload["Payload"]),
+        transaction_id=_text(payload["TransactionId"]),
+        acs_url=_text(payload["ACSUrl"]),
+        payload=_text(payload["Payload"]),
         return_url=return_url,
     )
+
+
+def _text(claim: object) -> str:
+    """Return a claim as text. JSON can have half a character, which neither the books nor a page can have."""
+    text = str(claim)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidToken("JWT: a claim is not text")
+    return text
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 def _verified_claims(token: str, configuration: Configuration, required: set[str]) -> Mapping[str, Any]:
@@ -62,7 +78,7 @@ def _verified_claims(token: str, configuration: Configuration, required: set[str
         claims = jwt.decode(
             token, OctKey.import_key(configuration.mac_key), algorithms=["HS256", "HS512"]
         ).claims
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidToken("JWT: not readable, or signed with another key") from error
     if missing := required - claims.keys():
         raise InvalidToken(f"JWT: claim missing: {', '.join(sorted(missing))}")

@@ -51,7 +51,14 @@ class Notifier:
                 is_closed = await self._deliver(pending)
                 self._changes.notify()
                 if not is_closed:
-                    await asyncio.sleep(self._wait_seconds(pending.tries))
+                    await self._pause(pending.tries, changed)
+
+    async def _pause(self, tries: int, changed: asyncio.Event) -> None:
+        """Wait until the next try, which a faster clock brings forward."""
+        since = time.monotonic()
+        while (left := since + self._wait_seconds(tries) - time.monotonic()) > 0:
+            changed.clear()
+            await changed_within(changed, left)
 
     async def _deliver(self, pending: Pending) -> bool:
         """Return True if this was the last try of the notification."""
@@ -64,20 +71,29 @@ class Notifier:
         return is_closed
 
     def _post(self, pending: Pending) -> str:
-        """Post a notification. Return the answer in a few words; `[OK]` only for an acceptance."""
+        """Post a notification. Return the answer in a few words; `[OK]` only for an acceptance.
+
+        No more of the answer is read than shows that it is another.
+        """
         try:
-            response = self._session.post(
+            with self._session.post(
                 self._configuration.notification_url,
                 data=pending.body,
                 headers={"Content-Type": pending.content_type},
                 timeout=TIME_OUT_SECONDS,
                 allow_redirects=False,
-            )
+                stream=True,
+            ) as response:
+                body = b""
+                for part in response.iter_content(len(ACCEPTED) + 1):
+                    body += part
+                    if len(body) > len(ACCEPTED):
+                        break
         except requests.RequestException as error:
             return type(error).__name__
-        if response.status_code == 200 and response.content == ACCEPTED.encode():
+        if response.status_code == 200 and body == ACCEPTED.encode():
             return ACCEPTED
-        return f"{response.status_code}, body of {len(response.content)} bytes is not {ACCEPTED}"
+        return f"{response.status_code}, and the body is not {ACCEPTED}"
 
     def _is_too_old(self, pending: Pending) -> bool:
         lifetime = self._clock.seconds(self._configuration.notification_lifetime_seconds)

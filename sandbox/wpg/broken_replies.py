@@ -11,12 +11,10 @@ from sandbox.bank.tokens import NOT_FOUND as TOKEN_NOT_FOUND
 from sandbox.errors import RequestRefused
 from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import ReplyKnob
+from sandbox.faults.pages import HTML, Silence, gone
 from sandbox.messages.replies import error_reply
 from sandbox.wpg.incoming import Message
 
-HTML = (
-    "<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Scheduled maintenance</h1></body></html>"
-)
 PAYMENT = re.compile(rb"<payment>.*?</payment>", re.DOTALL)
 AUTHORISED, REFUSED = b"<lastEvent>AUTHORISED</lastEvent>", b"<lastEvent>REFUSED</lastEvent>"
 ERROR = b'<error code="1">Internal error</error>'
@@ -35,21 +33,13 @@ REPLY = re.compile(rb"<reply.*</reply>", re.DOTALL)
 MERCHANT = re.compile(rb'merchantCode="[^"]*"')
 
 
-class Silence(Response):
-    """No reply, until the client disconnects."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope, send
-        await _gone(receive)
-
-
 class Reset(Response):
     """A reset connection instead of a reply."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del send
         Connection.reset(scope)
-        await _gone(receive)
+        await gone(receive)
 
 
 class Cut(Response):
@@ -60,7 +50,7 @@ class Cut(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": half, "more_body": True})
         Connection.close(scope)
-        await _gone(receive)
+        await gone(receive)
 
 
 class Drip(Response):
@@ -71,12 +61,12 @@ class Drip(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        gone = asyncio.create_task(_gone(receive))
+        end = asyncio.create_task(gone(receive))
         for byte in self.body:
             await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
-            if (await asyncio.wait({gone}, timeout=self.seconds))[0]:
+            if (await asyncio.wait({end}, timeout=self.seconds))[0]:
                 return
-        gone.cancel()
+        end.cancel()
         await send({"type": "http.response.body"})
 
 
@@ -173,8 +163,3 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "last_event_null": lambda body: LAST_EVENT.sub(b"<lastEvent>null</lastEvent>", body),
     "last_event_unknown": lambda body: LAST_EVENT.sub(b"<lastEvent>TELEPORTED</lastEvent>", body),
 }
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

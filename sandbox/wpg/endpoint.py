@@ -122,8 +122,9 @@ class Wpg:
             case "inquiry":
                 return Answer(status_reply(self._acquirer.shown(code), self._acs_url))
             case "list":
-                orders = self._acquirer.listed(*read_period(element))
-                return Answer(list_reply(message.merchant_code, orders, self._configuration.list_limit))
+                most = self._configuration.list_limit
+                orders = self._acquirer.listed(*read_period(element), most)
+                return Answer(list_reply(message.merchant_code, orders, most))
             case "delete_token":
                 token, shopper = read_token(element)
                 self._tokens.delete(token, shopper)
@@ -137,7 +138,7 @@ class Wpg:
                     raise RequestRefused(2, f"No {verb} in the modification")
                 amount = read_amount(modification)
                 act = self._modifications.capture if verb == "capture" else self._modifications.refund
-                act(code, amount.value, amount.currency, modification.get("reference", ""))
+                act(code, amount, modification.get("reference", ""))
                 return Answer(self._accepted(message, amount.value))
 
     def _accepted(self, message: Message, amount: int | None) -> bytes:

@@ -1,5 +1,6 @@
 """Read a merchant's messages into values, and refuse others with the provider's error codes."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, ParseError
@@ -9,16 +10,21 @@ from defusedxml.ElementTree import fromstring
 
 from sandbox.bank.acquirer import WINDOW_CODES, Submission
 from sandbox.bank.cards import Card, CardKey, UnreadableCard
+from sandbox.bank.modifications import Amount
 from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.errors import RequestRefused
 from sandbox.faults.kinds import Verb
+from sandbox.wpg import validation
 
 MAX_ORDER_CODE = 64
-# Currencies whose minor unit is not a hundredth. HUF and IDR are accepted with either exponent, because the
-# provider's own plug-ins disagree about them.
+# Currencies whose minor unit is not a hundredth (ISO 4217). HUF and IDR are accepted with either exponent,
+# because the provider's own plug-ins disagree about them.
 EXPONENTS = {
-    **dict.fromkeys(("JPY", "KRW", "VND", "XOF", "XAF", "XPF", "GNF", "MGA", "PYG", "RWF", "KMF"), "0"),
-    **dict.fromkeys(("BHD", "KWD", "OMR", "TND", "LYD", "JOD", "IQD"), "3"),
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
+        "0",
+    ),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), "3"),
     **dict.fromkeys(("HUF", "IDR"), "02"),
 }
 VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
@@ -44,21 +50,13 @@ class Message:
     element: Element
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount of money. `value` is in minor units."""
-
-    value: int
-    currency: str
-    exponent: int
-
-
 def read_message(body: bytes) -> Message:
-    """Read a message. Raises RequestRefused: 2 for an unknown message, 5 for a bad order code."""
+    """Read a message. Raises RequestRefused: 2 for an invalid or unknown message, 5 for a bad order code."""
     try:
         root = fromstring(body)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise RequestRefused(2, "Could not parse the XML of the request") from error
+    validation.check(root)
     for path, choices in VERBS.items():
         element = root.find(path)
         for marker, verb in choices:
@@ -83,7 +81,7 @@ def _read_date(date: Element | None) -> float:
     try:
         parts = [int(date.get(name, "0")) for name in names] if date is not None else []
         return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise RequestRefused(2, "A date of the search is missing or is none") from error
 
 
@@ -143,7 +141,7 @@ def read_amount(parent: Element) -> Amount:
     if element is None:
         raise RequestRefused(3, "Invalid amount: missing")
     value, currency, exponent = (element.get(name, "") for name in ("value", "currencyCode", "exponent"))
-    if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**12):
+    if not re.fullmatch("[0-9]{1,12}", value) or not int(value):
         raise RequestRefused(3, "Invalid amount: value must be a positive whole number of minor units")
     if not (currency.isascii() and currency.isalpha() and currency.isupper() and len(currency) == 3):
         raise RequestRefused(3, "Invalid amount: currencyCode must be three capital letters")

@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 
 from sandbox.bank.cards import CardKey
 from sandbox.configuration import Configuration
-from sandbox.faults.connections import Connection
-from sandbox.program import build
+from sandbox.program import SERVER_OPTIONS, build
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Shopper
 
@@ -47,8 +46,7 @@ def running(configuration: Configuration, listener: socket.socket, folder: Path)
         factory=True,
         log_level="warning",
         ws="none",
-        http=Connection,
-        timeout_graceful_shutdown=1,
+        **SERVER_OPTIONS,
     )
     server = PromptServer(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

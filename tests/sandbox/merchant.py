@@ -123,12 +123,21 @@ class Merchant:
             **options,
         )
 
-    def save_card(self, order_code: str, holder: str = "A. Shopper") -> Reply:
-        card = f"<CSE-DATA><encryptedData>{self.seal(holder, '4444333322221111')}</encryptedData></CSE-DATA>"
+    def save_card(self, order_code: str, holder: str = "A. Shopper", year: str = "2039") -> Reply:
+        sealed = self.seal(holder, "4444333322221111", year)
+        card = f"<CSE-DATA><encryptedData>{sealed}</encryptedData></CSE-DATA>"
         return self.post(
             f'<submit><order orderCode="{order_code}"><description>A teapot</description>{money(1050)}'
             f'<paymentDetails>{card}<storedCredentials usage="FIRST"/></paymentDetails><shopper>'
             f"{EMAIL}<authenticatedShopperID>cus_1</authenticatedShopperID></shopper><createToken/></order></submit>"
+        )
+
+    def charge_card(self, order_code: str, token: str) -> Reply:
+        instrument = f"<TOKEN-SSL><paymentTokenID>{token}</paymentTokenID></TOKEN-SSL>"
+        return self.post(
+            f'<submit><order orderCode="{order_code}"><description>A teapot</description>{money(1050)}'
+            f"<paymentDetails>{instrument}</paymentDetails><shopper>{EMAIL}"
+            "<authenticatedShopperID>cus_1</authenticatedShopperID></shopper></order></submit>"
         )
 
     def complete(

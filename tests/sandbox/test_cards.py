@@ -53,7 +53,7 @@ def test_a_number_of_no_known_scheme_is_called_a_message_that_failed_validation(
         _plain("4444333322221111", year="2020"),
         _plain("4444333322221111", month="13"),
         _plain("4444333322221111", year="soon"),
-        "<CARD-SSL/>",
+        "<JCB-SSL/>",
         _sealed(""),
         _sealed("a.b.c.d.e"),
         _sealed("not a token"),

@@ -109,7 +109,9 @@ def test_a_faulty_setting_is_refused(sandbox, body):
 def test_the_page_for_browsers_shows_what_is_set_and_what_has_struck(merchant, sandbox):
     turn(sandbox, knob={"verb": "inquiry", "fault": "503_before", "times": 2})
     turn(sandbox, notification={"journal": "CAPTURED", "fault": "lost"}, clock_scale=60)
-    merchant.post_raw(b"<paymentService><inquiry><orderInquiry orderCode='a'/></inquiry></paymentService>")
+    merchant.post_raw(
+        b"<paymentService version='1.4'><inquiry><orderInquiry orderCode='a'/></inquiry></paymentService>"
+    )
     page = requests.get(f"{sandbox}/scenarios/", headers={"Accept": "text/html"}, timeout=20).text
     assert "<code>lost</code>" in page
     assert "60.0 times" in page

@@ -3,7 +3,10 @@
 import sqlite3
 
 import pytest
+from defusedxml.ElementTree import fromstring
 
+from checkout.money import CURRENCIES, exponent
+from sandbox.wpg.incoming import read_amount
 from tests.sandbox.merchant import Merchant, machine_cookie, money, turn
 from tests.support.waiting import wait_until
 
@@ -129,6 +132,36 @@ def test_a_refused_order_cannot_be_captured_or_cancelled(merchant):
     merchant.submit("order-1", "REFUSED")
     assert merchant.capture("order-1", 1).error[0] == "5"
     assert merchant.cancel("order-1").error[0] == "5"
+
+
+@pytest.mark.parametrize(
+    ("currency", "decimals"),
+    [
+        ("BIF", 0), ("CLP", 0), ("DJF", 0), ("ISK", 0), ("UGX", 0), ("VUV", 0), ("MGA", 2), ("HUF", 0),
+        ("HUF", 2), ("KWD", 3), ("JPY", 0),
+    ],
+)  # fmt: skip
+def test_amounts_have_the_decimals_of_their_currency(merchant, currency, decimals):
+    reply = merchant.submit("order-1", currency=currency, exponent=decimals)
+    assert reply.text("lastEvent") == "AUTHORISED"
+    other = 3 if decimals == 2 else 2
+    if currency != "HUF":
+        assert merchant.submit("order-2", currency=currency, exponent=other).error[0] == "3"
+
+
+def test_the_sandbox_takes_every_currency_that_the_gateway_sends():
+    for currency in CURRENCIES:
+        amount = money(1050, currency).replace('exponent="2"', f'exponent="{exponent(currency)}"')
+        assert read_amount(fromstring(f"<order>{amount}</order>")).currency == currency
+
+
+def test_a_capture_with_other_decimals_than_the_order_is_refused(merchant):
+    merchant.submit("order-1", amount=1000, currency="HUF", exponent=2)
+    wrong = money(10, "HUF").replace('exponent="2"', 'exponent="0"')
+    assert merchant.modify("order-1", f"<capture>{wrong}</capture>").error[0] == "5"
+    assert merchant.books("order-1")["capture_requested"] == 0
+    assert merchant.modify("order-1", f"<capture>{money(1000, 'HUF')}</capture>").error == (None, None)
+    assert merchant.modify("order-1", f"<refund>{wrong}</refund>").error[0] == "5"
 
 
 def test_another_currency_is_refused(merchant):

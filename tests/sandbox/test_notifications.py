@@ -1,11 +1,17 @@
 """Order notifications: their content, and their repetition until `[OK]` is answered."""
 
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 import requests
 from defusedxml.ElementTree import fromstring
 
 from tests.sandbox.inbox import OK
-from tests.sandbox.merchant import Merchant
+from tests.sandbox.merchant import Merchant, turn
 from tests.support.waiting import wait_until
 
 
@@ -85,6 +91,62 @@ def test_a_notification_that_is_too_old_is_given_up(sandbox_of, inbox):
         merchant.submit("order-1", "REFUSED")
         merchant.submit("order-2", "ERROR")
         wait_until(lambda: inbox.journal_types() == ["REFUSED", "ERROR"], "the second notification")
+
+
+def test_a_faster_clock_shortens_the_wait_before_the_next_try(sandbox_of, inbox):
+    inbox.answers += [(500, b"")]
+    with sandbox_of(notification_url=inbox.url, retry_first_seconds=900, retry_longest_seconds=900) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        wait_until(lambda: _answers(merchant), "the first try")
+        turn(url, clock_scale=1e6)
+        wait_until(lambda: len(inbox.bodies) == 2, "the second try")
+
+
+def test_an_answer_without_an_end_is_a_refusal(sandbox_of):
+    with _endless() as address, sandbox_of(notification_url=address, retry_first_seconds=900) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        wait_until(lambda: _answers(merchant), "the end of the try")
+        assert _answers(merchant)[0].startswith("200, ")
+
+
+@contextmanager
+def _endless() -> Iterator[str]:
+    """Yield the address of a server whose answer never ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"[OK]")
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_bookings_go_on_after_another_program_had_locked_the_books(sandbox_of, tmp_path, caplog):
+    file = tmp_path / "books.sqlite3"
+    with sandbox_of(books=file, settle_seconds=1e6) as url, closing(sqlite3.connect(file)) as other:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        merchant.capture("order-1", 1050)
+        other.execute("BEGIN IMMEDIATE")
+        turn(url, clock_scale=1e9)
+        wait_until(lambda: "starts again" in caplog.text, "the booking to fail")
+        other.rollback()
+        wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the booking")
 
 
 def _answers(merchant: Merchant) -> list[str]:

@@ -180,7 +180,8 @@ def test_a_sandbox_ends_although_a_reply_hangs(sandbox_of):
     with sandbox_of() as url:
         turn(url, knob={"verb": "any", "fault": "hang_before"})
         client = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
-        body = b"<paymentService><inquiry><orderInquiry orderCode='order-1'/></inquiry></paymentService>"
+        inquiry = b"<inquiry><orderInquiry orderCode='order-1'/></inquiry>"
+        body = b"<paymentService version='1.4'>" + inquiry + b"</paymentService>"
         client.sendall(
             b"POST " + ADDRESS.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n"
             b"Authorization: Basic U0FOREJPWE1FUkNIQU5UOnNhbmRib3gtcGFzc3dvcmQ=\r\n"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
-from sandbox.storage import open_storage
+from sandbox.storage import UnusableBooks, open_storage
 from tests.sandbox.merchant import turn
 
 
@@ -89,5 +89,5 @@ def test_books_of_another_version_are_refused(tmp_path):
     connection = sqlite3.connect(tmp_path / "old.sqlite3")
     connection.execute("CREATE TABLE entry (id INTEGER PRIMARY KEY)")
     connection.close()
-    with pytest.raises(RuntimeError, match="another version"):
+    with pytest.raises(UnusableBooks, match="another version"):
         open_storage(tmp_path / "old.sqlite3")

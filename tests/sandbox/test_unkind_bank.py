@@ -330,6 +330,18 @@ def test_an_order_may_be_forgotten_after_its_challenge_until_it_is_inquired_abou
     assert merchant.inquire("order-1").text("lastEvent") == "AUTHORISED"
 
 
+def test_an_order_that_the_copy_does_not_have_yet_is_not_found_or_not_ready(sandbox_of):
+    with sandbox_of(replication_seconds=1e6, seed="either way") as url:
+        merchant, challenged = Merchant(url), "4000000000002503"
+        said = set()
+        for number in range(8):
+            merchant.submit(f"order-{number}")
+            said.add(merchant.inquire(f"order-{number}").error)
+            merchant.submit(f"challenged-{number}", number=challenged)
+            assert merchant.inquire(f"challenged-{number}").error == ("5", "Could not find payment for order")
+        assert said == {("5", "Could not find payment for order"), ("5", "Order not ready")}
+
+
 def test_a_validation_that_failed_certainly_did_nothing(merchant, sandbox):
     turn(sandbox, knob={"verb": "submit", "fault": "validation_failed"})
     assert merchant.submit("order-1").error == ("5", "XML failed validation")

@@ -108,7 +108,9 @@ def test_a_body_beyond_the_limit_is_refused(merchant):
 
 def test_another_merchant_code_is_a_security_violation(merchant):
     inquiry = b'<inquiry><orderInquiry orderCode="1"/></inquiry>'
-    response = merchant.post_raw(b'<paymentService merchantCode="OTHER">' + inquiry + b"</paymentService>")
+    response = merchant.post_raw(
+        b'<paymentService version="1.4" merchantCode="OTHER">' + inquiry + b"</paymentService>"
+    )
     assert '<error code="4">' in response.text
 
 

@@ -1,13 +1,17 @@
 """`manage.py run_sandbox`: the provider and issuer to develop against."""
 
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from checkout.conf import conf
 from payments_gateway.serving.process import gc_tuning
-from sandbox.configuration import Configuration
+from sandbox.configuration import Configuration, unknown_names
 from sandbox.program import serve
+from sandbox.storage import UnusableBooks
 
 
 class Command(BaseCommand):
@@ -18,7 +22,24 @@ class Command(BaseCommand):
         del args, options
         if not conf.is_try_out:
             raise CommandError("The sandbox is a development tool: it starts only with CHECKOUT_TRY_OUT on.")
-        configuration = Configuration()
+        configuration = self._configuration()
         self.stdout.write(f"Sandbox (never real money) at {configuration.url}")
         gc_tuning.freeze()
-        serve(configuration)
+        try:
+            serve(configuration)
+        except UnusableBooks as error:
+            raise CommandError(f"SANDBOX_BOOKS: {error}") from error
+
+    def _configuration(self) -> Configuration:
+        """Return the settings. Warn of names that are none, which a misspelt one is."""
+        for name in sorted(unknown_names(os.environ)):
+            self.stderr.write(f"{name} is not a setting of the sandbox, see docs/sandbox.md#settings")
+        try:
+            return Configuration()
+        except ValidationError as error:
+            faults = "; ".join(
+                f"SANDBOX_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
+            )
+            raise CommandError(faults) from error
+        except SettingsError as error:
+            raise CommandError('SANDBOX_TRAITS: not JSON, such as {"no_balance": 0.5}') from error

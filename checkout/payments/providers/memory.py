@@ -80,7 +80,8 @@ class MemoryProvider:
             raise ProviderUnavailable("No connection to the provider.")
         if wish == "lost":
             raise OutcomeUnknown("The provider did not answer in time.")
-        result = self.books.once(request.idempotency_key, lambda: self._open(request, wish, reason))
+        opened = partial(self._open, request, wish, reason)
+        result = self.books.once(request.idempotency_key, opened, of=request.order_code)
         if wish == "unknown":
             raise OutcomeUnknown("The connection to the provider broke.")
         if wish == "invalid":
@@ -88,7 +89,8 @@ class MemoryProvider:
         return result
 
     def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
-        return self.books.once(request.idempotency_key, lambda: self._complete(request))
+        answer = partial(self._complete, request)
+        return self.books.once(request.idempotency_key, answer, of=request.order_code)
 
     def capture(self, request: Modification) -> ProviderResult:
         return self._move(request, "captureReceived", EventKind.CAPTURED)
@@ -217,13 +219,17 @@ class MemoryProvider:
         known = order is not None and order.session_id == request.session_id
         if order is None or not known or request.session_state != _session_state(order):
             return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="SESSION")
-        if order.state == OrderState.CHALLENGED:
-            order.state = order.after_challenge
-            self._end(order)
+        if order.state != OrderState.CHALLENGED:
+            # Like Worldpay's error 7, which does not say what became of the earlier message.
+            return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="COMPLETED")
+        order.state = order.after_challenge
+        self._end(order)
         return self._told(order)
 
     def _move(self, request: Modification, event: str, kind: EventKind) -> ProviderResult:
         self.require_sendable(request.amount)
+        if self._found(request.order_code) is None:
+            return missing(request.order_code)
         movement = Movement(kind, request.reference, request.amount)
 
         def act(order: Order) -> bool:

@@ -30,8 +30,8 @@ USUALLY_ANNOUNCED = frozenset(EventKind) - {EventKind.REFUND_SENT}
 class Manners:
     """The bank's behaviour towards one order. All of it is allowed by the documentation of providers.
 
-    ``deduplicates``: a capture or refund with a known idempotency key gets the first answer and has no
-    further effect; voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not
+    ``deduplicates``: a request with a known idempotency key gets the first answer and has no further effect;
+    voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not
     only its last event. ``checks_amounts``: captures beyond the authorised sum, and refunds beyond the
     captured sum, are refused. ``books_at_once``: accepted movements are booked at once; otherwise a caller
     uses ``Books.book``. ``releases_rest``: once a part is captured, the rest is released; like Worldpay, such

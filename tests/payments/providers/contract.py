@@ -137,6 +137,26 @@ class ProviderContract(SavedCardContract):
         result = shop.provider.inquire(order_code)
         assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
 
+    @pytest.mark.parametrize("verb", ["capture", "refund", "void"])
+    def test_an_order_never_sent_cannot_be_modified(self, shop, order_code, verb):
+        result = getattr(shop.provider, verb)(modification(verb, order_code))
+        assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+
+    @pytest.mark.parametrize("verb", ["capture", "refund", "void"])
+    def test_an_order_in_its_challenge_is_not_found(self, shop, order_code, verb):
+        self.pay(shop, order_code, "challenge")
+        result = getattr(shop.provider, verb)(modification(verb, order_code))
+        assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+
+    def test_a_challenge_is_completed_once(self, shop, order_code):
+        first = self.pay(shop, order_code, "challenge")
+        shop.answer_challenge(first, "approve")
+        message = {"session_state": first.session_state}
+        assert shop.provider.complete_challenge(completion(order_code, **message)).outcome == Outcome.APPROVED
+        again = completion(order_code, idempotency_key=f"{order_code}-again", **message)
+        assert shop.provider.complete_challenge(again).outcome == Outcome.UNKNOWN
+        assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
+
     def position(self, shop, order_code):
         found = shop.provider.inquire(order_code).position
         assert {found.authorised.currency, found.captured.currency, found.refunded.currency} == {"GBP"}

@@ -210,3 +210,13 @@ def test_a_notification_may_leave_the_amount_out(provider):
     pay(provider, "approve")
     provider.books.notify("TEAPOTS", provider.books.orders["order-1"], None)
     assert provider.parse_notification(provider.books.notifications()[-1])[0].amount is None
+
+
+def test_a_bank_that_does_not_deduplicate_takes_no_payment_and_no_second_message_twice(provider):
+    provider.books.manners_for = lambda code: Manners(deduplicates=False)
+    assert pay(provider, "approve").outcome == Outcome.APPROVED
+    assert pay(provider, "approve").event == "DUPLICATE"
+    challenged = pay(provider, "challenge", "order-2")
+    message = completion("order-2", session_state=challenged.session_state)
+    assert provider.complete_challenge(message).outcome == Outcome.APPROVED
+    assert provider.complete_challenge(message).outcome == Outcome.UNKNOWN
