@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pika
@@ -27,7 +28,7 @@ from scripts.contract.events import schema_name
 from scripts.contract.examples import example_of
 from scripts.contract.schemas import schemas
 from tests.examples.conftest import ended
-from tests.examples.programs import subscriber
+from tests.examples.programs import EXAMPLES, subscriber
 from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.support.broker_users import make_users, url_of
 from tests.support.brokers import Inbox, RabbitmqLab, within
@@ -122,6 +123,28 @@ async def test_both_prefixes_are_read_and_what_is_no_event_is_a_dead_letter(
     checkout = await lab.broker_of("checkout")
     await checkout.publish(checkout.topology.events, key, event(2, "captured").envelope(), timeout_seconds=10)
     assert (await within(dead.next())).envelope.user_id == f"{lab.prefix}.checkout"
+    assert known(tmp_path) == [("pay_1", 1, "open")]
+
+
+def test_an_event_whose_line_could_not_be_printed_is_news_when_it_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_URL", "amqp://checkout.warehouse@localhost")
+    program = run_path(str(EXAMPLES / "events-python" / "subscriber.py"))
+    records = program["Records"](str(tmp_path / "events.sqlite3"))
+    sent = event(1, "open").envelope()
+    properties = BasicProperties(type=sent.type, headers=dict(sent.headers))
+    printed: list[Any] = []
+
+    def broken(_event: object) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        records.take(properties, sent.body, broken)
+    assert known(tmp_path) == []
+    for _ in range(2):
+        records.take(properties, sent.body, printed.append)
+    assert [each["payment"] for each in printed] == ["pay_1"]
     assert known(tmp_path) == [("pay_1", 1, "open")]
 
 
