@@ -144,6 +144,7 @@ def test_an_event_whose_line_could_not_be_printed_is_news_when_it_comes_again(
     assert known(tmp_path) == []
     for _ in range(2):
         records.take(properties, sent.body, printed.append)
+    vars(records)["_sql"].close()
     assert [each["payment"] for each in printed] == ["pay_1"]
     assert known(tmp_path) == [("pay_1", 1, "open")]
 
