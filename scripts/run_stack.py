@@ -12,21 +12,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from payments_gateway.environment import DEVELOPMENT_KEY
 from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 # Earlier releases declared these exchanges with another type. This virtual host has none of those.
 VHOST = "gateway"
+# Published, like all of the sandbox's secrets.
+NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
+
+
+def with_urls(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the addresses of web and the sandbox, which follow from their ports."""
+    public = f"http://localhost:{environment.get('WEB_PORT') or 8000}"
+    public = environment.get("PUBLIC_URL") or public
+    return {
+        "SANDBOX_URL": f"http://127.0.0.1:{environment.get('SANDBOX_PORT') or 8001}",
+        "SANDBOX_NOTIFICATION_URL": public.rstrip("/") + NOTIFICATIONS,
+        **environment,
+        "PUBLIC_URL": public,
+    }
 
 
 def addresses(environment: Mapping[str, str]) -> list[str]:
     """Return lines with the addresses of the started broker and database, for other programs.
 
     A server that was given by the environment is left out: its address is known, and may have a password.
+    The same applies to the secret key, with which a service of one's own checks commands.
     """
     names = [name for name in ("DATABASE_URL", "BROKER_URL") if not os.environ.get(name)]
     lines = [f"  {name}={environment[name]}" for name in names]
+    if not os.environ.get("SECRET_KEY"):
+        lines.append(f"  SECRET_KEY={DEVELOPMENT_KEY}")
     if "BROKER_URL" in names:
         passwords = environment["BROKER_PASSWORDS"]
         lines.append(f"The broker's users, one of whom belongs into its address, are in {passwords}")
@@ -41,6 +59,7 @@ def main() -> int:
     # DEBUG=true would make Django keep the text of every SQL statement, which costs time and memory.
     if "DEBUG" not in os.environ:
         os.environ |= {"DEBUG": "false", "CHECKOUT_TRY_OUT": os.environ.get("CHECKOUT_TRY_OUT", "true")}
+    os.environ |= with_urls(os.environ)
     stop_on_signals()
     subprocess.run(["scripts/install_packages.sh"], check=False)
     try:
@@ -55,7 +74,7 @@ def main() -> int:
             for command in (["migrate", "--verbosity=0"], ["load_example"]):
                 report(f"manage.py {command[0]}")
                 subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)
-            report("The gateway will be at http://localhost:8000; Ctrl-C stops everything")
+            report(f"The gateway will be at {environment['PUBLIC_URL']}; Ctrl-C stops everything")
             for address in addresses(environment):
                 report(address)
             try:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.run_stack import addresses
+from checkout.tryout.demo import NOTIFICATION_SECRET
+from scripts.run_stack import addresses, with_urls
 from scripts.services.postgresql import Postgresql
 from scripts.services.process import ServiceError, free_port
 from scripts.services.rabbitmq import Rabbitmq
@@ -90,9 +91,7 @@ def real_stack(folder: Path, tmp_path: Path) -> Iterator[Program]:
             **given,
             "DATA": str(folder),
             "WEB_PORT": str(port),
-            "PUBLIC_URL": f"http://localhost:{port}",
             "SANDBOX_PORT": str(sandbox_port),
-            "SANDBOX_URL": f"http://127.0.0.1:{sandbox_port}",
         },
     )
     program.start()
@@ -100,16 +99,31 @@ def real_stack(folder: Path, tmp_path: Path) -> Iterator[Program]:
     program.terminate(seconds=60)
 
 
+def test_on_other_ports_shoppers_and_notifications_are_led_there():
+    made = with_urls({"WEB_PORT": "8300", "SANDBOX_PORT": "8301"})
+    assert made["PUBLIC_URL"] == "http://localhost:8300"
+    assert made["SANDBOX_URL"] == "http://127.0.0.1:8301"
+    assert (
+        made["SANDBOX_NOTIFICATION_URL"]
+        == f"http://localhost:8300/notifications/sandbox/{NOTIFICATION_SECRET}/"
+    )
+    given = {"PUBLIC_URL": "https://pay.example", "SANDBOX_URL": "u", "SANDBOX_NOTIFICATION_URL": ""}
+    assert with_urls(given) == given
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("asked", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(real_stack, folder, asked):
-    real_stack.wait_for_line("Uvicorn running", seconds=150)
+    real_stack.wait_for_line("Uvicorn running on http://localhost", seconds=150)
     told = real_stack.text()
     assert re.search(r"^  BROKER_URL=amqp://127\.0\.0\.1:\d+/gateway$", told, re.M)
     [passwords] = re.findall(r"^The broker's users, .* are in (\S+)$", told, re.M)
     assert "checkout.relay" in json.loads(Path(passwords).read_text())
     assert re.search(r"^  DATABASE_URL=postgres\S+$", told, re.M)
+    assert re.search(r"^  SECRET_KEY=\S+$", told, re.M), "a service of one's own checks commands with it"
+    [url] = re.findall(r"Uvicorn running on (http://localhost:\d+) ", told)
+    assert f"The gateway will be at {url};" in told
     started = pids(folder)
 
     # Ctrl-C in a terminal is for all processes, while SIGTERM is for the one that passes it on.
@@ -122,6 +136,7 @@ def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(r
 def test_addresses_of_services_that_were_there_before_are_not_told(monkeypatch):
     monkeypatch.setenv("BROKER_URL", "amqp://user:secret@broker/")
     monkeypatch.setenv("DATABASE_URL", "postgres://user:secret@database/")
+    monkeypatch.setenv("SECRET_KEY", "one of one's own")
     assert addresses(os.environ) == []
 
 

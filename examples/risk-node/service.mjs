@@ -13,8 +13,11 @@ const limit = Number(process.env.LIMIT_MINOR ?? 1_000_000);
 if (!Number.isSafeInteger(limit)) throw new Error('LIMIT_MINOR is no whole number, so nothing would be refused');
 const queue = `${prefix}.commands.risk`;
 const PREFETCH = 20;
+const broker = new URL(process.env.BROKER_URL);
+// Otherwise the broker's 60 s apply: a connection that has died in silence would be noticed after minutes.
+broker.searchParams.set('heartbeat', '10');
 // The broker refuses any other user_id, and receivers check it.
-const user = decodeURIComponent(new URL(process.env.BROKER_URL).username);
+const user = decodeURIComponent(broker.username);
 const rights = {
   // The orchestrator asks, or the relay in its stead; both want the answer in the orchestrator's queue.
   senders: [`${prefix}.checkout`, `${prefix}.relay`],
@@ -49,13 +52,16 @@ function assess({ minor }) {
   return minor > limit ? { decision: 'reject', reasons: ['over_limit'] } : { decision: 'accept', reasons: [] };
 }
 
-const connection = await connect(process.env.BROKER_URL, { noDelay: true });
+const connection = await connect(broker.href, { noDelay: true });
 const channel = await connection.createConfirmChannel();
 // A returned reply means that the caller has gone. Its confirm follows, so nothing is to be done.
 channel.on('return', () => {});
 let isEnding = false;
 connection.on('error', (error) => console.error(error.message));
-connection.on('close', () => process.exit(isEnding ? 0 : 1));
+connection.on('close', (error) => {
+  if (!isEnding) console.error(`connection lost: ${error?.message ?? 'closed'}`);
+  process.exit(isEnding ? 0 : 1);
+});
 
 const publish = (exchange, key, body, properties) =>
   new Promise((resolve, reject) => {

@@ -21,11 +21,23 @@ orders = Orders(os.environ.get("SHOP_DATABASE", "shop.sqlite3"))
 
 
 def webhook_secret() -> str:
-    """Return the secret of our webhooks. The first time, the gateway is told our address."""
-    if not (secret := orders.secret(WEBHOOKS)):
-        # A new key each time: if an answer was lost, its secret was lost too.
-        secret = gateway.add_webhook(WEBHOOKS, key=f"shop-{os.urandom(8).hex()}")
-        orders.keep_secret(WEBHOOKS, secret)
+    """Return the secret of our webhooks. The first time, the gateway is told our address.
+
+    The key of that request is kept before it is sent. So if we end before the secret is kept, the next start
+    repeats the request, and gets the secret of the same registration.
+    """
+    name_of_key = f"key of {WEBHOOKS}"
+    while not (secret := orders.secret(WEBHOOKS)):
+        if not (key := orders.secret(name_of_key)):
+            key = f"shop-{os.urandom(8).hex()}"
+            orders.keep_secret(name_of_key, key)
+        registered = gateway.add_webhook(WEBHOOKS, key)
+        if registered["secret"] is None:
+            # The gateway shows it for an hour. A registration whose secret is lost is of no use.
+            gateway.remove_webhook(registered["id"])
+            orders.keep_secret(name_of_key, "")
+        else:
+            orders.keep_secret(WEBHOOKS, registered["secret"])
     return secret
 
 
@@ -33,6 +45,7 @@ class Shop(BaseHTTPRequestHandler):
     """The pages of the shop, and the receiver of webhooks."""
 
     secret = ""
+    timeout = 20  # seconds for a client that sends nothing
 
     def do_GET(self) -> None:
         """Show the shelf, or the order to which the gateway leads the shopper back."""
@@ -47,7 +60,7 @@ class Shop(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take an order, or a webhook."""
         length = self.headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > LONGEST_BODY:
+        if not length.isdecimal() or len(length) > len(str(LONGEST_BODY)) or int(length) > LONGEST_BODY:
             self.page(413, "Too long", "")
             return
         body = self.rfile.read(int(length))

@@ -1,4 +1,4 @@
-"""Every problem that a test meets is one that the description of its operation names."""
+"""Every answer that a test meets is one that the description of its operation has."""
 
 import json
 import re
@@ -6,37 +6,75 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from jsonschema import Draft202012Validator, FormatChecker
+
 from checkout.api.description.openapi import document
 from tests.support.asgi import Answer
 
+# The headers that programs use. Those of browsers and of HTTP itself need no description.
+HEADERS = {
+    "location",
+    "retry-after",
+    "idempotent-replayed",
+    "preference-applied",
+    "request-id",
+    "api-version",
+}
+Described = tuple[str, re.Pattern[str], dict[str, Any]]
+
 
 @cache
-def _operations() -> list[tuple[str, re.Pattern[str], dict[str, set[str]]]]:
-    """Return the method, the form of the address and the codes by status of each operation."""
-    return list(_described())
+def document_with_all_fields() -> dict[str, Any]:
+    """Return the document, in which objects have the fields that are described and no others."""
+    made = document()
+    for name, schema in made["components"]["schemas"].items():
+        if "properties" in schema and name != "Problem":
+            schema["additionalProperties"] = False
+    return made
 
 
-def _described() -> Iterator[tuple[str, re.Pattern[str], dict[str, set[str]]]]:
-    for address, item in document()["paths"].items():
+@cache
+def _operations() -> list[Described]:
+    """Return the method, the form of the address and the responses by status of each operation."""
+    # The literal address first: `by-order` is no id.
+    return sorted(_described(), key=lambda each: "[" in each[1].pattern)
+
+
+def _described() -> Iterator[Described]:
+    for address, item in document_with_all_fields()["paths"].items():
         form = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(address)))
         for method, operation in item.items():
             if isinstance(operation, dict):
-                yield method.upper(), form, dict(_codes_of(operation))
-
-
-def _codes_of(operation: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    for status, response in operation["responses"].items():
-        yield status, set(response["description"].split("`")[1::2])
+                yield method.upper(), form, operation["responses"]
 
 
 def require_described(method: str, path: str, answer: Answer) -> None:
-    """Fail if the answer is a problem that its operation does not name."""
-    if answer.status < 400:
-        return
+    """Fail if the answer is not as its operation says: its status, problem, headers and body."""
     address = path.partition("?")[0]
-    # The literal address first: `by-order` is no id.
-    for described, form, codes in sorted(_operations(), key=lambda each: "[" in each[1].pattern):
+    where = f"{method} {address}: {answer.status}"
+    for described, form, responses in _operations():
         if described == method and form.fullmatch(address):
-            code = json.loads(answer.body).get("code")
-            assert code in codes.get(str(answer.status), set()), f"{method} {address}: {answer.status} {code}"
+            assert str(answer.status) in responses, where
+            response = responses[str(answer.status)]
+            body = json.loads(answer.body)
+            if answer.status >= 400:
+                codes = set(response["description"].split("`")[1::2])
+                assert body.get("code") in codes, f"{where} {body.get('code')}"
+            else:
+                _require_headers(where, response, answer)
+            (content,) = response["content"].values()
+            faults = [each.message for each in validator_of(content["schema"]).iter_errors(body)]
+            assert not faults, f"{where} {faults}"
             return
+
+
+def _require_headers(where: str, response: dict[str, Any], answer: Answer) -> None:
+    described = {name.lower() for name in response["headers"]}
+    sent = {name.lower() for name, _ in answer.raw_headers}
+    assert sent & HEADERS <= described, f"{where} {sent & HEADERS - described}"
+
+
+def validator_of(schema: dict[str, Any]) -> Draft202012Validator:
+    """Return the validator of a schema in the document."""
+    whole = {**schema, "components": document_with_all_fields()["components"]}
+    return Draft202012Validator(whole, format_checker=FormatChecker())

@@ -1,15 +1,22 @@
 """The OpenAPI document and the pages of problems."""
 
+import json
+from datetime import UTC, datetime
+
+import msgspec
 import pytest
 import yaml
 
 from checkout.api.answers.catalogue import CATALOGUE
 from checkout.api.description.document import FILE
 from checkout.payments.events import EVENT_TYPES
+from checkout.payments.objects import ThinWebhookEventObject
+from checkout.webhooks.actions import create_endpoint, ping
 from payments_gateway.serving import problems as serving
 from payments_gateway.serving.problems import Problem
 from scripts import errors_page, openapi
 from tests.api.calling import ROOT, document
+from tests.api.described import validator_of
 from tests.support.asgi import AsgiClient
 
 
@@ -23,7 +30,7 @@ def test_the_files_are_made_from_the_code():
 def test_it_is_openapi_with_a_webhook_for_each_type_of_event():
     made = yaml.safe_load(openapi.PAGE.read_text())
     assert made["openapi"] == "3.1.0"
-    assert set(made["webhooks"]) == set(EVENT_TYPES)
+    assert set(made["webhooks"]) == {*EVENT_TYPES, "webhook.test"}
     operations = [each for item in made["paths"].values() for each in item.values() if isinstance(each, dict)]
     names = [each["operationId"] for each in operations]
     assert len(names) == len(set(names)) > 10
@@ -60,3 +67,60 @@ def test_every_problem_of_the_server_is_in_the_catalogue():
 async def test_an_unknown_problem_has_no_page():
     assert (await AsgiClient().get("/problems/none")).status == 404
     assert (await AsgiClient().post("/problems/not_found")).status == 405
+
+
+def test_generated_clients_have_room_for_every_number_and_read_words_as_texts():
+    """A generator makes 32 bits of a whole number without a format, and no text of words without a type."""
+    untold, untyped = [], []
+    for where, schema in _schemas_in(openapi.document()["components"]["schemas"]):
+        is_long = schema.get("maximum", 2**31) >= 2**31
+        if schema.get("type") == "integer" and is_long and schema.get("format") != "int64":
+            untold.append(where)
+        if "enum" in schema and "type" not in schema:
+            untyped.append(where)
+    assert untold == ["/Problem/properties/status"]
+    assert untyped == []
+
+
+def _schemas_in(value, where=""):
+    if isinstance(value, dict):
+        yield where, value
+        for name, each in value.items():
+            yield from _schemas_in(each, f"{where}/{name}")
+
+
+def test_times_of_answers_say_that_they_are_times():
+    schemas = openapi.document()["components"]["schemas"]
+    assert schemas["PaymentObject"]["properties"]["created_at"]["format"] == "date-time"
+    assert schemas["PaymentObject"]["properties"]["expires_at"]["anyOf"][0]["format"] == "date-time"
+    assert schemas["Failing"]["properties"]["paused_until"]["anyOf"][0]["format"] == "date-time"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("payload", ["full", "thin", "test"])
+def test_the_bodies_of_webhooks_are_as_the_document_says(payload):
+    name = "webhook.test" if payload == "test" else "payment.captured"
+    request = openapi.document()["webhooks"][name]["post"]
+    schema = request["requestBody"]["content"]["application/json"]["schema"]
+    assert list(validator_of(schema).iter_errors(body_of(payload))) == []
+    names = [each["name"] for each in request["parameters"]]
+    assert names == ["webhook-id", "webhook-timestamp", "webhook-signature"]
+
+
+def body_of(payload):
+    if payload == "test":
+        return ping("shop", create_endpoint("shop", "https://shop.example/hooks").endpoint.reference).content
+    notice = ThinWebhookEventObject(
+        id="evt_1",
+        type="payment.captured",
+        created_at=datetime.now(UTC),
+        live=False,
+        sequence=1,
+        merchant="shop",
+        payment="pay_1",
+        order_reference="1",
+        operation=None,
+        api_version="2026-12-01",
+    )
+    body = json.loads(msgspec.json.encode(notice))
+    return body if payload == "thin" else body | {"data": {"object": {}}, "changes": {}}

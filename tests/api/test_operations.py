@@ -133,6 +133,8 @@ async def test_what_is_not_possible_changes_nothing(api, manual, shop):
     for verb in ("capture", "void", "refund"):
         answer = await api.post(f"/payments/{manual.reference}/{verb}", {})
         assert (answer.status, document(answer)["code"]) == (409, "not_possible_now")
+        # The state is not named, because staff and the API have different words for it.
+        assert document(answer)["detail"] == f"In its present state, the payment has nothing to {verb}."
     assert not await in_thread(Operation.objects.count)
     assert not await in_thread(IdempotencyRecord.objects.count)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from checkout.api.answers import catalogue
 from checkout.api.requests.ids import NoSuchId
 from checkout.payments.models import Payment, ProviderAccount
+from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.api.calling import ROOT, document, header, order
 from tests.flows.shopping import pay
@@ -272,6 +273,14 @@ async def test_an_unpaid_payment_is_cancelled_once_and_stays_so(api):
         answer = await api.post(f"/payments/{created['id']}/cancel", idempotency_key=key)
         assert (answer.status, document(answer)["state"]) == (200, "cancelled")
         assert document(answer)["available_actions"] == []
+
+
+async def test_the_refusal_of_a_cancellation_names_the_state_that_the_payment_shows(api):
+    created = document(await api.post("/payments", order()))
+    await in_thread(Payment.objects.update, state=PaymentState.CHALLENGE_REQUIRED)
+    refused = document(await api.post(f"/payments/{created['id']}/cancel"))
+    assert refused["code"] == "not_possible_now"
+    assert refused["detail"] == "A payment that is action_required cannot be cancelled."
 
 
 async def test_a_payment_is_cancelled_by_six_requests_at_once(api):

@@ -47,15 +47,22 @@ from django.core.management import call_command
 from django.test import AsyncClient
 call_command("migrate", run_syncdb=True, verbosity=0)
 from signup import flow
-from signup.models import InboxMessage, OutboxMessage, Taken
+from signup.models import InboxMessage, OutboxMessage, Registration, Taken
 from signup.services import STEPS
 from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope
 from messaging.outbox.rows import OutboxRows
 from messaging.outbox.relay import Relay
 from messaging.registry import close_brokers, get_broker
 from messaging.worker.worker import Worker
 
 flow.CHECK_SECONDS = 1.0
+
+def half_registered():
+    row = Registration.objects.create(name="Odd", step=1, awaiting="odd")
+    for service in ("accounts", "mailboxes"):
+        Taken.objects.create(service=service, name="Odd", registration=row.pk)
+    return row.pk
 
 async def main():
     broker, client, stop = get_broker(), AsyncClient(), asyncio.Event()
@@ -80,6 +87,12 @@ async def main():
     told = {"Dan at first": dan.status_code, "Dan": await ended(dan)}
     for name in ("Ann", "Ann", "Poor Bob"):
         told.setdefault(name, []).append(await ended(await client.get(f"/register/{name}/")))
+    # Mailboxes has carried the command out, but its answer cannot be read.
+    odd = await in_thread(half_registered)
+    reply = Envelope(type="reply", body=b"{}", correlation_id="odd")
+    queue = broker.topology.reply_queue("signup").name
+    await broker.publish(broker.topology.replies, queue, reply, timeout_seconds=10)
+    told["Odd"] = await ended(await client.get(f"/{odd}/"))
     names = lambda: sorted(Taken.objects.values_list("name", "service"))
     told["taken"] = await in_thread(names)
     stop.set()
@@ -123,6 +136,7 @@ def test_the_flow_registers_refuses_undoes_and_asks_again(
     assert told["Dan"] == [201, ""]
     assert told["Ann"] == [[201, ""], [409, "Ann is taken in accounts."]]
     assert told["Poor Bob"] == [[409, "Poor Bob has no credit."]]
+    assert told["Odd"][0] == 409
     whole = ["accounts", "billing", "mailboxes"]
     assert told["taken"] == [[name, service] for name in ("Ann", "Dan") for service in whole]
 

@@ -1,7 +1,9 @@
 """The example services keep the contract: tests that are the same for each of them."""
 
 import ast
+import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from scripts.asyncapi import SCHEMAS
 from tests.examples.conftest import Asker, ended
 from tests.examples.programs import EXAMPLES, RISK
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment
+from tests.support.environment import RABBITMQ_CONTROL
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -135,6 +138,16 @@ async def test_it_comes_back_after_a_lost_connection(asker: Asker) -> None:
     await asker.send(asker.command())
     asker.program.start()
     assert await asker.answer() == {"ok": True, "result": asker.example.result}
+
+
+async def test_a_connection_that_dies_in_silence_is_noticed_within_seconds(asker: Asker) -> None:
+    """messages.md wants heartbeats of 10 s: the broker's own are six times as long."""
+    command = [RABBITMQ_CONTROL, "list_connections", "--quiet", "--no-table-headers", "user", "timeout"]
+    told = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    user = asker.broker.topology.user(asker.example.service)
+    # A connection that is being closed has no user any more.
+    lines = [line.split() for line in told.stdout.splitlines() if line.strip()]
+    assert {line[1] for line in lines if line[0] == user and len(line) == 2} == {"10"}
 
 
 @pytest.mark.parametrize("name", ["orders-python", "events-python"])

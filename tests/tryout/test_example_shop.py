@@ -113,6 +113,56 @@ def test_forged_news_change_nothing(shop):
     assert (after["is_paid"], after["shipments"]) == (before["is_paid"], before["shipments"]) == (0, 0)
 
 
+@pytest.mark.parametrize("hours", [0, 2])
+def test_a_start_that_ends_before_the_secret_is_kept_leaves_one_registration(
+    demo, tmp_path, monkeypatch, hours
+):
+    hooks = f"http://127.0.0.1:{free_port()}/webhooks"
+    for name, value in {
+        "GATEWAY_API": f"{demo.url}/api/v1",
+        "GATEWAY_KEY": TRY_OUT_API_KEY,
+        "SHOP_DATABASE": str(tmp_path / "shop.sqlite3"),
+        "SHOP_WEBHOOK_URL": hooks,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    program = run_path(str(FOLDER / "shop.py"))
+    keep = program["orders"].keep_secret
+
+    def keep_until_the_end(name: str, value: str) -> None:
+        if name == hooks:
+            raise KeyboardInterrupt
+        keep(name, value)
+
+    program["orders"].keep_secret = keep_until_the_end
+    with pytest.raises(KeyboardInterrupt):
+        program["webhook_secret"]()
+    program["orders"].keep_secret = keep
+    code = (
+        "from datetime import timedelta\nfrom django.db.models import F\n"
+        "from checkout.api.models import IdempotencyRecord\n"
+        f"IdempotencyRecord.objects.update(created_at=F('created_at') - timedelta(hours={hours}))"
+    )
+    database = {"DATABASE_URL": f"sqlite:///{demo.folder / 'gateway.sqlite3'}", "BROKER_URL": "memory://"}
+    assert manage("shell", "--command", code, environment={**os.environ, **database}).returncode == 0
+    secret = program["webhook_secret"]()
+    assert secret.startswith("whsec_")
+    assert program["webhook_secret"]() == secret
+    answer = requests.get(
+        f"{demo.url}/api/v1/webhook-endpoints",
+        headers={"Authorization": f"Bearer {TRY_OUT_API_KEY}"},
+        timeout=20,
+    )
+    assert [each["url"] for each in answer.json()["data"]].count(hooks) == 1, "each event is sent once"
+
+
+@pytest.mark.parametrize("sent_at", ["", "soon", "9" * 400, "9" * 5000])
+def test_a_time_that_is_none_makes_a_webhook_false_and_no_error(sent_at):
+    is_genuine = run_path(str(FOLDER / "gateway.py"))["is_genuine"]
+    given = {"webhook-id": "evt_1", "webhook-timestamp": sent_at, "webhook-signature": "v1,x"}
+    assert is_genuine(given, b"{}", "whsec_AAAA") is False
+
+
 def test_an_address_without_a_payment_shows_no_order_whose_payment_is_not_known_yet(tmp_path):
     orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
     orders.add("Tea", 1250, "GBP")

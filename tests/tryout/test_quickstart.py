@@ -3,8 +3,10 @@
 import os
 import re
 import socket
+import struct
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -144,10 +146,26 @@ def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
         assert answers(keys, sent=body + b" ") == 400
         assert answers(keys, timestamp="soon") == 400
         assert answers(keys, signature="") == 400
-        wait_until(lambda: seen.read_text() == "verified: - webhook.test -\n", "the line of the test event")
+        assert answers(keys, timestamp="9" * 400) == 400
+        # Anybody may send anything: nothing of it ends the program.
+        for request in (b"", b"Content-Length: 100\r\n\r\nabc", b"Content-Length: soon\r\n\r\n"):
+            broken_off(port, request)
+        with suppress(requests.ConnectionError):
+            assert answers(keys, sent=b" " * 100_000) == 400
+        assert answers(keys) == 204
+        # Python's server writes about lost connections as well.
+        wait_until(lambda: seen.read_text().count("verified: ") == 2, "the lines of both test events")
+        assert seen.read_text().count("verified: - webhook.test -\n") == 2
     finally:
         running.terminate()
         running.wait(20)
+
+
+def broken_off(port: int, rest: bytes) -> None:
+    """Send a part of a request, and reset the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(b"POST /webhooks HTTP/1.1\r\nHost: shop\r\n" + rest)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def listens(port: int) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -14,6 +14,7 @@ from checkout.api.answers import catalogue
 from checkout.api.description.schemas import (
     PROBLEM,
     REFERENCE,
+    TEST_EVENT,
     Schema,
     schema_of_field,
     schema_of_serializer,
@@ -61,10 +62,14 @@ _HEADERS: dict[str, Schema] = {
     API_VERSION_HEADER: {"description": "The version of the API that the answer is in.", **_TEXT},
 }
 _SENT = list(_HEADERS)
-_HEADERS["Location"] = {"description": "The address of the object.", **_TEXT}
-_HEADERS["Idempotent-Replayed"] = {
-    "description": "`true` if this is the answer to an earlier request.",
-    **_TEXT,
+_HEADERS |= {
+    "Location": {"description": "The address of the object.", **_TEXT},
+    "Idempotent-Replayed": {
+        "description": "`true` if this is the answer to an earlier request; absent otherwise.",
+        **_TEXT,
+    },
+    "Preference-Applied": {"description": "The part of `Prefer` that was applied, if any.", **_TEXT},
+    "Retry-After": {"description": "Wait for this many seconds.", "schema": {"type": "integer"}},
 }
 _PROBLEM_RESPONSE = {
     "description": "A problem.",
@@ -96,6 +101,14 @@ _PREFER = {
     "schema": {"type": "string"},  # what is not understood is ignored (RFC 7240, section 2)
     "description": "`wait=N`: hold for up to N seconds; `respond-async`: answer at once (RFC 7240).",
 }
+_HEADERS_OF_WEBHOOKS = [
+    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
+    for name, meaning in {
+        "webhook-id": "The id of the event, the same at every attempt.",
+        "webhook-timestamp": "The time of this attempt, in seconds since 1970.",
+        "webhook-signature": "Signatures with blanks between them (docs/webhooks.md).",
+    }.items()
+]
 
 
 def document() -> Schema:
@@ -127,7 +140,9 @@ def document() -> Schema:
             },
             "headers": _HEADERS,
             "responses": {"Problem": _PROBLEM_RESPONSE},
-            "schemas": dict(sorted({**components, **bodies, "Problem": PROBLEM}.items())),
+            "schemas": dict(
+                sorted({**components, **bodies, "Problem": PROBLEM, "WebhookTestObject": TEST_EVENT}.items())
+            ),
         },
     }
     return _with_names_of_lists(made)
@@ -195,17 +210,41 @@ def _responses(described: Described, answers: dict[str, Any], *, has_path: bool)
     responses: Schema = {}
     for status, type in sorted(described.answers.items()):
         answers[str(type)] = type
-        names = [*_SENT, "Location"] if status in (201, 202) else _SENT
-        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         responses[str(status)] = {
             "description": _MEANINGS[status],
-            "headers": headers,
+            "headers": _references(_headers_of_answer(described, status)),
             "content": {"application/json": {"schema": str(type)}},
         }
     for status, problems in sorted(_problems_of(described, has_path=has_path).items()):
         codes = ", ".join(f"`{each.code}`" for each in problems)
-        responses[str(status)] = {**_PROBLEM_RESPONSE, "description": f"A problem: {codes}."}
+        names = ["Request-Id", "Retry-After"] if _may_say_when(problems) else ["Request-Id"]
+        made = {"description": f"A problem: {codes}.", "headers": _references(names)}
+        responses[str(status)] = {**_PROBLEM_RESPONSE, **made}
     return responses
+
+
+def _headers_of_answer(described: Described, status: int) -> Iterator[str]:
+    yield from _SENT
+    if 201 in described.answers:
+        yield "Location"
+    if status == 202:
+        yield "Retry-After"
+    if described.key is not IdempotencyKey.IGNORED:
+        yield "Idempotent-Replayed"
+    if described.may_be_held:
+        yield "Preference-Applied"
+
+
+def _may_say_when(problems: Iterable[Problem]) -> bool:
+    """Return True if an answer with one of these problems may say when to try again."""
+    return any(
+        each.status == 429 or "Retry-After" in each.headers or each == catalogue.KEY_IN_USE
+        for each in problems
+    )
+
+
+def _references(names: Iterable[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 _MEANINGS = {
@@ -253,21 +292,22 @@ def _fill_in(paths: Mapping[str, Schema], schemas: Mapping[str, Schema]) -> None
 
 
 def _webhooks() -> Schema:
+    every = {name: (meaning, "WebhookEventObject") for name, meaning in EVENT_TYPES.items()}
+    every["webhook.test"] = ("A test was asked for.", "WebhookTestObject")
     return {
         name: {
             "post": {
                 "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
                 "summary": meaning,
+                "parameters": _HEADERS_OF_WEBHOOKS,
                 "requestBody": {
                     "required": True,
-                    "content": {
-                        "application/json": {"schema": {"$ref": REFERENCE.format(name="WebhookEventObject")}}
-                    },
+                    "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=schema)}}},
                 },
                 "responses": {"2XX": {"description": "Received."}},
             }
         }
-        for name, meaning in EVENT_TYPES.items()
+        for name, (meaning, schema) in every.items()
     }
 
 

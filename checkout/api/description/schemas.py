@@ -10,6 +10,11 @@ from checkout.api.requests.fields import Metadata
 
 REFERENCE = "#/components/schemas/{name}"
 Schema = dict[str, Any]
+_LARGEST_OF_32_BITS = 2**31 - 1
+# The times of answers whose names do not end with "_at".
+_TIMES = {"at", "since", "paused_until"}
+# A webhook of a thin endpoint is without these.
+_FULL_ONLY = {"WebhookEventObject": {"data", "changes"}}
 
 PROBLEM: Schema = {
     "type": "object",
@@ -34,8 +39,31 @@ PROBLEM: Schema = {
                 "required": ["detail"],
             },
         },
+        "available": {"type": "integer", "format": "int64", "description": "Of `amount_not_available`."},
+        "currency": {"type": "string", "description": "Of `amount_not_available`."},
+        "refundable": {"type": "integer", "format": "int64", "description": "Of `refundable_changed`."},
+        "scope": {"type": "string", "description": "Of `scope_missing`."},
+        "versions": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Of `api_version_unknown`.",
+        },
     },
     "required": ["type", "code", "title", "status", "detail", "request_id"],
+}
+TEST_EVENT: Schema = {
+    "type": "object",
+    "description": "A test event (`ping`). It belongs to no payment, so it has neither a sequence nor data.",
+    "properties": {
+        "id": {"type": "string"},
+        "object": {"type": "string", "const": "event"},
+        "type": {"type": "string", "const": "webhook.test"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "merchant": {"type": "string"},
+        "endpoint": {"type": "string"},
+        "api_version": {"type": "string"},
+    },
+    "required": ["id", "object", "type", "created_at", "merchant", "endpoint", "api_version"],
 }
 
 
@@ -85,7 +113,9 @@ def _schema_of(field: Any) -> Schema:
             return {"type": "boolean"}
         case serializers.IntegerField():
             bounds = {"minimum": field.min_value, "maximum": field.max_value}
-            return {"type": "integer", **{name: value for name, value in bounds.items() if value is not None}}
+            schema = {"type": "integer", **{name: each for name, each in bounds.items() if each is not None}}
+            is_long = field.max_value is None or field.max_value > _LARGEST_OF_32_BITS
+            return {**schema, "format": "int64"} if is_long else schema
         case serializers.DateTimeField():
             return {"type": "string", "format": "date-time"}
         case serializers.ChoiceField():
@@ -111,29 +141,49 @@ def _schema_of_text(field: serializers.CharField) -> Schema:
 def schemas_of_answers(types: Mapping[str, Any]) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """Return the schemas of named types, and the components that they refer to."""
     found, components = msgspec.json.schema_components(list(types.values()), ref_template=REFERENCE)
-    of_components = {name: _as_it_is_sent(schema) for name, schema in components.items()}
+    of_components = {name: _as_it_is_sent(name, schema) for name, schema in components.items()}
     return dict(zip(types, found, strict=True)), of_components
 
 
-def _as_it_is_sent(schema: Schema) -> Schema:
+def _as_it_is_sent(name: str, schema: Schema) -> Schema:
     """Return the schema of an object that the gateway sends, which always has all of its fields.
 
     ``msgspec`` describes objects that are read, in which fields with defaults may be missing. The user of a
     generated client would have to check for each of those fields if it is there.
     """
     if "properties" not in schema:
-        return schema
-    properties = {name: _of_a_constant(each) for name, each in schema["properties"].items()}
+        return _for_generators(schema)
+    fields = schema["properties"].items()
+    properties = {field: _for_generators(each, is_time=_is_time(field)) for field, each in fields}
     for each in properties.values():
         each.pop("default", None)
-    return {**schema, "properties": properties, "required": list(properties)}
+    required = [field for field in properties if field not in _FULL_ONLY.get(name, ())]
+    return {**schema, "properties": properties, "required": required}
 
 
-def _of_a_constant(schema: Schema) -> Schema:
-    """Return the schema, that of a constant in the form that all generators of clients read."""
-    match schema.get("enum"):
-        case [bool(value)]:
+def _is_time(field: str) -> bool:
+    return field.endswith("_at") or field in _TIMES
+
+
+def _for_generators(schema: Schema, *, is_time: bool = False) -> Schema:
+    """Return the schema of a value in the form that generators of clients read.
+
+    Without a format, many make a number of 32 bits, which cannot hold every amount. Without a type, the words
+    of a list are no texts to them.
+    """
+    match schema:
+        case {"enum": [bool(value)]}:
             return {"type": "boolean", "const": value}
-        case [str(value)]:
+        case {"enum": [str(value)]}:
             return {"type": "string", "const": value}
+        case {"enum": [str(), *_]}:
+            return {"type": "string", **schema}
+        case {"anyOf": list(parts)}:
+            return {**schema, "anyOf": [_for_generators(each, is_time=is_time) for each in parts]}
+        case {"type": "array", "items": dict(items)}:
+            return {**schema, "items": _for_generators(items)}
+        case {"type": "integer"}:
+            return {**schema, "format": "int64"}
+        case {"type": "string"} if is_time:
+            return {**schema, "format": "date-time"}
     return dict(schema)

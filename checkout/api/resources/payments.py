@@ -160,9 +160,10 @@ class PaymentCancel(ApiView):
         if payment.state is not PaymentStatus.CANCELLED:
             try:
                 actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
-            except IllegalTransition:
-                # Another request may have cancelled it since it was read.
-                if reading.read_payment(self.merchant, reference).state is not PaymentStatus.CANCELLED:
-                    raise
+            except IllegalTransition as error:
+                # Another request may have cancelled it since it was read. The error names our own states.
+                state = reading.read_payment(self.merchant, reference).state
+                if state is not PaymentStatus.CANCELLED:
+                    raise IllegalTransition(f"A payment that is {state} cannot be cancelled.") from error
             payment = reading.read_payment(self.merchant, reference)
         return Answer.of(200, payment)

@@ -211,7 +211,8 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     sums = sums_of(payment)
     may_act = is_accounted_for(payment, sums) or (kind == Kind.VOID and is_stuck(payment, sums))
     if attempt is None or not may_act:
-        raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
+        # Staff and the API have different words for the state, so it is not named.
+        raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
     if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):

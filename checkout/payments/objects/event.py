@@ -38,7 +38,10 @@ class ThinWebhookEventObject(ThinEventObject, frozen=True, kw_only=True):
 
 
 class WebhookEventObject(EventObject, frozen=True, kw_only=True):
-    """A change as a webhook has it, in the version of the API that its endpoint was made for."""
+    """A change as a webhook has it, in the version of the API that its endpoint was made for.
+
+    An endpoint that is set to ``thin`` gets neither ``data`` nor ``changes``.
+    """
 
     api_version: str
 
