@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments.models import (
     Attempt,
@@ -99,6 +100,23 @@ def test_a_refund_that_came_back_is_in_neither_book(paid):
     assert reconcile() == []
     payment.post("refunded", "op_another", 100)
     assert found(reconcile(since=timezone.now() - LONG_AGO * 2)) == {("ledger_refunded", 100, 0)}
+
+
+def test_a_ledger_entry_in_another_currency_is_a_difference(paid):
+    made_in_dollars, more_in_dollars = paid(), paid()
+    for purchase in (made_in_dollars, more_in_dollars):
+        purchase.operation("capture", PAID)
+        purchase.books_have(captured=PAID)
+    rows = LedgerEntry.objects.filter(payment_reference=made_in_dollars.payment.reference)
+    rows.update(currency="USD")
+    more_in_dollars.post("captured", "stray", 5)
+    LedgerEntry.objects.filter(posting="captured:stray").update(currency="USD")
+    seen = {(each.kind, each.payment, each.ours, each.theirs) for each in reconcile()}
+    assert seen == {
+        ("ledger_captured", made_in_dollars.payment, "0.00 GBP", "12.50 GBP"),
+        ("ledger_captured", more_in_dollars.payment, "0.05 USD", "0.00 USD"),
+        ("ledger_in_process", more_in_dollars.payment, "-0.05 USD", "0.00 USD"),
+    }
 
 
 def test_the_ledger_is_compared_as_well_as_the_operations(paid):

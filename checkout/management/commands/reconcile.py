@@ -9,12 +9,12 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from checkout.money import Money
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation import reconcile_account
 
 DIFFERENT = 1
 NOT_POSSIBLE = 2
+FIRST_YEAR = 2000
 
 
 class Command(BaseCommand):
@@ -52,14 +52,10 @@ class Command(BaseCommand):
 
     def _print(self, account: ProviderAccount, run: Reconciliation, seen: list[Difference]) -> None:
         for difference in seen:
-            ours, theirs = (
-                _amount(difference.ours_minor, difference),
-                _amount(difference.theirs_minor, difference),
-            )
             payment = difference.payment.reference if difference.payment else "(no payment of ours)"
             self.stdout.write(
-                f"{account.code}  {difference.order_code}  {difference.kind}: ours {ours}, theirs {theirs}"
-                f"  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
+                f"{account.code}  {difference.order_code}  {difference.kind}: ours {difference.ours},"
+                f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
             )
         self.stdout.write(
             f"{account.code}: {run.compared} payments compared, {run.differing} differences; "
@@ -83,11 +79,13 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CommandError(f"{text!r} is no time in ISO 8601.", returncode=NOT_POSSIBLE) from error
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
-
-
-def _amount(minor: int, difference: Difference) -> str:
-    return str(Money(minor, difference.currency))
+    if moment.year < FIRST_YEAR:
+        # The provider would be asked to list the orders of each day since then.
+        raise CommandError(f"{text!r} is before {FIRST_YEAR}.", returncode=NOT_POSSIBLE)
+    moment = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    if moment > timezone.now():
+        raise CommandError(f"{text!r} is in the future: nothing would be compared.", returncode=NOT_POSSIBLE)
+    return moment
 
 
 def _as_json(account: ProviderAccount, run: Reconciliation, seen: list[Difference]) -> dict[str, Any]:
