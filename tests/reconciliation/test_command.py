@@ -5,9 +5,10 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models import Attempt
+from checkout.payments.models import Attempt, Difference
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
@@ -41,6 +42,21 @@ def test_each_sum_is_printed_in_its_own_currency(paid, capsys):
     with pytest.raises(SystemExit):
         call_command("reconcile")
     assert "currency: ours 12.50 GBP, theirs 1,250 JPY" in capsys.readouterr().out
+
+
+def test_a_difference_is_printed_until_the_books_agree(paid, monkeypatch, capsys):
+    purchase = paid()
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    with pytest.raises(SystemExit):
+        call_command("reconcile")
+    monkeypatch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    with pytest.raises(SystemExit) as ended:
+        call_command("reconcile")
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.count(f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP") == 2
+    Difference.objects.update(dealt_with_at=timezone.now())
+    call_command("reconcile")
+    assert purchase.attempt.order_code not in capsys.readouterr().out
 
 
 def test_it_prints_one_json_object(paid, capsys):
