@@ -59,8 +59,9 @@ def _moves() -> str:
     moves: dict[tuple[str, str], set[str]] = {}
     for edge in PAYMENT_EDGES:
         for source in sorted(edge.sources):
-            key = (STATUSES[edge.target], type_of_move(edge.event, source))
-            moves.setdefault(key, set()).add(STATUSES[source])
+            for is_by_capture in (False, True):
+                type = type_of_move(edge.event, source, is_by_capture=is_by_capture)
+                moves.setdefault((STATUSES[edge.target], type), set()).add(STATUSES[source])
     rows = ["| to | from | event |", "|---|---|---|"]
     for (target, type), sources in moves.items():
         rows.append(f"| `{target}` | {', '.join(f'`{each}`' for each in sorted(sources))} | `{type}` |")

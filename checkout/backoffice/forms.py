@@ -12,8 +12,9 @@ from django.core.validators import validate_email
 from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
 from checkout.conf.networks import identity_of
-from checkout.money import Money
+from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
+from checkout.payments.actions.creation import LARGEST_MINOR
 from checkout.payments.models import Merchant, ProviderAccount
 from checkout.payments.providers.registry import available
 from checkout.risk.models import BlockedValue
@@ -112,14 +113,15 @@ class StockItemForm(ModelForm):
         price: int = self.cleaned_data["price_minor"]
         if price <= 0:
             raise ValidationError("A price is more than nothing.")
+        if price > LARGEST_MINOR:
+            raise ValidationError(f"No payment is larger than {LARGEST_MINOR:,}.")
         return price
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
-        try:
-            return Money(1, currency).currency
-        except ValueError:
-            raise ValidationError("A currency is three letters, by ISO 4217.") from None
+        if currency not in CURRENCIES:
+            raise ValidationError("This is no currency of ISO 4217 in which shoppers can pay.")
+        return currency
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]

@@ -1,6 +1,7 @@
 """The ledger's books of one payment, for programs that do not read its tables."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from checkout.ledger.models import LedgerEntry
@@ -15,16 +16,23 @@ OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")
 class Balances:
     """Sums in minor units. ``charged_back`` is less reversals, ``in_process`` requested but not captured."""
 
-    captured: int
-    refunded: int
-    charged_back: int
-    in_process: int
+    captured: int = 0
+    refunded: int = 0
+    charged_back: int = 0
+    in_process: int = 0
 
 
-def balances_of(payment_reference: str) -> Balances:
-    """Add up a payment's entries, by account and by the subject of the posting."""
-    captured = refunded = charged_back = in_process = 0
+def balances_of(payment_reference: str) -> dict[str, Balances]:
+    """Add up a payment's entries by currency, account, and the subject of the posting."""
+    entries: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in _ENTRIES.all(payment_reference):
+        entries[entry.currency].append(entry)
+    return {currency: _added_up(of_currency) for currency, of_currency in entries.items()}
+
+
+def _added_up(entries: Iterable[LedgerEntry]) -> Balances:
+    captured = refunded = charged_back = in_process = 0
+    for entry in entries:
         kind = entry.posting.partition(":")[0]
         if entry.account == IN_PROCESS:
             in_process += entry.amount_minor

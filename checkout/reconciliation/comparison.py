@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from checkout.money import Money
 from checkout.payments.models import Difference
+from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
 from checkout.payments.providers.base import Position, ProviderResult
 from checkout.reconciliation.our_books import AttemptSums, OurBooks, Range
 
 Kind = Difference.Kind
-# ISO 4217: the code for transactions without a currency.
-UNKNOWN_CURRENCY = "XXX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +115,26 @@ def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Co
         refunded = sum(_refunded(each, sums) for each, sums in zip(told, ours.attempts.values(), strict=True))
         disputed = [each.charged_back.minor for each in told if each.charged_back is not None]
         charged_back = sum(disputed) if len(disputed) == len(told) else charged_back
-    yield _sum(first, Kind.LEDGER_CAPTURED, ours.currency, ours.ledger.captured, captured)
-    yield _sum(first, Kind.LEDGER_REFUNDED, ours.currency, ours.ledger.refunded, refunded)
-    yield _sum(first, Kind.LEDGER_CHARGED_BACK, ours.currency, ours.ledger.charged_back, charged_back)
+    expected = {
+        Kind.LEDGER_CAPTURED: captured,
+        Kind.LEDGER_REFUNDED: refunded,
+        Kind.LEDGER_CHARGED_BACK: charged_back,
+    }
     if not ours.has_open_operations:
-        yield _sum(first, Kind.LEDGER_IN_PROCESS, ours.currency, ours.ledger.in_process, 0)
+        expected[Kind.LEDGER_IN_PROCESS] = 0
+    for kind, theirs in expected.items():
+        yield _ledger_sum(first, kind, ours, theirs)
+
+
+def _ledger_sum(order_code: str, kind: Difference.Kind, ours: OurBooks, theirs: int) -> Compared:
+    """Compare one sum of the ledger. If it agrees, none may be there in another currency."""
+    name = kind.removeprefix("ledger_")
+    sums = {currency: int(getattr(balances, name)) for currency, balances in ours.ledger.items()}
+    own = sums.pop(ours.currency, 0)
+    others = sorted((currency, minor) for currency, minor in sums.items() if minor)
+    if own == theirs and others:
+        return _sum(order_code, kind, *others[0], 0)
+    return _sum(order_code, kind, ours.currency, own, theirs)
 
 
 def _refunded(position: Position, ours: AttemptSums) -> int:

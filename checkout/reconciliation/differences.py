@@ -63,16 +63,16 @@ def _resolve(account: ProviderAccount, found: Compared | Untold) -> None:
 @transaction.atomic
 def _see(account: ProviderAccount, payment_pk: int | None, found: Compared) -> Difference:
     now = timezone.now()
-    sums = {"ours_minor": found.ours, "theirs_minor": found.theirs, "last_seen_at": now}
+    sums = {"ours_minor": found.ours, "theirs_minor": found.theirs, "currency": found.currency}
     difference, is_new = Difference.objects.update_or_create(
         account=account,
         order_code=found.order_code,
         kind=found.kind,
         resolved_at=None,
         defaults={"last_seen_at": now},
-        create_defaults={**sums, "payment_id": payment_pk, "currency": found.currency, "found_at": now},
+        create_defaults={**sums, "payment_id": payment_pk, "found_at": now, "last_seen_at": now},
     )
-    is_another = (difference.ours_minor, difference.theirs_minor) != (found.ours, found.theirs)
+    is_another = any(getattr(difference, name) != value for name, value in sums.items())
     waits_again = is_another and difference.dealt_with_at is not None
     if is_another:
         mark = {"dealt_with_at": None, "dealt_with_by": "", "dealt_with_note": ""}

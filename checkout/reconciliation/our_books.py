@@ -4,7 +4,7 @@ Some sums are certain only within bounds: a capture or refund may wait for its o
 not show whether the provider has booked it, so every sum that it may change is a ``Range``.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -49,7 +49,8 @@ class AttemptSums:
 class OurBooks:
     """A payment in our books. ``attempts`` are those with the account, by order code.
 
-    ``operations`` are the sums of all operations; the ledger must have those that are done.
+    ``operations`` are the sums of all operations; the ledger must have those that are done. ``ledger`` has
+    its sums by currency, of which there is only the payment's if all is well.
     ``has_open_operations`` says that an operation has no outcome yet. ``is_whole`` says that all attempts of
     the payment are with this account, so that their positions add up to what the ledger has. ``changed_at``
     is the time at which the payment, an attempt or an operation changed last.
@@ -57,7 +58,7 @@ class OurBooks:
 
     currency: str
     attempts: dict[str, AttemptSums]
-    ledger: Balances
+    ledger: Mapping[str, Balances]
     operations: Sums
     has_open_operations: bool
     is_whole: bool

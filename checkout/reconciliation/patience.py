@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from checkout.payments.models import Attempt, ProviderAccount
-from checkout.reconciliation.comparison import UNKNOWN_CURRENCY
+from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
 from checkout.reconciliation.provider_books import NotAskable, NotUnderstood, Unanswered, told
 
 # Questions in a row without an answer, after which an order elsewhere is asked about. If that gets no answer

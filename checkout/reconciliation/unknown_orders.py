@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
-from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.comparison import UNKNOWN_CURRENCY, compare_unknown_order
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE, UNKNOWN_CURRENCY
+from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.patience import Patience
 from checkout.reconciliation.provider_books import (

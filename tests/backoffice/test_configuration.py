@@ -244,6 +244,8 @@ def test_counting_stock_that_was_sold_meanwhile_is_refused_with_the_present_numb
         ("currency", "12"),
         ("currency", "€€€"),
         ("price_minor", "0"),
+        ("price_minor", "10000000000"),
+        ("currency", "ABC"),
         ("quantity", "-1"),
         ("quantity", "2147483647"),  # there would be no room for what is given back
     ],

@@ -152,6 +152,15 @@ def test_the_sums_of_a_payment_that_was_put_aside_are_shown(admin_client):
     assert sums_of(admin_client, payment)["Captured"] == "12.50 GBP"
 
 
+@pytest.mark.parametrize("end", [PaymentState.VOIDED, PaymentState.EXPIRED])
+def test_what_was_released_is_not_shown_as_authorised(admin_client, end):
+    payment = rows.authorised()
+    Payment.objects.update(state=end)
+    if end == PaymentState.VOIDED:
+        rows.operation(payment, "void", payment.amount_minor, state="done")
+    assert sums_of(admin_client, payment) == {}
+
+
 def test_the_money_comes_first_then_the_operations_then_the_long_timeline(admin_client):
     html = page(admin_client, rows.paid()).content.decode()
     headings = ("Sums</h2>", "Captures, voids, refunds and charge-backs</h2>", "Timeline</h2>")

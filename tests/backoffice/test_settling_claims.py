@@ -120,6 +120,14 @@ def test_the_page_shows_what_is_known(admin_client):
     assert len(cells["Captures, voids, refunds and charge-backs of this order"]) == 2
 
 
+def test_an_attempt_that_ended_without_money_is_not_shown_as_authorised(admin_client):
+    payment = rows.authorised()
+    payment.attempts.update(state="refused")
+    known = dict(admin_client.get(address(rows.claimed(payment, "authorised"))).context["known"])
+    assert "Authorised" not in known
+    assert str(known["Amount of the payment"]) == "12.50 GBP"
+
+
 def test_what_is_proven_is_said_to_be(admin_client):
     assert "only the provider can use" in admin_client.get(address(waiting())).content.decode()
 

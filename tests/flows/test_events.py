@@ -161,3 +161,22 @@ async def test_parts_refunds_and_disputes_are_told(back_end: None, manual: Payme
         "refundable": 0,
         "disputed": 300,
     }
+
+
+async def test_a_capture_after_a_refund_of_all_is_no_refund_that_came_back(
+    back_end: None, manual: Payment, books: Books
+) -> None:
+    await authorise(manual)
+    await in_thread(request_capture, manual.reference, amount=euros(500), by="ada")
+    await eventually(operation_states(manual), ["pending"])
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.PARTIALLY_CAPTURED)
+    await in_thread(request_refund, manual.reference, by="ada")
+    await eventually(operation_states(manual), ["done", "pending"])
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.REFUNDED)
+    await in_thread(request_capture, manual.reference, by="ada")
+    await eventually(operation_states(manual), ["done", "done", "pending"])
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.PARTIALLY_REFUNDED)
+    assert (await in_thread(types_of, manual))[-2:] == ["capture.succeeded", "payment.partially_refunded"]

@@ -69,7 +69,9 @@ class Paid:
         Attempt.objects.filter(pk=made.pk).update(updated_at=timezone.now() - LONG_AGO)
         return made
 
-    def operation(self, kind: str, minor: int, state: str = Operation.State.DONE) -> Operation:
+    def operation(
+        self, kind: str, minor: int, state: str = Operation.State.DONE, *, posted_in: str = "GBP"
+    ) -> Operation:
         """Add an operation to our books only, including the ledger if it is done."""
         made = Operation.objects.create(
             payment=self.payment,
@@ -83,7 +85,7 @@ class Paid:
         Operation.objects.filter(pk=made.pk).update(created_at=long_ago, updated_at=long_ago)
         if state == Operation.State.DONE:
             for posting in POSTINGS.get(kind, ()):
-                self.post(posting, made.reference, minor)
+                self.post(posting, made.reference, minor, posted_in)
         return made
 
     def waits(self, operation: Operation, step: str = "await_provider", **knows: bool) -> Saga:
@@ -97,7 +99,7 @@ class Paid:
             data=knows,
         )
 
-    def post(self, kind: str, reference: str, minor: int) -> None:
+    def post(self, kind: str, reference: str, minor: int, currency: str = "GBP") -> None:
         debit, credit = ACCOUNTS[kind]
         for name, amount in ((debit, minor), (credit, -minor)):
             LedgerEntry.objects.create(
@@ -105,7 +107,7 @@ class Paid:
                 account=name,
                 payment_reference=self.payment.reference,
                 amount_minor=amount,
-                currency="GBP",
+                currency=currency,
             )
 
 

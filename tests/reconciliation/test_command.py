@@ -5,8 +5,10 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
-from checkout.payments.models import Attempt
+from checkout.money import Money
+from checkout.payments.models import Attempt, Difference
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
@@ -31,6 +33,30 @@ def test_it_prints_every_difference_and_exits_with_1(paid, capsys):
     line = capsys.readouterr().out.splitlines()[0]
     assert f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP, theirs 12.50 GBP" in line
     assert purchase.payment.reference in line
+
+
+def test_each_sum_is_printed_in_its_own_currency(paid, capsys):
+    purchase = paid()
+    purchase.order.amount = Money(PAID, "JPY")
+    purchase.order.captured = purchase.order.refunded = purchase.order.charged_back = Money(0, "JPY")
+    with pytest.raises(SystemExit):
+        call_command("reconcile")
+    assert "currency: ours 12.50 GBP, theirs 1,250 JPY" in capsys.readouterr().out
+
+
+def test_a_difference_is_printed_until_the_books_agree(paid, monkeypatch, capsys):
+    purchase = paid()
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    with pytest.raises(SystemExit):
+        call_command("reconcile")
+    monkeypatch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    with pytest.raises(SystemExit) as ended:
+        call_command("reconcile")
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.count(f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP") == 2
+    Difference.objects.update(dealt_with_at=timezone.now())
+    call_command("reconcile")
+    assert purchase.attempt.order_code not in capsys.readouterr().out
 
 
 def test_it_prints_one_json_object(paid, capsys):
@@ -68,7 +94,17 @@ def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     assert refused.value.returncode == 2
 
 
-@pytest.mark.parametrize("arguments", [["--account", "nobody"], ["--since", "yesterday"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--account", "nobody"],
+        ["--since", "yesterday"],
+        ["--since", "0026-11-25"],
+        ["--since", "0001-01-01T00:00+14:00"],
+        ["--since", "9999-12-31T23:00-10:00"],
+        ["--since", "9999-12-31"],
+    ],
+)
 def test_what_is_not_understood_is_refused(account, arguments):
     with pytest.raises(CommandError):
         call_command("reconcile", *arguments)

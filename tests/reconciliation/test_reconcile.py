@@ -101,6 +101,21 @@ def test_a_refund_that_came_back_is_in_neither_book(paid):
     assert found(reconcile(since=timezone.now() - LONG_AGO * 2)) == {("ledger_refunded", 100, 0)}
 
 
+def test_a_ledger_entry_in_another_currency_is_a_difference(paid):
+    made_in_dollars, more_in_dollars = paid(), paid()
+    made_in_dollars.operation("capture", PAID, posted_in="USD")
+    more_in_dollars.operation("capture", PAID)
+    more_in_dollars.post("captured", "stray", 5, "USD")
+    for purchase in (made_in_dollars, more_in_dollars):
+        purchase.books_have(captured=PAID)
+    seen = {(each.kind, each.payment, each.ours, each.theirs) for each in reconcile()}
+    assert seen == {
+        ("ledger_captured", made_in_dollars.payment, "0.00 GBP", "12.50 GBP"),
+        ("ledger_captured", more_in_dollars.payment, "0.05 USD", "0.00 USD"),
+        ("ledger_in_process", more_in_dollars.payment, "-0.05 USD", "0.00 USD"),
+    }
+
+
 def test_the_ledger_is_compared_as_well_as_the_operations(paid):
     purchase = paid()
     purchase.operation("capture", PAID)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.models import Attempt, Reconciliation
+from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Order, OrderState
 from tests.reconciliation.conftest import LONG_AGO, PAID
@@ -149,3 +150,15 @@ def test_a_provider_that_lists_nothing_is_not_asked_to(stranger, monkeypatch):
     monkeypatch.setattr(MemoryProvider, "lists_orders", False)
     assert reconcile() == []
     assert Reconciliation.objects.get().unanswered == 0
+
+
+def test_an_order_that_could_not_be_read_at_first_gets_its_currency_later(stranger, monkeypatch):
+    stranger.amount = Money(1000, "JPY")
+    listed = [ProviderResult(outcome=Outcome.UNKNOWN, order_code=stranger.order_code, event="UNREADABLE")]
+    with monkeypatch.context() as at_first:
+        at_first.setattr(MemoryProvider, "orders", lambda provider, since, until: listed)
+        (difference, *_) = reconcile()
+    assert (difference.ours, difference.theirs) == ("nothing", "not told")
+    (difference,) = reconcile()
+    assert (difference.theirs_minor, difference.currency) == (1000, "JPY")
+    assert (difference.ours, difference.theirs) == ("0 JPY", "1,000 JPY")

@@ -5,7 +5,7 @@ from typing import Any
 
 from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to
-from checkout.backoffice.display.values import counted, humanised, in_money
+from checkout.backoffice.display.values import counted, humanised
 from checkout.backoffice.display.wording import fact_in_words, first_upper
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
@@ -78,8 +78,8 @@ def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
             yield Reason(what, row.found_at, links_to(user, row, page), again)
             continue
         what = (
-            f"{first_upper(humanised(row.kind))}: the provider's books have "
-            f"{in_money(row.theirs_minor, row.currency)}, ours have {in_money(row.ours_minor, row.currency)}."
+            f"{first_upper(humanised(row.kind))}: the provider's books have {row.theirs}, "
+            f"ours have {row.ours}."
         )
         closed = f"It is closed when both agree: they are compared every {interval}."
         yield Reason(what, row.found_at, links_to(user, row, page), closed)

@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
-from checkout.money import Money
 from checkout.payments.models import Payment
 
 NOTHING = "-"
@@ -48,11 +47,6 @@ def duration_text(duration: timedelta | None) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 time``, ``2 times``."""
     return f"{number} {noun}{pluralize(number)}"
-
-
-def in_money(minor: int, currency: str) -> str:
-    """Return an amount. If only the provider knows the order, its currency may be missing."""
-    return str(Money(minor, currency)) if currency else f"{minor} minor units"
 
 
 def humanised(name: str) -> str:

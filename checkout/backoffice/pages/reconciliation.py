@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
-from checkout.backoffice.display.values import NOTHING, badge, in_money, payment_page_link
+from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
 from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Difference, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -26,7 +26,7 @@ DEAL_WITH = Verb(
     is_offered=lambda row: row.resolved_at is None and row.dealt_with_at is None,
     carry_out=lambda row, by, why: deal_with_difference(row.pk, by=by, note=why),
     asks_why=True,
-    seen=lambda row: (row.ours_minor, row.theirs_minor),
+    seen=lambda row: (row.ours_minor, row.theirs_minor, row.currency),
 )
 
 
@@ -85,15 +85,15 @@ class DifferenceAdmin(ActingAdmin):
 
     @admin.display(description="our books", ordering="ours_minor")
     def ours(self, difference: Difference) -> str:
-        return self._sum(difference, difference.ours_minor)
+        return self._unless_unanswered(difference, difference.ours)
 
     @admin.display(description="the provider's books", ordering="theirs_minor")
     def theirs(self, difference: Difference) -> str:
-        return self._sum(difference, difference.theirs_minor)
+        return self._unless_unanswered(difference, difference.theirs)
 
-    def _sum(self, difference: Difference, minor: int) -> str:
-        is_unanswered = difference.kind == Difference.Kind.UNANSWERED
-        return NOTHING if is_unanswered else in_money(minor, difference.currency)
+    @staticmethod
+    def _unless_unanswered(difference: Difference, sum: str) -> str:
+        return NOTHING if difference.kind == Difference.Kind.UNANSWERED else sum
 
     @admin.display(description="status", ordering="resolved_at")
     def status(self, difference: Difference) -> str:

@@ -66,7 +66,7 @@ def _claim(saga: Saga, question: VerificationData) -> Iterator[tuple[str, object
 def our_sums(payment: Payment, operations: Sequence[Operation]) -> Iterator[tuple[str, object]]:
     """Yield the sums of these operations of a payment."""
     sums, currency = added_up(payment, operations), payment.currency
-    yield "Authorised", payment.amount
+    yield "Amount of the payment", payment.amount
     yield "Captured", Money(sums.captured, currency)
     yield "Refunded", Money(sums.refunded, currency)
     yield "Charged back", Money(sums.charged_back, currency)

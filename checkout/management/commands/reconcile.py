@@ -6,15 +6,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from checkout.money import Money
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation import reconcile_account
 
 DIFFERENT = 1
 NOT_POSSIBLE = 2
+FIRST_YEAR = 2000
+
+Found = list[Difference]
 
 
 class Command(BaseCommand):
@@ -35,9 +38,7 @@ class Command(BaseCommand):
         """Exit with 0 if the books agree."""
         since = _moment(options["since"]) if options["since"] else None
         try:
-            runs = [
-                (account, *reconcile_account(account, since)) for account in _accounts(options["account"])
-            ]
+            runs = [_run(account, since) for account in _accounts(options["account"])]
         except DatabaseError as error:
             raise CommandError(f"Our books cannot be read: {error}", returncode=NOT_POSSIBLE) from error
         if options["json"]:
@@ -52,20 +53,24 @@ class Command(BaseCommand):
 
     def _print(self, account: ProviderAccount, run: Reconciliation, seen: list[Difference]) -> None:
         for difference in seen:
-            ours, theirs = (
-                _amount(difference.ours_minor, difference),
-                _amount(difference.theirs_minor, difference),
-            )
             payment = difference.payment.reference if difference.payment else "(no payment of ours)"
             self.stdout.write(
-                f"{account.code}  {difference.order_code}  {difference.kind}: ours {ours}, theirs {theirs}"
-                f"  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
+                f"{account.code}  {difference.order_code}  {difference.kind}: ours {difference.ours},"
+                f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
             )
         self.stdout.write(
-            f"{account.code}: {run.compared} payments compared, {run.differing} differences; "
+            f"{account.code}: {run.compared} payments compared, {len(seen)} differences; "
             f"{run.in_progress} in progress, {run.untold} orders not told by the provider, "
             f"{run.unanswered} questions unanswered."
         )
+
+
+def _run(account: ProviderAccount, since: datetime | None) -> tuple[ProviderAccount, Reconciliation, Found]:
+    """Compare an account. Return all its open differences, also of orders that could not be compared now."""
+    run, _ = reconcile_account(account, since)
+    is_unanswered = Q(kind=Difference.Kind.UNANSWERED)
+    found = Difference.objects.filter(OPEN_DIFFERENCE, ~is_unanswered, account=account)
+    return account, run, list(found.select_related("payment").order_by("found_at", "pk"))
 
 
 def _accounts(code: str | None) -> QuerySet[ProviderAccount]:
@@ -83,11 +88,13 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CommandError(f"{text!r} is no time in ISO 8601.", returncode=NOT_POSSIBLE) from error
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
-
-
-def _amount(minor: int, difference: Difference) -> str:
-    return str(Money(minor, difference.currency))
+    if moment.year < FIRST_YEAR:
+        # The provider would be asked to list the orders of each day since then.
+        raise CommandError(f"{text!r} is before {FIRST_YEAR}.", returncode=NOT_POSSIBLE)
+    moment = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    if moment > timezone.now():
+        raise CommandError(f"{text!r} is in the future: nothing would be compared.", returncode=NOT_POSSIBLE)
+    return moment
 
 
 def _as_json(account: ProviderAccount, run: Reconciliation, seen: list[Difference]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, AttemptState
+from checkout.states import Actor, AttemptState, PaymentState
 
 Kind = Operation.Kind
 
@@ -53,7 +53,10 @@ class OperationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Available:
-    """The sums that are authorised, captured, refunded and charged back, and what may be requested now."""
+    """The sums that are authorised, captured, refunded and charged back, and what may be requested now.
+
+    Nothing is authorised any more once a void or the authorisation's expiry has released it.
+    """
 
     authorised: Money
     captured: Money
@@ -181,8 +184,9 @@ def available(reference: str) -> Available:
     payment = _payment(reference)
     attempt, sums = _authorised_attempt(payment), sums_of(payment)
     may_act = attempt is not None and is_accounted_for(payment, sums)
+    is_released = payment.state == PaymentState.EXPIRED or sums.total(Kind.VOID, Operation.State.DONE) > 0
     return Available(
-        authorised=_money(payment, payment.amount_minor if attempt else 0),
+        authorised=_money(payment, payment.amount_minor if attempt and not is_released else 0),
         captured=_money(payment, sums.captured),
         refunded=_money(payment, sums.refunded),
         charged_back=_money(payment, sums.charged_back),

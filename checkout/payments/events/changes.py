@@ -50,7 +50,10 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
     for name in before.data.get("left_out", ()) if before else ():
         known.pop(name, None)  # left out for its length, which is no change
     changes = _changes(known, msgspec.to_builtins(told))
-    return News(type=type_of_move(event, earlier), object=told, changes=changes)
+    amounts = changes.get("amounts", {})
+    is_by_capture = "captured" in amounts and "refunded" not in amounts
+    type = type_of_move(event, earlier, is_by_capture=is_by_capture)
+    return News(type=type, object=told, changes=changes)
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:

@@ -92,14 +92,15 @@ _OF_ATTEMPTS = {status: f"attempt.{status}" for status in AttemptStatus}
 _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REVERSAL: "dispute.reversed"}
 
 
-def type_of_move(event: str, earlier: str) -> str:
+def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False) -> str:
     """Return the type for a payment's move by ``event`` from the ``earlier`` state.
 
-    A merchant who ships at ``payment.captured`` must not ship once more because a refund has failed.
+    A merchant who ships at ``payment.captured`` must not ship once more because a refund has failed. After
+    all that was captured has been refunded, a capture of more is no refund that came back.
     """
     if earlier in _GIVEN_BACK and event in _TAKEN_AGAIN:
         return "payment.refund_returned"
-    if earlier == PaymentState.REFUNDED and event == "refunded_in_part":
+    if earlier == PaymentState.REFUNDED and event == "refunded_in_part" and not is_by_capture:
         return "payment.refund_returned"
     return _OF_MOVES[event]  # type: ignore[index]  # mypy knows the events of the table only
 

@@ -5,8 +5,12 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from checkout.money import Money
 from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.models.payment import EMPTY, Payment, ProviderAccount
+
+# ISO 4217: the code for transactions without a currency. The amount of such an order is not known.
+UNKNOWN_CURRENCY = "XXX"
 
 
 class Difference(DealtWith):
@@ -59,6 +63,28 @@ class Difference(DealtWith):
 
     def __str__(self) -> str:
         return f"{self.order_code}: {self.get_kind_display()}"
+
+    @property
+    def ours(self) -> str:
+        """Our sum, in words. If the currencies differ, ``currency`` is the provider's."""
+        if self.kind == self.Kind.CURRENCY and self.payment is not None:
+            return _in_words(self.ours_minor, self.payment.currency)
+        return _in_words(self.ours_minor, self.currency) if self._is_known else "nothing"
+
+    @property
+    def theirs(self) -> str:
+        """The provider's sum, in words."""
+        return _in_words(self.theirs_minor, self.currency) if self._is_known else "not told"
+
+    @property
+    def _is_known(self) -> bool:
+        return self.currency != UNKNOWN_CURRENCY or bool(self.ours_minor or self.theirs_minor)
+
+
+def _in_words(minor: int, currency: str) -> str:
+    """Return an amount. An earlier release has recorded orders without their currency."""
+    is_known = currency not in ("", UNKNOWN_CURRENCY)
+    return str(Money(minor, currency)) if is_known else f"{minor} minor units"
 
 
 # The condition on differences that wait for staff.

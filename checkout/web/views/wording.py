@@ -33,13 +33,13 @@ ENDINGS = {
     ),
     PaymentState.PARTIALLY_CAPTURED: Ending(
         "Payment accepted",
-        "Thank you. Part of the amount has been taken, the rest is reserved until the whole order is sent.",
+        "Thank you. Part of the amount has been taken. No more is taken before more of the order is sent.",
         "good",
     ),
     PaymentState.PARTIALLY_REFUNDED: Ending(
         "Paid, partly refunded", "Part of the amount has been given back to your card."
     ),
-    PaymentState.REFUNDED: Ending("Refunded", "The whole amount has been given back to your card."),
+    PaymentState.REFUNDED: Ending("Refunded", "All that was taken has been given back to your card."),
     PaymentState.VOID_PENDING: Ending(
         "Being cancelled", "The amount reserved on your card is being released."
     ),

@@ -158,6 +158,7 @@ def test_an_attempt_that_stays_in_its_public_state_tells_nothing(attempt: Attemp
 def test_a_refund_that_comes_back_does_not_look_like_a_capture():
     assert type_of_move("captured", PaymentState.CAPTURE_PENDING) == "payment.captured"
     assert type_of_move("captured", PaymentState.REFUNDED) == "payment.refund_returned"
+    assert type_of_move("refunded_in_part", PaymentState.REFUNDED) == "payment.refund_returned"
     assert type_of_move("charge_back_reversed", PaymentState.CHARGED_BACK) == "payment.dispute_reversed"
 
 
