@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
-from checkout.management.gateway.tables import divide_messages
+from checkout.management.gateway.tables import after_restore, divide_messages
 
 MODULES = {
     "doctor": doctor,
@@ -17,6 +17,7 @@ MODULES = {
     "dead-letters": dead_letters,
     "erase": erase,
     "divide-messages": divide_messages,
+    "after-restore": after_restore,
 }
 
 
