@@ -6,7 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
-from django.db import connections, router
+from django.db import InterfaceError, OperationalError, connections, router
 from django.db.migrations.recorder import MigrationRecorder
 
 from checkout.database.encoding import wrong_encoding
@@ -47,6 +47,7 @@ class Command(migrate.Command):
         """Migrate one database after the other, the default one first."""
         chosen = _chosen(options)
         for name in chosen:
+            _require_reached(name)
             _require_divided_apps(name)
             _require_utf8(name)
         for name in chosen:
@@ -61,6 +62,14 @@ class Command(migrate.Command):
 
 def _chosen(options: dict[str, Any]) -> list[str]:
     return [options["database"]] if options["database"] else databases()
+
+
+def _require_reached(database: str) -> None:
+    try:
+        connections[database].ensure_connection()
+    except (OperationalError, InterfaceError) as error:
+        told = " ".join(str(error).split())
+        raise CommandError(f"The database {database} is not reached: {told}. Nothing was changed.") from error
 
 
 def _require_divided_apps(database: str) -> None:
