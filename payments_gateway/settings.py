@@ -208,6 +208,9 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
+        # Five lines for each try to connect, of the level error: the line `broker connection down` has the reason.
+        "pika.adapters": {"level": "CRITICAL"},
+        "pika.connection": {"level": "CRITICAL"},
         # checkout.backoffice.log_in logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},
         # Django's own handlers would write the same lines a second time, unscrubbed.
