@@ -208,7 +208,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
-        # Five lines for each try to connect, of the level error: the line `broker connection down` has the reason.
+        # Five errors for each try to connect: our line `broker connection down` has the reason.
         "pika.adapters": {"level": "CRITICAL"},
         "pika.connection": {"level": "CRITICAL"},
         # checkout.backoffice.log_in logs log-ins and failures, without the typed text.

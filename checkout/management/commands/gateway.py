@@ -45,6 +45,8 @@ class Command(BaseCommand):
             raise SystemExit(130) from None
         except (DatabaseError, InterfaceError) as error:
             told = " ".join(str(error).split())
-            raise CommandError(f"The database cannot be used: {told}. See manage.py gateway doctor.") from error
+            raise CommandError(
+                f"The database cannot be used: {told}. See manage.py gateway doctor."
+            ) from error
         if code:
             raise SystemExit(code)

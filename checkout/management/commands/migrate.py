@@ -25,8 +25,8 @@ MISSING = (
     "manage.py migrate --database {database}"
 )
 NOT_UTF8 = (
-    "The database {database} has the encoding {encoding}, in which most names cannot be written: a payment whose "
-    "description it does not have would fail. Nothing has been changed. Make it anew: createdb --encoding=UTF8 "
+    "The database {database} has the encoding {encoding}, in which most names cannot be written: a payment "
+    "with other letters would fail. Nothing has been changed. Make it anew: createdb --encoding=UTF8 "
     "--locale=C.UTF-8 --template=template0 (docs/deployment.md)."
 )
 
@@ -81,7 +81,7 @@ def _require_divided_apps(database: str) -> None:
 
 
 def _require_utf8(database: str) -> None:
-    """Refuse a new database in another encoding. One that has tables cannot be changed: ``doctor`` names it."""
+    """Refuse a new database in another encoding. One that has tables stays: ``doctor`` names it."""
     connection = connections[database]
     if (encoding := wrong_encoding(connection)) and not MigrationRecorder(connection).applied_migrations():
         raise CommandError(NOT_UTF8.format(database=database, encoding=encoding))

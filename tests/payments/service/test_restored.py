@@ -34,7 +34,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @pytest.fixture
 def captured(attempt: Attempt, books: Books) -> Attempt:
-    """Return a captured attempt, at a provider that does not deduplicate: Worldpay does by arrangement only."""
+    """Return a captured attempt, at a provider that does not deduplicate, as Worldpay without arrangement."""
     books.manners_for = lambda _code: Manners(deduplicates=False)
     authorise(attempt, "approve")
     operation = operation_on(attempt, Kind.CAPTURE)

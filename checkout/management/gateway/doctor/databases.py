@@ -62,8 +62,8 @@ def _version(alias: str) -> str:
 def _encoding(alias: str) -> Iterator[Finding]:
     if encoding := wrong_encoding(connections[alias]):
         advice = (
-            "Dump it (pg_dump), make it anew (createdb --encoding=UTF8 --locale=C.UTF-8 --template=template0), and "
-            "restore it there. Until then, payments with other letters than its own fail."
+            "Dump it (pg_dump), make it anew (createdb --encoding=UTF8 --locale=C.UTF-8 "
+            "--template=template0), and restore it there. Until then, payments with other letters than its own fail."
         )
         yield Finding(AREA, f"{alias}: its encoding is {encoding}, not UTF8", advice)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from checkout.conf import conf
-from checkout.database.owners import database_of, databases
+from checkout.database.owners import database_of
 from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN
 from checkout.payments.models import Attempt, DeadLetter, InboxMessage, Operation, OutboxMessage, ProviderCall
 from checkout.payments.providers.base import Verb

@@ -55,7 +55,7 @@ def attempt_to_put_aside(payment: Payment) -> Attempt | None:
 
 
 def _differing_attempt(payment: Payment) -> Attempt | None:
-    """Return the attempt of which reconciliation has found other sums at the provider, and no flow is at work.
+    """Return the attempt of which reconciliation found other sums at the provider, if no flow is at work.
 
     No notification tells us again what a database has forgotten that was restored to an earlier moment.
     """
