@@ -8,6 +8,7 @@ import structlog
 from checkout.privacy.log import scrub_event
 from payments_gateway.databases import database, replica
 from payments_gateway.environment import Environment
+from payments_gateway.log_levels import UnavailableIsNoError
 from payments_gateway.mail_server import mail_server
 
 env = Environment()
@@ -202,14 +203,19 @@ LOGGING = {
             ],
         }
     },
+    "filters": {"unavailable": {"()": UnavailableIsNoError}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
+        # Five errors for each try to connect: our line `broker connection down` has the reason.
+        "pika.adapters": {"level": "CRITICAL"},
+        "pika.connection": {"level": "CRITICAL"},
         # checkout.backoffice.log_in logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},
         # Django's own handlers would write the same lines a second time, unscrubbed.
         "django": {"handlers": []},
+        "django.request": {"filters": ["unavailable"]},
         "uvicorn": {"handlers": [], "propagate": True},
         # Its lines contain addresses with tokens.
         "uvicorn.access": {"propagate": False},

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from checkout.conf import conf
+from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models.payment import Attempt, ProviderCall
 from checkout.payments.providers.base import Outcome, Verb
 from messaging.outbox.clock import server_time
 
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
+# Outcomes after which the same request may be made again.
+TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 
 

@@ -83,7 +83,9 @@ def _run(
     seen = compare_payments(account, run, changes, should_stop)
     run.save()
     seen += find_unknown_orders(account, run, orders, should_stop)
-    run.differing = len({difference.pk for difference in seen})
+    # An order that was found before is listed again when --since asks for it.
+    seen = list({difference.pk: difference for difference in seen}.values())
+    run.differing = len(seen)
     run.finished_at = server_time_now()
     run.save()
     return run, seen

@@ -224,3 +224,11 @@ def test_more_reasons_take_no_more_queries(queries_for):
         rows.waiting(payment, "refund", 100)
         rows.difference(payment, kind=("refunded", "charged_back", "currency", "order")[number])
     assert queries_for(address("payment", payment)) == few <= 40
+
+
+def test_a_payment_whose_sums_differ_can_be_put_aside_from_the_line_that_says_so(admin_client):
+    payment = rows.captured()
+    rows.difference(payment, order_code=payment.attempts.get().order_code)
+    [(text, links)] = lines(admin_client, payment)
+    assert "the provider's books have 12.00 GBP, ours have 12.50 GBP" in text
+    assert links[-1] == address("payment", payment, "put_aside")

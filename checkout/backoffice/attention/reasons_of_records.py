@@ -12,7 +12,12 @@ from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.payments.sagas.settlement.contradiction import attempt_to_settle, obstacle_to_settling
+from checkout.payments.sagas.settlement.contradiction import (
+    OF_AN_ATTEMPT,
+    attempt_to_put_aside,
+    attempt_to_settle,
+    obstacle_to_settling,
+)
 from checkout.states import PaymentState
 
 # Facts about the subject of a contradiction, or about news since it began.
@@ -66,7 +71,12 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
     interval = counted(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
-    for row in payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"):
+    rows = list(payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"))
+    aside = []
+    if any(row.kind in OF_AN_ATTEMPT for row in rows) and attempt_to_put_aside(payment) is not None:
+        verb = ("put_aside", SETTLE, "Settle it yourself, if you have looked it up at the provider")
+        aside = links_to(user, payment, verb)
+    for row in rows:
         page = ("change", "", "See the difference, and mark it as dealt with")
         if row.kind == Difference.Kind.UNANSWERED:
             what = (
@@ -82,4 +92,5 @@ def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
             f"ours have {row.ours}."
         )
         closed = f"It is closed when both agree: they are compared every {interval}."
-        yield Reason(what, row.found_at, links_to(user, row, page), closed)
+        links = [*links_to(user, row, page), *(aside if row.kind in OF_AN_ATTEMPT else ())]
+        yield Reason(what, row.found_at, links, closed)

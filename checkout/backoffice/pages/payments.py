@@ -23,7 +23,7 @@ from checkout.backoffice.settling.pages_of_contradictions import ContradictionSe
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE, settling_tools
 from checkout.payments import actions
 from checkout.payments.models import Payment
-from checkout.payments.sagas.settlement.contradiction import untold_attempt
+from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
 from checkout.states import Actor, PaymentState, payment_machine
 
 CANCEL = Verb(
@@ -57,13 +57,14 @@ PUT_ASIDE = Verb(
     name="put_aside",
     label="Settle it yourself",
     explanation=(
-        "The provider was asked again and again what became of this payment, and has not said. If you have "
-        "looked the order up there, put the payment aside: then enter what the provider's books have, with "
-        "“Settle contradiction”. The provider is only asked again if you want it."
+        "The provider was asked again and again what became of this payment, and has not said, or its books "
+        "have other sums than ours. If you have looked the order up there, put the payment aside: then enter "
+        "what the provider's books have, with “Settle contradiction”. The provider is only asked again if "
+        "you want it."
     ),
     done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
-    otherwise="the provider is still being asked, or has said what became of it. Nothing was changed.",
-    is_offered=lambda payment: untold_attempt(payment) is not None,
+    otherwise="a flow is still at work, or the provider's books and ours agree by now. Nothing was changed.",
+    is_offered=lambda payment: attempt_to_put_aside(payment) is not None,
     carry_out=lambda payment, by, why: actions.put_aside(payment.reference, by=by, reason=why),
     asks_why=True,
 )

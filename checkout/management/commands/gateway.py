@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
-from checkout.management.gateway.tables import divide_messages
+from checkout.management.gateway.tables import after_restore, divide_messages
 
 MODULES = {
     "doctor": doctor,
@@ -17,6 +18,7 @@ MODULES = {
     "dead-letters": dead_letters,
     "erase": erase,
     "divide-messages": divide_messages,
+    "after-restore": after_restore,
 }
 
 
@@ -33,10 +35,18 @@ class Command(BaseCommand):
             module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.HELP))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit with the code of the sub-command, or with 130 after Ctrl-C."""
+        """Exit with the code of the sub-command, or with 130 after Ctrl-C.
+
+        Raises CommandError if a database is away, or has not the tables of this release.
+        """
         try:
             code = MODULES[options["sub_command"]].run(self.stdout, options)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
+        except (DatabaseError, InterfaceError) as error:
+            told = " ".join(str(error).split())
+            raise CommandError(
+                f"The database cannot be used: {told}. See manage.py gateway doctor."
+            ) from error
         if code:
             raise SystemExit(code)

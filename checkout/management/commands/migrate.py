@@ -6,9 +6,10 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
-from django.db import connections, router
+from django.db import InterfaceError, OperationalError, connections, router
 from django.db.migrations.recorder import MigrationRecorder
 
+from checkout.database.encoding import wrong_encoding
 from checkout.database.owners import databases
 from checkout.database.short_locks import with_short_locks
 
@@ -22,6 +23,11 @@ MISSING = (
     "This happens if {app} had another database before. Set its variable {variable} as it was then, or, to "
     "begin with empty tables here, run: manage.py migrate --database {database} --fake {app} zero; "
     "manage.py migrate --database {database}"
+)
+NOT_UTF8 = (
+    "The database {database} has the encoding {encoding}, in which most names cannot be written: a payment "
+    "with other letters would fail. Nothing has been changed. Make it anew: createdb --encoding=UTF8 "
+    "--locale=C.UTF-8 --template=template0 (docs/deployment.md)."
 )
 
 
@@ -41,7 +47,9 @@ class Command(migrate.Command):
         """Migrate one database after the other, the default one first."""
         chosen = _chosen(options)
         for name in chosen:
+            _require_reached(name)
             _require_divided_apps(name)
+            _require_utf8(name)
         for name in chosen:
             if len(chosen) > 1 and options["verbosity"]:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {name}:"))
@@ -56,12 +64,27 @@ def _chosen(options: dict[str, Any]) -> list[str]:
     return [options["database"]] if options["database"] else databases()
 
 
+def _require_reached(database: str) -> None:
+    try:
+        connections[database].ensure_connection()
+    except (OperationalError, InterfaceError) as error:
+        told = " ".join(str(error).split())
+        raise CommandError(f"The database {database} is not reached: {told}. Nothing was changed.") from error
+
+
 def _require_divided_apps(database: str) -> None:
     """Refuse a database with the tables of the single app that there was before."""
     connection = connections[database]
     is_old = any(app == "checkout" for app, _ in MigrationRecorder(connection).applied_migrations())
     if is_old or "checkout_payment" in connection.introspection.table_names():
         raise CommandError(UNDIVIDED.format(database=database))
+
+
+def _require_utf8(database: str) -> None:
+    """Refuse a new database in another encoding. One that has tables stays: ``doctor`` names it."""
+    connection = connections[database]
+    if (encoding := wrong_encoding(connection)) and not MigrationRecorder(connection).applied_migrations():
+        raise CommandError(NOT_UTF8.format(database=database, encoding=encoding))
 
 
 def _require_tables(database: str) -> None:

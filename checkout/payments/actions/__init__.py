@@ -52,6 +52,7 @@ from checkout.payments.actions.staff.flows import put_aside, resume_saga, review
 from checkout.payments.actions.staff.operation_settlement import settle_operation
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
+from checkout.payments.actions.staff.restored import doubt_requests, send_unhandled_again
 from checkout.payments.actions.status import check_status_token, group_of, status_token
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "deal_with_dead_letter",
     "deal_with_difference",
     "deal_with_notification",
+    "doubt_requests",
     "erase_payment",
     "group_of",
     "list_events",
@@ -96,6 +98,7 @@ __all__ = [
     "return_from_challenge",
     "review_payment",
     "send_again",
+    "send_unhandled_again",
     "set_attack_mode",
     "settle_claim",
     "settle_operation",

@@ -180,6 +180,9 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     if attempt.state == AttemptState.CHALLENGE_REQUIRED:
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     outcome = stored_outcome(intent)
+    if attempt.state == AttemptState.CREATED:
+        # The intent is not ours, but that of a restored database (``actions/staff/restored.py``).
+        move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
     if outcome == Outcome.UNKNOWN and attempt_machine.allows(attempt.state, "outcome_unknown", Actor.SAGA):
         move_attempt(attempt.payment, attempt, "outcome_unknown", Actor.SAGA)
     return answer_of(attempt, otherwise=outcome)

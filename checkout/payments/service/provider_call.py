@@ -29,7 +29,7 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
-from checkout.payments.calls import MODIFICATIONS
+from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import AttemptReviewed, ClaimChecked, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, InboxMessage, ProviderAccount, ProviderCall
@@ -52,8 +52,6 @@ from messaging.outbox.clock import server_time
 from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
-
-TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
 
 Send = Callable[[Provider], ProviderResult]
 

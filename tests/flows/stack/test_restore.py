@@ -1,5 +1,6 @@
 """A database is restored to an earlier moment, with the commands of docs/deployment.md."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -125,6 +126,8 @@ def test_after_a_restore_reconciliation_names_what_the_database_does_not_have(ba
         wait_until(lambda: rows(stack, "SELECT pg_is_in_recovery()") == [(False,)], "the end of recovery")
         backups.run("for setting in", stack.database_url)
         assert rows(stack, OF_THE_RESTORE) == []
+        [command] = re.findall(r"^manage (gateway after-restore .*)$", PAGE, re.MULTILINE)
+        stack.manage(*command.split()[:-1], moment.replace(" ", "T"))
         for program in ours:
             program.start()
         site.until_ready()

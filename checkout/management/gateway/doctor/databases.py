@@ -1,4 +1,4 @@
-"""Databases: reached, migrated, and with a clock like ours."""
+"""Databases: reached, migrated, in UTF-8, and with a clock like ours."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,6 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from checkout.database.encoding import wrong_encoding
 from checkout.database.owners import databases
 from checkout.management.gateway.output import Finding
 
@@ -44,6 +45,7 @@ def _findings_about(alias: str) -> Iterator[Finding]:
         yield Finding(AREA, f"{alias}: not migrated: {names}", f"Run manage.py migrate --database {alias}.")
     else:
         yield Finding(AREA, f"{alias}: all migrations are applied")
+    yield from _encoding(alias)
     yield from _clock(alias)
 
 
@@ -55,6 +57,15 @@ def _missing_migrations(alias: str) -> list[str]:
 
 def _version(alias: str) -> str:
     return ".".join(str(part) for part in connections[alias].get_database_version())
+
+
+def _encoding(alias: str) -> Iterator[Finding]:
+    if encoding := wrong_encoding(connections[alias]):
+        advice = (
+            "Dump it (pg_dump), make it anew (createdb --encoding=UTF8 --locale=C.UTF-8 "
+            "--template=template0), and restore it there. Until then, payments with other letters than its own fail."
+        )
+        yield Finding(AREA, f"{alias}: its encoding is {encoding}, not UTF8", advice)
 
 
 def _clock(alias: str) -> Iterator[Finding]:

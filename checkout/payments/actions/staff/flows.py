@@ -9,7 +9,7 @@ from checkout.payments.locking import found_payment, locked_attempt
 from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.sagas.settlement.contradiction import untold_attempt
+from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState, attempt_machine
 
@@ -34,15 +34,17 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
 
 @transaction.atomic
 def put_aside(reference: str, *, by: str, reason: str) -> None:
-    """Let staff settle a payment of which the provider does not say what became of it, as if it conflicted.
+    """Let staff settle a payment by what the provider's books have, as if its answer contradicted us.
 
-    The flow that has given up asking the provider stops, and the payment is conflicted a moment later. Raises
-    ``PaymentNotFound``, and ``OperationRejected`` if the provider is still being asked, or has said it.
+    That is for a payment of which the provider does not say what became of it, and for one of which
+    reconciliation found other sums. The flow that has given up asking the provider stops, and the payment is
+    conflicted a moment later. Raises ``PaymentNotFound``, and ``OperationRejected`` if there is no reason for
+    it, or a flow is still at work.
     """
     payment = found_payment(reference)
-    found = untold_attempt(payment)
+    found = attempt_to_put_aside(payment)
     if found is None:
-        raise OperationRejected("The provider is still being asked, or has said what became of the payment.")
+        raise OperationRejected("A flow is still at work, or the provider's books and ours agree by now.")
     attempt = locked_attempt(found.pk)
     if not attempt_machine.allows(attempt.state, "conflicted", Actor.STAFF):
         raise OperationRejected("The provider has said what became of the payment meanwhile.")

@@ -1,6 +1,7 @@
 """Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
 
-from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.data import At
@@ -10,12 +11,19 @@ from checkout.payments.sagas.settlement.reckoning import others_of
 from checkout.payments.sagas.settlement.review import Review
 from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import BY_ISSUER, OPEN
-from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
+from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState, payment_machine
 
 Kind, State = Operation.Kind, Operation.State
 
 # Steps of a purchase from which an answer may lead to a capture, whatever staff have decided meanwhile.
 ASKING = (At.AUTHORISE, At.AWAIT_CHALLENGE, At.COMPLETE_CHALLENGE, At.ABANDON)
+# The differences that are those of an attempt, whose sums staff can enter.
+OF_AN_ATTEMPT = (
+    Difference.Kind.AUTHORISED,
+    Difference.Kind.CAPTURED,
+    Difference.Kind.REFUNDED,
+    Difference.Kind.CHARGED_BACK,
+)
 
 
 def attempt_to_settle(payment: Payment) -> Attempt:
@@ -39,6 +47,25 @@ def untold_attempt(payment: Payment) -> Attempt | None:
     given_up = payment.sagas.filter(kind=Purchase.kind, step=At.INQUIRE, status=Saga.Status.PARKED)
     found = given_up.filter(attempt__state__in=OPEN_ATTEMPTS).select_related("attempt").first()
     return found.attempt if found else None
+
+
+def attempt_to_put_aside(payment: Payment) -> Attempt | None:
+    """Return the attempt that staff may settle although no answer of the provider contradicts us, or None."""
+    return untold_attempt(payment) or _differing_attempt(payment)
+
+
+def _differing_attempt(payment: Payment) -> Attempt | None:
+    """Return the attempt of which reconciliation found other sums at the provider, if no flow is at work.
+
+    No notification tells us again what a database has forgotten that was restored to an earlier moment.
+    """
+    if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
+        return None
+    if payment.sagas.filter(status=Saga.Status.RUNNING).exists():
+        return None
+    differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
+    ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
+    return ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
 
 
 def _rank(attempt: Attempt) -> tuple[int, int]:

@@ -1,0 +1,19 @@
+"""The encoding of a database, which must be UTF-8.
+
+``createdb`` takes the encoding of the cluster, which is that of the locale in which the cluster was made.
+Without one it is SQL_ASCII, in which PostgreSQL cannot read the escapes of JSON, and Latin-1 has few letters.
+"""
+
+from typing import Any
+
+NEEDED = "UTF8"
+
+
+def wrong_encoding(connection: Any) -> str:
+    """Return the database's encoding if text would be lost or refused in it, otherwise an empty text."""
+    if connection.vendor != "postgresql":
+        return ""  # SQLite's is always UTF-8 here
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        [encoding] = cursor.fetchone()
+    return "" if encoding == NEEDED else str(encoding)

@@ -1,0 +1,45 @@
+"""``manage.py gateway after-restore``: prepares a database that was restored to an earlier moment."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.management.gateway.output import Output
+from checkout.payments.actions import doubt_requests, send_unhandled_again
+
+HELP = (
+    "Prepares databases of which one or all were restored to an earlier moment, while the other processes "
+    "are stopped. Requests to providers that were about to be made count as perhaps made: the provider is "
+    "asked first. Commands that orders or ledger have forgotten are sent again. It may be repeated."
+)
+# Times of commands come from several clocks, and a command may have waited in a queue.
+MARGIN = timedelta(hours=1)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take the moment."""
+    parser.add_argument("--moment", required=True, help="that to which the database was restored, ISO 8601")
+
+
+def run(out: Output, options: Mapping[str, Any]) -> int:
+    """Return 0; raise CommandError if the moment cannot be read, or has not come yet."""
+    moment = _moment(options["moment"])
+    doubted = doubt_requests()
+    out.write(f"{doubted} requests to providers count as perhaps made, and are asked about.")
+    again = send_unhandled_again(moment - MARGIN)
+    out.write(f"{again} commands to orders and ledger are sent again.")
+    return 0
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"{text!r} is no time in ISO 8601.") from error
+    moment = moment if moment.tzinfo else timezone.make_aware(moment)
+    if moment > timezone.now():
+        raise CommandError(f"{text} has not come yet.")
+    return moment

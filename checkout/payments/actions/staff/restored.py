@@ -1,0 +1,89 @@
+"""Put the requests and messages of a database in doubt that was restored to an earlier moment.
+
+A request to a provider that such a database is about to make may have been made already, after that moment:
+it is written down as made, without an outcome. Its flow then asks the provider first, as after a crash. An
+operation that the provider's answers do not show is never sent again by itself, but waits for staff, since
+operations that were requested after the moment may hide it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.conf import conf
+from checkout.database.owners import database_of
+from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN
+from checkout.payments.models import Attempt, DeadLetter, InboxMessage, Operation, OutboxMessage, ProviderCall
+from checkout.payments.providers.base import Verb
+from checkout.states import AttemptState
+from messaging.outbox.clock import server_time
+from messaging.topology import Topology
+
+PAGE = 1000
+# The services whose effects last, and which carry out a command once: those that repair an older database.
+REPEATABLE = ("orders", "ledger")
+
+
+@transaction.atomic
+def doubt_requests() -> int:
+    """Write each request down as perhaps made that is still to be made. Return their number."""
+    doubted = 0
+    for attempt in Attempt.objects.filter(state=AttemptState.CREATED):
+        doubted += _doubt(attempt, Verb.AUTHORISE, f"{attempt.order_code}:authorise")
+    for attempt in Attempt.objects.filter(state=AttemptState.CHALLENGE_RETURNED):
+        key = f"{attempt.order_code}:challenge:{attempt.challenge_count}"
+        doubted += _doubt(attempt, Verb.COMPLETE_CHALLENGE, key)
+    still_to_be_sent = Operation.objects.filter(
+        state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN), kind__in=MODIFICATIONS
+    )
+    for operation in still_to_be_sent.select_related("attempt"):
+        # A capture that the authorisation includes has no request of its own.
+        if operation.reference != operation.attempt.capture_reference:
+            doubted += _doubt(operation.attempt, Verb(operation.kind), operation.reference)
+    return doubted
+
+
+def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
+    made, is_new = ProviderCall.objects.get_or_create(
+        key=key, defaults={"attempt": attempt, "verb": verb, "started_at": server_time(), "was_alone": False}
+    )
+    if is_new or made.outcome not in TO_BE_SENT_AGAIN:
+        return is_new
+    ProviderCall.objects.filter(pk=made.pk).update(
+        outcome="", started_at=server_time(), finished_at=None, was_alone=False
+    )
+    return True
+
+
+def send_unhandled_again(since: datetime) -> int:
+    """Have commands to orders and ledger published again that these have not handled. Return their number.
+
+    That is for a database of theirs that was restored to an earlier moment than the others. ``since`` is a
+    time before that moment. A command that is only late is handled once, as it keeps its id.
+    """
+    sent = OutboxMessage.objects.filter(
+        exchange=Topology(conf.prefix).commands,
+        routing_key__in=REPEATABLE,
+        created_at__gte=since,
+        published_at__isnull=False,
+    ).order_by("pk")
+    last, again = 0, 0
+    while page := list(sent.filter(pk__gt=last)[:PAGE]):
+        last = page[-1].pk
+        again += _published_again(_unhandled(page))
+    return again
+
+
+def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
+    rows = {row.message_id: row for row in page}
+    known = set(DeadLetter.objects.filter(message_id__in=rows).values_list("message_id", flat=True))
+    for service in REPEATABLE:
+        inbox = InboxMessage.objects.using(database_of(service)).filter(consumer=service)
+        known |= set(inbox.filter(message_id__in=rows).values_list("message_id", flat=True))
+    return [row.pk for message_id, row in rows.items() if message_id not in known]
+
+
+def _published_again(keys: list[int]) -> int:
+    rows = OutboxMessage.objects.filter(pk__in=keys)
+    return rows.update(published_at=None, available_at=server_time(), attempts=0)

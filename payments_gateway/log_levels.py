@@ -1,0 +1,20 @@
+"""The level of the log lines that Django writes about answers."""
+
+import logging
+
+UNAVAILABLE = 503
+
+
+class UnavailableIsNoError(logging.Filter):
+    """Make the line about an answer 503 a warning.
+
+    Such an answer says that database or broker is away, which has lines of its own, or that a process begins
+    or ends. During an outage, and at each restart, there is one for each request, and one for each look at
+    ``/readyz``: as errors they would hide the lines that need somebody.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True: every line is kept."""
+        if getattr(record, "status_code", None) == UNAVAILABLE:
+            record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+        return True

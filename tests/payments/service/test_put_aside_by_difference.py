@@ -1,0 +1,100 @@
+"""A payment whose sums differ from the provider's is put aside and settled, as after a restore."""
+
+import pytest
+from django.utils import timezone
+
+from checkout.errors import OperationRejected
+from checkout.payments.actions import put_aside
+from checkout.payments.models import Attempt, Difference, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.states import PaymentState
+from tests.payments.service.contradicting import (
+    another,
+    balances,
+    books_with,
+    conflicted,
+    envelope_of,
+    posted,
+    settled,
+)
+from tests.payments.service.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def forgotten_refund(attempt: Attempt) -> Attempt:
+    """Return a captured attempt of which the provider has a refund that our database has forgotten."""
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    posted(attempt, Operation.Kind.CAPTURE)
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    differs(attempt, ours=0, theirs=400)
+    attempt.refresh_from_db()
+    return attempt
+
+
+def differs(attempt: Attempt, kind: str = "refunded", *, ours: int, theirs: int) -> Difference:
+    return Difference.objects.create(
+        account=attempt.provider_account,
+        payment=attempt.payment,
+        order_code=attempt.order_code,
+        kind=kind,
+        currency="GBP",
+        ours_minor=ours,
+        theirs_minor=theirs,
+    )
+
+
+def aside(attempt: Attempt) -> Payment:
+    """Put the payment aside, and deliver the event that follows. Return the payment."""
+    put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")
+    deliver(service, envelope_of(OutboxMessage.objects.filter(type="checkout.apply_provider_event").get()))
+    return Payment.objects.get(pk=attempt.payment_id)
+
+
+def test_a_forgotten_refund_is_booked_by_what_staff_found(forgotten_refund):
+    assert aside(forgotten_refund).state == PaymentState.CONFLICTED
+    payment = settled(forgotten_refund, books_with(1250, refunded=400))
+    assert payment.state == PaymentState.PARTIALLY_REFUNDED
+    assert balances() == {"provider:captured": 850, "merchant:payable": -850}
+
+
+def test_an_attempt_that_ended_without_money_is_settled_as_captured(attempt):
+    conflicted(attempt, Attempt.State.NOT_SENT)
+    Payment.objects.update(state=PaymentState.REFUSED)
+    differs(attempt, "captured", ours=0, theirs=1250)
+    assert aside(attempt).state == PaymentState.CONFLICTED
+    assert settled(attempt, books_with(1250)).state == PaymentState.CAPTURED
+
+
+@pytest.mark.parametrize("kind", ["ledger_refunded", "currency", "order", "unanswered"])
+def test_differences_of_other_kinds_are_no_reason(forgotten_refund, kind):
+    Difference.objects.update(kind=kind)
+    refused(forgotten_refund)
+
+
+def test_one_that_is_resolved_or_dealt_with_is_no_reason(forgotten_refund):
+    Difference.objects.update(resolved_at=timezone.now())
+    refused(forgotten_refund)
+    Difference.objects.update(resolved_at=None, dealt_with_at=timezone.now())
+    refused(forgotten_refund)
+
+
+def test_it_waits_until_no_flow_is_at_work(forgotten_refund):
+    saga = Saga.objects.create(
+        kind="refund", key="op_other", payment=forgotten_refund.payment, attempt=forgotten_refund
+    )
+    refused(forgotten_refund)
+    Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.PARKED)
+    assert aside(forgotten_refund).state == PaymentState.CONFLICTED
+
+
+def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_refund):
+    open_one = another(forgotten_refund, Attempt.State.UNKNOWN)
+    Difference.objects.update(order_code=open_one.order_code)
+    refused(forgotten_refund)
+
+
+def refused(attempt: Attempt) -> None:
+    with pytest.raises(OperationRejected, match="still at work"):
+        put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")

@@ -1,0 +1,160 @@
+"""A database that was restored to an earlier moment has no request made a second time."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from checkout.ledger.messages import PostEntries
+from checkout.money import Money
+from checkout.payments.actions import doubt_requests, send_unhandled_again
+from checkout.payments.models import Attempt, DeadLetter, InboxMessage, Operation, OutboxMessage, ProviderCall
+from checkout.payments.providers.memory_books import Books
+from checkout.payments.providers.memory_order import Manners
+from checkout.payments.service import service
+from messaging.outbox.models import enqueue
+from tests.payments.service.asking import (
+    authorise,
+    operation_on,
+    settle,
+    to_authorise,
+    to_capture,
+    to_inquire,
+    to_refund,
+)
+from tests.payments.service.contradicting import conflicted
+from tests.payments.service.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+Kind, State = Operation.Kind, Operation.State
+
+
+@pytest.fixture
+def captured(attempt: Attempt, books: Books) -> Attempt:
+    """Return a captured attempt, at a provider that does not deduplicate, as Worldpay without arrangement."""
+    books.manners_for = lambda _code: Manners(deduplicates=False)
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Kind.CAPTURE)
+    deliver(service, to_capture(operation))
+    settle(operation, State.DONE)
+    return attempt
+
+
+def test_a_refund_of_which_the_database_has_forgotten_that_it_was_sent_is_not_sent_again(captured, books):
+    operation = operation_on(captured, Kind.REFUND, 300)
+    deliver(service, to_refund(operation))
+    ProviderCall.objects.filter(key=operation.reference).delete()
+    InboxMessage.objects.all().delete()
+    Operation.objects.filter(pk=operation.pk).update(state=State.REQUESTED)
+
+    assert doubt_requests() == 1
+    assert deliver(service, to_refund(operation)).result["outcome"] == "unknown"
+    assert books.orders[captured.order_code].refunded == Money(300, "GBP")
+    assert doubt_requests() == 0, "it may be repeated"
+
+
+def test_a_request_that_was_to_be_sent_again_is_in_doubt_too(captured):
+    operation = operation_on(captured, Kind.REFUND, 300)
+    ProviderCall.objects.create(
+        key=operation.reference, attempt=captured, verb="refund", outcome="not_sent", was_alone=True
+    )
+    assert doubt_requests() == 1
+    call = ProviderCall.objects.get(key=operation.reference)
+    assert (call.outcome, call.finished_at, call.was_alone) == ("", None, False)
+    assert deliver(service, to_refund(operation)).result["outcome"] == "unknown"
+
+
+def test_what_has_an_outcome_is_not_in_doubt(captured):
+    assert doubt_requests() == 0
+
+
+def test_an_authorisation_is_asked_about_and_not_given_up_for_want_of_a_card(attempt, books):
+    authorise(attempt, "approve")
+    ProviderCall.objects.all().delete()
+    InboxMessage.objects.all().delete()
+    Attempt.objects.update(state=Attempt.State.CREATED)
+    attempt.refresh_from_db()
+
+    assert doubt_requests() == 1
+    assert deliver(service, to_authorise(attempt, "")).result["outcome"] == "unknown"
+    attempt.refresh_from_db()
+    assert attempt.state == Attempt.State.UNKNOWN
+    assert deliver(service, to_inquire(attempt)).result["outcome"] == "approved"
+
+
+def test_a_returned_challenge_is_asked_about(attempt):
+    conflicted(attempt, Attempt.State.CHALLENGE_RETURNED)
+    assert doubt_requests() == 1
+    assert ProviderCall.objects.get().key == f"{attempt.order_code}:challenge:{attempt.challenge_count}"
+
+
+def test_a_capture_that_is_a_part_of_the_authorisation_has_no_request(attempt):
+    operation = operation_on(attempt, Kind.CAPTURE)
+    Attempt.objects.update(capture_reference=operation.reference, state=Attempt.State.AUTHORISED)
+    assert doubt_requests() == 0
+
+
+def told(name: str, *, service: str = "ledger", minutes_ago: int = 10) -> OutboxMessage:
+    """Return a posting that was published some minutes ago."""
+    command = PostEntries(payment="pay_1", kind="captured", reference=name, minor=100, currency="GBP")
+    row = enqueue(OutboxMessage, service, command.to, command, subject="pay_1", delay_seconds=0)
+    then = timezone.now() - timedelta(minutes=minutes_ago)
+    found = OutboxMessage.objects.filter(message_id=row.message_id)
+    found.update(created_at=then, published_at=then)
+    return found.get()
+
+
+def handle(row: OutboxMessage, *, database: str = "default") -> None:
+    """Have the ledger's inbox know this message."""
+    now = timezone.now()
+    inbox = InboxMessage.objects.using(database)
+    inbox.create(message_id=row.message_id, consumer="ledger", received_at=now, handled_at=now)
+
+
+def is_to_be_published(row: OutboxMessage) -> bool:
+    return OutboxMessage.objects.get(pk=row.pk).published_at is None
+
+
+def test_only_what_a_restored_database_has_forgotten_is_sent_again():
+    since = timezone.now() - timedelta(hours=1)
+    forgotten, order = told("forgotten"), told("order", service="orders")
+    handled, dead, older, elsewhere = (
+        told("handled"),
+        told("dead"),
+        told("older", minutes_ago=90),
+        told("elsewhere", service="notifications"),
+    )
+    handle(handled)
+    DeadLetter.objects.create(fingerprint="1", message_id=dead.message_id, type=dead.type, body="{}")
+
+    assert send_unhandled_again(since) == 2
+    again = [row for row in (forgotten, order, handled, dead, older, elsewhere) if is_to_be_published(row)]
+    assert again == [forgotten, order]
+
+
+def test_a_service_with_a_database_of_its_own_is_asked_there(own_database):
+    own_database("ledger")
+    row = told("op_1")
+    handle(row)
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 1
+    OutboxMessage.objects.update(published_at=timezone.now())
+    handle(row, database="ledger")
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("moment", "why"), [("noon", "no time in ISO 8601"), ("2999-01-01", "has not come yet")]
+)
+def test_the_command_refuses_a_moment_that_cannot_be(moment, why):
+    with pytest.raises(CommandError, match=why):
+        call_command("gateway", "after-restore", "--moment", moment)
+
+
+def test_the_command_says_what_it_did():
+    told("forgotten")
+    output = StringIO()
+    call_command("gateway", "after-restore", "--moment", timezone.now().isoformat(), stdout=output)
+    assert "1 commands to orders and ledger are sent again" in output.getvalue()
