@@ -14,7 +14,7 @@ INTERRUPTED, READER_GONE = 130, 141
 
 
 def main() -> None:
-    """Run the command. Ctrl-C, and a reader such as `head` that has read enough, end it without a traceback."""
+    """Run the command. Ctrl-C, and a reader such as `head` that goes away, end it without a traceback."""
     if isinstance(sys.stdout, TextIOWrapper):
         # In a terminal without UTF-8, an arrow or a name is shown as an escape, and is no error.
         sys.stdout.reconfigure(errors="backslashreplace")
