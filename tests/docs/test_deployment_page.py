@@ -2,7 +2,9 @@
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participants
@@ -75,3 +77,24 @@ def test_the_page_explains_every_line_that_is_worth_an_alarm():
     explained = {event for row in rows for event in re.findall(r"`([^`]+)`", row)}
     modules = modules_of("checkout", "messaging", "payments_gateway")
     assert explained == {event for module in modules for event in errors_logged(module)}
+
+
+def archived(segment: Path, archive: Path) -> int:
+    """Run the page's command for PostgreSQL's archive, and return its exit code."""
+    [command] = re.findall(r"^archive_command = '(.*)'$", PAGE, re.MULTILINE)
+    command = command.replace("/var/backups/payments/log", str(archive))
+    command = command.replace("%f", segment.name).replace("%p", str(segment))
+    return subprocess.run(["sh", "-c", command], check=False).returncode
+
+
+def test_a_segment_is_archived_once_and_may_be_given_again_after_a_crash(tmp_path):
+    archive, segment = tmp_path / "log", tmp_path / "000000010000000000000001"
+    segment.write_bytes(b"records")
+    assert archived(segment, archive) != 0, "the archive is not mounted"
+    archive.mkdir()
+    assert archived(segment, archive) == 0
+    assert [file.name for file in archive.iterdir()] == [segment.name]
+    assert archived(segment, archive) == 0, "PostgreSQL had not noted yet that it was archived"
+    segment.write_bytes(b"another's")
+    assert archived(segment, archive) != 0, "another server's segment is not overwritten"
+    assert (archive / segment.name).read_bytes() == b"records"

@@ -63,7 +63,7 @@ def _encoding(alias: str) -> Iterator[Finding]:
     if encoding := wrong_encoding(connections[alias]):
         advice = (
             "Dump it (pg_dump), make it anew (createdb --encoding=UTF8 --locale=C.UTF-8 "
-            "--template=template0), and restore it there. Until then, payments with other letters than its own fail."
+            "--template=template0), and restore it there. Until then, payments with other letters fail."
         )
         yield Finding(AREA, f"{alias}: its encoding is {encoding}, not UTF8", advice)
 

@@ -1,0 +1,35 @@
+"""Commands in a pipe, and in a terminal without UTF-8."""
+
+import os
+import subprocess
+import sys
+
+from tests.support.program import ROOT, run
+
+SETTINGS = {
+    **os.environ,
+    "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
+    "DATABASE_URL": "sqlite://",
+    "BROKER_URL": "memory://",
+}
+USERS = (sys.executable, "manage.py", "broker_users", "--vhost", "x")
+
+
+def test_a_reader_that_has_read_enough_gets_no_traceback():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            USERS, cwd=ROOT, env=SETTINGS, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_terminal_without_utf_8_shows_an_escape():
+    ascii_only = {**SETTINGS, "PYTHONIOENCODING": "ascii"}
+    told = run([sys.executable, "manage.py", "gateway", "doctor"], ascii_only)
+    assert told.returncode == 1, "nothing is migrated"
+    assert r"\u2192 Run manage.py migrate" in told.stdout
+    assert not told.stderr
