@@ -1,4 +1,6 @@
-"""The sums that a shopper reads about a payment of which a part was taken or given back."""
+"""Texts on a shopper's pages: sums of what was taken or given back, and names in any direction of writing."""
+
+import re
 
 import pytest
 
@@ -7,8 +9,13 @@ from checkout.payments.models import Payment
 from checkout.states import PaymentState
 from checkout.web.views.wording import ending_of
 from tests.backoffice import rows
+from tests.support.program import ROOT
 
 pytestmark = pytest.mark.django_db
+
+PAGES = sorted((ROOT / "templates" / "checkout").glob("*.html")) + sorted(
+    (ROOT / "templates" / "shop").glob("*.html")
+)
 
 
 def text_about(payment: Payment, state: PaymentState) -> str:
@@ -51,3 +58,10 @@ def test_a_rest_that_is_just_being_taken_is_not_called_released():
     rows.operation(payment, "capture", 250, state="pending", is_final=True)
     text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
     assert text == "Thank you. 10.00 GBP has been taken, and the rest is being taken."
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_merchants_text_does_not_turn_the_text_around_it_to_another_direction(page):
+    text = re.sub(r"{% block (title|banner) %}.*?{% endblock %}", "", page.read_text())
+    shown = re.findall(r"(.{5}){{ \S*(?:description|merchant_name|merchant\.name|order_reference) }}", text)
+    assert [before for before in shown if before != "<bdi>"] == []
