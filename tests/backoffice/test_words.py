@@ -72,3 +72,11 @@ def test_the_api_is_spelt_as_everywhere(admin_client):
     assert ">API</a>" in page
     assert "Api" not in page
     assert str(Permission.objects.get(codename="add_apikey")).startswith("API | ")
+
+
+@pytest.mark.django_db
+def test_the_amounts_of_a_payments_tables_stay_beside_their_currency(admin_client):
+    payment = rows.captured("A-1")
+    page = admin_client.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
+    assert '<td class="amount">12.50 GBP</td>' in page
+    assert '<td class="amount">captured' not in page

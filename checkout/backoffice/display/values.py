@@ -18,6 +18,7 @@ from checkout.payments.models import Payment
 NOTHING = "-"
 # The parts of a name: each begins with a capital after a small letter, or ends with a point or underscore.
 _PARTS = re.compile(r".+?(?:(?<=[._])|(?<=[a-z])(?=[A-Z])|$)", re.DOTALL)
+_AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Table:
     headers: Sequence[str]
     rows: Sequence[Sequence[object]]
     if_empty: str
+
+    @property
+    def cells(self) -> list[list[tuple[object, bool]]]:
+        """The cells of each row. Amounts are marked, so that they keep their currency beside them."""
+        return [[(cell, bool(_AMOUNT.fullmatch(str(cell)))) for cell in row] for row in self.rows]
 
 
 def age(since: datetime) -> str:
