@@ -14,7 +14,7 @@ class HappenedFilter(admin.EmptyFieldListFilter):
         super().__init__(*args, **options)
         self.title = str(self.title).removesuffix(" at")
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         """See ``EmptyFieldListFilter``, which calls them "Empty" and "Not empty"."""
         for choice in super().choices(changelist):
             display = str(choice["display"]).replace("Not empty", "Yes").replace("Empty", "No")

@@ -22,7 +22,7 @@ class ConfigurationAdmin(ModelAdmin):
     fixed_fields: tuple[str, ...] = ()
     show_full_result_count = False
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Return what can be filled in, if the row does not exist yet: nothing else is known of it then."""
         shown = super().get_fields(request, obj)
         return [each for each in shown if obj or each not in self.readonly_fields]
