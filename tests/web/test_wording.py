@@ -65,3 +65,9 @@ def test_a_merchants_text_does_not_turn_the_text_around_it_to_another_direction(
     text = re.sub(r"{% block (title|banner) %}.*?{% endblock %}", "", page.read_text())
     shown = re.findall(r"(.{5}){{ \S*(?:description|merchant_name|merchant\.name|order_reference) }}", text)
     assert [before for before in shown if before != "<bdi>"] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_button_does_not_lose_the_space_before_a_merchants_name(page):
+    # A button is a flex box, in which blanks between the text and an element are dropped.
+    assert re.findall(r'<a class="button[^>]*>[^<]*<bdi>', page.read_text()) == []
