@@ -125,8 +125,8 @@ FORM_EXPIRED = Problem(
     "csrf_failed",
     "This form is no longer valid",
     # A payment may have been made before, with the same form or in another tab.
-    "What it has sent was not taken. Please go back and reload the page, which says where things stand. "
-    "This site needs cookies for that.",
+    "What was sent with it was not accepted. Please go back and reload the page, which says where things "
+    "stand. This site needs cookies for that.",
 )
 CAPTCHA_REQUIRED = Problem(
     403,

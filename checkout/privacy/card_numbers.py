@@ -9,9 +9,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
 
-# Digits in groups, as people and programs write card numbers, with spaces and hyphens of all kinds. A group
-# is never split: otherwise every long order number would contain a card number by chance.
-_SEPARATORS = " \t\u00a0\u2007\u2009\u200b\u202f\u2010\u2011\u2013-"
+# Digits in groups, as people and programs write card numbers, with spaces and hyphens of all kinds, and with
+# characters that cannot be seen. A group is never split: otherwise every long order number would contain a
+# card number by chance.
+_SEPARATORS = {"Zs", "Pd", "Cf"}
 # Three separators end a number.
 _GAP = b"   "
 _SHORTEST, _LONGEST = 13, 19
@@ -41,7 +42,7 @@ def _table(value: Callable[[int], int]) -> bytes:
 
 
 def _kind(character: str) -> str:
-    if character in _SEPARATORS:
+    if character == "\t" or unicodedata.category(character) in _SEPARATORS:
         return _BETWEEN
     digit = unicodedata.decimal(character, None)  # full-width and other digits are digits
     return _OTHER if digit is None else str(digit)

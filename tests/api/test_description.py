@@ -60,6 +60,12 @@ async def test_every_type_of_problem_is_an_address_with_a_page(code):
     assert code in answer.text
 
 
+async def test_the_page_of_a_problem_shows_code_as_code():
+    answer = await AsgiClient().get("/problems/invalid_request")
+    assert "The member <code>errors</code> names each field" in answer.text
+    assert "`" not in answer.text
+
+
 def test_every_problem_of_the_server_is_in_the_catalogue():
     assert {each.code for each in vars(serving).values() if isinstance(each, Problem)} <= set(CATALOGUE)
 

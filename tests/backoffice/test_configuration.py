@@ -267,6 +267,13 @@ def test_a_blocked_value_is_stored_as_the_risk_service_compares_it(admin_client,
     assert BlockedValue.objects.get().value == stored
 
 
+@pytest.mark.parametrize("model", ["blockedvalue", "merchant", "provideraccount"])
+def test_a_form_says_nothing_about_a_row_that_is_not_there_yet(admin_client, model):
+    page = admin_client.get(add(model)).content.decode()
+    assert "Created at" not in page
+    assert 'class="readonly"' not in page
+
+
 @pytest.mark.parametrize(("kind", "value"), [("ip_address", "ann@example.com"), ("email", "10.0.0.1")])
 def test_a_blocked_value_of_the_wrong_kind_is_refused(admin_client, kind, value):
     assert "value" in errors(admin_client.post(add("blockedvalue"), {"kind": kind, "value": value}))

@@ -294,6 +294,18 @@ def test_those_that_cannot_be_sent_again_are_counted_before(admin_client, number
     assert text in select_for_requeueing(admin_client, *done, waiting, index="0").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "It cannot be sent again, and stays as it is. Its page says why."),
+        (2, "None of them can be sent again, and they stay as they are. Their pages say why."),
+    ],
+)
+def test_letters_of_which_none_can_be_sent_again_are_not_counted_twice(admin_client, number, text):
+    done = [rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann") for _ in range(number)]
+    assert text in select_for_requeueing(admin_client, *done, index="0").content.decode()
+
+
 def test_letters_of_which_none_can_be_sent_again_have_no_button(admin_client):
     done = rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann")
     button = ">Requeue the selected dead letters</button>"

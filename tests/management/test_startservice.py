@@ -1,6 +1,7 @@
 """A service that the command writes passes lint and its own tests at once, and takes part in purchases."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def test_its_readme_tells_what_is_left(folder: Path):
     readme = (folder / "gift_wrap" / "README.md").read_text()
     assert "CHECKOUT_OWN_APPS=gift_wrap" in readme
     assert "run_service gift_wrap" in readme
+
+
+def test_its_readme_has_the_command_of_its_tests_as_it_must_be_typed(folder: Path):
+    readme = (folder / "gift_wrap" / "README.md").read_text()
+    command = re.search(r"`(.*-m pytest .*)`", readme)
+    assert command is not None, readme
+    done = subprocess.run(
+        ["/bin/sh", "-c", command[1].replace(".venv/bin/python", sys.executable)],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -63,6 +63,11 @@ def test_exactly_the_card_number_is_masked_whatever_blanks_stand_around(text, nu
         "3434 343434 34343",
         "4 4 4 4 3 3 3 3 2 2 2 2 1 1 1 1",
         "4444\u00a03333\u00a02222\u00a01111",
+        "4444\u30003333\u30002222\u30001111".translate(FULL_WIDTH),
+        "4444\uff0d3333\uff0d2222\uff0d1111".translate(FULL_WIDTH),
+        "4444\u20143333\u20142222\u20141111",
+        "4444\u200c3333\u200c2222\u200c1111",
+        "\u200e4444\u20603333\u00ad2222\ufeff1111",
         "4444333322221111".translate(FULL_WIDTH),
     ],
 )

@@ -26,7 +26,7 @@ async def test_a_customer_is_asked_and_the_box_is_labelled_and_not_ticked(of_a_c
     assert '<label for="save-card">Save this card for the next purchase</label>' in page
     described = re.search(r'aria-describedby="([^"]+)"', box)
     assert described is not None
-    hint = re.search(rf'id="{described[1]}">([^<]+)<', page)
+    hint = re.search(rf'id="{described[1]}">(.+?)</p>', page)
     assert hint is not None
     assert "number or security code" in hint[1]
     assert "have the card removed" in hint[1]

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.html import format_html, format_html_join
 
 from checkout import problems
 from checkout.api.answers.catalogue import CATALOGUE
@@ -36,8 +37,22 @@ async def problem_page(request: HttpRequest, code: str) -> HttpResponse:
 
 @lru_cache(maxsize=256)
 def _page_of(type: str, title: str, status: int, detail: str, advice: str) -> str:
-    context = {"type": type, "title": title, "status": status, "detail": detail, "advice": advice}
+    context = {
+        "type": type,
+        "title": title,
+        "status": status,
+        "detail": _with_code(detail),
+        "advice": _with_code(advice),
+    }
     return render_to_string("api/problem.html", context)
+
+
+def _with_code(text: str) -> str:
+    """Return a text of the catalogue as HTML: every second part between its backticks is code."""
+    parts = enumerate(text.split("`"))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts)
+    )
 
 
 def _page(problem: Problem, advice: str) -> str:

@@ -1,18 +1,23 @@
 """The formatting of values in the back office."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from checkout.payments.models import Payment
 
 NOTHING = "-"
+# The parts of a name: each begins with a capital after a small letter, or ends with a point or underscore.
+_PARTS = re.compile(r".+?(?:(?<=[._])|(?<=[a-z])(?=[A-Z])|$)", re.DOTALL)
+_AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,11 @@ class Table:
     headers: Sequence[str]
     rows: Sequence[Sequence[object]]
     if_empty: str
+
+    @property
+    def cells(self) -> list[list[tuple[object, bool]]]:
+        """The cells of each row. Amounts are marked, so that they keep their currency beside them."""
+        return [[(cell, bool(_AMOUNT.fullmatch(str(cell)))) for cell in row] for row in self.rows]
 
 
 def age(since: datetime) -> str:
@@ -59,6 +69,11 @@ def lines_text(lines: Sequence[Mapping[str, object]]) -> str:
     return ", ".join(f"{line['quantity']} of {line['sku']}" for line in lines) or NOTHING
 
 
+def breakable(name: str) -> str:
+    """Return a name that a narrow column breaks between its words, such as ``payment.captured``."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in _PARTS.findall(name)))
+
+
 def badge(state: str) -> str:
     """Return a state as a label. Its colour only repeats the meaning of the word."""
     return format_html('<span class="state state-{}">{}</span>', state, humanised(state))
@@ -66,7 +81,7 @@ def badge(state: str) -> str:
 
 def text_block(text: str) -> str:
     """Return text with its own line breaks, such as a scrubbed transcript."""
-    return format_html('<pre class="transcript">{}</pre>', text) if text else NOTHING
+    return format_html('<pre class="transcript" tabindex="0">{}</pre>', text) if text else NOTHING
 
 
 def json_block(value: object) -> str:

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from checkout.backoffice.acting import ActingAdmin, Tool
-from checkout.backoffice.display.values import NOTHING, json_block, payment_page_link
+from checkout.backoffice.display.values import NOTHING, breakable, json_block, payment_page_link
 from checkout.payments.models import Event, Payment
 
 
@@ -19,7 +19,7 @@ def events_tool(payment: Payment) -> Tool:
 class EventAdmin(ActingAdmin):
     """The events of all payments, the newest first."""
 
-    list_display = ("type", "about", "sequence", "merchant", "created_at", "reference")
+    list_display = ("what", "about", "sequence", "merchant", "created_at", "reference")
     list_select_related = ("payment", "merchant")
     list_filter = ("merchant",)
     # `get_search_results` does the search. Django shows the search box only if this is not empty.
@@ -46,6 +46,10 @@ class EventAdmin(ActingAdmin):
         if not request.user.has_perm("webhooks.view_delivery"):
             return []
         return [Tool("Deliveries", f"{reverse('admin:webhooks_delivery_changelist')}?q={row.reference}")]
+
+    @admin.display(description="type", ordering="type")
+    def what(self, event: Event) -> str:
+        return breakable(event.type)
 
     @admin.display(description="payment", ordering="payment")
     def about(self, event: Event) -> str:

@@ -9,6 +9,7 @@ from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import (
     NOTHING,
     badge,
+    breakable,
     counted,
     duration_text,
     humanised,
@@ -16,6 +17,7 @@ from checkout.backoffice.display.values import (
     payment_page_link,
     text_block,
 )
+from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.search import named
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
 from checkout.payments.actions.saved_cards import remove_card
@@ -219,13 +221,17 @@ class OperationAdmin(SettlingAdmin):
 class ProviderCallAdmin(ReadOnlyAdmin):
     """Requests to providers. Without an end, the outcome of one is unknown until the provider is queried."""
 
-    list_display = ("key", "verb", "outcome", "event", "started_at", "took")
-    list_filter = (("finished_at", admin.EmptyFieldListFilter), ("started_at", admin.DateFieldListFilter))
+    list_display = ("key", "verb", "outcome", "providers_word", "started_at", "took")
+    list_filter = (("finished_at", HappenedFilter), ("started_at", admin.DateFieldListFilter))
     search_fields = ("key__exact", "attempt__order_code__exact", "attempt__payment__reference__exact")
     search_help_text = "Idempotency key, provider order code or payment reference"
     date_hierarchy = "started_at"
     fields = ("key", "attempt", "verb", "outcome", "event", "started_at", "finished_at", "took")
     readonly_fields = ("took",)
+
+    @admin.display(description="event", ordering="event")
+    def providers_word(self, call: ProviderCall) -> str:
+        return breakable(call.event) or NOTHING
 
     @admin.display(description="took")
     def took(self, call: ProviderCall) -> str:

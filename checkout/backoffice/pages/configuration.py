@@ -22,6 +22,11 @@ class ConfigurationAdmin(ModelAdmin):
     fixed_fields: tuple[str, ...] = ()
     show_full_result_count = False
 
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return what can be filled in, if the row does not exist yet: nothing else is known of it then."""
+        shown = super().get_fields(request, obj)
+        return [each for each in shown if obj or each not in self.readonly_fields]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), *(self.fixed_fields if obj else ())]
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.values import duration_text, json_block, payment_link
+from checkout.backoffice.filters import HappenedFilter
 from checkout.payments.models import InboxMessage, OutboxMessage
 
 
@@ -14,7 +15,7 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
     """Messages that services have decided to send. The sealed card of a message is in no table."""
 
     list_display = ("type", "routing_key", "payment", "created_at", "published_at", "attempts", "last_error")
-    list_filter = (("published_at", admin.EmptyFieldListFilter), ("created_at", admin.DateFieldListFilter))
+    list_filter = (("published_at", HappenedFilter), ("created_at", admin.DateFieldListFilter))
     search_fields = ("subject__exact", "message_id__exact", "correlation_id__exact", "causation_id__exact")
     search_help_text = "Payment reference, message id, correlation id or causation id"
     date_hierarchy = "created_at"

@@ -13,6 +13,7 @@ from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_link, text_block
 from checkout.backoffice.display.wording import notification_in_words
+from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.settling.evidence import time_text
 from checkout.payments import actions
 from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
@@ -83,7 +84,7 @@ class ProviderNotificationAdmin(ActingAdmin):
     list_filter = (
         LookedInto,
         "is_proven",
-        ("dealt_with_at", admin.EmptyFieldListFilter),
+        ("dealt_with_at", HappenedFilter),
         "account",
         ("received_at", admin.DateFieldListFilter),
     )

@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, payment_link
+from checkout.backoffice.filters import HappenedFilter
 from checkout.money import Money
 from checkout.orders.models import Reservation
 from checkout.receipts.models import Receipt
@@ -63,7 +64,7 @@ class ReceiptAdmin(OfOnePayment):
     """Receipts owed and sent to shoppers."""
 
     list_display = ("__str__", "payment", "created_at", "sent_at")
-    list_filter = (("sent_at", admin.EmptyFieldListFilter),)
+    list_filter = (("sent_at", HappenedFilter),)
     fields = (
         "payment",
         "email",

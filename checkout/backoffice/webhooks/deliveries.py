@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyInline
-from checkout.backoffice.display.values import badge, payment_link
+from checkout.backoffice.display.values import badge, breakable, payment_link
 from checkout.webhooks import actions
 from checkout.webhooks.models import Delivery, DeliveryAttempt
 from checkout.webhooks.sending.claims import not_signed
@@ -51,7 +51,7 @@ class DeliveryAdmin(ActingAdmin):
     verbs = (RESEND,)
     inlines = (AttemptInline,)
     list_display = (
-        "event_type", "endpoint", "status", "tries", "last_result", "next_try_at", "created_at", "about",
+        "what", "endpoint", "status", "tries", "last_result", "next_try_at", "created_at", "about",
     )  # fmt: skip
     list_select_related = ("endpoint",)
     list_filter = ("state", WaitsFilter, ("created_at", admin.DateFieldListFilter))
@@ -77,6 +77,10 @@ class DeliveryAdmin(ActingAdmin):
         "ended_at",
     )
     readonly_fields = ("status", "about")
+
+    @admin.display(description="event type", ordering="event_type")
+    def what(self, delivery: Delivery) -> str:
+        return breakable(delivery.event_type)
 
     @admin.display(description="state", ordering="state")
     def status(self, delivery: Delivery) -> str:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         folder = into / name
         if folder.exists():
             raise CommandError(f"{folder} exists already.")
-        words = {"name": name, "folder": str(folder)}
+        words = {"name": name, "into": str(into), "folder": str(folder)}
         for template in sorted(TEMPLATE.rglob("*.tpl")):
             file = folder / template.relative_to(TEMPLATE).with_suffix("")
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,4 +11,5 @@ Written by `manage.py startservice ${name}`. It passes its tests; `service.py` i
 
 `purchase_steps.py` adds one step to every purchase. Change or delete it: the gateway's page docs/own-steps.md describes it.
 
-Its tests, from the gateway's folder: `CHECKOUT_OWN_APPS=${name} .venv/bin/python -m pytest -c pyproject.toml ${folder}`
+Its tests, from the gateway's folder (`make lint` installs pytest there):
+`PYTHONPATH=${into} CHECKOUT_OWN_APPS=${name} .venv/bin/python -m pytest -c pyproject.toml ${folder}`

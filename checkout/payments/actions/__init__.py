@@ -35,6 +35,7 @@ from checkout.payments.actions.shopper.pending import Pending
 from checkout.payments.actions.shopper.showing import (
     CheckoutPage,
     PaymentView,
+    Taken,
     checkout_page,
     payment_state,
     payment_view,
@@ -64,6 +65,7 @@ __all__ = [
     "PaymentView",
     "Pending",
     "Recorded",
+    "Taken",
     "available",
     "cancel_payment",
     "challenge_page",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import bidirectional, category
 from urllib.parse import unquote_plus, urlsplit
 
 import msgspec
@@ -36,6 +37,11 @@ MOST_OF_A_LINE = 1_000_000
 LONGEST_SKU = 50
 # The longest that an e-mail address can be (RFC 5321, section 4.5.3.1).
 LONGEST_EMAIL = 254
+
+# Controls, halves of surrogate pairs, characters that nobody has defined, ends of lines and of paragraphs.
+_NOT_SHOWN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Embeddings, overrides and isolates of the direction of writing.
+_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 LONGEST_LIFE = timedelta(days=366)
 # The form of a language tag (RFC 5646, section 2.1), of at most 35 characters (section 4.4.1).
@@ -155,7 +161,7 @@ def checked_fields(
         "currency": amount.currency,
         "captures_automatically": _flag("captures_automatically", captures_automatically),
         "lines": _lines(lines),
-        "description": _text("description", description),
+        "description": _shown_text("description", description),
         "shopper_email": _email(shopper_email),
         "return_url": _address("return_url", return_url, merchant),
         "cancel_url": _address("cancel_url", cancel_url, merchant),
@@ -185,12 +191,32 @@ def _flag(field: str, value: object) -> bool:
 
 def _text(field: str, value: object) -> str:
     """Return ``value`` if the column can hold it. A NUL would be refused by PostgreSQL, and not by SQLite."""
+    text = _of_a_length(field, value)
+    if not text.isprintable():
+        raise RequestInvalid(field, "This has characters in it that cannot be seen, or line breaks.")
+    require_no_card_number(field, text)
+    return text
+
+
+def _shown_text(field: str, value: object) -> str:
+    """Return a text that people read, and programs do not compare.
+
+    Languages write with characters that cannot be seen: the joiners of Persian, Hindi and emoji, marks of a
+    direction, spaces of other kinds. Overrides of the direction would show another text than was sent.
+    """
+    text = _of_a_length(field, value)
+    if not any(each.isprintable() and not each.isspace() for each in text):
+        raise RequestInvalid(field, "This has nothing in it that can be seen.")
+    if any(category(each) in _NOT_SHOWN or bidirectional(each) in _OVERRIDES for each in text):
+        raise RequestInvalid(field, "This has control characters or line breaks in it.")
+    require_no_card_number(field, text)
+    return text
+
+
+def _of_a_length(field: str, value: object) -> str:
     most = LONGEST[field]
     if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= most:
         raise RequestInvalid(field, f"This is a text of 1 to {most} characters.")
-    if not value.isprintable():
-        raise RequestInvalid(field, "This has control characters or line breaks in it.")
-    require_no_card_number(field, value)
     return value
 
 

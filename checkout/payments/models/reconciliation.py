@@ -137,4 +137,4 @@ class Reconciliation(models.Model):
         ordering: ClassVar = ["-started_at"]
 
     def __str__(self) -> str:
-        return f"run of {self.started_at:%Y-%m-%d %H:%M:%S}"
+        return f"run of {self.started_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from checkout.payments.actions import PaymentView
+from checkout.payments.actions import PaymentView, Taken
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for
 from checkout.payments.providers.base import RefusalReason
 from checkout.problems import TRIED_TOO_OFTEN
@@ -31,15 +31,11 @@ ENDINGS = {
     PaymentState.AUTHORISED: Ending(
         "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
     ),
-    PaymentState.PARTIALLY_CAPTURED: Ending(
-        "Payment accepted",
-        "Thank you. Part of the amount has been taken. No more is taken before more of the order is sent.",
-        "good",
-    ),
+    PaymentState.PARTIALLY_CAPTURED: Ending("Payment accepted", "Thank you. {taken}.", "good"),
     PaymentState.PARTIALLY_REFUNDED: Ending(
-        "Paid, partly refunded", "Part of the amount has been given back to your card."
+        "Paid, partly refunded", "{refunded} has been given back to your card."
     ),
-    PaymentState.REFUNDED: Ending("Refunded", "All that was taken has been given back to your card."),
+    PaymentState.REFUNDED: Ending("Refunded", "{refunded} has been given back to your card."),
     PaymentState.VOID_PENDING: Ending(
         "Being cancelled", "The amount reserved on your card is being released."
     ),
@@ -106,9 +102,21 @@ def ending_of(payment: PaymentView) -> Ending:
             return Ending("Payment not made", TRIED_TOO_OFTEN.detail, "bad")
         text = f"{advice_for(payment.refusal_reason)} Nothing was charged."
         return Ending("Payment not made", text, "bad", _another_try(payment.refusal_reason))
-    ending = ENDINGS[payment.state]
+    ending = _with_sums(ENDINGS[payment.state], payment.taken)
     has_receipt = ending is PAID and payment.has_receipt
     return replace(ending, text=ending.text + WITH_RECEIPT) if has_receipt else ending
+
+
+def _with_sums(ending: Ending, taken: Taken | None) -> Ending:
+    """Fill in the sums of a payment of which a part was taken or given back."""
+    if taken is None:
+        return ending
+    if taken.reserved.minor:
+        rest = ", the rest is reserved until the whole order is sent"
+    else:
+        rest = ", and the rest is being taken" if taken.under_way.minor else ", and the rest will not be"
+    words = {"taken": f"{taken.captured} has been taken{rest}", "refunded": taken.refunded}
+    return replace(ending, text=ending.text.format_map(words))
 
 
 def _another_try(reason: str) -> str:

@@ -68,3 +68,22 @@ def test_reloading_the_result_of_a_failed_challenge_tries_nothing_again(shopper:
     shopper.page.reload()
     shopper.is_told_not_paid("could not confirm that it is you")
     assert_nothing_taken(shopper.stack, reference)
+
+
+def test_a_shopper_who_stops_the_sending_is_led_to_where_the_payment_stands(shopper: Shopper) -> None:
+    shopper.page.add_init_script(
+        "const later = setTimeout; setTimeout = (act, ms, ...rest) => later(act, ms / 10, ...rest)"
+    )
+    reference = shopper.order()
+    way_out = shopper.page.get_by_role("link", name="See where your payment stands")
+    expect(way_out).to_be_hidden()
+    shopper.page.route("**/pay/", lambda route: route.abort("aborted"))
+    with shopper.page.expect_event("requestfailed"):
+        shopper.pay(FRICTIONLESS)
+    expect(shopper.pay_button).to_be_disabled()
+    shopper.page.unroute("**/pay/")
+    way_out.click()
+    expect(shopper.page.get_by_label("Card number")).to_have_value("")
+    shopper.pay(FRICTIONLESS)
+    shopper.is_told_paid()
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)

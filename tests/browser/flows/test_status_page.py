@@ -13,6 +13,8 @@ FASTER_TIMEOUTS = (
     "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 10)"
 )
 
+FASTER_QUESTIONS = "const later = setTimeout; setTimeout = (act, ms, ...rest) => later(act, ms / 10, ...rest)"
+
 
 def expect_patience(shopper: Shopper) -> None:
     shopper.is_at("status", "We are confirming your payment")
@@ -59,6 +61,24 @@ def test_a_question_that_the_network_swallows_is_asked_again(framed_shopper: Sho
     assert len(swallowed) == 1
     assert times_loaded(framed_shopper) == 1
     assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
+
+
+def test_a_shopper_without_a_connection_is_told_so_until_it_is_back(framed_shopper: Shopper) -> None:
+    framed_shopper.page.add_init_script(FASTER_QUESTIONS)
+    framed_shopper.page.route_web_socket("**/ws/**", lambda socket: socket.close())
+    framed_shopper.page.route("**/status.json", lambda route: route.abort("internetdisconnected"))
+    status = framed_shopper.page.get_by_role("status")
+    with halted(framed_shopper.stack, "payments"):
+        framed_shopper.order_and_pay(FRICTIONLESS)
+        expect_patience(framed_shopper)
+        expect(status).to_contain_text(
+            "This page has no connection to us at the moment.", use_inner_text=True
+        )
+        framed_shopper.page.unroute("**/status.json")
+        expect(status).not_to_contain_text("no connection", use_inner_text=True)
+    framed_shopper.is_told_paid()
+    complaints = framed_shopper.traffic.complaints
+    complaints[:] = [each for each in complaints if "ERR_INTERNET_DISCONNECTED" not in each]
 
 
 def test_the_page_loads_itself_again_where_there_is_no_javascript(framed_shopper: Shopper) -> None:

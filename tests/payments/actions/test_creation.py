@@ -15,6 +15,7 @@ from checkout.payments.models import Merchant, Payment
 
 pytestmark = pytest.mark.django_db
 
+CARD = "4444333322221111"
 REQUEST: dict[str, Any] = {
     "order_reference": "A-1",
     "amount": Money(1250, "GBP"),
@@ -74,6 +75,15 @@ def test_asked_again_it_is_the_same_payment(merchant):
         ({"description": ""}, "description"),
         ({"description": "x" * 51}, "description"),
         ({"description": "tea\x07"}, "description"),
+        ({"description": "tea\n"}, "description"),
+        ({"description": "tea\u2028"}, "description"),
+        ({"description": "tea \ud83c"}, "description"),
+        ({"description": "tea \uffff"}, "description"),
+        ({"description": "tea \u202e001 GBP"}, "description"),
+        ({"description": "tea \u2067001 GBP"}, "description"),
+        ({"description": "\u200b\u200d \u2060"}, "description"),
+        ({"description": "\u200c".join(CARD)}, "description"),
+        ({"order_reference": "A\u00a01"}, "order_reference"),
         ({"amount": Money(0, "GBP")}, "amount"),
         ({"amount": Money(-5, "GBP")}, "amount"),
         ({"amount": Money(10_000_000_000, "GBP")}, "amount"),
@@ -128,6 +138,11 @@ def test_what_cannot_be_paid_is_refused_and_names_its_field(merchant, changes, f
         {"return_url": "http://localhost:8000/orders/1/?a=b"},
         {"amount": Money(9_999_999_999, "JPY")},
         {"description": "Thé à la menthe"},
+        {"description": "Th\u00e9, 100\u00a0g"},  # a no-break space
+        {"description": "\u7dd1\u8336\u3000100g"},  # an ideographic space
+        {"description": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"},  # Persian, with a non-joiner
+        {"description": "Gift \U0001f468\u200d\U0001f469\u200d\U0001f467"},  # a family, of joined people
+        {"description": "\u05ea\u05d4 (100)\u200f"},  # Hebrew, with a mark of its direction
     ],
 )
 def test_what_may_be_left_out_or_differ_is_taken(merchant, changes):
@@ -155,7 +170,6 @@ def test_asked_again_otherwise_it_names_what_differs_and_changes_nothing(merchan
     assert Payment.objects.get().updated_at == before.updated_at
 
 
-CARD = "4444333322221111"
 LATER = timezone.now() + timedelta(days=1)
 
 

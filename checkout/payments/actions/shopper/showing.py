@@ -9,12 +9,28 @@ from checkout.errors import PaymentNotFound
 from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
-from checkout.payments.models import Attempt, Payment
+from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
+from checkout.payments.totals import OPEN, sums_of
 from checkout.states import PaymentState
 from messaging.compiled_queries import Compiled
+
+_IN_PARTS = {PaymentState.PARTIALLY_CAPTURED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The sums of a payment of which a part was taken or given back, or everything was given back.
+
+    ``reserved`` may still be taken, and ``under_way`` is just being taken.
+    """
+
+    captured: Money
+    refunded: Money
+    reserved: Money
+    under_way: Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +39,8 @@ class PaymentView:
 
     ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
     gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, with the
-    payment's id and never its state, which anybody could type.
+    payment's id and never its state, which anybody could type. ``taken`` is known in the states whose sums
+    the amount does not tell.
     """
 
     reference: str
@@ -41,6 +58,7 @@ class PaymentView:
     attempts_left: int
     has_receipt: bool = False
     card: dict[str, str] = field(default_factory=dict)
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +80,7 @@ class CheckoutPage:
 def payment_view(reference: str) -> PaymentView:
     """Return the data of a payment that pages may show; raises ``PaymentNotFound``.
 
-    This is one query after the first attempt, when most pages are read.
+    This is one query after the first attempt, when most pages are read. The sums of ``taken`` need another.
     """
     attempt = _ATTEMPT.first(reference)
     return _view(_payment(reference) if attempt is None else attempt.payment, attempt)
@@ -122,6 +140,18 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         attempts_left=max(0, conf.max_attempts - number_of(attempt)),
         has_receipt=bool(payment.shopper_email),
         card=attempt.card if attempt else {},
+        taken=_taken(payment) if payment.state in _IN_PARTS else None,
+    )
+
+
+def _taken(payment: Payment) -> Taken:
+    sums = sums_of(payment)
+    under_way = sums.total(Operation.Kind.CAPTURE, *OPEN)
+    return Taken(
+        captured=Money(sums.captured, payment.currency),
+        refunded=Money(sums.refunded, payment.currency),
+        reserved=Money(sums.left_to_capture, payment.currency),
+        under_way=Money(under_way, payment.currency),
     )
 
 

@@ -6,6 +6,8 @@ import { deviceData } from "./device_data.js";
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay");
 const status = document.getElementById("pay-status");
+// Longer than the server holds the request. Somebody who has stopped the sending would else be stuck here.
+const SLOW_MS = 15_000;
 
 function browser() {
   return {
@@ -29,6 +31,9 @@ async function pay(event) {
   const values = { encrypted_card: sealed, device_data_reference: await deviceData(bin()), ...browser() };
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
   form.submit();
+  setTimeout(() => {
+    document.getElementById("pay-slow").hidden = false;
+  }, SLOW_MS);
 }
 
 if (globalThis.Worldpay) {

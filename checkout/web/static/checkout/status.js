@@ -7,7 +7,11 @@ const SPREAD = 0.25; // spreads the requests of pages that a restart has disconn
 const PATIENCE = "wait=8"; // RFC 7240: without a push, the server may delay the answer until the state changes
 const ANSWER_MS = 15_000; // a network that was changed under way may stay silent for minutes
 
+const TOLERATED = 2; // a restart of the server takes a moment, of which nobody needs to read
+const noConnection = document.getElementById("no-connection");
+
 let pushes = null;
+let failures = 0;
 let isLeaving = false;
 
 function go(next) {
@@ -31,10 +35,12 @@ async function ask(count) {
     if (pushes?.readyState !== WebSocket.OPEN) headers.Prefer = PATIENCE;
     const signal = AbortSignal.timeout(ANSWER_MS);
     const response = await fetch(poll, { headers, signal, cache: "no-store" });
+    failures = response.status < 500 ? 0 : failures + 1;
     if (response.ok) go((await response.json()).next);
   } catch {
-    // Offline, a silent network, or the server is restarting: ask again.
+    failures += 1; // offline, a silent network, or the server is restarting: ask again
   }
+  if (noConnection) noConnection.hidden = failures < TOLERATED;
   askLater(count + 1);
 }
 

@@ -1,0 +1,73 @@
+"""Texts on a shopper's pages: sums of what was taken or given back, and names in any direction of writing."""
+
+import re
+
+import pytest
+
+from checkout.payments.actions import payment_view
+from checkout.payments.models import Payment
+from checkout.states import PaymentState
+from checkout.web.views.wording import ending_of
+from tests.backoffice import rows
+from tests.support.program import ROOT
+
+pytestmark = pytest.mark.django_db
+
+PAGES = sorted((ROOT / "templates" / "checkout").glob("*.html")) + sorted(
+    (ROOT / "templates" / "shop").glob("*.html")
+)
+
+
+def text_about(payment: Payment, state: PaymentState) -> str:
+    Payment.objects.filter(pk=payment.pk).update(state=state)
+    return ending_of(payment_view(payment.reference)).text
+
+
+def test_a_part_that_was_given_back_is_named():
+    payment = rows.captured()
+    rows.operation(payment, "refund", 250, state="done")
+    rows.operation(payment, "refund", 100, state="refused")
+    text = text_about(payment, PaymentState.PARTIALLY_REFUNDED)
+    assert text == "2.50 GBP has been given back to your card."
+
+
+def test_a_refund_of_all_that_was_taken_names_what_was_taken():
+    payment = rows.authorised()
+    rows.operation(payment, "capture", 1000, state="done", is_final=True)
+    rows.operation(payment, "refund", 1000, state="done")
+    assert text_about(payment, PaymentState.REFUNDED) == "10.00 GBP has been given back to your card."
+
+
+def test_a_part_that_was_taken_is_named_while_the_rest_is_reserved():
+    payment = rows.authorised()
+    rows.operation(payment, "capture", 1000, state="done")
+    text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
+    assert text == "Thank you. 10.00 GBP has been taken, the rest is reserved until the whole order is sent."
+
+
+def test_a_rest_that_will_not_be_taken_any_more_is_not_called_reserved():
+    payment = rows.authorised()
+    rows.operation(payment, "capture", 1000, state="done", is_final=True)
+    text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
+    assert text == "Thank you. 10.00 GBP has been taken, and the rest will not be."
+
+
+def test_a_rest_that_is_just_being_taken_is_not_called_released():
+    payment = rows.authorised()
+    rows.operation(payment, "capture", 1000, state="done")
+    rows.operation(payment, "capture", 250, state="pending", is_final=True)
+    text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
+    assert text == "Thank you. 10.00 GBP has been taken, and the rest is being taken."
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_merchants_text_does_not_turn_the_text_around_it_to_another_direction(page):
+    text = re.sub(r"{% block (title|banner) %}.*?{% endblock %}", "", page.read_text())
+    shown = re.findall(r"(.{5}){{ \S*(?:description|merchant_name|merchant\.name|order_reference) }}", text)
+    assert [before for before in shown if before != "<bdi>"] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_button_does_not_lose_the_space_before_a_merchants_name(page):
+    # A button is a flex box, in which blanks between the text and an element are dropped.
+    assert re.findall(r'<a class="button[^>]*>[^<]*<bdi>', page.read_text()) == []
