@@ -57,7 +57,9 @@ class Console:
         clock: Clock,
         fault_record: FaultRecord,
         pages: Pages,
+        url: str,
     ) -> None:
+        self._url = url
         self._scenario = scenario
         self._disputes = disputes
         self._plans = plans
@@ -69,6 +71,9 @@ class Console:
     async def show(self, request: Request) -> Response:
         """List on GET, set on POST. Programs that accept JSON get JSON, browsers a page."""
         if request.method == "POST":
+            if request.headers.get("origin", self._url) != self._url:
+                # A page of another site that the developer's browser shows; programs send no Origin.
+                return JSONResponse({"errors": [{"msg": "Not for pages of other sites"}]}, status_code=403)
             try:
                 self._set(Setting.model_validate_json(await read_body(request)))
             except ValidationError as error:

@@ -100,7 +100,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     acs = AccessControlServer(books, acquirer, page_faults, configuration, pages)
     statement = Statement(books, outgoing, fault_record)
     disputes = Disputes(books, outgoing, changes)
-    console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages)
+    console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages, configuration.url)
 
     async def index(request: Request) -> Response:
         del request

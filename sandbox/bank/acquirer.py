@@ -112,13 +112,14 @@ class Acquirer:
 
         They are those of the copy, as in inquiries, and not many more than `most`.
         """
-        codes, listed = self._books.submitted(since, until), list[Order]()
-        for start in range(0, len(codes), READ_AT_ONCE):
-            histories = self._books.histories(codes[start : start + READ_AT_ONCE]).values()
-            folded = map(self._replicated, histories)
-            listed += [order for order in folded if order is not None and order.last_event]
-            if len(listed) > most:
+        listed, last = list[Order](), 0
+        while len(listed) <= most:
+            page = self._books.submitted(since, until, after=last, limit=READ_AT_ONCE)
+            if not page:
                 break
+            folded = map(self._replicated, self._books.histories(page).values())
+            listed += [order for order in folded if order is not None and order.last_event]
+            last = max(page.values())
         return listed
 
     def _replicated(self, entries: Sequence[Entry]) -> Order | None:

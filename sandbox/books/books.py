@@ -123,13 +123,17 @@ class Books:
         )
         return {row["order_code"]: row["id"] for row in rows}
 
-    def submitted(self, since: float, until: float) -> list[str]:
-        """Return the codes of the orders submitted from `since` to before `until`, oldest first."""
+    def submitted(self, since: float, until: float, *, after: int, limit: int) -> dict[str, int]:
+        """Return the codes of orders submitted from `since` to before `until`, with their numbers.
+
+        They are the first `limit` whose submission has a number greater than `after`, oldest first.
+        """
         rows = self.connection.execute(
-            "SELECT order_code FROM entry WHERE kind = ? AND at >= ? AND at < ? ORDER BY id",
-            (Kind.SUBMITTED, since, until),
+            "SELECT order_code, id FROM entry WHERE kind = ? AND id > ? AND at >= ? AND at < ?"
+            " ORDER BY id LIMIT ?",
+            (Kind.SUBMITTED, after, since, until, limit),
         )
-        return [row["order_code"] for row in rows]
+        return {row["order_code"]: row["id"] for row in rows}
 
     def histories(self, order_codes: Iterable[str]) -> dict[str, list[Entry]]:
         """Return the entries of these orders, oldest first."""

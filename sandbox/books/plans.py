@@ -91,9 +91,9 @@ class Plans:
         )
 
     def open_count(self) -> int:
-        """Count the plans that have not been carried out."""
+        """Count the plans that have not been carried out. At most one entry settles a plan."""
         (count,) = self._connection.execute(
-            "SELECT count(*) FROM plan WHERE NOT EXISTS (SELECT 1 FROM entry WHERE entry.settles = plan.id)"
+            "SELECT (SELECT count(*) FROM plan) - (SELECT count(*) FROM entry WHERE settles > 0)"
         ).fetchone()
         return int(count)
 
@@ -104,4 +104,7 @@ class Plans:
             " (SELECT 1 FROM entry WHERE entry.settles = plan.id)",
             (after,),
         ).fetchone()
-        return after if first_open is None else int(first_open) - 1
+        if first_open is not None:
+            return int(first_open) - 1
+        (last,) = self._connection.execute("SELECT max(id) FROM plan").fetchone()
+        return int(last or 0)

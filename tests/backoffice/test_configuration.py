@@ -175,6 +175,7 @@ def test_staff_are_told_of_networks_that_would_refuse_every_notification(admin_c
         ("idempotency_keys", "yes"),
         ("idempotency_keys", True),
         ("installation_id", 4711),
+        ("installation_id", "47 11"),
         ("encryption_public_key", 4711),
     ],
 )

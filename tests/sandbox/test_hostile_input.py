@@ -114,6 +114,18 @@ def test_a_clock_keeps_a_speed_that_it_can_have(sandbox, scale):
     assert turn(sandbox)["clock_scale"] == 1
 
 
+def test_another_sites_page_sets_nothing(sandbox):
+    """A browser posts any text anywhere for any page, but says for whose."""
+    knob = '{"knob": {"verb": "any", "fault": "503_before"}}'
+    address = f"{sandbox}/scenarios/"
+    for origin in ("https://elsewhere.example", "null"):
+        answer = requests.post(address, knob, headers={"Origin": origin}, timeout=20)
+        assert answer.status_code == 403
+        assert answer.json()["errors"]
+    assert turn(sandbox)["pending_knobs"] == []
+    assert requests.post(address, knob, headers={"Origin": sandbox}, timeout=20).status_code == 200
+
+
 def test_a_proxys_header_does_not_hide_the_connection_that_a_fault_ends(merchant):
     turn(merchant.url, knob={"verb": "any", "fault": "reset_before"})
     with pytest.raises(requests.ConnectionError):

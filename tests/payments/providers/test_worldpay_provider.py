@@ -1,5 +1,6 @@
 """The whole adapter against a scripted server."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -215,6 +216,18 @@ def test_a_security_violation_is_the_operators_business():
             provider(server).authorise(authorisation())
         with pytest.raises(ProviderMisconfigured):
             provider(server).inquire("order-1")
+
+
+@pytest.mark.parametrize(
+    ("merchant_code", "installation_id"), [("TEA POTS", ""), ("TEAPOTS&CO", ""), ("TEAPOTS", "47 11")]
+)
+def test_a_name_that_the_grammar_does_not_allow_is_not_sent(merchant_code, installation_id):
+    with ScriptedServer(answer(paid("AUTHORISED"))) as server:
+        account = provider(server, installation_id=installation_id).account
+        misconfigured = WorldpayWpg(replace(account, merchant_code=merchant_code))
+        with pytest.raises(ProviderMisconfigured):
+            misconfigured.authorise(authorisation())
+        assert server.requests == []
 
 
 def test_a_held_card_is_a_refusal_although_its_code_is_that_of_a_violation():

@@ -21,7 +21,7 @@ from checkout.payments.providers.addresses import fault_of_address, require_allo
 from checkout.payments.providers.base import Account, CardEncryption
 from checkout.payments.providers.worldpay_wpg.amounts import read_exponents
 from checkout.payments.providers.worldpay_wpg.browser import Signer
-from checkout.payments.providers.worldpay_wpg.build import PREFERENCES, Setup
+from checkout.payments.providers.worldpay_wpg.build import NAME_TOKEN, PREFERENCES, Setup
 
 # A change would alter the key of a request that is sent again.
 _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
@@ -29,7 +29,10 @@ _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 # The addresses that the shopper's browser loads and posts to.
 _ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
 _SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards", "saves_without_challenge")
-_TEXTS = ("installation_id", "encryption_public_key")
+_INSTALLATION_ID = "installation_id"
+_TEXTS = (_INSTALLATION_ID, "encryption_public_key")
+# With any other name the whole message would not follow the DTD.
+_NO_NAME = "has only letters, digits, and . _ : -"
 _KEY_FORMS = ("off", "on", "uuid")
 _CHOICES = {"challenge_preference": PREFERENCES, "idempotency_keys": _KEY_FORMS}
 _SHORTEST_SECRET = 8
@@ -53,6 +56,9 @@ def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[st
     for name in _TEXTS:
         if not isinstance(options.get(name, ""), str):
             yield "options", f"The option {name} is a text."
+    installation_id = options.get(_INSTALLATION_ID, "")
+    if isinstance(installation_id, str) and not _is_name(installation_id):
+        yield "options", f"The option {_INSTALLATION_ID} {_NO_NAME}."
     for name, known in _CHOICES.items():
         if options.get(name, known[0]) not in known:
             yield "options", f"The option {name} is one of {', '.join(known)}."
@@ -60,6 +66,10 @@ def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[st
         read_exponents(options.get("exponents", ""))
     except ProviderMisconfigured as error:
         yield "options", str(error)
+
+
+def _is_name(text: str) -> bool:
+    return not text or NAME_TOKEN.fullmatch(text) is not None
 
 
 def _fault_of_integrity(digests: object) -> str:
@@ -80,12 +90,17 @@ class WorldpayAccount:
         preference = options.get("challenge_preference", "noPreference")
         if preference not in PREFERENCES:
             raise ProviderMisconfigured(f"The option challenge_preference has {preference!r}.")
+        installation_id = options.get(_INSTALLATION_ID, "")
+        if not _is_name(self.account.merchant_code):
+            raise ProviderMisconfigured(f"The merchant code of a Worldpay account {_NO_NAME}.")
+        if not _is_name(installation_id):
+            raise ProviderMisconfigured(f"The option {_INSTALLATION_ID} {_NO_NAME}.")
         return Setup(
             merchant_code=self.account.merchant_code,
             exponents=self.exponents,
             challenge_preference=preference,
             saves_without_challenge=options.get("saves_without_challenge") == "yes",
-            installation_id=options.get("installation_id", ""),
+            installation_id=installation_id,
         )
 
     @property

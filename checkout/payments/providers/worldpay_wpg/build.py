@@ -26,7 +26,7 @@ _PROLOGUE = (
 # At most 64 characters. Blanks, quotes, | and angle brackets do not survive at Worldpay (activemerchant,
 # worldpay.rb clean_order_id). A code below 50 characters also reaches Cardinal uncut.
 _ORDER_CODE = re.compile(r"[^\s|<>\"'\x00-\x1f\x7f]{1,64}")
-_NAME_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+NAME_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # Tokens of a shopper are bound to one customer; those of a merchant are shared by all who pay with the card.
@@ -254,7 +254,7 @@ def _order_code(order_code: str) -> str:
 
 
 def _name_token(value: str) -> str:
-    if not _NAME_TOKEN.fullmatch(value):
+    if not NAME_TOKEN.fullmatch(value):
         raise ValueError(f"not a name token: {value!r}")
     return value
 
