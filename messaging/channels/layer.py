@@ -120,7 +120,13 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         Raises ChannelNotOurs if another process reads the channel.
         """
         self.require_valid_channel_name(channel)
-        return msgspec.msgpack.decode(await self._here().receive(channel))
+        while True:
+            body = await self._here().receive(channel)
+            try:
+                return msgspec.msgpack.decode(body)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                # Of a foreign program. An error would end the consumer that reads the channel.
+                log.warning("message to a channel dropped", channel=channel, reason=str(error))
 
     async def group_add(self, group: str, channel: str) -> None:
         """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership."""
@@ -197,6 +203,8 @@ class Traffic:
             return False
         if envelope.content_type == JSON and envelope.correlation_id in self.replies:
             return self._take_reply(envelope)
+        if self._is_push(envelope) and self._is_of_stranger(envelope):
+            return False
         if envelope.type == TO_GROUP:
             # The sending process has given the message to its own members, in order with its other messages.
             if envelope.headers.get(ORIGIN) != self.broker.reply_queue.instance_id:
@@ -219,6 +227,18 @@ class Traffic:
                 return False
         return self.replies.give(envelope.correlation_id, envelope.body)
 
+    def _is_push(self, envelope: Envelope) -> bool:
+        return envelope.type in (TO_GROUP, TO_CHANNEL) or self.local.has(envelope.correlation_id)
+
+    def _is_of_stranger(self, envelope: Envelope) -> bool:
+        """Return True if the sender may not send to channels and groups."""
+        table = registered()
+        fault = table.fault_of_push(self.broker.topology, envelope.user_id) if table is not None else ""
+        if fault:
+            self.broker.reply_queue.not_entitled += 1
+            log.error("push of a stranger", reason=fault)
+        return bool(fault)
+
     def _take_foreign(self, envelope: Envelope) -> bool:
         """Take JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
         channel = envelope.correlation_id
@@ -230,12 +250,8 @@ class Traffic:
                 content if isinstance(content, dict) else {"content": content}
             )
             body = _encode(message)
-        except (
-            msgspec.DecodeError,
-            UnicodeError,
-            OverflowError,
-        ):  # not JSON, or a number too long to pass on
-            return False
+        except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
+            return False  # not JSON, nested too deeply, or a number too long to pass on
         return self.local.put(channel, body, self._capacity_of(channel))
 
     async def send(self, channel: str, body: bytes) -> None:
@@ -308,7 +324,7 @@ class Traffic:
                     name, capacity=self._capacity_of(name), expiry_seconds=self._expiry
                 )
 
-            shared = self._shared[name] = SharedChannel(name, self.broker, describe)
+            shared = self._shared[name] = SharedChannel(name, self.broker, describe, self._is_of_stranger)
         return shared
 
 

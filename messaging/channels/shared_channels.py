@@ -23,16 +23,25 @@ class SharedChannel:
 
     The readers share one consumption, which gets one message at a time. A message is acknowledged when its
     reader takes it. Until then it belongs to the queue, so that a cancelled reader loses no message. Used on
-    one event loop only. ``describe`` returns the queue with its present arguments.
+    one event loop only. ``describe`` returns the queue with its present arguments. A message that
+    ``is_of_stranger`` or breaks the contract is dropped.
     """
 
-    def __init__(self, name: str, broker: Broker, describe: Callable[[], Queue]) -> None:
+    def __init__(
+        self,
+        name: str,
+        broker: Broker,
+        describe: Callable[[], Queue],
+        is_of_stranger: Callable[[Envelope], bool],
+    ) -> None:
         self._name = name
         self._broker = broker
         self._describe = describe
+        self._is_of_stranger = is_of_stranger
         self._queue = describe().name
         self._is_declared = False
         self._declaring = asyncio.Lock()
+        # Each gets a delivery with an envelope.
         self._readers: deque[asyncio.Future[Delivery]] = deque()
         self._reading: asyncio.Task[None] | None = None
         self._ends = asyncio.Event()
@@ -70,8 +79,7 @@ class SharedChannel:
             self._linger_without_readers()
             raise
         delivery.ack()
-        if delivery.envelope is None:
-            return delivery.raw
+        assert delivery.envelope is not None
         self._last_id = delivery.envelope.message_id
         return delivery.envelope.body
 
@@ -112,7 +120,10 @@ class SharedChannel:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
-        if delivery.redelivered and envelope is not None and envelope.message_id == self._last_id:
+        if envelope is None or self._is_of_stranger(envelope):
+            delivery.ack()
+            return
+        if delivery.redelivered and envelope.message_id == self._last_id:
             delivery.ack()  # a reader has it, but the acknowledgement was lost with the connection
             return
         self._hand_over(delivery)

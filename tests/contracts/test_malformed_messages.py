@@ -6,6 +6,7 @@ import struct
 import pika
 import pytest
 
+from messaging.dead_letters import letter
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope
 from messaging.errors import PublishRefused
@@ -66,6 +67,13 @@ class RawHeader(pika.BasicProperties):
             b"x" * 300_000,
             "limit",
         ),
+        (
+            pika.BasicProperties(
+                message_id="m", type="t", content_type="application/json", timestamp=2**64 - 1
+            ),
+            b"{}",
+            "timestamp",
+        ),
         (RawHeader(LATE_TIME), b"{}", "message_id"),
         (RawHeader(nested(1200)), b"{}", "message_id"),
     ],
@@ -96,8 +104,8 @@ async def test_a_dead_letter_that_nobody_can_decode_is_kept_and_the_next_one_too
     kept: list[Envelope] = []
     are_kept = asyncio.Event()
 
-    def keep(letter: Envelope) -> None:
-        kept.append(letter)
+    def keep(given_up: Envelope) -> None:
+        kept.append(given_up)
         if len(kept) == 2:
             loop.call_soon_threadsafe(are_kept.set)
 
@@ -111,7 +119,7 @@ async def test_a_dead_letter_that_nobody_can_decode_is_kept_and_the_next_one_too
     finally:
         stop.set()
         await within(running)
-    assert {letter.type for letter in kept} == {"malformed", "t"}
+    assert {each.type for each in kept} == {"malformed", "t"}
     assert broker.metrics()["connections_lost"] == 0
 
 
@@ -123,3 +131,59 @@ async def test_headers_that_do_not_fit_into_a_frame_are_refused_and_disturb_noth
         await broker.publish(broker.topology.commands, "risk", large, timeout_seconds=10)
     await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=10)
     assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
+
+
+class RawBytes(pika.BasicProperties):
+    """Properties of a sound message, one of which is bytes that are no UTF-8."""
+
+    def __init__(self, **text: object) -> None:
+        sound: dict[str, object] = {"type": "t", "message_id": "m", "content_type": "application/json"}
+        super().__init__(**(sound | text))  # type: ignore[arg-type]
+
+    def encode(self) -> list[bytes]:
+        return [b"".join(super().encode()).replace(b"?", b"\xff")]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        RawBytes(type="?" * 255),
+        RawBytes(message_id="?" * 255),
+        RawBytes(correlation_id="?" * 255),
+        RawBytes(reply_to="?" * 255),
+        RawBytes(app_id="?" * 255),
+        RawBytes(app_id="?", headers={"\0" * 200: "x"}),
+    ],
+)
+async def test_what_grows_when_it_is_made_readable_is_a_dead_letter_that_can_be_published(
+    rabbitmq: RabbitmqLab, properties: pika.BasicProperties
+):
+    broker = await rabbitmq.broker()
+    inbox, dead = Inbox(), Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await broker.consume(broker.topology.dead, dead, prefetch=1)
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", b"{}", properties)
+        delivery = await inbox.next()
+    given_up = letter.of(delivery, "risk", "why")
+    await broker.publish(broker.topology.dead, "", given_up, timeout_seconds=10)
+    assert letter.read(await dead.next(), broker.topology).message_id == given_up.message_id
+
+
+async def test_the_number_of_deliveries_is_the_brokers_word_and_not_the_senders(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    properties = pika.BasicProperties(
+        message_id="m", type="t", content_type="application/json", headers={"x-delivery-count": 2000}
+    )
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", b"{}", properties)
+        for expected in range(3):
+            delivery = await inbox.next()
+            assert delivery.delivery_count == expected
+            delivery.reject(requeue=True)
