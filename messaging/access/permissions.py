@@ -126,7 +126,7 @@ def _addresses(participant: Participant, topology: Topology) -> list[str]:
 
 
 def _channels(participant: Participant, topology: Topology) -> list[str]:
-    """Return a pattern of the channels that any of its processes may read, which are queues of replies, too."""
+    """Return a pattern of the queues of channels that any of its processes may read."""
     return [re.escape(topology.channel_names) + ".+"] if participant.has_channels else []
 
 

@@ -41,8 +41,7 @@ class SharedChannel:
         self._queue = describe().name
         self._is_declared = False
         self._declaring = asyncio.Lock()
-        # Each gets a delivery with an envelope.
-        self._readers: deque[asyncio.Future[Delivery]] = deque()
+        self._readers: deque[asyncio.Future[tuple[Delivery, Envelope]]] = deque()
         self._reading: asyncio.Task[None] | None = None
         self._ends = asyncio.Event()
         self._lingering: asyncio.TimerHandle | None = None
@@ -64,24 +63,23 @@ class SharedChannel:
 
     async def receive(self) -> bytes:
         """Return the next message, waiting for one. A cancelled call loses no message."""
-        reader: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        reader: asyncio.Future[tuple[Delivery, Envelope]] = asyncio.get_running_loop().create_future()
         self._readers.append(reader)
         self._begin()
         try:
-            delivery = await reader
+            delivery, envelope = await reader
         except asyncio.CancelledError:
             if reader.cancelled():
                 # It is not there if a delivery that arrived at the same moment has skipped it.
                 with suppress(ValueError):
                     self._readers.remove(reader)
             else:
-                self._hand_over(reader.result())
+                self._hand_over(*reader.result())
             self._linger_without_readers()
             raise
         delivery.ack()
-        assert delivery.envelope is not None
-        self._last_id = delivery.envelope.message_id
-        return delivery.envelope.body
+        self._last_id = envelope.message_id
+        return envelope.body
 
     async def flush(self) -> None:
         """Delete the queue with its messages. Readers keep waiting, on a new queue."""
@@ -126,14 +124,14 @@ class SharedChannel:
         if delivery.redelivered and envelope.message_id == self._last_id:
             delivery.ack()  # a reader has it, but the acknowledgement was lost with the connection
             return
-        self._hand_over(delivery)
+        self._hand_over(delivery, envelope)
         self._linger_without_readers()
 
-    def _hand_over(self, delivery: Delivery) -> None:
+    def _hand_over(self, delivery: Delivery, envelope: Envelope) -> None:
         while self._readers:
             reader = self._readers.popleft()
             if not reader.done():
-                reader.set_result(delivery)
+                reader.set_result((delivery, envelope))
                 return
         # No reader is left here: end the consumption, so that the message returns to the queue for other
         # processes.

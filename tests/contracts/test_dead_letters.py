@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -194,7 +195,7 @@ async def test_a_letter_is_acknowledged_only_once_it_is_kept(lab: Lab):
         await until(letter)
 
 
-async def test_the_brokers_own_words_are_not_believed_of_one_who_may_not_send_to_the_queue(lab: Lab, settings):
+async def test_the_brokers_word_is_not_believed_of_one_who_may_not_send_to_the_queue(lab: Lab, settings: Any):
     """Every service may publish to the queue of dead letters, with whatever headers it likes."""
     settings.MESSAGING_SINGLE_BROKER_USER = False
     topology = lab.unconnected_broker().topology
