@@ -202,7 +202,7 @@ LOGGING = {
             ],
         }
     },
-    "filters": {"broker": {"()": "messaging.rabbitmq.log_filter.WithoutConnectionFailures"}},
+    "filters": {"broker": {"()": "messaging.logs.connection_failures.WithoutConnectionFailures"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["broker"]},
     },

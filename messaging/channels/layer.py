@@ -21,8 +21,10 @@ from messaging.channels.pending_replies import PendingReplies
 from messaging.channels.shared_channels import SharedChannel
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
-from messaging.errors import MessagingError, Undeliverable
+from messaging.errors import MalformedMessage, MessagingError, Undeliverable
+from messaging.logs.limited import write_limited
 from messaging.registry import get_broker
+from messaging.reply_queue import LONGEST_SUBJECT
 from messaging.topology import Queue
 
 log = structlog.get_logger(__name__)
@@ -126,7 +128,8 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
                 return msgspec.msgpack.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 # Of a foreign program. An error would end the consumer that reads the channel.
-                log.warning("message to a channel dropped", channel=channel, reason=str(error))
+                reason = str(error)
+                write_limited(log.warning, "message to a channel dropped", channel=channel, reason=reason)
 
     async def group_add(self, group: str, channel: str) -> None:
         """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership."""
@@ -199,10 +202,12 @@ class Traffic:
     def take(self, delivery: Delivery) -> bool:
         """See ChannelTraffic."""
         envelope = delivery.envelope
+        about = envelope or delivery.remains
+        if about is not None and about.correlation_id in self.replies:
+            is_json = about.content_type == JSON
+            return self._take_reply(about, delivery.defect or ("" if is_json else "no application/json"))
         if envelope is None:
             return False
-        if envelope.content_type == JSON and envelope.correlation_id in self.replies:
-            return self._take_reply(envelope)
         if self._is_push(envelope) and self._is_of_stranger(envelope):
             return False
         if envelope.type == TO_GROUP:
@@ -216,15 +221,22 @@ class Traffic:
             return True
         return self._take_foreign(envelope)
 
-    def _take_reply(self, envelope: Envelope) -> bool:
-        """Take a reply if its sender may answer for the service that was asked, or relays for it."""
+    def _take_reply(self, envelope: Envelope, defect: str) -> bool:
+        """Take a reply if its sender may answer for the service that was asked, or relays for it.
+
+        One with a defect ends the wait with an error.
+        """
         table = registered()
         if table is not None:
             asked = [self.replies.asked(envelope.correlation_id)]
             if fault := table.fault_of_reply(self.broker.topology, envelope.user_id, asked):
                 self.broker.reply_queue.not_entitled += 1
-                log.error("reply of a stranger", reason=fault, subject=envelope.subject)
+                subject = envelope.subject[:LONGEST_SUBJECT]
+                write_limited(log.error, "reply of a stranger", reason=fault, subject=subject)
                 return False
+        if defect:
+            self.replies.fail(envelope.correlation_id, MalformedMessage(f"not a reply: {defect}"))
+            return True
         return self.replies.give(envelope.correlation_id, envelope.body)
 
     def _is_push(self, envelope: Envelope) -> bool:
@@ -236,7 +248,7 @@ class Traffic:
         fault = table.fault_of_push(self.broker.topology, envelope.user_id) if table is not None else ""
         if fault:
             self.broker.reply_queue.not_entitled += 1
-            log.error("push of a stranger", reason=fault)
+            write_limited(log.error, "push of a stranger", reason=fault)
         return bool(fault)
 
     def _take_foreign(self, envelope: Envelope) -> bool:

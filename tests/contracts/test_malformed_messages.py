@@ -2,14 +2,17 @@
 
 import asyncio
 import struct
+from typing import Any
 
 import pika
 import pytest
 
+from messaging import rpc
 from messaging.dead_letters import letter
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope
-from messaging.errors import PublishRefused
+from messaging.errors import MalformedMessage, PublishRefused
+from messaging.registry import close_brokers
 from tests.support.brokers import Inbox, RabbitmqLab, command, raw_channel, within
 
 pytestmark = pytest.mark.rabbitmq
@@ -187,3 +190,34 @@ async def test_the_number_of_deliveries_is_the_brokers_word_and_not_the_senders(
             delivery = await inbox.next()
             assert delivery.delivery_count == expected
             delivery.reject(requeue=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ({"headers": {"nested": {"a": 1}}}, b"{}"),
+        ({"content_type": "application/json; charset=utf-8"}, b"{}"),
+        ({"content_type": None}, b"{}"),
+        ({"app_id": "?"}, b"{}"),
+        ({}, b"x" * 300_000),
+    ],
+    ids=["header", "kind of content", "no kind of content", "no UTF-8", "size"],
+)
+async def test_a_reply_that_breaks_the_contract_ends_the_wait_for_it(
+    rabbitmq: RabbitmqLab, settings: Any, fields: dict[str, Any], body: bytes
+):
+    settings.BROKER_URL, settings.MESSAGING_PREFIX = rabbitmq.url, rabbitmq.prefix
+    service, inbox = await rabbitmq.broker(), Inbox()
+    queue = service.topology.service_queue("risk")
+    await service.declare(queue)
+    await service.consume(queue.name, inbox, prefetch=1)
+    waiting = asyncio.ensure_future(rpc.acall("risk", "risk.assess", {}, timeout_seconds=600))
+    question = (await inbox.next()).envelope
+    assert question is not None
+    sound = {"type": "reply", "message_id": "m", "content_type": "application/json"}
+    properties = RawBytes(**(sound | {"correlation_id": question.correlation_id} | fields))
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(service.topology.replies, question.reply_to, body, properties)
+        with pytest.raises(MalformedMessage, match="not a reply"):
+            await within(waiting)
+    await close_brokers()

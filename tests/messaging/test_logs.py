@@ -1,4 +1,4 @@
-"""The lines of pika that are written to the log: none for a connection that its supervisor reports."""
+"""Lines that are not written to the log: pika's about connections, and too many that others can cause."""
 
 import logging
 import socket
@@ -13,8 +13,9 @@ from django.utils.module_loading import import_string
 
 from messaging.envelope import Envelope
 from messaging.errors import PublishUncertain
+from messaging.logs.connection_failures import WithoutConnectionFailures
+from messaging.logs.limited import MOST, SECONDS, write_limited
 from messaging.rabbitmq.broker import RabbitmqBroker
-from messaging.rabbitmq.log_filter import WithoutConnectionFailures
 from tests.support.brokers import lost, within
 
 SOCKETS = "pika.adapters.utils.io_services_utils"
@@ -109,3 +110,24 @@ def test_the_error_of_a_callback_is_kept():
     assert is_written(record_of(AttributeError("a defect")))
     assert not is_written(record_of(ConnectionResetError()))
     assert not is_written(record_of(None))
+
+
+def test_only_so_many_lines_of_one_event_are_written_and_the_next_says_how_many_were_not(monkeypatch):
+    written: list[dict[str, object]] = []
+
+    def write(event: str, **fields: object) -> None:
+        written.append({"event": event, **fields})
+
+    now = 1000.0
+    monkeypatch.setattr("messaging.logs.limited.time.monotonic", lambda: now)
+    for number in range(MOST + 7):
+        write_limited(write, "a flood", number=number)
+    write_limited(write, "another event")
+    assert [line.get("number") for line in written] == [*range(MOST), None]
+    now += SECONDS
+    for number in range(2):
+        write_limited(write, "a flood", number=number)
+    assert written[-2:] == [
+        {"event": "a flood", "number": 0, "left_out": 7},
+        {"event": "a flood", "number": 1},
+    ]
