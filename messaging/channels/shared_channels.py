@@ -88,12 +88,21 @@ class SharedChannel:
             self._is_declared = False
         self._ends.set()
 
-    async def _declare(self) -> None:
+    async def _declare(self, *, anew: bool = False) -> None:
         # One at a time, so that messages are published in the order in which they were sent.
         async with self._declaring:
-            if not self._is_declared:
+            if anew or not self._is_declared:
                 await self._broker.declare(self._describe())
                 self._is_declared = True
+                self._forget_unless_read()
+
+    def _forget_unless_read(self) -> None:
+        """Have no channels but those that are read here made again when the broker is connected again.
+
+        A process may have used thousands. The next message to a channel that has gone makes it again.
+        """
+        if self._reading is None:
+            self._broker.forget(self._queue)
 
     def _begin(self) -> None:
         if self._lingering is not None:
@@ -107,7 +116,7 @@ class SharedChannel:
         try:
             while self._readers:
                 self._ends.clear()
-                await self._declare()
+                await self._declare(anew=True)
                 consumption = await self._broker.consume(self._queue, self._on_delivery, prefetch=1)
                 try:
                     await self._ends.wait()
@@ -115,6 +124,7 @@ class SharedChannel:
                     await consumption.release()
         finally:
             self._reading = None
+            self._forget_unless_read()
 
     def _on_delivery(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
