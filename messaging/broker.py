@@ -145,6 +145,10 @@ class Broker(ABC):
         """Declare queues and their bindings now (if connected) and after every reconnection."""
 
     @abstractmethod
+    def forget(self, queue: str) -> None:
+        """Leave a queue as it is, and do not declare it again."""
+
+    @abstractmethod
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:

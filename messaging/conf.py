@@ -15,7 +15,8 @@ class Conf:
         "memory://",
         "The broker's address: amqp://, amqps:// or memory://. A cluster has several hosts, with commas "
         "between them, each with its port if that is another than 5672 (5671 with amqps). amqps:// takes "
-        "?cafile=, ?certfile= and ?keyfile=, which name files in PEM format.",
+        "?cafile=, ?certfile= and ?keyfile=, which name files in PEM format. Characters such as / ? # in the "
+        "password are percent-encoded (%2F %3F %23).",
     )
     broker_zone = text(
         "MESSAGING_BROKER_ZONE",

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from messaging.errors import MessagingError
+from messaging.logs.limited import write_limited
 
 if TYPE_CHECKING:
     from messaging.delivery import Delivery
     from messaging.topology import Topology
 
 log = structlog.get_logger(__name__)
+
+# Of a message that no table has to hold, a header may have a hundred kilobytes.
+LONGEST_SUBJECT = 100
 
 
 class ChannelTraffic(Protocol):
@@ -66,6 +70,7 @@ class ReplyQueue:
 def _log_unwanted(delivery: Delivery) -> None:
     envelope = delivery.envelope
     if envelope is None:
-        log.warning("malformed message for this process", defect=delivery.defect)
+        write_limited(log.warning, "malformed message for this process", defect=delivery.defect)
     else:
-        log.info("late reply", subject=envelope.subject, correlation_id=envelope.correlation_id)
+        about = {"subject": envelope.subject[:LONGEST_SUBJECT], "correlation_id": envelope.correlation_id}
+        write_limited(log.info, "late reply", **about)

@@ -10,6 +10,8 @@ from messaging.envelope import SUBJECT, Envelope, HeaderValue, encode_body
 MALFORMED = "malformed"
 # The lengths of the columns.
 LONGEST = {"message_id": 64, "type": 100, "correlation_id": 120, "reply_to": 255, "subject": 100}
+# The bytes of a property, or of a header's name, in AMQP.
+LONGEST_SHORT = 255
 # The names and texts of all headers together. They have to fit into one frame, of 128 KiB, at four bytes a
 # character and together with those that a dead letter, or a message sent because of this one, has of its own.
 MAX_HEADERS_CHARACTERS = 30_000
@@ -31,14 +33,15 @@ def defect_of(envelope: Envelope) -> str:
 
 
 def fitted(envelope: Envelope) -> Envelope:
-    """Return the message with its properties and headers cut to fit into a table.
+    """Return the message with its properties and headers cut to fit into a table, and into a message again.
 
+    They may have grown: each byte that is no UTF-8, and each NUL, has become a character of three bytes.
     A message without a valid id gets an id made of its content, so that the same message always gets the same
     id.
     """
     has_id = 0 < len(envelope.message_id) <= LONGEST["message_id"] and "\0" not in envelope.message_id
     headers: dict[str, HeaderValue] = {
-        _cut(name, 255): _cut(value, len(value)) if isinstance(value, str) else value
+        _cut(name): _without_nul(value) if isinstance(value, str) else value
         for name, value in cut_headers(envelope.headers).items()
     }
     if envelope.subject:
@@ -48,7 +51,8 @@ def fitted(envelope: Envelope) -> Envelope:
         type=_cut(envelope.type, LONGEST["type"]),
         message_id=envelope.message_id if has_id else f"{MALFORMED}-{fingerprint_of(envelope)[:40]}",
         correlation_id=_cut(envelope.correlation_id, LONGEST["correlation_id"]),
-        reply_to=_cut(envelope.reply_to, LONGEST["reply_to"]),
+        reply_to=_cut(envelope.reply_to),
+        app_id=_cut(envelope.app_id),
         headers=headers,
     )
 
@@ -99,5 +103,9 @@ def digest_of(body: bytes) -> bytes:
     return encode_body({"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
 
-def _cut(text: str, length: int) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
+def _cut(text: str, length: int = LONGEST_SHORT) -> str:
+    return _without_nul(text)[:length].encode()[:LONGEST_SHORT].decode(errors="ignore")
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -175,9 +175,10 @@ class Topology:
         """Return the name of the queue of one process. The beginning of an id gives that of a name."""
         return f"{self.prefix}.node.{instance_id}"
 
-    def instance_queue_names(self, owner: str) -> str:
-        """Return the prefix of the names of the queues of an owner's processes."""
-        return self.instance_queue_name(f"{owner}-")
+    def instance_queues_of(self, participant: str) -> str:
+        """Return a pattern of the names of the queues of a participant's processes."""
+        owner = self.owner_of(self.user(participant))
+        return re.escape(self.instance_queue_name(f"{owner}-")) + "[0-9a-f]+"
 
     @property
     def channel_names(self) -> str:

@@ -203,14 +203,16 @@ LOGGING = {
             ],
         }
     },
-    "filters": {"unavailable": {"()": UnavailableIsNoError}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "filters": {
+        "broker": {"()": "messaging.logs.connection_failures.WithoutConnectionFailures"},
+        "unavailable": {"()": UnavailableIsNoError},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["broker"]},
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
-        # Five errors for each try to connect: our line `broker connection down` has the reason.
-        "pika.adapters": {"level": "CRITICAL"},
-        "pika.connection": {"level": "CRITICAL"},
         # checkout.backoffice.log_in logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},
         # Django's own handlers would write the same lines a second time, unscrubbed.

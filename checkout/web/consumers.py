@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs
 
+import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from checkout import problems
@@ -15,6 +16,8 @@ from checkout.web.pages import next_path
 from messaging.concurrency.database import in_thread
 from messaging.errors import BrokerUnavailable
 from payments_gateway.serving.process.graceful_shutdown import drain
+
+log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 4096
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
@@ -69,7 +72,13 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
     async def payment_changed(self, event: dict[str, Any]) -> None:
         """Forward the payment's state, which the saga has sent to the group."""
-        await self._tell(PaymentState(event["state"]))
+        try:
+            state = PaymentState(event["state"])
+        except (KeyError, ValueError):
+            # Of a later release, or of a program that should not push: the page asks again by itself.
+            log.warning("push not understood", payment=self.reference)
+            return
+        await self._tell(state)
 
     def _leave(self) -> None:
         self._leaving = asyncio.ensure_future(self.close(SERVICE_RESTART))

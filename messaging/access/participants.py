@@ -6,6 +6,7 @@ broker's own permissions are made from the same table (``permissions.py``). A co
 name of the service that it is for.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -62,7 +63,14 @@ class Participant:
         """Return True if the participant waits for replies at this address."""
         if self.replies and address == topology.reply_queue_name(self.replies):
             return True
-        return address.startswith(topology.instance_queue_names(self.name))
+        # Exactly the addresses for which others have the right to answer: the broker ends the connection of a
+        # program that answers at any other one.
+        return re.fullmatch(topology.instance_queues_of(self.name), address) is not None
+
+    @property
+    def may_push(self) -> bool:
+        """Return True if the participant may send to channels and groups of the channel layer."""
+        return self.pushes or self.has_channels
 
 
 def service_of(type: str) -> str:
@@ -112,6 +120,13 @@ class Participants:
         if any(sender.may_answer(service) for service in services):
             return ""
         return f"{user} may not answer for {' or '.join(sorted(services))}"
+
+    def fault_of_push(self, topology: Topology, user: str) -> str:
+        """Return why this user may not send to the channel layer; empty if it may."""
+        sender = self.of_user(topology, user)
+        if sender is None:
+            return _is_nobody(user)
+        return "" if sender.may_push else f"{user} may not send to channels and groups"
 
     def _fault_of_event(self, topology: Topology, envelope: Envelope) -> str:
         sender = self.of_user(topology, envelope.user_id)

@@ -75,7 +75,7 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
             ),
             topology.replies: Topics(
                 write=_any_of(_answered_at(participant, topology, table)),
-                read=_any_of(_addresses(participant, topology)),
+                read=_any_of(_addresses(participant, topology) + _channels(participant, topology)),
             ),
             topology.events: Topics(
                 write=_any_of(rf"{re.escape(word)}\..*" for word in _announced(participant, table)),
@@ -87,7 +87,7 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
 
 def _own_queues(participant: Participant, topology: Topology) -> list[str]:
     """Return patterns of the queues that the participant declares and reads."""
-    own = _addresses(participant, topology)
+    own = _addresses(participant, topology) + _channels(participant, topology)
     if participant.serves:
         own.append(re.escape(topology.service_queue(participant.name).name))
     if participant.listens:
@@ -110,7 +110,7 @@ def _exchanges(participant: Participant, topology: Topology) -> tuple[set[str], 
         written.add(topology.commands)
     if participant.announces or participant.relays:
         written.add(topology.events)
-    if participant.pushes or participant.has_channels:
+    if participant.may_push:
         written.add(topology.groups)
     if participant.has_channels:
         read.add(topology.groups)
@@ -118,13 +118,16 @@ def _exchanges(participant: Participant, topology: Topology) -> tuple[set[str], 
 
 
 def _addresses(participant: Participant, topology: Topology) -> list[str]:
-    """Return patterns of the participant's names on the exchange for replies."""
-    addresses = [re.escape(topology.instance_queue_names(participant.name)) + "[0-9a-f]+"]
+    """Return patterns of the addresses at which the participant waits for replies."""
+    addresses = [topology.instance_queues_of(participant.name)]
     if participant.replies:
         addresses.append(re.escape(topology.reply_queue(participant.replies).name))
-    if participant.has_channels:
-        addresses.append(re.escape(topology.channel_names) + ".+")
     return addresses
+
+
+def _channels(participant: Participant, topology: Topology) -> list[str]:
+    """Return a pattern of the queues of channels that any of its processes may read."""
+    return [re.escape(topology.channel_names) + ".+"] if participant.has_channels else []
 
 
 def _answered_at(participant: Participant, topology: Topology, table: Participants) -> list[str]:
@@ -134,7 +137,7 @@ def _answered_at(participant: Participant, topology: Topology, table: Participan
     else:
         askers = [each for each in table if participant.serves and participant.name in each.asks]
     patterns = [pattern for each in (participant, *askers) for pattern in _addresses(each, topology)]
-    return list(dict.fromkeys(patterns))
+    return list(dict.fromkeys(patterns + _channels(participant, topology)))
 
 
 def _services_asked(participant: Participant, table: Participants) -> list[str]:

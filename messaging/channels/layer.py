@@ -21,8 +21,10 @@ from messaging.channels.pending_replies import PendingReplies
 from messaging.channels.shared_channels import SharedChannel
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
-from messaging.errors import MessagingError, Undeliverable
+from messaging.errors import MalformedMessage, MessagingError, Undeliverable
+from messaging.logs.limited import write_limited
 from messaging.registry import get_broker
+from messaging.reply_queue import LONGEST_SUBJECT
 from messaging.topology import Queue
 
 log = structlog.get_logger(__name__)
@@ -120,7 +122,14 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         Raises ChannelNotOurs if another process reads the channel.
         """
         self.require_valid_channel_name(channel)
-        return msgspec.msgpack.decode(await self._here().receive(channel))
+        while True:
+            body = await self._here().receive(channel)
+            try:
+                return msgspec.msgpack.decode(body)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                # Of a foreign program. An error would end the consumer that reads the channel.
+                reason = str(error)
+                write_limited(log.warning, "message to a channel dropped", channel=channel, reason=reason)
 
     async def group_add(self, group: str, channel: str) -> None:
         """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership."""
@@ -193,10 +202,14 @@ class Traffic:
     def take(self, delivery: Delivery) -> bool:
         """See ChannelTraffic."""
         envelope = delivery.envelope
+        about = envelope or delivery.remains
+        if about is not None and about.correlation_id in self.replies:
+            is_json = about.content_type == JSON
+            return self._take_reply(about, delivery.defect or ("" if is_json else "no application/json"))
         if envelope is None:
             return False
-        if envelope.content_type == JSON and envelope.correlation_id in self.replies:
-            return self._take_reply(envelope)
+        if self._is_push(envelope) and self._is_of_stranger(envelope):
+            return False
         if envelope.type == TO_GROUP:
             # The sending process has given the message to its own members, in order with its other messages.
             if envelope.headers.get(ORIGIN) != self.broker.reply_queue.instance_id:
@@ -208,16 +221,35 @@ class Traffic:
             return True
         return self._take_foreign(envelope)
 
-    def _take_reply(self, envelope: Envelope) -> bool:
-        """Take a reply if its sender may answer for the service that was asked, or relays for it."""
+    def _take_reply(self, envelope: Envelope, defect: str) -> bool:
+        """Take a reply if its sender may answer for the service that was asked, or relays for it.
+
+        One with a defect ends the wait with an error.
+        """
         table = registered()
         if table is not None:
             asked = [self.replies.asked(envelope.correlation_id)]
             if fault := table.fault_of_reply(self.broker.topology, envelope.user_id, asked):
                 self.broker.reply_queue.not_entitled += 1
-                log.error("reply of a stranger", reason=fault, subject=envelope.subject)
+                subject = envelope.subject[:LONGEST_SUBJECT]
+                write_limited(log.error, "reply of a stranger", reason=fault, subject=subject)
                 return False
+        if defect:
+            self.replies.fail(envelope.correlation_id, MalformedMessage(f"not a reply: {defect}"))
+            return True
         return self.replies.give(envelope.correlation_id, envelope.body)
+
+    def _is_push(self, envelope: Envelope) -> bool:
+        return envelope.type in (TO_GROUP, TO_CHANNEL) or self.local.has(envelope.correlation_id)
+
+    def _is_of_stranger(self, envelope: Envelope) -> bool:
+        """Return True if the sender may not send to channels and groups."""
+        table = registered()
+        fault = table.fault_of_push(self.broker.topology, envelope.user_id) if table is not None else ""
+        if fault:
+            self.broker.reply_queue.not_entitled += 1
+            write_limited(log.error, "push of a stranger", reason=fault)
+        return bool(fault)
 
     def _take_foreign(self, envelope: Envelope) -> bool:
         """Take JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
@@ -230,12 +262,8 @@ class Traffic:
                 content if isinstance(content, dict) else {"content": content}
             )
             body = _encode(message)
-        except (
-            msgspec.DecodeError,
-            UnicodeError,
-            OverflowError,
-        ):  # not JSON, or a number too long to pass on
-            return False
+        except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
+            return False  # not JSON, nested too deeply, or a number too long to pass on
         return self.local.put(channel, body, self._capacity_of(channel))
 
     async def send(self, channel: str, body: bytes) -> None:
@@ -308,7 +336,7 @@ class Traffic:
                     name, capacity=self._capacity_of(name), expiry_seconds=self._expiry
                 )
 
-            shared = self._shared[name] = SharedChannel(name, self.broker, describe)
+            shared = self._shared[name] = SharedChannel(name, self.broker, describe, self._is_of_stranger)
         return shared
 
 

@@ -23,17 +23,25 @@ class SharedChannel:
 
     The readers share one consumption, which gets one message at a time. A message is acknowledged when its
     reader takes it. Until then it belongs to the queue, so that a cancelled reader loses no message. Used on
-    one event loop only. ``describe`` returns the queue with its present arguments.
+    one event loop only. ``describe`` returns the queue with its present arguments. A message that
+    ``is_of_stranger`` or breaks the contract is dropped.
     """
 
-    def __init__(self, name: str, broker: Broker, describe: Callable[[], Queue]) -> None:
+    def __init__(
+        self,
+        name: str,
+        broker: Broker,
+        describe: Callable[[], Queue],
+        is_of_stranger: Callable[[Envelope], bool],
+    ) -> None:
         self._name = name
         self._broker = broker
         self._describe = describe
+        self._is_of_stranger = is_of_stranger
         self._queue = describe().name
         self._is_declared = False
         self._declaring = asyncio.Lock()
-        self._readers: deque[asyncio.Future[Delivery]] = deque()
+        self._readers: deque[asyncio.Future[tuple[Delivery, Envelope]]] = deque()
         self._reading: asyncio.Task[None] | None = None
         self._ends = asyncio.Event()
         self._lingering: asyncio.TimerHandle | None = None
@@ -55,25 +63,23 @@ class SharedChannel:
 
     async def receive(self) -> bytes:
         """Return the next message, waiting for one. A cancelled call loses no message."""
-        reader: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        reader: asyncio.Future[tuple[Delivery, Envelope]] = asyncio.get_running_loop().create_future()
         self._readers.append(reader)
         self._begin()
         try:
-            delivery = await reader
+            delivery, envelope = await reader
         except asyncio.CancelledError:
             if reader.cancelled():
                 # It is not there if a delivery that arrived at the same moment has skipped it.
                 with suppress(ValueError):
                     self._readers.remove(reader)
             else:
-                self._hand_over(reader.result())
+                self._hand_over(*reader.result())
             self._linger_without_readers()
             raise
         delivery.ack()
-        if delivery.envelope is None:
-            return delivery.raw
-        self._last_id = delivery.envelope.message_id
-        return delivery.envelope.body
+        self._last_id = envelope.message_id
+        return envelope.body
 
     async def flush(self) -> None:
         """Delete the queue with its messages. Readers keep waiting, on a new queue."""
@@ -82,12 +88,21 @@ class SharedChannel:
             self._is_declared = False
         self._ends.set()
 
-    async def _declare(self) -> None:
+    async def _declare(self, *, anew: bool = False) -> None:
         # One at a time, so that messages are published in the order in which they were sent.
         async with self._declaring:
-            if not self._is_declared:
+            if anew or not self._is_declared:
                 await self._broker.declare(self._describe())
                 self._is_declared = True
+                self._forget_unless_read()
+
+    def _forget_unless_read(self) -> None:
+        """Have no channels but those that are read here made again when the broker is connected again.
+
+        A process may have used thousands. The next message to a channel that has gone makes it again.
+        """
+        if self._reading is None:
+            self._broker.forget(self._queue)
 
     def _begin(self) -> None:
         if self._lingering is not None:
@@ -101,7 +116,7 @@ class SharedChannel:
         try:
             while self._readers:
                 self._ends.clear()
-                await self._declare()
+                await self._declare(anew=True)
                 consumption = await self._broker.consume(self._queue, self._on_delivery, prefetch=1)
                 try:
                     await self._ends.wait()
@@ -109,20 +124,24 @@ class SharedChannel:
                     await consumption.release()
         finally:
             self._reading = None
+            self._forget_unless_read()
 
     def _on_delivery(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
-        if delivery.redelivered and envelope is not None and envelope.message_id == self._last_id:
+        if envelope is None or self._is_of_stranger(envelope):
+            delivery.ack()
+            return
+        if delivery.redelivered and envelope.message_id == self._last_id:
             delivery.ack()  # a reader has it, but the acknowledgement was lost with the connection
             return
-        self._hand_over(delivery)
+        self._hand_over(delivery, envelope)
         self._linger_without_readers()
 
-    def _hand_over(self, delivery: Delivery) -> None:
+    def _hand_over(self, delivery: Delivery, envelope: Envelope) -> None:
         while self._readers:
             reader = self._readers.popleft()
             if not reader.done():
-                reader.set_result(delivery)
+                reader.set_result((delivery, envelope))
                 return
         # No reader is left here: end the consumption, so that the message returns to the queue for other
         # processes.

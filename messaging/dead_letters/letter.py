@@ -48,14 +48,22 @@ def read(delivery: Delivery, topology: Topology) -> Envelope:
 
     A message that the broker dead-lettered still has its secret and its body; it is converted to what a
     worker would have made. Its sender is proven. What a worker states about queue and sender is believed only
-    if that worker reads the queue, because any participant may publish to the exchange for dead letters.
+    if that worker reads the queue, because any participant may publish to the exchange for dead letters. It
+    may also write the broker's headers there, so these are believed only if the sender may send to the queue.
     """
     if delivery.envelope is not None and REASON in delivery.envelope.headers:
         return _believed(_made_of_json(delivery.envelope.with_sealed("")), topology)
     queue, reason = "", "nobody says why"
     if delivery.death is not None:
         queue, reason = delivery.death.queue, f"the broker gave up: {delivery.death.reason}"
+        if fault := _fault_of_sender(delivery, queue, topology):
+            queue, reason = "", f"said to have been in {queue}: {fault}"
     return of(replace(delivery, queue=queue), "", reason)
+
+
+def _fault_of_sender(delivery: Delivery, queue: str, topology: Topology) -> str:
+    table, envelope = registered(), delivery.envelope or delivery.remains
+    return "" if table is None or envelope is None else table.fault_of(topology, queue, envelope)
 
 
 def unreadable(delivery: Delivery) -> Envelope:

@@ -161,6 +161,10 @@ class MemoryBroker(Broker):
         log.warning("access refused", user=self.user, what=what, queue=queue)
         return False
 
+    def forget(self, queue: str) -> None:
+        """See Broker."""
+        self._queues = [known for known in self._queues if known.name != queue]
+
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
@@ -240,7 +244,7 @@ class MemoryBroker(Broker):
 
     async def delete(self, queue: str) -> None:
         """See Broker."""
-        self._queues = [known for known in self._queues if known.name != queue]
+        self.forget(queue)
         if self._connected.is_set():
             self._server.delete(queue)
 

@@ -31,6 +31,7 @@ _BROKER_HEADERS = (
     "x-acquired-count",
     "x-opt-",
 )
+LATEST = 2**63 - 1  # AMQP's timestamp has 64 bits, but then a dead letter could not carry it
 KINDS: dict[str, type] = {
     DEADLINE: int,
     TRACEPARENT: str,
@@ -80,7 +81,8 @@ def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, 
     """Return the delivery. If it breaks the contract, ``envelope`` is None and ``defect`` is the reason."""
     redelivered = bool(method.redelivered)
     headers = properties.headers or {}
-    counted = headers.get("x-delivery-count")
+    # The broker counts from the second delivery on. Before that, it is the sender that says it.
+    counted = headers.get("x-delivery-count") if redelivered else 0
     delivery = Delivery(
         envelope=None,
         exchange=method.exchange or "",
@@ -115,6 +117,8 @@ def _envelope(properties: BasicProperties, body: bytes) -> Envelope:
         raise MalformedMessage("no content_type")
     if any(isinstance(value, bytes) for value in vars(properties).values()):
         raise MalformedMessage("a property is not UTF-8")
+    if (properties.timestamp or 0) > LATEST:
+        raise MalformedMessage("the timestamp has more than 63 bits")
     return Envelope(
         type=properties.type,
         body=body,
@@ -137,7 +141,7 @@ def _remains(properties: BasicProperties, body: bytes) -> Envelope:
         message_id=_text(properties.message_id),
         correlation_id=_text(properties.correlation_id),
         reply_to=_text(properties.reply_to),
-        timestamp=properties.timestamp or 0,
+        timestamp=min(properties.timestamp or 0, LATEST),
         app_id=_text(properties.app_id),
         user_id=_text(properties.user_id),
         headers=headers,

@@ -165,6 +165,10 @@ class RabbitmqBroker(Broker):
                 with contextlib.suppress(AMQPError):
                     await declare_queue(link, queue)
 
+    def forget(self, queue: str) -> None:
+        """See Broker."""
+        self._queues.pop(queue, None)
+
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
@@ -184,7 +188,7 @@ class RabbitmqBroker(Broker):
 
     async def delete(self, queue: str) -> None:
         """See Broker."""
-        self._queues.pop(queue, None)
+        self.forget(queue)
         link = self._consuming.link
         if link is not None:
             await delete_queue(link, queue)

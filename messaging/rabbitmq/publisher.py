@@ -107,7 +107,13 @@ class Publisher:
         self._channel = channel
         link.on_blocked, link.on_unblocked = self.accepts.clear, self.accepts.set
         # The broker closes a channel for a mistake such as a missing exchange, and its confirms are lost.
-        channel.closed.add_done_callback(lambda _: link.abort())
+        channel.closed.add_done_callback(partial(self._on_closed, link))
+
+    @staticmethod
+    def _on_closed(link: Link, closed: "asyncio.Future[BaseException]") -> None:
+        if link.is_open:
+            log.warning("publishing channel closed", reason=str(closed.result()))
+        link.abort()
 
     def lost(self) -> None:
         """Report unconfirmed messages as uncertain, because the link is gone and their confirms with it."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -13,6 +14,8 @@ from checkout.payments.actions import requeue_dead_letter
 from checkout.payments.models import DeadLetter, InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.dead_letters.consumer import DeadLetterConsumer
+from messaging.dead_letters.letter import read
+from messaging.delivery import Death, Delivery
 from messaging.envelope import Envelope
 from messaging.outbox.relay import Relay
 from messaging.outbox.rows import OutboxRows
@@ -190,3 +193,19 @@ async def test_a_letter_is_acknowledged_only_once_it_is_kept(lab: Lab):
     async with draining(lab):
         await dying.close()
         await until(letter)
+
+
+async def test_the_brokers_word_is_not_believed_of_one_who_may_not_send_to_the_queue(lab: Lab, settings: Any):
+    """Every service may publish to the queue of dead letters, with whatever headers it likes."""
+    settings.MESSAGING_SINGLE_BROKER_USER = False
+    topology = lab.unconnected_broker().topology
+    queue = topology.service_queue("ledger").name
+    for sender, is_believed in (("checkout", True), ("risk", False)):
+        envelope = Envelope(type="ledger.post", body=b"{}", user_id=topology.user(sender))
+        delivery = Delivery(
+            envelope=envelope, exchange=topology.dead, routing_key="", death=Death(queue, "delivery_limit")
+        )
+        told = read(delivery, topology)
+        assert told.headers["dead-queue"] == (queue if is_believed else "")
+        assert told.headers["dead-sender"] == topology.user(sender)
+        assert queue in f"{told.headers['dead-queue']} {told.headers['dead-reason']}"

@@ -2,13 +2,17 @@
 
 import asyncio
 import struct
+from typing import Any
 
 import pika
 import pytest
 
+from messaging import rpc
+from messaging.dead_letters import letter
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope
-from messaging.errors import PublishRefused
+from messaging.errors import MalformedMessage, PublishRefused
+from messaging.registry import close_brokers
 from tests.support.brokers import Inbox, RabbitmqLab, command, raw_channel, within
 
 pytestmark = pytest.mark.rabbitmq
@@ -66,6 +70,13 @@ class RawHeader(pika.BasicProperties):
             b"x" * 300_000,
             "limit",
         ),
+        (
+            pika.BasicProperties(
+                message_id="m", type="t", content_type="application/json", timestamp=2**64 - 1
+            ),
+            b"{}",
+            "timestamp",
+        ),
         (RawHeader(LATE_TIME), b"{}", "message_id"),
         (RawHeader(nested(1200)), b"{}", "message_id"),
     ],
@@ -96,8 +107,8 @@ async def test_a_dead_letter_that_nobody_can_decode_is_kept_and_the_next_one_too
     kept: list[Envelope] = []
     are_kept = asyncio.Event()
 
-    def keep(letter: Envelope) -> None:
-        kept.append(letter)
+    def keep(given_up: Envelope) -> None:
+        kept.append(given_up)
         if len(kept) == 2:
             loop.call_soon_threadsafe(are_kept.set)
 
@@ -111,7 +122,7 @@ async def test_a_dead_letter_that_nobody_can_decode_is_kept_and_the_next_one_too
     finally:
         stop.set()
         await within(running)
-    assert {letter.type for letter in kept} == {"malformed", "t"}
+    assert {each.type for each in kept} == {"malformed", "t"}
     assert broker.metrics()["connections_lost"] == 0
 
 
@@ -123,3 +134,90 @@ async def test_headers_that_do_not_fit_into_a_frame_are_refused_and_disturb_noth
         await broker.publish(broker.topology.commands, "risk", large, timeout_seconds=10)
     await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=10)
     assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
+
+
+class RawBytes(pika.BasicProperties):
+    """Properties of a sound message, one of which is bytes that are no UTF-8."""
+
+    def __init__(self, **text: object) -> None:
+        sound: dict[str, object] = {"type": "t", "message_id": "m", "content_type": "application/json"}
+        super().__init__(**(sound | text))  # type: ignore[arg-type]
+
+    def encode(self) -> list[bytes]:
+        return [b"".join(super().encode()).replace(b"?", b"\xff")]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        RawBytes(type="?" * 255),
+        RawBytes(message_id="?" * 255),
+        RawBytes(correlation_id="?" * 255),
+        RawBytes(reply_to="?" * 255),
+        RawBytes(app_id="?" * 255),
+        RawBytes(app_id="?", headers={"\0" * 200: "x"}),
+    ],
+)
+async def test_what_grows_when_it_is_made_readable_is_a_dead_letter_that_can_be_published(
+    rabbitmq: RabbitmqLab, properties: pika.BasicProperties
+):
+    broker = await rabbitmq.broker()
+    inbox, dead = Inbox(), Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await broker.consume(broker.topology.dead, dead, prefetch=1)
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", b"{}", properties)
+        delivery = await inbox.next()
+    given_up = letter.of(delivery, "risk", "why")
+    await broker.publish(broker.topology.dead, "", given_up, timeout_seconds=10)
+    assert letter.read(await dead.next(), broker.topology).message_id == given_up.message_id
+
+
+async def test_the_number_of_deliveries_is_the_brokers_word_and_not_the_senders(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    properties = pika.BasicProperties(
+        message_id="m", type="t", content_type="application/json", headers={"x-delivery-count": 2000}
+    )
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", b"{}", properties)
+        for expected in range(3):
+            delivery = await inbox.next()
+            assert delivery.delivery_count == expected
+            delivery.reject(requeue=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ({"headers": {"nested": {"a": 1}}}, b"{}"),
+        ({"content_type": "application/json; charset=utf-8"}, b"{}"),
+        ({"content_type": None}, b"{}"),
+        ({"app_id": "?"}, b"{}"),
+        ({}, b"x" * 300_000),
+    ],
+    ids=["header", "kind of content", "no kind of content", "no UTF-8", "size"],
+)
+async def test_a_reply_that_breaks_the_contract_ends_the_wait_for_it(
+    rabbitmq: RabbitmqLab, settings: Any, fields: dict[str, Any], body: bytes
+):
+    settings.BROKER_URL, settings.MESSAGING_PREFIX = rabbitmq.url, rabbitmq.prefix
+    service, inbox = await rabbitmq.broker(), Inbox()
+    queue = service.topology.service_queue("risk")
+    await service.declare(queue)
+    await service.consume(queue.name, inbox, prefetch=1)
+    waiting = asyncio.ensure_future(rpc.acall("risk", "risk.assess", {}, timeout_seconds=600))
+    question = (await inbox.next()).envelope
+    assert question is not None
+    sound = {"type": "reply", "message_id": "m", "content_type": "application/json"}
+    properties = RawBytes(**(sound | {"correlation_id": question.correlation_id} | fields))
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(service.topology.replies, question.reply_to, body, properties)
+        with pytest.raises(MalformedMessage, match="not a reply"):
+            await within(waiting)
+    await close_brokers()

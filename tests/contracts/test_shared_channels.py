@@ -4,9 +4,12 @@ import asyncio
 from random import Random
 from typing import Any
 
+import pytest
+
 from messaging.channels.layer import RabbitmqChannelLayer
+from messaging.errors import Undeliverable
 from tests.contracts.layers import connected, decoded, elsewhere, encoded, silent
-from tests.support.brokers import Lab, reconnected, within
+from tests.support.brokers import Lab, command, reconnected, within
 
 CANCELLED = 1_000
 SENT = 300
@@ -165,3 +168,23 @@ async def test_a_channel_is_a_member_of_groups_and_hears_in_order(layer: Rabbitm
     await layer.group_discard("g", "shared")
     await layer.group_send("g", {"type": "b"})
     await silent(layer, "shared")
+
+
+async def test_a_channel_that_is_not_used_any_more_is_not_made_again(lab: Lab, layer: RabbitmqChannelLayer):
+    """A process may have used thousands of channels, and could not connect again in time to make them all."""
+    broker, other = await connected(layer), await lab.broker()
+    prefix = broker.topology.channel_names
+    for name in ("sent", "read"):
+        await layer.send(name, {"type": "hello"})
+    reading = asyncio.create_task(layer.receive("read"))
+    await within(reading)
+    await lab.nobody_reads(f"{prefix}read")
+    for name in ("sent", "read"):
+        await other.delete(f"{prefix}{name}")
+    lab.lose_connections()
+    await reconnected(broker)
+    for name in ("sent", "read"):
+        with pytest.raises(Undeliverable):
+            await other.publish(broker.topology.replies, f"{prefix}{name}", command(), timeout_seconds=10)
+    await layer.send("sent", {"type": "again"})
+    assert await within(layer.receive("sent")) == {"type": "again"}

@@ -1,5 +1,7 @@
 """The page about trust agrees with the table of participants."""
 
+import re
+
 import pytest
 
 from checkout.participants import participants
@@ -7,6 +9,7 @@ from checkout.payments.events import EVENT_TYPES
 from checkout.payments.messages import DeleteToken
 from checkout.running.services import SERVICES
 from messaging.access.participants import Participant, service_of
+from messaging.envelope import MAX_BODY_BYTES, MAX_CHANNEL_BODY_BYTES
 from tests.support.program import ROOT
 
 PAGE = (ROOT / "docs" / "trust.md").read_text()
@@ -27,6 +30,11 @@ def row_of(each: Participant) -> str:
 @pytest.mark.parametrize("participant", list(participants()), ids=lambda each: each.name)
 def test_the_page_says_what_a_participant_may_say(participant: Participant):
     assert row_of(participant) in PAGE.splitlines()
+
+
+def test_the_advised_limit_on_messages_leaves_room_for_the_largest():
+    (advised,) = re.findall(r"`max_message_size = (\d+)`", PAGE)
+    assert max(MAX_BODY_BYTES, MAX_CHANNEL_BODY_BYTES) * 1.5 < int(advised)
 
 
 def test_the_participants_are_the_services_with_web_webhooks_and_relay():

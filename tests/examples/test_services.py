@@ -76,7 +76,7 @@ async def test_what_no_program_of_the_gateway_has_written_is_not_handled(
     proven = asker.command()
     unproven = replace(proven, headers={"subject": "pay_1"})
     altered = replace(proven, body=proven.body.replace(b"pay_7", b"pay_8"))
-    elsewhere = replace(proven, reply_to=asker.broker.topology.instance_queue_names("web") + "1")
+    elsewhere = replace(proven, reply_to=asker.broker.topology.instance_queue_name("web-1"))
     assert not is_proven(altered)
     for forged, sender in ((unproven, asker.broker), (altered, asker.relay), (elsewhere, asker.relay)):
         await asker.send(forged, sender)

@@ -1,6 +1,7 @@
 """Addresses of brokers with one node and with several."""
 
 import ssl
+import traceback
 
 import pika
 import pytest
@@ -61,6 +62,22 @@ def test_processes_are_spread_over_the_nodes_of_their_zone_first():
     assert {order[0] for order in (in_order(nodes) for _ in range(200))} == set(nodes)
 
 
-def test_a_port_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="Port"):
-        nodes_of("amqp://localhost:many/")
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("amqp://localhost:many/", "port"),
+        ("amqp://user:secret/word@localhost/", "percent-encoded"),
+        ("amqp://user:secret#word@localhost/", "percent-encoded"),
+        ("amqp://user:secret?word@localhost/", "percent-encoded"),
+        ("amqp:/user:secret@localhost/", "amqp://"),
+        ("amqp://localhost/?heartbeat=3", "no .heartbeat="),
+        ("amqps://localhost/?ca_file=ca.pem", "no .ca_file="),
+        ("amqp://localhost/?cafile=ca.pem", "amqps://"),
+        ("amqps://localhost/?cafile=no-such-file.pem", "cafile=no-such-file.pem"),
+        (f"amqps://localhost/?certfile={__file__}", "certfile="),
+    ],
+)
+def test_an_address_with_a_mistake_is_refused_and_its_password_not_repeated(address: str, reason: str):
+    with pytest.raises(ValueError, match=reason) as refusal:
+        connection_parameters(address, "name")
+    assert "secret" not in "".join(traceback.format_exception(refusal.value))

@@ -8,6 +8,8 @@ import uuid
 import pytest
 from hypothesis import given, strategies as st
 
+from messaging.access.participants import Participant, Participants
+from messaging.access.permissions import permissions_of
 from messaging.delivery import Delivery
 from messaging.envelope import MAX_BODY_BYTES, Envelope, Reply, new_message_id
 from messaging.errors import MalformedMessage, RemoteError
@@ -170,3 +172,14 @@ def test_only_events_and_replies_to_processes_may_go_unheard():
     assert topology.may_go_unheard("shop.replies", topology.instance_queue("b1").name)
     assert not topology.may_go_unheard("shop.replies", topology.reply_queue("saga").name)
     assert not topology.may_go_unheard("shop.commands", "risk")
+
+
+@pytest.mark.parametrize("name", ["fraud-check", "a_name_with_more_than_thirty_letters", "entrepôt"])
+def test_a_program_with_any_name_waits_at_the_addresses_at_which_it_may_be_answered(name: str):
+    topology = Topology("shop")
+    owner = topology.owner_of(topology.user(name))
+    address = topology.instance_queue_name(f"{owner}-0123456789abcdef0123")
+    assert Participant(name).hears_at(topology, address)
+    table = Participants([Participant(name, sends=frozenset({"risk.assess"})), Participant("risk")])
+    for each in table:
+        assert permissions_of(each, topology, table).may_publish(topology.replies, address)

@@ -66,7 +66,7 @@ OF_PAYMENTS = {"checkout.api", "checkout.reconciliation", "checkout.web"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
-    {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "compiled_queries"},
+    {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "logs", "compiled_queries"},
     {"envelope", "topology", "storable", "cloud_events"},
     {"inspection"},
     {"delivery", "access"},

@@ -47,6 +47,18 @@ async def test_the_present_state_comes_at_once_and_every_change_after(shop, paym
     await socket.disconnect()
 
 
+@pytest.mark.parametrize("event", [{"state": "of a later release"}, {"state": []}, {}], ids=str)
+async def test_a_push_that_nobody_understands_ends_no_connection(shop, payment, socket_of, event):
+    socket = socket_of()
+    assert await socket.connect()
+    await socket.told()
+    group = f"payment.{payment.reference}"
+    await get_channel_layer().group_send(group, {"type": "payment.changed"} | event)
+    await push(payment.reference, "captured")
+    assert (await socket.told())["state"] == "captured"
+    await socket.disconnect()
+
+
 @pytest.mark.parametrize(
     "origin",
     [

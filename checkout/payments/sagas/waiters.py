@@ -79,8 +79,8 @@ def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
     """Return the end of a wait that begins now. Both of the message's times are by the sender's clock."""
     if envelope.deadline is None:
         return now + LONGEST_WAIT
-    wait = timedelta(seconds=envelope.deadline // 1000 - envelope.timestamp + 1)
-    return now + min(wait, LONGEST_WAIT)
+    seconds = envelope.deadline // 1000 - envelope.timestamp + 1  # any number: both are the sender's word
+    return now + timedelta(seconds=min(max(seconds, 0), LONGEST_WAIT.total_seconds()))
 
 
 def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, payment: Payment) -> None:

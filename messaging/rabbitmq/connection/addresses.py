@@ -3,7 +3,7 @@
 import random
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -15,6 +15,11 @@ HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000
 CONNECT_TIMEOUT_SECONDS = 5.0
 PORT, TLS_PORT = 5672, 5671
+FILES = ("cafile", "certfile", "keyfile")
+NO_PORT = (
+    "a broker's address has a port that is no number up to 65535. If it has none, its user or password has a "
+    "character such as / ? # that must be percent-encoded, as %2F %3F %23."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class Node:
 def nodes_of(url: str) -> tuple[Node, ...]:
     """Return the nodes in ``amqp[s]://user:password@a,b:5673/vhost``, in that order.
 
-    A node without a port has the scheme's. Raises ValueError if a port is no number.
+    A node without a port has the scheme's. Raises ValueError, without any part of the address, if a port is
+    no number: it may be a part of a password.
     """
     parts = urlsplit(url)
     default = TLS_PORT if parts.scheme == "amqps" else PORT
@@ -41,7 +47,11 @@ def nodes_of(url: str) -> tuple[Node, ...]:
 
 def _node(text: str, default_port: int) -> Node:
     parts = urlsplit(f"//{text}")
-    return Node(unquote(parts.hostname or "localhost"), parts.port or default_port)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(NO_PORT) from None
+    return Node(unquote(parts.hostname or "localhost"), port or default_port)
 
 
 def in_order(nodes: Sequence[Node], zone: str = "") -> list[Node]:
@@ -61,12 +71,15 @@ def connection_parameters(
 
     They are in the order in which this process tries them, see ``in_order``. ``amqps`` verifies the
     broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=`` name files in PEM
-    format. Raises ValueError for any other scheme.
+    format. Raises ValueError for any other scheme, another parameter, and a file that cannot be used.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("amqp", "amqps"):
+    if parts.scheme not in ("amqp", "amqps") or not parts.netloc:
         raise ValueError("a broker's address begins with amqp:// or amqps://")
-    tls = _tls_context(parts.query) if parts.scheme == "amqps" else None
+    files = _files(parts.query)
+    if files and parts.scheme == "amqp":
+        raise ValueError(f"a broker's address with ?{next(iter(files))}= begins with amqps://")
+    tls = _tls_context(files) if parts.scheme == "amqps" else None
     nodes = in_order(nodes_of(url), zone)
     # If there are other nodes, a silent one is given up sooner, because the next one may answer.
     patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else CONNECT_TIMEOUT_SECONDS / 2
@@ -92,10 +105,21 @@ def connection_parameters(
     ]
 
 
-def _tls_context(query: str) -> ssl.SSLContext:
+def _files(query: str) -> dict[str, str]:
     files = {key: values[-1] for key, values in parse_qs(query).items()}
-    context = ssl.create_default_context(cafile=files.get("cafile"))
+    # A mistyped name would otherwise be as good as none.
+    if unknown := sorted(files.keys() - set(FILES)):
+        raise ValueError(f"a broker's address has no ?{unknown[0]}=, only {', '.join(FILES)}")
+    return files
+
+
+def _tls_context(files: Mapping[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=files.get("cafile"))
+        if "certfile" in files:
+            context.load_cert_chain(files["certfile"], files.get("keyfile"))
+    except OSError as error:
+        named = ", ".join(f"{name}={file}" for name, file in files.items())
+        raise ValueError(f"a file of the broker's address cannot be used ({named}): {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if "certfile" in files:
-        context.load_cert_chain(files["certfile"], files.get("keyfile"))
     return context

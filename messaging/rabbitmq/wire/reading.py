@@ -120,6 +120,8 @@ def _read_envelope(data: bytes, at: int, flags: int, body: bytes) -> Envelope:
     if flags & TIMESTAMP:
         (timestamp,) = LONG_LONG.unpack_from(data, at)
         at += LONG_LONG.size
+        if timestamp < 0:
+            raise Uncommon
     type_, at = _read_short(data, at)
     if flags & USER_ID:
         user_id, at = _read_short(data, at)

@@ -63,3 +63,13 @@ def test_a_waiter_of_a_process_with_another_clock_waits_for_its_own_time(payment
     assert ends_at is not None
     left = ends_at - timezone.now()
     assert timedelta(seconds=7) < left < timedelta(seconds=9.1)
+
+
+@pytest.mark.parametrize(("deadline", "seconds"), [(2**63 - 1, 60), (-(2**63), 0), (0, 0)])
+def test_a_deadline_at_no_time_is_one_that_is_over_or_the_longest(
+    payment: Payment, deadline: int, seconds: float
+):
+    envelope = command(AwaitPayment(payment=payment.reference))
+    with later(0):
+        deliver(service, msgspec.structs.replace(envelope, headers={DEADLINE: deadline}))
+        assert Waiter.objects.get().ends_at == timezone.now() + timedelta(seconds=seconds)

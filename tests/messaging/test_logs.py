@@ -1,0 +1,133 @@
+"""Lines that are not written to the log: pika's about connections, and too many that others can cause."""
+
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from messaging.envelope import Envelope
+from messaging.errors import PublishUncertain
+from messaging.logs.connection_failures import WithoutConnectionFailures
+from messaging.logs.limited import MOST, SECONDS, write_limited
+from messaging.rabbitmq.broker import RabbitmqBroker
+from tests.support.brokers import lost, within
+
+SOCKETS = "pika.adapters.utils.io_services_utils"
+
+
+class Lines(logging.Handler):
+    """A handler that keeps records, with the filters of the one that the settings define."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        configured: Any = settings.LOGGING
+        for name in configured["handlers"]["stderr"]["filters"]:
+            self.addFilter(import_string(configured["filters"][name]["()"])())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def of(self, level: int) -> list[str]:
+        return [str(record.msg) for record in self.records if record.levelno == level]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    handler = Lines()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+async def is_refused(url: str) -> None:
+    broker = RabbitmqBroker(url, "shop")
+    broker.open()
+    await within(broker.first_attempt())
+    await broker.close()
+
+
+async def test_a_broker_that_is_away_is_no_error(lines: Lines):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        await is_refused(f"amqp://127.0.0.1:{unused.getsockname()[1]}/")
+    assert any("broker connection down" in text for text in lines.of(logging.WARNING))
+    assert not lines.of(logging.ERROR)
+
+
+@pytest.mark.rabbitmq
+async def test_nor_is_one_that_refuses_a_password_and_the_reason_is_in_a_warning(
+    rabbitmq_url: str, lines: Lines
+):
+    parts = urlsplit(rabbitmq_url)
+    wrong = f"{parts.username}:wrong@{parts.hostname}:{parts.port}"
+    await is_refused(urlunsplit(parts._replace(netloc=wrong)))
+    assert any("Login was refused" in text for text in lines.of(logging.WARNING))
+    assert not lines.of(logging.ERROR)
+
+
+@pytest.mark.rabbitmq
+async def test_a_lost_connection_is_no_error(rabbitmq_url: str, lines: Lines):
+    broker = RabbitmqBroker(rabbitmq_url, "shop")
+    broker.open()
+    await within(broker.wait_connected())
+    for supervisor in (broker._publishing, broker._consuming):
+        assert supervisor.link is not None
+        supervisor.link._connection._transport._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+    await within(lost(broker))
+    await broker.close()
+    assert not lines.of(logging.ERROR)
+
+
+@pytest.mark.rabbitmq
+async def test_a_refusal_to_publish_is_logged_with_its_reason(rabbitmq_url: str, lines: Lines):
+    broker = RabbitmqBroker(rabbitmq_url, "shop")
+    broker.open()
+    await within(broker.wait_connected())
+    with pytest.raises(PublishUncertain):
+        await broker.publish("no.such.exchange", "x", Envelope(type="t", body=b"{}"), timeout_seconds=10)
+    await broker.close()
+    (line,) = (text for text in lines.of(logging.WARNING) if "publishing channel closed" in text)
+    assert "NOT_FOUND" in line
+
+
+def test_the_error_of_a_callback_is_kept():
+    def record_of(error: Exception | None) -> logging.LogRecord:
+        try:
+            if error is not None:
+                raise error
+        except Exception:
+            return logging.LogRecord(SOCKETS, logging.ERROR, "", 0, "failed", (), sys.exc_info())
+        return logging.LogRecord(SOCKETS, logging.ERROR, "", 0, "failed", (), None)
+
+    is_written = WithoutConnectionFailures().filter
+    assert is_written(record_of(AttributeError("a defect")))
+    assert not is_written(record_of(ConnectionResetError()))
+    assert not is_written(record_of(None))
+
+
+def test_only_so_many_lines_of_one_event_are_written_and_the_next_says_how_many_were_not(monkeypatch):
+    written: list[dict[str, object]] = []
+
+    def write(event: str, **fields: object) -> None:
+        written.append({"event": event, **fields})
+
+    now = 1000.0
+    monkeypatch.setattr("messaging.logs.limited.time.monotonic", lambda: now)
+    for number in range(MOST + 7):
+        write_limited(write, "a flood", number=number)
+    write_limited(write, "another event")
+    assert [line.get("number") for line in written] == [*range(MOST), None]
+    now += SECONDS
+    for number in range(2):
+        write_limited(write, "a flood", number=number)
+    assert written[-2:] == [
+        {"event": "a flood", "number": 0, "left_out": 7},
+        {"event": "a flood", "number": 1},
+    ]
