@@ -38,6 +38,15 @@ def test_it_is_openapi_with_a_webhook_for_each_type_of_event():
     assert set(_codes_in(operations)) == set(CATALOGUE) - {"method_not_allowed"}
 
 
+def test_webhooks_have_a_tag_of_their_own():
+    """openapi-generator makes a file for each tag, and writes that of webhooks over that of the paths."""
+    made = openapi.document()
+    tags = {each["post"]["tags"][0] for each in made["webhooks"].values()}
+    assert tags == {"webhooks"}
+    operations = [each for item in made["paths"].values() for each in item.values() if isinstance(each, dict)]
+    assert not any("webhooks" in each.get("tags", ()) for each in operations)
+
+
 def _codes_in(operations):
     for operation in operations:
         for status, response in operation["responses"].items():
