@@ -297,7 +297,7 @@ def _webhooks() -> Schema:
     return {
         name: {
             "post": {
-                # Without a tag of their own, openapi-generator writes the file of these over that of the paths.
+                # Without a tag, openapi-generator writes the file of these over that of the paths.
                 "tags": ["webhooks"],
                 "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
                 "summary": meaning,
