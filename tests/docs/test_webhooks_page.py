@@ -225,3 +225,9 @@ def test_every_error_of_the_log_is_explained():
     first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
     assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == used
     assert len(used) == 11
+
+
+@pytest.mark.parametrize("page", ["docs/webhooks.md", "docs/messages.md"])
+def test_a_reader_of_events_learns_that_long_ones_have_empty_fields(page):
+    """An event of a payment with much metadata says that it has none, and names the field."""
+    assert "`data.left_out`" in text_of(page)

@@ -297,6 +297,8 @@ def _webhooks() -> Schema:
     return {
         name: {
             "post": {
+                # Without a tag, openapi-generator writes the file of these over that of the paths.
+                "tags": ["webhooks"],
                 "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
                 "summary": meaning,
                 "parameters": _HEADERS_OF_WEBHOOKS,

@@ -172,8 +172,8 @@ def _for_generators(schema: Schema, *, is_time: bool = False) -> Schema:
     of a list are no texts to them.
     """
     match schema:
-        case {"enum": [bool(value)]}:
-            return {"type": "boolean", "const": value}
+        case {"enum": [bool()]}:
+            return {"type": "boolean"}  # of a constant, openapi-generator makes the text "true"
         case {"enum": [str(value)]}:
             return {"type": "string", "const": value}
         case {"enum": [str(), *_]}:

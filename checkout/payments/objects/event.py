@@ -40,7 +40,8 @@ class ThinWebhookEventObject(ThinEventObject, frozen=True, kw_only=True):
 class WebhookEventObject(EventObject, frozen=True, kw_only=True):
     """A change as a webhook has it, in the version of the API that its endpoint was made for.
 
-    An endpoint that is set to ``thin`` gets neither ``data`` nor ``changes``.
+    An endpoint that is set to ``thin`` gets neither ``data`` nor ``changes``. Fields that ``data.left_out``
+    names are empty because the event would have been too long.
     """
 
     api_version: str
