@@ -15,6 +15,7 @@ from checkout.states import PaymentState
 from checkout.web.pages import next_path
 from messaging.concurrency.database import in_thread
 from messaging.errors import BrokerUnavailable
+from messaging.logs.limited import write_limited
 from payments_gateway.serving.process.graceful_shutdown import drain
 
 log = structlog.get_logger(__name__)
@@ -76,7 +77,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             state = PaymentState(event["state"])
         except (KeyError, ValueError):
             # Of a later release, or of a program that should not push: the page asks again by itself.
-            log.warning("push not understood", payment=self.reference)
+            write_limited(log.warning, "push not understood", payment=self.reference)
             return
         await self._tell(state)
 

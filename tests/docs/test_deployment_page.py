@@ -67,6 +67,9 @@ def errors_logged(module: Module) -> Iterator[str]:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name("log"), attr="error" | "exception"),
                 args=[ast.Constant(str(event)), *_],
+            ) | ast.Call(
+                func=ast.Name("write_limited"),
+                args=[ast.Attribute(ast.Name("log"), "error"), ast.Constant(str(event))],
             ):
                 yield event
 

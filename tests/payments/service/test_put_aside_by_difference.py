@@ -4,7 +4,8 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import put_aside
+from checkout.money import Money
+from checkout.payments.actions import put_aside, request_refund
 from checkout.payments.models import Attempt, Difference, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
@@ -87,6 +88,12 @@ def test_it_waits_until_no_flow_is_at_work(forgotten_refund):
     refused(forgotten_refund)
     Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.PARKED)
     assert aside(forgotten_refund).state == PaymentState.CONFLICTED
+
+
+def test_nor_is_it_put_aside_between_a_request_and_the_beginning_of_its_flow(forgotten_refund):
+    request_refund(forgotten_refund.payment.reference, amount=Money(100, "GBP"), by="ada")
+    assert not Saga.objects.filter(status=Saga.Status.RUNNING).exists()
+    refused(forgotten_refund)
 
 
 def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_refund):

@@ -2,17 +2,31 @@
 
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from msgspec.structs import replace as with_changes
 
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments.actions import doubt_requests, send_unhandled_again
-from checkout.payments.models import Attempt, DeadLetter, InboxMessage, Operation, OutboxMessage, ProviderCall
+from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.messages import InquirePayment
+from checkout.payments.models import (
+    Attempt,
+    DeadLetter,
+    InboxMessage,
+    Operation,
+    OutboxMessage,
+    ProviderCall,
+    Saga,
+)
 from checkout.payments.providers.memory_books import Books
 from checkout.payments.providers.memory_order import Manners
+from checkout.payments.sagas import service as checkout_service
+from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.service import service
 from messaging.outbox.models import enqueue
 from tests.payments.service.asking import (
@@ -24,8 +38,9 @@ from tests.payments.service.asking import (
     to_inquire,
     to_refund,
 )
-from tests.payments.service.contradicting import conflicted
-from tests.payments.service.delivering import deliver
+from tests.payments.service.contradicting import conflicted, envelope_of
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered, reply_to, state_of
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +82,22 @@ def test_a_request_that_was_to_be_sent_again_is_in_doubt_too(captured):
     assert deliver(service, to_refund(operation)).result["outcome"] == "unknown"
 
 
+def test_an_outcome_that_has_come_meanwhile_is_kept(captured, monkeypatch):
+    """A service that was not stopped sends the request again just then, and has its answer at once."""
+    operation = operation_on(captured, Kind.REFUND, 300)
+    call = ProviderCall.objects.create(
+        key=operation.reference, attempt=captured, verb="refund", outcome="not_sent", was_alone=True
+    )
+
+    def read(**_: Any) -> tuple[ProviderCall, bool]:
+        ProviderCall.objects.filter(pk=call.pk).update(outcome="approved")
+        return call, False
+
+    monkeypatch.setattr(ProviderCall.objects, "get_or_create", read)
+    assert doubt_requests() == 0
+    assert ProviderCall.objects.get(pk=call.pk).outcome == "approved"
+
+
 def test_what_has_an_outcome_is_not_in_doubt(captured):
     assert doubt_requests() == 0
 
@@ -83,6 +114,37 @@ def test_an_authorisation_is_asked_about_and_not_given_up_for_want_of_a_card(att
     attempt.refresh_from_db()
     assert attempt.state == Attempt.State.UNKNOWN
     assert deliver(service, to_inquire(attempt)).result["outcome"] == "approved"
+
+
+@pytest.mark.parametrize(
+    "answers", [[], [{"decision": "accept"}], [{"decision": "accept"}, {"reserved": True}]]
+)
+def test_the_purchase_asks_the_provider_also_if_the_broker_has_its_question_no_more(
+    attempt, books, answers: list[dict[str, Any]]
+):
+    """After the moment, the services had answered, and the provider had authorised."""
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(checkout_service.service, command(body, sealed="approve"))
+    saga = Saga.objects.get()
+    for answer in answers:
+        answered(saga, **answer)
+    authorise(attempt, "approve")
+    ProviderCall.objects.all().delete()
+    InboxMessage.objects.all().delete()
+    OutboxMessage.objects.all().delete()
+    Attempt.objects.update(state=Attempt.State.CREATED)
+
+    assert (doubt_requests(), doubt_requests()) == (1, 0)
+    Saga.objects.update(deadline_at=timezone.now())
+    assert enqueue_passed_deadlines() == 1
+    passed = envelope_of(OutboxMessage.objects.get(type="checkout.pass_deadline"))
+    deliver(checkout_service.service, passed)
+    asked = OutboxMessage.objects.get(type=InquirePayment.to)
+    inquired = deliver(service, with_changes(asked.envelope(), reply_to="test.replies.saga"))
+    assert inquired.result["outcome"] == "approved"
+    reply_to(saga, inquired.reply)
+    saga.refresh_from_db()
+    assert (saga.step, state_of(attempt)) == ("capture", "confirming")
 
 
 def test_a_returned_challenge_is_asked_about(attempt):
@@ -133,6 +195,12 @@ def test_only_what_a_restored_database_has_forgotten_is_sent_again():
     assert send_unhandled_again(since) == 2
     again = [row for row in (forgotten, order, handled, dead, older, elsewhere) if is_to_be_published(row)]
     assert again == [forgotten, order]
+
+
+def test_what_is_so_old_that_no_inbox_remembers_it_is_not_sent_again(settings):
+    settings.CHECKOUT_RETENTION_SECONDS = 3600
+    told("forgotten by the inbox, and not yet by the outbox", minutes_ago=61)
+    assert send_unhandled_again(timezone.now() - timedelta(days=365)) == 0
 
 
 def test_a_service_with_a_database_of_its_own_is_asked_there(own_database):

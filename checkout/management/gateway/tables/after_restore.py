@@ -13,7 +13,8 @@ from checkout.payments.actions import doubt_requests, send_unhandled_again
 HELP = (
     "Prepares databases of which one or all were restored to an earlier moment, while the other processes "
     "are stopped. Requests to providers that were about to be made count as perhaps made: the provider is "
-    "asked first. Commands that orders or ledger have forgotten are sent again. It may be repeated."
+    "asked first. Commands that orders or ledger have forgotten are sent again. It may be repeated until the "
+    "others are started: later, it would have staff look at requests of which nothing is in doubt."
 )
 # Times of commands come from several clocks, and a command may have waited in a queue.
 MARGIN = timedelta(hours=1)

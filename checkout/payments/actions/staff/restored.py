@@ -4,20 +4,37 @@ A request to a provider that such a database is about to make may have been made
 it is written down as made, without an outcome. Its flow then asks the provider first, as after a crash. An
 operation that the provider's answers do not show is never sent again by itself, but waits for staff, since
 operations that were requested after the moment may hide it.
+
+The flow may stand before the request, and wait for an answer that came after the moment, and will not come
+again. It would give up at its deadline, and call a payment refused that has been made. So a purchase whose
+attempt was not submitted yet goes on at its inquiry.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 
 from checkout.conf import conf
 from checkout.database.owners import database_of
 from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN
-from checkout.payments.models import Attempt, DeadLetter, InboxMessage, Operation, OutboxMessage, ProviderCall
+from checkout.payments.events import move_attempt
+from checkout.payments.locking import locked_attempt, locked_payment_of
+from checkout.payments.models import (
+    Attempt,
+    DeadLetter,
+    InboxMessage,
+    Operation,
+    OutboxMessage,
+    ProviderCall,
+    Saga,
+)
 from checkout.payments.providers.base import Verb
-from checkout.states import AttemptState
-from messaging.outbox.clock import server_time
+from checkout.payments.sagas.purchase.data import At
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.states import Actor, AttemptState
+from messaging.outbox.clock import server_time, server_time_now
 from messaging.topology import Topology
 
 PAGE = 1000
@@ -31,6 +48,7 @@ def doubt_requests() -> int:
     doubted = 0
     for attempt in Attempt.objects.filter(state=AttemptState.CREATED):
         doubted += _doubt(attempt, Verb.AUTHORISE, f"{attempt.order_code}:authorise")
+        _go_on_at_the_inquiry(attempt)
     for attempt in Attempt.objects.filter(state=AttemptState.CHALLENGE_RETURNED):
         key = f"{attempt.order_code}:challenge:{attempt.challenge_count}"
         doubted += _doubt(attempt, Verb.COMPLETE_CHALLENGE, key)
@@ -48,20 +66,36 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
     made, is_new = ProviderCall.objects.get_or_create(
         key=key, defaults={"attempt": attempt, "verb": verb, "started_at": server_time(), "was_alone": False}
     )
-    if is_new or made.outcome not in TO_BE_SENT_AGAIN:
-        return is_new
-    ProviderCall.objects.filter(pk=made.pk).update(
-        outcome="", started_at=server_time(), finished_at=None, was_alone=False
-    )
-    return True
+    if is_new:
+        return True
+    again = ProviderCall.objects.filter(pk=made.pk, outcome__in=TO_BE_SENT_AGAIN)
+    return bool(again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=False))
+
+
+def _go_on_at_the_inquiry(attempt: Attempt) -> None:
+    """Let the attempt's purchase ask the provider as soon as the timers run. Without one, nothing is done.
+
+    The orchestrator, which alone changes sagas otherwise, is stopped.
+    """
+    purchases = Saga.objects.filter(attempt=attempt, kind=Purchase.kind, status=Saga.Status.RUNNING)
+    if not purchases.exists():
+        return
+    payment, locked = locked_payment_of(attempt), locked_attempt(attempt.pk)
+    if locked.state == AttemptState.CREATED:
+        move_attempt(payment, locked, "submitted", Actor.SAGA)
+        purchases.update(
+            step=At.INQUIRE, awaiting="", deadline_at=server_time_now(), version=F("version") + 1
+        )
 
 
 def send_unhandled_again(since: datetime) -> int:
     """Have commands to orders and ledger published again that these have not handled. Return their number.
 
     That is for a database of theirs that was restored to an earlier moment than the others. ``since`` is a
-    time before that moment. A command that is only late is handled once, as it keeps its id.
+    time before that moment. A command that is only late is handled once, as it keeps its id. No inbox
+    remembers one that is older than ``conf.retention``.
     """
+    since = max(since, server_time_now() - conf.retention)
     sent = OutboxMessage.objects.filter(
         exchange=Topology(conf.prefix).commands,
         routing_key__in=REPEATABLE,

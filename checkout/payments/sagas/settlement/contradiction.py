@@ -2,7 +2,7 @@
 
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.models.saga import UNFINISHED, operations_without_saga
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -61,11 +61,17 @@ def _differing_attempt(payment: Payment) -> Attempt | None:
     """
     if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
         return None
-    if payment.sagas.filter(status=Saga.Status.RUNNING).exists():
+    if payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
         return None
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
     ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
     return ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
+
+
+def _is_to_begin(payment: Payment) -> bool:
+    """Return True if a capture, void or refund was requested whose flow has not begun yet."""
+    requested = payment.operations.order_by().filter(state__in=OPEN)
+    return operations_without_saga(requested, payment.sagas.order_by()).exists()
 
 
 def _rank(attempt: Attempt) -> tuple[int, int]:
