@@ -64,12 +64,15 @@ def test_the_page_has_the_sizes_times_and_rates_of_the_site():
 def errors_logged(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name("log"), attr="error" | "exception"),
-                args=[ast.Constant(str(event)), *_],
-            ) | ast.Call(
-                func=ast.Name("write_limited"),
-                args=[ast.Attribute(ast.Name("log"), "error"), ast.Constant(str(event))],
+            case (
+                ast.Call(
+                    func=ast.Attribute(value=ast.Name("log"), attr="error" | "exception"),
+                    args=[ast.Constant(str(event)), *_],
+                )
+                | ast.Call(
+                    func=ast.Name("write_limited"),
+                    args=[ast.Attribute(ast.Name("log"), "error"), ast.Constant(str(event))],
+                )
             ):
                 yield event
 

@@ -84,7 +84,7 @@ def _go_on_at_the_inquiry(attempt: Attempt) -> None:
     if locked.state == AttemptState.CREATED:
         move_attempt(payment, locked, "submitted", Actor.SAGA)
         purchases.update(
-            step=At.INQUIRE, awaiting="", deadline_at=server_time_now(), version=F("version") + 1
+            step=str(At.INQUIRE), awaiting="", deadline_at=server_time_now(), version=F("version") + 1
         )
 
 
