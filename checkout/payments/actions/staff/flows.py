@@ -44,7 +44,10 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
     payment = found_payment(reference)
     found = attempt_to_put_aside(payment)
     if found is None:
-        raise OperationRejected("A flow is still at work, or the provider's books and ours agree by now.")
+        raise OperationRejected(
+            "A flow is still at work, the provider is still being asked, or it has said what became of the "
+            "payment and its books agree with ours."
+        )
     attempt = locked_attempt(found.pk)
     if not attempt_machine.allows(attempt.state, "conflicted", Actor.STAFF):
         raise OperationRejected("The provider has said what became of the payment meanwhile.")
