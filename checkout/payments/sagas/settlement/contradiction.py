@@ -61,11 +61,13 @@ def _differing_attempt(payment: Payment) -> Attempt | None:
     """
     if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
         return None
-    if payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
-        return None
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
     ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
-    return ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
+    found = ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
+    # Most payments have none, which one query shows.
+    if found is None or payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
+        return None
+    return found
 
 
 def _is_to_begin(payment: Payment) -> bool:
