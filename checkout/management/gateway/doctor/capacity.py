@@ -60,7 +60,7 @@ def _finding(aliases: Sequence[str]) -> Finding:
     text = f"{name}: {least} connections are allowed, {used} are in use, the processes may use {needed}"
     if least < needed:
         advice = (
-            "Raise max_connections of PostgreSQL, and a limit of the role or the database if there is one, or "
+            "Raise max_connections of PostgreSQL, and the limit of the role or database if there is one, or "
             "lower CHECKOUT_DATABASE_POOL_SIZE. Two processes of web and one of each other program are "
             "counted: more need more."
         )
