@@ -20,7 +20,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         execute_from_command_line(sys.argv)
-        sys.stdout.flush()
+        if isinstance(sys.stdout, TextIOWrapper):  # None in a process that was started without one
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

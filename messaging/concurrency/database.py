@@ -42,20 +42,35 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     Raises ``OperationalError``, without starting ``function``, if no thread is free for ``QUEUE_SECONDS``.
     """
     job = _submit(_pool(), partial(function, *args, **kwargs))
+    result = asyncio.wrap_future(job)
     # Has no effect on a job that has begun.
     giving_up = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
     try:
         # Shielded, so that a cancelled caller does not cancel a job that is still waiting for a thread.
-        return await asyncio.shield(asyncio.wrap_future(job))
+        return await asyncio.shield(result)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
+            result.add_done_callback(_report_defect)
             raise
         raise OperationalError("every database thread waits for the database") from None
     finally:
         # If the caller was cancelled, the job still waits for a thread, and must not do so for longer.
         if job.done():
             giving_up.cancel()
+
+
+def _report_defect(result: "asyncio.Future[Any]") -> None:
+    """Report an error that nobody waits for any more, unless the database is away.
+
+    Otherwise asyncio would report either as an exception that was never retrieved.
+    """
+    if result.cancelled():
+        return
+    error = result.exception()
+    if error is not None and not isinstance(error, (OperationalError, InterfaceError)):
+        context = {"message": "work failed after its caller had left", "exception": error}
+        result.get_loop().call_exception_handler(context)
 
 
 async def run_in(executor: ThreadPoolExecutor, function: Callable[[], R]) -> R:

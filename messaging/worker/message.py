@@ -28,6 +28,7 @@ from messaging.envelope import (
 from messaging.outbox.cause import LEFT_TO_CAUSE, leave_to_cause
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.topology import Topology
+from messaging.worker.clocks import watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Message:
         self._database = database
         self._reply_queue = reply_queue
         self._received_at = received_at or timezone.now()
+        watch.look_at(envelope)
         self._records_last = records_last
         self._sealed = envelope.sealed
         self._planned: list[_Planned] = []

@@ -269,7 +269,7 @@ def expired(card):
 
 
 def token_expired(card):
-    card.valid_until = timezone.now().date() - timedelta(days=1)
+    card.valid_until = timezone.now().date() - timedelta(days=2)
 
 
 def without_account(card):

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import gc
 import threading
+from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection as django_connection
+from django.db import InterfaceError, OperationalError, connection as django_connection
 
 from checkout.conf import conf
 from checkout.database import bounded_connection
@@ -125,6 +126,40 @@ async def test_work_that_no_thread_takes_up_is_refused_and_not_begun(monkeypatch
 async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
     free = threading.Event()
     waiting = asyncio.create_task(in_thread(free.wait))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    free.set()
+
+
+async def test_of_what_fails_after_its_caller_has_left_only_a_defect_is_reported(monkeypatch):
+    # Otherwise a timer would keep the job for as long, and asyncio its report.
+    monkeypatch.setattr(database, "QUEUE_SECONDS", 0.1)
+    reported, is_over = [], asyncio.Event()
+
+    def note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        reported.append(str(context["exception"]))
+        if "a defect" in reported:
+            is_over.set()
+
+    asyncio.get_running_loop().set_exception_handler(note)
+    for error in (OperationalError("away"), InterfaceError("away"), ValueError("a defect")):
+        await fail_without_a_caller(error)
+    async with asyncio.timeout(10):
+        await is_over.wait()
+    gc.collect()
+    assert reported == ["a defect"]
+
+
+async def fail_without_a_caller(error: Exception) -> None:
+    free = threading.Event()
+
+    def work() -> None:
+        free.wait()
+        raise error
+
+    waiting = asyncio.create_task(in_thread(work))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -27,6 +27,18 @@ def test_a_reader_that_has_read_enough_gets_no_traceback():
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
+def test_a_process_without_stdin_and_stdout_ends_without_a_traceback():
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", sys.executable, "manage.py", "migrate", "-v0"],
+        cwd=ROOT,
+        env=SETTINGS,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_terminal_without_utf_8_shows_an_escape():
     ascii_only = {**SETTINGS, "PYTHONIOENCODING": "ascii"}
     told = run([sys.executable, "manage.py", "gateway", "doctor"], ascii_only)

@@ -2,13 +2,18 @@
 
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import pika
 import pytest
 
+from messaging.rabbitmq.connection.addresses import connection_parameters
 from scripts.services.process import free_port
 from scripts.services.rabbitmq import Rabbitmq
 from tests.support.pages import blocks_of, section_of, text_of
@@ -20,19 +25,36 @@ SECTION = section_of(text_of("docs/deployment.md"), "TLS to RabbitMQ")
 Doctor = Callable[..., str]
 
 
+def adapted(text: str, *, folder: Path, port: int) -> str:
+    """Return commands or settings of the page for a node on this machine."""
+    text = text.replace("/etc/rabbitmq", str(folder))
+    return text.replace("rabbit-1", "localhost").replace("5671", str(port))
+
+
+def make_certificate(folder: Path, port: int) -> None:
+    """Make a key and a certificate of the node, by the page, and put them where it reads them."""
+    _, commands = blocks_of(SECTION, "sh")
+    commands = adapted(commands, folder=folder, port=port)
+    subprocess.run(["bash", "-ec", commands], cwd=folder, check=True, capture_output=True)
+    for kind in ("key", "pem"):
+        (folder / f"localhost.{kind}").replace(folder / f"node.{kind}")
+
+
+@pytest.fixture
+def control(node: tuple[Path, int]) -> str:
+    """Return the node's `rabbitmqctl`."""
+    return str(node[0] / "node" / "control")
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
     """Yield the folder with the certificates, and the port of a node that has one for `localhost`."""
     folder, port = tmp_path_factory.mktemp("tls"), free_port()
 
-    def here(text: str) -> str:
-        text = text.replace("/etc/rabbitmq", str(folder))
-        return text.replace("rabbit-1", "localhost").replace("5671", str(port))
-
-    for commands in blocks_of(SECTION, "sh"):
-        subprocess.run(["bash", "-ec", here(commands)], cwd=folder, check=True, capture_output=True)
-    for kind in ("key", "pem"):
-        (folder / f"localhost.{kind}").rename(folder / f"node.{kind}")
+    here = partial(adapted, folder=folder, port=port)
+    authority, _ = blocks_of(SECTION, "sh")
+    subprocess.run(["bash", "-ec", here(authority)], cwd=folder, check=True, capture_output=True)
+    make_certificate(folder, port)
     (configuration,) = blocks_of(SECTION, "ini")
     settings = here(configuration).splitlines()
     # As long as processes go over to TLS; and so that the test can see when the node is ready.
@@ -66,6 +88,29 @@ def doctor(node: tuple[Path, int]) -> Doctor:
 
 def test_a_node_is_reached_whose_authority_is_known(doctor: Doctor):
     assert "broker reached, version" in doctor()
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(node: tuple[Path, int], control: str):
+    """A connection from before goes on: processes need not be restarted either."""
+    folder, port = node
+    context = ssl.create_default_context(cafile=folder / "authority.pem")
+
+    def serial() -> str:
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secured,
+        ):
+            return str(secured.getpeercert()["serialNumber"])  # type: ignore[index]
+
+    before = serial()
+    url = f"amqps://guest:guest@localhost:{port}/%2F?cafile={folder}/authority.pem"
+    with pika.BlockingConnection(connection_parameters(url, "a test")) as connection:
+        make_certificate(folder, port)
+        (forgetting,) = re.findall(r"rabbitmqctl (eval) '(.+?)'", SECTION)
+        subprocess.run([control, *forgetting], check=True, capture_output=True)
+        assert serial() != before
+        connection.process_data_events()
+        assert connection.is_open
 
 
 def test_a_node_with_an_unknown_authority_is_not_talked_to(doctor: Doctor):

@@ -1,6 +1,6 @@
 """Cards that shoppers have saved: what may be shown of them, and the provider's sealed token."""
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone as zone
 from hashlib import sha256
 from typing import ClassVar
 
@@ -14,6 +14,9 @@ from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models.payment import Attempt, Merchant, Payment, ProviderAccount, new_reference
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
+
+# Where each day ends last.
+LATEST_ZONE = zone(timedelta(hours=-12))
 
 
 def _card_reference() -> str:
@@ -216,8 +219,11 @@ class SavedCard(models.Model):
 
     @property
     def has_expired(self) -> bool:
-        """Return True after the last day of the card or of its token."""
-        today = timezone.now().date()
+        """Return True if the last day of the card or of its token is over everywhere on earth.
+
+        It is the issuer's day, in a time zone that we do not know. Until then the provider decides.
+        """
+        today = timezone.now().astimezone(LATEST_ZONE).date()
         month, _, year = self.expiry.partition("/")
         is_over = (int(year), int(month)) < (today.year, today.month)
         return is_over or (self.valid_until is not None and self.valid_until < today)

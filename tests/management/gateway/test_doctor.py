@@ -1,8 +1,13 @@
 """The doctor finds what is wrong, and tells what to do."""
 
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.utils import timezone
 
@@ -21,6 +26,7 @@ from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
 from tests.payments.service.conftest import an_account, an_attempt
+from tests.support.program import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -240,16 +246,42 @@ def test_settings_for_production_are_checked_as_check_deploy_does(gateway: Gatew
 
 @pytest.mark.postgresql
 def test_postgresql_is_reached_and_its_clock_compared(postgresql_url: str):
-    import os
-    import subprocess
-    import sys
+    seen = doctor_of(postgresql_url)
+    assert "default: its clock agrees with ours" in seen
+    assert any(text.startswith("default: reached, PostgreSQL") for text in seen)
+    assert seen[next(text for text in seen if "the processes may use 102" in text)] == ""
 
-    from tests.support.program import ROOT
 
-    environment = {**os.environ, "DATABASE_URL": postgresql_url, "BROKER_URL": "memory://"}
+@pytest.mark.postgresql
+def test_too_few_connections_for_the_processes_pools_are_wrong(postgresql_url: str):
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} CONNECTION LIMIT 97".encode())
+    seen = doctor_of(postgresql_url)
+    told = next(text for text in seen if "the processes may use 102" in text)
+    assert told.startswith("default: 97 connections are allowed")
+    assert "max_connections" in seen[told]
+    # Fewer connections are enough for smaller pools.
+    seen = doctor_of(postgresql_url, CHECKOUT_DATABASE_POOL_SIZE="9")
+    assert seen[next(text for text in seen if "the processes may use 92" in text)] == ""
+
+
+@pytest.mark.postgresql
+def test_connections_that_are_nearly_used_up_are_wrong(postgresql_url: str):
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} CONNECTION LIMIT 12".encode())
+        with ExitStack() as others:
+            for _ in range(10):
+                others.enter_context(psycopg.connect(postgresql_url))
+            seen = doctor_of(postgresql_url, CHECKOUT_DATABASE_POOL_SIZE="1")
+    assert "hardly anybody" in seen[next(text for text in seen if "the processes may use 12" in text)]
+
+
+def doctor_of(database_url: str, **more: str) -> dict[str, str]:
+    """Return the advice about everything that the doctor sees at this database, by what was found."""
+    environment = {**os.environ, "DATABASE_URL": database_url, "BROKER_URL": "memory://", **more}
     environment["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"
     done = subprocess.run(
-        [sys.executable, "manage.py", "gateway", "doctor"],
+        [sys.executable, "manage.py", "gateway", "doctor", "--json"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -257,5 +289,5 @@ def test_postgresql_is_reached_and_its_clock_compared(postgresql_url: str):
         timeout=60,
         check=False,
     )
-    assert "default: its clock agrees with ours" in done.stdout, done.stdout + done.stderr
-    assert "default: reached, PostgreSQL" in done.stdout
+    assert done.stdout, done.stderr
+    return {each["text"]: each["advice"] for each in as_json(done.stdout)["findings"]}

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from checkout.management.gateway import control
-from checkout.management.gateway.doctor import books, broker, databases, providers, settings, work
+from checkout.management.gateway.doctor import books, broker, capacity, databases, providers, settings, work
 from checkout.management.gateway.output import Output, write_findings
 
 HELP = (
@@ -28,7 +28,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0 if all is well, otherwise 1."""
-    findings = [*settings.findings(), *databases.findings(), *broker.findings(options["control"])]
+    findings = [*settings.findings(), *databases.findings(), *capacity.findings()]
+    findings += broker.findings(options["control"])
     if databases.is_usable():
         findings += [*providers.findings(calls=options["call"]), *work.findings(), *books.findings()]
     return write_findings(out, findings, as_json=options["json"])

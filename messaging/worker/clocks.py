@@ -1,0 +1,36 @@
+"""Clocks of hosts that are apart, which show in messages that were sent later than they arrive."""
+
+import time
+
+import structlog
+
+from messaging.envelope import Envelope
+
+log = structlog.get_logger(__name__)
+
+# Messages carry whole seconds, and clocks that are synchronised badly may be apart by some.
+MOST_SECONDS_APART = 10
+TOLD_EVERY_SECONDS = 600.0
+
+
+class ClockWatch:
+    """A watch on the times of messages, which reports a difference every ten minutes while it lasts."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+
+    def look_at(self, envelope: Envelope) -> None:
+        """Write a line to the log if the message was sent in the future by this host's clock.
+
+        It does not tell which of the two clocks is wrong. Of hosts that talk to each other, one of them sees
+        it, since a slow clock receives from the future what a fast clock sends there.
+        """
+        ahead = envelope.timestamp - time.time()
+        if ahead <= MOST_SECONDS_APART or time.monotonic() < self._silent_until:
+            return
+        self._silent_until = time.monotonic() + TOLD_EVERY_SECONDS
+        sender = envelope.user_id or envelope.app_id
+        log.error("message from the future", seconds=round(ahead), sender=sender, type=envelope.type)
+
+
+watch = ClockWatch()
