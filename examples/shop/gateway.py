@@ -58,7 +58,8 @@ class Gateway:
             document: dict[str, Any] = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise NotDone(f"{method} {path}: {error}") from error
-        if not answer.ok:
+        is_gone = method == "DELETE" and answer.status_code == 404
+        if not answer.ok and not is_gone:
             raise NotDone(f"{method} {path}: {answer.status_code} {document.get('detail', '')}")
         return document
 

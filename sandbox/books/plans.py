@@ -99,12 +99,10 @@ class Plans:
 
     def done_up_to(self, after: int) -> int:
         """Return a number up to which all plans are done, given that those up to `after` are."""
-        (first_open,) = self._connection.execute(
-            "SELECT min(id) FROM plan WHERE id > ? AND NOT EXISTS"
-            " (SELECT 1 FROM entry WHERE entry.settles = plan.id)",
+        # One statement, so that no plan can be added between two looks at the books.
+        (done,) = self._connection.execute(
+            "SELECT coalesce((SELECT min(id) FROM plan WHERE id > ? AND NOT EXISTS"
+            " (SELECT 1 FROM entry WHERE entry.settles = plan.id)) - 1, (SELECT max(id) FROM plan), 0)",
             (after,),
         ).fetchone()
-        if first_open is not None:
-            return int(first_open) - 1
-        (last,) = self._connection.execute("SELECT max(id) FROM plan").fetchone()
-        return int(last or 0)
+        return int(done)

@@ -33,7 +33,8 @@ _AFTER_INSTRUMENT = (
     " businessApplication?, instalmentPlan?, selectedScheme?, schemeTransactionIdentifier?"
 )
 _CARD = "cardNumber, expiryDate, cardHolderName"
-_AFTER_CARD = "cvc?, cardAddress?, cardSwipe?, comboCard?, purposeOfPaymentCode?, birthDate?, password?, BRN?"
+_AFTER_CARD = "cvc?, cardAddress?, cardSwipe?, comboCard?"
+_BRAND = f"{_CARD}, {_AFTER_CARD}, purposeOfPaymentCode?"
 _PREFERENCES = (
     "noPreference|noChallengeRequested|challengeRequested|challengeMandated|TRAAlreadyPerformed|dataOnly"
 )
@@ -68,9 +69,9 @@ GRAMMAR = {
         "action=AUTHORISE|REFUND|OFFLINEAUTHORISE|ACCOUNTVERIFICATION|SALE|AUTHENTICATE",
     ),
     "CSE-DATA": ("encryptedData, cardAddress?", ""),
-    "CARD-SSL": (f"{_CARD}, {_AFTER_CARD}", ""),
-    "VISA-SSL": (f"{_CARD}, {_AFTER_CARD}", ""),
-    "ECMC-SSL": (f"{_CARD}, {_AFTER_CARD}", ""),
+    "CARD-SSL": (f"{_CARD}, {_AFTER_CARD}, birthDate?, password?, BRN?", ""),
+    "VISA-SSL": (_BRAND, ""),
+    "ECMC-SSL": (_BRAND, ""),
     "TOKEN-SSL": (
         "(paymentTokenID, paymentInstrument?)|(cvc, session)",
         f"tokenType=XiSecure|OmniToken|STS {_SCOPE} captureCvc={_BOOLEAN}",

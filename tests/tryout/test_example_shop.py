@@ -156,6 +156,15 @@ def test_a_start_that_ends_before_the_secret_is_kept_leaves_one_registration(
     assert [each["url"] for each in answer.json()["data"]].count(hooks) == 1, "each event is sent once"
 
 
+def test_a_registration_that_staff_have_deleted_does_not_stop_the_next_start(demo):
+    gateway = run_path(str(FOLDER / "gateway.py"))["Gateway"](f"{demo.url}/api/v1", TRY_OUT_API_KEY)
+    hooks = f"http://127.0.0.1:{free_port()}/webhooks"
+    registered = gateway.add_webhook(hooks, key="shop-registered-once")
+    for _ in range(2):
+        gateway.remove_webhook(registered["id"])
+    assert gateway.add_webhook(hooks, key="shop-registered-once")["secret"] is None
+
+
 @pytest.mark.parametrize("sent_at", ["", "soon", "9" * 400, "9" * 5000])
 def test_a_time_that_is_none_makes_a_webhook_false_and_no_error(sent_at):
     is_genuine = run_path(str(FOLDER / "gateway.py"))["is_genuine"]

@@ -17,6 +17,8 @@ PAGES = sorted((ROOT / "templates" / "checkout").glob("*.html")) + sorted(
     (ROOT / "templates" / "shop").glob("*.html")
 )
 
+AND_THE_REST_IS_RESERVED = "and the rest is reserved until the whole order is sent"
+
 
 def text_about(payment: Payment, state: PaymentState) -> str:
     Payment.objects.filter(pk=payment.pk).update(state=state)
@@ -42,7 +44,7 @@ def test_a_part_that_was_taken_is_named_while_the_rest_is_reserved():
     payment = rows.authorised()
     rows.operation(payment, "capture", 1000, state="done")
     text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
-    assert text == "Thank you. 10.00 GBP has been taken, the rest is reserved until the whole order is sent."
+    assert text == f"Thank you. 10.00 GBP has been taken, {AND_THE_REST_IS_RESERVED}."
 
 
 def test_a_rest_that_will_not_be_taken_any_more_is_not_called_reserved():

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -217,8 +217,10 @@ def _responses(described: Described, answers: dict[str, Any], *, has_path: bool)
         }
     for status, problems in sorted(_problems_of(described, has_path=has_path).items()):
         codes = ", ".join(f"`{each.code}`" for each in problems)
-        names = ["Request-Id", "Retry-After"] if _may_say_when(problems) else ["Request-Id"]
-        made = {"description": f"A problem: {codes}.", "headers": _references(names)}
+        made = {
+            "description": f"A problem: {codes}.",
+            "headers": _references(_headers_of_problems(problems)),
+        }
         responses[str(status)] = {**_PROBLEM_RESPONSE, **made}
     return responses
 
@@ -233,6 +235,14 @@ def _headers_of_answer(described: Described, status: int) -> Iterator[str]:
         yield "Idempotent-Replayed"
     if described.may_be_held:
         yield "Preference-Applied"
+
+
+def _headers_of_problems(problems: Collection[Problem]) -> Iterator[str]:
+    yield "Request-Id"
+    if _may_say_when(problems):
+        yield "Retry-After"
+    if catalogue.KEY_IN_USE in problems:
+        yield "Location"
 
 
 def _may_say_when(problems: Iterable[Problem]) -> bool:

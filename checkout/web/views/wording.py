@@ -112,7 +112,7 @@ def _with_sums(ending: Ending, taken: Taken | None) -> Ending:
     if taken is None:
         return ending
     if taken.reserved.minor:
-        rest = ", the rest is reserved until the whole order is sent"
+        rest = ", and the rest is reserved until the whole order is sent"
     else:
         rest = ", and the rest is being taken" if taken.under_way.minor else ", and the rest will not be"
     words = {"taken": f"{taken.captured} has been taken{rest}", "refunded": taken.refunded}
