@@ -11,9 +11,10 @@ function browser() {
   return {
     browser_language: navigator.language,
     browser_colour_depth: screen.colorDepth,
-    browser_screen_height: screen.height,
-    browser_screen_width: screen.width,
-    browser_time_zone: new Date().getTimezoneOffset(),
+    // Zoomed or scaled, some browsers have parts of pixels.
+    browser_screen_height: Math.round(screen.height),
+    browser_screen_width: Math.round(screen.width),
+    browser_time_zone: Math.round(new Date().getTimezoneOffset()),
     browser_java_enabled: navigator.javaEnabled?.() ? "true" : "",
     browser_javascript_enabled: "true",
   };
