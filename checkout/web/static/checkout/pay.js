@@ -7,6 +7,10 @@ const form = document.getElementById("pay-form");
 const button = document.getElementById("pay");
 const status = document.getElementById("pay-status");
 
+// The answer is lost if it has not come by then: the shopper has stopped it, or the network was changed under way.
+// It is later than the gateway's own answer, so that hardly anybody asks.
+const LOST_MILLISECONDS = 10_000;
+
 function browser() {
   return {
     browser_language: navigator.language,
@@ -30,6 +34,7 @@ async function pay(event) {
   const values = { encrypted_card: sealed, device_data_reference: await deviceData(bin()), ...browser() };
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
   form.submit();
+  setTimeout(() => import("./status.js"), LOST_MILLISECONDS);
 }
 
 if (globalThis.Worldpay) {

@@ -1,7 +1,8 @@
 // Wait for the payment's state to change: listen on a WebSocket, and also poll, because a push can be lost.
 // A page without `data-socket` only polls: it has a faster way to proceed, and this is its fallback.
+// A page with `data-known` waits until the state is another one.
 
-const { poll, socket } = document.getElementById("payment-status").dataset;
+const { poll, socket, known } = document.getElementById("payment-status").dataset;
 const DELAYS = [2000, 5000, 10_000];
 const SPREAD = 0.25; // spreads the requests of pages that a restart has disconnected at the same moment
 const PATIENCE = "wait=8"; // RFC 7240: without a push, the server may delay the answer until the state changes
@@ -11,8 +12,8 @@ const ANSWER_MS = 15_000; // a network that was changed under way may stay silen
 let pushes = null;
 let isLeaving = false;
 
-function go(next) {
-  if (isLeaving || !next || next === location.pathname) return;
+function go({ state, next }) {
+  if (isLeaving || !next || next === location.pathname || state === known) return;
   isLeaving = true;
   location.replace(next);
 }
@@ -26,7 +27,7 @@ function listen() {
   } catch {
     return; // forbidden or taken away in this browser: polling alone
   }
-  pushes.addEventListener("message", (event) => go(JSON.parse(event.data).next));
+  pushes.addEventListener("message", (event) => go(JSON.parse(event.data)));
 }
 
 // AbortSignal.timeout is missing in browsers that are still in use, such as Safari 15.
@@ -42,7 +43,7 @@ async function ask(count) {
     const headers = { Accept: "application/json" };
     if (pushes?.readyState !== OPEN) headers.Prefer = PATIENCE;
     const response = await fetch(poll, { headers, signal: timeLimit(), cache: "no-store" });
-    if (response.ok) go((await response.json()).next);
+    if (response.ok) go(await response.json());
   } catch {
     // Offline, a silent network, or the server is restarting: ask again.
   }
