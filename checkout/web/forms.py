@@ -1,5 +1,6 @@
 """Forms that browsers post. The inputs for the card have no name, so that browsers never send them."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -13,23 +14,33 @@ MAX_HEADER = 2048
 MAX_LANGUAGE = 8
 COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
 
+FOR_THE_ISSUER = ("browser_", "device_data_")
+
 is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # only the browser and the provider know its contents
 
 
 class PayForm(forms.Form):
-    """The only form of the checkout. ``browser_*`` fields are filled by a script and may be missing."""
+    """The only form of the checkout. A script fills the fields for the issuer, which may be missing.
+
+    No browser is kept from paying by the odd things that it, or the provider's frame, tells the issuer: a
+    value that no issuer would understand counts as missing.
+    """
 
     encrypted_card = forms.CharField(max_length=8192, validators=[is_opaque])
     attempt_number = forms.IntegerField(min_value=1, max_value=1000)
     device_data_reference = forms.CharField(max_length=100, required=False, validators=[is_opaque])
     save_card = forms.BooleanField(required=False)
-    browser_language = forms.RegexField(r"\A[A-Za-z0-9-]+\Z", max_length=35, required=False)  # BCP 47
+    browser_language = forms.CharField(max_length=35, required=False)  # BCP 47, or nearly
     browser_colour_depth = forms.IntegerField(min_value=0, max_value=999, required=False)
     browser_screen_height = forms.IntegerField(min_value=0, max_value=999_999, required=False)
     browser_screen_width = forms.IntegerField(min_value=0, max_value=999_999, required=False)
     browser_time_zone = forms.RegexField(r"\A-?[0-9]{1,4}\Z", required=False)
     browser_java_enabled = forms.BooleanField(required=False)
     browser_javascript_enabled = forms.BooleanField(required=False)
+
+    def clean(self) -> None:
+        """Take the fields for the issuer as missing if they are wrong."""
+        _take_as_missing(self, [name for name in self.errors if name.startswith(FOR_THE_ISSUER)])
 
     def browser(self, request: HttpRequest) -> Browser:
         """Return the browser's data, limited to the sizes and values that EMV 3DS allows."""
@@ -50,11 +61,17 @@ class PayForm(forms.Form):
 
 
 class ReturnForm(forms.Form):
-    """The fields that the ACS sends back through the provider. None of them is trusted as the result."""
+    """The fields that the ACS sends back through the provider. None of them is trusted as the result.
+
+    So none of them can make a return wrong: one that cannot be stored counts as missing.
+    """
 
     TransactionId = forms.CharField(max_length=1024, required=False)
-    Response = forms.CharField(max_length=1024, required=False)
     MD = forms.CharField(max_length=1024, required=False)
+
+    def clean(self) -> None:
+        """See ``Form.clean``."""
+        _take_as_missing(self, [*self.errors])
 
 
 class BuyForm(forms.Form):
@@ -64,8 +81,18 @@ class BuyForm(forms.Form):
     email = forms.EmailField(max_length=254, label="E-mail for the receipt", initial="shopper@example.com")
 
 
+def _take_as_missing(form: forms.Form, names: list[str]) -> None:
+    for name in names:
+        del form.errors[name]
+        form.cleaned_data[name] = form.fields[name].clean("")
+
+
 def _shortened(language: str) -> str:
-    """Drop subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans."""
+    """Drop subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans.
+
+    Some browsers name a locale of their system instead, such as en_US or en-US@posix.
+    """
+    language = re.split(r"[^A-Za-z0-9-]", language.replace("_", "-"), maxsplit=1)[0]
     while len(language) > MAX_LANGUAGE:
         language = language.rpartition("-")[0]
     return language

@@ -29,6 +29,11 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+FASTER_TIMERS = (
+    "const real = setTimeout; window.setTimeout = (run, ms, ...told) => real(run, ms / 10, ...told)"
+)
+
+
 def order(page: Page, stack: Stack) -> str:
     """Order something, which leads to the checkout. Return the payment's reference."""
     page.goto(f"{stack.web_url}/")
@@ -202,6 +207,28 @@ def test_paying_is_announced_and_a_second_click_does_nothing(page: Page, shared_
     held.pop().continue_()
     page.wait_for_url("**/result/")
     assert sum(request.url.endswith("/pay/") for request in sent) == 1
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_shopper_whose_answer_is_lost_is_led_on_all_the_same(
+    page: Page, shared_stack: Stack, tries: int
+) -> None:
+    page.add_init_script(FASTER_TIMERS)
+    order(page, shared_stack)
+    fill_in(page)
+    if tries > 1:
+        page.get_by_label("Card number").fill("4000000000009995")  # the sandbox refuses it
+        page.get_by_role("button", name=re.compile("^Pay ")).click()
+        page.get_by_role("link", name="Try again").click()
+        fill_in(page)
+    address, lost = page.url, list[Route]()
+    page.route("**/pay/", lambda route: lost.append(route))
+    with page.expect_response("**/status.json"):
+        page.get_by_role("button", name=re.compile("^Pay ")).click(no_wait_after=True)
+    assert page.url == address, "it has not arrived yet"
+    lost.pop().fetch(max_redirects=0)
+    page.wait_for_url("**/result/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Payment complete")
 
 
 def test_a_device_check_that_does_not_answer_is_not_waited_for_longer_than_ten_seconds(

@@ -172,13 +172,50 @@ async def test_a_return_that_is_refused_before_it_is_read_shows_why_in_the_frame
     assert answer.status == status
     assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert answer.headers.get("refresh") == ("5" if status == 503 else None)
 
 
-@pytest.mark.parametrize("fields", [{"MD": "x" * 1025}, {"TransactionId": "a\0b"}])
-async def test_a_malformed_return_is_400_and_changes_nothing(return_path, checkout, fields):
+async def test_a_return_while_the_database_is_away_is_tried_again_by_its_page(
+    return_path, checkout, settings, lose_queries
+):
+    """The shopper could only go back to the bank, which has nothing more to ask."""
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0
+    lose_queries(Payment)
+    answer = await checkout.client.post(return_path, returned(), headers=FRAMED, cross_site=True)
+    assert (answer.status, answer.headers["refresh"]) == (503, "5")
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"MD": "x" * 1025},
+        {"TransactionId": "a\0b"},
+        {"TransactionId": "x" * 100_000},
+        {"Response": "x" * 5000},
+        {"cres": "x" * 5000},
+    ],
+    ids=lambda fields: ascii(fields)[:40],
+)
+async def test_a_return_with_odd_fields_counts_because_none_of_them_is_its_result(
+    return_path, checkout, fields
+):
     answer = await checkout.client.post(return_path, returned(**fields), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
+async def test_a_return_counts_whatever_it_is_said_to_be(return_path, checkout, content_type):
+    headers = {"content-type": content_type}
+    answer = await checkout.client.post(return_path, b"{", headers=headers, cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+async def test_a_return_that_is_refused_leads_to_the_payment(return_path, checkout):
+    fields = returned(MD="4111 1111 1111 1111")
+    answer = await checkout.client.post(return_path, fields, cross_site=True)
     assert answer.status == 400
-    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
+    assert f'href="{checkout.path()}"' in answer.text
 
 
 async def test_a_return_with_half_of_a_surrogate_pair_is_400_and_changes_nothing(return_path, checkout):

@@ -114,6 +114,35 @@ async def test_what_the_browser_tells_is_kept_in_the_words_of_3d_secure(back_end
     }
 
 
+@pytest.mark.parametrize(
+    ("told", "language"),
+    [
+        ({"browser_language": "en_US"}, "en-US"),
+        ({"browser_language": "en-US@posix"}, "en-US"),
+        ({"browser_language": "\N{SNOWMAN}"}, ""),
+        ({"browser_language": "x" * 36}, ""),
+        ({"browser_language": "\0"}, ""),
+        ({"browser_screen_width": "-1", "browser_screen_height": "NaN"}, "en-GB"),
+        ({"browser_time_zone": "west"}, "en-GB"),
+        ({"browser_colour_depth": "undefined"}, "en-GB"),
+        ({"device_data_reference": "[object Object]"}, "en-GB"),
+        ({"device_data_reference": "x" * 100_000}, "en-GB"),
+        ({"device_data_reference": "\0"}, "en-GB"),
+    ],
+    ids=lambda value: ascii(value)[:60],
+)
+async def test_odd_things_told_to_the_issuer_keep_nobody_from_paying(
+    back_end, books, checkout, told, language
+):
+    answer = await checkout.pay("approve", **told)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    attempt = await in_thread(Attempt.objects.get)
+    assert attempt.device_data_reference == ""
+    assert attempt.browser["language"] == language
+    assert (attempt.browser["screen_width"], attempt.browser["screen_height"]) == (None, None)
+    assert attempt.browser["time_zone"] in ("-60", "")
+
+
 async def test_two_clicks_lead_to_the_same_result_by_one_attempt(back_end, books, checkout):
     form = await checkout.filled_form("approve")
     answers = await asyncio.gather(*(checkout.client.post(checkout.path("pay/"), form) for _ in range(2)))

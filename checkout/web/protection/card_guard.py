@@ -14,10 +14,11 @@ from django.http.multipartparser import MultiPartParserError
 from checkout import problems
 from checkout.privacy.card_numbers import has_long_run
 from checkout.privacy.scrubbing import contains_card_number
-from checkout.web.pages import CHALLENGE_RETURN, payment_page_of
+from checkout.web.pages import payment_page_of
+from checkout.web.way_back import allow_frames, is_return, tried_again
 from payments_gateway.serving.problems import MALFORMED, Problem
 from payments_gateway.serving.scope import REFUSED
-from payments_gateway.serving.security.headers import HybridMiddleware, content_security
+from payments_gateway.serving.security.headers import HybridMiddleware
 from payments_gateway.serving.security.hosts import require_known_host
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -57,8 +58,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         refused = _refused(request)
         if refused:
-            # The shopper should find the way back to the payment.
-            return _respond(request, refused, back=payment_page_of(request))
+            return _respond(request, refused)
         try:
             require_known_host(request)
             if _is_exempt(request):
@@ -74,12 +74,12 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         return None
 
 
-def _respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponseBase:
-    match = request.resolver_match
-    if match is not None and match.view_name == CHALLENGE_RETURN:
-        # As in the view: the answer may be shown in our own frame.
-        content_security(request).allow("frame-ancestors", "'self'")
-    return problems.respond(request, problem, back=back)
+def _respond(request: HttpRequest, problem: Problem) -> HttpResponseBase:
+    if is_return(request):
+        allow_frames(request)
+        problem = tried_again(problem)
+    # The shopper should find the way back to the payment.
+    return problems.respond(request, problem, back=payment_page_of(request))
 
 
 def _refused(request: HttpRequest) -> Problem | None:

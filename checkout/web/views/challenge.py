@@ -12,12 +12,10 @@ from checkout.web.forms import ReturnForm
 from checkout.web.pages import CHALLENGE, page_of, path_of
 from checkout.web.views.page import page, see_other
 from checkout.web.waiting import commit_and_answer
+from checkout.web.way_back import allow_frames, issuers
 from messaging.concurrency.database import in_thread
-from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import csrf_exempt, held
-
-LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 
 
 @held
@@ -30,15 +28,12 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
         return problems.respond(request, problems.CHALLENGE_OVER)
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
-    # The issuers' hosts are not known in advance, and browsers apply form-action and frame-src to every
-    # redirect.
-    anywhere = ("https:", *LOOPBACK) if conf.is_try_out else ("https:",)
     policy = content_security(request)
-    policy.allow("form-action", *anywhere)
+    policy.allow("form-action", *issuers())  # browsers apply it, as frame-src, to every redirect
     context = {"page": shown, "payment": shown.payment}
     if shown.window == "fullPage":
         return render(request, "checkout/challenge.html", context)
-    policy.allow("frame-src", "'self'", *anywhere)
+    policy.allow("frame-src", "'self'", *issuers())
     width, _, height = shown.window.partition("x")
     context |= {"width": width, "height": height}
     return render(request, "checkout/challenge_frame.html", context)
@@ -60,11 +55,9 @@ def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
 @page("GET", "POST")
 async def challenge_return(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     """Take the shopper back from the ACS. Its form comes from another site: no cookie is read or set."""
-    # The answer may be shown in our own frame. A Referer must not reveal the token.
-    content_security(request).allow("frame-ancestors", "'self'")
+    allow_frames(request)
     form = ReturnForm(request.POST if request.method == "POST" else request.GET)
-    if not form.is_valid():
-        return problems.respond(request, MALFORMED, back=path_of(reference, None))
+    form.full_clean()
     state = await commit_and_answer(
         "",  # no card, as the provider already has it
         conf.reply_budget_seconds,
@@ -81,7 +74,7 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
         response = see_other(path)
     else:
         response = render(request, "checkout/leave_frame.html", {"path": path})
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = "no-referrer"  # a Referer must not reveal the token
     return response
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from checkout import problems
 from checkout.web.pages import payment_page_of
+from checkout.web.way_back import is_return, tried_again
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,8 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
                 else:
                     response.headers.setdefault("Cache-Control", "no-store")
                     return response
+            if is_return(request):
+                problem = tried_again(problem)
             back = "" if problem is problems.PAYMENT_NOT_FOUND else payment_page_of(request)
             return problems.respond(request, problem, back=back)
 

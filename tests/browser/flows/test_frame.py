@@ -1,9 +1,11 @@
 """The bank's challenge in a frame of our page, from which the shopper must return to the whole window."""
 
 import re
+from html import escape
+from urllib.parse import parse_qsl
 
 import pytest
-from playwright.sync_api import FrameLocator, Request, expect
+from playwright.sync_api import FrameLocator, Request, Route, expect
 
 from tests.browser.flows.books import assert_nothing_taken, assert_paid_once
 from tests.browser.flows.shopper import CHALLENGED, FRICTIONLESS, TEA_PRICE, Shopper
@@ -73,11 +75,53 @@ def test_the_largest_window_of_a_bank_is_as_wide_as_it_was_told_if_there_is_room
     assert framed_shopper.page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_only_the_way_back_may_be_framed_and_only_by_us(framed_shopper: Shopper) -> None:
+def in_a_frame_of_its_own(route: Route) -> None:
+    """Answer as a provider or issuer that shows the rest of the challenge in a frame of its own."""
+    request = route.request
+    if request.frame.name == "inner":
+        route.continue_()
+        return
+    fields = parse_qsl(request.post_data or "", keep_blank_values=True)
+    inputs = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in fields)
+    page = (
+        '<iframe name="inner" width="500" height="500"></iframe>'
+        f'<form id="on" method="post" target="inner" action="{request.url}">{inputs}</form>'
+        '<script>document.getElementById("on").submit()</script>'
+    )
+    route.fulfill(content_type="text/html", body=page)
+
+
+def test_a_shopper_can_leave_a_frame_that_the_bank_has_opened(shopper: Shopper) -> None:
+    """Chromium leaves a frame of another site only when somebody presses a button in it, and complains."""
+    shopper.page.route("**/3ds/challenge.html", in_a_frame_of_its_own)
+    reference = shopper.order_and_pay(CHALLENGED)
+    inner = shopper.page.frame_locator('iframe[name="inner"]')
+    shopper.decide("Approve", inner)
+    expect(inner.get_by_role("heading", level=1)).to_have_text("Your bank has answered")
+    inner.get_by_role("button", name="Continue").click()
+    expect(shopper.page.get_by_role("heading", level=1)).to_have_text("Payment complete")
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+    shopper.traffic.complaints[:] = [
+        text for text in shopper.traffic.complaints if "Unsafe attempt to initiate navigation" not in text
+    ]
+
+
+def test_a_frame_that_the_bank_has_opened_in_ours_leads_the_whole_window_on(framed_shopper: Shopper) -> None:
+    framed_shopper.page.route("**/3ds/challenge.html", in_a_frame_of_its_own)
+    framed_shopper.page.route("**/status.json", lambda route: route.abort())
+    reference = framed_shopper.order_and_pay(CHALLENGED)
+    framed_shopper.decide("Approve", frame_of(framed_shopper).frame_locator('iframe[name="inner"]'))
+    framed_shopper.is_told_paid()
+    assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
+    framed_shopper.traffic.complaints.clear()  # of the questions that were given up
+
+
+def test_only_the_way_back_may_be_framed(framed_shopper: Shopper) -> None:
     framed_shopper.order_and_pay(CHALLENGED)
     framed_shopper.decide("Approve", frame_of(framed_shopper))
     framed_shopper.is_told_paid()
-    assert "frame-ancestors 'self'" in returned(framed_shopper).response().headers["content-security-policy"]
+    policy = returned(framed_shopper).response().headers["content-security-policy"]
+    assert "frame-ancestors 'self' https:" in policy
     result = framed_shopper.page.request.get(framed_shopper.url_of("result"))
     assert "frame-ancestors 'none'" in result.headers["content-security-policy"]
 

@@ -6,16 +6,20 @@ import { deviceData } from "./device_data.js";
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay");
 const status = document.getElementById("pay-status");
-// Longer than the server holds the request. Somebody who has stopped the sending would else be stuck here.
-const SLOW_MS = 15_000;
+// The answer is lost if it has not come by then: the shopper has stopped it, or the network was changed under way.
+// It is later than the gateway's own answer, so that hardly anybody asks.
+const LOST_MS = 10_000;
+// If nothing has changed by then, the form may never have arrived: the shopper finds a link out.
+const STUCK_MS = 15_000;
 
 function browser() {
   return {
     browser_language: navigator.language,
     browser_colour_depth: screen.colorDepth,
-    browser_screen_height: screen.height,
-    browser_screen_width: screen.width,
-    browser_time_zone: new Date().getTimezoneOffset(),
+    // Zoomed or scaled, some browsers have parts of pixels.
+    browser_screen_height: Math.round(screen.height),
+    browser_screen_width: Math.round(screen.width),
+    browser_time_zone: Math.round(new Date().getTimezoneOffset()),
     browser_java_enabled: navigator.javaEnabled?.() ? "true" : "",
     browser_javascript_enabled: "true",
   };
@@ -31,9 +35,10 @@ async function pay(event) {
   const values = { encrypted_card: sealed, device_data_reference: await deviceData(bin()), ...browser() };
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
   form.submit();
+  setTimeout(() => import("./status.js"), LOST_MS);
   setTimeout(() => {
     document.getElementById("pay-slow").hidden = false;
-  }, SLOW_MS);
+  }, STUCK_MS);
 }
 
 if (globalThis.Worldpay) {

@@ -1,8 +1,17 @@
 "use strict";
+
+function leaveFrame(address) {
+  try {
+    window.top.location.replace(address);
+  } catch {
+    // The page around the frame is not ours, but a bank's: then browsers wait for a press of the button.
+  }
+}
+
 // Submit the page's form at once, unless a person came back to this page, perhaps with second thoughts.
 {
   const form = document.querySelector("form[data-send-on]");
   const [navigation] = performance.getEntriesByType("navigation");
-  if (form.target === "_top") window.top.location.replace(form.action);
+  if (form.target === "_top") leaveFrame(form.action);
   else if (navigation?.type !== "back_forward") form.submit();
 }

@@ -1,10 +1,12 @@
 // Wait for the payment's state to change: listen on a WebSocket, and also poll, because a push can be lost.
 // A page without `data-socket` only polls: it has a faster way to proceed, and this is its fallback.
+// A page with `data-known` waits until the state is another one.
 
-const { poll, socket } = document.getElementById("payment-status").dataset;
+const { poll, socket, known } = document.getElementById("payment-status").dataset;
 const DELAYS = [2000, 5000, 10_000];
 const SPREAD = 0.25; // spreads the requests of pages that a restart has disconnected at the same moment
 const PATIENCE = "wait=8"; // RFC 7240: without a push, the server may delay the answer until the state changes
+const [OPEN, CLOSED] = [1, 3]; // a WebSocket's states, by their values: not all browsers have the class
 const ANSWER_MS = 15_000; // a network that was changed under way may stay silent for minutes
 
 const TOLERATED = 2; // a restart of the server takes a moment, of which nobody needs to read
@@ -14,29 +16,39 @@ let pushes = null;
 let failures = 0;
 let isLeaving = false;
 
-function go(next) {
-  if (isLeaving || !next || next === location.pathname) return;
+function go({ state, next }) {
+  if (isLeaving || !next || next === location.pathname || state === known) return;
   isLeaving = true;
   location.replace(next);
 }
 
 function listen() {
-  if (!socket || (pushes && pushes.readyState !== WebSocket.CLOSED)) return;
+  if (!socket || (pushes && pushes.readyState !== CLOSED)) return;
   const address = new URL(socket, location.href);
   address.protocol = address.protocol.replace("http", "ws");
-  pushes = new WebSocket(address);
-  pushes.addEventListener("message", (event) => go(JSON.parse(event.data).next));
+  try {
+    pushes = new WebSocket(address);
+  } catch {
+    return; // forbidden or taken away in this browser: polling alone
+  }
+  pushes.addEventListener("message", (event) => go(JSON.parse(event.data)));
+}
+
+// AbortSignal.timeout is missing in browsers that are still in use, such as Safari 15.
+function timeLimit() {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), ANSWER_MS);
+  return controller.signal;
 }
 
 async function ask(count) {
   listen();
   try {
     const headers = { Accept: "application/json" };
-    if (pushes?.readyState !== WebSocket.OPEN) headers.Prefer = PATIENCE;
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const response = await fetch(poll, { headers, signal, cache: "no-store" });
+    if (pushes?.readyState !== OPEN) headers.Prefer = PATIENCE;
+    const response = await fetch(poll, { headers, signal: timeLimit(), cache: "no-store" });
     failures = response.status < 500 ? 0 : failures + 1;
-    if (response.ok) go((await response.json()).next);
+    if (response.ok) go(await response.json());
   } catch {
     failures += 1; // offline, a silent network, or the server is restarting: ask again
   }
