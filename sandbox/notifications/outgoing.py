@@ -142,14 +142,13 @@ class Outgoing:
 
     def closed_up_to(self, line: Line, after: int) -> int:
         """Return a number up to which the line's notifications are closed; those up to `after` are."""
-        (first_open,) = self._connection.execute(
-            f"SELECT min(id) FROM notification WHERE {OPEN}",  # noqa: S608 - constants
+        # One statement, so that no notification can be added between two looks at the books.
+        (done,) = self._connection.execute(
+            f"SELECT coalesce((SELECT min(id) FROM notification WHERE {OPEN}) - 1,"  # noqa: S608 - constants
+            " (SELECT max(id) FROM notification), 0)",
             {"line": line, "after": after},
         ).fetchone()
-        if first_open is not None:
-            return int(first_open) - 1
-        (last,) = self._connection.execute("SELECT max(id) FROM notification").fetchone()
-        return int(last or 0)
+        return int(done)
 
     def is_open(self, order_code: str) -> bool:
         """Return True if a notification of this order has not been posted even once."""
