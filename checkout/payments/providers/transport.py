@@ -14,7 +14,7 @@ from typing import Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
@@ -27,6 +27,7 @@ from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 MAX_REPLY_BYTES = 65_536
 MAX_LIST_BYTES = 8_388_608
 _CHUNK_BYTES = 8_192
+MOST_IDLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,32 @@ class Transport(Protocol):
         ...
 
 
-class _PlainConnection(HTTPConnection):
+class _ShortlyIdle(HTTPConnection):
+    """A connection that is not used again after a pause.
+
+    A server closes connections that have been idle. If a message is sent at that moment, nobody knows if it
+    arrived. The shortest usual limit is five seconds (Apache, Node.js, uvicorn), so a longer pause is avoided.
+    """
+
+    _answered_at = 0.0
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+        response = super().getresponse()
+        self._answered_at = time.monotonic()
+        return response
+
+    @property
+    def is_connected(self) -> bool:
+        """See urllib3, whose pool makes a new connection in place of one that is not connected."""
+        return super().is_connected and time.monotonic() - self._answered_at < MOST_IDLE_SECONDS
+
+
+class _PlainConnection(_ShortlyIdle):
     def _new_conn(self) -> socket.socket:
         return _checked(self, super()._new_conn())
 
 
-class _TlsConnection(HTTPSConnection):
+class _TlsConnection(_ShortlyIdle, HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         return _checked(self, super()._new_conn())
 

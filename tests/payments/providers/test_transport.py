@@ -2,7 +2,10 @@
 
 import socket
 import ssl
+import threading
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -51,6 +54,39 @@ def test_cookies_are_handed_over_and_never_kept(transport):
         transport.send(Verb.AUTHORISE, request(server.url))
     assert reply.set_cookies == ("machine=1;path=/", "other=2", "machine=3;path=/")
     assert server.requests[1].header("Cookie") == []
+
+
+class KeptConnections(BaseHTTPRequestHandler):
+    """A handler that keeps connections, and the ports from which requests came."""
+
+    protocol_version = "HTTP/1.1"
+    ports: ClassVar[list[int]] = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.ports.append(self.client_address[1])
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.mark.parametrize(("most_idle_seconds", "connections"), [(3600.0, 1), (0.0, 2)])
+def test_a_connection_is_used_again_unless_the_server_may_be_closing_it(
+    transport, monkeypatch, most_idle_seconds, connections
+):
+    monkeypatch.setattr("checkout.payments.providers.transport.MOST_IDLE_SECONDS", most_idle_seconds)
+    KeptConnections.ports.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), KeptConnections) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        for _ in range(2):
+            transport.send(Verb.AUTHORISE, request(f"http://127.0.0.1:{server.server_address[1]}/"))
+        transport.close()
+        server.shutdown()
+    assert len(KeptConnections.ports) == 2
+    assert len(set(KeptConnections.ports)) == connections
 
 
 def test_a_redirect_is_not_followed(transport):
