@@ -66,7 +66,7 @@ class _ShortlyIdle(HTTPConnection):
     """A connection that is not used again after a pause.
 
     A server closes connections that have been idle. If a message is sent at that moment, nobody knows if it
-    arrived. The shortest usual limit is five seconds (Apache, Node.js, uvicorn), so a longer pause is avoided.
+    arrived. The shortest usual limit is five seconds (Apache, Node.js, uvicorn).
     """
 
     _answered_at = 0.0
