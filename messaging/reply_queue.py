@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Of a message that no table has to hold, a header may have a hundred kilobytes.
+# No table has to hold such a message, so its headers may have a hundred kilobytes.
 LONGEST_SUBJECT = 100
 
 

@@ -76,7 +76,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         try:
             state = PaymentState(event["state"])
         except (KeyError, ValueError):
-            # Of a later release, or of a program that should not push: the page asks again by itself.
+            # A later release may have sent it, or a program that should not push. The page asks by itself.
             write_limited(log.warning, "push not understood", payment=self.reference)
             return
         await self._tell(state)

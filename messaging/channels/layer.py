@@ -127,7 +127,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             try:
                 return msgspec.msgpack.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                # Of a foreign program. An error would end the consumer that reads the channel.
+                # Another program has sent it. An error would end the consumer that reads the channel.
                 reason = str(error)
                 write_limited(log.warning, "message to a channel dropped", channel=channel, reason=reason)
 

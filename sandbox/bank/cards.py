@@ -22,7 +22,7 @@ from sandbox.scenarios import Outcome, choose
 
 KEY_SEQUENCE = "1"
 LAST_YEAR = 9999
-# Whatever the library and the conversions raise for data that a shopper may have sealed.
+# The errors of the library and of the conversions for data that a shopper may have sealed.
 NOT_A_CARD = (JoseError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REGISTRY = JWERegistry(
     algorithms=["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"],

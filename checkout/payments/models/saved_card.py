@@ -15,7 +15,7 @@ from checkout.payments.models.payment import Attempt, Merchant, Payment, Provide
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
 
-# Where each day ends last.
+# The time zone in which a day ends last.
 LATEST_ZONE = zone(timedelta(hours=-12))
 
 
