@@ -3,7 +3,8 @@
 import logging
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -46,6 +47,17 @@ def lines() -> Iterator[Lines]:
     logging.getLogger().removeHandler(handler)
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[RabbitmqBroker]:
+    broker = RabbitmqBroker(url, "shop")
+    broker.open()
+    try:
+        await within(broker.wait_connected())
+        yield broker
+    finally:
+        await broker.close()
+
+
 async def is_refused(url: str) -> None:
     broker = RabbitmqBroker(url, "shop")
     broker.open()
@@ -74,25 +86,19 @@ async def test_nor_is_one_that_refuses_a_password_and_the_reason_is_in_a_warning
 
 @pytest.mark.rabbitmq
 async def test_a_lost_connection_is_no_error(rabbitmq_url: str, lines: Lines):
-    broker = RabbitmqBroker(rabbitmq_url, "shop")
-    broker.open()
-    await within(broker.wait_connected())
-    for supervisor in (broker._publishing, broker._consuming):
-        assert supervisor.link is not None
-        supervisor.link._connection._transport._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
-    await within(lost(broker))
-    await broker.close()
+    async with connected(rabbitmq_url) as broker:
+        for supervisor in (broker._publishing, broker._consuming):
+            assert supervisor.link is not None
+            supervisor.link._connection._transport._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+        await within(lost(broker))
     assert not lines.of(logging.ERROR)
 
 
 @pytest.mark.rabbitmq
 async def test_a_refusal_to_publish_is_logged_with_its_reason(rabbitmq_url: str, lines: Lines):
-    broker = RabbitmqBroker(rabbitmq_url, "shop")
-    broker.open()
-    await within(broker.wait_connected())
-    with pytest.raises(PublishUncertain):
-        await broker.publish("no.such.exchange", "x", Envelope(type="t", body=b"{}"), timeout_seconds=10)
-    await broker.close()
+    async with connected(rabbitmq_url) as broker:
+        with pytest.raises(PublishUncertain):
+            await broker.publish("no.such.exchange", "x", Envelope(type="t", body=b"{}"), timeout_seconds=10)
     (line,) = (text for text in lines.of(logging.WARNING) if "publishing channel closed" in text)
     assert "NOT_FOUND" in line
 

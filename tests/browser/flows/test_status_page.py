@@ -29,24 +29,23 @@ def answer_that_nothing_is_new(route: Route) -> None:
     route.fulfill(status=202, json={"next": None})
 
 
+def assert_the_result_comes_without_a_reload(shopper: Shopper) -> None:
+    with halted(shopper.stack, "payments"):
+        reference = shopper.order_and_pay(FRICTIONLESS)
+        expect_patience(shopper)
+    shopper.is_told_paid()
+    assert times_loaded(shopper) == 1
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+
+
 def test_a_push_brings_the_result_without_a_reload(framed_shopper: Shopper) -> None:
     framed_shopper.page.route("**/status.json", answer_that_nothing_is_new)
-    with halted(framed_shopper.stack, "payments"):
-        reference = framed_shopper.order_and_pay(FRICTIONLESS)
-        expect_patience(framed_shopper)
-    framed_shopper.is_told_paid()
-    assert times_loaded(framed_shopper) == 1
-    assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
+    assert_the_result_comes_without_a_reload(framed_shopper)
 
 
 def test_asking_brings_the_result_where_websockets_are_blocked(framed_shopper: Shopper) -> None:
     framed_shopper.page.route_web_socket("**/ws/**", lambda socket: socket.close())
-    with halted(framed_shopper.stack, "payments"):
-        reference = framed_shopper.order_and_pay(FRICTIONLESS)
-        expect_patience(framed_shopper)
-    framed_shopper.is_told_paid()
-    assert times_loaded(framed_shopper) == 1
-    assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
+    assert_the_result_comes_without_a_reload(framed_shopper)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +59,7 @@ def test_asking_brings_the_result_where_websockets_are_blocked(framed_shopper: S
 def test_asking_brings_the_result_in_browsers_that_can_do_less(framed_shopper: Shopper, lack: str) -> None:
     framed_shopper.page.route_web_socket("**/ws/**", lambda socket: socket.close())
     framed_shopper.page.add_init_script(lack)
-    with halted(framed_shopper.stack, "payments"):
-        reference = framed_shopper.order_and_pay(FRICTIONLESS)
-        expect_patience(framed_shopper)
-    framed_shopper.is_told_paid()
-    assert times_loaded(framed_shopper) == 1
-    assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
+    assert_the_result_comes_without_a_reload(framed_shopper)
 
 
 def test_a_question_that_the_network_swallows_is_asked_again(framed_shopper: Shopper) -> None:
