@@ -110,6 +110,7 @@ def _buy(sku: str, email: str) -> Payment:
         description=item.name[:50],
         shopper_email=email,
         return_url=f"{conf.public_url}{reverse('checkout:order', args=[order_reference])}",
+        cancel_url=f"{conf.public_url}{reverse('checkout:shop')}",
     )
 
 

@@ -6,6 +6,7 @@ import { deviceData } from "./device_data.js";
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay");
 const status = document.getElementById("pay-status");
+const wayBack = document.getElementById("way-back");
 // The answer is lost if it has not come by then: the shopper has stopped it, or the network was changed under way.
 // It is later than the gateway's own answer, so that hardly anybody asks.
 const LOST_MS = 10_000;
@@ -35,8 +36,11 @@ async function pay(event) {
   const values = { encrypted_card: sealed, device_data_reference: await deviceData(bin()), ...browser() };
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
   form.submit();
+  // From here on it would cancel nothing.
+  if (wayBack) wayBack.hidden = true;
   setTimeout(() => import("./status.js"), LOST_MS);
   setTimeout(() => {
+    status.textContent = "This takes longer than usual.";
     document.getElementById("pay-slow").hidden = false;
   }, STUCK_MS);
 }
