@@ -74,7 +74,8 @@ class Connector(aiohttp.TCPConnector):
             limit=0,
             keepalive_timeout=IDLE_SECONDS,
         )
-        self._factory = partial(BoundedHandler, loop=asyncio.get_running_loop())
+        handler: type[ResponseHandler] = BoundedHandler
+        self._factory = partial(handler, loop=asyncio.get_running_loop())
 
 
 def checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
