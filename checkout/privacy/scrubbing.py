@@ -30,6 +30,11 @@ _COMPACT = re.compile(
     r"(?<![\w-])(?:eyJ[\w-]{8,}(?:\.[\w-]*){2,4}|seal1\.[0-9a-f]{1,16}\.[0-9]{1,16}\.[\w-]+={0,2})"
 )
 
+# A secret of webhooks, or a key of the API. Each says what it is, whatever stands beside it.
+_OWN_SECRET = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:whsec|whsk)_[A-Za-z0-9+/]{16,}={0,2}|sk_(?:live|test)_[A-Za-z0-9]{16,})"
+)
+
 _NAMES = (
     r"cvc2?|cvv2?|cvn|csc|securityCode|security_code|cardNumber|card_number|pan|encryptedData|encryptedCard"
     r"|sealed_card|sealed|paymentTokenID|tokenNumber|cryptogram|cavv|paResponse|paRes|password|passwd"
@@ -98,6 +103,7 @@ def scrub_text(text: str) -> str:
     text = _IN_ADDRESS.sub(rf"\1{SECRET}", text)
     text = _FIELD.sub(rf"\g<lead>{SECRET}", text)
     text = _COMPACT.sub(SECRET, text)
+    text = _OWN_SECRET.sub(SECRET, text)
     text = _SPOKEN.sub(rf"\1{SECRET}", text)
     return _mask_card_numbers(text)
 

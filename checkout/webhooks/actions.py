@@ -24,17 +24,27 @@ from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
 from checkout.webhooks.addresses import fault_of_url
-from checkout.webhooks.deliveries import BATCH, begin_state, horizon, new_delivery, write_new
+from checkout.webhooks.deliveries import (
+    BATCH,
+    begin_state,
+    end_waiting,
+    horizon,
+    make_due,
+    new_delivery,
+    write_new,
+)
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
-from messaging.outbox.clock import server_time, server_time_now
+from messaging.outbox.clock import server_time_now
 
 MOST_ENDPOINTS = 20
 MOST_ENDING_SECRETS = 4
 TEST_TYPE = "webhook.test"
-# Events that are older cannot be sent again all at once.
+# Events that are older cannot be sent again all at once. A caller who counts 30 days back, and then sends a
+# request for each part, is some time behind.
 RESEND_WITHIN = timedelta(days=30)
+_SLACK = timedelta(hours=1)
 # The batches of events that one request may send again: it keeps a thread of the database meanwhile.
 BATCHES_AT_ONCE = 10
 State = WebhookEndpoint.State
@@ -146,7 +156,8 @@ def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> Ne
 def enable(merchant: str, reference: str) -> WebhookEndpoint:
     """Send to the endpoint again, beginning with what was pending. Raises ``WebhookNotFound``.
 
-    If the endpoint is enabled and paused after failures, its pause ends.
+    If the endpoint is enabled and paused after failures, its pause ends. In both cases what waits for its
+    next attempt, perhaps for a day, is due now.
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
@@ -154,11 +165,11 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
             begin_state(endpoint, State.ENABLED)
             _forget_failures(endpoint)
             endpoint.save()
-            wake_after_commit()
+            end_waiting(endpoint)
         elif endpoint.paused_until is not None:
             endpoint.paused_until = None
             endpoint.save(update_fields=["paused_until"])
-            wake_after_commit()
+            end_waiting(endpoint)
     return endpoint
 
 
@@ -202,7 +213,7 @@ def resend(merchant: str, reference: str) -> Delivery:
         if delivery is None:
             raise WebhookNotFound(f"There is no delivery {reference}.")
         _require_enabled(delivery.endpoint)
-        _make_due(Delivery.objects.filter(pk=delivery.pk))
+        make_due(Delivery.objects.filter(pk=delivery.pk))
         _end_pause(delivery.endpoint)
         delivery.refresh_from_db()
     return delivery
@@ -233,7 +244,7 @@ def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 
     A pause of the endpoint ends.
     Raises ``WebhookNotFound``, ``EndpointDisabled`` and, for a time that is too long ago, ``RequestInvalid``.
     """
-    if since < timezone.now() - RESEND_WITHIN:
+    if since < timezone.now() - RESEND_WITHIN - _SLACK:
         raise RequestInvalid("since", f"It can be {RESEND_WITHIN.days} days ago at most.")
     endpoint = endpoint_of(merchant, reference)
     _require_enabled(endpoint)
@@ -243,7 +254,7 @@ def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 
         wanted = [item for item in items if endpoint.wants(item.type)]
         with transaction.atomic():
             events = [item.reference for item in wanted]
-            _make_due(Delivery.objects.filter(endpoint=endpoint, event__in=events))
+            make_due(Delivery.objects.filter(endpoint=endpoint, event__in=events))
             write_new([new_delivery(endpoint, item) for item in wanted])
             _end_pause(endpoint)
         count += len(wanted)
@@ -276,14 +287,6 @@ def undelivered_events(merchant: str) -> QuerySet[Delivery, str]:
     """Return the ids of events that are not delivered to some endpoint of the merchant."""
     pending_or_failed = deliveries_of(merchant).exclude(state=Delivery.State.DELIVERED)
     return pending_or_failed.exclude(event_type=TEST_TYPE).values_list("event", flat=True)
-
-
-def _make_due(deliveries: QuerySet[Delivery]) -> None:
-    """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more."""
-    deliveries.update(
-        state=Delivery.State.PENDING, tries=0, next_try_at=server_time(), lease="", ended_at=None
-    )
-    wake_after_commit()
 
 
 def _end_pause(endpoint: WebhookEndpoint) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -135,6 +135,32 @@ def write_new(rows: Sequence[Delivery]) -> int:
     return len(new)
 
 
+def make_due(deliveries: QuerySet[Delivery]) -> None:
+    """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more."""
+    deliveries.filter(pk__in=_locked(deliveries)).update(
+        state=Delivery.State.PENDING, tries=0, next_try_at=server_time(), lease="", ended_at=None
+    )
+    wake_after_commit()
+
+
+def end_waiting(endpoint: WebhookEndpoint) -> None:
+    """Have what is pending for the endpoint, which the caller has locked, tried now.
+
+    What a sender has, or has given back, is left to it. So is what others have locked: they lock a delivery
+    before its endpoint.
+    """
+    pending = Delivery.objects.filter(endpoint=endpoint, state=Delivery.State.PENDING, lease="")
+    waiting = _locked(pending.filter(next_try_at__gt=server_time()), skip_locked=True)
+    Delivery.objects.filter(pk__in=waiting).update(next_try_at=server_time())
+    wake_after_commit()
+
+
+def _locked(deliveries: QuerySet[Delivery], *, skip_locked: bool = False) -> Sequence[int]:
+    """Lock deliveries in the order in which a sender locks those that it records, and return their keys."""
+    locked = deliveries.select_for_update(of=("self",), skip_locked=skip_locked).order_by("pk")
+    return list(locked.values_list("pk", flat=True))
+
+
 def sweep() -> int:
     """Compare the next events with the deliveries, and write what is missing. Return how many events.
 
@@ -162,10 +188,19 @@ def sweep() -> int:
 
 
 def forget_old() -> int:
-    """Delete deliveries, with their log, some time after their end. Return how many."""
+    """Delete deliveries, with their log, some time after their end. Return how many.
+
+    What waits for an endpoint to be enabled ends with the endpoint's last attempt in this respect.
+    """
     until = timezone.now() - conf.retention
-    old = Delivery.objects.filter(ended_at__lt=until).order_by("ended_at").values_list("pk", flat=True)
-    pks = list(old[:FORGET_BATCH])
+    ended = Delivery.objects.filter(ended_at__lt=until).order_by("ended_at")
+    waiting = Delivery.objects.filter(
+        state=Delivery.State.PENDING,
+        next_try_at__isnull=False,
+        endpoint__state=WebhookEndpoint.State.DISABLED,
+        endpoint__state_since__lt=until,
+    ).order_by("pk")
+    pks = [pk for rows in (ended, waiting) for pk in rows.values_list("pk", flat=True)[:FORGET_BATCH]]
     Delivery.objects.filter(pk__in=pks).delete()
     return len(pks)
 

@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.template import Context
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from checkout.mail.addresses import in_ascii
 from checkout.webhooks.deliveries import begin_state
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
+from checkout.webhooks.sending.claims import RESULTS_OF_OURS
 from messaging.concurrency.database import in_thread
 
 log = structlog.get_logger(__name__)
@@ -52,12 +53,26 @@ async def look_after_endpoints() -> int:
 
 def _disable_failing() -> int:
     """Note who is to be warned, and disable the endpoints whose time is over. Return how many those are."""
+    failing = _failing_since(timezone.now() - WARN_AFTER)
+    failing.filter(warned_at=None, owed_notice=Notice.NONE).update(owed_notice=Notice.FAILING)
+    return sum(_disable(pk) for pk in _over().values_list("pk", flat=True)[:BATCH])
+
+
+def _failing_since(time: datetime) -> QuerySet[WebhookEndpoint]:
+    """Return the enabled endpoints that have failed since then, and fail still: a webhook is to be repeated.
+
+    The last attempt of a webhook that was then given up may have been the only failure, with no other event
+    for days.
+    """
+    failed = Delivery.objects.filter(
+        endpoint=OuterRef("pk"), state=Delivery.State.PENDING, next_try_at__isnull=False, tries__gt=0
+    ).exclude(last_result__in=RESULTS_OF_OURS)
+    return WebhookEndpoint.objects.filter(Exists(failed), state=State.ENABLED, failing_since__lte=time)
+
+
+def _over() -> QuerySet[WebhookEndpoint]:
     now = timezone.now()
-    enabled = WebhookEndpoint.objects.filter(state=State.ENABLED)
-    failing = enabled.filter(failing_since__lte=now - WARN_AFTER, warned_at=None, owed_notice=Notice.NONE)
-    failing.update(owed_notice=Notice.FAILING)
-    over = enabled.filter(failing_since__lte=now - DISABLE_AFTER, warned_at__lte=now - DISABLE_AFTER_WARNING)
-    return sum(_disable(endpoint.pk) for endpoint in over[:BATCH])
+    return _failing_since(now - DISABLE_AFTER).filter(warned_at__lte=now - DISABLE_AFTER_WARNING)
 
 
 def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
@@ -78,10 +93,9 @@ def _begin(endpoint: WebhookEndpoint) -> bool:
 
 def _disable(pk: int) -> bool:
     with transaction.atomic():
-        endpoint = WebhookEndpoint.objects.select_for_update().get(pk=pk)
-        # It may have answered in the meantime.
-        if endpoint.failing_since is None or not endpoint.is_enabled:
-            return False
+        endpoint = _over().select_for_update().filter(pk=pk).first()
+        if endpoint is None or endpoint.failing_since is None:
+            return False  # it has answered in the meantime
         begin_state(
             endpoint, State.DISABLED, f"it has failed since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC"
         )

@@ -124,6 +124,9 @@ def test_other_numbers_are_left_alone(text):
         ("mac_key=very-secret", "very-secret"),
         ('"password": "two words"', "two words"),
         ("PaRes=eJxVUsFu%2B", "eJxVUsFu"),
+        ("WEBHOOK_SECRET=whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD=", "C2FVsBQI"),
+        ("no signature with whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "C2FVsBQI"),
+        ("GATEWAY_KEY: sk_live_aZ09aZ09aZ09aZ09aZ09aZ09aZ09aZ09", "aZ09"),
     ],
 )
 def test_card_data_and_secrets_are_masked(text, secret):

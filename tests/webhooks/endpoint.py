@@ -109,6 +109,19 @@ async def flood(exchange: Exchange) -> None:
         await exchange.write(b"2000\r\n" + b"x" * 8192 + b"\r\n")
 
 
+async def promise(exchange: Exchange) -> None:
+    """Say that the answer is coming, without an end."""
+    while not exchange.endpoint.released.is_set():
+        await exchange.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+async def mumble(exchange: Exchange) -> None:
+    """Answer 200 with a chunk whose extension does not end."""
+    await exchange.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=")
+    while not exchange.endpoint.released.is_set():
+        await exchange.write(b"x" * 8192)
+
+
 async def talk_nonsense(exchange: Exchange) -> None:
     await exchange.write(b"SMTP nonsense\r\n\r\n")
     exchange.writer.close()

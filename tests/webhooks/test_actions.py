@@ -175,6 +175,12 @@ def test_events_are_not_sent_again_after_too_long(made):
         actions.resend_since(SHOP, made.endpoint.reference, timezone.now() - timedelta(days=31))
 
 
+def test_a_caller_who_has_counted_thirty_days_back_is_in_time_for_each_part(made):
+    counted = timezone.now() - actions.RESEND_WITHIN
+    assert actions.resend_since(SHOP, made.endpoint.reference, counted) == 0
+    assert actions.resend_since(SHOP, made.endpoint.reference, counted - timedelta(minutes=10)) == 0
+
+
 @pytest.mark.parametrize("is_asked", ["enable", "resend", "resend_since"])
 def test_a_request_to_send_ends_the_pause_of_a_failing_endpoint(made, is_asked):
     endpoint, now = made.endpoint, timezone.now()

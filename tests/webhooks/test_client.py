@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from checkout.webhooks.sending.client import MAX_RESPONSE_BYTES, Client, checked_socket
+from checkout.webhooks.sending.client import MAX_RESPONSE_BYTES, Client
+from checkout.webhooks.sending.connections import checked_socket
 from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver
 from tests.support.certificates import self_signed
 from tests.webhooks import endpoint as behaviours
@@ -77,6 +78,8 @@ async def test_a_redirect_is_not_followed(status):
         ("close_half_way", "broken_off"),
         ("close_at_once", "broken_off"),
         ("talk_nonsense", "broken_off"),
+        ("promise", "broken_off"),
+        ("mumble", "broken_off"),
     ],
 )
 async def test_an_endpoint_that_does_not_answer_completely_has_not_confirmed(behaviour, error):
@@ -93,6 +96,26 @@ async def test_an_endless_response_is_read_to_a_limit_only():
         answered = await post(endpoint.url())
     assert answered.is_success
     assert len(answered.response) < MAX_RESPONSE_BYTES
+
+
+async def test_interim_responses_may_come_before_the_answer_and_the_connection_is_used_again():
+    async def take_time(exchange):
+        await exchange.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 10 + behaviours.OK)
+
+    async with serving() as endpoint:
+        endpoint.behaviour["/"] = take_time
+        client = Client()
+        answers = [await client.post(endpoint.url(), {}, b"{}") for _ in range(3)]
+        await client.close()
+    assert [(each.status, each.response) for each in answers] == [(200, b"ok")] * 3
+    assert endpoint.connections == 1
+
+
+async def test_an_answer_that_is_not_http_is_not_said_to_have_a_status():
+    async with serving() as endpoint:
+        endpoint.behaviour["/"] = behaviours.talk_nonsense
+        answered = await post(endpoint.url())
+    assert answered.detail.startswith("Bad status line")
 
 
 async def test_a_packed_response_is_not_unpacked():

@@ -269,6 +269,18 @@ def test_deliveries_are_forgotten_some_time_after_their_end(settings):
     assert DeliveryAttempt.objects.count() == 1
 
 
+def test_what_waits_for_a_disabled_endpoint_is_forgotten_like_what_has_ended(settings):
+    """The log has answers of the merchant's program, and the events themselves are deleted in the end."""
+    settings.CHECKOUT_RETENTION_SECONDS = 86_400
+    long, recently, enabled = endpoint(), endpoint(), endpoint()
+    deliveries.owe([event().reference])
+    for each in (long, recently):
+        actions.disable(SHOP, each.reference, "moving house")
+    WebhookEndpoint.objects.exclude(pk=recently.pk).update(state_since=timezone.now() - timedelta(days=2))
+    assert deliveries.forget_old() == 1
+    assert set(Delivery.objects.values_list("endpoint", flat=True)) == {recently.pk, enabled.pk}
+
+
 @several_connections
 async def test_full_and_thin_payloads_arrive_as_the_public_objects(shop, make_sender):
     full = await registered(shop.url("/full"))

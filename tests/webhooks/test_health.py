@@ -32,6 +32,14 @@ async def age(endpoint, **fields) -> None:
     await in_thread(WebhookEndpoint.objects.filter(pk=endpoint.pk).update, **fields)
 
 
+async def failing(made, since: datetime, **fields) -> None:
+    """Let the endpoint have failed since then, with a webhook that is to be tried again."""
+    (delivery,) = await pinged(made)
+    tried = {"tries": 9, "last_result": "HTTP 500", "next_try_at": timezone.now() + timedelta(hours=1)}
+    await in_thread(lambda: Delivery.objects.filter(pk=delivery.pk).update(**tried))
+    await age(made.endpoint, failures=50, failing_since=since, **fields)
+
+
 def ago(**time) -> datetime:
     return timezone.now() - timedelta(**time)
 
@@ -45,7 +53,7 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
     endpoint = await fresh(made.endpoint)
     assert (endpoint.state, endpoint.state_reason) == (State.DISABLED, "it answered 410 Gone")
     assert endpoint.state_since > ago(minutes=1)
-    assert {(await fresh(each)).state for each in (delivery, waiting)} == {"failed", "pending"}
+    assert {(await fresh(each)).state for each in (delivery, waiting)} == {"pending"}
     assert await make_sender().send_due() == 0
     assert await notices.look_after_endpoints() == 1
     (sent,) = mail.outbox
@@ -53,6 +61,29 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
     assert "was disabled: it answered 410 Gone" in sent.body
     assert endpoint.reference in sent.body
     assert await notices.look_after_endpoints() == 0
+
+
+@pytest.mark.parametrize("status", [410, 500])
+async def test_a_failure_after_the_endpoint_was_disabled_says_nothing_about_it(shop, make_sender, status):
+    """Staff who have disabled it are not told that it fails, and it keeps their reason."""
+    going_on = asyncio.Event()
+
+    async def fail_later(exchange):
+        await going_on.wait()
+        await answer(status)(exchange)
+
+    shop.behaviour["/"] = fail_later
+    made = await registered(shop.url())
+    (delivery,) = await pinged(made)
+    sending = asyncio.create_task(make_sender().send_due())
+    await shop.has_received(1)
+    await in_thread(actions.disable, SHOP, made.endpoint.reference, "repairs")
+    going_on.set()
+    await sending
+    endpoint = await fresh(made.endpoint)
+    assert (endpoint.failing_since, endpoint.failures, endpoint.owed_notice) == (None, 0, "")
+    assert (endpoint.state, endpoint.state_reason) == (State.DISABLED, "repairs")
+    assert (await fresh(delivery)).tries == 1
 
 
 async def test_an_attempt_under_way_ends_no_delivery_that_is_to_be_sent_again(shop, make_sender):
@@ -160,7 +191,7 @@ def test_the_schedule_takes_less_than_three_days():
 
 async def test_a_failing_endpoint_is_warned_once_before_it_is_disabled(shop):
     made = await registered(shop.url(), contact_email="dev@shop.example")
-    await age(made.endpoint, failures=50, failing_since=ago(hours=23))
+    await failing(made, ago(hours=23))
     assert await notices.look_after_endpoints() == 0
     await age(made.endpoint, failing_since=ago(hours=25))
     assert await notices.look_after_endpoints() == 1
@@ -172,9 +203,31 @@ async def test_a_failing_endpoint_is_warned_once_before_it_is_disabled(shop):
     assert (endpoint.state, endpoint.warned_at is None) == (State.ENABLED, False)
 
 
+async def test_an_endpoint_that_fails_no_more_is_neither_warned_nor_disabled(shop):
+    """Nothing was sent to it after its only failure, the last attempt at an event that was given up."""
+    made = await registered(shop.url(), contact_email="dev@shop.example")
+    (delivery,) = await pinged(made)
+    over = {"state": Delivery.State.FAILED, "tries": 11, "next_try_at": None, "ended_at": ago(hours=80)}
+    await in_thread(lambda: Delivery.objects.filter(pk=delivery.pk).update(**over))
+    await age(made.endpoint, failures=1, failing_since=ago(hours=80))
+    assert await notices.look_after_endpoints() == 0
+    await age(made.endpoint, warned_at=ago(hours=30))
+    assert await notices.look_after_endpoints() == 0
+    assert (await fresh(made.endpoint)).state == State.ENABLED
+    assert mail.outbox == []
+
+
+async def test_an_endpoint_is_not_disabled_for_a_problem_of_the_gateway(shop):
+    made = await registered(shop.url())
+    await failing(made, ago(hours=80), warned_at=ago(hours=30))
+    await in_thread(lambda: Delivery.objects.update(last_result="secret unreadable"))
+    assert await notices.look_after_endpoints() == 0
+    assert (await fresh(made.endpoint)).state == State.ENABLED
+
+
 async def test_an_endpoint_is_not_disabled_without_a_day_after_the_warning(shop):
     made = await registered(shop.url(), contact_email="dev@shop.example")
-    await age(made.endpoint, failures=50, failing_since=ago(hours=100))
+    await failing(made, ago(hours=100))
     for _ in range(2):
         await notices.look_after_endpoints()
     assert (await fresh(made.endpoint)).state == State.ENABLED
@@ -191,7 +244,7 @@ async def test_an_endpoint_is_not_disabled_without_a_day_after_the_warning(shop)
 
 async def test_an_endpoint_is_not_disabled_while_no_warning_can_be_sent(shop, monkeypatch):
     made = await registered(shop.url(), contact_email="dev@shop.example")
-    await age(made.endpoint, failures=50, failing_since=ago(hours=100))
+    await failing(made, ago(hours=100))
 
     def refuse(*_arguments):
         raise ConnectionRefusedError
@@ -208,7 +261,7 @@ async def test_an_endpoint_is_not_disabled_while_no_warning_can_be_sent(shop, mo
 
 async def test_an_endpoint_of_which_nobody_is_told_by_mail_is_warned_in_the_back_office(shop):
     made = await registered(shop.url())
-    await age(made.endpoint, failures=50, failing_since=ago(hours=25))
+    await failing(made, ago(hours=25))
     assert await notices.look_after_endpoints() == 1
     assert mail.outbox == []
     assert (await fresh(made.endpoint)).warned_at is not None
@@ -217,7 +270,7 @@ async def test_an_endpoint_of_which_nobody_is_told_by_mail_is_warned_in_the_back
 async def test_a_success_ends_the_warning(shop, make_sender):
     made = await registered(shop.url())
     past = datetime(2020, 1, 1, tzinfo=UTC)
-    await age(made.endpoint, failures=50, failing_since=past, warned_at=past)
+    await failing(made, past, warned_at=past)
     await pinged(made)
     await make_sender().send_due()
     endpoint = await fresh(made.endpoint)
@@ -227,7 +280,7 @@ async def test_a_success_ends_the_warning(shop, make_sender):
 
 async def test_an_endpoint_that_is_enabled_again_begins_anew(shop):
     made = await registered(shop.url())
-    await age(made.endpoint, failures=50, failing_since=ago(hours=100), warned_at=ago(hours=50))
+    await failing(made, ago(hours=100), warned_at=ago(hours=50))
     await notices.look_after_endpoints()
     assert (await fresh(made.endpoint)).state == State.DISABLED
     await in_thread(actions.enable, SHOP, made.endpoint.reference)
@@ -248,7 +301,7 @@ async def test_as_many_notices_are_sent_at_once_as_mail_has_threads(monkeypatch)
     monkeypatch.setattr(EmailBackend, "send_messages", meet)
     for number in range(AT_ONCE):
         made = await registered("https://shop.example/", contact_email=f"dev{number}@shop.example")
-        await age(made.endpoint, failures=50, failing_since=ago(hours=25))
+        await failing(made, ago(hours=25))
     assert await notices.look_after_endpoints() == AT_ONCE
 
 

@@ -69,6 +69,8 @@ async def test_a_new_address_wakes_the_sender(shop, make_sender):
 async def test_an_endpoint_is_not_disabled_before_its_new_address_was_tried(shop):
     made = await registered(shop.url("/old"))
     long_ago = timezone.now() - timedelta(hours=73)
+    await pinged(made)
+    await in_thread(lambda: Delivery.objects.update(tries=9, last_result="HTTP 500"))
     failing = WebhookEndpoint.objects.filter(pk=made.endpoint.pk)
     await in_thread(lambda: failing.update(failures=50, failing_since=long_ago, warned_at=long_ago))
     await changed(made, url=shop.url("/new"))

@@ -27,6 +27,8 @@ LEASE_SECONDS = 60.0
 # The problems for which a delivery cannot be signed until staff have acted, and the one that never ends.
 CANNOT_SIGN = (SECRET_UNREADABLE, NO_SECRET) = ("secret_unreadable", "no_secret")
 NO_SUCH_EVENT = "no_such_event"
+# The last results of deliveries that say nothing about their endpoint.
+RESULTS_OF_OURS = [Answer(error=each).summary for each in (*CANNOT_SIGN, NO_SUCH_EVENT, "look_up_not_begun")]
 
 
 @dataclass(frozen=True, slots=True)

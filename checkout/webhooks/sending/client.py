@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 
 import aiohttp
-from aiohappyeyeballs import AddrInfoType
 from yarl import URL
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer, fault_of_url
+from checkout.webhooks.addresses import Scheme, fault_of_url
+from checkout.webhooks.sending.connections import Connector
 from checkout.webhooks.sending.resolver import (
     AddressRefused,
-    CheckedResolver,
     LookUp,
     LookUpNotBegun,
     SystemLookUp,
@@ -31,8 +29,6 @@ ATTEMPT_SECONDS = 15.0
 MAX_RESPONSE_BYTES = 65_536
 KEPT_BYTES = 2_000
 _CHUNK_BYTES = 8_192
-# Less than the 5 s after which Node closes an idle connection, since a request may cross with the end.
-IDLE_SECONDS = 4.0
 USER_AGENT = "payments-gateway-webhooks/1"
 
 
@@ -86,17 +82,8 @@ class Client:
         }
 
     def _session(self, scheme: Scheme) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            resolver=CheckedResolver(self._look_up, scheme),
-            socket_factory=partial(checked_socket, scheme),
-            ssl=self._authorities,
-            use_dns_cache=False,
-            # The sender limits the attempts itself.
-            limit=0,
-            keepalive_timeout=IDLE_SECONDS,
-        )
         return aiohttp.ClientSession(
-            connector=connector,
+            connector=Connector(scheme, self._look_up, self._authorities),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -156,20 +143,11 @@ def _require_allowed(url: str) -> None:
         raise AddressRefused(f"The address {fault}")
 
 
-def checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
-    """Return a socket for a connection to exactly this address. Raises ``AddressRefused``."""
-    family, kind, protocol, _, target = place
-    host, port = str(target[0]), int(target[1])
-    if fault := fault_of_peer(host, port, scheme):
-        raise AddressRefused(f"The host {fault}")
-    made = socket.socket(family, kind, protocol)
-    made.setblocking(False)
-    return made
-
-
 def _meaning(error: BaseException) -> Answer:
     """Return the kind of error, in the closed list that ``docs/webhooks.md`` has."""
-    detail = (str(error) or type(error).__name__)[:200]
+    # For an answer that is not HTTP, aiohttp makes up a status, 400. It would be taken for the endpoint's.
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    detail = (text or type(error).__name__)[:200]
     causes = list(_chain(error))
     if any(isinstance(each, LookUpNotBegun) for each in causes):
         return Answer(error="look_up_not_begun", detail=detail, is_ours=True)

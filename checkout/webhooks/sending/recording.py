@@ -98,7 +98,7 @@ def _conclude(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     pause = pause_after(delivery.tries)
     if answer.is_success:
         _end(delivery, State.DELIVERED, now)
-    elif pause is None or answer.status == GONE:
+    elif pause is None:
         _end(delivery, State.FAILED, now)
     else:
         delivery.next_try_at = now + timedelta(seconds=pause)
@@ -150,8 +150,8 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
         if endpoint.owed_notice == Notice.FAILING:
             endpoint.owed_notice = Notice.NONE
         return
-    if outcome.job.url != endpoint.url:
-        return  # the failure of an address that the endpoint has no more
+    if outcome.job.url != endpoint.url or not endpoint.is_enabled:
+        return  # nothing is sent to this address any more
     is_paused = endpoint.paused_until is not None and endpoint.paused_until > now
     # An attempt that was under way when a failure began the pause says nothing new.
     if not (is_paused and endpoint.failures):
@@ -160,6 +160,6 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
     if pause := endpoint_pause(endpoint.failures, answer.status, answer.retry_after):
         until = now + timedelta(seconds=pause)
         endpoint.paused_until = max(endpoint.paused_until or until, until)
-    if answer.status == GONE and endpoint.is_enabled:
+    if answer.status == GONE:
         begin_state(endpoint, WebhookEndpoint.State.DISABLED, GONE_REASON)
         endpoint.owed_notice = Notice.DISABLED
