@@ -19,7 +19,13 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
-from checkout.payments.providers.worldpay_wpg.books import Journal, has_taken, references, sums_of
+from checkout.payments.providers.worldpay_wpg.books import (
+    Journal,
+    has_taken,
+    kind_in_books,
+    references,
+    sums_of,
+)
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, read_token, text, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import read_error
@@ -188,7 +194,7 @@ def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> Pr
     if verb in _REQUESTS:
         return _read_modified(status, verb, [payment, *further], exponents)
     journals = [Journal(element, exponents) for element in status.iterfind("journal")]
-    result = _read_payment(payment, journals, order_code)
+    result = _read_payment(payment, journals, order_code, verb)
     token, fault = read_token(status, payment)
     return replace(result, token=token, token_fault=fault)
 
@@ -225,10 +231,15 @@ def _read_modified(
     )
 
 
-def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: str) -> ProviderResult:
+def _read_payment(
+    payment: PaymentElement, journals: list[Journal], order_code: str, verb: Verb
+) -> ProviderResult:
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
     outcome, kind = codes.meaning(event)
+    if verb == Verb.INQUIRE:
+        # The answer to an authorisation must be about its whole amount, also if that is captured at once.
+        kind = kind_in_books(payment, kind)
     told = sums_of(payment, outcome, kind)
     if outcome == Outcome.REFUSED and has_taken(payment):
         # Only the rest was cancelled, or has expired. Otherwise the message contradicts itself.
