@@ -40,6 +40,7 @@ UNREADABLE = "UNREADABLE"
 OLD_CHALLENGE = "request3DSecure"
 # The element that repeats the request in the status of an order that was modified at once.
 _REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
+_PAYS = {Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE}
 _OF_A_LIST = {"orderStatus", "actions"}
 _NOTHING_HELD = {"CANCELLED", "VOIDED"}
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
@@ -250,7 +251,7 @@ def _read_payment(
         event=event,
         kind=kind,
         amount=payment.amount,
-        refusal=_refusal(payment, kind) if outcome == Outcome.REFUSED else None,
+        refusal=_refusal(payment, kind, verb) if outcome == Outcome.REFUSED else None,
         three_ds=payment.three_ds,
         card=payment.card,
         checks=payment.checks,
@@ -268,7 +269,12 @@ def _references(kind: EventKind, journals: list[Journal], payment: PaymentElemen
     return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
 
 
-def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
+def _refusal(payment: PaymentElement, kind: EventKind, verb: Verb) -> Refusal:
+    """Return why the order was refused.
+
+    An order that is cancelled while it is paid was cancelled by Worldpay's risk service
+    (developer.worldpay.com/docs/wpg/manage/: "post authorisation risk rejection").
+    """
     code, description, is_raw = payment.return_code
     reason = codes.reason_of_raw(code, payment.brand) if is_raw else codes.reason_of(code)
     if reason == RefusalReason.REFUSED_BY_ISSUER:
@@ -276,6 +282,8 @@ def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
             reason = RefusalReason.CANCELLED
         elif kind == EventKind.REFUSED and _authentication_failed(payment.three_ds):
             reason = RefusalReason.AUTHENTICATION_FAILED
+        elif kind == EventKind.CANCELLED and verb in _PAYS:
+            reason = RefusalReason.SUSPECTED_FRAUD
         else:
             reason = codes.KIND_REASONS.get(kind, reason)
     return Refusal(reason=reason, code=code, description=description)
