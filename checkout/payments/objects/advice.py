@@ -18,7 +18,7 @@ ADVICE: Mapping[str, str] = {
     "another card.",
     RefusalReason.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
     RefusalReason.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
-    RefusalReason.CANCELLED: "You cancelled the payment at your bank. You can try again whenever you like.",
+    RefusalReason.CANCELLED: "The payment was cancelled. You can try again whenever you like.",
     RefusalReason.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use "
     "another card.",
     RefusalReason.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few "

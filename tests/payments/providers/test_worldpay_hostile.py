@@ -13,6 +13,7 @@ from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_
 from tests.payments.providers.scripted_server import ScriptedServer
 from tests.payments.providers.test_worldpay_kept import worldpay
 from tests.payments.providers.worldpay_messages import (
+    PROLOGUE,
     acknowledged,
     amount,
     balance,
@@ -115,6 +116,21 @@ def test_the_external_document_type_is_never_fetched():
         assert url.encode() in body
         assert parse_reply(body).outcome == Outcome.APPROVED
         assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "document_type",
+    [
+        '<!DOCTYPE paymentService PUBLIC "-//WorldPay//EN""http://dtd.worldpay.com/v1.dtd">',
+        "<!DOCTYPE paymentService PUBLIC '-//WorldPay//EN''http://dtd.worldpay.com/v1.dtd' >",
+        '<!DOCTYPE paymentService PUBLIC "-//WorldPay//EN">',
+        "",
+    ],
+)
+def test_a_document_type_that_is_badly_written_does_not_hurt(document_type):
+    start, end = PROLOGUE.index("<!DOCTYPE"), len(PROLOGUE)
+    body = paid(extra="<note>Tea & Co</note>").replace(PROLOGUE[start:end].encode(), document_type.encode())
+    assert parse_reply(body).outcome == Outcome.APPROVED
 
 
 def test_raw_ampersands_are_read_as_they_are_meant():

@@ -81,6 +81,8 @@ def test_an_entry_without_an_indicator_is_credited():
         ("CAPTURED", [debit(TAKEN, 300)]),
         ("CAPTURED", [credit(TAKEN, 300), debit(TAKEN, 300)]),
         ("CAPTURED", [credit("NEW_ACCOUNT", 300)]),
+        ("CAPTURED", [credit(TAKEN, 400), debit(TAKEN, 100)]),
+        ("CAPTURED", [debit(TAKEN, 100), credit(TAKEN, 400), debit("NEW_ACCOUNT", 100)]),
         ("SETTLED", [debit(TAKEN, 300), credit(NET, 250)]),
         ("REFUNDED", [credit(TAKEN, 300)]),
         ("REFUNDED", [debit(TAKEN, 300), credit(PENDING, 200)]),
@@ -98,6 +100,14 @@ def test_an_entry_without_an_indicator_is_credited():
 )
 def test_accounts_that_do_not_say_how_much_tell_no_amount(event, entries):
     assert told(event, *entries) is None
+
+
+@pytest.mark.parametrize("event", ["CANCELLED", "CAPTURED", "REFUNDED"])
+@pytest.mark.parametrize("other", ["", credit(TAKEN, 300), debit(TAKEN, 300)])
+def test_an_account_whose_amount_stands_beside_it_tells_no_amount(event, other):
+    entries = booking(HELD, "") + amount(1050, indicator="debit") + other
+    [entry] = parse_notification(notification(payment(event) + journal(event, entries)))
+    assert (entry.event, entry.amount, entry.is_known) == (event, None, True)
 
 
 @pytest.mark.parametrize("event", ["AUTHORISED", "REFUSED", "CANCELLED", "EXPIRED", "ERROR", "OPEN"])

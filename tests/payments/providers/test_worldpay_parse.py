@@ -51,6 +51,24 @@ def test_an_authorised_payment_tells_everything_that_may_be_kept():
 
 
 @pytest.mark.parametrize(
+    ("month", "year", "expiry"),
+    [
+        ("1", "2031", "01/2031"),
+        ("12", "2031", "12/2031"),
+        ("13", "2031", ""),
+        ("00", "2031", ""),
+        ("11", "099", ""),
+        ("11", "20312031", ""),
+        ("\u0661", "2031", ""),
+    ],
+)
+def test_an_expiry_is_a_month_and_a_year_or_none(month, year, expiry):
+    body = paid().replace(b'month="1" year="2031"', f'month="{month}" year="{year}"'.encode())
+    result = parse_reply(body)
+    assert result.card == CardSummary(brand="visa", last4="1111", expiry=expiry)
+
+
+@pytest.mark.parametrize(
     ("event", "outcome", "kind"),
     [
         ("CAPTURED", Outcome.APPROVED, EventKind.CAPTURED),
@@ -221,6 +239,12 @@ def test_the_payment_may_name_what_the_last_event_booked():
         ("43", RefusalReason.LOST_OR_STOLEN),
         ("65", RefusalReason.AUTHENTICATION_REQUIRED),
         ("835", RefusalReason.SECURITY_CODE_INVALID),
+        ("55", RefusalReason.SECURITY_CODE_INVALID),
+        ("75", RefusalReason.SECURITY_CODE_INVALID),
+        ("56", RefusalReason.CARD_INVALID),
+        ("61", RefusalReason.INSUFFICIENT_FUNDS),
+        ("17", RefusalReason.CANCELLED),
+        ("92", RefusalReason.NOT_PERMITTED),
         ("91", RefusalReason.ISSUER_UNAVAILABLE),
         ("999", RefusalReason.REFUSED_BY_ISSUER),
     ],

@@ -8,7 +8,7 @@ from lxml import etree
 
 from checkout.errors import ListIncomplete, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.payments.providers.base import Outcome, Position, Verb
+from checkout.payments.providers.base import EventKind, Outcome, Position, Verb
 from checkout.payments.providers.worldpay_wpg import build
 from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.payments.providers.worldpay_messages import amount, balance, error, paid, payment, service
@@ -36,6 +36,7 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
         ("CAPTURED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
         ("CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
         ("AUTHORISED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
+        ("AUTHORISED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
         ("SENT_FOR_REFUND", [balance(HELD, 20), balance(KEPT, 30)], gbp(1050, 1030, 1000)),
         ("REFUNDED", [balance(HELD, 450), balance(KEPT, 250)], gbp(1050, 600, 350)),
         ("REFUND_FAILED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
@@ -71,7 +72,7 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
         ("PARTIAL_CAPTURED", []),
         ("REFUNDED", [balance(HELD, 450)]),
         ("CAPTURED", [balance(HELD, 450)]),
-        ("AUTHORISED", [balance(KEPT, 1050)]),
+        ("AUTHORISED", [balance(KEPT, 0)]),
         ("AUTHORISED", [balance(HELD, 0)]),
         ("AUTHORISED", [balance(HELD, 600)]),
         ("REFUNDED", [balance(KEPT, 30), balance("SETTLED_BIBIT_NET", 900)]),
@@ -89,6 +90,7 @@ def test_what_does_not_add_up_is_not_guessed(event, balances):
 @pytest.mark.parametrize(
     ("event", "balances", "kept"),
     [
+        ("AUTHORISED", [balance(KEPT, 600)], 600),
         ("CAPTURED", [balance(KEPT, 600)], 600),
         ("CAPTURED", [balance(HELD, 0), balance(KEPT, 600)], 600),
         ("PARTIAL_CAPTURED", [balance(KEPT, 600)], 600),
@@ -119,6 +121,28 @@ def test_what_is_kept_is_told_where_a_rest_may_have_been_released(event, balance
 def test_an_end_of_the_authorisation_beside_money_that_was_taken_refuses_nothing(event, balances):
     result = parse_reply(paid(event, "".join(balances)), Verb.INQUIRE)
     assert (result.outcome, result.position, result.kept) == (Outcome.UNKNOWN, None, None)
+
+
+@pytest.mark.parametrize(
+    ("balances", "kind"),
+    [
+        ([], EventKind.AUTHORISED),
+        ([balance(HELD, 1050)], EventKind.AUTHORISED),
+        ([balance(HELD, 1050), balance(KEPT, 0)], EventKind.AUTHORISED),
+        ([balance(KEPT, 1050)], EventKind.CAPTURED),
+        ([balance(HELD, 450), balance(KEPT, 600)], EventKind.CAPTURED),
+        ([balance("SETTLED_BIBIT_NET", 1000)], EventKind.CAPTURED),
+    ],
+)
+def test_an_order_whose_money_was_taken_is_captured_although_its_last_event_is_older(balances, kind):
+    result = parse_reply(paid("AUTHORISED", "".join(balances)), Verb.INQUIRE)
+    assert (result.outcome, result.event, result.kind) == (Outcome.APPROVED, "AUTHORISED", kind)
+
+
+def test_the_answer_to_a_payment_that_is_captured_at_once_is_its_authorisation():
+    result = parse_reply(paid("AUTHORISED", balance(KEPT, 1050)), Verb.AUTHORISE)
+    assert (result.outcome, result.kind) == (Outcome.APPROVED, EventKind.AUTHORISED)
+    assert result.amount == Money(1050, "GBP")
 
 
 @pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED"])

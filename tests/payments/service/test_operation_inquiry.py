@@ -7,9 +7,11 @@ import pytest
 from checkout.money import Money
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.providers import memory
-from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Verb
 from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.service import service
+from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
 from tests.payments.service.asking import (
     carry_out,
     inquire_operation,
@@ -278,3 +280,14 @@ def test_the_sum_of_one_that_failed_and_was_made_after_all_is_not_taken_for_anot
     inquire_operation(later)
     later.refresh_from_db()
     assert later.state == state
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [(CAPTURE, "approved"), (VOID, "refused")])
+def test_a_capture_that_only_the_balances_of_worldpay_show_is_done(authorised, monkeypatch, kind, outcome):
+    operation = lost(authorised, kind)
+    let_settle(authorised)
+    taken = balance("IN_PROCESS_CAPTURED", 1250)
+    body = order_status(payment("AUTHORISED", taken, money=amount(1250)), order_code=authorised.order_code)
+    answer = parse_reply(body, Verb.INQUIRE)
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: answer)
+    assert inquire_operation(operation) == outcome

@@ -14,7 +14,7 @@ elements of a ``payment`` are the sums on the accounts (activemerchant, worldpay
 balance). Many replies have none. They do not show the origin of settled and disputed money.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -84,28 +84,28 @@ class Journal:
     def amount_of(self, kind: EventKind) -> Money | None:
         """Return the moved amount according to the accounts.
 
-        The result is None if none of the relevant accounts was moved, if they contradict each other, or if
-        the entries have more than one currency. Raises ``UnreadableMessage`` for an invalid amount.
+        The result is None if none of the relevant accounts was moved, if they contradict each other, if the
+        entries have more than one currency, or if one has no amount: Worldpay's example of a cancelled order
+        has it beside the account. Raises ``UnreadableMessage`` for an invalid amount.
         """
-        nets, currencies = self._nets()
-        if len(currencies) != 1 or not _is_balanced(nets):
+        entries = self._entries()
+        currencies = {money.currency for _, money in entries}
+        if len(currencies) != 1 or not _is_balanced(entries):
             return None
+        nets = _nets(entries)
         told = {sign * nets.get(group, 0) for group, sign in _MOVEMENTS.get(kind, ())}
         positive = {minor for minor in told if minor > 0}
         return Money(positive.pop(), currencies.pop()) if len(positive) == 1 else None
 
-    def _nets(self) -> tuple[dict[str, int], set[str]]:
-        """Return the credits minus the debits of each group of accounts, and all currencies."""
-        nets: dict[str, int] = {}
-        currencies = set()
+    def _entries(self) -> list[tuple[str, Money]]:
+        """Return each entry's account and signed amount; nothing if one of them has no amount."""
+        entries = []
         for entry in self.element.iterfind("accountTx"):
             money = read_signed_amount(entry, self.exponents)
             if money is None:
-                raise UnreadableMessage("an account without an amount in a journal")
-            group = _group(entry.get("accountType", "").strip())
-            nets[group] = nets.get(group, 0) + money.minor
-            currencies.add(money.currency)
-        return nets, currencies
+                return []
+            entries.append((entry.get("accountType", "").strip(), money))
+        return entries
 
     def references_by_type(self) -> Iterator[tuple[str, str]]:
         """Yield type and text of every reference. The text ``null`` is no reference."""
@@ -133,12 +133,29 @@ def _group(account: str) -> str:
     return SETTLED if account.startswith("SETTLED_") else _ACCOUNTS.get(account, f"account {account}")
 
 
-def _is_balanced(nets: Mapping[str, int]) -> bool:
-    """Return False if both sides are given and differ; but a hold may release more than is captured."""
+def _nets(entries: Sequence[tuple[str, Money]]) -> dict[str, int]:
+    """Return the credits minus the debits of each group of accounts."""
+    nets: dict[str, int] = {}
+    for account, money in entries:
+        group = _group(account)
+        nets[group] = nets.get(group, 0) + money.minor
+    return nets
+
+
+def _is_balanced(entries: Sequence[tuple[str, Money]]) -> bool:
+    """Return False if both sides are given and differ; but a hold may release more than is captured.
+
+    One side is enough unless one account is both credited and debited. The rest of these is no movement then:
+    Worldpay's example of a captured order credits 1.01 and debits 1.00.
+    """
+    nets = _nets(entries)
     credited = sum(net for net in nets.values() if net > 0)
     debited = -sum(net for net in nets.values() if net < 0)
     released = max(0, -nets.get(HELD, 0))
-    return not (credited and debited) or 0 <= debited - credited <= released
+    if credited and debited:
+        return 0 <= debited - credited <= released
+    sides = [{account for account, money in entries if sign * money.minor > 0} for sign in (1, -1)]
+    return not sides[0] & sides[1]
 
 
 # The balance, even if zero, that a reply must contain before its sums are believed, by the last event.
@@ -177,6 +194,15 @@ def has_taken(payment: PaymentElement) -> bool:
     return any(money.minor > 0 for account, money in balances.items() if account != IN_PROCESS_AUTHORISED)
 
 
+def kind_in_books(payment: PaymentElement, kind: EventKind) -> EventKind:
+    """Return the kind of the last event, which is a capture if money was taken after ``AUTHORISED``.
+
+    Worldpay answers an order that is captured at once with the last event AUTHORISED and the balance of
+    IN_PROCESS_CAPTURED (documentation.ixopay.com, tokenex, worldpaywpg: purchase): the event follows later.
+    """
+    return EventKind.CAPTURED if kind == EventKind.AUTHORISED and has_taken(payment) else kind
+
+
 def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     """Return the sums that follow from the balances of an order.
 
@@ -205,7 +231,8 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     if outcome == Outcome.REFUSED and not any(balance.minor for balance in balances.values()):
         zeros = Position(authorised=nothing, captured=nothing, refunded=nothing)
         return NOTHING_TOLD if kind == EventKind.OTHER else Told(zeros)
-    required = IN_PROCESS_CAPTURED if kind in _RELEASES else REQUIRED.get(payment.event)
+    is_of_taken = kind in _RELEASES or kind in _CAPTURES
+    required = IN_PROCESS_CAPTURED if is_of_taken else REQUIRED.get(payment.event)
     if required not in balances or not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
         return NOTHING_TOLD
     if any(balance.currency != amount.currency or balance < nothing for balance in balances.values()):

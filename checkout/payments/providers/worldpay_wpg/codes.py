@@ -64,13 +64,17 @@ KIND_REASONS = {
     EventKind.ERROR: RefusalReason.PROVIDER_ERROR,
 }
 
-# ISO 8583 return codes, after GOV.UK Pay's WorldpayAuthorisationRejectedCodeMapper.
+# ISO 8583 return codes, after GOV.UK Pay's WorldpayAuthorisationRejectedCodeMapper and the table in
+# Worldpay's plug-in for hybris (ReturnCode), in which 55 and 75 are about the card's security code.
 RETURN_CODES = {
     "4": RefusalReason.REFUSED_BY_ISSUER,
     "5": RefusalReason.REFUSED_BY_ISSUER,
+    "7": RefusalReason.SUSPECTED_FRAUD,
+    "12": RefusalReason.INVALID_REQUEST,
     "13": RefusalReason.INVALID_REQUEST,
     "14": RefusalReason.CARD_INVALID,
     "15": RefusalReason.CARD_INVALID,
+    "17": RefusalReason.CANCELLED,
     "33": RefusalReason.CARD_EXPIRED,
     "34": RefusalReason.SUSPECTED_FRAUD,
     "41": RefusalReason.LOST_OR_STOLEN,
@@ -78,15 +82,22 @@ RETURN_CODES = {
     "46": RefusalReason.CARD_INVALID,
     "51": RefusalReason.INSUFFICIENT_FUNDS,
     "54": RefusalReason.CARD_EXPIRED,
+    "55": RefusalReason.SECURITY_CODE_INVALID,
+    "56": RefusalReason.CARD_INVALID,
     "57": RefusalReason.NOT_PERMITTED,
+    "58": RefusalReason.NOT_PERMITTED,
     "59": RefusalReason.SUSPECTED_FRAUD,
+    "61": RefusalReason.INSUFFICIENT_FUNDS,
     "62": RefusalReason.NOT_PERMITTED,
     "65": RefusalReason.AUTHENTICATION_REQUIRED,
+    "68": RefusalReason.ISSUER_UNAVAILABLE,
+    "75": RefusalReason.SECURITY_CODE_INVALID,
     "76": RefusalReason.REFUSED_BY_ISSUER,
     "78": RefusalReason.REFUSED_BY_ISSUER,
     "82": RefusalReason.NOT_PERMITTED,
     "83": RefusalReason.SUSPECTED_FRAUD,
     "91": RefusalReason.ISSUER_UNAVAILABLE,
+    "92": RefusalReason.NOT_PERMITTED,
     "835": RefusalReason.SECURITY_CODE_INVALID,
     "972": RefusalReason.NOT_PERMITTED,
     "973": RefusalReason.NOT_PERMITTED,

@@ -23,6 +23,7 @@ _ABSENT = {"", "null"}
 _CARDHOLDER_CANCELLED = "01"
 # Worldpay's tokens are letters and digits, in one of four forms. Some look like card numbers.
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
+_MONTH, _YEAR = re.compile("0?[1-9]|1[0-2]"), re.compile("[0-9]{4}")
 _SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 ]{1,56}")
 # A new token, or the one that the customer's same card has already, whose card is then renewed. With CONFLICT
 # the stored details, such as the expiry, are not those of this payment: the card may have been issued anew.
@@ -116,7 +117,7 @@ class PaymentElement:
         summary = CardSummary(
             brand=self.brand,
             last4=digits.group().strip() if digits else "",
-            expiry=f"{month.zfill(2)}/{year}" if month.isdecimal() and year.isdecimal() else "",
+            expiry=f"{month.zfill(2)}/{year}" if _MONTH.fullmatch(month) and _YEAR.fullmatch(year) else "",
         )
         return None if summary == CardSummary() else summary
 

@@ -3,7 +3,8 @@
 The messages carry a DOCTYPE with an external id, so document types must be accepted. The external one is
 never fetched, and entities are refused (defusedxml's defaults). An internal document type could supply
 attributes that the message lacks, for example a currency, and is refused as well. Real replies contain raw
-``&`` and wrong encoding declarations (activemerchant, worldpay.rb ``parse``).
+``&`` and wrong encoding declarations (activemerchant, worldpay.rb ``parse``), and examples an ill-formed
+document type (support.worldpay.com, paypal-ssl, captured).
 
 All functions take time proportional to the size of the message, because anyone may send a notification.
 """
@@ -19,6 +20,8 @@ MAX_DEPTH = 40
 MAX_ELEMENTS = 4_000
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
+# A document type without one of its own, which is not used. Worldpay's examples lack a blank in it.
+_DOCUMENT_TYPE = re.compile(r"\A<!DOCTYPE\s[^<>\[\]]{0,500}>")
 _DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
 # An unclosed CDATA section extends to the end of the text. If it did not match, a text with many of them
 # would be searched to the end once for each.
@@ -92,6 +95,7 @@ def _parse(text: str, max_elements: int) -> Element:
 
 
 def _parse_repaired(text: str, max_elements: int) -> Element:
+    text = _DOCUMENT_TYPE.sub("", text)
     try:
         return _parse(_RAW_AMPERSAND.sub(lambda found: found[1] or "&amp;", text), max_elements)
     except (ParseError, ValueError) as error:

@@ -19,7 +19,13 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
-from checkout.payments.providers.worldpay_wpg.books import Journal, has_taken, references, sums_of
+from checkout.payments.providers.worldpay_wpg.books import (
+    Journal,
+    has_taken,
+    kind_in_books,
+    references,
+    sums_of,
+)
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, read_token, text, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import read_error
@@ -34,6 +40,7 @@ UNREADABLE = "UNREADABLE"
 OLD_CHALLENGE = "request3DSecure"
 # The element that repeats the request in the status of an order that was modified at once.
 _REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
+_PAYS = {Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE}
 _OF_A_LIST = {"orderStatus", "actions"}
 _NOTHING_HELD = {"CANCELLED", "VOIDED"}
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
@@ -188,7 +195,7 @@ def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> Pr
     if verb in _REQUESTS:
         return _read_modified(status, verb, [payment, *further], exponents)
     journals = [Journal(element, exponents) for element in status.iterfind("journal")]
-    result = _read_payment(payment, journals, order_code)
+    result = _read_payment(payment, journals, order_code, verb)
     token, fault = read_token(status, payment)
     return replace(result, token=token, token_fault=fault)
 
@@ -225,10 +232,15 @@ def _read_modified(
     )
 
 
-def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: str) -> ProviderResult:
+def _read_payment(
+    payment: PaymentElement, journals: list[Journal], order_code: str, verb: Verb
+) -> ProviderResult:
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
     outcome, kind = codes.meaning(event)
+    if verb == Verb.INQUIRE:
+        # The answer to an authorisation must be about its whole amount, also if that is captured at once.
+        kind = kind_in_books(payment, kind)
     told = sums_of(payment, outcome, kind)
     if outcome == Outcome.REFUSED and has_taken(payment):
         # Only the rest was cancelled, or has expired. Otherwise the message contradicts itself.
@@ -239,7 +251,7 @@ def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: 
         event=event,
         kind=kind,
         amount=payment.amount,
-        refusal=_refusal(payment, kind) if outcome == Outcome.REFUSED else None,
+        refusal=_refusal(payment, kind, verb) if outcome == Outcome.REFUSED else None,
         three_ds=payment.three_ds,
         card=payment.card,
         checks=payment.checks,
@@ -257,7 +269,12 @@ def _references(kind: EventKind, journals: list[Journal], payment: PaymentElemen
     return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
 
 
-def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
+def _refusal(payment: PaymentElement, kind: EventKind, verb: Verb) -> Refusal:
+    """Return why the order was refused.
+
+    An order that is cancelled while it is paid was cancelled by Worldpay's risk service
+    (developer.worldpay.com/docs/wpg/manage/: "post authorisation risk rejection").
+    """
     code, description, is_raw = payment.return_code
     reason = codes.reason_of_raw(code, payment.brand) if is_raw else codes.reason_of(code)
     if reason == RefusalReason.REFUSED_BY_ISSUER:
@@ -265,6 +282,8 @@ def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
             reason = RefusalReason.CANCELLED
         elif kind == EventKind.REFUSED and _authentication_failed(payment.three_ds):
             reason = RefusalReason.AUTHENTICATION_FAILED
+        elif kind == EventKind.CANCELLED and verb in _PAYS:
+            reason = RefusalReason.SUSPECTED_FRAUD
         else:
             reason = codes.KIND_REASONS.get(kind, reason)
     return Refusal(reason=reason, code=code, description=description)
