@@ -259,3 +259,24 @@ def test_what_is_booked_leaves_the_payment_s_state_to_its_sums(captured, order):
     order.charged_back = gbp(300)
     checked(captured, CHARGED_BACK)
     assert Payment.objects.get().state == before
+
+
+@pytest.mark.parametrize(("ours", "shown", "claim"), [(300, 700, REVERSED), (700, 300, CHARGED_BACK)])
+def test_a_sum_that_moved_the_other_way_does_not_confirm_a_claim(captured, order, ours, shown, claim):
+    settle(operation_on(captured, Kind.CHARGE_BACK, ours), State.DONE)
+    order.charged_back = gbp(shown)
+    assert checked(captured, claim) == "denied"
+    assert booked() == [("charge_back", ours)]
+
+
+def test_what_was_booked_while_the_provider_was_asked_is_not_booked_once_more(captured, order, monkeypatch):
+    order.charged_back = gbp(300)
+    inquire = memory.MemoryProvider.inquire
+
+    def book_meanwhile(*about: Any) -> ProviderResult:
+        settle(operation_on(captured, Kind.REFUND, 200), State.DONE)
+        return inquire(*about)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", book_meanwhile)
+    assert checked(captured, CHARGED_BACK) == "unknown"
+    assert booked() == []

@@ -203,8 +203,7 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     except UnreadableMessage:
         return NOTHING_TOLD
     if outcome == Outcome.REFUSED and not any(balance.minor for balance in balances.values()):
-        zeros = Position(authorised=nothing, captured=nothing, refunded=nothing)
-        return NOTHING_TOLD if kind == EventKind.OTHER else Told(zeros)
+        return Told(Position(authorised=nothing, captured=nothing, refunded=nothing))
     required = IN_PROCESS_CAPTURED if kind in _RELEASES else REQUIRED.get(payment.event)
     if required not in balances or not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
         return NOTHING_TOLD
