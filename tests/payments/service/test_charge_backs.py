@@ -267,16 +267,3 @@ def test_a_sum_that_moved_the_other_way_does_not_confirm_a_claim(captured, order
     order.charged_back = gbp(shown)
     assert checked(captured, claim) == "denied"
     assert booked() == [("charge_back", ours)]
-
-
-def test_what_was_booked_while_the_provider_was_asked_is_not_booked_once_more(captured, order, monkeypatch):
-    order.charged_back = gbp(300)
-    inquire = memory.MemoryProvider.inquire
-
-    def book_meanwhile(*about: Any) -> ProviderResult:
-        settle(operation_on(captured, Kind.REFUND, 200), State.DONE)
-        return inquire(*about)
-
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", book_meanwhile)
-    assert checked(captured, CHARGED_BACK) == "unknown"
-    assert booked() == []
