@@ -254,7 +254,12 @@ def answering(monkeypatch, verb, attempt, outcome, **told):
     """Have the provider answer so to messages of this kind. Return the requests that it gets."""
     requests = []
     result = ProviderResult(outcome=outcome, order_code=attempt.order_code, **told)
-    monkeypatch.setattr(MemoryProvider, verb, lambda _, request: requests.append(request) or result)
+
+    def answer(provider, request):
+        requests.append(request)
+        return result
+
+    monkeypatch.setattr(MemoryProvider, verb, answer)
     return requests
 
 

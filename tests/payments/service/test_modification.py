@@ -190,9 +190,13 @@ def test_the_provider_gets_back_what_it_wanted_back_with_the_next_message(
     authorised, monkeypatch, kind, command
 ):
     """A provider's machine that knows the order may be found by it."""
-    sent = []
-    accepted = ProviderResult(outcome=Outcome.PENDING, order_code=authorised.order_code)
-    monkeypatch.setattr(MemoryProvider, kind, lambda _, request: sent.append(request) or accepted)
+    sent: list[Modification] = []
+
+    def accept(provider, request):
+        sent.append(request)
+        return ProviderResult(outcome=Outcome.PENDING, order_code=request.order_code)
+
+    monkeypatch.setattr(MemoryProvider, kind, accept)
     deliver(service, command(operation_on(authorised, kind)))
     assert [each.session_state for each in sent] == [authorised.session_state]
     assert authorised.session_state
