@@ -60,3 +60,9 @@ def test_an_account_may_have_exponents_of_its_own(sent, expected):
 def test_an_amount_that_cannot_be_trusted_makes_the_reply_invalid(sent):
     with pytest.raises(ProviderReplyInvalid):
         parse_reply(paid(money=sent))
+
+
+def test_an_account_with_more_decimals_than_a_currency_has_is_read_only_where_they_are_zero():
+    assert parse_reply(paid(money=amount(100, "JPY", 2)), exponents={"JPY": 2}).amount == Money(1, "JPY")
+    with pytest.raises(ProviderReplyInvalid):
+        parse_reply(paid(money=amount(150, "JPY", 2)), exponents={"JPY": 2})

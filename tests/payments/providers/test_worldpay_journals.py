@@ -2,6 +2,7 @@
 
 import pytest
 
+from checkout.errors import NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
@@ -65,6 +66,11 @@ def test_the_amount_is_what_the_accounts_moved(event, entries, minor):
 def test_entries_of_one_account_are_netted():
     assert told("CAPTURED", credit(TAKEN, 400), debit(TAKEN, 100), debit(HELD, 300)) == 300
     assert told("REFUNDED", debit(NET, 200), debit(NET, 150), credit(NET, 50), credit(PENDING, 300)) == 300
+
+
+def test_an_entry_that_is_neither_credited_nor_debited_is_not_read():
+    with pytest.raises(NotificationRejected):
+        told("CAPTURED", booking(TAKEN, amount(300, indicator="sideways")))
 
 
 def test_an_entry_without_an_indicator_is_credited():

@@ -261,6 +261,8 @@ def test_an_empty_report_is_about_no_order():
         ),
         notification(f'<a:b xmlns:a="urn:a"/>{payment()}'),
         notification(f'<b xmlns:a="urn:a" a:c="1"/>{payment()}'),
+        notification(payment()).decode().replace("UTF-8", "UTF-16").encode("utf-16"),
+        notification(payment()).replace(b"paymentService", b"refundService"),
     ],
 )
 def test_what_cannot_be_understood_is_rejected(body):
@@ -278,3 +280,17 @@ def test_a_card_number_in_an_unexpected_place_ends_in_no_value():
 def test_the_acknowledgement_is_the_one_that_worldpay_wants():
     assert (ACKNOWLEDGEMENT.status, ACKNOWLEDGEMENT.body) == (200, "[OK]")
     assert ACKNOWLEDGEMENT.content_type == "text/plain"
+
+
+@pytest.mark.parametrize(
+    "event", ["CAPTURED", "PARTIAL_CAPTURED", "REFUNDED", "SENT_FOR_REFUND", "CHARGED_BACK"]
+)
+def test_the_order_s_amount_is_not_taken_for_that_of_a_part(event):
+    [entry] = parse_notification(notification(payment(event) + journal(event)))
+    assert entry.amount is None
+
+
+@pytest.mark.parametrize("event", ["AUTHORISED", "REFUSED", "CANCELLED", "EXPIRED", "SENT_FOR_AUTHORISATION"])
+def test_the_order_s_amount_is_that_of_an_event_of_the_whole_order(event):
+    [entry] = parse_notification(notification(payment(event) + journal(event)))
+    assert entry.amount == Money(1050, "GBP")

@@ -313,6 +313,7 @@ def test_3d_secure_1_in_answer_to_a_later_message_does_not_say_that_nothing_is_h
 @pytest.mark.parametrize(
     "body",
     [
+        challenge().replace(b"tx-1", b""),
         challenge(acs_url="javascript:alert(1)"),
         challenge(acs_url=""),
         challenge(acs_url="/relative"),

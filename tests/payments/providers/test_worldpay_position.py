@@ -9,7 +9,7 @@ from lxml import etree
 from checkout.errors import ListIncomplete, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind, Outcome, Position, Verb
-from checkout.payments.providers.worldpay_wpg import build
+from checkout.payments.providers.worldpay_wpg import build, codes
 from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.payments.providers.worldpay_messages import amount, balance, error, paid, payment, service
 
@@ -66,6 +66,8 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
         ("CAPTURED", [balance(HELD, 600), balance(KEPT, 600)]),
         ("AUTHORISED", [balance(HELD, 1050, "EUR")]),
         ("AUTHORISED", [balance(HELD, "much")]),
+        ("AUTHORISED", [balance(HELD, 1100), balance(KEPT, 50, indicator="debit")]),
+        ("CAPTURED", [balance(KEPT, 600), balance(KEPT, 1050)]),
         ("REFUNDED", []),
         ("SENT_FOR_REFUND", []),
         ("REFUND_FAILED", []),
@@ -249,3 +251,8 @@ def test_the_question_for_a_list_is_valid(dtd):
     message = build.listing(datetime.now(UTC), datetime.now(UTC), SETUP)
     parser = etree.XMLParser(load_dtd=False, no_network=True, resolve_entities=False)
     assert grammar.validate(etree.fromstring(message, parser)), grammar.error_log
+
+
+def test_an_event_that_refuses_an_order_never_is_one_of_those_that_say_nothing_of_its_money():
+    refused = {kind for outcome, kind in codes.EVENTS.values() if outcome == Outcome.REFUSED}
+    assert EventKind.OTHER not in refused

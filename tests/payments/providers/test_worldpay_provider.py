@@ -87,6 +87,22 @@ def test_a_key_may_be_sent_as_it_is():
     assert server.requests[0].header("Idempotency-Key") == ["order-1-capture-1050"]
 
 
+def test_every_message_that_may_move_money_has_its_key_if_the_service_covers_it():
+    replies = (paid(), paid(), acknowledged("captureReceived"), acknowledged("refundReceived"))
+    with ScriptedServer(*map(answer, replies)) as server:
+        worldpay = provider(server, idempotency_keys="on")
+        worldpay.authorise(authorisation())
+        worldpay.complete_challenge(completion())
+        worldpay.capture(modification("capture"))
+        worldpay.refund(modification("refund"))
+    assert [request.header("Idempotency-Key") for request in server.requests] == [
+        ["order-1-authorise"],
+        ["order-1-complete"],
+        ["order-1-capture-1050"],
+        ["order-1-refund-1050"],
+    ]
+
+
 def test_a_key_may_be_sent_as_a_uuid_that_is_the_same_each_time():
     captured = answer(acknowledged("captureReceived", amount()))
     with ScriptedServer(captured, captured, answer(paid())) as server:
@@ -140,6 +156,22 @@ def test_replies_and_notifications_are_read_with_the_exponents_of_the_account():
         assert worldpay.inquire("order-1").amount == Money(100000, "HUF")
         [entry] = worldpay.parse_notification(notification(payment(money=huf)))
     assert entry.amount == Money(100000, "HUF")
+
+
+def test_a_list_of_orders_is_read_with_the_exponents_of_the_account():
+    listed = paid(money=amount(1000, "HUF", 0))
+    with ScriptedServer(answer(listed)) as server:
+        [order] = provider(server, exponents="HUF=0").orders(timezone.now(), timezone.now())
+    assert (order.outcome, order.amount) == (Outcome.APPROVED, Money(100000, "HUF"))
+
+
+def test_a_token_that_the_merchant_code_may_not_delete_is_the_operators_business():
+    kept = KeptToken(token="9912345678901234567", shopper="cus_1")
+    with (
+        ScriptedServer(answer(error(4, "Security violation"))) as server,
+        pytest.raises(ProviderMisconfigured),
+    ):
+        provider(server).delete_token(kept)
 
 
 def test_an_amount_in_an_unknown_currency_is_not_sent():

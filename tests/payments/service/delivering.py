@@ -1,13 +1,13 @@
 """Deliver a command to a service as its worker does, in this thread, and collect the messages to publish."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from checkout.messages import Command
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
 from messaging.topology import Topology
-from messaging.worker.message import Message, Outgoing
+from messaging.worker.message import Message, Outgoing, Push
 from messaging.worker.service import Service
 from messaging.worker.worker import _handle
 
@@ -16,9 +16,10 @@ TOPOLOGY = Topology("test")
 
 @dataclass
 class Delivered:
-    """The messages that a handler sent."""
+    """The messages that a handler sent, and its pushes to open pages."""
 
     outgoing: list[Outgoing]
+    pushes: list[Push] = field(default_factory=list)
 
     @property
     def reply(self) -> Reply:
@@ -59,7 +60,7 @@ def deliver(service: Service, envelope: Envelope) -> Delivered:
         inbox_model=InboxMessage,
         outbox_model=OutboxMessage,
     )
-    return Delivered(_handle(handler, handler.decode(envelope.body), message))
+    return Delivered(_handle(handler, handler.decode(envelope.body), message), message.pushes)
 
 
 def admit(service: Service, envelope: Envelope) -> None:

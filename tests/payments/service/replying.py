@@ -37,7 +37,7 @@ def deliver_reply(envelope: Envelope) -> Delivered:
     )
     handler = service.reply_handler
     assert handler is not None
-    return Delivered(_handle(handler, handler.decode(envelope.body), message))
+    return Delivered(_handle(handler, handler.decode(envelope.body), message), message.pushes)
 
 
 def notified(attempt: Attempt, kind: str, operation: str = "", *, is_proven: bool = True) -> Delivered:

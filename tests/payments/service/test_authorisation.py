@@ -3,6 +3,7 @@
 from base64 import b64encode
 from datetime import timedelta
 
+import msgspec
 import pytest
 import time_machine
 from django.test import override_settings
@@ -11,7 +12,10 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
-from checkout.payments.models import Attempt, Fact, Payment, ProviderCall
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, ProviderCall
+from checkout.payments.providers.base import Challenge, EventKind, Outcome, ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from checkout.privacy.card_seal import seal_card
 from tests.payments.service.asking import (
@@ -244,3 +248,95 @@ def test_what_the_provider_said_is_a_fact(attempt):
 def test_an_attempt_that_does_not_exist_is_an_error_reply(attempt):
     envelope = to_authorise(Attempt(payment=attempt.payment, order_code="none"), "approve")
     assert deliver(service, envelope).reply.error.code == "attempt_not_found"
+
+
+def answering(monkeypatch, verb, attempt, outcome, **told):
+    """Have the provider answer so to messages of this kind. Return the requests that it gets."""
+    requests = []
+    result = ProviderResult(outcome=outcome, order_code=attempt.order_code, **told)
+
+    def answer(provider, request):
+        requests.append(request)
+        return result
+
+    monkeypatch.setattr(MemoryProvider, verb, answer)
+    return requests
+
+
+def test_a_provider_that_asks_for_device_data_again_gets_no_further(attempt, monkeypatch):
+    answering(monkeypatch, "authorise", attempt, Outcome.DEVICE_DATA_REQUIRED)
+    result = authorise(attempt, "approve").result
+    assert (result["outcome"], result["refusal_reason"]) == ("refused", "authentication_required")
+    assert attempt.state == Attempt.State.REFUSED
+
+
+def test_a_challenge_without_its_data_is_unknown_and_shown_to_nobody(attempt, monkeypatch):
+    answering(monkeypatch, "authorise", attempt, Outcome.CHALLENGE_REQUIRED)
+    assert authorise(attempt, "approve").result["outcome"] == "unknown"
+    assert (attempt.state, attempt.challenge) == (Attempt.State.UNKNOWN, None)
+
+
+def test_a_second_challenge_has_a_token_and_a_message_of_its_own(attempt, monkeypatch):
+    authorise(attempt, "challenge")
+    first = attempt.challenge_token_hash
+    come_back(attempt)
+    with monkeypatch.context() as patched:
+        again = Challenge(version="2.2.0", transaction_id="2", acs_url="https://acs.example/", payload="p")
+        required = Outcome.CHALLENGE_REQUIRED
+        answering(patched, "complete_challenge", attempt, required, challenge=again)
+        assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "challenge_required"
+    assert (attempt.challenge_count, attempt.challenge["transaction_id"]) == (2, "2")
+    assert attempt.challenge_token_hash == hash_of(token_for(attempt)) != first
+    come_back(attempt)
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "approved"
+    keys = ProviderCall.objects.filter(verb="complete_challenge").order_by("pk").values_list("key", flat=True)
+    assert list(keys) == [f"{attempt.order_code}:challenge:{number}" for number in (1, 2)]
+
+
+def test_what_the_provider_wants_back_is_kept_if_a_later_answer_brings_nothing_new(attempt, monkeypatch):
+    authorise(attempt, "challenge")
+    wanted_back = attempt.session_state
+    come_back(attempt)
+    sent = answering(monkeypatch, "complete_challenge", attempt, Outcome.APPROVED, event="AUTHORISED")
+    told(attempt, to_complete_challenge(attempt))
+    assert attempt.session_state == wanted_back == sent[0].session_state != ""
+
+
+def test_a_card_is_only_kept_at_the_provider_if_the_shopper_asked_for_it(attempt, monkeypatch):
+    Payment.objects.update(customer_reference="customer-7")
+    sent = answering(monkeypatch, "authorise", attempt, Outcome.APPROVED, event="AUTHORISED")
+    authorise(attempt, "approve")
+    assert [request.saves_for for request in sent] == [""]
+
+
+def test_a_contradiction_is_told_to_the_sagas_that_may_have_gone_on_without_this_answer(attempt, books):
+    authorise(attempt, "unknown")
+    books.orders[attempt.order_code].amount = Money(1, "GBP")
+    inquire(attempt)
+    assert contradictions() == [attempt.order_code]
+
+
+def test_a_contradiction_that_comes_after_another_copy_was_answered_is_told_as_well(attempt, monkeypatch):
+    envelope = to_authorise(attempt, "approve")
+    other_money = ProviderResult(
+        outcome=Outcome.APPROVED,
+        order_code=attempt.order_code,
+        kind=EventKind.AUTHORISED,
+        amount=Money(1, "GBP"),
+    )
+
+    def answer_late(*_: object) -> ProviderResult:
+        assert deliver(service, envelope).result["outcome"] == "unknown"
+        return other_money
+
+    monkeypatch.setattr(MemoryProvider, "authorise", answer_late)
+    told(attempt, envelope)
+    assert attempt.state == Attempt.State.CONFLICTED
+    assert contradictions() == [attempt.order_code]
+
+
+def contradictions():
+    """Return the attempts of which the orchestrator is told that the provider contradicts us."""
+    rows = OutboxMessage.objects.filter(type=ApplyProviderEvent.to)
+    events = [msgspec.json.decode(row.body, type=ApplyProviderEvent) for row in rows]
+    return [event.attempt for event in events if event.kind == "conflicted"]

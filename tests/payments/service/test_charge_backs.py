@@ -12,7 +12,7 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import CheckClaim
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Manners, Order
@@ -259,3 +259,27 @@ def test_what_is_booked_leaves_the_payment_s_state_to_its_sums(captured, order):
     order.charged_back = gbp(300)
     checked(captured, CHARGED_BACK)
     assert Payment.objects.get().state == before
+
+
+@pytest.mark.parametrize(("ours", "shown", "claim"), [(300, 700, REVERSED), (700, 300, CHARGED_BACK)])
+def test_a_sum_that_moved_the_other_way_does_not_confirm_a_claim(captured, order, ours, shown, claim):
+    settle(operation_on(captured, Kind.CHARGE_BACK, ours), State.DONE)
+    order.charged_back = gbp(shown)
+    assert checked(captured, claim) == "denied"
+    assert booked() == [("charge_back", ours)]
+
+
+def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
+    Payment.objects.update(state="captured")
+    for event_id in ("e-1", "e-2", "e-2"):
+        event = ApplyProviderEvent(
+            payment=captured.payment.reference,
+            attempt=captured.order_code,
+            kind=CHARGED_BACK,
+            minor=300,
+            currency="GBP",
+            event_id=event_id,
+        )
+        deliver(checkout.service, command(event))
+    asked = Saga.objects.filter(kind="verification").order_by("pk")
+    assert [saga.data["event_id"] for saga in asked] == ["e-1", "e-2"]

@@ -223,3 +223,13 @@ def test_a_denial_holds_if_the_second_message_was_not_sent(completed):
 def test_an_unknown_attempt_is_an_error_reply(attempt):
     envelope = to_inquire(Attempt(payment=attempt.payment, order_code="none"))
     assert deliver(service, envelope).reply.error.code == "attempt_not_found"
+
+
+def test_an_order_of_which_the_provider_has_notified_money_is_not_believed_to_be_missing(attempt):
+    authorise(attempt, "lost")
+    let_settle(attempt)
+    Fact.objects.create(
+        payment=attempt.payment, attempt=attempt, source="provider", kind="notified_authorised"
+    )
+    assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN

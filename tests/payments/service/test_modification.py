@@ -1,10 +1,25 @@
 """Capture, void and refund, each with an operation of its own."""
 
-import pytest
+from dataclasses import replace
+from datetime import timedelta
 
+import msgspec
+import pytest
+from django.utils import timezone
+
+from checkout.errors import OutcomeUnknown
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderAccount, ProviderCall
-from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderAccount,
+    ProviderCall,
+)
+from checkout.payments.providers.base import Modification, Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, settle, to_capture, to_refund, to_void
@@ -135,3 +150,100 @@ def test_a_command_about_another_amount_than_its_operation_is_an_error(authorise
 def test_a_command_about_another_kind_of_operation_is_an_error(authorised):
     operation = operation_on(authorised, Operation.Kind.REFUND)
     assert deliver(service, to_capture(operation)).reply.error.code == "operation_not_found"
+
+
+@pytest.mark.parametrize(
+    "told", [{"amount": Money(999, "GBP")}, {"amount": Money(1250, "EUR")}, {"order_code": "another-1"}]
+)
+@pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.APPROVED])
+def test_an_answer_about_other_money_than_was_asked_for_ends_nothing_and_is_left_to_staff(
+    authorised, monkeypatch, told, outcome
+):
+    result = replace(ProviderResult(outcome=outcome, order_code=authorised.order_code, event="ok"), **told)
+    monkeypatch.setattr(MemoryProvider, "capture", lambda *_: result)
+    operation = operation_on(authorised, Operation.Kind.CAPTURE)
+    delivered = deliver(service, to_capture(operation))
+    assert delivered.result["outcome"] == "conflicted"
+    operation.refresh_from_db()
+    authorised.refresh_from_db()
+    assert (operation.state, authorised.state) == (Operation.State.UNKNOWN, Attempt.State.CONFLICTED)
+    [event] = OutboxMessage.objects.filter(type=ApplyProviderEvent.to)
+    told_to_sagas = msgspec.json.decode(event.body, type=ApplyProviderEvent)
+    assert (told_to_sagas.kind, told_to_sagas.attempt) == ("conflicted", authorised.order_code)
+
+
+def test_a_void_that_is_refused_may_have_nothing_left_to_release_so_the_provider_is_asked(
+    authorised, monkeypatch
+):
+    refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR")
+    monkeypatch.setattr(MemoryProvider, "void", lambda *_: refusal)
+    operation = operation_on(authorised, Operation.Kind.VOID)
+    assert deliver(service, to_void(operation)).result["outcome"] == "unknown"
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"), [("capture", to_capture), ("void", to_void), ("refund", to_refund)]
+)
+def test_the_provider_gets_back_what_it_wanted_back_with_the_next_message(
+    authorised, monkeypatch, kind, command
+):
+    """A provider's machine that knows the order may be found by it."""
+    sent: list[Modification] = []
+
+    def accept(provider, request):
+        sent.append(request)
+        return ProviderResult(outcome=Outcome.PENDING, order_code=request.order_code)
+
+    monkeypatch.setattr(MemoryProvider, kind, accept)
+    deliver(service, command(operation_on(authorised, kind)))
+    assert [each.session_state for each in sent] == [authorised.session_state]
+    assert authorised.session_state
+
+
+def test_a_capture_whose_outcome_is_unknown_is_not_sent_again_by_the_same_command(
+    authorised, books, monkeypatch
+):
+    capture = MemoryProvider.capture
+
+    def lose_the_answer(provider, request):
+        capture(provider, replace(request, idempotency_key=f"{request.idempotency_key} {len(sent)}"))
+        sent.append(request)
+        raise OutcomeUnknown("The connection to the provider broke.")
+
+    sent: list[Modification] = []
+    monkeypatch.setattr(MemoryProvider, "capture", lose_the_answer)
+    operation = operation_on(authorised, Operation.Kind.CAPTURE, minor=500)
+    outcomes = [deliver(service, to_capture(operation)).result["outcome"] for _ in range(2)]
+    assert (outcomes, len(sent)) == (["unknown"] * 2, 1)
+    assert books.orders[authorised.order_code].captured == Money(500, "GBP")
+
+
+def test_the_late_answer_of_an_earlier_request_does_not_end_the_one_that_was_sent_since(
+    authorised, monkeypatch
+):
+    operation = operation_on(authorised, Operation.Kind.CAPTURE)
+    accepted = ProviderResult(outcome=Outcome.PENDING, order_code=authorised.order_code)
+    again = timezone.now() + timedelta(minutes=5)
+
+    def accept_late(*_: object) -> ProviderResult:
+        ProviderCall.objects.filter(key=operation.reference).update(started_at=again)
+        return accepted
+
+    monkeypatch.setattr(MemoryProvider, "capture", accept_late)
+    deliver(service, to_capture(operation))
+    call = ProviderCall.objects.get(key=operation.reference)
+    assert (call.outcome, call.finished_at) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_alone"),
+    [("pending", False), ("unknown", False), ("done", True), ("refused", True)],
+)
+def test_the_order_s_next_event_may_be_that_of_another_request_that_has_no_end(authorised, state, is_alone):
+    other = operation_on(authorised, Operation.Kind.CAPTURE, minor=500)
+    settle(other, state)
+    operation = operation_on(authorised, Operation.Kind.CAPTURE, minor=500)
+    deliver(service, to_capture(operation))
+    assert ProviderCall.objects.get(key=operation.reference).was_alone is is_alone

@@ -10,7 +10,7 @@ from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Attempt, Saga, SagaStep
 from checkout.payments.sagas.service import service
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
-from messaging.worker.service import NotEntitled
+from messaging.worker.service import NotEntitled, Obsolete
 from tests.payments.service.delivering import admit, command, deliver
 from tests.payments.service.replying import answered, deliver_reply
 
@@ -70,6 +70,19 @@ def test_whoever_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
     body["attempt"] = "another"
     with pytest.raises(NotEntitled, match="its saga has asked for another"):
         admit(payments.service, msgspec.structs.replace(asked, body=encode_body(body)))
+
+
+def test_nor_can_the_same_words_be_sent_as_another_command(saga):
+    asked = asked_to_authorise(saga)
+    with pytest.raises(NotEntitled, match=r"has asked for this payments\.abandon"):
+        admit(payments.service, msgspec.structs.replace(asked, type="payments.abandon"))
+
+
+def test_a_question_for_whose_answer_its_saga_waits_no_more_is_not_carried_out(saga):
+    asked = asked_to_authorise(saga)
+    answered(saga, outcome="refused", refusal_reason="card_invalid")
+    with pytest.raises(Obsolete):
+        admit(payments.service, asked)
 
 
 def test_a_question_whose_digest_is_missing_is_not_taken_for_asked(saga):

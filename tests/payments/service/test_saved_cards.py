@@ -378,3 +378,23 @@ def test_a_card_that_two_payments_save_at_once_lives_by_the_one_that_comes_last(
 
     at_once(save_first, save_second)
     assert SavedCard.objects.get().payment == second.payment
+
+
+def test_a_challenge_of_a_charge_without_a_shopper_is_a_refusal_for_lack_of_one(card, books):
+    books.tokens[TOKEN.token] = "challenge"
+    attempt = charge(card)
+    result = authorise(attempt, "").result
+    assert (result["outcome"], result["refusal_reason"]) == ("refused", "authentication_required")
+    assert (attempt.state, attempt.challenge) == (Attempt.State.REFUSED, None)
+
+
+@pytest.mark.parametrize("captures", ["yes", "no"])
+def test_the_provider_captures_a_charge_with_its_authorisation_only_if_that_is_arranged(
+    card, books, captures
+):
+    ProviderAccount.objects.update(options={"captures_with_authorisation": captures})
+    attempt = charge(card)
+    authorise(attempt, "")
+    taken = Money(900 if captures == "yes" else 0, "GBP")
+    assert books.orders[attempt.order_code].captured == taken
+    assert attempt.operations.filter(kind="capture").exists() is (captures == "yes")

@@ -6,13 +6,14 @@ from msgspec.structs import replace as with_changes
 from checkout.errors import OperationRejected
 from checkout.payments import service as payments
 from checkout.payments.actions import put_aside
-from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.checkout_messages import PassDeadline, SubmitPayment
 from checkout.payments.messages import InquirePayment
-from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, Saga
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
-from tests.payments.service.asking import authorise
+from tests.payments.service import settling
+from tests.payments.service.asking import authorise, operation_on
 from tests.payments.service.contradicting import HELD, NOTHING, books_with, envelope_of, said
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, commands_of, reply_to, state_of
@@ -88,3 +89,16 @@ def test_an_answer_that_comes_after_it_was_put_aside_is_left_to_staff(attempt: A
     answered(purchase, outcome="approved")
     assert Payment.objects.get().state == PaymentState.CONFLICTED
     assert (purchase.step, purchase.status) == ("conflicted", "parked")
+
+
+def test_a_flow_that_was_parked_at_its_deadline_still_takes_the_answer_that_it_was_waiting_for(attempt):
+    operation = operation_on(settling.authorised(attempt), Operation.Kind.CAPTURE)
+    settling.started(operation)
+    saga = settling.saga_of(operation)
+    answered(saga, outcome="unknown")
+    while saga.status == Saga.Status.RUNNING:
+        deliver(service, command(PassDeadline(saga=saga.pk, version=saga.version)))
+        saga.refresh_from_db()
+    assert saga.status == Saga.Status.PARKED
+    answered(saga, outcome="approved")
+    assert saga.status == Saga.Status.COMPLETED

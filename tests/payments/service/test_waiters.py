@@ -9,11 +9,14 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from checkout.payments.checkout_messages import AwaitPayment
-from checkout.payments.models import Payment, Waiter
+from checkout.payments.actions import group_of
+from checkout.payments.checkout_messages import AnnouncePayment, AwaitOperation, AwaitPayment, SubmitPayment
+from checkout.payments.models import Operation, Payment, Waiter
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.waiters import MAX_WAITERS
+from checkout.states import PaymentState
 from messaging.envelope import DEADLINE
+from tests.payments.service.asking import operation_on
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import command, deliver
 
@@ -73,3 +76,23 @@ def test_a_deadline_at_no_time_is_one_that_is_over_or_the_longest(
     with later(0):
         deliver(service, msgspec.structs.replace(envelope, headers={DEADLINE: deadline}))
         assert Waiter.objects.get().ends_at == timezone.now() + timedelta(seconds=seconds)
+
+
+def test_a_waiter_for_an_operation_is_not_answered_with_the_payment_s_state(payment: Payment):
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    attempt = payment.attempts.get()
+    refund = operation_on(attempt, Operation.Kind.REFUND)
+    deliver(service, command(AwaitOperation(payment=payment.reference, operation=refund.reference)))
+    Waiter.objects.create(payment=payment, reply_to="test.replies.web", correlation_id="of the payment")
+    told = deliver(service, command(AnnouncePayment(payment=payment.reference)))
+    replies = [sent.envelope.correlation_id for sent in told.outgoing if sent.envelope.type == "reply"]
+    assert replies == ["of the payment"]
+    assert Waiter.objects.get().operation == refund.reference
+
+
+def test_open_pages_are_told_of_every_new_state(payment: Payment):
+    attempt = payment.attempts.get()
+    submission = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
+    [push] = deliver(service, command(submission)).pushes  # it came without its card
+    assert push.group == group_of(payment.reference)
+    assert push.event == {"type": "payment.changed", "payment": payment.reference, "state": "refused"}

@@ -229,8 +229,7 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     except UnreadableMessage:
         return NOTHING_TOLD
     if outcome == Outcome.REFUSED and not any(balance.minor for balance in balances.values()):
-        zeros = Position(authorised=nothing, captured=nothing, refunded=nothing)
-        return NOTHING_TOLD if kind == EventKind.OTHER else Told(zeros)
+        return Told(Position(authorised=nothing, captured=nothing, refunded=nothing))
     is_of_taken = kind in _RELEASES or kind in _CAPTURES
     required = IN_PROCESS_CAPTURED if is_of_taken else REQUIRED.get(payment.event)
     if required not in balances or not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
