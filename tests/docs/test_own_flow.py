@@ -31,12 +31,6 @@ CHANNEL_LAYERS = {{"default": {{
     "CONFIG": {{"url": BROKER_URL, "prefix": MESSAGING_PREFIX}},
 }}}}
 """
-URLS = """
-from django.urls import path
-from signup import views
-
-urlpatterns = [path("register/<name>/", views.register), path("<int:number>/", views.show)]
-"""
 # Dan registers while the service of mailboxes does not run yet, so that his flow has to ask again.
 DRIVER = """
 import asyncio, json, os
@@ -109,7 +103,6 @@ def run(folder: Path, url: str) -> dict[str, Any]:
     (folder / "signup" / "__init__.py").touch()
     for block in blocks_of(PAGE, "python"):
         (folder / block.splitlines()[0].removeprefix("# ")).write_text(block)
-    (folder / "signup" / "urls.py").write_text(URLS)
     (folder / "project.py").write_text(SETTINGS.format(url=url))
     (folder / "drive.py").write_text(DRIVER)
     done = subprocess.run(

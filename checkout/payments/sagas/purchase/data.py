@@ -46,6 +46,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
     purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
+    ``own_place`` is the place of the last one that was begun, in the words of ``Place``.
     """
 
     payment: str
@@ -74,6 +75,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     locale: str = ""
     own_begun: tuple[str, ...] = ()
     own_undone: bool = False
+    own_place: str = ""
     is_order_cancelled: bool = False
     is_test: bool = False
 
