@@ -89,6 +89,7 @@ async def main():
     told["Odd"] = await ended(await client.get(f"/{odd}/"))
     names = lambda: sorted(Taken.objects.values_list("name", "service"))
     told["taken"] = await in_thread(names)
+    told["unknown"] = (await client.get("/4711/")).status_code
     stop.set()
     await asyncio.gather(*tasks)
     await close_brokers()
@@ -130,6 +131,7 @@ def test_the_flow_registers_refuses_undoes_and_asks_again(
     assert told["Ann"] == [[201, ""], [409, "Ann is taken in accounts."]]
     assert told["Poor Bob"] == [[409, "Poor Bob has no credit."]]
     assert told["Odd"][0] == 409
+    assert told["unknown"] == 404
     whole = ["accounts", "billing", "mailboxes"]
     assert told["taken"] == [[name, service] for name in ("Ann", "Dan") for service in whole]
 
