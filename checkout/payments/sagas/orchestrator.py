@@ -25,6 +25,7 @@ from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
 from checkout.payments.sagas.operations import opening
+from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
@@ -40,8 +41,6 @@ from messaging.worker.service import Message, NotEntitled
 log = structlog.get_logger(__name__)
 
 REPLIES = "saga"
-# The beginnings of their names, in ``purchase/own.py``.
-STEPS_OF_YOUR_OWN = ("own_", "undo_")
 
 Definition = SagaDefinition[Any]
 
@@ -255,7 +254,7 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
     definition = DEFINITIONS.get(saga.kind)
     try:
         if definition is None or saga.step not in definition.steps:
-            raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.{_advice(saga)}")
+            raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.{advice_about(saga.step)}")
         return definition, typed.convert(saga.data, definition.data_type)
     except (ValueError, msgspec.ValidationError) as error:
         if saga.status in _ENDED:
@@ -266,13 +265,6 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
         saga.save()
         _record_parking(saga, str(error))
         return None
-
-
-def _advice(saga: Saga) -> str:
-    """Return what staff can do about a saga at an unknown step, if that may have been one of your own."""
-    if not saga.step.startswith(STEPS_OF_YOUR_OWN):
-        return ""
-    return " Configure this step of your own again, restart the checkout service, then try again."
 
 
 def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:

@@ -19,7 +19,7 @@ from checkout.payments.models import (
 )
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.orchestrator import STEPS_OF_YOUR_OWN
+from checkout.payments.sagas.purchase.data import STEPS_OF_YOUR_OWN
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.sending.claims import not_signed

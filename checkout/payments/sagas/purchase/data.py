@@ -31,6 +31,17 @@ class At(StrEnum):
     SETTLE_UNDONE = "settle_undone"
 
 
+# The beginnings of the names of steps of your own, and of their undoing.
+STEPS_OF_YOUR_OWN = ("own_", "undo_")
+
+
+def advice_about(step: str) -> str:
+    """Return what staff can do about a saga at an unknown step, if that may have been one of your own."""
+    if not step.startswith(STEPS_OF_YOUR_OWN):
+        return ""
+    return " Configure this step of your own again, restart the checkout service, then try again."
+
+
 class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one purchase.
 
