@@ -254,7 +254,8 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
     definition = DEFINITIONS.get(saga.kind)
     try:
         if definition is None or saga.step not in definition.steps:
-            raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.{advice_about(saga.step)}")
+            known = f"This release knows no step {saga.step} of a {saga.kind}."
+            raise ValueError(known + advice_about(saga.step))
         return definition, typed.convert(saga.data, definition.data_type)
     except (ValueError, msgspec.ValidationError) as error:
         if saga.status in _ENDED:
