@@ -15,7 +15,7 @@ from checkout.conf import conf
 from checkout.conf.networks import is_loopback_name
 from checkout.conf.proxies import is_everybody
 from checkout.errors import CardKeysMisconfigured
-from checkout.own.packages import faults_of_own_steps
+from checkout.own.packages import faults_of_own_apps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
@@ -28,15 +28,15 @@ from messaging.setting import parts_of
 
 
 @checks.register()
-def steps_of_your_own_can_be_taken(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Report everything for which a step of your own cannot be a part of the purchase."""
+def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Report everything for which a step of your own cannot be taken, or a service of yours not be run."""
     return [
         checks.Error(
             f"CHECKOUT_OWN_APPS: {fault}",
-            hint="docs/own-steps.md describes a step. The checkout service does not start with this one.",
+            hint="docs/own-steps.md describes such an app. The checkout service starts with no faulty step.",
             id="checkout.E021",
         )
-        for fault in faults_of_own_steps()
+        for fault in faults_of_own_apps()
     ]
 
 

@@ -15,7 +15,7 @@ from checkout.conf import conf
 from checkout.ledger.messages import PostEntries
 from checkout.messages import Command
 from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock
-from checkout.own.packages import commands_of_own_steps
+from checkout.own.packages import commands_of_own_steps, usable_services
 from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     AwaitOperation,
@@ -97,7 +97,7 @@ _OURS = (
 
 @cache
 def participants() -> Participants:
-    """Return the table with the commands of your steps, and with the services that answer them.
+    """Return the table with the commands of your steps, with the services that answer them, and with yours.
 
     The first call reads the settings, which name your steps.
     """
@@ -105,8 +105,22 @@ def participants() -> Participants:
     ours = [
         replace(each, sends=each.sends | _types(*own)) if each.name == "checkout" else each for each in _OURS
     ]
-    yours = sorted({service_of(command.to) for command in own} - {each.name for each in ours})
-    return Participants([*ours, *map(Participant, yours)])
+    asked = {service_of(command.to) for command in own}
+    run = {module.service.name: module.service for _, module in usable_services()}
+    yours = sorted((asked | run.keys()) - {each.name for each in ours})
+    return Participants(
+        [
+            *ours,
+            *(
+                Participant(
+                    name,
+                    serves=name in asked or bool(run[name].commands),
+                    listens=name in run and bool(run[name].events),
+                )
+                for name in yours
+            ),
+        ]
+    )
 
 
 def require_user(*names: str) -> None:

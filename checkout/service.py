@@ -33,7 +33,13 @@ class Service(service.Service):
         def register(
             function: Callable[[CommandT, Message], AnswerT],
         ) -> Callable[[CommandT, Message], AnswerT]:
-            taken, *_, returned = get_type_hints(function).values()
+            hints = get_type_hints(function)
+            if len(hints) < 3 or "return" not in hints:
+                raise TypeError(
+                    f"{function.__qualname__} lacks annotations: it is a function with (command: "
+                    f"{command.__name__}, message: Message), and has its answer behind ->"
+                )
+            taken, *_, returned = hints.values()
             if taken is not command:
                 raise TypeError(f"{function.__qualname__} takes {taken}, not {command}")
             if returned not in (type(None), command.answer):

@@ -38,6 +38,18 @@ def test_a_handler_that_answers_something_else_is_refused(orders: Service) -> No
         orders.handles(ReserveStock)(reserve)
 
 
+def test_a_handler_without_annotations_is_refused_with_the_form_that_it_must_have(orders: Service) -> None:
+    def bare(command, message):
+        return Done()
+
+    def unreturned(command: ConfirmOrder, message: Message):
+        return Done()
+
+    for handler in (bare, unreturned):
+        with pytest.raises(TypeError, match=r"\(command: ConfirmOrder, message: Message\), and has"):
+            orders.handles(ConfirmOrder)(handler)
+
+
 def test_a_handler_may_answer_through_its_message(orders: Service) -> None:
     @orders.handles(ReserveStock)
     def reserve(command: ReserveStock, message: Message) -> None:

@@ -1,25 +1,48 @@
 """Loading of the apps that ``CHECKOUT_OWN_APPS`` names.
 
-An app may have ``service.py``, with a ``service`` that answers its commands, and ``purchase_steps.py``, with
-its ``STEPS`` of the purchase. As any Django app, it may have models.
+An app may have ``service.py``, with a ``service`` that answers its commands, ``purchase_steps.py``, with its
+``STEPS`` of the purchase, and ``erasure.py``, with ``erase_payment``. As any Django app, it may have models.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from checkout.conf import conf
 from checkout.messages import Command
 from checkout.own.step import OwnStep, faults_of
+from messaging.worker.service import Service
+
+# The programs of the gateway that a service of yours cannot replace. It may be called like one of the others.
+TAKEN = frozenset(("checkout", "payments", "relay", "web", "webhooks"))
 
 
 def own_services() -> list[tuple[str, ModuleType]]:
-    """Return the module of each service of your own, after the label of its app."""
-    return [(app.rpartition(".")[2], module) for app, module in _modules("service")]
+    """Return the module of each service of your own, after the label of its app.
+
+    Raises ImproperlyConfigured if one cannot be run.
+    """
+    services: dict[str, tuple[str, ModuleType]] = {}
+    for app, module in _modules("service"):
+        service = getattr(module, "service", None)
+        if not isinstance(service, Service):
+            raise ImproperlyConfigured(
+                f'{app}.service has no service: it needs a line such as service = Service("{_label(app)}").'
+            )
+        if service.name in TAKEN:
+            raise ImproperlyConfigured(
+                f"{app}.service is called {service.name!r}, which is a name of the gateway's own programs."
+            )
+        if service.name in services:
+            raise ImproperlyConfigured(f"Two services of your own are called {service.name!r}.")
+        services[service.name] = (_label(app), module)
+    return list(services.values())
 
 
 def own_steps() -> list[OwnStep]:
@@ -30,12 +53,19 @@ def own_steps() -> list[OwnStep]:
     return steps
 
 
-def faults_of_own_steps() -> list[str]:
-    """Return a sentence about everything for which the steps cannot be taken."""
+def faults_of_own_apps() -> Iterator[str]:
+    """Yield a sentence about everything for which your services, steps or tables cannot be used."""
     try:
-        return list(faults_of(_steps()))
+        yield from faults_of(_steps())
     except ImproperlyConfigured as error:
-        return [str(error)]
+        yield str(error)
+    try:
+        own_services()
+    except ImproperlyConfigured as error:
+        yield str(error)
+    for config in apps.get_app_configs():
+        if config.name in conf.own_apps and any(config.get_models()) and not _has_migrations(config.name):
+            yield f"{config.name} has tables and no migrations: run manage.py makemigrations {config.label}."
 
 
 def commands_of_own_steps() -> list[type[Command[Any]]]:
@@ -46,14 +76,46 @@ def commands_of_own_steps() -> list[type[Command[Any]]]:
         return []
 
 
+def usable_services() -> list[tuple[str, ModuleType]]:
+    """Return the services of your own; none if one cannot be run, which a system check reports."""
+    try:
+        return own_services()
+    except ImproperlyConfigured:
+        return []
+
+
+def own_advice(reason: str) -> str:
+    """Return the sentence for the shopper about a refusal by a step of your own; empty if there is none."""
+    return _advice(conf.own_apps).get(reason, "")
+
+
+def own_erasures() -> list[Callable[[str], None]]:
+    """Return the functions that erase what your apps keep of a shopper, by the reference of the payment.
+
+    Raises ImproperlyConfigured if an app's ``erasure.py`` has none.
+    """
+    found = []
+    for app, module in _modules("erasure"):
+        erase = getattr(module, "erase_payment", None)
+        if not callable(erase):
+            raise ImproperlyConfigured(f"{app}.erasure has no function erase_payment(reference).")
+        found.append(erase)
+    return found
+
+
+@cache
+def _advice(_apps: Sequence[str]) -> Mapping[str, str]:
+    try:
+        return {reason: text for step in own_steps() for reason, text in step.advice.items()}
+    except ImproperlyConfigured:
+        return {}
+
+
 def _steps() -> list[OwnStep]:
-    steps = []
+    steps: list[OwnStep] = []
     for app, module in _modules("purchase_steps"):
-        try:
-            found = list(module.STEPS)
-        except (AttributeError, TypeError):
-            found = [None]
-        if not all(isinstance(step, OwnStep) for step in found):
+        found = getattr(module, "STEPS", None)
+        if not isinstance(found, Collection) or not all(isinstance(step, OwnStep) for step in found):
             raise ImproperlyConfigured(f"{app}.purchase_steps has no STEPS that are a list of OwnStep.")
         steps += found
     return steps
@@ -66,3 +128,11 @@ def _modules(name: str) -> Iterator[tuple[str, ModuleType]]:
                 yield app, import_module(f"{app}.{name}")
             except Exception as error:
                 raise ImproperlyConfigured(f"{app}.{name} cannot be imported: {error}") from error
+
+
+def _has_migrations(app: str) -> bool:
+    return find_spec(f"{app}.migrations") is not None
+
+
+def _label(app: str) -> str:
+    return app.rpartition(".")[2]

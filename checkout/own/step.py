@@ -6,27 +6,33 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from checkout.messages import Command, Done
 
-# The fields of the purchase that a command of yours may have.
-FIELDS = frozenset(
-    {
-        "payment",
-        "attempt",
-        "minor",
-        "currency",
-        "email",
-        "ip_address",
-        "lines",
-        "captures",
-        "merchant",
-        "order_reference",
-        "description",
-    }
-)
-# The name is part of the name of a row's step, and of an advice for shoppers.
+# The fields of the purchase that a command of yours may have, with a value of the type of each.
+_VALUES: Mapping[str, Any] = {
+    "payment": "pay_1",
+    "attempt": "pay_1-1",
+    "minor": 1250,
+    "currency": "GBP",
+    "email": "someone@example.com",
+    "ip_address": "192.0.2.1",
+    "lines": [{"sku": "TEA-100", "quantity": 1}],
+    "captures": True,
+    "merchant": "A shop",
+    "merchant_code": "shop",
+    "order_reference": "1001",
+    "description": "Darjeeling tea",
+    "locale": "en-GB",
+    "is_test": False,
+}
+FIELDS = frozenset(_VALUES)
+# The name is part of the name of a row's step.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _REASON = re.compile(r"[a-z][a-z_]{0,49}")
+_TYPE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_.]*")
+_LONGEST_ADVICE = 200
 
 
 class Place(StrEnum):
@@ -50,6 +56,8 @@ class OwnStep:
     - ``goes_on`` has the answers after which the purchase goes on.
     - ``refuses`` has the other answers, each with the reason for which the payment is then refused. A step
       after the capture refuses nothing: any other answer, an error, or none is a task for staff.
+    - ``advice`` has a sentence for the shopper about each of these reasons. For a reason of your own without
+      one, the shopper reads to ask the shop.
     - ``undo`` is the command that undoes the step. It is asked, until it succeeds, if the payment is refused
       or cancelled after the step was begun. The service may get it before ``asks``, or without it: then it
       remembers that the step is undone.
@@ -63,6 +71,7 @@ class OwnStep:
     asks: type[Command[Any]]
     goes_on: Collection[StrEnum]
     refuses: Mapping[StrEnum, str] = field(default_factory=dict)
+    advice: Mapping[str, str] = field(default_factory=dict)
     undo: type[Command[Done]] | None = None
     within_seconds: float | None = None
     may_be_repeated: bool = True
@@ -78,22 +87,68 @@ def faults_of(steps: Collection[OwnStep]) -> Iterator[str]:
     names = [step.name for step in steps]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Two steps are called {name!r}."
+    yield from _types_used_twice(steps)
     for step in steps:
         yield from (f"Step {step.name!r}: {fault}." for fault in _faults_of(step))
+
+
+def _types_used_twice(steps: Collection[OwnStep]) -> Iterator[str]:
+    """Yield a sentence about two classes with one type on the wire, which no service could tell apart."""
+    classes: dict[str, type[Command[Any]]] = {}
+    for command in (command for step in steps for command in step.commands):
+        type_on_wire = getattr(command, "to", None)
+        if type_on_wire is not None and classes.setdefault(type_on_wire, command) is not command:
+            yield f"{classes[type_on_wire].__name__} and {command.__name__} are both called {type_on_wire!r}."
 
 
 def _faults_of(step: OwnStep) -> Iterator[str]:
     if not _NAME.fullmatch(step.name):
         yield "a name has at most 40 small letters, digits and underscores, and begins with a letter"
-    for command in step.commands:
-        if lacking := sorted(set(command.__struct_fields__) - FIELDS):
-            yield f"a purchase has no {', '.join(lacking)} for {command.__name__}"
+    if not isinstance(step.place, Place):
+        yield f"its place is {step.place!r}, and not a Place, so that it would never be taken"
     if step.within_seconds is not None and step.within_seconds <= 0:
         yield "within_seconds is more than 0"
+    strange = list(_faults_of_commands(step))
+    yield from strange
+    if not strange:
+        yield from _faults_of_answers(step)
+
+
+def _faults_of_commands(step: OwnStep) -> Iterator[str]:
+    named: list[Any] = list(step.commands)  # by authors who need not check types
+    for command in named:
+        if not (isinstance(command, type) and issubclass(command, Command)):
+            yield f"{command!r} is no class of commands"
+        elif not _TYPE.fullmatch(getattr(command, "to", "")):
+            yield f'{command.__name__} lacks its type on the wire, such as to = "gifts.wrap"'
+        elif lacking := sorted(set(command.__struct_fields__) - FIELDS):
+            yield f"a purchase has no {', '.join(lacking)} for {command.__name__}"
+        else:
+            yield from (f"{command.__name__} cannot be filled in: {why}" for why in _misfits_of(command))
+
+
+def _misfits_of(command: type[Command[Any]]) -> Iterator[str]:
+    """Yield a sentence about each field of another type than the purchase's.
+
+    No service could read such a command, so that every purchase would be refused.
+    """
+    for each in msgspec.structs.fields(command):
+        try:
+            msgspec.convert(_VALUES[each.name], each.type)
+        except msgspec.ValidationError as error:
+            # The value is an example, so that only its type is compared.
+            if re.match(r"Expected .*, got ", str(error)):
+                yield f"{each.name} is of type {type(_VALUES[each.name]).__name__}"
+
+
+def _faults_of_answers(step: OwnStep) -> Iterator[str]:
     if step.undo is not None and step.undo.answer is not Done:
         yield f"{step.undo.__name__} is a Command[Done], as an undo always succeeds in the end"
     if step.asks.answer is None:
         yield f"{step.asks.__name__} has no answer"
+        return
+    if isinstance(step.goes_on, str):
+        yield f"goes_on is a list: [{step.goes_on!r}]"
         return
     words = set(step.asks.answer.vocabulary())
     if strange := sorted({*step.goes_on, *step.refuses} - words):
@@ -107,6 +162,16 @@ def _faults_of(step: OwnStep) -> Iterator[str]:
     missing = sorted(words - {*step.goes_on, *step.refuses})
     if step.place is Place.BEFORE_AUTHORISATION and missing:
         yield f"what follows from {', '.join(missing)} is not said"
-    for reason in step.refuses.values():
+    yield from _faults_of_reasons(step)
+
+
+def _faults_of_reasons(step: OwnStep) -> Iterator[str]:
+    reasons = set(step.refuses.values())
+    for reason in sorted(reasons):
         if not _REASON.fullmatch(reason):
             yield f"{reason!r} is no reason: at most 50 small letters and underscores"
+    if unused := sorted(set(step.advice) - reasons):
+        yield f"there is advice for {', '.join(unused)}, for which it does not refuse"
+    for reason, text in sorted(step.advice.items()):
+        if not 0 < len(text) <= _LONGEST_ADVICE:
+            yield f"the advice for {reason} has 1 to {_LONGEST_ADVICE} characters"

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from checkout.own.packages import own_services
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES, run_services
 from checkout.running.webhooks import run_webhooks
@@ -16,7 +17,11 @@ from messaging.registry import get_broker
 
 @asynccontextmanager
 async def running() -> AsyncIterator[None]:
-    """Run all of them inside this context. On leaving it, they finish the work that has begun."""
+    """Run all of them inside this context. On leaving it, they finish the work that has begun.
+
+    Raises ImproperlyConfigured if a service of your own cannot be run.
+    """
+    own_services()
     broker = get_broker()
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:

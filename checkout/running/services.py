@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from checkout.database.owners import database_of
-from checkout.own.packages import own_services, own_steps
+from checkout.own.packages import own_steps, usable_services
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.broker import Broker
 from messaging.worker.service import Service
@@ -29,7 +29,7 @@ class _Services(Mapping[str, Service]):
 
     def __init__(self) -> None:
         own: dict[str, tuple[str, ModuleType]] = {
-            module.service.name: (app, module) for app, module in own_services()
+            module.service.name: (app, module) for app, module in usable_services()
         }
         self._modules: dict[str, tuple[str, str | ModuleType]] = {**_MODULES, **own}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
@@ -89,9 +90,10 @@ class Service:
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
     default it runs in the transaction that records the message as handled. If it is declared with
     ``transactional=False``, it uses ``message.once()`` for the transaction that concludes it, and may make
-    calls to other programs before that. ``admit`` is called before every command except those declared
-    ``free``, which every entitled sender may send at any time; it raises NotEntitled or Obsolete. A handler
-    that ``admits_itself`` calls it with ``message.admit()``, in a transaction of its own, before all else.
+    calls to other programs before that. If it returns a result, such a transaction sends it. ``admit`` is
+    called before every command except those declared ``free``, which every entitled sender may send at any
+    time; it raises NotEntitled or Obsolete. A handler that ``admits_itself`` calls it with
+    ``message.admit()``, in a transaction of its own, before all else.
 
     A service ``records_last`` if its handlers may run twice for a message that comes twice: those that change
     nothing but the database, one run of which is undone, and those that look themselves before they do
@@ -117,6 +119,7 @@ class Service:
         def register(function: CommandHandler) -> CommandHandler:
             if type in self.commands:
                 raise ValueError(f"{self.name} already handles {type}")
+            _require_synchronous(function)
             admit = None if free else self.admit
             self.commands[type] = Handler(function, _decoder(function), transactional, admit, admits_itself)
             return function
@@ -127,6 +130,7 @@ class Service:
         """Register the handler of replies. The service must have ``replies``."""
         if not self.replies:
             raise ValueError(f"{self.name} has no queue for replies")
+        _require_synchronous(function)
         self.reply_handler = Handler(function, Reply.decode, transactional=True)
         return function
 
@@ -140,6 +144,7 @@ class Service:
             raise ValueError(f"{self.name} has no queue for events")
 
         def register(function: EventHandler) -> EventHandler:
+            _require_synchronous(function)
             self.event_handler = Handler(function, _decoder(function, is_strict=False), transactional)
             return function
 
@@ -164,6 +169,14 @@ class Service:
         elif type in self.commands:
             return self.commands[type]
         raise MalformedMessage(f"{self.name} does not handle {type}")
+
+
+def _require_synchronous(function: Callable[..., Any]) -> None:
+    """Raise TypeError for a coroutine function, whose work would never be done."""
+    if iscoroutinefunction(function):
+        raise TypeError(
+            f"{function.__qualname__} runs in a thread, as each handler: write def, not async def"
+        )
 
 
 def _decoder(function: Callable[..., Any], *, is_strict: bool = True) -> Callable[[bytes], Any]:

@@ -2,8 +2,17 @@
 
 import asyncio
 import contextlib
+import re
 
 from messaging.broker import Broker
+
+# SQLite's errors of a statement that does not fit the tables. It tells of them as of a database that is away.
+_MISTAKE = re.compile(r"no such (table|column)|table \S+ has no column")
+
+
+def is_mistake(error: Exception) -> bool:
+    """Return True if a database is there, and lacks a table or column: a migration is missing."""
+    return _MISTAKE.match(str(error)) is not None
 
 
 async def until_stopped(stop: asyncio.Event, *, seconds: float) -> None:

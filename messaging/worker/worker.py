@@ -33,7 +33,7 @@ from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
 from messaging.worker.message import Message, Outgoing, Push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
-from messaging.worker.waiting import until_connected, until_stopped
+from messaging.worker.waiting import is_mistake, until_connected, until_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -139,8 +139,8 @@ class Worker:
         while True:
             try:
                 return await self._process(delivery, is_after_outage=is_after_outage)
-            except (OperationalError, InterfaceError):
-                if self._stop.is_set() or loop.time() >= until:
+            except (OperationalError, InterfaceError) as error:
+                if is_mistake(error) or self._stop.is_set() or loop.time() >= until:
                     raise
                 # If only the answer to a COMMIT was lost, the message has been handled.
                 delivery.redelivered = is_after_outage = True
@@ -367,8 +367,7 @@ class Worker:
 def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
     """Run the handler, and return the messages to publish now. Runs in a thread.
 
-    Raises CommandRejected if a command is rejected for whose reply nobody waits. It does not count as handled
-    then, so that it can be sent again.
+    Raises CommandRejected for a command for whose reply nobody waits. It does not count as handled then.
     """
     try:
         try:
@@ -377,8 +376,9 @@ def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
                     result = handler.function(body, message)
                     if result is not None:
                         message.reply(result)
-            else:
-                handler.function(body, message)
+            elif (result := handler.function(body, message)) is not None:
+                with message.once():
+                    message.reply(result)
         except CommandRejected as rejection:
             if not message.envelope.reply_to:
                 message.refuse_repetition()

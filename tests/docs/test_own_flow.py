@@ -31,12 +31,6 @@ CHANNEL_LAYERS = {{"default": {{
     "CONFIG": {{"url": BROKER_URL, "prefix": MESSAGING_PREFIX}},
 }}}}
 """
-URLS = """
-from django.urls import path
-from signup import views
-
-urlpatterns = [path("register/<name>/", views.register), path("<int:number>/", views.show)]
-"""
 # Dan registers while the service of mailboxes does not run yet, so that his flow has to ask again.
 DRIVER = """
 import asyncio, json, os
@@ -95,6 +89,7 @@ async def main():
     told["Odd"] = await ended(await client.get(f"/{odd}/"))
     names = lambda: sorted(Taken.objects.values_list("name", "service"))
     told["taken"] = await in_thread(names)
+    told["unknown"] = (await client.get("/4711/")).status_code
     stop.set()
     await asyncio.gather(*tasks)
     await close_brokers()
@@ -109,7 +104,6 @@ def run(folder: Path, url: str) -> dict[str, Any]:
     (folder / "signup" / "__init__.py").touch()
     for block in blocks_of(PAGE, "python"):
         (folder / block.splitlines()[0].removeprefix("# ")).write_text(block)
-    (folder / "signup" / "urls.py").write_text(URLS)
     (folder / "project.py").write_text(SETTINGS.format(url=url))
     (folder / "drive.py").write_text(DRIVER)
     done = subprocess.run(
@@ -137,6 +131,7 @@ def test_the_flow_registers_refuses_undoes_and_asks_again(
     assert told["Ann"] == [[201, ""], [409, "Ann is taken in accounts."]]
     assert told["Poor Bob"] == [[409, "Poor Bob has no credit."]]
     assert told["Odd"][0] == 409
+    assert told["unknown"] == 404
     whole = ["accounts", "billing", "mailboxes"]
     assert told["taken"] == [[name, service] for name in ("Ann", "Dan") for service in whole]
 

@@ -41,5 +41,5 @@ def test_the_example_is_accepted_by_the_check(tmp_path: Path):
 
 
 def test_the_page_names_every_field_of_a_command():
-    sentence = PAGE[PAGE.index("A command has some of these fields") : PAGE.index("## What follows")]
+    sentence = PAGE[PAGE.index("A command has some of these fields") : PAGE.index("They have the types of")]
     assert set(re.findall(r"`(\w+)`", sentence)) == FIELDS

@@ -1,9 +1,11 @@
 """The personal data of a payment is erased from every table, and the payment goes on without it."""
 
+import importlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +48,16 @@ from tests.support.tables import our_models
 
 __all__ = ["api"]
 
+# An app's function that fails when it is called for the first time.
+AN_ERASURE = """
+asked = []
+
+
+def erase_payment(reference):
+    asked.append(reference)
+    if len(asked) == 1:
+        raise ConnectionError("away")
+"""
 OF_SHOPPER = (
     *("mary@shopper.example", "192.0.2.77", "Mary's browser", "loyalty-4711", "said Mary"),
     "customer-mary",
@@ -186,6 +198,38 @@ def taken_by_another_sender(payment: Payment) -> Job:
     delivery.save()
     endpoint = delivery.endpoint
     return Job(delivery.pk, endpoint.pk, endpoint.merchant, delivery.lease, delivery.event, endpoint.url)
+
+
+@pytest.mark.usefixtures("ada")
+def test_apps_of_ones_own_erase_what_they_keep_or_the_command_fails_and_is_run_again(
+    payment: Payment, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gifts_4711").mkdir()
+    (tmp_path / "gifts_4711" / "__init__.py").touch()
+    (tmp_path / "gifts_4711" / "erasure.py").write_text(AN_ERASURE)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHECKOUT_OWN_APPS = "gifts_4711"
+    Payment.objects.update(state="cancelled")
+    OutboxMessage.objects.update(published_at=timezone.now())
+    with pytest.raises(CommandError, match=r"gifts_4711\.erasure has not: away\. When the"):
+        erase(payment.reference)
+    erase(payment.reference)
+    assert importlib.import_module("gifts_4711.erasure").asked == [payment.reference] * 2
+
+
+@pytest.mark.usefixtures("ada")
+def test_nothing_is_erased_if_an_app_of_ones_own_cannot_be_asked(
+    payment: Payment, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gifts_4712").mkdir()
+    (tmp_path / "gifts_4712" / "__init__.py").touch()
+    (tmp_path / "gifts_4712" / "erasure.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHECKOUT_OWN_APPS = "gifts_4712"
+    Payment.objects.update(state="cancelled")
+    with pytest.raises(CommandError, match=r"Nothing was erased\. gifts_4712\.erasure has no"):
+        erase(payment.reference)
+    assert not Fact.objects.filter(kind="personal_data_erased").exists()
 
 
 @pytest.fixture

@@ -173,6 +173,23 @@ async def test_where_nothing_is_in_stock_no_other_card_is_asked_for(shop, checko
     assert ("has just sold out" in result.text, "another card" in result.text) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("points_short", "You have too few points."),
+        ("gone_since", "The shop cannot accept this payment as it is."),
+    ],
+)
+async def test_a_refusal_by_a_step_of_ones_own_blames_no_bank_and_no_card(
+    shop, checkout, settings, reason, advice
+):
+    settings.CHECKOUT_OWN_APPS = "tests.support.loyalty"
+    await in_thread(Payment.objects.update, state=PaymentState.REFUSED, refusal_reason=reason)
+    text = (await checkout.get("result/")).text
+    assert (advice in text, ">Try again</a>" in text) == (True, True)
+    assert not {"bank", "another card"} & {word for word in ("bank", "another card") if word in text}
+
+
 async def test_a_receipt_is_spoken_of_only_to_a_shopper_who_gets_one(shop, checkout):
     await in_thread(Payment.objects.update, state=PaymentState.CAPTURED, shopper_email="someone@example.com")
     assert "You will get a receipt by e-mail" in (await checkout.get("result/")).text

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.conf import conf
+from checkout.own.packages import own_services, own_steps
 from checkout.participants import participants
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participant, Participants
@@ -50,6 +52,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the definitions."""
+        _must_know_own_apps()
         topology = Topology(conf.prefix, conf.quorum_group_size)
         table = _with_listeners(options["listener"])
         vhost = options["vhost"] or unquote(urlsplit(conf.broker_url).path.removeprefix("/")) or "/"
@@ -61,6 +64,15 @@ class Command(BaseCommand):
             except (OSError, ValueError) as error:
                 raise CommandError(f"{options['passwords']} cannot be used: {error}") from error
         self.stdout.write(json.dumps(definitions(table, topology, vhost, passwords), indent=2))
+
+
+def _must_know_own_apps() -> None:
+    """Refuse to print definitions that would take the rights of your services and steps away."""
+    try:
+        own_steps()
+        own_services()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from None
 
 
 def _with_listeners(listeners: Iterable[str]) -> Participants:

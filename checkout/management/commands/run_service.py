@@ -14,7 +14,7 @@ from checkout.conf import conf
 from checkout.database.owners import database_of
 from checkout.database.required_migrations import require_migrated
 from checkout.errors import CardKeysMisconfigured
-from checkout.own.packages import own_steps
+from checkout.own.packages import own_services, own_steps
 from checkout.participants import require_user
 from checkout.privacy.card_seal import require_keys
 from checkout.running import background
@@ -40,6 +40,8 @@ class Command(BaseCommand):
         """Run until SIGTERM or SIGINT, then finish what has begun."""
         names = list(SERVICES) if options["all"] else list(dict.fromkeys(options["names"]))
         unknown = [name for name in names if name not in SERVICES]
+        if unknown or options["all"]:
+            _must_run_own_services()
         if unknown or not names:
             problem = f"There is no service {', '.join(unknown)}" if unknown else "Name a service"
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
@@ -67,6 +69,14 @@ def _must_open_cards() -> None:
     try:
         require_keys()
     except CardKeysMisconfigured as error:
+        raise CommandError(str(error)) from None
+
+
+def _must_run_own_services() -> None:
+    """Say why a service of your own is not among the known ones, if one cannot be run."""
+    try:
+        own_services()
+    except ImproperlyConfigured as error:
         raise CommandError(str(error)) from None
 
 

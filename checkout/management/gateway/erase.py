@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
@@ -10,6 +11,7 @@ from checkout.api.requests.idempotency import forget_answers_about
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output
+from checkout.own.packages import own_erasures
 from checkout.payments.actions import erase_payment
 from checkout.payments.actions.links import own_links
 from checkout.payments.models import Operation, Payment
@@ -36,6 +38,10 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0; raise CommandError, with the reason, if it cannot be done."""
     by = staff.require(options["by"], "payments.erase_payment")
     payment = options["payment"]
+    try:
+        erasures = own_erasures()
+    except ImproperlyConfigured as error:
+        raise CommandError(f"Nothing was erased. {error}") from error
     with transaction.atomic():
         try:
             erase_payment(payment, by=by, reason=options["reason"])
@@ -50,5 +56,13 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     # These may be in databases of their own.
     Receipt.objects.filter(payment_reference=payment).update(email="")
     RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)
+    for erase in erasures:
+        try:
+            erase(payment)
+        except Exception as error:
+            raise CommandError(
+                f"The gateway has erased the personal data of {payment}, and {erase.__module__} has not: "
+                f"{error}. When the cause is gone, run this command again."
+            ) from error
     out.write(f"The personal data of {payment} is erased.")
     return 0

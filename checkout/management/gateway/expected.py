@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from checkout.conf import conf
 from checkout.participants import participants
+from checkout.running.services import SERVICES
 from checkout.webhooks.service import service as webhooks
 from messaging.topology import Queue, Topology
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A queue, and the command that starts its reader."""
+    """A queue, and the command that starts its reader. A service in another language has none."""
 
     queue: Queue
     command: str
@@ -30,7 +31,8 @@ def expected_queues() -> list[Expected]:
     queues = []
     for participant in participants():
         if participant.serves:
-            command = f"manage.py run_service {participant.name}"
+            is_python = participant.name in SERVICES
+            command = f"{'manage.py run_service' if is_python else 'your service'} {participant.name}"
             queues.append(Expected(names.service_queue(participant.name), command))
             if participant.replies:
                 queues.append(Expected(names.reply_queue(participant.replies), command))

@@ -9,7 +9,8 @@ Written by `manage.py startservice ${name}`. It passes its tests; `service.py` i
 5. Start `manage.py run_service ${name}` with that user in `BROKER_URL`, then restart `checkout`. With `memory://` it runs inside the web process.
 6. `manage.py gateway doctor` shows if its queue is read.
 
-`purchase_steps.py` adds one step to every purchase. Change or delete it: the gateway's page docs/own-steps.md describes it.
+`purchase_steps.py` adds one step to every purchase. Change or delete it: the gateway's page docs/own-steps.md describes it, and what else the package may have.
+To see it in a purchase on this machine, before any of the above, from the gateway's folder: `PYTHONPATH=${into} CHECKOUT_OWN_APPS=${name} make demo ONCE=1`
 
 Its tests, from the gateway's folder (`make lint` installs pytest there):
 `PYTHONPATH=${into} CHECKOUT_OWN_APPS=${name} .venv/bin/python -m pytest -c pyproject.toml ${folder}`

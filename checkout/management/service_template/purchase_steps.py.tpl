@@ -10,7 +10,8 @@ STEPS = [
         place=Place.BEFORE_AUTHORISATION,
         asks=Begin,
         goes_on=[Result.ACCEPTED],
-        refuses={Result.REFUSED: "not_permitted"},
+        refuses={Result.REFUSED: "not_available"},
+        advice={"not_available": "The shop cannot accept this order as it is. Please ask the shop."},
         undo=Undo,
     )
 ]

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from checkout.own.packages import own_advice
 from checkout.payments.providers.base import RefusalReason
 
 OUT_OF_STOCK = "out_of_stock"
 ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
+ASK_THE_SHOP = "The shop cannot accept this payment as it is. Please ask the shop."
 
 # The next step for a shopper. Reasons that could help a thief of the card are not listed.
 ADVICE: Mapping[str, str] = {
@@ -29,8 +31,15 @@ ADVICE: Mapping[str, str] = {
 
 
 def advice_for(reason: str) -> str:
-    """Return what a shopper may be told about a refusal."""
-    return ADVICE.get(reason, ASK_THE_BANK)
+    """Return what a shopper may be told about a refusal, which may be one by a step of your own."""
+    if is_ours(reason):
+        return ADVICE.get(reason, ASK_THE_BANK)
+    return own_advice(reason) or ASK_THE_SHOP
+
+
+def is_ours(reason: str) -> bool:
+    """Return True unless a step of your own has refused, for which no card is to blame."""
+    return reason in ("", OUT_OF_STOCK, *RefusalReason)
 
 
 def in_words(reason: str) -> str:

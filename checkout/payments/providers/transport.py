@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol
+from typing import Literal, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -32,12 +32,17 @@ MOST_IDLE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One message to a provider. ``credentials`` are user name and password for Basic authentication."""
+    """One message to a provider.
+
+    ``credentials`` are user name and password for Basic authentication. Without them, a provider is
+    authenticated to by what is in ``headers``, such as ``Authorization: Bearer …`` or a key of its own.
+    """
 
     url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    credentials: tuple[str, str] = field(repr=False)
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    method: Literal["POST", "GET", "DELETE"] = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +176,14 @@ class HttpTransport:
     @staticmethod
     def _prepare(request: HttpRequest) -> requests.PreparedRequest:
         require_allowed(request.url, "provider's endpoint")
-        user, password = (text.encode() for text in request.credentials)
+        auth = request.credentials and tuple(text.encode() for text in request.credentials)
         try:
             return requests.Request(
-                "POST",
+                request.method,
                 request.url,
                 data=request.body,
                 headers={"Accept-Encoding": "identity", **request.headers},
-                auth=(user, password),
+                auth=auth,
             ).prepare()
         except (requests.RequestException, UnicodeError) as error:
             raise ProviderMisconfigured(f"Cannot send to {request.url!r}: {error}") from error

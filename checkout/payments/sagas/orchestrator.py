@@ -25,6 +25,7 @@ from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
 from checkout.payments.sagas.operations import opening
+from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
@@ -253,7 +254,8 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
     definition = DEFINITIONS.get(saga.kind)
     try:
         if definition is None or saga.step not in definition.steps:
-            raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.")
+            known = f"This release knows no step {saga.step} of a {saga.kind}."
+            raise ValueError(known + advice_about(saga.step))
         return definition, typed.convert(saga.data, definition.data_type)
     except (ValueError, msgspec.ValidationError) as error:
         if saga.status in _ENDED:

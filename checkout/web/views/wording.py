@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from checkout.payments.actions import PaymentView, Taken
-from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for
+from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for, is_ours
 from checkout.payments.providers.base import RefusalReason
 from checkout.problems import TRIED_TOO_OFTEN
 from checkout.states import PaymentState
@@ -123,4 +123,5 @@ def _another_try(reason: str) -> str:
     """Return the label of the link to the card form, which says the same as the advice."""
     if reason == OUT_OF_STOCK:
         return ""
-    return "Try again" if reason in SAME_CARD_MAY_WORK else "Try again with another card"
+    is_for_another_card = is_ours(reason) and reason not in SAME_CARD_MAY_WORK
+    return "Try again with another card" if is_for_another_card else "Try again"

@@ -139,6 +139,20 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
     assert "dead-letters list" in found["1 dead letters wait for staff"]
 
 
+def test_purchases_at_a_step_of_ones_own_that_is_not_configured_are_named(
+    gateway: Gateway, attempt: Attempt, settings: Any
+):
+    settings.CHECKOUT_OWN_APPS = "tests.support.loyalty"
+    for step in ("own_hold_points", "own_gone", "undo_gone", "own_gone"):
+        key = str(Saga.objects.count())
+        Saga.objects.create(
+            kind="purchase", key=key, step=step, payment=attempt.payment, attempt=attempt, status="parked"
+        )
+    found = wrong(gateway("doctor", "--json")[1])
+    advice = found["purchases stand at steps that are not configured: own_gone (2), undo_gone (1)"]
+    assert "CHECKOUT_OWN_APPS" in advice
+
+
 def test_books_that_the_provider_does_not_tell_are_named_with_what_to_do(gateway: Gateway, attempt: Attempt):
     account, long_ago = attempt.provider_account, timezone.now() - timedelta(hours=5)
     when = f"{long_ago:%Y-%m-%d %H:%M:%S}"

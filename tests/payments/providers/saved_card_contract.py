@@ -1,7 +1,5 @@
 """The part of the contract that is about saved cards and their tokens."""
 
-import pytest
-
 from checkout.money import Money
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.saved_cards import (
@@ -11,6 +9,7 @@ from checkout.payments.providers.saved_cards import (
     MerchantInitiated,
     StoredCard,
 )
+from tests.payments.providers.abilities import Abilities
 from tests.payments.providers.requests_to_make import authorisation, completion
 
 
@@ -19,8 +18,12 @@ def is_gone(result: ProviderResult) -> bool:
     return result.outcome == Outcome.APPROVED or result.event == TOKEN_NOT_FOUND
 
 
-class SavedCardContract:
+class SavedCardContract(Abilities):
     """Tests of an adapter. ``ProviderContract`` includes them, and describes the fixtures."""
+
+    def test_the_adapter_says_if_cards_may_be_saved_and_their_tokens_deleted(self, shop):
+        able = (shop.provider.saves_cards, shop.provider.deletes_tokens)
+        assert able == (self.SAVES_CARDS, self.SAVES_CARDS and self.DELETES_TOKENS)
 
     def pay(self, shop, order_code, card="approve", **changes):
         request = authorisation(order_code, sealed_card=shop.cards[card], **changes)
@@ -35,8 +38,7 @@ class SavedCardContract:
         )
         return shop.provider.authorise(authorisation(order_code, sealed_card="", stored_card=stored))
 
-    def test_a_saved_card_is_charged_later_without_the_shopper(self, shop, order_code):
-        assert shop.provider.saves_cards
+    def test_a_saved_card_is_charged_later_without_the_shopper(self, saves_cards, shop, order_code):
         result = self.pay(shop, order_code, saves_for="cus_1")
         assert result.token is not None, result.token_fault
         assert result.token.last4 == result.card.last4
@@ -48,7 +50,7 @@ class SavedCardContract:
         assert later.amount == Money(1050, "GBP")
         assert result.token.token not in later.transcript
 
-    def test_a_card_that_is_challenged_is_saved_once_it_is_approved(self, shop, order_code):
+    def test_a_card_that_is_challenged_is_saved_once_it_is_approved(self, saves_cards, shop, order_code):
         first = self.pay(shop, order_code, "challenge", saves_for="cus_1")
         assert first.token is None
         shop.answer_challenge(first, "approve")
@@ -59,14 +61,14 @@ class SavedCardContract:
         result = self.pay(shop, order_code)
         assert (result.token, result.token_fault) == (None, "")
 
-    def test_a_token_that_the_provider_does_not_know_pays_nothing(self, shop, order_code):
+    def test_a_token_that_the_provider_does_not_know_pays_nothing(self, saves_cards, shop, order_code):
         unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")
         assert self.charge(shop, order_code, unknown).outcome != Outcome.APPROVED
         assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_SENT, Outcome.REFUSED)
 
-    def test_a_token_that_is_deleted_pays_no_more_and_may_be_deleted_again(self, shop, order_code):
-        if not shop.provider.deletes_tokens:
-            pytest.skip("this provider deletes no tokens")
+    def test_a_token_that_is_deleted_pays_no_more_and_may_be_deleted_again(
+        self, deletes_tokens, shop, order_code
+    ):
         saved = self.pay(shop, order_code, saves_for="cus_1").token
         kept = KeptToken(token=saved.token, shopper="cus_1")
         for _ in range(2):
@@ -76,7 +78,9 @@ class SavedCardContract:
         assert self.charge(shop, f"{order_code}-2", saved).outcome != Outcome.APPROVED
         assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
 
-    def test_a_card_is_saved_anew_after_its_token_was_deleted_and_that_one_is_deleted(self, shop, order_code):
+    def test_a_card_is_saved_anew_after_its_token_was_deleted_and_that_one_is_deleted(
+        self, deletes_tokens, shop, order_code
+    ):
         for number in range(2):
             saved = self.pay(shop, f"{order_code}-{number}", saves_for="cus_1").token
             kept = KeptToken(token=saved.token, shopper="cus_1")
@@ -84,6 +88,6 @@ class SavedCardContract:
             assert shop.provider.delete_token(kept).outcome == Outcome.APPROVED
             assert self.charge(shop, f"{order_code}-{number}-late", saved).outcome != Outcome.APPROVED
 
-    def test_a_token_that_the_provider_does_not_know_is_deleted_or_not_found(self, shop):
+    def test_a_token_that_the_provider_does_not_know_is_deleted_or_not_found(self, deletes_tokens, shop):
         unknown = KeptToken(token="991111", shopper="cus_1")
         assert is_gone(shop.provider.delete_token(unknown))

@@ -115,4 +115,5 @@ def _read(connection: socket.socket) -> Received:
             raise ConnectionError("The client left before it had asked for anything.")
         lines.append(line.decode("latin-1").rstrip("\r\n"))
     head = Received("\r\n".join(lines), b"")
-    return Received(head.head, stream.read(int(head.header("Content-Length")[0])))
+    [length] = head.header("Content-Length") or ["0"]
+    return Received(head.head, stream.read(int(length)))

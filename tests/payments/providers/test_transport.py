@@ -41,6 +41,16 @@ def test_a_message_goes_out_once_and_exactly_as_it_was_written(transport):
     assert received.header("Authorization") == ["Basic dXNlcjpwYXNzOnfDtnJk"]
 
 
+def test_a_provider_may_be_asked_by_get_with_a_key_of_its_own(transport):
+    with ScriptedServer(answer(b"{}")) as server:
+        key = {"Authorization": "Bearer sk_test_1"}
+        asked = HttpRequest(f"{server.url}?order=1", b"", key, method="GET")
+        assert transport.send(Verb.INQUIRE, asked).body == b"{}"
+    [received] = server.requests
+    assert received.head.startswith("GET /pay?order=1 HTTP/1.1")
+    assert received.header("Authorization") == ["Bearer sk_test_1"]
+
+
 def test_an_answer_in_chunks_is_read_whole(transport):
     chunks = b"3\r\n<re\r\n5\r\nply/>\r\n0\r\n\r\n"
     with ScriptedServer(answer(chunks, 200, "Transfer-Encoding: chunked")) as server:

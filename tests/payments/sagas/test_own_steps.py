@@ -1,12 +1,14 @@
 """Steps of one's own in the purchase, as conversations, and as a graph that is explored."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.messages import Answer, Command, Done, Success
+from checkout.orders.messages import OrderLine
 from checkout.own.step import OwnStep, Place, faults_of
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -183,6 +185,33 @@ def test_a_step_that_is_no_longer_configured_is_left_to_staff_and_not_forgotten(
     without.resumed().asks("orders.release").answered().ended("compensated")
 
 
+@pytest.mark.parametrize("place", list(Place))
+def test_a_step_that_was_moved_while_a_purchase_stands_at_it_neither_ends_it_nor_begins_it_anew(
+    place: Place,
+) -> None:
+    """Otherwise a purchase would end without its authorisation, or be authorised, or refused, once more."""
+    step = replace(HOLD, refuses={}, undo=None, place=Place.AFTER_CAPTURE)
+    steps = {Place.AFTER_CAPTURE: step, Place.BEFORE_AUTHORISATION: replace(HOLD, undo=None)}
+    earlier = steps.pop(place)
+    [later] = steps.values()
+    saga = a_purchase(earlier).answered(decision="accept").answered(reserved=True)
+    if place is Place.AFTER_CAPTURE:
+        saga.answered(outcome="approved").told("capture_accepted").answered()
+    saga.asks("loyalty.hold")
+    moved = Conversation(Purchase([later]), A_PURCHASE)
+    for happens in ("answered", "answered_with_an_error", "waited_too_long"):
+        moved.decision = saga.decision
+        getattr(moved, happens)(**({"held": True} if happens == "answered" else {})).ended("parked")
+        assert f"belongs {place}" in moved.decision.why
+        moved.resumed().ended("parked")
+    back = Conversation(Purchase([earlier]), A_PURCHASE)
+    back.decision = moved.decision
+    back.resumed()
+    assert back.decision.step == (
+        "release_stock" if place is Place.BEFORE_AUTHORISATION else "own_hold_points"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -195,6 +224,12 @@ def test_a_step_that_is_no_longer_configured_is_left_to_staff_and_not_forgotten(
         ({"refuses": {Points.SHORT: "No points!"}}, "'No points!' is no reason"),
         ({"undo": HOLD.asks}, "HoldPoints is a Command[Done]"),
         ({"within_seconds": 0}, "within_seconds is more than 0"),
+        ({"place": "before authorisation"}, "not a Place, so that it would never be taken"),
+        ({"asks": Points}, "is no class of commands"),
+        ({"asks": None}, "None is no class of commands"),
+        ({"goes_on": Points.HELD}, "goes_on is a list"),
+        ({"advice": {"points_missing": "You have none."}}, "there is advice for points_missing"),
+        ({"advice": {"points_short": ""}}, "the advice for points_short has 1 to 200 characters"),
     ],
 )
 def test_a_step_that_cannot_be_taken_is_named(changes: dict[str, Any], fault: str) -> None:
@@ -216,6 +251,68 @@ class Strange(Command[Done], frozen=True):
 def test_a_purchase_has_no_other_fields_than_its_own() -> None:
     [fault] = faults_of([replace(AWARD, undo=Strange)])
     assert fault == "Step 'award_points': a purchase has no shoe_size for Strange."
+
+
+class Nameless(Command[Done], frozen=True):
+    """A command whose author has forgotten its type on the wire."""
+
+    attempt: str
+
+
+class AwardAmount(Command[Done], frozen=True):
+    """A command whose author takes the amount for a text, and the lines for one."""
+
+    to = "loyalty.award_amount"
+    again = "nothing more is awarded"
+
+    minor: str
+    lines: str
+    email: str | None = None
+
+
+class AwardAgain(Command[Done], frozen=True):
+    """A command that was copied with its type on the wire."""
+
+    to = "loyalty.award"
+    again = "nothing more is awarded"
+
+    attempt: str
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        (
+            {"asks": Nameless},
+            ["Step 'award_points': Nameless lacks its type on the wire, such as to = \"gifts.wrap\"."],
+        ),
+        (
+            {"asks": AwardAmount},
+            [
+                "Step 'award_points': AwardAmount cannot be filled in: minor is of type int.",
+                "Step 'award_points': AwardAmount cannot be filled in: lines is of type list.",
+            ],
+        ),
+        ({"undo": AwardAgain}, ["AwardPoints and AwardAgain are both called 'loyalty.award'."]),
+    ],
+)
+def test_a_command_that_no_service_could_read_is_named(changes: dict[str, Any], faults: list[str]) -> None:
+    assert list(faults_of([replace(AWARD, **changes)])) == faults
+
+
+def test_a_command_may_narrow_the_types_of_the_purchase() -> None:
+    class Narrow(Command[Done], frozen=True):
+        to = "loyalty.narrow"
+        again = "nothing changes"
+
+        minor: Annotated[int, msgspec.Meta(ge=100_000)]
+        currency: Literal["EUR"]
+        lines: list[OrderLine]
+        captures: bool
+        is_test: bool
+        merchant_code: str
+
+    assert not list(faults_of([replace(AWARD, asks=Narrow)]))
 
 
 class PointsHeldAtATill(PointsHeld, frozen=True):

@@ -302,6 +302,14 @@ def test_an_unknown_step_is_parked_with_a_reason_and_goes_on_when_it_is_known(ca
     assert commands_of(resume(child)) == ["payments.capture"]
 
 
+@pytest.mark.parametrize("step", ["own_gone", "undo_gone"])
+def test_a_purchase_at_a_step_of_ones_own_that_was_removed_says_what_staff_can_do(purchase, step):
+    Saga.objects.update(step=step)
+    answered(purchase, decision="accept")
+    assert purchase.status == Status.PARKED
+    assert "Configure this step of your own again" in Fact.objects.get(kind="saga_parked").data["why"]
+
+
 @pytest.mark.parametrize("damage", ["kind", "data"])
 def test_what_cannot_be_read_is_parked_and_not_lost(purchase, damage):
     changes: dict[str, dict[str, Any]] = {

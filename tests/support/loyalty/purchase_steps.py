@@ -17,6 +17,7 @@ STEPS = [
         asks=HoldPoints,
         goes_on=[Points.HELD],
         refuses={Points.SHORT: "points_short"},
+        advice={"points_short": "You have too few points. Please pay without them."},
         undo=ReleasePoints,
     ),
     OwnStep(

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from checkout.database.owners import databases
@@ -17,6 +18,9 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.sagas.purchase.data import STEPS_OF_YOUR_OWN
+from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.sending.claims import not_signed
 
@@ -40,6 +44,7 @@ def findings() -> Iterator[Finding]:
     yield _events(now)
     flows = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lt=now - LATE)
     yield _timer("deadlines of flows", flows.count(), flows.order_by("deadline_at").values("deadline_at"))
+    yield from _steps_not_configured()
     again = ProviderNotification.objects.filter(next_try_at__lt=now - LATE)
     yield _timer(
         "notifications to try again", again.count(), again.order_by("next_try_at").values("next_try_at")
@@ -80,6 +85,25 @@ def _timer(what: str, count: int, rows: object) -> Finding:
         return Finding("timers", f"{what}: none is late")
     [oldest] = next(iter(rows)).values()  # type: ignore[call-overload]
     return Finding("timers", f"{what}: {count} are late, the first since {_time(oldest)}", START_RELAY)
+
+
+def _steps_not_configured() -> Iterator[Finding]:
+    """Yield a finding about purchases at steps of your own that are not configured any more."""
+    try:
+        known = Purchase().steps
+    except ImproperlyConfigured:
+        return  # a system check reports it
+    unfinished = Saga.objects.filter(kind=Purchase.kind, status__in=UNFINISHED)
+    own, undo = (Q(step__startswith=beginning) for beginning in STEPS_OF_YOUR_OWN)
+    stray = unfinished.filter(own | undo).exclude(step__in=known)
+    counts = stray.order_by("step").values_list("step").annotate(Count("pk"))
+    if found := ", ".join(f"{step} ({count})" for step, count in counts):
+        yield Finding(
+            "flows",
+            f"purchases stand at steps that are not configured: {found}",
+            "Name their app in CHECKOUT_OWN_APPS again, with the step under its old name. Restart the "
+            "checkout service, then try again in the back office what is parked.",
+        )
 
 
 def _webhooks(now: datetime) -> Finding:

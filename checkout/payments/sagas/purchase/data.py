@@ -31,6 +31,17 @@ class At(StrEnum):
     SETTLE_UNDONE = "settle_undone"
 
 
+# The beginnings of the names of steps of your own, and of their undoing.
+STEPS_OF_YOUR_OWN = ("own_", "undo_")
+
+
+def advice_about(step: str) -> str:
+    """Return what staff can do about a saga at an unknown step, if that may have been one of your own."""
+    if not step.startswith(STEPS_OF_YOUR_OWN):
+        return ""
+    return " Configure this step of your own again, restart the checkout service, then try again."
+
+
 class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one purchase.
 
@@ -46,6 +57,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
     purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
+    ``own_place`` is the place of the last one that was begun, in the words of ``Place``.
     """
 
     payment: str
@@ -74,6 +86,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     locale: str = ""
     own_begun: tuple[str, ...] = ()
     own_undone: bool = False
+    own_place: str = ""
     is_order_cancelled: bool = False
     is_test: bool = False
 

@@ -71,17 +71,18 @@ class OwnSteps:
         def refused_for(reason: str) -> Callable[[PurchaseData, Answer], PurchaseDecision]:
             return lambda data, answer: authorisation.not_sent(data, reason)
 
+        in_place = _in_place(step)
         return Step(
             name=_row(step.name),
             asks=step.asks,
             within=_time_for(step),
             repeated=_repeated(step),
             on={
-                **dict.fromkeys(step.goes_on, self._towards_authorisation(position + 1)),
-                **{answer: refused_for(reason) for answer, reason in step.refuses.items()},
+                **dict.fromkeys(step.goes_on, in_place(self._towards_authorisation(position + 1))),
+                **{answer: in_place(refused_for(reason)) for answer, reason in step.refuses.items()},
             },
-            failed=authorisation.not_reserved,
-            unknown=authorisation.given_up,
+            failed=in_place(authorisation.not_reserved),
+            unknown=in_place(authorisation.given_up),
             undo=_undo_of(step.name) if step.undo else "",
         )
 
@@ -123,14 +124,15 @@ class OwnSteps:
                 return _for_staff(row, data, f"The step {step.name} was not answered.")
             return Go(step=row, data=with_changes(data, tries=data.tries + 1))
 
+        in_place = _in_place(step)
         return Step(
             name=row,
             asks=step.asks,
             within=_time_for(step),
             repeated=_repeated(step),
-            on=dict.fromkeys(step.goes_on, gone_on),
-            failed=failed,
-            unknown=not_answered,
+            on=dict.fromkeys(step.goes_on, in_place(gone_on)),
+            failed=in_place(failed),
+            unknown=in_place(not_answered),
             hears={Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row), **fulfilment.NOT_HELD_ANY_MORE},
             undo=_undo_of(step.name) if step.undo else "",
         )
@@ -188,7 +190,30 @@ def _taken(step: OwnStep, data: PurchaseData) -> PurchaseDecision:
     if step.undo is not None and step.name not in begun:
         begun = (*begun, step.name)
     # A question that may not be repeated has had its last try when it is asked.
-    return Go(step=_row(step.name), data=with_changes(data, own_begun=begun, tries=_first_try(step)))
+    begun_here = with_changes(data, own_begun=begun, own_place=str(step.place), tries=_first_try(step))
+    return Go(step=_row(step.name), data=begun_here)
+
+
+def _in_place(step: OwnStep) -> Callable[[Callable[..., PurchaseDecision]], Callable[..., PurchaseDecision]]:
+    """Return a guard of what follows at a step, for purchases that began it at another place.
+
+    The step was moved since. A purchase that is not authorised must not go on as one that is captured, or the
+    other way round. Purchases of the release before have no place.
+    """
+
+    def guarded(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:
+        def decide(data: PurchaseData, *heard: Any) -> PurchaseDecision:
+            if data.own_place in ("", step.place):
+                return follows(data, *heard)
+            why = (
+                f"The step {step.name} was moved, and for this purchase it belongs {data.own_place}. "
+                "Configure it there again, restart the checkout service, then try again."
+            )
+            return _for_staff(_row(step.name), data, why)
+
+        return decide
+
+    return guarded
 
 
 def _for_staff(row: str, data: PurchaseData, why: str) -> PurchaseDecision:

@@ -1,0 +1,43 @@
+"""The abilities that not every provider has. Without one, the tests of the contract for it are skipped."""
+
+import pytest
+
+
+class Abilities:
+    """A subclass for a provider that cannot do what a constant names sets it to False.
+
+    Without ``CAPTURES_WITH_AUTHORISATION``, the provider is asked for each capture. Without
+    ``TELLS_POSITIONS``, its inquiries return no sums. Without ``HAS_UNSENDABLE_AMOUNTS``, the shop's account
+    can send every amount; otherwise it sends those in HUF without decimals.
+    """
+
+    CAPTURES_WITH_AUTHORISATION = True
+    TELLS_POSITIONS = True
+    HAS_UNSENDABLE_AMOUNTS = True
+    SAVES_CARDS = True
+    DELETES_TOKENS = True
+
+    @pytest.fixture
+    def includes_captures(self) -> None:
+        if not self.CAPTURES_WITH_AUTHORISATION:
+            pytest.skip("this provider is asked for each capture")
+
+    @pytest.fixture
+    def tells_positions(self) -> None:
+        if not self.TELLS_POSITIONS:
+            pytest.skip("this provider tells no sums")
+
+    @pytest.fixture
+    def has_unsendable_amounts(self) -> None:
+        if not self.HAS_UNSENDABLE_AMOUNTS:
+            pytest.skip("this account can send every amount")
+
+    @pytest.fixture
+    def saves_cards(self) -> None:
+        if not self.SAVES_CARDS:
+            pytest.skip("this provider saves no cards")
+
+    @pytest.fixture
+    def deletes_tokens(self) -> None:
+        if not (self.SAVES_CARDS and self.DELETES_TOKENS):
+            pytest.skip("this provider deletes no tokens")
