@@ -10,6 +10,7 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from joserfc import jwe
@@ -95,6 +96,12 @@ class Card:
             raise UnknownBrand(f"Card number not recognised: {shown}")
 
 
+@cache
+def _imported(pem: bytes) -> RSAKey:
+    """Return the key pair. Its check takes 50 ms, and programs that try things out start many sandboxes."""
+    return RSAKey.import_key(pem)
+
+
 class CardKey:
     """The key pair of one sandbox, kept in a file so that it can open cards sealed before a restart."""
 
@@ -104,7 +111,7 @@ class CardKey:
             pem = RSAKey.generate_key(2048).as_pem(private=True)
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
                 handle.write(pem)
-        self._key = RSAKey.import_key(file.read_bytes())
+        self._key = _imported(file.read_bytes())
 
     @property
     def seed(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from scripts.with_services import INTERRUPTED
-from tests.faults.settings import CHECKOUT_SECONDS
+from tests.faults.settings import CHECKOUT_SECONDS, INQUIRIES, inquiry_delays
 from tests.faults.site import opened, use_database
 from tests.support import fork_server
 
@@ -34,6 +34,12 @@ def main() -> int:
         type=int,
         default=CHECKOUT_SECONDS,
         help=f"seconds in which a payment has to be paid (default: {CHECKOUT_SECONDS}); the end waits for it",
+    )
+    parser.add_argument(
+        "--inquiries",
+        type=int,
+        default=INQUIRIES,
+        help=f"so many in vain before staff are asked (default: {INQUIRIES}); the end waits for it",
     )
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
     parser.add_argument(
@@ -74,7 +80,10 @@ async def _run(options: argparse.Namespace) -> "Report":
     assert campaign is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
-    environment = {"CHECKOUT_ABANDONED_SECONDS": str(options.abandoned_after)}
+    environment = {
+        "CHECKOUT_ABANDONED_SECONDS": str(options.abandoned_after),
+        "CHECKOUT_INQUIRY_DELAYS": inquiry_delays(options.inquiries),
+    }
     async with opened(
         options.mutant,
         options.logs,

@@ -12,7 +12,7 @@ SETTLING_SECONDS = 8
 # Longer than the sandbox's time for its copy of the books, and for that and a booking.
 ORDER_LAG_SECONDS, MODIFICATION_LAG_SECONDS = 3, 8
 REPLICATION_SECONDS = 2
-LONGEST_PAUSE_SECONDS = 6
+FIRST_PAUSES_SECONDS, LONGEST_PAUSE_SECONDS = (1, 2, 3, 5), 6
 CHALLENGE_SECONDS = 20
 CHECKOUT_SECONDS = 100
 AUTHORISATION_SECONDS = 40
@@ -27,7 +27,17 @@ FASTEST_CLOCK_SECONDS = 300
 # pause on a busy machine.
 QUIESCENCE_SECONDS = FASTEST_CLOCK_SECONDS + CARD_GRACE_SECONDS
 
+# The number of the longest pauses before staff are asked: enough that no outage uses them up, but few enough
+# that sagas are parked before the campaign ends.
+INQUIRIES = 20
+
 VERBS = ("authorise", "complete_challenge", "capture", "void", "refund", "inquire")
+
+
+def inquiry_delays(longest: int) -> str:
+    """Return the pauses between inquiries as a setting, with so many of the longest."""
+    return json.dumps([*FIRST_PAUSES_SECONDS, *[LONGEST_PAUSE_SECONDS] * longest])
+
 
 PRODUCT = {
     "CHECKOUT_REPLY_BUDGET_SECONDS": str(REPLY_BUDGET_SECONDS),
@@ -37,8 +47,7 @@ PRODUCT = {
     "CHECKOUT_SETTLING_SECONDS": str(SETTLING_SECONDS),
     "CHECKOUT_ORDER_LAG_SECONDS": str(ORDER_LAG_SECONDS),
     "CHECKOUT_MODIFICATION_LAG_SECONDS": str(MODIFICATION_LAG_SECONDS),
-    # Enough that no outage uses them up, but few enough that sagas are parked before the campaign ends.
-    "CHECKOUT_INQUIRY_DELAYS": json.dumps([1, 2, 3, 5, *[LONGEST_PAUSE_SECONDS] * 20]),
+    "CHECKOUT_INQUIRY_DELAYS": inquiry_delays(INQUIRIES),
     "CHECKOUT_RETRY_DELAYS": json.dumps([0.5, 1, 2, 4]),
     "CHECKOUT_SERVICE_WAIT_SECONDS": str(SERVICE_WAIT_SECONDS),
     "CHECKOUT_PROVIDER_WAIT_SECONDS": str(PROVIDER_WAIT_SECONDS),

@@ -1,7 +1,6 @@
 """The doctor finds what is wrong, and tells what to do."""
 
 import os
-import subprocess
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
@@ -26,7 +25,7 @@ from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
 from tests.payments.service.conftest import an_account, an_attempt
-from tests.support.program import ROOT
+from tests.support.program import run
 
 pytestmark = pytest.mark.django_db
 
@@ -294,14 +293,6 @@ def doctor_of(database_url: str, **more: str) -> dict[str, str]:
     """Return the advice about everything that the doctor sees at this database, by what was found."""
     environment = {**os.environ, "DATABASE_URL": database_url, "BROKER_URL": "memory://", **more}
     environment["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"
-    done = subprocess.run(
-        [sys.executable, "manage.py", "gateway", "doctor", "--json"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run([sys.executable, "manage.py", "gateway", "doctor", "--json"], environment)
     assert done.stdout, done.stderr
     return {each["text"]: each["advice"] for each in as_json(done.stdout)["findings"]}
