@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from checkout.payments.checkout_messages import PassDeadline
 from checkout.payments.models import Attempt, OutboxMessage, Saga
-from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 
 pytestmark = pytest.mark.django_db
 
