@@ -12,8 +12,7 @@ from django.http.request import validate_host
 from django.urls import reverse
 
 from checkout.conf import conf
-from checkout.conf.networks import is_loopback_name
-from checkout.conf.proxies import is_everybody
+from checkout.conf.networks import is_everybody, is_loopback_name
 from checkout.errors import CardKeysMisconfigured
 from checkout.own.packages import faults_of_own_apps
 from checkout.payments.models import ProviderAccount

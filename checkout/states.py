@@ -79,6 +79,8 @@ class AttemptState(StrEnum):
 A = AttemptState
 # The states in which it is not known whether the attempt holds money.
 OPEN_ATTEMPTS = (A.CREATED, A.SUBMITTED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN)
+# The states in which we believe that the attempt, which has ended, holds no money.
+ENDED_WITHOUT_MONEY = (A.REFUSED, A.NOT_SENT, A.EXPIRED)
 
 
 class Actor(StrEnum):

@@ -17,14 +17,12 @@ from messaging.reply_queue import ReplyQueue
 from messaging.topology import Queue, Topology
 
 OnConfirm = Callable[[MessagingError | None], None]
+OnDelivery = Callable[[Delivery], None]
 
 
 def user_of(url: str) -> str:
     """Return the user name in a broker's address."""
     return unquote(urlsplit(url).username or "guest")
-
-
-OnDelivery = Callable[[Delivery], None]
 
 
 @dataclass(slots=True)

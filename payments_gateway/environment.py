@@ -10,8 +10,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
-from checkout.conf.networks import is_loopback_name
-from checkout.conf.proxies import is_everybody
+from checkout.conf.networks import is_everybody, is_loopback_name
 from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES, REPLACED
 from messaging.setting import Setting, declared, parts_of
@@ -127,7 +126,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         default=SecretStr("sqlite:///db.sqlite3"),
         alias="DATABASE_URL",
         description="The database's address, with its password: postgres://user:password@host/name. With "
-        "standbys, it names all servers: postgres://user:password@a,b:5433/name (docs/deployment.md).",
+        "standbys, it names all servers: postgres://user:password@a,b:5433/name "
+        "(docs/database-and-broker.md).",
     )
     orders_database_url: SecretStr = _own_database("ORDERS_DATABASE_URL", "orders service")
     risk_database_url: SecretStr = _own_database("RISK_DATABASE_URL", "risk service")
@@ -139,7 +139,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         default=SecretStr(""),
         alias="DATABASE_REPLICA_URL",
         description="The address of a standby of DATABASE_URL, from which lists of the back office are read. "
-        "By default they are read from the primary (docs/deployment.md).",
+        "By default they are read from the primary (docs/database-and-broker.md).",
     )
     database_pool_size: int = Field(
         default=10,

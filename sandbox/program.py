@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -35,11 +35,12 @@ from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import Scenario
 from sandbox.faults.pages import PageFaults
 from sandbox.faults.record import FaultRecord
+from sandbox.home import STATIC, Home
 from sandbox.issuer.acs import AccessControlServer
 from sandbox.issuer.three_ds import ThreeDsServer
 from sandbox.notifications.notifier import Notifier
 from sandbox.notifications.outgoing import LINE_NAMES, Outgoing
-from sandbox.pages import Pages, json_text
+from sandbox.pages import Pages
 from sandbox.storage import open_storage
 from sandbox.wpg.endpoint import Wpg
 from sandbox.wpg.fault_injection import FaultInjection
@@ -49,7 +50,6 @@ from sandbox.wpg.idempotency import AnsweredRequests
 GRACE_SECONDS = 1
 PAUSE_SECONDS = 1
 LOG = logging.getLogger("sandbox")
-STATIC = Path(__file__).resolve().parent / "static"
 # A proxy's headers would replace the addresses by which faults find a request's connection.
 SERVER_OPTIONS: dict[str, Any] = {
     "http": Connection,
@@ -73,7 +73,6 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     card_key = CardKey(file.with_suffix(".key.pem"))
     # Kept with the books: after a restart a card that is saved again has the same token.
     seed = configuration.seed or card_key.seed
-    encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
     tokens = Tokens(connection, seed, timedelta(days=configuration.token_days))
     bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
     acquirer = Acquirer(books, tokens, bookings, outgoing, scenario.orders, configuration, clock, seed)
@@ -101,25 +100,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     statement = Statement(books, outgoing, fault_record)
     disputes = Disputes(books, outgoing, changes)
     console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages, configuration.url)
-
-    async def index(request: Request) -> Response:
-        del request
-        return pages.render("index.html", {"configuration": configuration})
-
-    async def live(request: Request) -> Response:
-        del request
-        return JSONResponse({"status": "ok"})
-
-    async def public_key(request: Request) -> Response:
-        del request
-        return PlainTextResponse(card_key.public)
-
-    async def encryption_script(request: Request) -> Response:
-        """Return the script including the key, which is made at the first start and need not be copied."""
-        del request
-        script = f"{encryption}Worldpay.setPublicKey({json_text(card_key.public)});\n"
-        # A browser compares a script with its digest only if the script's host lets the page read it (CORS).
-        return Response(script, media_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"})
+    home = Home(configuration, card_key, pages)
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         del request
@@ -144,16 +125,16 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", index),
-            Route("/livez", live),
+            Route("/", home.index),
+            Route("/livez", home.live),
             Route("/books.json", statement.show),
             Route("/scenarios/", console.show, methods=["GET", "POST"]),
             Route("/worldpay/jsp/merchant/xml/paymentService.jsp", wpg.payment_service, methods=["POST"]),
             Route("/worldpay/shopper/3ds/ddc.html", three_ds.device_data, methods=["POST"]),
             Route("/worldpay/shopper/3ds/challenge.html", three_ds.challenge, methods=["POST"]),
             Route("/worldpay/shopper/3ds/return.html", three_ds.challenge_return, methods=["POST"]),
-            Route("/worldpay/cse/worldpay-cse.js", encryption_script),
-            Route("/worldpay/cse/public-key.txt", public_key),
+            Route("/worldpay/cse/worldpay-cse.js", home.encryption_script),
+            Route("/worldpay/cse/public-key.txt", home.public_key),
             Route("/acs/challenge/", acs.challenge, methods=["POST"]),
             Route("/acs/challenge/decision/", acs.decision, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),

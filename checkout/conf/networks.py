@@ -67,3 +67,13 @@ def is_loopback_name(host: str) -> bool:
         return ip_network(name).is_loopback
     except ValueError:
         return False
+
+
+def is_everybody(proxies: str) -> bool:
+    """Return True for ``*``, and for a network that contains all addresses of an IP version."""
+    if proxies == "*":
+        return True
+    try:
+        return ip_network(proxies).prefixlen == 0
+    except ValueError:
+        return False

@@ -12,7 +12,6 @@ from checkout.database.owners import databases
 from checkout.payments import dead_letters
 from checkout.payments.events.log import EventLog
 from checkout.payments.models import OutboxMessage
-from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.timers import timer
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
@@ -20,6 +19,7 @@ from checkout.payments.timers.cards.deletion import delete_tokens
 from checkout.payments.timers.cards.resealing import seal_tokens_again
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.counted import forget_what_was_counted
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 from checkout.payments.timers.due import (
     has_passed_deadlines,
     has_tokens_to_delete,

@@ -266,10 +266,7 @@ def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 
 
 def endpoint_of(merchant: str, reference: str) -> WebhookEndpoint:
     """Return the merchant's endpoint. Raises ``WebhookNotFound``."""
-    found = endpoints_of(merchant).filter(reference=reference).first()
-    if found is None:
-        raise _no_endpoint(reference)
-    return found
+    return _found(endpoints_of(merchant), reference)
 
 
 def endpoints_of(merchant: str) -> QuerySet[WebhookEndpoint]:
@@ -295,14 +292,14 @@ def _end_pause(endpoint: WebhookEndpoint) -> None:
 
 
 def _locked(merchant: str, reference: str) -> WebhookEndpoint:
-    found = endpoints_of(merchant).select_for_update().filter(reference=reference).first()
+    return _found(endpoints_of(merchant).select_for_update(), reference)
+
+
+def _found(endpoints: QuerySet[WebhookEndpoint], reference: str) -> WebhookEndpoint:
+    found = endpoints.filter(reference=reference).first()
     if found is None:
-        raise _no_endpoint(reference)
+        raise WebhookNotFound(f"There is no webhook endpoint {reference}.")
     return found
-
-
-def _no_endpoint(reference: str) -> WebhookNotFound:
-    return WebhookNotFound(f"There is no webhook endpoint {reference}.")
 
 
 def _require_enabled(endpoint: WebhookEndpoint) -> None:

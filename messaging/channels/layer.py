@@ -104,7 +104,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         minutes. Raises BrokerUnavailable if there is no such queue within five seconds, and TypeError for a
         prefix that makes the name invalid.
         """
-        here = self._here()
+        here = self.traffic()
         name = f"{prefix}.{here.broker.reply_queue.instance_id}!c{next(here.numbers):x}"
         self.require_valid_channel_name(name)
         if not here.broker.is_reachable:
@@ -114,7 +114,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """See the class."""
         self.require_valid_channel_name(channel)
-        await self._here().send(channel, _encode(message))
+        await self.traffic().send(channel, _encode(message))
 
     async def receive(self, channel: str) -> Any:
         """Return the next message on ``channel``, waiting for one. A cancelled call loses no message.
@@ -123,7 +123,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """
         self.require_valid_channel_name(channel)
         while True:
-            body = await self._here().receive(channel)
+            body = await self.traffic().receive(channel)
             try:
                 return msgspec.msgpack.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -135,28 +135,25 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        await self._here().members.add(group, channel)
+        await self.traffic().members.add(group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """End the membership."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        await self._here().members.discard(group, channel)
+        await self.traffic().members.discard(group, channel)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send to every member; a member that is at its capacity misses the message."""
         self.require_valid_group_name(group)
-        await self._here().group_send(group, _encode(message))
+        await self.traffic().group_send(group, _encode(message))
 
     async def flush(self) -> None:
         """See the class."""
-        await self._here().flush()
+        await self.traffic().flush()
 
     def traffic(self) -> Traffic:
-        """Return the traffic of the running loop, which ``rpc`` uses. Not in the specification."""
-        return self._here()
-
-    def _here(self) -> Traffic:
+        """Return the traffic of the running loop, which ``rpc`` uses, too. Not in the specification."""
         broker = get_broker(self._url, self._prefix)
         traffic = broker.reply_queue.channels
         if not isinstance(traffic, Traffic):

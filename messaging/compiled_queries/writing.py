@@ -16,13 +16,10 @@ from messaging.compiled_queries.statements import (
 )
 
 
-def insert(*rows: Model, using: str = "") -> None:
-    """Insert rows of one model in one statement, and set their primary keys.
-
-    The database router chooses the database, unless ``using`` names it.
-    """
+def insert(*rows: Model) -> None:
+    """Insert rows of one model in one statement, and set their primary keys."""
     if rows:
-        _insert(rows, using=using)
+        _insert(rows)
 
 
 def insert_unless_known(*rows: Model) -> bool:
@@ -56,9 +53,9 @@ def not_found(model: type[Model]) -> DatabaseError:
     return DatabaseError(f"There is no such {model._meta.verbose_name} to write to.")
 
 
-def _insert(rows: Sequence[Model], *, using: str = "", on_conflict: str = "") -> bool:
+def _insert(rows: Sequence[Model], *, on_conflict: str = "") -> bool:
     model = type(rows[0])
-    using = using or router.db_for_write(model, instance=rows[0])
+    using = router.db_for_write(model, instance=rows[0])
     fields, key = fields_of_insert(model), model._meta.pk.column
     cursor = cursor_of(connections[using])
     cursor.execute(

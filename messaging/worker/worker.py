@@ -147,7 +147,7 @@ class Worker:
                 log.warning("database away, waiting", service=self._service.name, exc_info=True)
             await until_stopped(self._stop, seconds=OUTAGE_PAUSE_SECONDS)
 
-    async def _process(self, delivery: Delivery, *, is_after_outage: bool = False) -> bool:
+    async def _process(self, delivery: Delivery, *, is_after_outage: bool) -> bool:
         """Return True if the delivery can be acknowledged, False if it must be redelivered."""
         envelope = delivery.envelope
         if envelope is None:
@@ -358,10 +358,8 @@ class Worker:
             correlation_id=envelope.correlation_id,
             headers=envelope.travelling_headers(),
         )
-        self._begin_hint(reply, envelope.reply_to)
-
-    def _begin_hint(self, reply: Envelope, reply_to: str) -> None:
-        self._start(self._publish(Outgoing(self._broker.topology.replies, reply_to, reply, is_owed=False)))
+        refusal = Outgoing(self._broker.topology.replies, envelope.reply_to, reply, is_owed=False)
+        self._start(self._publish(refusal))
 
 
 def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:

@@ -114,7 +114,7 @@ async def test_messages_expire_on_a_channel_that_any_process_may_read(lab: Lab):
     # The broker does not report expiry, so wait for that of a message of the same age on our own channel.
     timer = await layer.new_channel()
     await layer.send(timer, {"type": "old"})
-    local = layer._here().local
+    local = layer.traffic().local
     async with asyncio.timeout(20):
         while local.has(timer.partition("!")[2]):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

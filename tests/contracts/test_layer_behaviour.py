@@ -238,7 +238,7 @@ async def test_nothing_is_kept_of_a_channel_whose_messages_were_never_read(lab: 
     layer = RabbitmqChannelLayer(lab.url, lab.prefix, expiry=0.1)
     channel = await layer.new_channel()
     await layer.send(channel, {"type": "old"})
-    local = layer._here().local
+    local = layer.traffic().local
     async with asyncio.timeout(20):
         while local.has(channel.partition("!")[2]):  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.02)

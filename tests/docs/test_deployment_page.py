@@ -1,4 +1,4 @@
-"""The page about deployment agrees with the topology, the site of nginx and the log."""
+"""The pages for operators agree with the topology, the site of nginx and the log."""
 
 import ast
 import re
@@ -9,10 +9,13 @@ from pathlib import Path
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participants
 from messaging.topology import Queue, Topology
+from tests.support.pages import section_of, text_of
 from tests.support.program import ROOT
 from tests.support.source import Module, modules_of
 
-PAGE = (ROOT / "docs" / "deployment.md").read_text()
+SITE, BROKER, OPERATIONS = (
+    text_of(f"docs/{name}.md") for name in ("deployment", "database-and-broker", "operations")
+)
 TOPOLOGY = Topology("checkout")
 
 
@@ -32,14 +35,14 @@ def test_the_page_has_every_argument_of_every_kind_of_queue():
         row_of("`checkout.dead`", TOPOLOGY.dead_queue),
         row_of("`checkout.node.<process>`", TOPOLOGY.instance_queue("a")),
     }
-    assert {line for line in PAGE.splitlines() if "x-queue-type" in line} == rows
+    assert {line for line in BROKER.splitlines() if "x-queue-type" in line} == rows
 
 
 def test_the_page_has_the_policy():
     (policy,) = definitions(Participants([]), TOPOLOGY, "/", {})["policies"]
     ((key, value),) = policy["definition"].items()
     told = f"`{policy['name']}`, for quorum queues, `{key}={value}`, priority "
-    assert f"{told}\N{MINUS SIGN}{-policy['priority']}." in " ".join(PAGE.split())
+    assert f"{told}\N{MINUS SIGN}{-policy['priority']}." in " ".join(BROKER.split())
 
 
 def test_the_page_has_the_sizes_times_and_rates_of_the_site():
@@ -51,14 +54,14 @@ def test_the_page_has_the_sizes_times_and_rates_of_the_site():
     (at_once,), (rate,) = set_to(r"limit_conn payments_connections (\d+);"), set_to(r"rate=(\d+)r/s")
     burst, of_notifications = set_to(r"burst=(\d+) nodelay;")
     told = f"{at_once} requests at once, {rate} a second with bursts of {burst}; more is 429. "
-    assert f"{told}Notifications may burst to {of_notifications} |" in PAGE
+    assert f"{told}Notifications may burst to {of_notifications} |" in SITE
     (body,) = set_to(r"client_max_body_size (\d+)k;")
-    assert f"body {body} KB, as `CHECKOUT_MAX_BODY_BYTES`: 413" in PAGE
+    assert f"body {body} KB, as `CHECKOUT_MAX_BODY_BYTES`: 413" in SITE
     (idle,), (unread,) = set_to(r"keepalive_timeout (\d+)s;"), set_to(r"send_timeout (\d+)s;\n    keep")
     (head,) = {*set_to(r"client_header_timeout (\d+)s;")}
-    assert f"head (and the handshake before it) {head} s, idle {idle} s, unread answers {unread} s." in PAGE
+    assert f"head (and the handshake before it) {head} s, idle {idle} s, unread answers {unread} s." in SITE
     (held,) = set_to(r"proxy_read_timeout (\d+)s;")
-    assert f"may wait for up to {held} s" in PAGE
+    assert f"may wait for up to {held} s" in SITE
 
 
 def errors_logged(module: Module) -> Iterator[str]:
@@ -78,7 +81,7 @@ def errors_logged(module: Module) -> Iterator[str]:
 
 
 def test_the_page_explains_every_line_that_is_worth_an_alarm():
-    section = PAGE.partition("\n## Logs\n")[2].partition("\n## ")[0]
+    section = section_of(OPERATIONS, "Logs")
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")][1:]
     explained = {event for row in rows for event in re.findall(r"`([^`]+)`", row)}
     modules = modules_of("checkout", "messaging", "payments_gateway")
@@ -87,7 +90,7 @@ def test_the_page_explains_every_line_that_is_worth_an_alarm():
 
 def archived(segment: Path, archive: Path) -> int:
     """Run the page's command for PostgreSQL's archive, and return its exit code."""
-    [command] = re.findall(r"^archive_command = '(.*)'$", PAGE, re.MULTILINE)
+    [command] = re.findall(r"^archive_command = '(.*)'$", OPERATIONS, re.MULTILINE)
     command = command.replace("/var/backups/payments/log", str(archive))
     command = command.replace("%f", segment.name).replace("%p", str(segment))
     return subprocess.run(["sh", "-c", command], check=False).returncode

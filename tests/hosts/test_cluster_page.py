@@ -1,4 +1,4 @@
-"""Three machines with systemd become a RabbitMQ cluster by docs/deployment.md, and get a new release."""
+"""Three machines with systemd become a RabbitMQ cluster by the page, and get a new release."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.hosts.test_deployment_page import PAGE, block
 from tests.support.hosts import network
 from tests.support.machine import Machine, machine
+from tests.support.pages import block_of, section_of, text_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-SECTION = "A cluster of RabbitMQ nodes"
+SECTION = section_of(text_of("docs/database-and-broker.md"), "A cluster of RabbitMQ nodes")
 NAMES = ("rabbit-1", "rabbit-2", "rabbit-3")
 OF_RABBITMQ = PurePosixPath("/etc/rabbitmq")
 
@@ -37,9 +37,9 @@ def test_the_nodes_join_and_are_upgraded_one_after_the_other(nodes: list[Machine
     for node in nodes:
         node.run("systemctl stop rabbitmq-server")
         node.run(f"echo -n {cookie} > /var/lib/rabbitmq/.erlang.cookie; rm -rf /var/lib/rabbitmq/mnesia/*")
-        settings = block(SECTION, "cluster_formation")
+        settings = block_of(SECTION, opening="cluster_formation")
         node.run(f"cat > {OF_RABBITMQ / 'rabbitmq.conf'} <<'END'\n{settings}\nEND")
-        [advanced] = re.findall(r"`(\[\{kernel, .*?\.)`", PAGE)
+        [advanced] = re.findall(r"`(\[\{kernel, .*?\.)`", SECTION)
         node.run(f"echo '{advanced}' > {OF_RABBITMQ / 'advanced.config'}")
     for node in nodes:
         node.run("systemctl start --no-block rabbitmq-server")
@@ -48,7 +48,8 @@ def test_the_nodes_join_and_are_upgraded_one_after_the_other(nodes: list[Machine
     assert running(nodes[0]) == {f"rabbit@{name}" for name in NAMES}
     assert nodes[2].run("rabbitmqctl eval 'net_kernel:get_net_ticktime().'").strip() == "10"
     for node in nodes:
-        node.run(block(SECTION, "rabbitmq-upgrade").replace("apt install", "apt-get --simulate install"))
+        upgrade = block_of(SECTION, opening="rabbitmq-upgrade")
+        node.run(upgrade.replace("apt install", "apt-get --simulate install"))
         assert running(node) == {f"rabbit@{name}" for name in NAMES}
 
 

@@ -18,7 +18,7 @@ from tests.support.pages import block_of, section_of, text_of
 
 pytestmark = [pytest.mark.nginx, pytest.mark.long, pytest.mark.timeout(600)]
 
-PAGE = text_of("docs/deployment.md")
+PAGE = text_of("docs/deployment.md") + text_of("docs/operations.md")
 SETTINGS = Path("/etc/payments-gateway")
 # The first commands of two blocks.
 NEXT_RELEASE, RELEASE_BEFORE = (f"git -C /srv/payments-gateway {verb}" for verb in ("fetch", "checkout"))

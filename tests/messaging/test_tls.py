@@ -1,4 +1,4 @@
-"""RabbitMQ with TLS, set up by the commands of docs/deployment.md."""
+"""RabbitMQ with TLS, set up by the commands of docs/database-and-broker.md."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from tests.support.program import run
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow, pytest.mark.timeout(200)]
 
-SECTION = section_of(text_of("docs/deployment.md"), "TLS to RabbitMQ")
+SECTION = section_of(text_of("docs/database-and-broker.md"), "TLS to RabbitMQ")
 Doctor = Callable[..., str]
 
 

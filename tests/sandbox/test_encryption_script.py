@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from sandbox.bank.cards import CardKey
-from sandbox.program import STATIC
+from sandbox.home import STATIC
 
 pytestmark = pytest.mark.node
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.mutants import MUTANTS
 
-# The first of those that `.ci/run` runs after the tests. docs/reliability.md reports runs of many more.
+# The first of those that `.ci/run` runs after the tests. docs/findings.md reports runs of many more.
 SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "20"))
 # Within so many, each mutant is caught.
 SCHEDULES_WITH_MUTANT = 250

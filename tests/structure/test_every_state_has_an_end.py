@@ -22,10 +22,10 @@ from checkout.payments.models import (
 )
 from checkout.payments.providers.memory_books import Manners
 from checkout.payments.sagas import DEFINITIONS
-from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.states import AttemptState, PaymentState

@@ -18,7 +18,7 @@ DISCOVERY = "cluster_formation.peer_discovery_backend = classic_config"
 # The test's user, guest, logs in from other hosts.
 OF_HOSTS = ("loopback_users = none",)
 COOKIE = "of-a-test"
-# As docs/deployment.md recommends.
+# As docs/database-and-broker.md recommends.
 SILENCE_SECONDS = 10
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server with a synchronous standby, set up by the commands of docs/deployment.md."""
+"""A PostgreSQL server with a synchronous standby, set up by the commands of docs/database-and-broker.md."""
 
 import secrets
 import shlex
@@ -159,7 +159,7 @@ def pair(folder: Path) -> Iterator[Pair]:
 
 def documented(text: str) -> list[str]:
     """Return the words of the command in the documentation that contains ``text``, without its user."""
-    section = (ROOT / "docs/deployment.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
+    section = (ROOT / "docs/database-and-broker.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith(AS_POSTGRES) and text in line]
     # The same command may be documented more than once.
     [line] = set(lines)

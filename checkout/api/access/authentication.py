@@ -34,12 +34,12 @@ class KeyAuthentication(BaseAuthentication):
         found = find_key(secret)
         if found is None:
             unknown_keys.count(address)
-            raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER, catalogue.KEY_UNKNOWN.detail)
+            raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER)
         key, merchant = found
         if key.is_revoked:
-            raise fault_of_header(catalogue.KEY_REVOKED, HEADER, catalogue.KEY_REVOKED.detail)
+            raise fault_of_header(catalogue.KEY_REVOKED, HEADER)
         if key.is_expired:
-            raise fault_of_header(catalogue.KEY_EXPIRED, HEADER, catalogue.KEY_EXPIRED.detail)
+            raise fault_of_header(catalogue.KEY_EXPIRED, HEADER)
         if not is_allowed_from(key, address):
             raise refusal(catalogue.NETWORK_NOT_ALLOWED)
         unknown_keys.remember(hashed)
@@ -53,11 +53,11 @@ class KeyAuthentication(BaseAuthentication):
 
 def _secret_in(header: str) -> str:
     if not header:
-        raise fault_of_header(catalogue.KEY_MISSING, HEADER, catalogue.KEY_MISSING.detail)
+        raise fault_of_header(catalogue.KEY_MISSING, HEADER)
     scheme, _, secret = header[:_LONGEST].partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer" or not is_well_formed(secret):
-        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER, catalogue.KEY_MALFORMED.detail)
+        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER)
     return secret
 
 

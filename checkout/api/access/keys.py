@@ -1,12 +1,12 @@
 """Make, rotate, revoke and find API keys. A secret is returned once, and only its hash is kept."""
 
-import ipaddress
 import re
 import secrets
 import string
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
+from ipaddress import ip_network
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION, TRY_OUT_API_KEY
+from checkout.conf.networks import address_of, is_in
 from checkout.errors import DuplicateRequest, OperationRejected, RequestInvalid
 from checkout.payments.models import Merchant
 from messaging.compiled_queries import Compiled, insert_unless_known
@@ -174,11 +175,9 @@ def is_allowed_from(key: ApiKey, address: str) -> bool:
     if not key.networks:
         return True
     try:
-        client = ipaddress.ip_address(address)
+        return is_in(address_of(address), key.networks)
     except ValueError:
         return False
-    client = getattr(client, "ipv4_mapped", None) or client
-    return any(client in ipaddress.ip_network(each) for each in key.networks)
 
 
 def hash_of(secret: str) -> str:
@@ -193,6 +192,6 @@ def require_networks(texts: Iterable[str]) -> list[str]:
 
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text.strip()))
+        return str(ip_network(text.strip()))
     except ValueError:
         raise RequestInvalid("networks", f"{text[:50]} is not a network, such as 192.0.2.0/24.") from None

@@ -83,7 +83,7 @@ def _read(header: bytes) -> str:
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)) or contains_card_number(key):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, catalogue.KEY_NOT_READABLE.detail)
+        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER)
     return key
 
 

@@ -115,7 +115,7 @@ class ApiView(APIView):
         _ = self.body
         keyed = key_of(self.request, self.merchant.code, cast("dict[str, Any]", self.request.data))
         if keyed is None and use is IdempotencyKey.REQUIRED:
-            raise fault_of_header(catalogue.KEY_REQUIRED, HEADER, catalogue.KEY_REQUIRED.detail)
+            raise fault_of_header(catalogue.KEY_REQUIRED, HEADER)
         return keyed
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]

@@ -7,10 +7,9 @@ from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, refusal
-from checkout.api.models import IdempotencyRecord
-from checkout.api.requests.idempotency import Keyed, Made, answer_in, concluded, once, require_ended, settle
+from checkout.api.requests.idempotency import Keyed, Made
 from checkout.api.requests.view import ApiView
-from checkout.api.requests.waiting import Held
+from checkout.api.requests.waiting import Held, held_once
 from checkout.api.resources.addresses import address_of
 from checkout.money import CURRENCIES, Money
 from checkout.payments.actions import reading
@@ -31,20 +30,12 @@ def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held
     if Scope.SAVED_CARDS_CHARGE not in view.key.scopes:
         scope = str(Scope.SAVED_CARDS_CHARGE)
         raise refusal(catalogue.SCOPE_MISSING, f"A charge needs the scope {scope} as well.", scope=scope)
-    record, is_replay = once(keyed, lambda: _begin(view, wanted), held_seconds=view.preference.seconds)
-    if record.status != HTTPStatus.ACCEPTED:
-        return answer_in(record, is_replay=is_replay)
-    if is_replay and _read(view, record).state not in _UNANSWERED:
-        return _finish(view, record, is_replay=True)
-    if is_replay:
-        require_ended(record)
-    return Held(
-        first=answer_in(record, is_replay=is_replay),
+    return held_once(
+        keyed,
+        lambda: _begin(view, wanted),
         seconds=view.preference.seconds,
-        subject=record.subject,
-        command=AwaitPayment(payment=record.subject),
-        finish=lambda: _finish(view, record, is_replay=is_replay),
-        release=lambda: settle(record, None),
+        command=lambda payment: AwaitPayment(payment=payment),
+        present=lambda payment: _answer(reading.read_payment(view.merchant, payment), HTTPStatus.CREATED),
     )
 
 
@@ -58,14 +49,6 @@ def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
     )
     # A new payment has no answer yet. One that the order has already may have any state.
     return Made(_answer(payment_object(payment), HTTPStatus.OK), payment.reference)
-
-
-def _finish(view: ApiView, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
-    return concluded(record, _answer(_read(view, record), HTTPStatus.CREATED), is_replay=is_replay)
-
-
-def _read(view: ApiView, record: IdempotencyRecord) -> PaymentObject:
-    return reading.read_payment(view.merchant, record.subject)
 
 
 def _answer(payment: PaymentObject, status: HTTPStatus) -> Answer:

@@ -8,11 +8,10 @@ from rest_framework.request import Request
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
-from checkout.api.models import IdempotencyRecord
 from checkout.api.requests.description import Described, IdempotencyKey
-from checkout.api.requests.idempotency import Keyed, Made, answer_in, concluded, once, require_ended, settle
+from checkout.api.requests.idempotency import Keyed, Made
 from checkout.api.requests.view import ApiView
-from checkout.api.requests.waiting import Held
+from checkout.api.requests.waiting import Held, held_once
 from checkout.api.resources import inputs
 from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
@@ -61,24 +60,12 @@ class OperationRequest(ApiView):
         """Request the operation, or repeat what became of it."""
         wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
-        record, is_replay = once(
+        return held_once(
             keyed,
             lambda: self._begin_operation(reference, wanted, keyed),
-            held_seconds=self.preference.seconds,
-        )
-        if record.status != HTTPStatus.ACCEPTED:
-            return answer_in(record, is_replay=is_replay)
-        if is_replay and self._is_answered(record):
-            return self._finish(record, is_replay=True)
-        if is_replay:
-            require_ended(record)
-        return Held(
-            first=answer_in(record, is_replay=is_replay),
             seconds=self.preference.seconds,
-            subject=reference,
-            command=AwaitOperation(payment=reference, operation=record.subject),
-            finish=lambda: self._finish(record, is_replay=is_replay),
-            release=lambda: settle(record, None),
+            command=lambda operation: AwaitOperation(payment=reference, operation=operation),
+            present=lambda operation: _answer(reading.read_operation(self.merchant, operation)),
         )
 
     def _begin_operation(self, reference: str, wanted: Wanted, keyed: Keyed) -> Made:
@@ -93,13 +80,6 @@ class OperationRequest(ApiView):
             merchant=self.merchant,
         )
         return Made(_answer(reading.read_operation(self.merchant, view.reference)), view.reference)
-
-    def _is_answered(self, record: IdempotencyRecord) -> bool:
-        return reading.read_operation(self.merchant, record.subject).state in ANSWERED
-
-    def _finish(self, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
-        present = _answer(reading.read_operation(self.merchant, record.subject))
-        return concluded(record, present, is_replay=is_replay)
 
 
 class PaymentCapture(OperationRequest):

@@ -126,7 +126,6 @@ class OnePayment(ApiView):
         return Held(
             first=answer,
             seconds=self.preference.seconds,
-            subject=reference,
             command=AwaitPayment(payment=reference),
             finish=lambda: Answer.of(200, reading.read_payment(self.merchant, reference)),
         )

@@ -15,6 +15,7 @@ from checkout.api.resources import webhook_inputs
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.errors import RequestInvalid
 from checkout.payments.actions import reading
+from checkout.privacy.cursors import seal_cursor
 from checkout.webhooks import actions
 from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, delivery_log, delivery_objects
 from checkout.webhooks.reading import deliveries, delivery_of
@@ -140,7 +141,7 @@ class ResendEvents(ApiView):
         owner = (self.merchant.code, f"events for {reference}")
         after = _key_of(wanted["cursor"], *owner)
         resent = actions.resend_some(self.merchant.code, reference, wanted["since"], after=after)
-        cursor = reading.cursor_of(resent.after, *owner) if resent.after else None
+        cursor = seal_cursor(resent.after, *owner) if resent.after else None
         document = ResentObject(
             endpoint=reference, events=resent.count, has_more=cursor is not None, next_cursor=cursor
         )

@@ -8,7 +8,6 @@ before.
 """
 
 from datetime import timedelta
-from ipaddress import IPv6Network, ip_address
 from math import ceil
 from typing import Any
 
@@ -25,6 +24,7 @@ from checkout.backoffice.display.values import counted
 from checkout.backoffice.log_in import known_networks
 from checkout.backoffice.log_in.known_browsers import browser_of
 from checkout.conf import conf
+from checkout.conf.networks import identity_of
 from payments_gateway.serving.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -38,14 +38,9 @@ BY_BROWSER = ["username"]  # failures in a known browser are stored under a name
 def client_address(request: HttpRequest) -> str | None:
     """Return the address that counts as one client: the server's view of it, or its /64 network for IPv6."""
     try:
-        address = ip_address(request.META.get("REMOTE_ADDR") or "")
+        return identity_of(request.META.get("REMOTE_ADDR") or "")
     except ValueError:
         return None
-    if address.version == 4:
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address), 64), strict=False).network_address)
 
 
 def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> str:

@@ -6,9 +6,9 @@ from django.http import HttpRequest
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.columns import OfPayment, WithState
 from checkout.backoffice.display.values import (
     NOTHING,
-    badge,
     breakable,
     counted,
     duration_text,
@@ -26,7 +26,7 @@ from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 
 
 @admin.register(Attempt)
-class AttemptAdmin(ReadOnlyAdmin):
+class AttemptAdmin(OfPayment, WithState, ReadOnlyAdmin):
     """One try with one provider and one card. The session state that the provider wants back is not shown."""
 
     list_display = ("order_code", "state_label", "payment_link", "provider_account", "created_at")
@@ -62,14 +62,6 @@ class AttemptAdmin(ReadOnlyAdmin):
         "three_d_secure_result",
         "browser_facts",
     )
-
-    @admin.display(description="state", ordering="state")
-    def state_label(self, attempt: Attempt) -> str:
-        return badge(attempt.state)
-
-    @admin.display(description="payment")
-    def payment_link(self, attempt: Attempt) -> str:
-        return payment_page_link(attempt.payment)
 
     @admin.display(description="card")
     def card_summary(self, attempt: Attempt) -> str:
@@ -173,7 +165,7 @@ class SettlingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(SettlingAdmin):
+class OperationAdmin(OfPayment, WithState, SettlingAdmin):
     """Captures, voids, refunds and charge-backs."""
 
     list_display = (
@@ -204,17 +196,9 @@ class OperationAdmin(SettlingAdmin):
     def amount(self, operation: Operation) -> str:
         return str(operation.amount)
 
-    @admin.display(description="state", ordering="state")
-    def state_label(self, operation: Operation) -> str:
-        return badge(operation.state)
-
     @admin.display(description="refused because")
     def refused_because(self, operation: Operation) -> str:
         return humanised(operation.refusal_reason) or NOTHING
-
-    @admin.display(description="payment")
-    def payment_link(self, operation: Operation) -> str:
-        return payment_page_link(operation.payment)
 
 
 @admin.register(ProviderCall)
@@ -239,7 +223,7 @@ class ProviderCallAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Fact)
-class FactAdmin(ReadOnlyAdmin):
+class FactAdmin(OfPayment, ReadOnlyAdmin):
     """Everything that was received or decided, with its scrubbed text."""
 
     list_display = ("kind", "source", "payment_link", "recorded_at")
@@ -254,10 +238,6 @@ class FactAdmin(ReadOnlyAdmin):
     date_hierarchy = "recorded_at"
     fields = ("kind", "source", "payment_link", "attempt", "recorded_at", "details", "scrubbed_text")
     readonly_fields = ("payment_link", "details", "scrubbed_text")
-
-    @admin.display(description="payment")
-    def payment_link(self, fact: Fact) -> str:
-        return payment_page_link(fact.payment)
 
     @admin.display(description="data")
     def details(self, fact: Fact) -> str:

@@ -12,7 +12,8 @@ from django.template.response import TemplateResponse
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.values import badge, json_block, payment_link, text_block
+from checkout.backoffice.display.columns import AboutPayment
+from checkout.backoffice.display.values import badge, json_block, text_block
 from checkout.errors import OperationRejected
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
@@ -89,7 +90,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ActingAdmin):
+class DeadLetterAdmin(AboutPayment, ActingAdmin):
     """Messages that no service could handle: their content, without the sealed card, and the reason."""
 
     verbs = (REQUEUE, DEAL_WITH)
@@ -201,10 +202,6 @@ class DeadLetterAdmin(ActingAdmin):
     @admin.display(description="sending again")
     def sending_again(self, letter: DeadLetter) -> str:
         return why_not_requeued(letter) or "Possible."
-
-    @admin.display(ordering="subject")
-    def payment(self, letter: DeadLetter) -> str:
-        return payment_link(letter.subject)
 
     @admin.display(description="body")
     def message_body(self, letter: DeadLetter) -> str:

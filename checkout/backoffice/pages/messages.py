@@ -5,13 +5,14 @@ import json
 from django.contrib import admin
 
 from checkout.backoffice.base import ReadOnlyAdmin
-from checkout.backoffice.display.values import duration_text, json_block, payment_link
+from checkout.backoffice.display.columns import AboutPayment
+from checkout.backoffice.display.values import duration_text, json_block
 from checkout.backoffice.filters import HappenedFilter
 from checkout.payments.models import InboxMessage, OutboxMessage
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(ReadOnlyAdmin):
+class OutboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
     """Messages that services have decided to send. The sealed card of a message is in no table."""
 
     list_display = ("type", "routing_key", "payment", "created_at", "published_at", "attempts", "last_error")
@@ -39,10 +40,6 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("payment", "message_body", "message_headers")
 
-    @admin.display(ordering="subject")
-    def payment(self, message: OutboxMessage) -> str:
-        return payment_link(message.subject)
-
     @admin.display(description="body")
     def message_body(self, message: OutboxMessage) -> str:
         return json_block(json.loads(message.body))
@@ -53,7 +50,7 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
 
 
 @admin.register(InboxMessage)
-class InboxMessageAdmin(ReadOnlyAdmin):
+class InboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
     """Messages that services have handled. Each consumer handles a message once."""
 
     list_display = ("type", "consumer", "payment", "received_at", "took")
@@ -63,10 +60,6 @@ class InboxMessageAdmin(ReadOnlyAdmin):
     date_hierarchy = "received_at"
     fields = ("type", "message_id", "consumer", "payment", "received_at", "handled_at", "took")
     readonly_fields = ("payment", "took")
-
-    @admin.display(ordering="subject")
-    def payment(self, message: InboxMessage) -> str:
-        return payment_link(message.subject)
 
     @admin.display(description="took")
     def took(self, message: InboxMessage) -> str:

@@ -5,7 +5,8 @@ from django.http import HttpRequest
 
 from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.base import ReadOnlyInline
-from checkout.backoffice.display.values import NOTHING, age, badge, humanised, json_block, payment_page_link
+from checkout.backoffice.display.columns import OfPayment
+from checkout.backoffice.display.values import NOTHING, age, badge, humanised, json_block
 from checkout.backoffice.settling.pages_of_claims import ClaimSettlingAdmin, claim_tools
 from checkout.backoffice.settling.pages_of_operations import settling_tools
 from checkout.payments import actions
@@ -35,7 +36,7 @@ class StepInline(ReadOnlyInline):
 
 
 @admin.register(Saga)
-class SagaAdmin(ClaimSettlingAdmin):
+class SagaAdmin(OfPayment, ClaimSettlingAdmin):
     """Sagas. Only the orchestrator moves one; staff may have it tried again, or settle its open question."""
 
     verbs = (TRY_AGAIN,)
@@ -84,10 +85,6 @@ class SagaAdmin(ClaimSettlingAdmin):
         parked = saga.payment.facts.filter(kind="saga_parked", data__saga=saga.kind, data__step=saga.step)
         fact = parked.order_by("-pk").first()
         return (fact.data.get("why") if fact else "") or NOTHING
-
-    @admin.display(description="payment")
-    def payment_link(self, saga: Saga) -> str:
-        return payment_page_link(saga.payment)
 
     @admin.display(ordering="-created_at")
     def age(self, saga: Saga) -> str:

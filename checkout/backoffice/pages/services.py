@@ -3,7 +3,8 @@
 from django.contrib import admin
 
 from checkout.backoffice.base import ReadOnlyAdmin
-from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, payment_link
+from checkout.backoffice.display.columns import WithState
+from checkout.backoffice.display.values import NOTHING, humanised, lines_text, payment_link
 from checkout.backoffice.filters import HappenedFilter
 from checkout.money import Money
 from checkout.orders.models import Reservation
@@ -23,17 +24,13 @@ class OfOnePayment(ReadOnlyAdmin):
 
 
 @admin.register(Reservation)
-class ReservationAdmin(OfOnePayment):
+class ReservationAdmin(WithState, OfOnePayment):
     """Stock that was reserved, sold or released."""
 
     list_display = ("__str__", "payment", "state_label", "created_at", "updated_at")
     list_filter = ("state",)
     fields = ("payment", "state_label", "ordered", "created_at", "updated_at")
     readonly_fields = ("payment", "state_label", "ordered")
-
-    @admin.display(description="state", ordering="state")
-    def state_label(self, reservation: Reservation) -> str:
-        return badge(reservation.state)
 
     @admin.display(description="lines")
     def ordered(self, reservation: Reservation) -> str:

@@ -33,12 +33,7 @@ def evidence_of_claim(saga: Saga, question: VerificationData) -> dict[str, Any]:
         "tables": [
             table_of_answers([_answer(fact) for fact in facts.filter(about_it)[:LATEST]]),
             table_of_notifications(facts.filter(told), question.operation),
-            Table(
-                "Captures, voids, refunds and charge-backs of this order",
-                ("Reference", "Kind", "State", "Amount", "Requested", "By"),
-                [row_of_operation(each) for each in operations],
-                "There are none.",
-            ),
+            table_of_operations(operations),
         ],
     }
 
@@ -82,13 +77,21 @@ def _answer(fact: Fact) -> Sequence[object]:
     return fact.recorded_at, what, data.get("event") or NOTHING, data.get("amount") or NOTHING, remarks
 
 
-def row_of_operation(operation: Operation) -> Sequence[object]:
-    """Return the cells of an operation in a table about its order."""
-    return (
-        operation.reference,
-        Operation.Kind(operation.kind).label.lower(),
-        badge(operation.state),
-        operation.amount,
-        operation.created_at,
-        operation.requested_by or NOTHING,
+def table_of_operations(operations: Sequence[Operation]) -> Table:
+    """Return the table of all operations of an order."""
+    return Table(
+        "Captures, voids, refunds and charge-backs of this order",
+        ("Reference", "Kind", "State", "Amount", "Requested", "By"),
+        [
+            (
+                each.reference,
+                Operation.Kind(each.kind).label.lower(),
+                badge(each.state),
+                each.amount,
+                each.created_at,
+                each.requested_by or NOTHING,
+            )
+            for each in operations
+        ],
+        "There are none.",
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from checkout.backoffice.display.values import NOTHING, Table, badge
+from checkout.backoffice.display.values import NOTHING, badge
 from checkout.backoffice.display.wording import BOOKINGS, CORRECTIONS, GIVEN_UP, STATES, fact_in_words
-from checkout.backoffice.settling.claim_evidence import our_sums, row_of_operation
+from checkout.backoffice.settling.claim_evidence import our_sums, table_of_operations
 from checkout.backoffice.settling.evidence import (
     LATEST,
     table_of_answers,
@@ -45,12 +45,7 @@ def evidence_of_contradiction(attempt: Attempt, ours: Sequence[Operation]) -> di
         "tables": [
             table_of_answers([_answer(fact) for fact in answers[:LATEST]]),
             table_of_notifications(facts.filter(told), ""),
-            Table(
-                "Captures, voids, refunds and charge-backs of this order",
-                ("Reference", "Kind", "State", "Amount", "Requested", "By"),
-                [row_of_operation(each) for each in ours],
-                "There are none.",
-            ),
+            table_of_operations(ours),
         ],
     }
 

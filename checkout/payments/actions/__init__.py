@@ -54,7 +54,8 @@ from checkout.payments.actions.staff.operation_settlement import settle_operatio
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
 from checkout.payments.actions.staff.restored import doubt_requests, send_unhandled_again
-from checkout.payments.actions.status import check_status_token, group_of, status_token
+from checkout.payments.actions.status import check_status_token, status_token
+from checkout.payments.sagas.movement import group_of
 
 __all__ = [
     "Available",

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from typing import cast
 
 import structlog
@@ -18,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.conf.networks import address_of
 from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
@@ -218,9 +218,7 @@ def _is_expected(account: ProviderAccount, sender: str) -> bool:
     if networks is None:
         return True
     try:
-        address = ip_address(sender)
+        address = address_of(sender)
     except ValueError:
         return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     return any(address in network for network in networks)

@@ -73,7 +73,7 @@ def list_payments(
         email = Value(_text("customer_email", customer_email))
         rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
     rows = _created(rows, created_from, created_to)
-    return page_of(merchant.code, rows, limit, cursor, lambda page: payment_objects(page), among=among)
+    return page_of(merchant.code, rows, limit, cursor, payment_objects, among=among)
 
 
 def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
@@ -146,11 +146,6 @@ def read_event(merchant: Merchant, reference: str) -> EventObject:
     return event_object(event)
 
 
-def cursor_of(key: int, owner: str, rows: str) -> str:
-    """Return the cursor of the page that follows the row with this key, in a merchant's list of ``rows``."""
-    return seal_cursor(key, owner, rows)
-
-
 def key_of(cursor: str, owner: str, rows: str) -> int:
     """Return the key in a cursor. Raises ``RequestInvalid`` for a text that is no cursor of this list."""
     try:
@@ -202,7 +197,7 @@ def page_of(
         # A row may have got another value since its key was read. The next page begins after all the keys.
         # As a condition of the query, this could lead PostgreSQL to read all rows with these values.
         page = [row for row in found if getattr(row, column) in values]
-    return Page(objects(page), cursor_of(keys[limit - 1], owner, name) if len(keys) > limit else "")
+    return Page(objects(page), seal_cursor(keys[limit - 1], owner, name) if len(keys) > limit else "")
 
 
 def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:

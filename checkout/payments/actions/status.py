@@ -1,11 +1,8 @@
-"""Updates of a payment for open pages: the group that gets them, and tokens for pages without a session."""
+"""Tokens with which open pages, which have no session, get the updates of one payment."""
 
 from django.core import signing
 
 from checkout.errors import TokenRejected
-from checkout.payments.sagas.movement import group_of
-
-__all__ = ["check_status_token", "group_of", "status_token"]
 
 _SALT = "checkout.status"
 # A page that is open for longer than a day polls instead, or is opened again.

@@ -74,17 +74,13 @@ class EventLog:
         self._next = _after(position, now, oldest, [event.pk for event in found])
         messages = [message for event in found if (message := message_if_possible(event))]
         if not messages:
-            self._advance([])
+            self.note([], [])
         return messages
 
     async def listen(self, woken: asyncio.Event) -> None:
         """Return at once: events are found by looking for them."""
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
-        """Go on behind the taken events, and write those that failed to the outbox."""
-        self._advance(failed)
-
-    def _advance(self, failed: Sequence[AbstractOutboxMessage]) -> None:
         """Move the position behind the taken events, and write those that failed to the outbox.
 
         Do nothing if the lease has ended meanwhile, and another relay has taken the events again. An event

@@ -26,8 +26,8 @@ from checkout.payments.service.provider_call import (
     Conclusion,
     Intent,
     Send,
+    not_sent,
     provider_call,
-    refused,
     stored_outcome,
 )
 from checkout.payments.service.service import service
@@ -92,17 +92,12 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
     if attempt.saved_card is not None:
         return _charge(attempt, attempt.saved_card, key)
     if not sealed:
-        return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT)
+        return not_sent(RefusalReason.CARD_NOT_RECEIVED)
     try:
         encrypted_card = open_card(sealed, attempt.order_code)
     except CardSealRefused as error:
         log.warning("card refused", attempt=attempt.order_code, reason=error.code)
-        return refused(
-            RefusalReason.CARD_NOT_RECEIVED,
-            outcome=Outcome.NOT_SENT,
-            code=error.code,
-            description=str(error),
-        )
+        return not_sent(RefusalReason.CARD_NOT_RECEIVED, code=error.code, description=str(error))
     payment = attempt.payment
     saves_for = shopper_name(payment.merchant, payment.customer_reference) if attempt.saves_card else ""
     request = Authorisation(
@@ -126,23 +121,21 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
 def _stopped(attempt: Attempt) -> ProviderResult | None:
     """Return a refusal if an earlier attempt may hold money, as has become known during this one."""
     if attempt.payment.state == PaymentState.CONFLICTED:
-        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="payment_conflicted")
+        return not_sent(RefusalReason.PROVIDER_ERROR, code="payment_conflicted")
     if attempt.number > 1 and may_hold_money_after_all(attempt.payment):
-        return refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code="earlier_in_doubt")
+        return not_sent(RefusalReason.PROVIDER_ERROR, code="earlier_in_doubt")
     return None
 
 
 def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResult:
     """Return the charge of a saved card, which has no shopper, or a refusal if the card was removed."""
     if card.state != SavedCard.State.ACTIVE:
-        return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT, code="saved_card_removed")
+        return not_sent(RefusalReason.CARD_NOT_RECEIVED, code="saved_card_removed")
     try:
         stored = card.opened(attempt.merchant_initiated)
     except StoredSecretUnreadable as error:
         log.error("saved card cannot be opened", attempt=attempt.order_code, card=card.reference)
-        return refused(
-            RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code=error.code, description=str(error)
-        )
+        return not_sent(RefusalReason.PROVIDER_ERROR, code=error.code, description=str(error))
     payment = attempt.payment
     request = Authorisation(
         order_code=attempt.order_code,

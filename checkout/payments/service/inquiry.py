@@ -13,7 +13,7 @@ from checkout.payments.service.attempt_outcome import answer_of, apply_to_attemp
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
 from checkout.payments.service.facts import answer_fact
-from checkout.payments.service.provider_call import Conclusion, commit_conclusion, provider_inquiry, refused
+from checkout.payments.service.provider_call import Conclusion, commit_conclusion, not_sent, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -70,7 +70,7 @@ def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | 
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late, and the saga that inquires is about to give up on it. So the
         # attempt is closed here, and the command will have no effect.
-        result = refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT)
+        result = not_sent(RefusalReason.PROVIDER_ERROR)
     # Providers deny knowing an order that is in a challenge. That includes a challenge that began after the
     # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
     is_challenged = attempt.state == AttemptState.CHALLENGE_REQUIRED or _is_back_from_challenge(attempt)

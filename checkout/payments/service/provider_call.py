@@ -296,11 +296,10 @@ def _silence(outcome: Outcome, error: ProviderError) -> ProviderResult:
     )
 
 
-def refused(
-    reason: RefusalReason, outcome: Outcome = Outcome.REFUSED, *, code: str = "", description: str = ""
-) -> ProviderResult:
-    """Return a refusal that we made without the provider. Staff see ``code`` and ``description``."""
-    return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason, code=code, description=description))
+def not_sent(reason: RefusalReason, *, code: str = "", description: str = "") -> ProviderResult:
+    """Return the result of a request that we refuse to send. Staff see ``code`` and ``description``."""
+    refusal = Refusal(reason=reason, code=code, description=description)
+    return ProviderResult(outcome=Outcome.NOT_SENT, refusal=refusal)
 
 
 # Step 3: the outcome.

@@ -1,4 +1,4 @@
-"""A database is restored to an earlier moment, with the commands of docs/deployment.md."""
+"""A database is restored to an earlier moment, with the commands of docs/operations.md."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.timeout(400),
 ]
 
-PAGE = (ROOT / "docs" / "deployment.md").read_text()
+PAGE = (ROOT / "docs" / "operations.md").read_text()
 OF_THE_PAGE = "2026-03-01 12:00:00+00"
 BASE_OF_THE_PAGE = "base-2026-03-01T030000"
 QUOTE = "'"

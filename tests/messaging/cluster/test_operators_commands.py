@@ -1,4 +1,4 @@
-"""The commands of docs/deployment.md for queues on a cluster do what the page says."""
+"""The commands of docs/database-and-broker.md for queues on a cluster do what the page says."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ from tests.support.program import ROOT
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.long, pytest.mark.timeout(300)]
 
-PAGE = (ROOT / "docs" / "deployment.md").read_text()
+PAGE = (ROOT / "docs" / "database-and-broker.md").read_text()
 QUEUE = "checkout.commands.risk"
 
 

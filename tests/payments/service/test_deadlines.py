@@ -9,8 +9,8 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.payments.checkout_messages import PassDeadline, ResumeSaga
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Saga
-from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.sagas.service import service
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 from tests.payments.service.asking import operation_on
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered

@@ -4,7 +4,8 @@ import pytest
 
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Operation, Payment, Saga
-from checkout.payments.sagas.service import CLAIMS, service
+from checkout.payments.sagas.provider_events import CLAIMS
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.delivering import command, deliver

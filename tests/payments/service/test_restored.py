@@ -26,8 +26,8 @@ from checkout.payments.models import (
 from checkout.payments.providers.memory_books import Books
 from checkout.payments.providers.memory_order import Manners
 from checkout.payments.sagas import service as checkout_service
-from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 from checkout.payments.service import service
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 from messaging.outbox.models import enqueue
 from tests.payments.service.asking import (
     authorise,

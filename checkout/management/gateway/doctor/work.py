@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from checkout.database.owners import databases
@@ -43,12 +44,10 @@ def findings() -> Iterator[Finding]:
     now = timezone.now()
     yield _events(now)
     flows = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lt=now - LATE)
-    yield _timer("deadlines of flows", flows.count(), flows.order_by("deadline_at").values("deadline_at"))
+    yield _timer("deadlines of flows", flows, "deadline_at")
     yield from _steps_not_configured()
     again = ProviderNotification.objects.filter(next_try_at__lt=now - LATE)
-    yield _timer(
-        "notifications to try again", again.count(), again.order_by("next_try_at").values("next_try_at")
-    )
+    yield _timer("notifications to try again", again, "next_try_at")
     yield _webhooks(now)
     yield _unsigned_webhooks()
     yield _dead_letters()
@@ -80,11 +79,10 @@ def _events(now: datetime) -> Finding:
     )
 
 
-def _timer(what: str, count: int, rows: object) -> Finding:
-    if not count:
+def _timer(what: str, late: QuerySet[Any], due: str) -> Finding:
+    if not (said := _late(late, due)):
         return Finding("timers", f"{what}: none is late")
-    [oldest] = next(iter(rows)).values()  # type: ignore[call-overload]
-    return Finding("timers", f"{what}: {count} are late, the first since {_time(oldest)}", START_RELAY)
+    return Finding("timers", f"{what}: {said}", START_RELAY)
 
 
 def _steps_not_configured() -> Iterator[Finding]:
@@ -112,10 +110,9 @@ def _webhooks(now: datetime) -> Finding:
     late = Delivery.objects.filter(
         ~is_paused, state=Delivery.State.PENDING, next_try_at__lt=now - LATE, endpoint__state=ENABLED
     )
-    first = late.order_by("next_try_at").values_list("next_try_at", flat=True).first()
-    if first is None:
+    if not (said := _late(late, "next_try_at")):
         return Finding("webhooks", "none is late")
-    return Finding("webhooks", f"{late.count()} are late, the first since {_time(first)}", START_WEBHOOKS)
+    return Finding("webhooks", said, START_WEBHOOKS)
 
 
 def _unsigned_webhooks() -> Finding:
@@ -133,6 +130,12 @@ def _dead_letters() -> Finding:
     return Finding(
         "dead", f"{waiting} dead letters wait for staff", "See manage.py gateway dead-letters list."
     )
+
+
+def _late(rows: QuerySet[Any], due: str) -> str:
+    """Return how many rows are late, and since when the first is; empty if there is none."""
+    first = rows.order_by(due).values_list(due, flat=True).first()
+    return "" if first is None else f"{rows.count()} are late, the first since {_time(first)}"
 
 
 def _time(moment: datetime) -> str:

@@ -1,8 +1,9 @@
 """Send a message again that its service gave up on."""
 
 from collections.abc import Iterator
+from typing import TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -12,7 +13,7 @@ from checkout.ledger.messages import PostEntries
 from checkout.payments.events.log import message_if_possible
 from checkout.payments.locking import locked_payment
 from checkout.payments.messages import DeleteToken
-from checkout.payments.models import DeadLetter, Event, Fact, OutboxMessage, Payment
+from checkout.payments.models import DeadLetter, Event, Fact, InboxMessage, OutboxMessage, Payment
 from checkout.states import Actor
 from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
@@ -20,6 +21,8 @@ from messaging.dead_letters import letter as dead_letters
 from messaging.envelope import CAUSATION_ID, PROOF, Envelope
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
+
+M = TypeVar("M", InboxMessage, OutboxMessage)
 
 # Commands whose receiver sees for ever, in its own tables, if it has carried them out: a posting is made
 # once, and a token that was deleted is not there any more. So no inbox need remember them.
@@ -94,7 +97,7 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
     The row of a command that web published has no correlation id: the one on the message names web's own
     wait, which has ended. Raises ``OperationRejected`` if it was another message that was sent with this id.
     """
-    rows = list(_rows_with_its_id(letter))
+    rows = list(rows_with_id(OutboxMessage, letter.message_id))
     for row in rows:
         if row.type == letter.type and row.correlation_id in (letter.correlation_id, ""):
             require_valid_proof(row.envelope())
@@ -125,14 +128,17 @@ def written_event(reference: str) -> OutboxMessage:
     return OutboxMessage.objects.get(message_id=row.message_id)
 
 
-def _rows_with_its_id(letter: DeadLetter) -> Iterator[OutboxMessage]:
-    """Yield the rows with the letter's message id in the outboxes of all databases."""
+def rows_with_id(model: type[M], message_id: str) -> Iterator[M]:
+    """Yield the rows about a message in the outboxes, or inboxes, of all databases.
+
+    Raises ``OperationRejected`` if one of them is away, as it may have such a row.
+    """
     for database in databases():
         try:
-            yield from OutboxMessage.objects.using(database).filter(message_id=letter.message_id)
-        except OperationalError as error:
+            yield from model._default_manager.using(database).filter(message_id=message_id)
+        except (DatabaseError, InterfaceError) as error:
             raise OperationRejected(
-                f"The database {database} is not available, and may have this message. Try again later."
+                f"The database {database} is not available, and may know this message. Try again later."
             ) from error
 
 

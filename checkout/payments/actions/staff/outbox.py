@@ -1,12 +1,16 @@
 """Send a message of the outbox again, if it may have been lost."""
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.owners import databases
 from checkout.errors import OperationRejected
-from checkout.payments.actions.staff.dead_letters import require_valid_proof, send_row_again, written_event
+from checkout.payments.actions.staff.dead_letters import (
+    require_valid_proof,
+    rows_with_id,
+    send_row_again,
+    written_event,
+)
 from checkout.payments.events.log import is_published
 from checkout.payments.models import Event, Fact, InboxMessage, OutboxMessage, Payment, SagaStep
 from checkout.privacy.scrubbing import scrub_note
@@ -35,13 +39,9 @@ def send_again(message_id: str, *, by: str, reason: str) -> OutboxMessage:
 
 
 def _row(message_id: str) -> OutboxMessage:
-    for database in databases():
-        try:
-            row = OutboxMessage.objects.using(database).filter(message_id=message_id).first()
-        except (DatabaseError, InterfaceError) as error:
-            raise OperationRejected(_away(database)) from error
-        if row is not None:
-            return row
+    row = next(rows_with_id(OutboxMessage, message_id), None)
+    if row is not None:
+        return row
     event = Event.objects.filter(reference=message_id).first()
     if event is None:
         raise OperationRejected("No outbox has a message with this id.")
@@ -63,16 +63,12 @@ def _require_that_it_may_be_sent(row: OutboxMessage) -> None:
         raise OperationRejected(
             "It was sent with a card, which is stored nowhere. Its flow asks again, or asks the shopper."
         )
-    for database in databases():
-        try:
-            handled = InboxMessage.objects.using(database).filter(message_id=row.message_id).first()
-        except (DatabaseError, InterfaceError) as error:
-            raise OperationRejected(_away(database)) from error
-        if handled is not None:
-            raise OperationRejected(
-                f"{handled.consumer} has handled it at {handled.handled_at:%Y-%m-%d %H:%M:%S}: "
-                "sending it again would change nothing."
-            )
+    handled = next(rows_with_id(InboxMessage, row.message_id), None)
+    if handled is not None:
+        raise OperationRejected(
+            f"{handled.consumer} has handled it at {handled.handled_at:%Y-%m-%d %H:%M:%S}: "
+            "sending it again would change nothing."
+        )
     step = SagaStep.objects.filter(correlation_id=row.correlation_id).first() if row.correlation_id else None
     if step is not None and step.replied_at is not None:
         raise OperationRejected(f"It was answered: {step.outcome}. Sending it again would change nothing.")
@@ -81,7 +77,3 @@ def _require_that_it_may_be_sent(row: OutboxMessage) -> None:
             f"The flow does not wait for its answer any more: it stands at {step.saga.step}."
         )
     require_valid_proof(row.envelope())
-
-
-def _away(database: str) -> str:
-    return f"The database {database} is not available, and may know this message. Try again later."

@@ -9,12 +9,10 @@ from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind, RefusalReason
 from checkout.payments.sagas.movement import move_payment_if_allowed
 from checkout.payments.sagas.settlement.verification import Verification
-from checkout.states import Actor, AttemptState, PaymentState
+from checkout.states import ENDED_WITHOUT_MONEY, Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import Message
 
-# States of an attempt for which nothing is held.
-_WITHOUT_MONEY = (AttemptState.NOT_SENT, AttemptState.REFUSED, AttemptState.EXPIRED)
 # An attempt is conflicted from the provider's confirmation on, and its payment only a moment later.
 _DENIED_AND_NOTIFIED = Compiled(
     lambda payment: (
@@ -51,6 +49,6 @@ def refuse_again(payment: Payment, message: Message) -> None:
     """Call a doubted payment refused again, unless another order of it is in doubt, or may be paid."""
     if payment.state != PaymentState.CONFIRMING or may_hold_money_after_all(payment):
         return
-    if not Attempt.objects.filter(payment=payment).exclude(state__in=_WITHOUT_MONEY).exists():
+    if not Attempt.objects.filter(payment=payment).exclude(state__in=ENDED_WITHOUT_MONEY).exists():
         reason = payment.refusal_reason or RefusalReason.PROVIDER_ERROR
         move_payment_if_allowed(payment, "refused", Actor.SAGA, message, refusal_reason=reason)

@@ -14,6 +14,7 @@ from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
+from checkout.payments.sagas.settlement.reckoning import others_of
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
@@ -91,15 +92,21 @@ def review(command: ReviewAttempt, message: Message) -> None:
     provider_inquiry(message, attempt, partial(_conclude, before, sums, timezone.now()))
 
 
+def _stands(why: str) -> ReviewResult:
+    return ReviewResult(ReviewOutcome.STANDS, why)
+
+
+def _unknown(why: str) -> ReviewResult:
+    return ReviewResult(ReviewOutcome.UNKNOWN, why)
+
+
 def _conclude(
     before: CallsInFlight, sums: Sums, asked_at: datetime, attempt: Attempt, result: ProviderResult
 ) -> Conclusion:
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, asked_at, result)
     else:
-        finding = ReviewResult(
-            ReviewOutcome.UNKNOWN, "Something was booked while the provider was asked. Ask again."
-        )
+        finding = _unknown("Something was booked while the provider was asked. Ask again.")
     data = {"why": finding.why, "event": result.event}
     fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
     return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
@@ -109,55 +116,40 @@ def _judged(
     attempt: Attempt, before: CallsInFlight, sums: Sums, asked_at: datetime, result: ProviderResult
 ) -> ReviewResult:
     if result.outcome not in ANSWERS:
-        return ReviewResult(
-            ReviewOutcome.UNKNOWN, "The provider did not say what became of it. Ask again later."
-        )
+        return _unknown("The provider did not say what became of it. Ask again later.")
     if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
-        return ReviewResult(
-            ReviewOutcome.UNKNOWN, "The provider does not find the order, which may exist. Look it up there."
-        )
+        return _unknown("The provider does not find the order, which may exist. Look it up there.")
     if is_for_another_payment(attempt, result):
-        return ReviewResult(
-            ReviewOutcome.STANDS, f"The provider still speaks of other money than ours: {result.amount}."
-        )
+        return _stands(f"The provider still speaks of other money than ours: {result.amount}.")
     if shows_money(result):
         return _held(attempt, sums, asked_at, result)
     return _released(attempt, sums)
 
 
 def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResult) -> ReviewResult:
-    if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
-        return ReviewResult(
-            ReviewOutcome.STANDS, "Another attempt holds money, too, is under way, or contradicts us as well."
-        )
+    if others_of(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
+        return _stands("Another attempt holds money, too, is under way, or contradicts us as well.")
     if attempt.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
-        return ReviewResult(
-            ReviewOutcome.STANDS, f"The provider holds money, and the attempt is {attempt.state}."
-        )
+        return _stands(f"The provider holds money, and the attempt is {attempt.state}.")
     if sums.total(Kind.VOID, State.DONE):
-        return ReviewResult(ReviewOutcome.STANDS, "The provider still holds what we have as released.")
+        return _stands("The provider still holds what we have as released.")
     position = _position(sums, result)
     if position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
         # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
-        return ReviewResult(
-            ReviewOutcome.STANDS, "The provider does not tell how much was captured and refunded."
-        )
+        return _stands("The provider does not tell how much was captured and refunded.")
     gaps = _gaps(attempt, sums, position) if position else []
     if gaps and may_be_from_before_a_booking(attempt, asked_at):
-        return ReviewResult(
-            ReviewOutcome.UNKNOWN,
-            "The answer may be from before our last booking. Ask again later.",
-        )
+        return _unknown("The answer may be from before our last booking. Ask again later.")
     if result.position is None and sums.captured < sums.owed:
         # The rest may have been released, or captured and given back, so no sum is certain enough.
         gaps = [replace(gap, left=0) for gap in gaps]
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
-            return ReviewResult(ReviewOutcome.STANDS, gap.in_words)
+            return _stands(gap.in_words)
     if len(gaps) > 1:
         # A balance that the provider fails to report would make several sums wrong, not only one.
         words = " ".join(gap.in_words for gap in gaps)
-        return ReviewResult(ReviewOutcome.STANDS, f"{words} Only one sum that differs would be believed.")
+        return _stands(f"{words} Only one sum that differs would be believed.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
         if attempt.capture_reference:
@@ -208,27 +200,19 @@ def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
         why = f"The provider holds nothing, and we have {ours} captured."
         if sums.captured < sums.owed:
             why = f"{why} It may have released only the rest, and does not tell what it has captured."
-        return ReviewResult(ReviewOutcome.STANDS, why)
+        return _stands(why)
     parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
     if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
         # The capture may have arrived, so that only the rest was released.
-        return ReviewResult(
-            ReviewOutcome.STANDS, "The provider holds nothing, and a capture of a part is still open."
-        )
+        return _stands("The provider holds nothing, and a capture of a part is still open.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_refused")
     elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
         adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
-    if _others(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
-        return ReviewResult(
-            ReviewOutcome.STANDS, "Nothing is held for this attempt, but another one is not settled either."
-        )
-    is_held = _others(attempt, AttemptState.AUTHORISED)
+    if others_of(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
+        return _stands("Nothing is held for this attempt, but another one is not settled either.")
+    is_held = others_of(attempt, AttemptState.AUTHORISED)
     return ReviewResult(ReviewOutcome.HELD if is_held else ReviewOutcome.RELEASED)
-
-
-def _others(attempt: Attempt, *states: AttemptState) -> bool:
-    return attempt.payment.attempts.exclude(pk=attempt.pk).filter(state__in=states).exists()
 
 
 def _move(attempt: Attempt, event: str) -> None:

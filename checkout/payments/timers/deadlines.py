@@ -8,8 +8,8 @@ from django.utils import timezone
 from checkout.payments.checkout_messages import PassDeadline
 from checkout.payments.models import Saga
 from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.timers.timer import BATCH
 
-BATCH = 100
 REPEATED_AFTER = timedelta(minutes=10)
 
 
