@@ -198,7 +198,7 @@ def _state_beyond_doubt(
     """Return the state that the answer shows for a refund that is said to have failed; None if it shows none.
 
     - If the provider's sum exceeds what the other refunds can explain, even if those that failed were made
-      after all, it includes this one.
+      after all, it includes this one, unless it exceeds all of them together: then it has another reason.
     - If the others explain the sum, and it has no room for this one, a refund that was done has come back.
       After REFUND_SENT that is not certain, as a refund is on its way whose sum is still to come. A refund
       that was not done has failed only if the last event is a failure that can be no other refund's:
@@ -215,7 +215,7 @@ def _state_beyond_doubt(
         if is_only_one and result.kind == EventKind.REFUND_FAILED:
             return State.REFUSED
         return State.DONE if is_only_one and result.kind == EventKind.REFUNDED else None
-    if refunded > others.most_after_all and refunded >= with_it:
+    if others.most_after_all < refunded <= others.most_after_all + mine.minor and refunded >= with_it:
         return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
     is_explained = others.least <= refunded <= others.most
     is_missing = is_explained and (others.least == others.most or refunded < mine.minor)

@@ -14,7 +14,7 @@ from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.failed_refunds import fail_refund, make_after_all
 from checkout.payments.messages import ApplyNotification, CheckClaim
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification, Saga
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Books, Order
@@ -337,6 +337,54 @@ def test_what_was_denied_may_come_back_later_all_the_same(captured, order):
     assert inquire_operation(mine) == "approved", "nobody is asked about what is not in doubt"
     is_said_to_have_failed(mine)
     assert inquire_operation(mine) == "refused"
+
+
+def with_what_is_kept(monkeypatch: pytest.MonkeyPatch, kind: EventKind, kept: Money) -> None:
+    """Make the provider tell only what is left of the captured money, as Worldpay's balances do."""
+    inquire = memory.MemoryProvider.inquire
+
+    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        return replace(inquire(provider, order_code), position=None, kept=kept, kind=kind)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+
+
+@pytest.mark.parametrize("minor", [529, 1250])
+def test_money_that_an_issuer_took_is_no_sign_of_the_refund(captured, monkeypatch, minor):
+    mine = refund(captured, minor)
+    is_said_to_have_failed(mine)
+    with_what_is_kept(monkeypatch, EventKind.CHARGED_BACK, gbp(0))
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+@pytest.mark.parametrize("status", [Saga.Status.RUNNING, Saga.Status.PARKED])
+def test_nor_is_money_that_an_issuer_may_have_taken_according_to_an_open_claim(
+    captured, monkeypatch, status
+):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    claim = Saga.objects.create(
+        kind="verification",
+        key="charged_back:1",
+        payment=captured.payment,
+        attempt=captured,
+        step="check",
+        status=status,
+        data={"claim": "charged_back"},
+    )
+    with_what_is_kept(monkeypatch, EventKind.SETTLED, gbp(1250 - 529))
+    assert inquire_operation(mine) == "unknown"
+    Saga.objects.filter(pk=claim.pk).update(status=Saga.Status.COMPLETED)
+    assert inquire_operation(mine) == "approved"
+
+
+def test_sums_that_exceed_all_refunds_have_another_reason_and_leave_it_open(captured, order):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(1000)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
 
 
 def test_a_failure_of_another_amount_puts_nothing_in_doubt(captured, order):

@@ -12,11 +12,13 @@ from datetime import datetime
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
-from checkout.payments.models import Attempt, Fact, Operation
+from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.models.payment import NOTIFIED
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
-from checkout.payments.totals import Sums, operations_of, sums_of_attempt
+from checkout.payments.sagas.settlement.verification import Verification
+from checkout.payments.totals import BY_ISSUER, Sums, operations_of, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
 
 Kind, State = Operation.Kind, Operation.State
@@ -136,7 +138,7 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
 
     A provider's refunded sum is the captured sum less what is left of that. If its captures differ from ours,
     the refunded sum may include money that was never captured. If it does not report charge-backs apart, the
-    sum may include money that an issuer took. If the sum exceeds everything that we know to have gone back,
+    sum may include money that an issuer took, which may not be booked yet. If the sum exceeds everything that we know to have gone back,
     the provider left out money that is still held, and its captured sum is too large by as much.
     """
     if result.outcome != Outcome.APPROVED or kind not in (Kind.CAPTURE, Kind.REFUND):
@@ -149,7 +151,7 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
         return position.captured.minor if position.refunded.minor <= gone_back else None
     if position.captured.minor != ours.captured:
         return None
-    is_reliable = position.charged_back is not None or not ours.charged_back
+    is_reliable = position.charged_back is not None or not _may_issuer_have_taken(attempt, result, ours)
     return position.refunded.minor if is_reliable else None
 
 
@@ -164,10 +166,23 @@ def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums
     captures = booked_operations_of(attempt, Kind.CAPTURE)
     if kind == Kind.CAPTURE:
         return result.kept.minor if result.kept.minor >= captures.most else None
-    if captures.least != captures.most or result.kept.minor > captures.most or ours.charged_back:
+    if captures.least != captures.most or result.kept.minor > captures.most:
+        return None
+    if _may_issuer_have_taken(attempt, result, ours):
         return None
     told = position_given(result, owed=ours.owed, captured=(ours.captured, ours.captured), least_refunded=0)
     return told.refunded.minor if told is not None else None
+
+
+def _may_issuer_have_taken(attempt: Attempt, result: ProviderResult, ours: Sums) -> bool:
+    """Return True if the order's sums may lack money that was charged back, booked or not.
+
+    A charge-back of which the last event or an open claim tells is not among our sums yet.
+    """
+    if ours.charged_back or result.kind == EventKind.CHARGED_BACK:
+        return True
+    claims = Saga.objects.filter(attempt=attempt, kind=Verification.kind, status__in=UNFINISHED)
+    return claims.filter(data__claim__in=[*BY_ISSUER]).exists()
 
 
 def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:
