@@ -1,6 +1,5 @@
 """A notification names a refund as failed: which answers of the provider confirm or deny it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,16 +12,17 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.failed_refunds import fail_refund, make_after_all
-from checkout.payments.messages import ApplyNotification, CheckClaim
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification, Saga
+from checkout.payments.messages import CheckClaim
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Books, Order
-from tests.payments.service.asking import authorise, inquire_operation, operation_on, settle
+from tests.payments.service.asking import authorise, inquire_operation, settle
 from tests.payments.service.delivering import command, deliver
+from tests.payments.service.doubting import is_said_to_have_failed, made, refund
 
 pytestmark = pytest.mark.django_db
-CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
+CAPTURE = Operation.Kind.CAPTURE
 State = Operation.State
 
 
@@ -38,40 +38,6 @@ def order(captured: Attempt, books: Books) -> Order:
     order = books.orders[captured.order_code]
     order.captured = order.amount
     return order
-
-
-def made(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Operation:
-    operation = operation_on(attempt, kind, minor)
-    settle(operation, state)
-    return operation
-
-
-def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:
-    operation = made(attempt, REFUND, minor, state)
-    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb=REFUND)
-    return operation
-
-
-def is_said_to_have_failed(operation: Operation, minor: int | None = None, event="REFUND_FAILED"):
-    """Deliver a proven notification that this refund has failed, or of another event."""
-    number = ProviderNotification.objects.count() + 1
-    statement = {
-        "merchant_code": "TWINMERCHANT",
-        "order_code": operation.attempt.order_code,
-        "event": event,
-        "minor": operation.amount_minor if minor is None else minor,
-        "currency": "GBP",
-        "reference": operation.reference,
-        "number": number,
-    }
-    row = ProviderNotification.objects.create(
-        is_proven=True,
-        account=operation.attempt.provider_account,
-        digest=str(number),
-        body=json.dumps(statement),
-    )
-    body = ApplyNotification(notification=row.pk)
-    return deliver(payments.service, command(body))
 
 
 def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monkeypatch):
@@ -337,46 +303,6 @@ def test_what_was_denied_may_come_back_later_all_the_same(captured, order):
     assert inquire_operation(mine) == "approved", "nobody is asked about what is not in doubt"
     is_said_to_have_failed(mine)
     assert inquire_operation(mine) == "refused"
-
-
-def with_what_is_kept(monkeypatch: pytest.MonkeyPatch, kind: EventKind, kept: Money) -> None:
-    """Make the provider tell only what is left of the captured money, as Worldpay's balances do."""
-    inquire = memory.MemoryProvider.inquire
-
-    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
-        return replace(inquire(provider, order_code), position=None, kept=kept, kind=kind)
-
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
-
-
-@pytest.mark.parametrize("minor", [529, 1250])
-def test_money_that_an_issuer_took_is_no_sign_of_the_refund(captured, monkeypatch, minor):
-    mine = refund(captured, minor)
-    is_said_to_have_failed(mine)
-    with_what_is_kept(monkeypatch, EventKind.CHARGED_BACK, gbp(0))
-    assert inquire_operation(mine) == "unknown"
-    assert mine.state == State.DONE
-
-
-@pytest.mark.parametrize("status", [Saga.Status.RUNNING, Saga.Status.PARKED])
-def test_nor_is_money_that_an_issuer_may_have_taken_according_to_an_open_claim(
-    captured, monkeypatch, status
-):
-    mine = refund(captured, 529)
-    is_said_to_have_failed(mine)
-    claim = Saga.objects.create(
-        kind="verification",
-        key="charged_back:1",
-        payment=captured.payment,
-        attempt=captured,
-        step="check",
-        status=status,
-        data={"claim": "charged_back"},
-    )
-    with_what_is_kept(monkeypatch, EventKind.SETTLED, gbp(1250 - 529))
-    assert inquire_operation(mine) == "unknown"
-    Saga.objects.filter(pk=claim.pk).update(status=Saga.Status.COMPLETED)
-    assert inquire_operation(mine) == "approved"
 
 
 def test_sums_that_exceed_all_refunds_have_another_reason_and_leave_it_open(captured, order):
