@@ -14,7 +14,7 @@ from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.messages import ReviewAttempt
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers import memory
-from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Books, Manners, Order, OrderState
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
@@ -152,6 +152,23 @@ def test_money_that_went_back_behind_our_back_becomes_an_operation(authorised, b
     assert reviewed(authorised) == "held"
     assert reviewed(authorised) == "held"
     assert adopted() == [(kind, 100, State.DONE)]
+
+
+def test_money_that_an_issuer_has_taken_does_not_become_a_refund(authorised, books):
+    """The provider tells only what is left, and the charge-back that it has notified is not booked."""
+    order = captured_by_us(authorised, books, 1250)
+    order.manners, order.charged_back = Manners(releases_rest=True), gbp(300)
+    order.last_event = EventKind.CHARGED_BACK
+    assert reviewed(authorised) == "stands"
+    order.last_event = EventKind.SETTLED
+    key = {"kind": "verification", "key": "charged_back:1", "step": "check"}
+    about = {"payment": authorised.payment, "attempt": authorised, "data": {"claim": "charged_back"}}
+    claim = Saga.objects.create(**key, **about)
+    assert reviewed(authorised) == "stands"
+    assert why() == "The refunds at the provider come to 3.00 GBP, ours to 0.00 GBP."
+    assert adopted() == []
+    claim.delete()
+    assert reviewed(authorised) == "held", "nothing tells of a charge-back, so it was a refund"
 
 
 def test_a_charge_back_that_was_returned_becomes_its_reversal(authorised, books):

@@ -138,8 +138,9 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
 
     A provider's refunded sum is the captured sum less what is left of that. If its captures differ from ours,
     the refunded sum may include money that was never captured. If it does not report charge-backs apart, the
-    sum may include money that an issuer took, which may not be booked yet. If the sum exceeds everything that we know to have gone back,
-    the provider left out money that is still held, and its captured sum is too large by as much.
+    sum may include money that an issuer took, which may not be booked yet. If the sum exceeds everything that
+    we know to have gone back, the provider left out money that is still held, and its captured sum is too
+    large by as much.
     """
     if result.outcome != Outcome.APPROVED or kind not in (Kind.CAPTURE, Kind.REFUND):
         return None
@@ -151,8 +152,9 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
         return position.captured.minor if position.refunded.minor <= gone_back else None
     if position.captured.minor != ours.captured:
         return None
-    is_reliable = position.charged_back is not None or not _may_issuer_have_taken(attempt, result, ours)
-    return position.refunded.minor if is_reliable else None
+    if position.charged_back is None and (ours.charged_back or is_charge_back_open(attempt, result)):
+        return None
+    return position.refunded.minor
 
 
 def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums) -> int | None:
@@ -168,21 +170,19 @@ def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums
         return result.kept.minor if result.kept.minor >= captures.most else None
     if captures.least != captures.most or result.kept.minor > captures.most:
         return None
-    if _may_issuer_have_taken(attempt, result, ours):
+    if ours.charged_back or is_charge_back_open(attempt, result):
         return None
     told = position_given(result, owed=ours.owed, captured=(ours.captured, ours.captured), least_refunded=0)
     return told.refunded.minor if told is not None else None
 
 
-def _may_issuer_have_taken(attempt: Attempt, result: ProviderResult, ours: Sums) -> bool:
-    """Return True if the order's sums may lack money that was charged back, booked or not.
+def is_charge_back_open(attempt: Attempt, result: ProviderResult) -> bool:
+    """Return True if the last event or an open claim tells of a charge-back, or of its reversal.
 
-    A charge-back of which the last event or an open claim tells is not among our sums yet.
+    Perhaps it is not booked yet. Then money that is missing at the provider need not have been refunded.
     """
-    if ours.charged_back or result.kind == EventKind.CHARGED_BACK:
-        return True
     claims = Saga.objects.filter(attempt=attempt, kind=Verification.kind, status__in=UNFINISHED)
-    return claims.filter(data__claim__in=[*BY_ISSUER]).exists()
+    return result.kind == EventKind.CHARGED_BACK or claims.filter(data__claim__in=[*BY_ISSUER]).exists()
 
 
 def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
 from checkout.payments.service.evidence.booked_operations import (
+    is_charge_back_open,
     may_be_from_before_a_booking,
     position_given,
 )
@@ -143,6 +144,8 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
     if result.position is None and sums.captured < sums.owed:
         # The rest may have been released, or captured and given back, so no sum is certain enough.
         gaps = [replace(gap, left=0) for gap in gaps]
+    if position and position.charged_back is None and is_charge_back_open(attempt, result):
+        gaps = [replace(gap, left=0) if gap.kind == Kind.REFUND else gap for gap in gaps]
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
             return _stands(gap.in_words)
