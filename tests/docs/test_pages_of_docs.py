@@ -20,7 +20,10 @@ FOLDERS = (
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)(?:::[\w.\[\]-]+)?`")
 # In the diagrams of a page, file names have no backticks.
 DRAWN = re.compile(rf"[→⇒←(] ?((?:{FOLDERS})/[\w./-]+\.py)\b")
+CODE_SUFFIXES = {".py", ".html", ".txt", ".mjs", ".js", ".conf", ".service", ".toml", ".sh"}
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+# A page that code names, in a message, a template or a comment.
+NAMED = re.compile(r"\bdocs/([\w/-]+\.md)(?:#([\w-]+))?")
 # Written by `make bench`.
 MADE = {"benchmarks/results.json"}
 
@@ -51,3 +54,20 @@ def test_every_file_that_is_named_exists(page):
     text = page.read_text()
     named = {*FILE.findall(text), *DRAWN.findall(text)} - MADE
     assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+
+
+def test_every_page_that_code_names_exists_with_its_section():
+    named = {
+        (path.relative_to(ROOT), page, anchor)
+        for folder in FOLDERS.split("|")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in CODE_SUFFIXES and "node_modules" not in path.parts
+        for page, anchor in NAMED.findall(path.read_text())
+    }
+    assert len(named) > 50
+    wrong = [
+        each
+        for each in named
+        if not (to := ROOT / "docs" / each[1]).exists() or (each[2] and each[2] not in anchors(to))
+    ]
+    assert not wrong

@@ -176,6 +176,11 @@ def test_everything_runs_and_the_doctor_finds_nothing_but_the_sandbox(installed:
     assert [each.split()[:2] for each in found] == [["settings", "checkout.W020:"]]
 
 
+def test_a_program_can_read_the_output_of_manage(installed: Machine):
+    """In a pipe or a timer there is no terminal, and the lines end without a carriage return."""
+    assert r"\r" not in manage(installed, "version < /dev/null | od --format=c")
+
+
 def test_staff_log_in_with_the_password_that_was_typed(installed: Machine):
     log_in = (
         "curl -fsS --cacert /etc/ssl/staging/ca.pem --cookie-jar jar --cookie jar --output page"
