@@ -254,6 +254,7 @@ class ProviderResult:
     next message of the same order. ``position`` is the order's money according to an inquiry; None if the
     answer is incomplete. ``kept`` takes its place if the answer tells only the sum that was captured and has
     not gone back. The rest of ``amount`` was then captured and has gone back, or it was released.
+    ``is_behind`` says that ``event`` is the authorisation, and older than the capture that the sums show.
     ``references`` are those of our operations that the answer names for the last event. ``transcript`` is
     scrubbed. ``token`` is for a card that was to be kept; if the answer has none that can be used,
     ``token_fault`` says why. Neither has a say in the outcome.
@@ -271,6 +272,7 @@ class ProviderResult:
     checks: CardChecks | None = None
     position: Position | None = None
     kept: Money | None = None
+    is_behind: bool = False
     reference: str = ""
     references: tuple[str, ...] = ()
     token: IssuedToken | None = None
