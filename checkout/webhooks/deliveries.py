@@ -138,7 +138,7 @@ def write_new(rows: Sequence[Delivery]) -> int:
 def make_due(deliveries: QuerySet[Delivery]) -> None:
     """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more.
 
-    They are a few hundred at most. They are locked in the order in which a sender locks those that it records.
+    They are a few hundred at most, and are locked in the order in which a sender locks those that it records.
     """
     locked = deliveries.select_for_update(of=("self",)).order_by("pk")
     deliveries.filter(pk__in=list(locked.values_list("pk", flat=True))).update(

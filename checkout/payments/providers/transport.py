@@ -213,7 +213,7 @@ def _fault_of(headers: Mapping[str, str]) -> str:
     """Return which header cannot be sent, without its value, which may be a key; empty if all can."""
     for name, value in headers.items():
         if not _HEADER_VALUE.fullmatch(value):
-            return f"The value of the header {name} cannot be sent: a character of it, or a blank at its ends."
+            return f"The header {name} has a character, or a blank at an end, that cannot be sent."
     return ""
 
 
