@@ -55,7 +55,7 @@ def test_an_endpoint_is_enabled_however_much_waits_for_it():
 
 def copy_delivery(key: int, times: int) -> None:
     """Insert copies of a delivery, each of an event of its own."""
-    fields = [each.column for each in Delivery._meta.local_concrete_fields if not each.primary_key]
+    fields = [str(each.column) for each in Delivery._meta.local_concrete_fields if not each.primary_key]
     values = ["'copy-' || n" if each in ("reference", "event") else each for each in fields]
     table = Delivery._meta.db_table
     with connection.cursor() as cursor:
