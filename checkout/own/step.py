@@ -132,7 +132,12 @@ def _misfits_of(command: type[Command[Any]]) -> Iterator[str]:
 
     No service could read such a command, so that every purchase would be refused.
     """
-    for each in msgspec.structs.fields(command):
+    try:
+        fields = msgspec.structs.fields(command)
+    except NameError as error:  # a type that is imported for type checkers only
+        yield str(error)
+        return
+    for each in fields:
         try:
             msgspec.convert(_VALUES[each.name], each.type)
         except msgspec.ValidationError as error:

@@ -28,7 +28,7 @@ BATCH = 500
 MOST_UNSWEPT = 5_000
 # A transaction that makes an endpoint may commit after others that got greater keys meanwhile.
 LATE_KEYS = 100
-FORGET_BATCH = 1000
+ROWS_AT_ONCE = 1000
 
 
 def has_endpoint(merchant: str) -> bool:
@@ -136,8 +136,12 @@ def write_new(rows: Sequence[Delivery]) -> int:
 
 
 def make_due(deliveries: QuerySet[Delivery]) -> None:
-    """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more."""
-    deliveries.filter(pk__in=_locked(deliveries)).update(
+    """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more.
+
+    They are a few hundred at most, and are locked in the order in which a sender locks those that it records.
+    """
+    locked = deliveries.select_for_update(of=("self",)).order_by("pk")
+    deliveries.filter(pk__in=list(locked.values_list("pk", flat=True))).update(
         state=Delivery.State.PENDING, tries=0, next_try_at=server_time(), lease="", ended_at=None
     )
     wake_after_commit()
@@ -150,15 +154,13 @@ def end_waiting(endpoint: WebhookEndpoint) -> None:
     before its endpoint.
     """
     pending = Delivery.objects.filter(endpoint=endpoint, state=Delivery.State.PENDING, lease="")
-    waiting = _locked(pending.filter(next_try_at__gt=server_time()), skip_locked=True)
-    Delivery.objects.filter(pk__in=waiting).update(next_try_at=server_time())
+    now = server_time()
+    waiting = pending.filter(next_try_at__gt=now)
+    locked = waiting.select_for_update(skip_locked=True).order_by("next_try_at").values_list("pk", flat=True)
+    # There may be more of them than a statement takes parameters.
+    while pks := list(locked[:ROWS_AT_ONCE]):
+        Delivery.objects.filter(pk__in=pks).update(next_try_at=now)
     wake_after_commit()
-
-
-def _locked(deliveries: QuerySet[Delivery], *, skip_locked: bool = False) -> Sequence[int]:
-    """Lock deliveries in the order in which a sender locks those that it records, and return their keys."""
-    locked = deliveries.select_for_update(of=("self",), skip_locked=skip_locked).order_by("pk")
-    return list(locked.values_list("pk", flat=True))
 
 
 def sweep() -> int:
@@ -200,7 +202,7 @@ def forget_old() -> int:
         endpoint__state=WebhookEndpoint.State.DISABLED,
         endpoint__state_since__lt=until,
     ).order_by("pk")
-    pks = [pk for rows in (ended, waiting) for pk in rows.values_list("pk", flat=True)[:FORGET_BATCH]]
+    pks = [pk for rows in (ended, waiting) for pk in rows.values_list("pk", flat=True)[:ROWS_AT_ONCE]]
     Delivery.objects.filter(pk__in=pks).delete()
     return len(pks)
 
@@ -209,7 +211,7 @@ def forget_deleted() -> int:
     """Give up what deleted endpoints are owed, and forget those without a log. Return how many rows."""
     gone = WebhookEndpoint.objects.filter(state=WebhookEndpoint.State.DELETED)
     owed = Delivery.objects.filter(endpoint__in=gone, state=Delivery.State.PENDING)
-    pks = list(owed.order_by("pk").values_list("pk", flat=True)[:FORGET_BATCH])
+    pks = list(owed.order_by("pk").values_list("pk", flat=True)[:ROWS_AT_ONCE])
     Delivery.objects.filter(pk__in=pks).update(
         state=Delivery.State.FAILED, next_try_at=None, lease="", ended_at=timezone.now()
     )

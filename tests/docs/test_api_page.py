@@ -13,4 +13,5 @@ PAGE = ROOT.joinpath("docs", "api.md").read_text()
 def test_every_code_of_a_decline_is_explained_and_no_other():
     section = PAGE.partition("\n## Declines\n")[2].partition("\n## ")[0]
     explained = re.findall(r"^\| `(\w+)` \|", section.partition("|---|---|\n")[2], re.M)
-    assert sorted(explained) == sorted([*RefusalReason, OUT_OF_STOCK, AttemptState.EXPIRED])
+    of_attempts = (AttemptState.EXPIRED, AttemptState.NOT_SENT)
+    assert sorted(explained) == sorted([*RefusalReason, OUT_OF_STOCK, *of_attempts])

@@ -40,6 +40,32 @@ def test_who_sends_many_again_locks_them_in_the_order_of_a_sender():
     assert at_once(record, send_again) == [second, 2]
 
 
+def test_an_endpoint_is_enabled_however_much_waits_for_it():
+    """PostgreSQL takes 65,535 parameters with a statement, so none may name each delivery."""
+    made, number = endpoint(), 66_000
+    failed = actions.ping(SHOP, made.reference)
+    later = timezone.now() + timedelta(hours=14)
+    Delivery.objects.filter(pk=failed.pk).update(tries=8, next_try_at=later)
+    copy_delivery(failed.pk, number)
+    actions.disable(SHOP, made.reference, "repairs")
+    actions.enable(SHOP, made.reference)
+    waiting = Delivery.objects.filter(next_try_at__gt=timezone.now())
+    assert (Delivery.objects.count(), waiting.count()) == (number + 1, 0)
+
+
+def copy_delivery(key: int, times: int) -> None:
+    """Insert copies of a delivery, each of an event of its own."""
+    fields = [str(each.column) for each in Delivery._meta.local_concrete_fields if not each.primary_key]
+    values = ["'copy-' || n" if each in ("reference", "event") else each for each in fields]
+    table = Delivery._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(fields)}) "  # noqa: S608 (our own names)
+            f"SELECT {', '.join(values)} FROM {table}, generate_series(1, %s) n WHERE id = %s",
+            [times, key],
+        )
+
+
 def someone_waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(WAITING)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from checkout.own.packages import own_advice
 from checkout.payments.providers.base import RefusalReason
+from checkout.states import ENDED_WITHOUT_MONEY, AttemptState
 
 OUT_OF_STOCK = "out_of_stock"
 ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
@@ -27,6 +28,9 @@ ADVICE: Mapping[str, str] = {
     "minutes.",
     RefusalReason.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
     OUT_OF_STOCK: "What you ordered has just sold out, so the payment was not made.",
+    # An attempt that ended for no reason of its own has its state in place of one.
+    AttemptState.NOT_SENT: "Nothing was paid with this attempt.",
+    AttemptState.EXPIRED: "The time to confirm this payment is over. Nothing was paid.",
 }
 
 
@@ -39,7 +43,7 @@ def advice_for(reason: str) -> str:
 
 def is_ours(reason: str) -> bool:
     """Return True unless a step of your own has refused, for which no card is to blame."""
-    return reason in ("", OUT_OF_STOCK, *RefusalReason)
+    return reason in ("", OUT_OF_STOCK, *RefusalReason, *ENDED_WITHOUT_MONEY)
 
 
 def in_words(reason: str) -> str:

@@ -249,14 +249,13 @@ class Position:
 class ProviderResult:
     """The answer of any verb.
 
-    ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning.
+    ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning. If the
+    sums show a capture and ``event`` only the authorisation, that ``is_behind``, and ``kind`` is the capture.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
-    next message of the same order. ``position`` is the order's money according to an inquiry; None if the
-    answer is incomplete. ``kept`` takes its place if the answer tells only the sum that was captured and has
-    not gone back. The rest of ``amount`` was then captured and has gone back, or it was released.
-    ``references`` are those of our operations that the answer names for the last event. ``transcript`` is
-    scrubbed. ``token`` is for a card that was to be kept; if the answer has none that can be used,
-    ``token_fault`` says why. Neither has a say in the outcome.
+    order's next message. ``position`` is its money by an inquiry; None if the answer is incomplete. ``kept``
+    takes its place if only what was captured and not given back is told; the rest of ``amount`` may have been
+    released. ``references`` are those of our operations that are named for the last event. ``transcript`` is
+    scrubbed. ``token`` is for a card to be kept, or ``token_fault`` why there is none: neither decides.
     """
 
     outcome: Outcome
@@ -271,6 +270,7 @@ class ProviderResult:
     checks: CardChecks | None = None
     position: Position | None = None
     kept: Money | None = None
+    is_behind: bool = False
     reference: str = ""
     references: tuple[str, ...] = ()
     token: IssuedToken | None = None

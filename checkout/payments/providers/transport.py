@@ -4,6 +4,7 @@ It repeats nothing and follows no redirect, because a request that may have reac
 money. There is no cookie jar: a cookie is sent exactly as the caller set it.
 """
 
+import re
 import socket
 import ssl
 import time
@@ -28,6 +29,8 @@ MAX_REPLY_BYTES = 65_536
 MAX_LIST_BYTES = 8_388_608
 _CHUNK_BYTES = 8_192
 MOST_IDLE_SECONDS = 3.0
+# RFC 9110, 5.5: neither controls nor other letters than those of Latin-1, and no blank at either end.
+_HEADER_VALUE = re.compile(r"(?![ \t])[\t\x20-\x7e\xa0-\xff]*(?<![ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,8 @@ class HttpTransport:
     @staticmethod
     def _prepare(request: HttpRequest) -> requests.PreparedRequest:
         require_allowed(request.url, "provider's endpoint")
+        if fault := _fault_of(request.headers):
+            raise ProviderMisconfigured(fault)
         auth = request.credentials and tuple(text.encode() for text in request.credentials)
         try:
             return requests.Request(
@@ -185,6 +190,9 @@ class HttpTransport:
                 headers={"Accept-Encoding": "identity", **request.headers},
                 auth=auth,
             ).prepare()
+        except requests.exceptions.InvalidHeader:
+            # Its text has the header's value, which may be a key.
+            raise ProviderMisconfigured("A header has a name or value that cannot be sent.") from None
         except (requests.RequestException, UnicodeError) as error:
             raise ProviderMisconfigured(f"Cannot send to {request.url!r}: {error}") from error
 
@@ -199,6 +207,14 @@ class HttpTransport:
             if time.monotonic() > deadline:
                 raise OutcomeUnknown("The provider's answer did not end in time.")
         return body
+
+
+def _fault_of(headers: Mapping[str, str]) -> str:
+    """Return which header cannot be sent, without its value, which may be a key; empty if all can."""
+    for name, value in headers.items():
+        if not _HEADER_VALUE.fullmatch(value):
+            return f"The header {name} has a character, or a blank at an end, that cannot be sent."
+    return ""
 
 
 def _meaning(error: requests.RequestException) -> Exception:

@@ -75,7 +75,8 @@ def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
     """Return True if order code, amount or currency differ from ours, as far as the provider names them."""
     if result.order_code and result.order_code != attempt.order_code:
         return True
-    return result.amount is not None and not _fits(attempt.payment.amount, result.amount, result.kind)
+    kind = EventKind.AUTHORISED if result.is_behind else result.kind
+    return result.amount is not None and not _fits(attempt.payment.amount, result.amount, kind)
 
 
 def _fits(ours: Money, told: Money, kind: EventKind) -> bool:

@@ -24,6 +24,7 @@ from checkout.payments.actions import (
 )
 from checkout.payments.models import Attempt, Event, Merchant, Operation, Payment
 from checkout.payments.objects import payment_object
+from checkout.payments.objects.attempt import attempt_object
 
 pytestmark = pytest.mark.django_db
 
@@ -207,6 +208,15 @@ def test_one_object_and_many_are_the_same_in_every_state(attempt: Attempt, state
         assert told.last_error is not None
         assert (told.last_error.code, told.last_error.decline_code) == ("card_expired", "33")
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["expired", "not_sent"])
+def test_an_attempt_that_ended_by_itself_is_blamed_on_no_shop_and_no_bank(attempt: Attempt, state: str):
+    Attempt.objects.update(state=state)
+    error = attempt_object(Attempt.objects.get(), attempt.payment).last_error
+    assert error is not None
+    assert error.code == state
+    assert not {"bank", "shop"} & set(error.shopper_message.lower().replace(".", "").split())
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,23 @@ def test_a_header_that_would_start_another_is_not_sent(transport):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("key", ["Bearer hush\n", " Bearer hush", "Bearer hush\r\nX: y", "Bearer hush\u2026"])
+def test_a_key_that_no_header_can_have_is_neither_sent_nor_shown(transport, key):
+    with ScriptedServer(answer(b"{}")) as server:
+        asked = HttpRequest(server.url, b"", {"Authorization": key}, method="GET")
+        with pytest.raises(ProviderMisconfigured, match="Authorization") as refusal:
+            transport.send(Verb.INQUIRE, asked)
+    assert server.requests == []
+    assert not any("hush" in str(each) for each in (refusal.value, refusal.value.__context__))
+
+
+def test_a_header_with_an_impossible_name_is_not_shown_either(transport):
+    with ScriptedServer() as server, pytest.raises(ProviderMisconfigured) as refusal:
+        transport.send(Verb.INQUIRE, request(server.url, {"X-Key: hush": "x"}))
+    assert "hush" not in str(refusal.value)
+    assert refusal.value.__suppress_context__
+
+
 def test_nothing_is_sent_to_a_server_whose_certificate_is_not_trusted(transport, tmp_path):
     with (
         ScriptedServer(answer(b"<reply/>"), tls=_presenting(self_signed(tmp_path))) as server,

@@ -270,6 +270,15 @@ class AwardAmount(Command[Done], frozen=True):
     email: str | None = None
 
 
+class AwardUnread(Command[Done], frozen=True):
+    """A command whose author imports a type for the type checker only."""
+
+    to = "loyalty.award_unread"
+    again = "nothing more is awarded"
+
+    lines: "list[NotImported]"  # type: ignore[name-defined]  # noqa: F821
+
+
 class AwardAgain(Command[Done], frozen=True):
     """A command that was copied with its type on the wire."""
 
@@ -292,6 +301,10 @@ class AwardAgain(Command[Done], frozen=True):
                 "Step 'award_points': AwardAmount cannot be filled in: minor is of type int.",
                 "Step 'award_points': AwardAmount cannot be filled in: lines is of type list.",
             ],
+        ),
+        (
+            {"asks": AwardUnread},
+            ["Step 'award_points': AwardUnread cannot be filled in: name 'NotImported' is not defined."],
         ),
         ({"undo": AwardAgain}, ["AwardPoints and AwardAgain are both called 'loyalty.award'."]),
     ],

@@ -13,7 +13,9 @@ from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.service import service
 from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
 from tests.payments.service.asking import (
+    authorise,
     carry_out,
+    inquire,
     inquire_operation,
     let_settle,
     operation_on,
@@ -288,8 +290,28 @@ def test_the_sum_of_one_that_failed_and_was_made_after_all_is_not_taken_for_anot
 def test_a_capture_that_only_the_balances_of_worldpay_show_is_done(authorised, monkeypatch, kind, outcome):
     operation = lost(authorised, kind)
     let_settle(authorised)
-    taken = balance("IN_PROCESS_CAPTURED", 1250)
-    body = order_status(payment("AUTHORISED", taken, money=amount(1250)), order_code=authorised.order_code)
+    answered_as_by_worldpay(authorised, monkeypatch)
+    assert inquire_operation(operation) == outcome
+
+
+def test_a_refund_is_not_sent_again_if_the_last_event_is_from_before_the_capture(authorised, monkeypatch):
+    """Such an event does not show that no refund came after it, and the balances may be from before one."""
+    made(authorised, CAPTURE)
+    operation = lost(authorised, REFUND, 300)
+    let_settle(authorised)
+    answered_as_by_worldpay(authorised, monkeypatch)
+    assert (inquire_operation(operation), operation.state) == ("undecided", State.UNKNOWN)
+
+
+def test_a_capture_that_only_the_balances_show_makes_no_authorisation_of_a_part(attempt, monkeypatch):
+    authorise(attempt, "unknown")
+    answered_as_by_worldpay(attempt, monkeypatch, minor=1000)
+    assert inquire(attempt).result["outcome"] == "conflicted"
+
+
+def answered_as_by_worldpay(attempt: Attempt, monkeypatch: pytest.MonkeyPatch, minor: int = 1250) -> None:
+    """Have an inquiry answered with an order that was captured at once, whose last event is older."""
+    taken = balance("IN_PROCESS_CAPTURED", minor)
+    body = order_status(payment("AUTHORISED", taken, money=amount(minor)), order_code=attempt.order_code)
     answer = parse_reply(body, Verb.INQUIRE)
     monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: answer)
-    assert inquire_operation(operation) == outcome

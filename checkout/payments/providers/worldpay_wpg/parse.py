@@ -237,10 +237,9 @@ def _read_payment(
 ) -> ProviderResult:
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
-    outcome, kind = codes.meaning(event)
-    if verb == Verb.INQUIRE:
-        # The answer to an authorisation must be about its whole amount, also if that is captured at once.
-        kind = kind_in_books(payment, kind)
+    outcome, named = codes.meaning(event)
+    # The answer to an authorisation must be about its whole amount, also if that is captured at once.
+    kind = kind_in_books(payment, named) if verb == Verb.INQUIRE else named
     told = sums_of(payment, outcome, kind)
     if outcome == Outcome.REFUSED and has_taken(payment):
         # Only the rest was cancelled, or has expired. Otherwise the message contradicts itself.
@@ -250,6 +249,7 @@ def _read_payment(
         order_code=order_code,
         event=event,
         kind=kind,
+        is_behind=kind != named,
         amount=payment.amount,
         refusal=_refusal(payment, kind, verb) if outcome == Outcome.REFUSED else None,
         three_ds=payment.three_ds,

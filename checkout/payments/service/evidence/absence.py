@@ -63,6 +63,9 @@ def is_absent(operation: Operation, others: BookedOperations, result: ProviderRe
         return result.kind == WOULD_BE_CHANGED[kind]
     if not _nothing_hides_it(operation):
         return False
+    if kind == Kind.REFUND and result.is_behind:
+        # An event that lacks the capture may lack a refund as well, and the sums may be from before that.
+        return False
     total = reliable_sum(operation.attempt, result, kind)
     if total is not None:
         is_certain = others.least == others.most == total and _are_captures_told(operation, result)
