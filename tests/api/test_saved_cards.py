@@ -11,6 +11,7 @@ from checkout.api.access.scopes import Scope
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments.actions import create_payment, submit_payment
+from checkout.payments.actions.saved_cards import erase_cards
 from checkout.payments.models import Attempt, CardTrial, Fact, Payment, ProviderAccount, Saga, SavedCard
 from checkout.receipts.models import Receipt
 from checkout.running import embedded
@@ -257,6 +258,22 @@ async def test_a_card_that_is_removed_before_its_charge_was_sent_is_not_charged(
     await close_brokers()
     assert books.orders == {}
     assert (await in_thread(Attempt.objects.get, saved_card=card)).refusal_code == "saved_card_removed"
+
+
+@pytest.mark.parametrize("named", [{}, {"customer_reference": CUSTOMER}])
+async def test_a_charge_whose_answer_was_lost_is_answered_although_its_customer_was_erased_since(
+    api, shop, named
+):
+    card = await in_thread(made, shop)
+    body = charge(card.reference, **named)
+    first = await api.post("/payments", body, prefer="respond-async")
+    await in_thread(erase_cards, card.payment, by="bob")
+    again = await api.post("/payments", body, prefer="respond-async")
+    assert (again.status, document(again)["id"]) == (202, document(first)["id"])
+    another = await api.post("/payments", charge(card.reference, customer_reference="another"))
+    assert (another.status, document(another)["code"]) == (409, "order_has_payment")
+    new = await api.post("/payments", charge(card.reference, "A-2", **named))
+    assert (new.status, document(new)["code"]) == (409, "saved_card_not_usable")
 
 
 def made(shop):

@@ -16,7 +16,7 @@ from checkout.errors import (
     SavedCardNotUsable,
 )
 from checkout.payments.actions.accounts import capture_reference, require_payable
-from checkout.payments.actions.creation import checked_fields, created_or_known
+from checkout.payments.actions.creation import checked_fields, created_or_known, payment_of
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
@@ -132,9 +132,14 @@ def charge_card(
 
 def _checked(merchant: Merchant, card: SavedCard, order: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of the payment, whose customer is that of the card."""
-    if order.get("customer_reference") not in (None, "", card.customer_reference):
+    named = order.get("customer_reference") or ""
+    if card.customer_reference and named not in ("", card.customer_reference):
         raise RequestInvalid("customer_reference", "The saved card is another customer's.")
-    return checked_fields(merchant, **{**order, "customer_reference": card.customer_reference})
+    columns = checked_fields(merchant, **{**order, "customer_reference": card.customer_reference or named})
+    if not columns["customer_reference"] and (known := payment_of(merchant, columns["order_reference"])):
+        # The card's customer was erased since it was charged.
+        columns["customer_reference"] = known.customer_reference
+    return columns
 
 
 def _require_usable(card: SavedCard) -> None:
