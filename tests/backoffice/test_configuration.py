@@ -261,6 +261,7 @@ def test_an_item_that_could_not_be_sold_is_refused(admin_client, item, field, va
         ("ip_address", "2001:DB8:0::1", "2001:db8::"),
         ("ip_address", "::ffff:192.0.2.7", "192.0.2.7"),
         ("email", "Ann@Example.com", "ann@example.com"),
+        ("email", "Ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
     ],
 )
 def test_a_blocked_value_is_stored_as_the_risk_service_compares_it(admin_client, kind, value, stored):
