@@ -220,11 +220,12 @@ def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 @checks.register(checks.Tags.security, deploy=True)
 def settings_against_card_testing_have_an_effect(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Report settings that would protect nothing, which would only be noticed in an attack."""
-    unknown = ", ".join(sorted(repr(code) for code in conf.risk_amount_limits if code not in CURRENCIES))
+    limits = conf.risk_amount_limits
+    unknown = ", ".join(sorted(repr(code) for code in limits if code not in CURRENCIES))
     faults = {
-        f"CHECKOUT_RISK_AMOUNT_LIMITS has {unknown}, in which nobody can pay.": unknown,
-        "CHECKOUT_RISK_AMOUNT_LIMITS has a limit below 0.": min(conf.risk_amount_limits.values(), default=0) < 0,
-        "CHECKOUT_DECLINES_SECONDS is more than CHECKOUT_RETENTION_SECONDS, after which declines are deleted.": (
+        f"CHECKOUT_RISK_AMOUNT_LIMITS has {unknown}, in which nobody can pay.": bool(unknown),
+        "CHECKOUT_RISK_AMOUNT_LIMITS has a limit below 0.": any(limit < 0 for limit in limits.values()),
+        "CHECKOUT_DECLINES_SECONDS is more than CHECKOUT_RETENTION_SECONDS.": (
             conf.declines_window > conf.retention
         ),
         "CHECKOUT_CAPTCHA_ALWAYS is set, and there is no CAPTCHA.": (

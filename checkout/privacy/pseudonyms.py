@@ -13,7 +13,7 @@ from payments_gateway.serving.clients import network_of
 
 
 def of_email(email: str) -> str:
-    """Return the hash of an e-mail address, however its domain and letters are written; "" for an empty one."""
+    """Return the hash of an e-mail address, however its domain is written; "" for an empty one."""
     return _keyed_hash("checkout.risk.email", identity_of(email)) if email else ""
 
 

@@ -1,10 +1,10 @@
 """Defence against card testing: checks before another card is tried for a payment.
 
 They run before an attempt exists, in the transaction that would create it. A try that is refused here costs
-one query: no attempt, no message and no question to the provider, and it uses up none of the payment's
-attempts. The risk service could only refuse later, when no HTTP response can tell the shopper any more when
-to come back. Two checks at the same moment do not see each other, so a limit may be exceeded by as many as
-run at once.
+one query beside those that read the payment: no attempt, no message and no question to the provider, and it
+uses up none of the payment's attempts. The risk service could only refuse later, when no HTTP response can
+tell the shopper any more when to come back. A try is counted when its answer is there, so a limit may be
+exceeded by as many as wait for theirs.
 """
 
 from collections.abc import Sequence

@@ -58,7 +58,7 @@ ONE_MAILBOX = [
     "bad@bücher.example",
     "bad@BÜCHER.example",
     "Bad@xn--bcher-kva.example",
-    "bad@ｂücher.example",
+    "bad@\uff42ücher.example",
     '"bad"@bücher.example',
 ]
 
