@@ -136,6 +136,14 @@ def test_an_email_that_tries_too_often_is_rejected(settings):
     assert assess(email="another@example.com", ip_address="") == ACCEPTED
 
 
+def test_tries_with_test_cards_do_not_shut_out_the_email_of_a_live_merchants_shopper(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_EMAIL = 2
+    assert [assess(ip_address="", is_test=True) for _ in range(2)] == [ACCEPTED] * 2
+    assert assess(ip_address="", is_test=True) == rejected("email_too_often")
+    assert [assess(ip_address="") for _ in range(2)] == [ACCEPTED] * 2
+    assert assess(ip_address="") == rejected("email_too_often")
+
+
 def test_an_ip_address_that_tries_too_often_is_rejected(settings):
     settings.CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = 2
     assert [assess(email="") for _ in range(2)] == [ACCEPTED] * 2
