@@ -14,13 +14,14 @@ from django.urls import reverse
 from checkout.conf import conf
 from checkout.conf.networks import is_everybody, is_loopback_name
 from checkout.errors import CardKeysMisconfigured
+from checkout.money import CURRENCIES
 from checkout.own.packages import faults_of_own_apps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
-from checkout.web.protection.captcha import get_captcha
+from checkout.web.protection.captcha import fault_of_captcha, get_captcha
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
 from messaging.setting import parts_of
@@ -198,11 +199,13 @@ def production_has_a_database_server(**_kwargs: Any) -> Sequence[checks.CheckMes
 def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Load the CAPTCHA now: otherwise it would be found missing when an attack begins."""
     try:
-        get_captcha()
+        fault = fault_of_captcha(get_captcha())
     except Exception as error:
+        fault = str(error)
+    if fault:
         return [
             checks.Error(
-                f"CHECKOUT_CAPTCHA cannot be used: {error}",
+                f"CHECKOUT_CAPTCHA cannot be used: {fault}",
                 hint=(
                     "Set it to the dotted path of the class of your CAPTCHA, or leave it out for none. "
                     "See docs/card-testing.md."
@@ -211,6 +214,25 @@ def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
             )
         ]
     return []
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def settings_against_card_testing_have_an_effect(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Report settings that would protect nothing, which would only be noticed in an attack."""
+    limits = conf.risk_amount_limits
+    unknown = ", ".join(sorted(repr(code) for code in limits if code not in CURRENCIES))
+    faults = {
+        f"CHECKOUT_RISK_AMOUNT_LIMITS has {unknown}, in which nobody can pay.": bool(unknown),
+        "CHECKOUT_RISK_AMOUNT_LIMITS has a limit below 0.": any(limit < 0 for limit in limits.values()),
+        "CHECKOUT_DECLINES_SECONDS is more than CHECKOUT_RETENTION_SECONDS.": (
+            conf.declines_window > conf.retention
+        ),
+        "CHECKOUT_CAPTCHA_ALWAYS is set, and there is no CAPTCHA.": (
+            conf.is_captcha_always_asked and not conf.has_captcha
+        ),
+    }
+    hint = "Correct it. See docs/card-testing.md; codes of currencies have capital letters."
+    return [checks.Error(fault, hint=hint, id="checkout.E023") for fault, is_so in faults.items() if is_so]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -12,6 +12,7 @@ from django.core.validators import validate_email
 from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
 from checkout.conf.networks import identity_of
+from checkout.mail import addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
@@ -152,7 +153,7 @@ class BlockedValueForm(ModelForm):
                 cleaned["value"] = identity_of(value)
             elif value:
                 validate_email(value)
-                cleaned["value"] = value.lower()
+                cleaned["value"] = addresses.identity_of(value)
         except (ValueError, ValidationError):
             self.add_error("value", "This is not an address of that kind.")
         return cleaned

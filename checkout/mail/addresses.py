@@ -32,6 +32,26 @@ def in_ascii(address: str) -> str:
     return told
 
 
+def identity_of(address: str) -> str:
+    """Return the form in which addresses are compared, which is the same for all names of one domain.
+
+    Letters are small also before the @, where most mail servers do not tell them apart either.
+    """
+    try:
+        return in_ascii(address).lower()
+    except ValueError:
+        return address.lower()
+
+
+def in_unicode(address: str) -> str:
+    """Return the address with its domain as people write it, or as it is if the domain has no such form."""
+    before, _, domain = address.rpartition("@")
+    try:
+        return f"{before}@{idna.decode(domain)}"
+    except idna.IDNAError:
+        return address
+
+
 def _domain_in_ascii(domain: str) -> str:
     """Return the domain by the rules of 2008 if they allow it, or as it is. Raises ``ValueError``."""
     if domain.isascii():

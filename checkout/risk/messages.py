@@ -36,3 +36,4 @@ class AssessRisk(Command[RiskAssessed], frozen=True, forbid_unknown_fields=False
     ip_address: str = ""
     attempt: str = ""
     merchant_code: str = ""
+    is_test: bool = False

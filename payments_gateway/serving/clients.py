@@ -1,9 +1,12 @@
 """Clients: the identity under which each is counted, and the count."""
 
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 
 from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
 from payments_gateway.serving.scope import Scope
+
+# RFC 6052, section 2.1: the last four bytes are the IPv4 address of a client of a site that has IPv6 only.
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def client_of(scope: Scope) -> str:
@@ -24,6 +27,8 @@ def network_of(address: str) -> str:
         return address
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
+    if parsed in _NAT64:
+        return str(IPv4Address(parsed.packed[12:]))
     return parsed.packed[:8].hex()
 
 

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.urls import reverse
 
 from checkout.orders.models import StockItem
@@ -261,11 +262,31 @@ def test_an_item_that_could_not_be_sold_is_refused(admin_client, item, field, va
         ("ip_address", "2001:DB8:0::1", "2001:db8::"),
         ("ip_address", "::ffff:192.0.2.7", "192.0.2.7"),
         ("email", "Ann@Example.com", "ann@example.com"),
+        ("email", "Ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
     ],
 )
 def test_a_blocked_value_is_stored_as_the_risk_service_compares_it(admin_client, kind, value, stored):
     assert admin_client.post(add("blockedvalue"), {"kind": kind, "value": value}).status_code == 302
     assert BlockedValue.objects.get().value == stored
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_log_does_not_keep_a_value_that_is_not_blocked_any_more(admin_client, at_once):
+    for email in ("ann@example.com", "eve@example.com"):
+        admin_client.post(add("blockedvalue"), {"kind": "email", "value": email})
+    ann, eve = BlockedValue.objects.order_by("value")
+    if at_once:
+        chosen = {"action": "delete_selected", "_selected_action": [ann.pk], "post": "yes"}
+        admin_client.post(reverse("admin:risk_blockedvalue_changelist"), chosen)
+    else:
+        admin_client.post(reverse("admin:risk_blockedvalue_delete", args=[ann.pk]), {"post": "yes"})
+    assert BlockedValue.objects.get() == eve
+    logged = LogEntry.objects.order_by("pk").values_list("action_flag", "object_id", "object_repr")
+    assert list(logged) == [
+        (ADDITION, str(ann.pk), "a value that was blocked"),
+        (ADDITION, str(eve.pk), "email eve@example.com"),
+        (DELETION, str(ann.pk), "a value that was blocked"),
+    ]
 
 
 @pytest.mark.parametrize("model", ["blockedvalue", "merchant", "provideraccount"])

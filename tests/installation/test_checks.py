@@ -65,6 +65,10 @@ def test_the_defaults_are_fit_for_production():
         ("CHECKOUT_PROVIDER_TIMEOUTS", {"authorise": 120}, "checkout.E004"),
         ("CHECKOUT_EVENT_SECONDS", 35 * 86_400, "checkout.E022"),
         ("CHECKOUT_RETENTION_SECONDS", 85 * 86_400, "checkout.E022"),
+        ("CHECKOUT_DECLINES_SECONDS", 31 * 86_400, "checkout.E023"),
+        ("CHECKOUT_RISK_AMOUNT_LIMITS", {"gbp": 100_000}, "checkout.E023"),
+        ("CHECKOUT_RISK_AMOUNT_LIMITS", {"GBP": -1}, "checkout.E023"),
+        ("CHECKOUT_CAPTCHA_ALWAYS", True, "checkout.E023"),
         ("ALLOWED_HOSTS", ["localhost"], "checkout.E014"),
         ("CHECKOUT_CARD_KEYS", [], "checkout.E012"),
         ("CHECKOUT_CARD_KEYS", ["swordfish"], "checkout.E012"),
@@ -179,7 +183,15 @@ def test_a_proxy_with_a_name_tells_shoppers_apart(settings, host, trusted):
 
 
 @pytest.mark.parametrize(
-    "path", ["no.such.Captcha", "checkout.web.protection.captcha.NoSuchThing", "nonsense"]
+    "path",
+    [
+        "no.such.Captcha",
+        "checkout.web.protection.captcha.NoSuchThing",
+        "nonsense",
+        # A class of something else, and one whose answer cannot be awaited.
+        "checkout.rates.RateLimit",
+        "tests.support.captchas.Blocking",
+    ],
 )
 def test_a_captcha_that_cannot_be_loaded_is_found_before_an_attack_begins(settings, path):
     settings.CHECKOUT_CAPTCHA = path

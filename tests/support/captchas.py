@@ -20,5 +20,12 @@ class Sum:
         return int(answer) == 7
 
 
+class Blocking(Sum):
+    """A CAPTCHA whose answers are checked by a function that is not asynchronous."""
+
+    def check(self, request: HttpRequest) -> bool:  # type: ignore[override]
+        return True
+
+
 # The value of ``CHECKOUT_CAPTCHA``: the path of the class.
 SUM = f"{__name__}.{Sum.__name__}"

@@ -33,9 +33,16 @@ def _own_counts(monkeypatch) -> None:
     monkeypatch.setattr(captcha, "answers", RateLimit())
 
 
-def tried(*, address: str = "", email: str = "", declined: bool = True, ago: timedelta = timedelta()) -> None:
-    """Record a card that was tried for another payment."""
-    merchant, number = Merchant.objects.get(), Payment.objects.count()
+def tried(
+    *,
+    address: str = "",
+    email: str = "",
+    declined: bool = True,
+    ago: timedelta = timedelta(),
+    of: Merchant | None = None,
+) -> None:
+    """Record a card that was tried for another payment, of the same merchant unless another is given."""
+    merchant, number = of or Merchant.objects.get(), Payment.objects.count()
     payment = Payment.objects.create(
         merchant=merchant, order_reference=f"o-{number}", description="Tea", amount_minor=1, currency="EUR"
     )
@@ -131,6 +138,38 @@ async def test_declines_of_others_and_what_was_approved_do_not_count(back_end, b
     await in_thread(tried, address=ADDRESS, ago=timedelta(hours=1, seconds=1))
     await in_thread(tried)
     assert (await checkout.pay("approve")).status == 303
+
+
+def other_merchant(*, is_live: bool) -> Merchant:
+    return Merchant.objects.create(code=f"live-{is_live}", name="Another", is_live=is_live)
+
+
+@pytest.mark.parametrize(("is_live", "status"), [(False, 303), (True, 429)])
+async def test_declined_test_cards_keep_nobody_from_paying(
+    back_end, books, checkout, settings, is_live, status
+):
+    """A card that the test provider refuses costs nothing, and anybody's e-mail address can be typed."""
+    settings.CHECKOUT_DECLINES_PER_EMAIL = 1
+    other = await in_thread(lambda: other_merchant(is_live=is_live))
+    await in_thread(Merchant.objects.exclude(pk=other.pk).update, is_live=True)
+    form = await checkout.filled_form("approve")
+    await in_thread(tried, email="shopper@example.com", of=other)
+    assert (await checkout.client.post(checkout.path("pay/"), form)).status == status
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+async def test_an_approved_test_card_spares_nobody_the_wait(
+    back_end, books, checkout, settings, is_live, held
+):
+    settings.CHECKOUT_ATTACK_PACE_SECONDS = 10_000
+    other = await in_thread(lambda: other_merchant(is_live=is_live))
+    await in_thread(Merchant.objects.exclude(pk=other.pk).update, is_live=True, attack_mode="on")
+    await in_thread(tried, address=ADDRESS, declined=False, of=other)
+    paying = asyncio.create_task(checkout.pay("approve"))
+    await until(lambda: paying.done() or bool(patience.turns._last))
+    assert bool(patience.turns._last) != is_live
+    drain.begin()  # the shutdown releases all waits
+    await paying
 
 
 async def test_cards_declined_one_after_the_other_come_to_their_limit(back_end, books, checkout, settings):

@@ -6,6 +6,8 @@ import pytest
 
 from checkout.payments.actions import payment_view
 from checkout.payments.models import Payment
+from checkout.payments.objects.advice import advice_for
+from checkout.payments.providers.base import RefusalReason
 from checkout.states import PaymentState
 from checkout.web.views.wording import ending_of
 from tests.backoffice import rows
@@ -73,3 +75,11 @@ def test_a_merchants_text_does_not_turn_the_text_around_it_to_another_direction(
 def test_a_button_does_not_lose_the_space_before_a_merchants_name(page):
     # A button is a flex box, in which blanks between the text and an element are dropped.
     assert re.findall(r'<a class="button[^>]*>[^<]*<bdi>', page.read_text()) == []
+
+
+def test_a_refusal_that_may_be_ours_does_not_blame_the_bank_alone():
+    """The bank knows nothing of an attempt that the risk service has refused."""
+    assert advice_for(RefusalReason.NOT_PERMITTED) == (
+        "This payment was not allowed. Please use another card, or ask your bank or the shop."
+    )
+    assert "ask your bank." in advice_for(RefusalReason.SUSPECTED_FRAUD)

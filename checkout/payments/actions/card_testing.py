@@ -1,10 +1,10 @@
 """Defence against card testing: checks before another card is tried for a payment.
 
 They run before an attempt exists, in the transaction that would create it. A try that is refused here costs
-one query: no attempt, no message and no question to the provider, and it uses up none of the payment's
-attempts. The risk service could only refuse later, when no HTTP response can tell the shopper any more when
-to come back. Two checks at the same moment do not see each other, so a limit may be exceeded by as many as
-run at once.
+one query beside those that read the payment: no attempt, no message and no question to the provider, and it
+uses up none of the payment's attempts. The risk service could only refuse later, when no HTTP response can
+tell the shopper any more when to come back. A try is counted when its answer is there, so a limit may be
+exceeded by as many as wait for theirs.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from datetime import timedelta
 from math import ceil
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -34,9 +34,10 @@ def require_few_declines(payment: Payment, address: str) -> None:
     now = timezone.now()
     is_theirs = Q(client=client) if client else Q(pk=None)
     is_theirs |= Q(email=email) if email else Q(pk=None)
-    declines = CardTrial.objects.filter(
+    declines = _trials_like(payment.merchant).filter(
         is_theirs, is_declined=True, answered_at__gt=now - conf.declines_window
-    ).order_by("-answered_at")
+    )
+    declines = declines.order_by("-answered_at")
     # The newest declines suffice to show which limits are exceeded.
     rows = list(declines.values_list("client", "email", "answered_at")[: sum(limits.values())])
     waits: Sequence[timedelta] = [
@@ -62,8 +63,17 @@ def require_wait_or_captcha(merchant: Merchant, address: str, *, has_waited: boo
     if has_waited or not merchant.is_under_attack:
         return
     client = pseudonyms.of_client(address)
-    if client and not CardTrial.objects.filter(client=client, is_declined=False).exists():
+    if client and not _trials_like(merchant).filter(client=client, is_declined=False).exists():
         raise PatienceRequired("An address that is new here waits for its turn.")
+
+
+def _trials_like(merchant: Merchant) -> QuerySet[CardTrial]:
+    """Return the trials of real cards for a live merchant, of test cards for another one.
+
+    Test cards cost nothing. With declined ones a stranger could shut out other people's e-mail addresses, and
+    with an approved one pass for a shopper who has paid before.
+    """
+    return CardTrial.objects.filter(merchant__is_live=merchant.is_live)
 
 
 @transaction.atomic

@@ -17,6 +17,9 @@ ADVICE: Mapping[str, str] = {
     RefusalReason.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
     RefusalReason.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
     RefusalReason.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
+    # By the issuer, or by the risk service, of which the bank knows nothing.
+    RefusalReason.NOT_PERMITTED: "This payment was not allowed. Please use another card, or ask your bank or "
+    "the shop.",
     RefusalReason.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use "
     "another card.",
     RefusalReason.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",

@@ -62,6 +62,11 @@ def _protect(merchant_pk: int) -> None:
     ).order_by()
     if not declines[most - 1 : most].exists():
         return
+    # Staff who ended the attack mode knew of the declines until then.
+    by_staff = AttackModeChange.objects.filter(merchant=merchant_pk).exclude(by="")
+    decided_at = by_staff.values_list("changed_at", flat=True).first()
+    if decided_at and not declines.filter(answered_at__gt=decided_at)[most - 1 : most].exists():
+        return
     is_not_yet = Q(attacked_until=None) | Q(attacked_until__lte=now)
     automatic = Merchant.AttackMode.AUTOMATIC
     merchants = Merchant.objects.filter(is_not_yet, pk=merchant_pk, attack_mode=automatic)

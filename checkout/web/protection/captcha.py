@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 import structlog
+from asgiref.sync import iscoroutinefunction
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -70,6 +71,16 @@ def _loaded(path: str) -> Captcha:
 def get_captcha() -> Captcha:
     """Return the CAPTCHA of the settings."""
     return _loaded(conf.captcha)
+
+
+def fault_of_captcha(captcha: object) -> str:
+    """Return a sentence that says why the object is no CAPTCHA; empty if it is one."""
+    for name in ("render", "check"):
+        if not callable(getattr(captcha, name, None)):
+            return f"It has no method {name}."
+    if not iscoroutinefunction(getattr(captcha, "check", None)):
+        return "Its method check is not asynchronous."
+    return ""
 
 
 async def is_solved(request: HttpRequest) -> bool:

@@ -7,6 +7,7 @@ import time_machine
 from django.db import transaction
 from django.utils import timezone
 
+from checkout.payments.actions import set_attack_mode
 from checkout.payments.models import AttackModeChange, Attempt, CardTrial, Merchant, Payment
 from checkout.payments.providers.base import RefusalReason
 from checkout.payments.service.card_trials import NOT_OF_THE_CARD, count_trial
@@ -93,6 +94,12 @@ def test_a_network_of_ipv6_is_one_client_and_a_mapped_address_is_that_of_ipv4():
     assert pseudonyms.of_client("::ffff:192.0.2.7") == pseudonyms.of_client("192.0.2.7")
 
 
+def test_shoppers_behind_a_translator_to_ipv6_are_not_one_client():
+    # A site with IPv6 only has the whole of IPv4 in one /64 network (RFC 6052).
+    first, second = (pseudonyms.of_client(f"64:ff9b::192.0.2.{number}") for number in (7, 8))
+    assert first == pseudonyms.of_client("192.0.2.7") != second
+
+
 def test_many_declines_begin_the_attack_mode_of_their_merchant_for_as_long_as_they_count(attempt, settings):
     settings.CHECKOUT_DECLINES_PER_MERCHANT = 3
     settings.CHECKOUT_DECLINES_SECONDS = 600
@@ -112,6 +119,18 @@ def test_many_declines_begin_the_attack_mode_of_their_merchant_for_as_long_as_th
         assert not Merchant.objects.get().is_under_attack
         authorised(another(attempt, 10), "refuse")
         assert not Merchant.objects.get().is_under_attack, "those of before count no longer"
+
+
+def test_after_staff_have_ended_the_attack_mode_only_later_declines_begin_it_again(attempt, settings):
+    settings.CHECKOUT_DECLINES_PER_MERCHANT = 2
+    authorised(attempt, "refuse")
+    authorised(another(attempt, 1), "refuse")
+    assert Merchant.objects.get().is_under_attack
+    set_attack_mode(attempt.payment.merchant_id, "automatic", by="ada", reason="It was a sale.")
+    authorised(another(attempt, 2), "refuse")
+    assert not Merchant.objects.get().is_under_attack, "those that staff knew do not count again"
+    authorised(another(attempt, 3), "refuse")
+    assert Merchant.objects.get().is_under_attack
 
 
 def test_declines_do_not_change_what_staff_have_decided(attempt, settings):

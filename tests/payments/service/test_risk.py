@@ -52,6 +52,38 @@ def test_a_blocked_email_is_rejected_in_any_case_of_letters():
     assert assess(email="bad@example.co_") == ACCEPTED
 
 
+# Names of one mailbox, all of which a payment may have: a domain in Unicode, in full-width letters or in
+# ASCII, and quotation marks that say nothing.
+ONE_MAILBOX = [
+    "bad@bücher.example",
+    "bad@BÜCHER.example",
+    "Bad@xn--bcher-kva.example",
+    "bad@\uff42ücher.example",
+    '"bad"@bücher.example',
+]
+
+
+@pytest.mark.parametrize("blocked", ["bad@xn--bcher-kva.example", "bad@bücher.example"])
+@pytest.mark.parametrize("email", ONE_MAILBOX)
+def test_a_blocked_email_is_rejected_however_its_domain_is_written(blocked, email):
+    BlockedValue.objects.create(kind="email", value=blocked)
+    assert assess(email=email) == rejected("email_blocked")
+    assert assess(email="bad@bucher.example") == ACCEPTED
+
+
+def test_an_email_is_counted_as_one_however_its_domain_is_written(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_EMAIL = 2
+    assert [assess(email=email, ip_address="") for email in ONE_MAILBOX[:2]] == [ACCEPTED] * 2
+    for email in ONE_MAILBOX[2:]:
+        assert assess(email=email, ip_address="") == rejected("email_too_often")
+
+
+def test_what_is_no_email_address_is_compared_as_it_is():
+    BlockedValue.objects.create(kind="email", value="häns@example.com")
+    assert assess(email="Häns@example.com") == rejected("email_blocked")
+    assert assess(email="hans@example.com") == ACCEPTED
+
+
 def test_a_blocked_ip_address_is_rejected_however_it_is_written():
     BlockedValue.objects.create(kind="ip_address", value="2001:db8::1")
     assert assess(ip_address="2001:0DB8:0::1") == rejected("ip_address_blocked")
@@ -102,6 +134,14 @@ def test_an_email_that_tries_too_often_is_rejected(settings):
     assert [assess(ip_address="") for _ in range(2)] == [ACCEPTED] * 2
     assert assess(email="SHOPPER@example.com", ip_address="") == rejected("email_too_often")
     assert assess(email="another@example.com", ip_address="") == ACCEPTED
+
+
+def test_tries_with_test_cards_do_not_shut_out_the_email_of_a_live_merchants_shopper(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_EMAIL = 2
+    assert [assess(ip_address="", is_test=True) for _ in range(2)] == [ACCEPTED] * 2
+    assert assess(ip_address="", is_test=True) == rejected("email_too_often")
+    assert [assess(ip_address="") for _ in range(2)] == [ACCEPTED] * 2
+    assert assess(ip_address="") == rejected("email_too_often")
 
 
 def test_an_ip_address_that_tries_too_often_is_rejected(settings):
