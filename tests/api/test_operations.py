@@ -4,7 +4,6 @@ import asyncio
 import threading
 from datetime import timedelta
 
-import pytest_asyncio
 from django.utils import timezone
 
 from checkout.api.access.held_requests import held_requests
@@ -12,7 +11,6 @@ from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.payments.models import Attempt, Operation, Payment, Waiter
 from messaging.concurrency.database import in_thread
-from messaging.registry import close_brokers, get_broker
 from tests.api.calling import ROOT, document, header
 from tests.flows.shopping import authorise, captured, eventually
 
@@ -175,15 +173,6 @@ async def test_ten_captures_at_once_with_one_key_are_one(api, manual, back_end):
     bodies = {answer.body for answer in answers if answer.status == 201}
     assert len(bodies) == 1
     assert await in_thread(Operation.objects.count) == 1
-
-
-@pytest_asyncio.fixture
-async def silence(shop):
-    """Have a broker that takes commands for the checkout service, which does not run."""
-    await get_broker().start()
-    await get_broker().declare(get_broker().topology.service_queue("checkout"))
-    yield
-    await close_brokers()
 
 
 async def _authorised_without_back_end(payment):

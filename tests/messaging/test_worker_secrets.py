@@ -81,6 +81,23 @@ async def test_a_secret_can_wait_in_memory_for_a_delayed_message_and_is_stored_n
     assert "secret" not in str(await in_thread(lambda: list(OutboxMessage.objects.values())))
 
 
+async def test_a_secret_for_a_service_that_has_no_queue_yet_stays_with_its_message(
+    lab: MemoryLab, caplog: pytest.LogCaptureFixture
+):
+    """The relay could send the next message only without its secret, so the first one is not acknowledged."""
+    client, commands = await client_of(lab), Inbox()
+    queue = client.broker.topology.service_queue("next")
+    async with at_work(await lab.broker(), courier(0)):
+        await client.send("courier", client.command("greet", sealed="secret"))
+        await until(lambda: "undeliverable" in caplog.text)
+        await client.broker.declare(queue)
+        await client.broker.consume(queue.name, commands, prefetch=10, auto_ack=True)
+        step = (await commands.next()).envelope
+    assert step is not None
+    assert step.sealed == "secret"
+    assert "secret" not in str(await in_thread(lambda: list(OutboxMessage.objects.values())))
+
+
 async def test_what_waits_in_memory_is_sent_before_its_process_ends_and_left_alone_by_the_relay(
     lab: MemoryLab,
 ):
