@@ -12,7 +12,7 @@ from checkout.conf import conf
 from checkout.payments.models import Attempt, Operation, Payment, Waiter
 from messaging.concurrency.database import in_thread
 from tests.api.calling import ROOT, document, header
-from tests.flows.shopping import authorise, captured, eventually
+from tests.flows.shopping import authorise, captured, eventually, notify_all, saga_status
 
 
 async def test_a_capture_is_held_until_the_provider_has_answered(api, manual, back_end):
@@ -59,6 +59,16 @@ async def test_a_key_whose_answer_is_forgotten_makes_no_other_operation(api, man
     assert (other.status, document(other)["code"]) == (422, "idempotency_key_reused")
     assert [each["pointer"] for each in document(other)["errors"]] == ["/amount"]
     assert await in_thread(Operation.objects.count) == 1
+
+
+async def test_the_key_of_a_capture_is_another_key_for_a_refund(api, manual, books, back_end):
+    await authorise(manual)
+    capture = document(await api.post(f"/payments/{manual.reference}/capture", {}, idempotency_key="k"))
+    await notify_all(books)
+    await eventually(saga_status(manual, "capture"), "completed")
+    refund = await api.post(f"/payments/{manual.reference}/refund", {}, idempotency_key="k")
+    assert (refund.status, document(refund)["object"]) == (201, "refund")
+    assert document(refund)["id"] != capture["id"]
 
 
 async def test_a_repeated_request_is_told_to_wait_while_the_first_is_held(api, manual, silence):
