@@ -6,9 +6,12 @@ from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from django.test import AsyncRequestFactory
 from django.utils import timezone
 
+from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.api.requests.idempotency import (
     Keyed,
@@ -16,6 +19,7 @@ from checkout.api.requests.idempotency import (
     answer_in,
     forget_answers_about,
     forget_old_answers,
+    key_of,
     once,
     settle,
 )
@@ -82,6 +86,14 @@ async def test_a_missing_or_malformed_key_is_refused(api, sent, code):
     assert (answer.status, document(answer)["code"]) == (400, code)
     assert document(answer)["errors"][0]["header"] == "Idempotency-Key"
     assert not await in_thread(Payment.objects.count)
+
+
+def test_a_request_with_two_keys_is_refused():
+    request = AsyncRequestFactory().post("/api/v1/payments")
+    request.scope["headers"] = [(b"idempotency-key", b"a"), (b"idempotency-key", b"b")]
+    with pytest.raises(Refusal) as refused:
+        key_of(request, "shop", {})
+    assert refused.value.problem.code == catalogue.KEY_NOT_READABLE.code
 
 
 async def test_a_body_that_is_refused_is_not_taken_to_pieces_for_its_key_before(api):
