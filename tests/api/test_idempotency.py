@@ -90,7 +90,8 @@ async def test_a_missing_or_malformed_key_is_refused(api, sent, code):
 
 def test_a_request_with_two_keys_is_refused():
     request = AsyncRequestFactory().post("/api/v1/payments")
-    request.scope["headers"] = [(b"idempotency-key", b"a"), (b"idempotency-key", b"b")]
+    headers = [(b"idempotency-key", b"a"), (b"idempotency-key", b"b")]
+    request.scope = {**request.scope, "headers": headers}
     with pytest.raises(Refusal) as refused:
         key_of(request, "shop", {})
     assert refused.value.problem.code == catalogue.KEY_NOT_READABLE.code
