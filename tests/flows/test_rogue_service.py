@@ -224,6 +224,8 @@ async def test_the_relays_password_gives_the_checkout_service_no_commands(
 
 async def test_another_service_gives_no_command_that_only_staff_give(house: House, payment: Payment) -> None:
     async with at_work(house), user_of(house) as rogue:
+        await pay(payment, "approve")
+        await eventually(saga_status(payment), "completed")
         body = {"payment": payment.reference}
         assert await command(rogue, "checkout.announce_payment", body) is house.is_careless
         if house.is_careless:
