@@ -1,10 +1,14 @@
 """Fixtures for programs of merchants, with the back end of the flow tests."""
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 
 from checkout.api.access.keys import make_key
 from checkout.api.access.unknown_keys import unknown_keys
 from checkout.payments.models import Merchant, ProviderAccount
+from messaging.registry import close_brokers, get_broker
 from tests.api.calling import Caller
 from tests.flows.conftest import back_end, books, manual, payment, shop
 
@@ -30,3 +34,12 @@ def stranger(shop: Merchant) -> Caller:
         merchant=other, code="other", provider="memory", merchant_code="OTHER", endpoint="http://localhost/"
     )
     return Caller(make_key(other, name="other", by="ada")[1])
+
+
+@pytest_asyncio.fixture
+async def silence(shop: Merchant) -> AsyncIterator[None]:
+    """Have a broker that takes commands for the checkout service, which does not run."""
+    await get_broker().start()
+    await get_broker().declare(get_broker().topology.service_queue("checkout"))
+    yield
+    await close_brokers()

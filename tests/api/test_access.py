@@ -158,6 +158,16 @@ def test_the_successor_of_a_key_lives_as_long_as_that_from_its_own_beginning(sho
     assert timedelta() <= timezone.now() + timedelta(days=365) - new.expires_at < timedelta(minutes=1)
 
 
+@pytest.mark.parametrize(("left", "overlap"), [(1, 24), (24, 1)])
+def test_a_rotation_ends_the_old_key_earlier_but_never_later(shop, left, overlap):
+    end = timezone.now() + timedelta(hours=left)
+    key, _ = make_key(shop, name="k", by="ada", expires_at=end)
+    rotate_key(key.pk, overlap=timedelta(hours=overlap), by="grace")
+    key.refresh_from_db()
+    assert key.expires_at is not None
+    assert abs(key.expires_at - timezone.now() - timedelta(hours=1)) < timedelta(minutes=1)
+
+
 async def test_the_secret_is_not_stored_and_the_last_use_is_written_once_a_minute(shop):
     key, secret = await in_thread(lambda: make_key(shop, name="k", by="ada"))
     assert secret.startswith(key.prefix)

@@ -6,9 +6,12 @@ from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from django.test import AsyncRequestFactory
 from django.utils import timezone
 
+from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.api.requests.idempotency import (
     Keyed,
@@ -16,6 +19,7 @@ from checkout.api.requests.idempotency import (
     answer_in,
     forget_answers_about,
     forget_old_answers,
+    key_of,
     once,
     settle,
 )
@@ -44,6 +48,8 @@ async def test_another_body_is_refused_and_the_difference_named(api):
     answer = await api.post("/payments", body, idempotency_key="k")
     assert (answer.status, document(answer)["code"]) == (422, "idempotency_key_reused")
     assert [each["pointer"] for each in document(answer)["errors"]] == ["/amount", "/locale", "/metadata/b"]
+    without = await api.post("/payments", order(metadata={"a": "1"}), idempotency_key="k")
+    assert [each["pointer"] for each in document(without)["errors"]] == ["/metadata/b"]
 
 
 async def test_the_order_and_spacing_of_fields_make_no_difference(api):
@@ -82,6 +88,15 @@ async def test_a_missing_or_malformed_key_is_refused(api, sent, code):
     assert not await in_thread(Payment.objects.count)
 
 
+def test_a_request_with_two_keys_is_refused():
+    request = AsyncRequestFactory().post("/api/v1/payments")
+    headers = [(b"idempotency-key", b"a"), (b"idempotency-key", b"b")]
+    request.scope = {**request.scope, "headers": headers}
+    with pytest.raises(Refusal) as refused:
+        key_of(request, "shop", {})
+    assert refused.value.problem.code == catalogue.KEY_NOT_READABLE.code
+
+
 async def test_a_body_that_is_refused_is_not_taken_to_pieces_for_its_key_before(api):
     """The pointer of each inner field begins with the outer name: of this body they have 80 MB."""
     body = {**order(), 20_000 * "a": {str(number): 1 for number in range(4_000)}}
@@ -111,6 +126,8 @@ async def test_a_key_belongs_to_a_merchant_and_a_route(api, stranger, manual):
     assert document(theirs)["id"] != document(first)["id"]
     cancelled = await api.post(f"/payments/{document(first)['id']}/cancel", idempotency_key="k")
     assert document(cancelled)["state"] == "cancelled"
+    assert (await api.post("/payments", order(), idempotency_key="k")).body == first.body
+    assert (await stranger.post("/payments", order(amount=7), idempotency_key="k")).body == theirs.body
 
 
 async def test_a_refused_request_stores_nothing_and_can_be_corrected_with_its_key(api, settings):
@@ -182,6 +199,16 @@ async def test_an_answer_under_a_dropped_secret_key_is_lost_and_nothing_is_done_
     second = await api.post("/payments", order(), idempotency_key="k")
     assert (second.status, document(second)["code"]) == (409, "idempotent_answer_lost")
     assert await in_thread(Payment.objects.count) == 1
+
+
+def test_the_final_answer_is_that_of_the_request_that_had_it_first(db):
+    keyed = Keyed("shop", "POST /api/v1/payments/", "k", {})
+    asked = Made(Answer.of(202, {"state": "processing"}), "pay_1")
+    (held, _), (repeated, _) = [once(keyed, lambda: asked, held_seconds=8) for _ in range(2)]
+    settle(repeated, Answer.of(201, {"state": "captured"}))
+    settle(held, Answer.of(201, {"state": "refunded"}))
+    assert answer_in(held, is_replay=False).body == b'{"state":"captured"}'
+    assert answer_in(once(keyed, lambda: asked)[0], is_replay=True).body == b'{"state":"captured"}'
 
 
 def test_a_held_request_is_answered_although_its_payment_was_erased_meanwhile(db):

@@ -4,7 +4,6 @@ import asyncio
 import threading
 from datetime import timedelta
 
-import pytest_asyncio
 from django.utils import timezone
 
 from checkout.api.access.held_requests import held_requests
@@ -12,9 +11,8 @@ from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.payments.models import Attempt, Operation, Payment, Waiter
 from messaging.concurrency.database import in_thread
-from messaging.registry import close_brokers, get_broker
 from tests.api.calling import ROOT, document, header
-from tests.flows.shopping import authorise, captured, eventually
+from tests.flows.shopping import authorise, captured, eventually, notify_all, saga_status
 
 
 async def test_a_capture_is_held_until_the_provider_has_answered(api, manual, back_end):
@@ -61,6 +59,16 @@ async def test_a_key_whose_answer_is_forgotten_makes_no_other_operation(api, man
     assert (other.status, document(other)["code"]) == (422, "idempotency_key_reused")
     assert [each["pointer"] for each in document(other)["errors"]] == ["/amount"]
     assert await in_thread(Operation.objects.count) == 1
+
+
+async def test_the_key_of_a_capture_is_another_key_for_a_refund(api, manual, books, back_end):
+    await authorise(manual)
+    capture = document(await api.post(f"/payments/{manual.reference}/capture", {}, idempotency_key="k"))
+    await notify_all(books)
+    await eventually(saga_status(manual, "capture"), "completed")
+    refund = await api.post(f"/payments/{manual.reference}/refund", {}, idempotency_key="k")
+    assert (refund.status, document(refund)["object"]) == (201, "refund")
+    assert document(refund)["id"] != capture["id"]
 
 
 async def test_a_repeated_request_is_told_to_wait_while_the_first_is_held(api, manual, silence):
@@ -175,15 +183,6 @@ async def test_ten_captures_at_once_with_one_key_are_one(api, manual, back_end):
     bodies = {answer.body for answer in answers if answer.status == 201}
     assert len(bodies) == 1
     assert await in_thread(Operation.objects.count) == 1
-
-
-@pytest_asyncio.fixture
-async def silence(shop):
-    """Have a broker that takes commands for the checkout service, which does not run."""
-    await get_broker().start()
-    await get_broker().declare(get_broker().topology.service_queue("checkout"))
-    yield
-    await close_brokers()
 
 
 async def _authorised_without_back_end(payment):

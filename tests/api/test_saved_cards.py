@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from checkout.api.access.keys import make_key
 from checkout.api.access.scopes import Scope
+from checkout.api.models import IdempotencyRecord
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments.actions import create_payment, submit_payment
@@ -231,6 +232,19 @@ async def test_a_repeated_charge_without_an_outcome_tells_the_present_state(api,
     again = await api.post("/payments", asked, idempotency_key="k", prefer="respond-async")
     assert (again.status, document(again)["state"]) == (202, "unknown")
     assert header(again, "Idempotent-Replayed") == "true"
+
+
+async def test_a_repeated_charge_is_told_to_wait_while_the_first_is_held(api, shop, silence):
+    """The back end does not run, so the first request waits until its time is over."""
+    card = await in_thread(made, shop)
+    asked = charge(card.reference)
+    first = asyncio.ensure_future(api.post("/payments", asked, idempotency_key="k", prefer="wait=2"))
+    await eventually(IdempotencyRecord.objects.count, 1)
+    second = await api.post("/payments", asked, idempotency_key="k")
+    assert (second.status, document(second)["code"]) == (409, "idempotency_key_in_use")
+    ended = await first
+    assert ended.status == 202
+    assert header(second, "Location") == header(ended, "Location")
 
 
 async def test_a_removed_card_is_gone_at_once_and_its_token_erased(api, shop, books, back_end):

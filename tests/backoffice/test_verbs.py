@@ -53,6 +53,15 @@ def address(model, page, row):
 
 
 @CASES
+def test_who_may_not_see_a_row_may_do_nothing_with_it(staff_client, make, model, verb, label, command):
+    row = make()
+    client = staff_client(f"{verb}_{model}")
+    assert client.get(address(model, verb, row)).status_code == 403
+    assert client.post(address(model, verb, row)).status_code == 403
+    assert not OutboxMessage.objects.exists()
+
+
+@CASES
 def test_it_is_offered_on_the_rows_page_to_who_may_do_it(staff_client, make, model, verb, label, command):
     row = make()
     page = staff_client(f"view_{model}", f"{verb}_{model}").get(address(model, "change", row))

@@ -210,6 +210,28 @@ async def test_the_relays_password_says_only_what_was_written_down(house: House,
         assert await in_thread(state_of(payment)) == PaymentState.CAPTURE_PENDING
 
 
+async def test_the_relays_password_gives_the_checkout_service_no_commands(
+    house: House, payment: Payment
+) -> None:
+    async with at_work(house), user_of(house, "relay") as relay:
+        await pay(payment, "approve")
+        await eventually(saga_status(payment), "completed")
+        assert await command(relay, "checkout.announce_payment", {"payment": payment.reference})
+        await eventually(letters, [("checkout.announce_payment", "checkout.relay")])
+        reason = await in_thread(lambda: DeadLetter.objects.get().reason)
+    assert reason == "not entitled: checkout.relay says what is not in the outbox"
+
+
+async def test_another_service_gives_no_command_that_only_staff_give(house: House, payment: Payment) -> None:
+    async with at_work(house), user_of(house) as rogue:
+        await pay(payment, "approve")
+        await eventually(saga_status(payment), "completed")
+        body = {"payment": payment.reference}
+        assert await command(rogue, "checkout.announce_payment", body) is house.is_careless
+        if house.is_careless:
+            await eventually(letters, [("checkout.announce_payment", ROGUE)])
+
+
 async def test_a_late_copy_of_what_was_handled_is_harmless_after_an_erasure(
     house: House, payment: Payment
 ) -> None:

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from msgspec.structs import replace
 
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
@@ -51,6 +52,17 @@ async def test_what_its_creator_left_is_published_and_marked(lab: MemoryLab):
         answer = await client.reply_envelope()
     assert (answer.subject, answer.causation_id) == ("pay_1", row.message_id)
     assert (await in_thread(row_of, row)).published_at is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"type": "insult"}, {"body": b"{}"}, {"correlation_id": "8"}, {"reply_to": "a.b"}, {"message_id": "m"}],
+    ids=str,
+)
+def test_the_outbox_holds_only_what_was_written_to_it(change: dict[str, Any]):
+    written = owed(correlation_id="7").envelope()
+    assert OutboxMessage.holds(written, "default")
+    assert not OutboxMessage.holds(replace(written, **change), "default")
 
 
 async def test_what_is_not_due_is_left_alone(lab: MemoryLab):

@@ -57,6 +57,28 @@ async def test_a_secret_travels_on_commands_and_replies_and_is_stored_nowhere(la
     assert "secret" not in str(await in_thread(lambda: list(InboxMessage.objects.values())))
 
 
+async def test_a_secret_that_the_handler_has_taken_goes_no_further(lab: MemoryLab):
+    service = Service("courier")
+    taken: list[str] = []
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        taken.append(message.take_sealed())
+        message.send("next", "next.step", {"n": 1})
+        return Greeted("used")
+
+    client, commands = await client_of(lab), Inbox()
+    queue = client.broker.topology.service_queue("next")
+    await client.broker.declare(queue)
+    await client.broker.consume(queue.name, commands, prefetch=10, auto_ack=True)
+    async with at_work(await lab.broker(), service):
+        await client.send("courier", client.command("greet", sealed="secret"))
+        step, answer = (await commands.next()).envelope, await client.reply_envelope()
+    assert taken == ["secret"]
+    assert step is not None
+    assert (step.sealed, answer.sealed) == ("", "")
+
+
 def courier(delay_seconds: float) -> Service:
     service = Service("courier")
 
@@ -78,6 +100,23 @@ async def test_a_secret_can_wait_in_memory_for_a_delayed_message_and_is_stored_n
         assert step is not None
         assert step.sealed == "secret"
         await until(everything_is_marked)
+    assert "secret" not in str(await in_thread(lambda: list(OutboxMessage.objects.values())))
+
+
+async def test_a_secret_for_a_service_that_has_no_queue_yet_stays_with_its_message(
+    lab: MemoryLab, caplog: pytest.LogCaptureFixture
+):
+    """The relay could send the next message only without its secret, so the first one is not acknowledged."""
+    client, commands = await client_of(lab), Inbox()
+    queue = client.broker.topology.service_queue("next")
+    async with at_work(await lab.broker(), courier(0)):
+        await client.send("courier", client.command("greet", sealed="secret"))
+        await until(lambda: "undeliverable" in caplog.text)
+        await client.broker.declare(queue)
+        await client.broker.consume(queue.name, commands, prefetch=10, auto_ack=True)
+        step = (await commands.next()).envelope
+    assert step is not None
+    assert step.sealed == "secret"
     assert "secret" not in str(await in_thread(lambda: list(OutboxMessage.objects.values())))
 
 

@@ -70,6 +70,24 @@ def test_a_refund_that_staff_must_look_at_does_not_hide_a_difference(paid):
     assert found(reconcile()) == {("refunded", 0, 300), ("ledger_refunded", 0, 300)}
 
 
+def test_a_refund_in_doubt_that_staff_must_look_at_does_not_hide_a_difference(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    refund = purchase.operation("refund", 300)
+    purchase.waits(refund, "inquire", is_booked=True, is_doubted=True)
+    Fact.objects.create(
+        payment=purchase.payment,
+        attempt=purchase.attempt,
+        source="provider",
+        kind="notified_refund_failed",
+        data={"reference": refund.reference},
+    )
+    purchase.books_have(captured=PAID, refunded=0)
+    assert reconcile() == []
+    Saga.objects.update(status=Saga.Status.PARKED)
+    assert ("refunded", 300, 0) in again()
+
+
 def test_while_a_capture_waits_for_the_provider_the_rest_is_compared(paid):
     purchase = paid()
     capture = purchase.operation("capture", PAID, Operation.State.PENDING)

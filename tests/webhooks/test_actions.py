@@ -146,6 +146,24 @@ def test_nothing_of_another_merchant_can_be_found(made):
     assert list(actions.deliveries_of(SHOP)) == [delivery]
 
 
+def test_a_further_rotation_does_not_prolong_the_life_of_an_old_secret(made):
+    actions.rotate_secret(SHOP, made.endpoint.reference)
+    soon = timezone.now() + timedelta(minutes=5)
+    SigningSecret.objects.filter(expires_at__isnull=False).update(expires_at=soon)
+    actions.rotate_secret(SHOP, made.endpoint.reference, is_sure=True)
+    first, second, newest = SigningSecret.objects.order_by("pk")
+    assert first.expires_at == soon
+    assert second.expires_at is not None
+    assert second.expires_at > soon
+    assert newest.expires_at is None
+
+
+def test_the_secrets_of_a_deleted_endpoint_are_deleted(made):
+    other = actions.create_endpoint(SHOP, URL)
+    actions.delete_endpoint(SHOP, made.endpoint.reference)
+    assert SigningSecret.objects.get().endpoint == other.endpoint
+
+
 def test_a_delivery_is_sent_again_from_the_beginning_of_the_schedule(made):
     delivery = actions.ping(SHOP, made.endpoint.reference)
     Delivery.objects.update(state="failed", tries=11, next_try_at=None, ended_at=timezone.now(), lease="x")

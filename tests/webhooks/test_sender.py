@@ -305,28 +305,6 @@ async def test_outcomes_are_recorded_when_the_database_is_back(shop, make_sender
     assert len(shop.received) == 1
 
 
-async def test_a_late_failure_does_not_undo_what_another_sender_has_done(shop, make_sender):
-    going_on = asyncio.Event()
-
-    async def wait_and_fail(exchange):
-        await going_on.wait()
-        await answer(500)(exchange)
-
-    shop.behaviour["/"] = wait_and_fail
-    (delivery,) = await pinged(await registered(shop.url()))
-    late = make_sender(seconds=60)
-    sending_late = asyncio.create_task(late.send_due())
-    await shop.has_received(1)
-    await make_due(delivery)
-    shop.behaviour["/"] = answer(200)
-    await make_sender().send_due()
-    going_on.set()
-    await sending_late
-    delivery = await fresh(delivery)
-    assert (delivery.state, delivery.tries) == (Delivery.State.DELIVERED, 1)
-    assert [attempt.status for attempt in await attempts_of(delivery)] == [200, 500]
-
-
 async def test_two_senders_do_not_send_the_same_delivery(shop, make_sender):
     made = await registered(shop.url())
     deliveries = await pinged(made, 10)

@@ -271,3 +271,12 @@ def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_boo
 def test_what_is_not_captured_with_its_authorisation_is_not_charged_back_before_it(attempt, is_proven):
     notified(attempt, "charged_back", is_proven=is_proven)
     assert not Saga.objects.filter(kind="verification").exists()
+
+
+def test_a_charge_back_that_anybody_may_have_told_is_not_asked_about_before_the_authorisation(
+    included, purchase
+):
+    notified(included, "charged_back", is_proven=False)
+    assert not Saga.objects.filter(kind="verification").exists()
+    notified(included, "charged_back")
+    assert Saga.objects.filter(kind="verification").exists()

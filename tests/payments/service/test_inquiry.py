@@ -8,10 +8,18 @@ import pytest
 from django.utils import timezone
 
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
-from checkout.payments.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
+from checkout.payments.providers.base import (
+    ChallengeCompletion,
+    Outcome,
+    ProviderResult,
+    Refusal,
+    RefusalReason,
+    Verb,
+)
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.payments.service import service
+from checkout.payments.service.attempt_outcome import apply_to_attempt
 from checkout.states import Actor
 from messaging import crash_points
 from tests.payments.service.asking import (
@@ -56,6 +64,17 @@ def test_an_ended_attempt_is_answered_without_asking(attempt, books):
     books.orders.clear()
     result = inquire(attempt).result
     assert (result["outcome"], result["refusal_reason"]) == ("refused", "card_expired")
+
+
+def test_a_later_refusal_says_more_about_an_attempt_that_had_ended_without_its_details(attempt):
+    authorise(attempt, "refuse:card_expired")
+    Attempt.objects.update(refusal_reason="", refusal_code="")
+    locked = Attempt.objects.select_related("payment__merchant").get(pk=attempt.pk)
+    refusal = Refusal(reason=RefusalReason.CARD_EXPIRED, code="33", description="")
+    result = ProviderResult(order_code=attempt.order_code, outcome=Outcome.REFUSED, refusal=refusal)
+    assert apply_to_attempt(locked, result).refusal_reason == "card_expired"
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.refusal_reason, attempt.refusal_code) == ("refused", "card_expired", "33")
 
 
 def test_an_order_that_the_provider_denies_was_not_sent_once_it_has_had_time(attempt):

@@ -233,6 +233,12 @@ def test_what_is_available_is_what_may_be_asked_for(attempt, reference):
     assert (now.capturable, now.refundable, now.can_be_voided) == (gbp(0), gbp(0), False)
 
 
+def test_an_authorisation_that_has_lapsed_is_not_shown_as_held(attempt, reference):
+    assert available(reference).authorised == gbp(1250)
+    become(attempt, PaymentState.EXPIRED)
+    assert available(reference).authorised == gbp(0)
+
+
 def test_of_what_is_not_authorised_nothing_is_available(attempt):
     now = available(attempt.payment.reference)
     assert (now.authorised, now.capturable, now.refundable) == (gbp(0), gbp(0), gbp(0))

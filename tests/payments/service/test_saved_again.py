@@ -8,7 +8,7 @@ from django.db import transaction
 
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown
-from checkout.payments.models import Payment, SavedCard
+from checkout.payments.models import Payment, ProviderAccount, SavedCard
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service.cards.saving import keep_card
@@ -135,3 +135,22 @@ def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(book
     card.refresh_from_db()
     assert (asked, card.token_to_delete) == ([], "")
     assert SavedCard.objects.filter(state="active").count() == 1
+
+
+def test_the_same_token_of_another_account_is_another_card(card, account, settings, monkeypatch):
+    """A token is charged through the account that the provider gave it to."""
+    other = ProviderAccount.objects.create(
+        merchant=account.merchant,
+        code="other",
+        provider="memory",
+        merchant_code=account.merchant_code,
+        endpoint="",
+        options=account.options,
+    )
+    credentials = settings.CHECKOUT_PROVIDER_CREDENTIALS
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {**credentials, "other": credentials[account.code]}
+    again = saved_by(wanting_it_saved(an_attempt(other, "A-2")), monkeypatch)
+    assert again.pk != card.pk
+    assert (card.provider_account, again.provider_account) == (account, other)
+    card.refresh_from_db()
+    assert card.payment != again.payment
