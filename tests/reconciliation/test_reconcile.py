@@ -236,3 +236,19 @@ def test_accounts_are_reconciled_apart(paid, account):
     assert found(reconcile("twin")) == {("authorised", 0, PAID)}
     with pytest.raises(ProviderAccount.DoesNotExist):
         reconcile("nobody")
+
+
+def test_the_ledger_of_a_payment_at_two_accounts_is_not_compared_with_one_of_them(paid, account, books):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.books_have(captured=PAID)
+    other = ProviderAccount.objects.create(
+        merchant=account.merchant, code="other", provider="memory", merchant_code="TWIN", endpoint=""
+    )
+    second = purchase.try_again()
+    Attempt.objects.filter(pk=second.pk).update(provider_account=other)
+    books.orders[second.order_code] = Order(
+        order_code=second.order_code, session_id="s", amount=Money(PAID, "GBP"), state=OrderState.CANCELLED
+    )
+    assert [reconcile("other"), reconcile("twin")] == [[], []]
+    assert Reconciliation.objects.get(account=other).compared == 1

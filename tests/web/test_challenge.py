@@ -97,6 +97,17 @@ async def test_a_second_return_gets_the_same_answer(return_path, checkout):
     assert await in_thread(Attempt.objects.count) == 1
 
 
+async def test_a_return_to_an_earlier_challenge_of_the_payment_gets_the_answer_of_the_present_one(
+    return_path, checkout
+):
+    """The provider may want a second challenge, and the browser's history has the first one's return."""
+    await checkout.client.post(return_path, returned(), cross_site=True)
+    second = {"challenge_count": 2, "challenge_token_hash": "that of the second"}
+    await in_thread(lambda: Attempt.objects.update(**second))
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
 async def test_a_return_in_a_frame_leads_out_of_it(return_path, checkout):
     answer = await checkout.client.post(return_path, returned(), headers=FRAMED, cross_site=True)
     assert answer.status == 200
