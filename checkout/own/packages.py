@@ -17,7 +17,6 @@ from django.core.exceptions import ImproperlyConfigured
 from checkout.conf import conf
 from checkout.messages import Command
 from checkout.own.step import OwnStep, faults_of
-from messaging.worker.service import Service
 
 # The programs of the gateway that a service of yours cannot replace. It may be called like one of the others.
 TAKEN = frozenset(("checkout", "payments", "relay", "web", "webhooks"))
@@ -30,18 +29,19 @@ def own_services() -> list[tuple[str, ModuleType]]:
     """
     services: dict[str, tuple[str, ModuleType]] = {}
     for app, module in _modules("service"):
-        service = getattr(module, "service", None)
-        if not isinstance(service, Service):
+        # The class of services is not asked for: participants are read before Django can load its tables.
+        name = getattr(getattr(module, "service", None), "name", None)
+        if not isinstance(name, str):
             raise ImproperlyConfigured(
                 f'{app}.service has no service: it needs a line such as service = Service("{_label(app)}").'
             )
-        if service.name in TAKEN:
+        if name in TAKEN:
             raise ImproperlyConfigured(
-                f"{app}.service is called {service.name!r}, which is a name of the gateway's own programs."
+                f"{app}.service is called {name!r}, which is a name of the gateway's own programs."
             )
-        if service.name in services:
-            raise ImproperlyConfigured(f"Two services of your own are called {service.name!r}.")
-        services[service.name] = (_label(app), module)
+        if name in services:
+            raise ImproperlyConfigured(f"Two services of your own are called {name!r}.")
+        services[name] = (_label(app), module)
     return list(services.values())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from checkout.messages import Command, Done
+from messaging.libraries import typed
 
 # The fields of the purchase that a command of yours may have, with a value of the type of each.
 _VALUES: Mapping[str, Any] = {
@@ -139,7 +140,7 @@ def _misfits_of(command: type[Command[Any]]) -> Iterator[str]:
         return
     for each in fields:
         try:
-            msgspec.convert(_VALUES[each.name], each.type)
+            typed.convert(_VALUES[each.name], each.type)
         except msgspec.ValidationError as error:
             # The value is an example, so that only its type is compared.
             if re.match(r"Expected .*, got ", str(error)):

@@ -27,7 +27,7 @@ def test_a_shopper_who_approves_at_the_bank_has_paid(shopper: Shopper) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "why"), [("Fail", "could not confirm that it is you"), ("Cancel", "You cancelled the payment")]
+    ("choice", "why"), [("Fail", "could not confirm that it is you"), ("Cancel", "The payment was cancelled")]
 )
 def test_a_shopper_who_does_not_pass_the_challenge_pays_nothing(
     shopper: Shopper, choice: str, why: str
