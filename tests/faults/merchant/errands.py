@@ -28,6 +28,8 @@ SETTLED = frozenset(
         PaymentState.CHARGED_BACK,
     }
 )
+# The provider may cancel by itself what was to be captured.
+ENDED = frozenset({PaymentState.VOIDED, PaymentState.EXPIRED})
 
 # The errands for paid payments, and for authorised ones with manual capture, with their weights.
 ERRANDS = {
@@ -155,9 +157,12 @@ class Merchant:
         self._recorder.asked.append(Asked(order.reference, kind, minor, key, answer or ""))
 
     async def _until_settled(self, order: Order) -> bool:
+        """Return True once it is captured, and False if it cannot be any more or the campaign is over."""
         while (state := await order.through.state_of(order.reference)) is not None:
             if state in SETTLED:
                 return True
+            if state in ENDED:
+                return False
             await self._patience.pause(LOOK_SECONDS)
         return False
 
