@@ -13,7 +13,8 @@ from tests.webhooks.endpoint import answer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def test_a_late_failure_does_not_undo_what_another_sender_has_done(shop, make_sender):
+def fails_late(shop):
+    """Have the endpoint fail once the returned event is set."""
     going_on = asyncio.Event()
 
     async def wait_and_fail(exchange):
@@ -21,6 +22,11 @@ async def test_a_late_failure_does_not_undo_what_another_sender_has_done(shop, m
         await answer(500)(exchange)
 
     shop.behaviour["/"] = wait_and_fail
+    return going_on
+
+
+async def test_a_late_failure_does_not_undo_what_another_sender_has_done(shop, make_sender):
+    going_on = fails_late(shop)
     (delivery,) = await pinged(await registered(shop.url()))
     late = make_sender(seconds=60)
     sending_late = asyncio.create_task(late.send_due())
@@ -36,13 +42,7 @@ async def test_a_late_failure_does_not_undo_what_another_sender_has_done(shop, m
 
 
 async def test_a_late_failure_does_not_count_while_another_sender_has_the_delivery(shop, make_sender):
-    going_on = asyncio.Event()
-
-    async def wait_and_fail(exchange):
-        await going_on.wait()
-        await answer(500)(exchange)
-
-    shop.behaviour["/"] = wait_and_fail
+    going_on = fails_late(shop)
     (delivery,) = await pinged(await registered(shop.url()))
     sending_late = asyncio.create_task(make_sender(seconds=60).send_due())
     await shop.has_received(1)
