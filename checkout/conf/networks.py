@@ -8,9 +8,9 @@ lists.
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from payments_gateway.serving.clients import embedded_ipv4
+
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-# RFC 6052, section 2.1: the last four bytes are an IPv4 address.
-_NAT64 = IPv6Network("64:ff9b::/96")
 # Addresses that a relay or translator turns into another one: 6to4 (RFC 7526: not to be used), Teredo,
 # local-use NAT64 (RFC 8215), IPv4-compatible (RFC 4291, 2.5.5.1), IPv4-translated (RFC 2765), and the
 # deprecated site-local addresses (RFC 3879).
@@ -39,11 +39,8 @@ def identity_of(text: str) -> str:
 
 def unwrapped(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 address embeds by mapping or NAT64, or the address itself."""
-    if not isinstance(address, IPv6Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address
+    embedded = embedded_ipv4(address) if isinstance(address, IPv6Address) else None
+    return address if embedded is None else embedded
 
 
 def is_public(address: Address) -> bool:

@@ -25,11 +25,13 @@ def network_of(address: str) -> str:
         parsed = IPv6Address(address)
     except AddressValueError:
         return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    if parsed in _NAT64:
-        return str(IPv4Address(parsed.packed[12:]))
-    return parsed.packed[:8].hex()
+    embedded = embedded_ipv4(parsed)
+    return parsed.packed[:8].hex() if embedded is None else str(embedded)
+
+
+def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address embeds by mapping or NAT64, or None."""
+    return IPv4Address(address.packed[12:]) if address in _NAT64 else address.ipv4_mapped
 
 
 class ClientCounter:
