@@ -9,7 +9,7 @@ import contextlib
 import math
 
 import structlog
-from pika.exceptions import AMQPConnectionError, AMQPError
+from pika.exceptions import AMQPError
 
 from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
@@ -226,9 +226,7 @@ class RabbitmqBroker(Broker):
             with contextlib.suppress(AMQPError):
                 await self._redeclare(link, name)
         bound = set(self._keys)
-        await self._subscriptions.prepare(link)
-        if not self._own_subscription.is_reading:
-            raise AMQPConnectionError("the reply queue cannot be read")
+        await self._subscriptions.prepare(link, self._own_subscription)
         while late := self._keys - bound:  # since there is no link yet on which `bind` would do it
             bound |= late
             await bind_all(link, self._instance_queue.name, late)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 
 import structlog
 from pika.exceptions import AMQPError, ChannelClosedByBroker
@@ -53,11 +52,7 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
     bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
 
     async def work(channel: AmqpChannel) -> None:
-        await channel.ask(
-            lambda answer: channel.raw.queue_declare(
-                queue.name, durable=True, arguments=dict(queue.arguments), callback=answer
-            )
-        )
+        await _declare_queue(channel, queue)
         await bind(channel)
 
     async def bind(channel: AmqpChannel) -> None:
@@ -79,16 +74,24 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
         await on_disposable_channel(link, bind)
 
 
+async def _declare_queue(channel: AmqpChannel, queue: Queue) -> None:
+    await channel.ask(
+        lambda answer: channel.raw.queue_declare(
+            queue.name, durable=True, arguments=dict(queue.arguments), callback=answer
+        )
+    )
+
+
 async def declare_own_queue(link: Link, queue: Queue, more_bindings: Collection[tuple[str, str]]) -> bool:
     """Declare a queue that is on one node of several, and has nothing that must not be lost.
 
-    If that node does not answer, the queue is replaced by one on another node. Return True then. Raises
-    AMQPError.
+    If that node does not answer, or is stopping, the queue is replaced by one on another node. Return True
+    then. Raises AMQPError.
     """
-    is_lost = not await _is_answered(link, replace(queue, bindings=()))
+    is_lost = not await _is_answered(link, queue)
     if is_lost:
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
-        log.warning("queue made anew, because its node does not answer", queue=queue.name)
+        log.warning("queue made anew, because its node has stopped it or does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
     # Not limited in time, as a process may have thousands of bindings.
     await declare_queue(link, queue, more_bindings)
@@ -96,13 +99,32 @@ async def declare_own_queue(link: Link, queue: Queue, more_bindings: Collection[
 
 
 async def _is_answered(link: Link, queue: Queue) -> bool:
-    """Return True if the queue's node answers its declaration."""
+    """Return True if the queue's node answers its declaration, and has not stopped the queue."""
+    is_stopped = False
+
+    async def work(channel: AmqpChannel) -> None:
+        nonlocal is_stopped
+        try:
+            await _declare_queue(channel, queue)
+        except AMQPError:
+            # A queue that does not exist is made. The answer that one cannot be found means that there is
+            # one, of a node that is about to stop (RabbitMQ 4.0, ``rabbit_amqqueue:with``).
+            is_stopped = _was_not_found(channel)
+            if not is_stopped:
+                raise
+
     for _ in range(HOME_ATTEMPTS):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOME_SECONDS):
-                await declare_queue(link, queue)
-            return True
+                await on_disposable_channel(link, work)
+            return not is_stopped
     return False
+
+
+def _was_not_found(channel: AmqpChannel) -> bool:
+    """Return True if the broker closed the channel because it did not find what was asked for."""
+    reason = channel.closed.result() if channel.closed.done() else None
+    return isinstance(reason, ChannelClosedByBroker) and reason.reply_code == NOT_FOUND
 
 
 async def count_readers(link: Link, queue: str) -> int:
@@ -118,8 +140,7 @@ async def count_readers(link: Link, queue: str) -> int:
         try:
             readers = (await asked).method.consumer_count
         except AMQPError:
-            reason = channel.closed.result() if channel.closed.done() else None
-            if not isinstance(reason, ChannelClosedByBroker) or reason.reply_code != NOT_FOUND:
+            if not _was_not_found(channel):
                 raise
 
     await on_disposable_channel(link, look)

@@ -1,7 +1,8 @@
-"""pika's connection on the running loop, used through pika's public interface, except for the guard below."""
+"""pika's connection on the running loop, used through pika's public interface, except for two guards."""
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
@@ -36,3 +37,11 @@ class AmqpConnection(AsyncioConnection):
     def _read_frame(self) -> tuple[int, Frame | ProtocolHeader | None]:
         """Read as pika does, but let no header end the connection. An unknown pika would not call this."""
         return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]
+
+    def _on_connection_workflow_done(self, outcome: Any) -> None:
+        """Take an exception's class for the exception, as which pika 1.4 reports that opening was ended.
+
+        It would otherwise fail, with a traceback in the log, whenever a process stops while it connects.
+        """
+        ended = outcome() if isinstance(outcome, type) else outcome
+        super()._on_connection_workflow_done(ended)  # type: ignore[misc]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPConnectionError, AMQPError
 
 from messaging.broker import Consumption, OnDelivery
 from messaging.delivery import Delivery
@@ -67,12 +67,21 @@ class Subscriptions:
         """The names of the queues that are read."""
         return {subscription.queue for subscription in self._subscriptions}
 
-    async def prepare(self, link: Link) -> None:
-        """Read all queues on a new link."""
+    async def prepare(self, link: Link, own: Subscription) -> None:
+        """Read all queues on a new link, the process's ``own`` first.
+
+        Raises AMQPConnectionError if that one cannot be read. The link is of no use then, and the broker
+        would count whatever other queues had delivered on it as tried in vain.
+        """
+        self._begin(own, link)
+        await own.first_try.wait()
+        if not own.is_reading:
+            raise AMQPConnectionError("the reply queue cannot be read")
         self._link = link
-        for subscription in self._subscriptions:
+        others = [subscription for subscription in self._subscriptions if subscription is not own]
+        for subscription in others:
             self._begin(subscription, link)
-        for subscription in list(self._subscriptions):
+        for subscription in others:
             await subscription.first_try.wait()
         self._looking = asyncio.get_running_loop().create_task(self._look_again_and_again(link), name="look")
 

@@ -1,13 +1,17 @@
-"""A message sent just after a connection to RabbitMQ was lost waits for the next one, but not for long."""
+"""After a lost connection, a message waits for the next one, and none counts as tried without reason."""
 
 import asyncio
 
 import pytest
+import structlog
+from structlog.typing import EventDict
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable
 from messaging.rabbitmq.connection import supervisor
-from tests.support.brokers import RabbitmqLab, command, within
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.link import Link
+from tests.support.brokers import Inbox, RabbitmqLab, command, within
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -20,6 +24,12 @@ async def both_lost(broker: Broker) -> None:
     """Wait until the broker knows that its connections are lost."""
     while broker.metrics()["connections_lost"] < 2:  # noqa: ASYNC110 (only a counter shows it)
         await asyncio.sleep(0)
+
+
+async def said(lines: list[EventDict], reason: str, *, times: int) -> None:
+    """Wait until the log has named this reason so many times."""
+    while [line.get("reason") for line in lines].count(reason) < times:  # noqa: ASYNC110 (nothing tells of it)
+        await asyncio.sleep(0.01)
 
 
 async def test_what_is_sent_just_after_a_connection_was_lost_waits_for_the_next_one(rabbitmq: RabbitmqLab):
@@ -57,3 +67,31 @@ async def test_a_silent_node_is_not_waited_for_any_longer(
     await within(both_lost(broker))
     with pytest.raises(BrokerUnavailable, match="not connected"):
         await within(send(broker, timeout_seconds=3600))
+
+
+async def test_a_connection_without_the_reply_queue_does_not_count_as_an_attempt_at_any_message(
+    rabbitmq: RabbitmqLab, vhost: str
+):
+    broker, inbox = await rabbitmq.broker(), Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await send(broker)
+    assert (await inbox.next()).delivery_count == 0
+    await rabbitmq.go_down()
+    await within(both_lost(broker))
+    own = broker.reply_queue.name
+    link = await Link.open(connection_parameters(vhost, "a test")[0])
+    channel = await link.channel()
+    await channel.ask(lambda answer: channel.raw.queue_delete(own, callback=answer))
+    # Another queue of this name cannot be declared, like one that its node is just stopping.
+    await channel.ask(lambda answer: channel.raw.queue_declare(own, callback=answer))
+    with structlog.testing.capture_logs() as lines:
+        await rabbitmq.come_back()
+        await within(said(lines, "AMQPConnectionError: the reply queue cannot be read", times=3))
+    assert not len(inbox)
+    await channel.ask(lambda answer: channel.raw.queue_delete(own, callback=answer))
+    await link.close()
+    again = await inbox.next()
+    assert again.delivery_count == 1
+    again.ack()

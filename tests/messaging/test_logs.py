@@ -1,5 +1,6 @@
 """Lines that are not written to the log: pika's about connections, and too many that others can cause."""
 
+import asyncio
 import logging
 import socket
 import sys
@@ -91,6 +92,25 @@ async def test_a_lost_connection_is_no_error(rabbitmq_url: str, lines: Lines):
             assert supervisor.link is not None
             supervisor.link._connection._transport._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
         await within(lost(broker))
+    assert not lines.of(logging.ERROR)
+
+
+async def test_nor_is_a_connection_that_is_closed_while_it_is_being_opened(lines: Lines):
+    connected = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)  # the client's first bytes, of its version of AMQP
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1") as silent:
+        broker = RabbitmqBroker(f"amqp://127.0.0.1:{silent.sockets[0].getsockname()[1]}/", "shop")
+        broker.open()
+        await within(connected.wait())
+        await broker.close()
+        for _ in range(10):  # pika's callbacks follow one another in turns of the loop
+            await asyncio.sleep(0)
     assert not lines.of(logging.ERROR)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+import structlog
 
 from messaging.broker import Broker
 from messaging.errors import PublishRefused
@@ -77,6 +78,21 @@ async def test_a_process_whose_own_queue_was_on_a_lost_node_is_reached_at_its_ad
     await received.next()
     assert here.is_connected
     assert here.metrics()["connections_lost"] == lost
+
+
+async def test_a_process_whose_own_queue_is_on_a_node_that_stops_is_back_at_the_first_attempt(
+    cluster: Cluster, processes: list[RabbitmqBroker]
+):
+    here, elsewhere = processes
+    received = Inbox()
+    here.reply_queue.deliver = received  # type: ignore[method-assign]
+    with structlog.testing.capture_logs() as lines:
+        stopping = asyncio.create_task(asyncio.to_thread(cluster.replace, cluster.nodes[0]))
+        await within(lost_and_back(here))
+        await within(until_published(elsewhere, here))
+        assert (await received.next()).envelope is not None
+        await stopping
+    assert "AMQPConnectionError: the reply queue cannot be read" not in [line.get("reason") for line in lines]
 
 
 async def lost_and_back(broker: RabbitmqBroker) -> None:
