@@ -9,7 +9,7 @@ import pytest
 
 PAGES = {"checkout.backoffice.admin", "rest_framework.views", "drf_spectacular", "payments_gateway.urls"}
 CALLS_OF_PROVIDERS = {"requests", "checkout.payments.providers.transport"}
-FLOWS = {"checkout.payments.sagas.orchestrator"}
+FLOWS = {"checkout.payments.sagas.orchestration.orchestrator"}
 WEBHOOKS = {"aiohttp"}
 SMALL_SERVICES = ("risk", "orders", "ledger", "notifications")
 # With a broker in memory these commands end, or only help is wanted, after everything was loaded.

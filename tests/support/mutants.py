@@ -36,7 +36,8 @@ from checkout.payments.providers.base import (
     Position,
     ProviderResult,
 )
-from checkout.payments.sagas import DEFINITIONS, orchestrator
+from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.orchestration import locking, orchestrator
 from checkout.payments.service import facts, provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
@@ -95,17 +96,12 @@ def no_version_check() -> Patches:
     """
 
     class Credulous(QuerySet[Saga]):
-        def filter(self, *args: Any, **wanted: Any) -> Any:
-            wanted.pop("version", None)
-            if "awaiting" in wanted:
-                wanted["steps__correlation_id"] = wanted.pop("awaiting")
-            return super().filter(*args, **wanted)
-
         def select_for_update(self, *args: Any, **options: Any) -> Any:
             return self.all()
 
     yield patch.object(Saga.objects, "_queryset_class", Credulous)
-    yield patch.object(orchestrator, "_is_still", lambda saga, wanted: True)
+    yield patch.object(locking, "_is_waiting", lambda saga, question: True)
+    yield patch.object(orchestrator, "_is_overdue", lambda saga, version: saga.status == saga.Status.RUNNING)
 
 
 def ack_before_commit() -> Patches:

@@ -14,9 +14,10 @@ from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import sagas_of
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
@@ -57,7 +58,7 @@ def apply(command: ApplyProviderEvent, message: Message) -> None:
     believed until the provider confirms it.
     """
     attempt = _attempt(command.attempt)
-    sagas = orchestrator.sagas_of(attempt)
+    sagas = sagas_of(attempt)
     payment = attempt.payment = locked_payment_of(attempt)
     if command.is_proven:
         _tell_sagas(command, attempt, sagas, payment, message)

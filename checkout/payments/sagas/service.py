@@ -19,10 +19,12 @@ from checkout.payments.checkout_messages import (
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
-from checkout.payments.sagas import orchestrator, provider_events
+from checkout.payments.sagas import provider_events
 from checkout.payments.sagas.movement import publish_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import locked_saga, numbered_saga
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
@@ -85,7 +87,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
 @service.handles(CompleteChallenge)
 def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     """Continue the purchase after the shopper's return from the ACS."""
-    saga = orchestrator.locked(Purchase.kind, command.attempt)
+    saga = locked_saga(Purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
     orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
@@ -122,7 +124,7 @@ def start_operation(command: StartOperation, message: Message) -> None:
     # A void signals the purchase that it is undone. A purchase that could not release its authorisation
     # itself waits for that signal. An included capture signals that it was accepted, or refused.
     is_awaited = operation.kind == Operation.Kind.VOID or data.is_included
-    parent = orchestrator.locked(Purchase.kind, data.attempt) if is_awaited else None
+    parent = locked_saga(Purchase.kind, data.attempt) if is_awaited else None
     if parent is not None and data.is_included:
         payment = locked_payment_of(parent)
         # While its authorisation is contradicted, the purchase must not go on.
@@ -138,7 +140,7 @@ def review_payment(command: ReviewPayment, message: Message) -> None:
         return
     attempt = attempt_to_settle(payment)
     data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
-    parent = orchestrator.locked(Purchase.kind, attempt.order_code)
+    parent = locked_saga(Purchase.kind, attempt.order_code)
     orchestrator.start(Review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
 
 
@@ -151,7 +153,7 @@ def pass_deadline(command: PassDeadline, message: Message) -> None:
 @service.handles(ResumeSaga)
 def resume_saga(command: ResumeSaga, message: Message) -> None:
     """Let a parked saga go on, as staff want. If its money was given back, it may go on otherwise."""
-    saga = orchestrator.numbered(command.saga)
+    saga = numbered_saga(command.saga)
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
     payment = locked_payment_of(saga)

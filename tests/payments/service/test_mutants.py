@@ -13,6 +13,8 @@ from checkout.payments import service as payments
 from checkout.payments.actions.shopper.pending import enqueued
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.models import InboxMessage, Operation, OutboxMessage, ProviderCall, Saga
+from checkout.payments.sagas.orchestration import orchestrator, question_ids
+from checkout.payments.sagas.orchestration.locking import saga_waiting_for
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.risk import service as risk
@@ -63,16 +65,17 @@ def test_without_a_version_check_a_saga_takes_any_reply_and_any_deadline(attempt
         payment=attempt.payment,
         attempt=attempt,
         step="risk",
-        awaiting="2",
         version=2,
     )
-    saga.steps.create(name="risk", command="risk.assess", correlation_id="1")
-    late_reply, late_deadline = {"awaiting": "1"}, {"pk": saga.pk, "version": 1}
-    for late in (late_reply, late_deadline):
-        with transaction.atomic():
-            assert Saga.objects.select_for_update().filter(**late).first() is None
-        with applied("no_version_check"):
-            assert Saga.objects.select_for_update().filter(**late).first() == saga
+    earlier, saga.awaiting = question_ids.new(saga, "risk"), question_ids.new(saga, "risk")
+    saga.save()
+    with transaction.atomic():
+        assert saga_waiting_for(saga.awaiting) == saga
+        assert saga_waiting_for(earlier) is None
+        assert not orchestrator._is_overdue(saga, version=1)
+    with applied("no_version_check"), transaction.atomic():
+        assert saga_waiting_for(earlier) == saga
+        assert orchestrator._is_overdue(saga, version=1)
 
 
 async def test_acknowledged_before_the_commit_a_message_is_gone_before_it_is_handled(monkeypatch):

@@ -9,7 +9,7 @@ from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.sagas import orchestrator
+from checkout.payments.sagas.orchestration.locking import numbered_saga
 from checkout.payments.sagas.settlement.claim import (
     CLAIM_SETTLED,
     TRUE,
@@ -51,7 +51,7 @@ def settle_claim(
     reason = scrub_note(reason).strip()
     if not reason:
         raise OperationRejected("Say how you found out.")
-    saga = orchestrator.numbered(saga_pk)
+    saga = numbered_saga(saga_pk)
     if saga is None:
         raise OperationRejected("There is no such saga.")
     attempt = locked_attempt_of(saga)

@@ -9,7 +9,7 @@ from checkout.payments.checkout_messages import SettleOperation
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.sagas import orchestrator
+from checkout.payments.sagas.orchestration.locking import locked_saga
 from checkout.payments.sagas.settlement.operation import (
     ARRIVED,
     NOT_ARRIVED,
@@ -42,7 +42,7 @@ def settle_operation(
     operation = Operation.objects.select_related("payment").filter(reference=reference).first()
     if operation is None:
         raise OperationNotFound("There is no such capture, void or refund.")
-    saga = orchestrator.locked(operation.kind, reference)
+    saga = locked_saga(operation.kind, reference)
     attempt = locked_attempt_of(operation)
     operation.refresh_from_db(fields=["state"])
     why = obstacle(operation, attempt, saga, arrived=arrived)

@@ -18,8 +18,9 @@ from checkout.payments.failed_refunds import make_after_all, refund_made_after_a
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import numbered_saga
 from checkout.payments.sagas.settlement.verification import CHECK, Verification, VerificationData
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
@@ -135,7 +136,7 @@ def settle(command: SettleClaim, message: Message) -> None:
     refund that failed and was made after all. Any other true claim has the same effect as if the provider
     had confirmed it.
     """
-    saga = orchestrator.numbered(command.saga)
+    saga = numbered_saga(command.saga)
     if saga is None or saga.payment.reference != command.payment:
         raise CommandRejected("saga_not_found", "This payment has no such saga.")
     payment, attempt = locked_payment_of(saga), locked_attempt_of(saga)

@@ -18,8 +18,9 @@ from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.payments.providers.base import Outcome
-from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.operations.data import UNTOLD
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import locked_saga
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
@@ -99,7 +100,7 @@ def settle(command: SettleOperation, message: Message) -> None:
     ).first()
     if operation is None:
         raise CommandRejected("operation_not_found", "This payment has no such operation.")
-    saga = orchestrator.locked(operation.kind, operation.reference)
+    saga = locked_saga(operation.kind, operation.reference)
     payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
     operation.refresh_from_db()
     why = obstacle(operation, attempt, saga, arrived=command.arrived)

@@ -18,10 +18,11 @@ from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import sagas_of
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
@@ -116,7 +117,7 @@ def settle(command: SettlePayment, message: Message) -> None:
     found = Attempt.objects.filter(order_code=command.attempt, payment__reference=command.payment).first()
     if found is None:
         raise CommandRejected("attempt_not_found", "This payment has no such attempt.")
-    sagas = orchestrator.sagas_of(found)
+    sagas = sagas_of(found)
     payment, attempt = locked_payment_of(found), locked_attempt(found.pk)
     attempt.payment = payment
     theirs = _their_books(command)

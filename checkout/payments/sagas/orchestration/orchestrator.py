@@ -1,13 +1,9 @@
 """The orchestrator: it stores the decisions of saga definitions, and carries them out.
 
 Every function here runs inside the transaction of the message that caused it: inbox row, saga row under lock,
-decision and outbox rows are committed together or not at all. Rows are locked in one order: a parent saga
-before its children and their payment, the payment before its attempt. A child's payment may be locked before
-the child, by a statement that locks the parent first.
+decision and outbox rows are committed together or not at all. The order of locks is that of ``locking``.
 """
 
-import re
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,7 +11,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Body, Command
@@ -25,6 +20,8 @@ from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
 from checkout.payments.sagas.operations import opening
+from checkout.payments.sagas.orchestration import question_ids
+from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
 from checkout.payments.sagas.signals import News, Signal
@@ -32,11 +29,10 @@ from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.payments.totals import SETTLED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
-from messaging.access.participants import registered
-from messaging.compiled_queries import Compiled, insert_in_batch, insert_unless_known, update_in_batch
+from messaging.compiled_queries import insert_in_batch, insert_unless_known, update_in_batch
 from messaging.envelope import Reply, encode_body
 from messaging.libraries import typed
-from messaging.worker.service import Message, NotEntitled
+from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 
@@ -92,9 +88,9 @@ def take_reply(reply: Reply, message: Message) -> None:
 
     Raise MalformedMessage, before anything is changed, if the result does not fit the step's command.
     """
-    _require_the_one_asked(message)
+    question_ids.require_the_one_asked(message)
     correlation_id = message.envelope.correlation_id
-    saga = _locked(_asker_in(correlation_id), _WITH_PAYMENT, awaiting=correlation_id)
+    saga = saga_waiting_for(correlation_id)
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
@@ -130,113 +126,17 @@ def takes(saga: Saga, name: Signal) -> bool:
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     """Handle a step that took too long, unless the saga has moved on since the timer looked at it."""
-    saga = _locked(_place_of(_NUMBERED.first(saga_id)), version=version)
-    if saga is None or saga.status != Saga.Status.RUNNING:
+    saga = numbered_saga(saga_id)
+    if saga is None or not _is_overdue(saga, version):
         return
     if (found := _definition_and_data(saga)) is not None:
         definition, data = found
         _carry_out(saga, definition.on_deadline(saga.step, data), message)
 
 
-def locked(kind: str, key: str) -> Saga | None:
-    """Return the saga of this kind and key, locked after its parent."""
-    return _locked(_place_of(_NAMED.first(kind, key)))
-
-
-def numbered(saga_id: int) -> Saga | None:
-    """Return the saga with this primary key, locked after its parent."""
-    return _locked(_place_of(_NUMBERED.first(saga_id)))
-
-
-_NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
-_NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
-# The rows are selected by primary key only: PostgreSQL evaluates the condition again for a row that changed
-# while its lock was waited for, and a condition on anything else may not hold any more.
-_BOTH = Compiled(
-    lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
-)
-# Most replies concern the payment, so that it is locked with its saga. The parent is locked first, as it is
-# older than its child and has the lower key; then the payment, then the child. Every query that locks two of
-# these locks the parent first.
-_WITH_PAYMENT = Compiled(
-    lambda pk, parent: (
-        Saga.objects.select_related("payment__merchant")
-        .select_for_update(of=("self", "payment"), no_key=True)
-        .filter(Q(pk=pk) | Q(pk=parent))
-        .order_by("pk")
-    )
-)
-
-
-# The primary keys of a saga and of its parent. A correlation id begins with them: its reply finds both rows.
-Place = tuple[int, int | None]
-_PLACE = re.compile(r"(\d{1,18}):(\d{0,18}):(\w*):", re.ASCII)
-
-
-def _question(saga: Saga, service: str) -> str:
-    """Return a new correlation id for a command to ``service``, which nobody else can guess.
-
-    It is committed with the saga before the command is published, so that a repeated publication has the same
-    id. The last part is 128 random bits: only a program that has read the command can reply with its id.
-    """
-    return f"{saga.pk}:{saga.parent_id or ''}:{service}:{secrets.token_hex(16)}"
-
-
-def _asker_in(correlation_id: str) -> Place | None:
-    """Return the keys that the id begins with. Only the saga's row shows if it asked, and still waits."""
-    found = _PLACE.match(correlation_id)
-    return (int(found[1]), int(found[2]) if found[2] else None) if found else None
-
-
-def _require_the_one_asked(message: Message) -> None:
-    """Raise NotEntitled if a reply is not from the service that was asked.
-
-    The correlation id names that service. If the id was altered, no saga waits for it, so no check is needed.
-    """
-    table, found = registered(), _PLACE.match(message.correlation_id)
-    if table is None or found is None:
-        return
-    if fault := table.fault_of_reply(message.topology, message.sender, [found[3]]):
-        raise NotEntitled(fault)
-
-
-def _place_of(saga: Saga | None) -> Place | None:
-    return None if saga is None else (saga.pk, saga.parent_id)
-
-
-def _locked(place: Place | None, query: Compiled[Saga] = _BOTH, **wanted: Any) -> Saga | None:
-    """Return a saga, locked after its parent, if its fields have the ``wanted`` values now."""
-    if place is None:
-        return None
-    number, parent = place
-    found = {saga.pk: saga for saga in query.all(number, parent or number)}
-    saga = found.get(number)
-    if saga is None or not _is_still(saga, wanted):
-        return None
-    if saga.parent_id in found:
-        saga.parent = found[saga.parent_id]
-    elif saga.parent_id is not None:
-        # The parent was set while the saga's lock was waited for. Locking in this order may deadlock: then
-        # the database aborts a transaction, and its message is delivered again.
-        saga.parent = Saga.objects.select_for_update().get(pk=saga.parent_id)
-    return saga
-
-
-def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
+def _is_overdue(saga: Saga, version: int) -> bool:
     """Return True if the saga has not moved on while its lock was waited for."""
-    return all(getattr(saga, name) == value for name, value in wanted.items())
-
-
-def sagas_of(attempt: Attempt) -> list[Saga]:
-    """Return all sagas of an attempt, locked in the order in which they were started."""
-    sagas = {saga.pk: saga for saga in _OF_ATTEMPT.all(attempt.pk)}
-    for saga in sagas.values():
-        if saga.parent_id in sagas:
-            saga.parent = sagas[saga.parent_id]
-    return list(sagas.values())
-
-
-_OF_ATTEMPT = Compiled(lambda pk: Saga.objects.select_for_update().filter(attempt_id=pk).order_by("pk"))
+    return saga.status == Saga.Status.RUNNING and saga.version == version
 
 
 def resume(saga: Saga, message: Message) -> None:
@@ -282,7 +182,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
     if decision.ask is not None:
-        saga.awaiting = _question(saga, decision.ask.command.address[0])
+        saga.awaiting = question_ids.new(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
     _tell(decision.tells, message)
     version = saga.version
