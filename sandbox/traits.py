@@ -34,6 +34,7 @@ Trait = Literal[
     "refund_refused_online",
     "cancelled_booked",
     "releases_rest",
+    "event_behind",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -59,6 +60,7 @@ MEANINGS: dict[Trait, str] = {
     "refund_refused_online": "refunds fail before their reply, without SENT_FOR_REFUND",
     "cancelled_booked": "a cancel of the merchant's is notified with the bookings, not at once",
     "releases_rest": "after the first capture of a part, the rest is released",
+    "event_behind": "captured, the order still has the last event AUTHORISED, beside balances that show it",
 }
 # None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {

@@ -118,6 +118,12 @@ class Order:
         return self.captured - self.refund_requested - self.charged_back
 
     @property
+    def told_event(self) -> str:
+        """The last event that answers name. The authorisation only stays if balances tell of the capture."""
+        is_behind = "event_behind" in self.traits and "no_balance" not in self.traits
+        return "AUTHORISED" if is_behind and self.last_event == "CAPTURED" else self.last_event
+
+    @property
     def state(self) -> str:
         if self.last_event:
             return self.last_event.lower()

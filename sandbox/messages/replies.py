@@ -27,7 +27,7 @@ def status_reply(order: Order, acs_url: str) -> bytes:
         SubElement(request, "issuerURL").text = acs_url
         SubElement(status, "echoData").text = order.session_id
     else:
-        add_payment(status, order, order.amount, order.last_event)
+        add_payment(status, order, order.amount, order.told_event)
         add_token(status, order)
     return document(root)
 
@@ -37,7 +37,7 @@ def list_reply(merchant_code: str, orders: Sequence[Order], limit: int) -> bytes
     root = service(merchant_code)
     reply = SubElement(root, "reply", complete="true" if len(orders) <= limit else "false")
     for order in orders[:limit]:
-        add_payment(_status(reply, order), order, order.amount, order.last_event)
+        add_payment(_status(reply, order), order, order.amount, order.told_event)
     return document(root)
 
 
@@ -59,7 +59,7 @@ def modified_reply(order: Order, modification: Element) -> bytes:
     """
     root = service(order.merchant_code)
     status = _status(SubElement(root, "reply"), order)
-    add_payment(status, order, order.amount, order.last_event)
+    add_payment(status, order, order.amount, order.told_event)
     status.append(modification)
     return document(root)
 

@@ -86,6 +86,7 @@ TRAITS = {
     "refund_refused_online": 0.08,
     "cancelled_booked": 0.4,
     "releases_rest": 0.3,
+    "event_behind": 0.1,
 }
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.

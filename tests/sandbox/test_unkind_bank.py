@@ -61,6 +61,17 @@ def test_a_key_that_is_not_looked_at_lets_a_repeated_request_happen_again(mercha
     assert merchant.books("order-1")["capture_requested"] == 600
 
 
+def test_the_last_event_of_a_captured_order_may_be_the_authorisation_if_balances_tell_the_rest(merchant):
+    purchase(merchant, "EVENT_BEHIND", captured=300)
+    reply = merchant.inquire("order-1")
+    assert reply.text("lastEvent") == "AUTHORISED"
+    assert balances(reply)["IN_PROCESS_CAPTURED"] == ("300", "credit")
+    merchant.submit("order-2", "EVENT_BEHIND NO_BALANCE")
+    merchant.capture("order-2", 300)
+    booked(merchant, "captured", 300, "order-2")
+    assert merchant.inquire("order-2").text("lastEvent") == "CAPTURED"
+
+
 def test_a_cancellation_is_never_deduplicated(merchant):
     merchant.submit("order-1")
     replies = [merchant.modify("order-1", "<cancel/>", headers=KEY) for _ in range(2)]

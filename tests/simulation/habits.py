@@ -43,6 +43,7 @@ def drawn(chance: Chance, kindness: float) -> Habits:
             checks_amounts=chance.of(kindness / 4),
             books_at_once=chance.of(kindness / 2 + 0.3),
             releases_rest=chance.releases_rest(),
+            names_authorisation=chance.of(unkindness / 3),
             announces=chance.one_of(SELECTIONS, WEIGHTS) if chance.of(unkindness) else USUALLY_ANNOUNCED,
         ),
         is_open=chance.of(unkindness / 3),

@@ -264,6 +264,7 @@ class MemoryProvider:
             order_code=order.order_code,
             event=_word(order),
             kind=order.kind,
+            is_behind=order.is_behind,
             amount=None if is_challenge else order.amount,
             challenge=self._challenge(order) if is_challenge else None,
             refusal=Refusal(reason=order.reason or RefusalReason.CANCELLED) if is_refused else None,
@@ -305,6 +306,8 @@ def _state(wish: str, *, demands_challenge: bool) -> OrderState:
 def _word(order: Order) -> str:
     """Return the provider's word for the last event. It is none of our events while nothing is decided."""
     is_undecided = order.state in (OrderState.CHALLENGED, OrderState.PENDING)
+    if order.is_behind:
+        return EventKind.AUTHORISED.upper()
     return (order.state if is_undecided else order.kind).upper()
 
 

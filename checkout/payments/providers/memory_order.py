@@ -35,8 +35,9 @@ class Manners:
     only its last event. ``checks_amounts``: captures beyond the authorised sum, and refunds beyond the
     captured sum, are refused. ``books_at_once``: accepted movements are booked at once; otherwise a caller
     uses ``Books.book``. ``releases_rest``: once a part is captured, the rest is released; like Worldpay, such
-    a bank then reports only the sum that it has kept. ``announces``: the events for which a notification is
-    sent.
+    a bank then reports only the sum that it has kept. ``names_authorisation``: answers about a captured order
+    still name the authorisation as the last event, if they report sums. ``announces``: the events for which a
+    notification is sent.
     """
 
     deduplicates: bool = True
@@ -44,6 +45,7 @@ class Manners:
     checks_amounts: bool = True
     books_at_once: bool = True
     releases_rest: bool = False
+    names_authorisation: bool = False
     announces: frozenset[EventKind] = USUALLY_ANNOUNCED
 
 
@@ -157,6 +159,12 @@ class Order:
         """The captured sum less what has gone back, if the bank tells no more of the order's money."""
         is_told = self.manners.tells_position and self._is_rest_unclear
         return self._kept if is_told and self._kept.minor >= 0 else None
+
+    @property
+    def is_behind(self) -> bool:
+        """Return True if answers name the authorisation as the last event, beside sums of a capture."""
+        is_told = self.position is not None or self.kept is not None
+        return self.manners.names_authorisation and is_told and self.kind == EventKind.CAPTURED
 
     @property
     def _kept(self) -> Money:

@@ -138,6 +138,19 @@ def test_without_sums_an_inquiry_tells_the_last_event_alone(unkind):
     assert (result.kind, result.position) == (EventKind.CAPTURED, None)
 
 
+def test_the_last_event_may_be_older_than_the_sums(provider):
+    provider.books.manners_for = lambda _code: Manners(names_authorisation=True)
+    pay(provider, "approve")
+    assert not provider.inquire("order-1").is_behind
+    provider.capture(modification("capture", minor=300))
+    result = provider.inquire("order-1")
+    assert (result.event, result.kind, result.is_behind) == ("AUTHORISED", EventKind.CAPTURED, True)
+    assert result.position.captured == Money(300, "GBP")
+    provider.refund(modification("refund", minor=100))
+    result = provider.inquire("order-1")
+    assert (result.event, result.kind, result.is_behind) == ("REFUNDED", EventKind.REFUNDED, False)
+
+
 def last_event(provider):
     return provider.inquire("order-1").kind
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from unittest.mock import ANY
 
 import pytest
@@ -9,7 +10,7 @@ import requests
 
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import (
     TOKEN_NOT_FOUND,
@@ -217,3 +218,17 @@ def test_what_a_shopper_is_called_is_not_kept_and_makes_no_notification_unreadab
     kept = shop.provider.scrub(told()[0])
     assert shop.provider.parse_notification(kept.encode()) == [replace(statement, event_id=ANY)]
     assert "Smith" not in kept
+
+
+def test_a_captured_order_whose_last_event_is_still_the_authorisation_is_captured(shop, order_code):
+    paid_with(shop, order_code, "EVENT_BEHIND")
+    inquire = partial(shop.provider.inquire, order_code)
+    shop.provider.capture(modification("capture", order_code, 1000))
+    wait_until(lambda: inquire().kind == EventKind.CAPTURED, "the capture", seconds=20)
+    captured = inquire()
+    assert (captured.outcome, captured.event, captured.is_behind) == (Outcome.APPROVED, "AUTHORISED", True)
+    assert captured.position is not None
+    assert captured.position.captured == Money(1000, "GBP")
+    shop.provider.refund(modification("refund", order_code, 100))
+    wait_until(lambda: inquire().kind == EventKind.REFUNDED, "the refund", seconds=20)
+    assert not inquire().is_behind
