@@ -13,6 +13,8 @@ def database(url: str, env: Environment) -> dict[str, Any]:
         # If there are other servers, a silent one is given up sooner, because the next one may answer.
         patience = {"connect_timeout": 2 if "," in settings["HOST"] else 5}
         settings["OPTIONS"] = _of_postgresql(env) | patience | settings.get("OPTIONS", {})
+        # The pool then notices a connection that has ended while it was idle, see BoundedConnection.execute.
+        settings["CONN_HEALTH_CHECKS"] = True
     elif settings["ENGINE"].endswith("sqlite3"):
         # SQLite has one writer: take the write lock at BEGIN, so that waiting for it cannot deadlock.
         settings.setdefault("OPTIONS", {}).update(
