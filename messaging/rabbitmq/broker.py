@@ -69,7 +69,7 @@ class RabbitmqBroker(Broker):
         self._leaving: asyncio.Task[None] | None = None
         self._has_several_nodes = len(nodes_of(url)) > 1
         self._publisher = Publisher(user_of(url), confirm_seconds=confirm_seconds)
-        self._subscriptions = Subscriptions(self._redeclare, look_seconds)
+        self._subscriptions = Subscriptions(self._redeclare, self._rebind, look_seconds)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
@@ -248,6 +248,11 @@ class RabbitmqBroker(Broker):
             await declare_queue(link, queue, self._keys)
         elif queue is not None:
             await declare_queue(link, queue)
+
+    async def _rebind(self, link: Link, name: str) -> None:
+        """Bind a queue as it was declared. Groups are left out, of which there may be thousands."""
+        if (queue := self._queues.get(name)) is not None:
+            await bind_all(link, name, [(binding.exchange, binding.key) for binding in queue.bindings])
 
     async def _change_binding(self, exchange: str, key: str) -> None:
         """Bind or unbind, as is wanted, also if that changes meanwhile.
