@@ -12,7 +12,10 @@ def database(url: str, env: Environment) -> dict[str, Any]:
     if settings["ENGINE"].endswith("postgresql"):
         # If there are other servers, a silent one is given up sooner, because the next one may answer.
         patience = {"connect_timeout": 2 if "," in settings["HOST"] else 5}
-        settings["OPTIONS"] = _of_postgresql(env) | patience | settings.get("OPTIONS", {})
+        ours, given = _of_postgresql(env), settings.get("OPTIONS", {})
+        # What the address sets, such as a search path, follows our limits, and leaves the others as they are.
+        given |= {"options": f"{ours['options']} {given.get('options', '')}".rstrip()}
+        settings["OPTIONS"] = ours | patience | given
         # The pool then notices a connection that has ended while it was idle, see BoundedConnection.execute.
         settings["CONN_HEALTH_CHECKS"] = True
     elif settings["ENGINE"].endswith("sqlite3"):

@@ -18,6 +18,8 @@ from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from messaging.outbox.notify import _listen_once
 from payments_gateway import settings as product_settings
+from payments_gateway.databases import database as database_settings
+from payments_gateway.environment import Environment
 from tests.support import environment
 from tests.support.proxy import Proxy
 
@@ -99,6 +101,24 @@ def test_the_product_connects_with_bounds_at_both_ends():
             for name in ("statement_timeout", "idle_in_transaction_session_timeout")
         ]
     assert told == [("10s",), ("20s",)]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("query", "limits"),
+    [
+        ("currentSchema=pg_catalog", ("10s", "20s", "pg_catalog")),
+        ("options=-c%20statement_timeout%3D3s", ("3s", "20s", '"$user", public')),
+    ],
+)
+def test_options_in_an_address_leave_the_other_bounds(query: str, limits: tuple[str, ...]):
+    options = database_settings(f"{environment.database_url()}?{query}", Environment())["OPTIONS"]
+    with psycopg.connect(environment.database_url(), options=options["options"]) as connection:
+        told = [
+            connection.execute(f"SHOW {name}").fetchone()
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout", "search_path")
+        ]
+    assert told == [(limit,) for limit in limits]
 
 
 async def every_thread_busy_until(free: threading.Event) -> "list[asyncio.Task[bool]]":
