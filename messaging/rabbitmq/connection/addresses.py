@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
+import structlog
 
 from messaging.broker import user_of
+
+log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000
@@ -31,6 +34,21 @@ class Node:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class TlsOptions(pika.SSLOptions):
+    """TLS with one node. The files may be replaced while a process runs, so each connection reads them."""
+
+    def __init__(self, files: Mapping[str, str], host: str) -> None:
+        super().__init__(_tls_context(files), host)
+        self._files = files
+
+    def renew(self) -> None:
+        """Read the files again. If they cannot be used, go on with what was read before."""
+        try:
+            self.context = _tls_context(self._files)
+        except ValueError as error:
+            log.warning("certificates not read again", reason=str(error))
 
 
 def nodes_of(url: str) -> tuple[Node, ...]:
@@ -79,7 +97,6 @@ def connection_parameters(
     files = _files(parts.query)
     if files and parts.scheme == "amqp":
         raise ValueError(f"a broker's address with ?{next(iter(files))}= begins with amqps://")
-    tls = _tls_context(files) if parts.scheme == "amqps" else None
     nodes = in_order(nodes_of(url), zone)
     # If there are other nodes, a silent one is given up sooner, because the next one may answer.
     patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else CONNECT_TIMEOUT_SECONDS / 2
@@ -93,7 +110,7 @@ def connection_parameters(
             virtual_host=unquote(parts.path.removeprefix("/")) or "/",
             credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
             heartbeat=HEARTBEAT_SECONDS,
-            ssl_options=pika.SSLOptions(tls, node.host) if tls else None,
+            ssl_options=TlsOptions(files, node.host) if parts.scheme == "amqps" else None,
             connection_attempts=1,
             socket_timeout=patience,
             stack_timeout=2 * patience,

@@ -18,7 +18,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 SET_UP_TIMEOUT_SECONDS = 15.0
 # A connection that lasted this long counts as good; a shorter one makes the next pause longer.
 PROVEN_SECONDS = 30.0
-# A node that is there answers sooner, and a process's own queue is made anew in half of this time.
+# A node that is there answers sooner, and with several addresses the own queue is made anew in half of this.
 ATTEMPT_SECONDS = 2.0
 
 
