@@ -94,6 +94,11 @@ class BoundedConnection(psycopg.Connection[Any]):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
             raise
+        except psycopg.InternalError as error:
+            # A server that has ended a transaction because our host had been halted reports it in this class.
+            if self.closed:
+                raise psycopg.OperationalError(f"the server has ended the connection: {error}") from error
+            raise
         except psycopg.errors.FeatureNotSupported:
             # A migration has altered the table of a prepared statement, which would fail later users of the
             # connection, too.

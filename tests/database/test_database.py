@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import select
 import threading
 from typing import Any
 
@@ -101,6 +102,17 @@ def test_the_product_connects_with_bounds_at_both_ends():
             for name in ("statement_timeout", "idle_in_transaction_session_timeout")
         ]
     assert told == [("10s",), ("20s",)]
+
+
+@pytest.mark.postgresql
+def test_a_transaction_that_the_server_has_ended_during_a_pause_of_our_host_counts_as_an_outage():
+    with BoundedConnection.connect(environment.database_url()) as connection:
+        connection.execute("SET idle_in_transaction_session_timeout = 1")
+        ended, _, _ = select.select([connection.fileno()], [], [], 10)
+        assert ended
+        with pytest.raises(psycopg.OperationalError, match="idle-in-transaction timeout"):
+            connection.execute("SELECT 1")
+        assert connection.closed
 
 
 @pytest.mark.postgresql
