@@ -55,12 +55,16 @@ def nodes_of(url: str) -> tuple[Node, ...]:
     """Return the nodes in ``amqp[s]://user:password@a,b:5673/vhost``, in that order.
 
     A node without a port has the scheme's. Raises ValueError, without any part of the address, if a port is
-    no number: it may be a part of a password.
+    no number, as it may be a part of a password, and if one of several nodes has no host.
     """
     parts = urlsplit(url)
     default = TLS_PORT if parts.scheme == "amqps" else PORT
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    return tuple(_node(host.strip(), default) for host in hosts)
+    hosts = [host.strip() for host in parts.netloc.rpartition("@")[2].split(",")]
+    # A single node without a host is on this machine. Of several it is a mistake, which would send a password
+    # to whatever is there.
+    if len(hosts) > 1 and any(not host or host.startswith(":") for host in hosts):
+        raise ValueError("a broker's address names no host beside a comma")
+    return tuple(_node(host, default) for host in hosts)
 
 
 def _node(text: str, default_port: int) -> Node:
