@@ -19,7 +19,7 @@ from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from messaging.outbox.notify import _listen_once
 from payments_gateway import settings as product_settings
-from payments_gateway.databases import database as database_settings
+from payments_gateway.databases import database as database_settings, replica
 from payments_gateway.environment import Environment
 from tests.support import environment
 from tests.support.proxy import Proxy
@@ -131,6 +131,13 @@ def test_options_in_an_address_leave_the_other_bounds(query: str, limits: tuple[
             for name in ("statement_timeout", "idle_in_transaction_session_timeout", "search_path")
         ]
     assert told == [(limit,) for limit in limits]
+
+
+def test_blank_options_in_an_address_send_none_to_a_proxy_that_takes_none():
+    address = "postgres://payments:x@proxy.example/payments?options=%20"
+    for settings in (database_settings(address, Environment()), replica(address, Environment())):
+        assert "options" not in settings["OPTIONS"]
+        assert settings["OPTIONS"]["tcp_user_timeout"] == 10_000
 
 
 async def every_thread_busy_until(free: threading.Event) -> "list[asyncio.Task[bool]]":
