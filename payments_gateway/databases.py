@@ -12,7 +12,15 @@ def database(url: str, env: Environment) -> dict[str, Any]:
     if settings["ENGINE"].endswith("postgresql"):
         # If there are other servers, a silent one is given up sooner, because the next one may answer.
         patience = {"connect_timeout": 2 if "," in settings["HOST"] else 5}
-        settings["OPTIONS"] = _of_postgresql(env) | patience | settings.get("OPTIONS", {})
+        ours, given = _of_postgresql(env), settings.get("OPTIONS", {})
+        if given.get("options", "").strip():
+            # What the address sets, such as a search path, leaves our other limits as they are.
+            given = given | {"options": f"{ours['options']} {given['options']}"}
+        settings["OPTIONS"] = ours | patience | given
+        if not settings["OPTIONS"]["options"].strip():
+            del settings["OPTIONS"]["options"]  # blank in the address of a proxy that takes none (RDS Proxy)
+        # The pool then notices a connection that has ended while it was idle, see BoundedConnection.execute.
+        settings["CONN_HEALTH_CHECKS"] = True
     elif settings["ENGINE"].endswith("sqlite3"):
         # SQLite has one writer: take the write lock at BEGIN, so that waiting for it cannot deadlock.
         settings.setdefault("OPTIONS", {}).update(
@@ -29,8 +37,9 @@ def replica(url: str, env: Environment) -> dict[str, Any]:
 
     settings = database(url, env)
     options = settings["OPTIONS"]
-    # Also refuse writes if the standby has become the primary.
-    options["options"] += " -c default_transaction_read_only=on"
+    if "options" in options:
+        # Also refuse writes if the standby has become the primary.
+        options["options"] += " -c default_transaction_read_only=on"
     options["target_session_attrs"] = parameters_of(url).get("OPTIONS", {}).get("target_session_attrs", "any")
     options["pool"] |= {"timeout": 1, "connection_class": BoundedConnection}
     return settings

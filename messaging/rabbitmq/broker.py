@@ -20,6 +20,8 @@ from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
 from messaging.rabbitmq.connection.watchdog import INTERVAL_SECONDS, Watchdog
 from messaging.rabbitmq.declaring import (
+    HOME_SECONDS,
+    ONLY_HOME_SECONDS,
     bind_all,
     change_binding,
     declare_exchanges,
@@ -67,9 +69,9 @@ class RabbitmqBroker(Broker):
         self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, and perhaps still bound
         self._binding_changes = asyncio.Semaphore(MOST_BINDING_CHANGES)
         self._leaving: asyncio.Task[None] | None = None
-        self._has_several_nodes = len(nodes_of(url)) > 1
+        self._home_seconds = HOME_SECONDS if len(nodes_of(url)) > 1 else ONLY_HOME_SECONDS
         self._publisher = Publisher(user_of(url), confirm_seconds=confirm_seconds)
-        self._subscriptions = Subscriptions(self._redeclare, look_seconds)
+        self._subscriptions = Subscriptions(self._redeclare, self._rebind, look_seconds)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
@@ -241,13 +243,16 @@ class RabbitmqBroker(Broker):
 
     async def _redeclare(self, link: Link, name: str) -> None:
         queue = self._queues.get(name)
-        if queue is self._instance_queue and self._has_several_nodes:
-            if await declare_own_queue(link, queue, self._keys):
+        if queue is self._instance_queue:
+            if await declare_own_queue(link, queue, self._keys, self._home_seconds):
                 self._end_waiters()
-        elif queue is self._instance_queue:
-            await declare_queue(link, queue, self._keys)
         elif queue is not None:
             await declare_queue(link, queue)
+
+    async def _rebind(self, link: Link, name: str) -> None:
+        """Bind a queue as it was declared. Groups are left out, of which there may be thousands."""
+        if (queue := self._queues.get(name)) is not None:
+            await bind_all(link, name, [(binding.exchange, binding.key) for binding in queue.bindings])
 
     async def _change_binding(self, exchange: str, key: str) -> None:
         """Bind or unbind, as is wanted, also if that changes meanwhile.

@@ -15,8 +15,10 @@ log = structlog.get_logger(__name__)
 
 # The time within which a node answers about a queue that it has. About one whose node is down, the others
 # answer after a minute (RabbitMQ 4.0, measured), and refuse whatever is published to it. Other nodes may be
-# slow for a moment after one was lost, so there are two attempts.
+# slow for a moment after one was lost, so there are two attempts. A single address is that of a single node,
+# which is waited for longer, or of a load balancer in front of several.
 HOME_SECONDS = 0.5
+ONLY_HOME_SECONDS = 2.0
 HOME_ATTEMPTS = 2
 NOT_FOUND = 404
 
@@ -82,13 +84,15 @@ async def _declare_queue(channel: AmqpChannel, queue: Queue) -> None:
     )
 
 
-async def declare_own_queue(link: Link, queue: Queue, more_bindings: Collection[tuple[str, str]]) -> bool:
-    """Declare a queue that is on one node of several, and has nothing that must not be lost.
+async def declare_own_queue(
+    link: Link, queue: Queue, more_bindings: Collection[tuple[str, str]], home_seconds: float
+) -> bool:
+    """Declare a queue that is on one node, perhaps of several, and has nothing that must not be lost.
 
-    If that node does not answer, or is stopping, the queue is replaced by one on another node. Return True
-    then. Raises AMQPError.
+    If that node does not answer in ``home_seconds``, or is stopping, the queue is replaced by one on another
+    node. Return True then. Raises AMQPError.
     """
-    is_lost = not await _is_answered(link, queue)
+    is_lost = not await _is_answered(link, queue, home_seconds)
     if is_lost:
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
         log.warning("queue made anew, because its node has stopped it or does not answer", queue=queue.name)
@@ -98,7 +102,7 @@ async def declare_own_queue(link: Link, queue: Queue, more_bindings: Collection[
     return is_lost
 
 
-async def _is_answered(link: Link, queue: Queue) -> bool:
+async def _is_answered(link: Link, queue: Queue, seconds: float) -> bool:
     """Return True if the queue's node answers its declaration, and has not stopped the queue."""
     is_stopped = False
 
@@ -115,7 +119,7 @@ async def _is_answered(link: Link, queue: Queue) -> bool:
 
     for _ in range(HOME_ATTEMPTS):
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HOME_SECONDS):
+            async with asyncio.timeout(seconds):
                 await on_disposable_channel(link, work)
             return not is_stopped
     return False

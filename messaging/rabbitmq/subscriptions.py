@@ -48,14 +48,19 @@ class Subscriptions:
     """All queues that this process reads. ``redeclare`` declares a queue again before it is read again.
 
     Every ``look_seconds`` the broker is asked if it knows that a queue is read. If it has not known it LOOKS
-    times in a row, the queue is read anew.
+    times in a row, the queue is read anew. ``rebind`` then binds it again, since a binding that an operator
+    has removed, or that went with its exchange, would be missed by nobody here.
     """
 
     def __init__(
-        self, redeclare: Callable[[Link, str], Awaitable[None]], look_seconds: float = LOOK_SECONDS
+        self,
+        redeclare: Callable[[Link, str], Awaitable[None]],
+        rebind: Callable[[Link, str], Awaitable[None]],
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self.deliveries = 0
         self._redeclare = redeclare
+        self._rebind = rebind
         self._look_seconds = look_seconds
         self._looking: asyncio.Task[None] | None = None
         self._subscriptions: list[Subscription] = []
@@ -158,6 +163,7 @@ class Subscriptions:
                 with contextlib.suppress(AMQPError, TimeoutError):
                     async with asyncio.timeout(self._look_seconds):
                         await self._look(subscription, link)
+                        await self._rebind(link, subscription.queue)
                 # One that was cancelled meanwhile keeps its channel for what it is handling.
                 if subscription.missed >= LOOKS and not subscription.is_cancelled:
                     await self._begin_anew(subscription, link)

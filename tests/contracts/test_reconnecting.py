@@ -8,10 +8,13 @@ from structlog.typing import EventDict
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable
+from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.connection import supervisor
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.rabbitmq.connection.link import Link
+from tests.support.broker_users import url_of
 from tests.support.brokers import Inbox, RabbitmqLab, command, within
+from tests.support.vhosts import binary, evaluate
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -95,3 +98,24 @@ async def test_a_connection_without_the_reply_queue_does_not_count_as_an_attempt
     again = await inbox.next()
     assert again.delivery_count == 1
     again.ack()
+
+
+async def test_the_log_has_the_reason_for_which_the_broker_closes_connections(rabbitmq: RabbitmqLab):
+    await rabbitmq.make_users()
+    user, one = binary(f"{rabbitmq.prefix}.risk"), binary('{"max-channels": 1}')
+    limit = f'rabbit_auth_backend_internal:set_user_limits({user}, {one}, <<"tests">>).'
+    assert await asyncio.to_thread(evaluate, limit) == "ok"
+    broker = RabbitmqBroker(url_of("risk", rabbitmq.url, prefix=rabbitmq.prefix), rabbitmq.prefix)
+
+    def reasons() -> list[str]:
+        return [line["reason"] for line in lines if line["event"] == "broker connection down"]
+
+    async def three_reasons() -> None:
+        while len(reasons()) < 3:  # noqa: ASYNC110 (no event reports it)
+            await asyncio.sleep(0.01)
+
+    with structlog.testing.capture_logs() as lines:
+        broker.open()
+        await within(three_reasons())
+    await broker.close()
+    assert all("reached the maximum allowed user limit" in reason for reason in reasons()), reasons()

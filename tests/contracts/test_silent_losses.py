@@ -9,11 +9,12 @@ from pika.exceptions import AMQPConnectionError
 
 from messaging.broker import Broker
 from messaging.envelope import Envelope
-from messaging.errors import PublishUncertain
+from messaging.errors import PublishUncertain, Undeliverable
 from messaging.rabbitmq import subscriptions
 from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.link import Link
+from messaging.rabbitmq.declaring import count_readers
 from messaging.rabbitmq.publisher import Publisher
 from messaging.rabbitmq.subscriptions import Subscription
 from tests.support.brokers import Inbox, RabbitmqLab, command, raw_channel, within
@@ -69,6 +70,85 @@ async def test_a_queue_that_is_not_read_any_more_is_read_anew(
     await send(broker)
     (await inbox.next()).ack()
     assert broker.metrics()["connections_lost"] == 0
+
+
+async def remove_exchange(lab: RabbitmqLab, broker: Broker) -> None:
+    """Delete an exchange, and declare it again without its bindings, as the import of definitions does."""
+    async with raw_channel(lab) as channel:
+        exchange = broker.topology.commands
+        await channel.ask(lambda answer: channel.raw.exchange_delete(exchange, callback=answer))
+        await channel.ask(
+            lambda answer: channel.raw.exchange_declare(exchange, "topic", durable=True, callback=answer)
+        )
+
+
+async def remove_binding(lab: RabbitmqLab, broker: Broker) -> None:
+    topology = broker.topology
+    async with raw_channel(lab) as channel:
+        await channel.ask(
+            lambda answer: channel.raw.queue_unbind(
+                topology.service_queue("risk").name, topology.commands, "risk", callback=answer
+            )
+        )
+
+
+@pytest.mark.parametrize("remove", [remove_exchange, remove_binding])
+async def test_a_binding_that_an_operator_has_removed_is_made_again(
+    rabbitmq: RabbitmqLab, remove: Callable[[RabbitmqLab, Broker], Awaitable[None]]
+):
+    rabbitmq.look_seconds = 0.1
+    broker = await rabbitmq.broker()
+    queue, inbox = broker.topology.service_queue("risk"), Inbox()
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await remove(rabbitmq, broker)
+
+    async def arrives() -> None:
+        while True:
+            try:
+                await send(broker)
+            except Undeliverable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+    await asyncio.wait_for(arrives(), 10)
+    (await inbox.next()).ack()
+    assert broker.metrics()["connections_lost"] == 0, "messages in hand are not delivered twice"
+
+
+async def several_looks(queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until the broker was asked about the queue more often than in vain before it is read anew."""
+    looks, enough = 0, asyncio.Event()
+
+    async def count_looks(link: Link, name: str) -> int:
+        nonlocal looks
+        looks += name == queue
+        if looks > 2 * subscriptions.LOOKS:
+            enough.set()
+        return await count_readers(link, name)
+
+    monkeypatch.setattr(subscriptions, "count_readers", count_looks)
+    await enough.wait()
+
+
+async def test_a_queue_is_read_while_an_exchange_of_its_bindings_is_missing(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    rabbitmq.look_seconds = 0.05
+    broker = await rabbitmq.broker()
+    queue, inbox = broker.topology.service_queue("risk"), Inbox()
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    reading = reading_of(broker, queue.name).channel
+    async with raw_channel(rabbitmq) as channel:
+        await channel.ask(
+            lambda answer: channel.raw.exchange_delete(broker.topology.commands, callback=answer)
+        )
+    await within(several_looks(queue.name, monkeypatch))
+    assert reading_of(broker, queue.name).channel is reading
+    await broker.publish("", queue.name, command(), timeout_seconds=10)
+    (await inbox.next()).ack()
 
 
 async def test_connections_that_fail_before_they_are_ready_leave_nobody_who_looks(

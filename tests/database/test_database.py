@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import select
 import threading
 from typing import Any
 
@@ -18,6 +19,8 @@ from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from messaging.outbox.notify import _listen_once
 from payments_gateway import settings as product_settings
+from payments_gateway.databases import database as database_settings, replica
+from payments_gateway.environment import Environment
 from tests.support import environment
 from tests.support.proxy import Proxy
 
@@ -99,6 +102,42 @@ def test_the_product_connects_with_bounds_at_both_ends():
             for name in ("statement_timeout", "idle_in_transaction_session_timeout")
         ]
     assert told == [("10s",), ("20s",)]
+
+
+@pytest.mark.postgresql
+def test_a_transaction_that_the_server_has_ended_during_a_pause_of_our_host_counts_as_an_outage():
+    with BoundedConnection.connect(environment.database_url()) as connection:
+        connection.execute("SET idle_in_transaction_session_timeout = 1")
+        ended, _, _ = select.select([connection.fileno()], [], [], 10)
+        assert ended
+        with pytest.raises(psycopg.OperationalError, match="idle-in-transaction timeout"):
+            connection.execute("SELECT 1")
+        assert connection.closed
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("query", "limits"),
+    [
+        ("currentSchema=pg_catalog", ("10s", "20s", "pg_catalog")),
+        ("options=-c%20statement_timeout%3D3s", ("3s", "20s", '"$user", public')),
+    ],
+)
+def test_options_in_an_address_leave_the_other_bounds(query: str, limits: tuple[str, ...]):
+    options = database_settings(f"{environment.database_url()}?{query}", Environment())["OPTIONS"]
+    with psycopg.connect(environment.database_url(), options=options["options"]) as connection:
+        told = [
+            connection.execute(f"SHOW {name}").fetchone()
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout", "search_path")
+        ]
+    assert told == [(limit,) for limit in limits]
+
+
+def test_blank_options_in_an_address_send_none_to_a_proxy_that_takes_none():
+    address = "postgres://payments:x@proxy.example/payments?options=%20"
+    for settings in (database_settings(address, Environment()), replica(address, Environment())):
+        assert "options" not in settings["OPTIONS"]
+        assert settings["OPTIONS"]["tcp_user_timeout"] == 10_000
 
 
 async def every_thread_busy_until(free: threading.Event) -> "list[asyncio.Task[bool]]":
@@ -203,12 +242,10 @@ async def test_work_whose_callers_have_left_is_not_begun_after_the_limit(monkeyp
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("new_database_connections")
-async def test_when_the_database_has_ended_all_connections_only_one_caller_finds_out():
+async def test_when_the_database_has_ended_all_idle_connections_no_caller_finds_out():
     meeting = threading.Barrier(3)
     await asyncio.gather(*(in_thread(use_a_connection, meeting) for _ in range(meeting.parties)))
     await in_thread(end_connections)
-    with pytest.raises(OperationalError):
-        await in_thread(use_a_connection, threading.Barrier(1))
     await asyncio.gather(*(in_thread(use_a_connection, meeting) for _ in range(meeting.parties)))
 
 

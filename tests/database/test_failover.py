@@ -52,11 +52,9 @@ async def test_of_several_servers_the_one_that_can_be_written_to_is_used(pair, r
 
 
 @pytest.mark.slow
-async def test_when_the_standby_has_taken_over_from_a_primary_that_died_one_caller_finds_out(pair, gateway):
+async def test_when_the_standby_has_taken_over_from_a_primary_that_died_no_caller_finds_out(pair, gateway):
     pair.primary.kill()
     pair.promote()
-    with pytest.raises(OperationalError):
-        await gateway(NOTE)
     await asyncio.gather(*(gateway(NOTE) for _ in range(AT_ONCE)))
     assert await gateway(PORT) == [(str(pair.primary.port),)]
 

@@ -66,6 +66,8 @@ def test_processes_are_spread_over_the_nodes_of_their_zone_first():
     ("address", "reason"),
     [
         ("amqp://localhost:many/", "port"),
+        ("amqp://user:secret@rabbit-1,rabbit-2,/", "no host"),
+        ("amqp://user:secret@rabbit-1,:5673/", "no host"),
         ("amqp://user:secret/word@localhost/", "percent-encoded"),
         ("amqp://user:secret#word@localhost/", "percent-encoded"),
         ("amqp://user:secret?word@localhost/", "percent-encoded"),

@@ -1,5 +1,6 @@
 """RabbitMQ with TLS, set up by the commands of docs/database-and-broker.md."""
 
+import asyncio
 import os
 import re
 import socket
@@ -12,10 +13,13 @@ from pathlib import Path
 
 import pika
 import pytest
+import structlog
 
+from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from scripts.services.process import free_port
 from scripts.services.rabbitmq import Rabbitmq
+from tests.support.brokers import within
 from tests.support.pages import blocks_of, section_of, text_of
 from tests.support.program import run
 
@@ -119,3 +123,30 @@ def test_a_node_with_an_unknown_authority_is_not_talked_to(doctor: Doctor):
 
 def test_a_node_with_another_name_is_not_talked_to(doctor: Doctor):
     assert re.search(r"broker not reached: .*certificate verify failed.*mismatch", doctor("127.0.0.1"))
+
+
+async def test_a_process_reads_the_files_of_its_address_whenever_it_connects(
+    node: tuple[Path, int], control: str, tmp_path: Path
+):
+    folder, port = node
+    authority, _ = blocks_of(SECTION, "sh")
+    making = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True)
+    await asyncio.to_thread(making, ["bash", "-ec", authority])
+    known = tmp_path / "authority.pem"
+    broker = RabbitmqBroker(f"amqps://guest:guest@localhost:{port}/%2F?cafile={known}", "renewed")
+
+    async def said(part: str) -> None:
+        while not any(part in line.get("reason", "") for line in lines):  # noqa: ASYNC110 (no event reports it)
+            await asyncio.sleep(0.01)
+
+    with structlog.testing.capture_logs() as lines:
+        broker.open()
+        await within(said("certificate verify failed"))
+        known.write_bytes((folder / "authority.pem").read_bytes())
+        await within(broker.wait_connected())
+        known.write_text("")  # somebody is just writing it
+        closing = [control, "close_all_connections", "--vhost", "/", "a test"]
+        await asyncio.to_thread(subprocess.run, closing, check=True, capture_output=True)
+        await within(said("cannot be used"))
+        await within(broker.wait_connected())
+    await broker.close()

@@ -45,6 +45,30 @@ async def test_the_time_of_the_attempts_themselves_counts_as_waiting(
     assert len(attempts) <= 6
 
 
+async def test_a_service_that_is_stopped_while_its_database_is_away_gives_its_message_to_another_host(
+    lab: MemoryLab,
+):
+    cut_off, healthy, begun = Service("patient"), Service("patient"), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    @cut_off.command("greet")
+    def wait_in_vain(body: Greet, message: Message) -> Greeted:
+        loop.call_soon_threadsafe(begun.set)
+        raise OperationalError("no route to host")
+
+    @healthy.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        return Greeted("elsewhere")
+
+    client = await Client(await lab.broker()).start()
+    async with at_work(await lab.broker(), cut_off) as stop:
+        await client.send("patient", client.command("greet"))
+        await within(begun.wait())
+        async with at_work(await lab.broker(), healthy):
+            stop.set()
+            assert (await client.reply()).result == {"text": "elsewhere"}
+
+
 async def test_a_message_that_an_outage_has_worn_out_is_tried_when_the_database_is_back(
     lab: MemoryLab, monkeypatch: pytest.MonkeyPatch
 ):

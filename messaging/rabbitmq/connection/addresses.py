@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
+import structlog
 
 from messaging.broker import user_of
+
+log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000
@@ -33,16 +36,35 @@ class Node:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class TlsOptions(pika.SSLOptions):
+    """TLS with one node. The files may be replaced while a process runs, so each connection reads them."""
+
+    def __init__(self, files: Mapping[str, str], host: str) -> None:
+        super().__init__(_tls_context(files), host)
+        self._files = files
+
+    def renew(self) -> None:
+        """Read the files again. If they cannot be used, go on with what was read before."""
+        try:
+            self.context = _tls_context(self._files)
+        except ValueError as error:
+            log.warning("certificates not read again", reason=str(error))
+
+
 def nodes_of(url: str) -> tuple[Node, ...]:
     """Return the nodes in ``amqp[s]://user:password@a,b:5673/vhost``, in that order.
 
     A node without a port has the scheme's. Raises ValueError, without any part of the address, if a port is
-    no number: it may be a part of a password.
+    no number, as it may be a part of a password, and if one of several nodes has no host.
     """
     parts = urlsplit(url)
     default = TLS_PORT if parts.scheme == "amqps" else PORT
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    return tuple(_node(host.strip(), default) for host in hosts)
+    hosts = [host.strip() for host in parts.netloc.rpartition("@")[2].split(",")]
+    # A single node without a host is on this machine. Of several it is a mistake, which would send a password
+    # to whatever is there.
+    if len(hosts) > 1 and any(not host or host.startswith(":") for host in hosts):
+        raise ValueError("a broker's address names no host beside a comma")
+    return tuple(_node(host, default) for host in hosts)
 
 
 def _node(text: str, default_port: int) -> Node:
@@ -79,7 +101,6 @@ def connection_parameters(
     files = _files(parts.query)
     if files and parts.scheme == "amqp":
         raise ValueError(f"a broker's address with ?{next(iter(files))}= begins with amqps://")
-    tls = _tls_context(files) if parts.scheme == "amqps" else None
     nodes = in_order(nodes_of(url), zone)
     # If there are other nodes, a silent one is given up sooner, because the next one may answer.
     patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else CONNECT_TIMEOUT_SECONDS / 2
@@ -93,7 +114,7 @@ def connection_parameters(
             virtual_host=unquote(parts.path.removeprefix("/")) or "/",
             credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
             heartbeat=HEARTBEAT_SECONDS,
-            ssl_options=pika.SSLOptions(tls, node.host) if tls else None,
+            ssl_options=TlsOptions(files, node.host) if parts.scheme == "amqps" else None,
             connection_attempts=1,
             socket_timeout=patience,
             stack_timeout=2 * patience,

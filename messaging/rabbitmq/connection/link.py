@@ -11,6 +11,7 @@ from pika.exceptions import ChannelWrongStateError, ConnectionWrongStateError
 from messaging.rabbitmq import direct_connection
 from messaging.rabbitmq.amqp import plain
 from messaging.rabbitmq.channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
+from messaging.rabbitmq.connection.addresses import TlsOptions
 from messaging.rabbitmq.plain_connection import AmqpConnection
 
 
@@ -32,6 +33,8 @@ class Link:
     @classmethod
     async def open(cls, parameters: pika.ConnectionParameters) -> "Link":
         """Connect. Raises AMQPError or OSError."""
+        if isinstance(parameters.ssl_options, TlsOptions):
+            parameters.ssl_options.renew()
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
         closed: asyncio.Future[BaseException] = loop.create_future()

@@ -18,7 +18,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 SET_UP_TIMEOUT_SECONDS = 15.0
 # A connection that lasted this long counts as good; a shorter one makes the next pause longer.
 PROVEN_SECONDS = 30.0
-# A node that is there answers sooner, and a process's own queue is made anew in half of this time.
+# A node that is there answers sooner, and with several addresses the own queue is made anew in half of this.
 ATTEMPT_SECONDS = 2.0
 
 
@@ -112,10 +112,10 @@ class Supervisor:
             self.link = link
             self.ready.set()
             self.first_attempt.set()
-            ended = await asyncio.shield(link.closed)
-            reason = f"{type(ended).__name__}: {ended}"
+            reason = _named(await asyncio.shield(link.closed))
         except (AMQPError, OSError, TimeoutError) as error:
-            reason = f"{type(error).__name__}: {error}"
+            # If the broker has closed the connection, that is the reason, and the error its consequence.
+            reason = _named(link.closed.result() if link is not None and link.closed.done() else error)
         finally:
             was_ready = self.ready.is_set()
             await self._let_go(link)
@@ -150,3 +150,7 @@ class Supervisor:
         rounds = self._failures // len(self._nodes)
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(rounds, 10))
         return random.uniform(0, longest)  # noqa: S311 (spreads reconnections)
+
+
+def _named(reason: BaseException) -> str:
+    return f"{type(reason).__name__}: {reason}"

@@ -10,8 +10,10 @@ import structlog
 from messaging.broker import Broker
 from messaging.errors import PublishRefused
 from messaging.rabbitmq.broker import RabbitmqBroker
+from scripts.services.rabbitmq import Rabbitmq
 from tests.support.brokers import Inbox, command, within
 from tests.support.cluster import Cluster
+from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -93,6 +95,35 @@ async def test_a_process_whose_own_queue_is_on_a_node_that_stops_is_back_at_the_
         assert (await received.next()).envelope is not None
         await stopping
     assert "AMQPConnectionError: the reply queue cannot be read" not in [line.get("reason") for line in lines]
+
+
+def address_of(node: Rabbitmq) -> str:
+    return f"amqp://guest:guest@{node.address}:{node.port}/%2F"
+
+
+async def test_a_process_that_knows_one_address_for_all_nodes_goes_on_at_another_node(
+    cluster: Cluster, processes: list[RabbitmqBroker]
+):
+    """A load balancer in front of the nodes has one address, as that of a broker that somebody else runs."""
+    elsewhere, lost, received = processes[1], cluster.nodes[1], Inbox()
+    balancer = Proxy(address_of(lost))
+    await balancer.accept()
+    here = RabbitmqBroker(balancer.url, "checkout")
+    here.reply_queue.deliver = received  # type: ignore[method-assign]
+    here.open()
+    await within(here.wait_connected())
+    assert await is_published(elsewhere, here)
+    await received.next()
+    lost.kill()
+    balancer.lead_to(address_of(cluster.nodes[2]))
+    try:
+        await within(lost_and_back(here))
+        await within(until_published(elsewhere, here))
+        await received.next()
+    finally:
+        await here.close()
+        await balancer.close()
+        await asyncio.to_thread(lost.start)
 
 
 async def lost_and_back(broker: RabbitmqBroker) -> None:
