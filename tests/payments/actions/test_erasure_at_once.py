@@ -9,8 +9,7 @@ from checkout.errors import OperationRejected
 from checkout.payments.actions import erase_payment
 from checkout.payments.events.log import EventLog, message_of
 from checkout.payments.models import Attempt, Event, OutboxMessage, Payment
-from tests.payments.service.at_once import at_once
-from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
+from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
