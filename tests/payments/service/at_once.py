@@ -28,7 +28,7 @@ def at_once(*actions: Callable[[], T]) -> list[T]:
 
 
 def behind(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
-    """Call ``second`` while the transaction of ``first`` is open, and commit that once the other waits for it.
+    """Call ``second`` while the transaction of ``first`` is open, and commit that once it is waited for.
 
     Return both results. If ``second`` waits for nothing, the test fails. Needs a database that locks rows.
     """
