@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from checkout.payments.actions import record_notification
-from checkout.payments.actions.saved_cards import remove_card
+from checkout.payments.actions.saved_cards import erase_cards, remove_card
 from checkout.payments.checkout_messages import AnnouncePayment, AwaitPayment, SubmitPayment
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import (
@@ -78,6 +78,20 @@ def test_no_charge_begins_while_its_card_is_being_removed(books):
         lambda: deliver(service, to_authorise(attempt, "")).result["outcome"],
     )
     assert (outcome, books.orders) == ("not_sent", {})
+
+
+def test_a_card_that_a_later_payment_saves_while_it_is_erased_stays(books):
+    first = an_attempt(an_account())
+    later = an_attempt(first.provider_account, "A-2").payment
+    card = kept(first, books)
+
+    def erase() -> None:
+        with transaction.atomic():
+            erase_cards(first.payment, by="ada")
+
+    behind(lambda: SavedCard.objects.update(payment=later), erase)
+    card.refresh_from_db()
+    assert (card.state, card.customer_reference) == ("active", "customer-7")
 
 
 def test_what_is_erased_while_a_token_is_deleted_stays_erased(books, monkeypatch):
