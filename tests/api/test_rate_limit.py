@@ -9,6 +9,7 @@ from checkout.api.access.unknown_keys import MOST_ADDRESSES, MOST_REQUESTS, Unkn
 from checkout.api.models import RateLease
 from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, header
+from tests.payments.service.at_once import behind
 
 
 @pytest.fixture
@@ -38,6 +39,17 @@ def test_processes_share_one_quota_and_ask_the_database_seldom(settings, key, dj
     clock.now += 10
     assert not first.spend(key.pk).is_exceeded
     assert RateLease.objects.get().taken == 5
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_that_take_requests_at_once_take_different_ones(settings, key):
+    settings.CHECKOUT_API_REQUESTS = 100
+    first, second = KeyLimit(clock=Clock()), KeyLimit(clock=Clock())
+    for _ in range(5):
+        first.spend(key.pk)
+    behind(lambda: first.spend(key.pk), lambda: second.spend(key.pk))
+    assert RateLease.objects.get().taken == 15
 
 
 def test_a_process_whose_clock_was_ahead_locks_nobody_out(settings, key):

@@ -266,7 +266,7 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
 
 
 async def test_rows_are_taken_by_one_statement_the_oldest_first():
-    rows = [await in_thread(owed) for _ in range(3)]
+    rows = [await in_thread(owed, due_in_seconds=-1 - number) for number in range(3)]
 
     def take() -> tuple[int, list[OutboxMessage]]:
         with CaptureQueriesContext(connection) as statements:

@@ -7,10 +7,12 @@ import time_machine
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
-from checkout.payments.models import Attempt, Payment, Reconciliation, Saga
+from checkout.payments.models import Attempt, Payment, ProviderAccount, Reconciliation, Saga
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.reconciliation import reconcile_account, reconcile_when_due
 from checkout.states import AttemptState
+from tests.payments.service.at_once import behind
+from tests.payments.service.conftest import ACCOUNT, an_account
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import found
 from tests.support.reconciling import reconcile
@@ -185,3 +187,17 @@ def test_a_run_of_a_host_whose_clock_is_ahead_leaves_what_has_just_happened_for_
         run, _ = reconcile_account(account)
     assert run.started_at < before + timedelta(minutes=5)
     assert run.compared_until is None or run.compared_until < before
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_is_due_while_another_begins_a_run_begins_none(settings):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {ACCOUNT: {}}
+    account = an_account()
+
+    def begin() -> object:
+        ProviderAccount.objects.select_for_update().get(pk=account.pk)
+        return Reconciliation.objects.create(account=account, started_at=timezone.now())
+
+    behind(begin, reconcile_when_due)
+    assert Reconciliation.objects.count() == 1

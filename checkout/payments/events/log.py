@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 import structlog
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import Q, Value
+from django.db.models import Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -66,7 +66,8 @@ class EventLog:
             return []
         if position._state.adding:
             EventPosition.objects.bulk_create([position], ignore_conflicts=True)
-        here = EventPosition.objects.filter(_is_free(), pk=position.pk, version=position.version)
+        # If another relay has taken them since, it has moved the version on.
+        here = EventPosition.objects.filter(pk=position.pk, version=position.version)
         lease = server_time() + timedelta(seconds=LEASE_SECONDS)
         if not here.update(leased_until=lease, version=position.version + 1):
             return []
@@ -130,10 +131,6 @@ def _beyond(position: EventPosition) -> list[Event]:
     events = Event.objects.select_related("payment", "merchant").order_by("pk")
     late = list(events.filter(pk__in=map(int, position.under_way))) if position.under_way else []
     return [*late, *events.filter(pk__gt=position.last_pk)[:BATCH]]
-
-
-def _is_free() -> Q:
-    return Q(leased_until=None) | Q(leased_until__lte=server_time())
 
 
 def _position() -> tuple[EventPosition, datetime]:

@@ -183,11 +183,15 @@ def settle_payment(command: SettlePayment, message: Message) -> None:
 
 @service.handles(AnnouncePayment)
 def announce_payment(command: AnnouncePayment, message: Message) -> None:
-    """Announce a payment that was moved outside a saga, and reply to its waiters."""
+    """Announce a payment that was moved outside a saga, and reply to its waiters.
+
+    If another attempt has begun meanwhile, they wait for that one, and are not answered.
+    """
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     doubt_refusal(payment, message)
     publish_state(payment, message)
-    reply_with_state(payment, payment.waiters.all(), message)
+    if payment.state != PaymentState.PROCESSING:
+        reply_with_state(payment, payment.waiters.all(), message)
 
 
 @service.handles(ApplyProviderEvent)

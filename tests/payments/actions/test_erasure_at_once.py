@@ -1,17 +1,12 @@
 """An event that a relay cannot publish while its payment is erased is not lost, and has no personal data."""
 
-import threading
-
 import pytest
-from django.db import transaction
 
 from checkout.errors import OperationRejected
 from checkout.payments.actions import erase_payment
-from checkout.payments.events.log import EventLog, message_of
+from checkout.payments.events.log import EventLog
 from checkout.payments.models import Attempt, Event, OutboxMessage, Payment
-from tests.payments.service.at_once import at_once
-from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
-from tests.support.waiting import wait_until
+from tests.payments.service.at_once import behind
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -31,29 +26,15 @@ def event(attempt: Attempt) -> Event:
 
 
 def test_an_erasure_waits_for_a_relay_that_writes_an_event_to_the_outbox_and_is_refused(event: Event):
-    written, waited_for = threading.Event(), threading.Event()
-    refused = []
-
-    def write_to_the_outbox() -> None:
-        """Do what ``EventLog.note`` does with an event that was not published, slowly."""
-        with transaction.atomic():
-            row = message_of(Event.objects.select_for_update(of=("self",)).get(pk=event.pk))
-            written.set()
-            assert waited_for.wait(20)
-            row.save()
+    log, refused = EventLog(), []
+    [message] = log.take()
 
     def erase() -> None:
-        assert written.wait(20)
         with pytest.raises(OperationRejected) as rejection:
             erase_payment(event.payment.reference, by="ada", reason="asked for it")
         refused.append(str(rejection.value))
 
-    def watch() -> None:
-        assert written.wait(20)
-        wait_until(somebody_waits_for_a_lock, "the erasure to meet the lock")
-        waited_for.set()
-
-    at_once(write_to_the_outbox, erase, watch)
+    behind(lambda: log.note([message], [message]), erase)
     assert refused == ["Something about the payment is under way, or waits for staff."]
     assert OutboxMessage.objects.get().message_id == event.reference
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import pytest
@@ -194,6 +195,26 @@ def test_one_relay_publishes_at_a_time_and_another_goes_on_when_it_has_ended(att
     assert unpublished_events()
     other.note([], [])
     assert not unpublished_events()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_of_two_relays_that_look_at_the_same_moment_one_takes_the_events(
+    attempt: Attempt, is_known: bool
+) -> None:
+    [event] = happen(attempt, "authorised")
+    if is_known:
+        EventPosition.objects.create(pk=1, last_pk=0)
+    others, taken = iter([EventLog()]), []
+
+    def take_first(execute: Any, sql: str, *rest: Any) -> Any:
+        """Let another relay take the events once this one has read the position."""
+        if 'FROM "payments_event"' in sql and "LIMIT 100" in sql and (other := next(others, None)):
+            taken.extend(other.take())
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(take_first):
+        assert EventLog().take() == []
+    assert [row.message_id for row in taken] == [event.reference]
 
 
 async def test_an_event_that_one_queue_refuses_is_repeated_and_holds_up_no_other(

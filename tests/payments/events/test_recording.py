@@ -29,7 +29,9 @@ from checkout.payments.objects import (
 )
 from checkout.payments.objects.attempt import STATUSES as OF_ATTEMPTS
 from checkout.payments.objects.payment import STATUSES as OF_PAYMENTS
+from checkout.payments.totals import sums_of
 from checkout.states import PAYMENT_EDGES, Actor, AttemptState, PaymentEvent, PaymentState
+from tests.payments.service.asking import operation_on
 from tests.support.source import modules_of
 
 pytestmark = pytest.mark.django_db
@@ -195,3 +197,11 @@ def test_a_number_is_given_once(attempt: Attempt):
     with pytest.raises(IntegrityError), transaction.atomic():
         again.save()
     assert Payment.objects.get().version == 1
+
+
+def test_an_operation_that_was_read_apart_counts_in_its_new_state(attempt: Attempt):
+    operation_on(attempt, Operation.Kind.CAPTURE)
+    payment = attempt.payment
+    assert sums_of(payment).captured == 0
+    move_operation(payment, Operation.objects.get(), Operation.State.DONE)
+    assert sums_of(payment).captured == payment.amount_minor

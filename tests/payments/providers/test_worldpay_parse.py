@@ -275,6 +275,13 @@ def test_a_shopper_who_cancelled_is_told_from_one_whose_time_ran_out(indicator, 
     assert result.refusal.reason == reason
 
 
+def test_an_order_that_the_risk_service_cancelled_was_not_cancelled_by_the_shopper():
+    three_ds = "<challengeCancelIndicator>01</challengeCancelIndicator>"
+    result = parse_reply(paid("CANCELLED", f"<ThreeDSecureResult>{three_ds}</ThreeDSecureResult>"))
+    assert result.refusal is not None
+    assert result.refusal.reason == RefusalReason.SUSPECTED_FRAUD
+
+
 def test_a_precise_return_code_outweighs_the_authentication():
     result = parse_reply(
         paid(

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
+
+from tests.support.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -23,3 +25,55 @@ def at_once(*actions: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(actions)) as pool:
         return list(pool.map(run, actions))
+
+
+def behind(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
+    """Call ``second`` while the transaction of ``first`` is open, and commit that once it is waited for.
+
+    Return both results. If ``second`` waits for nothing, the test fails. Needs a database that locks rows.
+    """
+    begun = threading.Event()
+
+    def hold() -> T:
+        try:
+            with transaction.atomic():
+                result = first()
+                begun.set()
+                wait_until(somebody_waits_for_a_lock, "the second to wait for the first", seconds=20)
+                return result
+        finally:
+            begun.set()
+
+    def follow() -> T:
+        assert begun.wait(20)
+        return second()
+
+    return at_once(hold, follow)
+
+
+def beside(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
+    """Call ``second`` while the transaction of ``first`` is open. The test fails if it waits for that one.
+
+    Return both results. Needs a database that locks rows.
+    """
+
+    def apart() -> T:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
+            return second()
+
+    with transaction.atomic():
+        return [first(), *at_once(apart)]
+
+
+def somebody_waits_for_a_lock() -> bool:
+    """Return True if a statement waits for a lock, in this database."""
+    with connection.cursor() as cursor:
+        # Within a transaction, the first look would be the answer to all later ones.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        return bool(cursor.fetchone()[0])

@@ -18,7 +18,7 @@ from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, Reply, new_message_id
 from tests.payments.service.asking import operation_on
-from tests.payments.service.at_once import at_once
+from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, deliver_reply, notified
 from tests.support.waiting import wait_until
@@ -145,14 +145,3 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
 
     _, heard, _ = at_once(change, hear, watch)
     assert "ledger.post" in heard.values()
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        # Within a transaction, the first look would be the answer to all later ones.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
-        )
-        return bool(cursor.fetchone()[0])

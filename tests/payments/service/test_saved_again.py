@@ -13,7 +13,7 @@ from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service.cards.saving import keep_card
 from tests.payments.service.asking import authorise
-from tests.payments.service.at_once import at_once
+from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.removed_cards import (
     UNDECIDED,
@@ -25,7 +25,6 @@ from tests.payments.service.removed_cards import (
     remove,
     removed,
 )
-from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
 from tests.payments.service.test_saved_cards import TOKEN, kept, wanting_it_saved
 from tests.support.waiting import wait_until
 

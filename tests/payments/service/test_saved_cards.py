@@ -31,10 +31,9 @@ from tests.payments.service.asking import (
     to_authorise,
     to_complete_challenge,
 )
-from tests.payments.service.at_once import at_once
+from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import deliver
-from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db

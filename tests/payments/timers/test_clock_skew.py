@@ -10,6 +10,7 @@ from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.rows import OutboxRows
+from tests.payments.service.at_once import beside
 from tests.support.services import Greet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -65,3 +66,9 @@ def test_a_notification_that_nobody_has_looked_at_is_looked_at_as_soon_as_others
     assert (correct_clock_skew(), correct_clock_skew()) == (1, 0)
     assert try_unmatched_again() == 1
     assert ProviderNotification.objects.get(state="unmatched").next_try_at == later
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_another_process_is_just_correcting_is_left_to_it(monkeypatch: pytest.MonkeyPatch):
+    written(monkeypatch, HOURS, 0)
+    assert beside(correct_clock_skew, correct_clock_skew) == [1, 0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -93,6 +94,23 @@ def test_a_month_stays_if_staff_send_a_message_of_it_again_between_the_look_at_i
     )
     assert dropped == 0
     assert again in left()[0]
+
+
+def test_a_month_stays_if_a_message_of_it_is_handled_between_the_look_at_it_and_its_drop():
+    """A dead letter may be sent again long after it was written. If it is forgotten, it is handled twice."""
+    with at(MARCH):
+        forget_now()
+        handled()
+        late = [new_message_id()]
+
+    def handle_before_lock(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql == f"LOCK TABLE {InboxMessage._meta.db_table} IN ACCESS EXCLUSIVE MODE":
+            handled(late.pop())
+        return execute(sql, *rest)
+
+    with at(MAY), connection.execute_wrapper(handle_before_lock):
+        forget_now()
+    assert len(left()[1]) == 2
 
 
 def test_a_new_installation_has_this_month_and_the_next_three():

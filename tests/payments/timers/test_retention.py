@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -27,9 +27,10 @@ from checkout.payments.timers.retention import (
     forget_old_notifications,
 )
 from checkout.payments.timers.timer import Timer, Work
-from checkout.payments.timers.walk import ROWS
+from checkout.payments.timers.walk import ROWS, locked_walk
 from checkout.running.relay import timers
 from tests.backoffice import rows
+from tests.payments.service.at_once import beside
 from tests.payments.service.conftest import _credentials, account
 
 __all__ = ["_credentials", "account"]
@@ -269,3 +270,13 @@ def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account, a
         assert forget_old_events().done == 1, "the next walk finds it"
     last = Event.objects.get()
     assert (last.sequence, last.changes["state"]) == (2, "open")
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_while_one_process_walks_through_a_table_another_does_not_wait_for_it():
+    with transaction.atomic():
+        locked_walk("a table")
+    walk, other = beside(*[lambda: locked_walk("a table")] * 2)
+    assert walk is not None
+    assert other is None

@@ -1,15 +1,17 @@
 """An attempt whose purchase never began is ended, and the shopper may try again."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.sagas import service as checkout_service
 from checkout.payments.timers.unstarted import give_up_unstarted
-from tests.payments.service.at_once import at_once
+from tests.payments.service.at_once import at_once, behind, beside
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +32,12 @@ def begin(attempt: Attempt) -> None:
     deliver(checkout_service.service, command(body))
 
 
+def saga_of(attempt: Attempt) -> Saga:
+    return Saga.objects.create(
+        kind="purchase", key="k", payment=attempt.payment, attempt=attempt, step="assess_risk"
+    )
+
+
 def test_it_is_given_up_and_may_be_tried_again(forgotten: Attempt):
     assert (give_up_unstarted(), give_up_unstarted()) == (1, 0)
     forgotten.refresh_from_db()
@@ -47,9 +55,7 @@ def test_a_young_one_is_waited_for(forgotten: Attempt):
 
 
 def test_one_whose_purchase_has_begun_is_left_alone(forgotten: Attempt):
-    Saga.objects.create(
-        kind="purchase", key="k", payment=forgotten.payment, attempt=forgotten, step="assess_risk"
-    )
+    saga_of(forgotten)
     assert give_up_unstarted() == 0
     forgotten.refresh_from_db()
     assert forgotten.state == "created"
@@ -65,3 +71,40 @@ def test_a_command_that_comes_later_begins_nothing_any_more(forgotten: Attempt):
 def test_two_relays_that_look_at_once_give_it_up_once(forgotten: Attempt):
     assert sum(at_once(*[give_up_unstarted] * 4)) == 1
     assert OutboxMessage.objects.filter(type="checkout.announce_payment").count() == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_purchase_does_not_begin_while_its_attempt_is_being_given_up(forgotten: Attempt):
+    behind(give_up_unstarted, lambda: begin(forgotten))
+    assert not Saga.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_an_attempt_whose_purchase_is_just_beginning_is_not_given_up(forgotten: Attempt):
+    assert beside(lambda: begin(forgotten), give_up_unstarted) == [None, 0]
+    assert Saga.objects.filter(attempt=forgotten).exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda attempt: saga_of(attempt),
+        lambda attempt: Attempt.objects.filter(pk=attempt.pk).update(state="submitted"),
+    ],
+    ids=["a saga", "a state"],
+)
+def test_an_attempt_that_has_changed_since_the_query_is_left_alone(forgotten: Attempt, change: Any):
+    """A purchase may have been committed after the query has begun, and before it has locked the payment."""
+    changes = iter([change])
+
+    def change_after_query(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith("SELECT") and (due := next(changes, None)):
+            due(forgotten)
+        return result
+
+    with connection.execute_wrapper(change_after_query):
+        assert give_up_unstarted() == 0
+    assert not OutboxMessage.objects.exists()
