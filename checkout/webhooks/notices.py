@@ -22,7 +22,7 @@ from checkout import mail
 from checkout.conf import conf
 from checkout.mail.addresses import in_ascii
 from checkout.webhooks.deliveries import begin_state
-from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
 from checkout.webhooks.sending.claims import RESULTS_OF_OURS
 from messaging.concurrency.database import in_thread
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 PAUSE = timedelta(hours=1)
+# Longer than any pause between two attempts at a webhook.
+LATELY = timedelta(hours=24)
 # They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
 # few threads, e-mails would wait for one another before that time begins.
 _senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
@@ -62,10 +64,15 @@ def _failing_since(time: datetime) -> QuerySet[WebhookEndpoint]:
     """Return the enabled endpoints that have failed since then, and fail still: a webhook is to be repeated.
 
     The last attempt of a webhook that was then given up may have been the only failure, with no other event
-    for days.
+    for days. If nothing was sent lately, as while the gateway was switched off, the endpoint is tried first.
     """
+    lately = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), at__gt=timezone.now() - LATELY)
     failed = Delivery.objects.filter(
-        endpoint=OuterRef("pk"), state=Delivery.State.PENDING, next_try_at__isnull=False, tries__gt=0
+        Exists(lately),
+        endpoint=OuterRef("pk"),
+        state=Delivery.State.PENDING,
+        next_try_at__isnull=False,
+        tries__gt=0,
     ).exclude(last_result__in=RESULTS_OF_OURS)
     return WebhookEndpoint.objects.filter(Exists(failed), state=State.ENABLED, failing_since__lte=time)
 
