@@ -23,7 +23,6 @@ from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
 from messaging.outbox.partitions import is_divided
 
-
 # The rows of a month that one statement looks at: it has to be done long before ``conf.database_seconds``.
 LOOKED_AT_ONCE = 20_000
 
