@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.database.append_only import forgetting
@@ -130,8 +129,7 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     walk = locked_walk(table.model._meta.db_table)
     if walk is None:
         return NOTHING
-    now = timezone.now()
-    begin_again_if_due(walk, now)
+    begin_again_if_due(walk)
     page = list(table.order_by("pk").filter(pk__gt=walk.last_pk).values_list("pk", written)[:ROWS])
     deleted = old.filter(pk__in=[pk for pk, _ in page]).delete()[0]
     walk.is_at_end = len(page) < ROWS or page[-1][1] > long_ago
