@@ -62,7 +62,6 @@ class PaymentView:
     cancel_url: str
     captures_automatically: bool
     created_at: datetime
-    updated_at: datetime
     dated_at: datetime
     attempts_left: int
     has_receipt: bool = False
@@ -145,7 +144,6 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         cancel_url=_with_id(payment.cancel_url, payment.reference),
         captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
-        updated_at=payment.updated_at,
         dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
         attempts_left=max(0, conf.max_attempts - number_of(attempt)),
         has_receipt=bool(payment.shopper_email),
