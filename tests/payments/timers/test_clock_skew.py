@@ -72,7 +72,9 @@ def test_a_deadline_passes_as_soon_as_others(attempt: Attempt):
     year, wait = timedelta(days=365), timedelta(minutes=2)
     now = timezone.now()
     for key, ahead in (("wrong", year), ("right", timedelta())):
-        Saga.objects.create(payment=attempt.payment, attempt=attempt, kind="purchase", key=key, step="authorise")
+        Saga.objects.create(
+            payment=attempt.payment, attempt=attempt, kind="purchase", key=key, step="authorise"
+        )
         Saga.objects.filter(key=key).update(updated_at=now + ahead, deadline_at=now + ahead + wait)
     right = Saga.objects.filter(key="right").values().get()
     assert (correct_clock_skew(), correct_clock_skew()) == (1, 0)
