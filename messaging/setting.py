@@ -9,6 +9,9 @@ from django.core.signals import setting_changed
 
 T = TypeVar("T")
 
+# The longest time of a setting: a hundred years. Dates that are much further away cannot be calculated.
+LONGEST_SECONDS = 36_500 * 86_400
+
 
 class Setting(Generic[T]):
     """A value that is read from the Django setting ``name``, with a default.
@@ -74,9 +77,14 @@ def flag(name: str, default: bool, help: str) -> Setting[bool]:
 
 
 def duration(name: str, default_seconds: float, help: str, **bounds: Any) -> Setting[timedelta]:
-    """Declare a time in seconds, which is read as a ``timedelta``."""
+    """Declare a time in seconds, a hundred years at most, which is read as a ``timedelta``."""
     return Setting(
-        name, default_seconds, help, type=float, read=lambda value: timedelta(seconds=float(value)), **bounds
+        name,
+        default_seconds,
+        help,
+        type=float,
+        read=lambda value: timedelta(seconds=float(value)),
+        **{"le": LONGEST_SECONDS, **bounds},
     )
 
 

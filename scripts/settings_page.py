@@ -12,8 +12,8 @@ INTRODUCTION = """# Settings
 
 Every setting of the gateway is an environment variable. Each process reads and checks all of them when it
 starts, and one error lists all variables with a wrong value. A list whose default has no brackets has commas
-between its parts; other lists and tables are JSON. Times are in seconds. A blank default is an empty value,
-unless the meaning says how the default is computed.
+between its parts; other lists and tables are JSON. Times are in seconds; the longest, 3,153,600,000, is a
+hundred years. A blank default is an empty value, unless the meaning says how the default is computed.
 
 These variables are not on this page: `WEB_PORT`, the port of the web process (8000), which is read by the
 [Procfile](../Procfile); the sandbox's own variables, `SANDBOX_…`, in [sandbox.md](sandbox.md#settings); and
@@ -79,12 +79,16 @@ def _shown(value: Any) -> str:
 
 def _bounds_of(field: Any) -> str:
     told = [
-        f"{text} `{getattr(bound, name)}`" if name == "pattern" else f"{text} {getattr(bound, name):g}"
+        f"{text} `{getattr(bound, name)}`" if name == "pattern" else f"{text} {_number(getattr(bound, name))}"
         for bound in field.metadata
         for name, text in BOUNDS.items()
         if getattr(bound, name, None) is not None
     ]
     return ", ".join(told).replace("|", "\\|")
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if value < 1_000_000 else f"{value:,}"
 
 
 if __name__ == "__main__":

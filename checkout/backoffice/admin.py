@@ -7,6 +7,7 @@ callers do. Configuration can be edited.
 from django.contrib import admin
 
 from checkout.backoffice.integration import api_keys, events, payment_links
+from checkout.backoffice.log_in import users
 from checkout.backoffice.pages import (
     attempts,
     configuration,
@@ -39,6 +40,7 @@ __all__ = [
     "reconciliation",
     "sagas",
     "services",
+    "users",
 ]
 
 admin.site.site_header = "Payments back office"

@@ -11,7 +11,7 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import Setting, number, parts_of, text
+from messaging.setting import LONGEST_SECONDS, Setting, number, parts_of, text
 
 
 class Installation:
@@ -22,6 +22,7 @@ class Installation:
         1800,
         "The seconds within which the payments service may use a card that web has sealed.",
         gt=0,
+        le=LONGEST_SECONDS,
     )
     crash_at = text(
         "CHECKOUT_CRASH_AT", "", "The crash point at which this process ends, for tests; empty for none."

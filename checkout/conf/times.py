@@ -1,8 +1,11 @@
 """Times: how long to wait, when to try again, and how long to keep data."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from messaging.setting import Setting, duration, number, text, whole
+from pydantic import Field
+
+from messaging.setting import LONGEST_SECONDS, Setting, duration, number, text, whole
 
 
 def _delays(name: str, default: list[float], help: str) -> Setting[Sequence[float]]:
@@ -10,7 +13,7 @@ def _delays(name: str, default: list[float], help: str) -> Setting[Sequence[floa
         name,
         default,
         help,
-        type=list[float],
+        type=list[Annotated[float, Field(ge=0, le=LONGEST_SECONDS)]],
         read=lambda value: tuple(float(each) for each in value),
         min_length=0 if name == "CHECKOUT_REPEAT_DELAYS" else 1,
     )

@@ -69,7 +69,7 @@ def timers(stop: asyncio.Event) -> list[Timer]:
     def reconcile() -> int:
         return len(reconcile_when_due(stop.is_set))
 
-    retention_seconds = _pace(conf.retention.total_seconds())
+    retention_seconds = _pace(conf.retention.total_seconds(), longest=RARELY_SECONDS)
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds, has_passed_deadlines),
         *_in_every_database("messages from the future", correct_clock_skew, SOON_SECONDS),
@@ -105,6 +105,6 @@ def _in_every_database(name: str, act: Callable[[str], int], every_seconds: floa
     ]
 
 
-def _pace(seconds: float) -> float:
+def _pace(seconds: float, *, longest: float = SELDOM_SECONDS) -> float:
     """Return the polling interval for work that becomes due after so many seconds."""
-    return min(SELDOM_SECONDS, max(conf.relay_poll_seconds, seconds / 10))
+    return min(longest, max(conf.relay_poll_seconds, seconds / 10))

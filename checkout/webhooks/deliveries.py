@@ -194,7 +194,7 @@ def forget_old() -> int:
 
     What waits for an endpoint to be enabled ends with the endpoint's last attempt in this respect.
     """
-    until = timezone.now() - conf.retention
+    until = server_time_now() - conf.retention
     ended = Delivery.objects.filter(ended_at__lt=until).order_by("ended_at")
     waiting = Delivery.objects.filter(
         state=Delivery.State.PENDING,

@@ -13,6 +13,7 @@ from checkout.errors import StoredSecretUnreadable
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
 from checkout.webhooks.models import SigningSecret, WebhookEndpoint
 from checkout.webhooks.signing import Keys
+from messaging.outbox.clock import server_time
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ def _opened(sealed_hmac: str, sealed_private_key: str, owner: str, _secret_keys:
 
 def tidy_secrets() -> int:
     """Delete secrets that have expired, and seal those again for which an earlier secret key is needed."""
-    expired, _ = SigningSecret.objects.filter(expires_at__lte=timezone.now()).delete()
+    expired, _ = SigningSecret.objects.filter(expires_at__lte=server_time()).delete()
     resealed = 0
     for secret in SigningSecret.objects.select_related("endpoint"):
         if is_sealed_with_newest_key(secret.sealed_hmac):

@@ -9,28 +9,30 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.template import Context
-from django.utils import timezone
 
 from checkout import mail
 from checkout.conf import conf
 from checkout.mail.addresses import in_ascii
 from checkout.webhooks.deliveries import begin_state
-from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
 from checkout.webhooks.sending.claims import RESULTS_OF_OURS
 from messaging.concurrency.database import in_thread
+from messaging.outbox.clock import server_time
 
 log = structlog.get_logger(__name__)
 
 BATCH = 50
 PAUSE = timedelta(hours=1)
+# Longer than any pause between two attempts at a webhook.
+LATELY = timedelta(hours=24)
 # They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
 # few threads, e-mails would wait for one another before that time begins.
 _senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
@@ -53,26 +55,31 @@ async def look_after_endpoints() -> int:
 
 def _disable_failing() -> int:
     """Note who is to be warned, and disable the endpoints whose time is over. Return how many those are."""
-    failing = _failing_since(timezone.now() - WARN_AFTER)
+    failing = _failing_for(WARN_AFTER)
     failing.filter(warned_at=None, owed_notice=Notice.NONE).update(owed_notice=Notice.FAILING)
     return sum(_disable(pk) for pk in _over().values_list("pk", flat=True)[:BATCH])
 
 
-def _failing_since(time: datetime) -> QuerySet[WebhookEndpoint]:
-    """Return the enabled endpoints that have failed since then, and fail still: a webhook is to be repeated.
+def _failing_for(least: timedelta) -> QuerySet[WebhookEndpoint]:
+    """Return the enabled endpoints that have failed for so long, and fail still: a webhook is to be repeated.
 
     The last attempt of a webhook that was then given up may have been the only failure, with no other event
-    for days.
+    for days. If nothing was sent lately, as while the gateway was switched off, the endpoint is tried first.
     """
+    now = server_time()
+    lately = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), at__gt=now - LATELY)
     failed = Delivery.objects.filter(
-        endpoint=OuterRef("pk"), state=Delivery.State.PENDING, next_try_at__isnull=False, tries__gt=0
+        Exists(lately),
+        endpoint=OuterRef("pk"),
+        state=Delivery.State.PENDING,
+        next_try_at__isnull=False,
+        tries__gt=0,
     ).exclude(last_result__in=RESULTS_OF_OURS)
-    return WebhookEndpoint.objects.filter(Exists(failed), state=State.ENABLED, failing_since__lte=time)
+    return WebhookEndpoint.objects.filter(Exists(failed), state=State.ENABLED, failing_since__lte=now - least)
 
 
 def _over() -> QuerySet[WebhookEndpoint]:
-    now = timezone.now()
-    return _failing_since(now - DISABLE_AFTER).filter(warned_at__lte=now - DISABLE_AFTER_WARNING)
+    return _failing_for(DISABLE_AFTER).filter(warned_at__lte=server_time() - DISABLE_AFTER_WARNING)
 
 
 def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
@@ -82,13 +89,13 @@ def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
 
 
 def _due(endpoints: QuerySet[WebhookEndpoint]) -> QuerySet[WebhookEndpoint]:
-    return endpoints.filter(Q(notice_after=None) | Q(notice_after__lte=timezone.now()))
+    return endpoints.filter(Q(notice_after=None) | Q(notice_after__lte=server_time()))
 
 
 def _begin(endpoint: WebhookEndpoint) -> bool:
     """Begin the pause, during which nobody else tries. Return False if another process has begun it."""
     same = _due(WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice))
-    return bool(same.update(notice_after=timezone.now() + PAUSE))
+    return bool(same.update(notice_after=server_time() + PAUSE))
 
 
 def _disable(pk: int) -> bool:
@@ -127,7 +134,7 @@ async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
 def _note(endpoint: WebhookEndpoint) -> None:
     same = WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice)
     if endpoint.owed_notice == Notice.FAILING:
-        same.update(owed_notice=Notice.NONE, notice_after=None, warned_at=timezone.now())
+        same.update(owed_notice=Notice.NONE, notice_after=None, warned_at=server_time())
     else:
         same.update(owed_notice=Notice.NONE, notice_after=None)
 

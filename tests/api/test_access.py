@@ -158,6 +158,21 @@ def test_the_successor_of_a_key_lives_as_long_as_that_from_its_own_beginning(sho
     assert timedelta() <= timezone.now() + timedelta(days=365) - new.expires_at < timedelta(minutes=1)
 
 
+@pytest.mark.parametrize("days", [None, 365])
+def test_a_key_that_is_replaced_once_more_gets_a_successor_that_lives_as_long_as_the_first(shop, days):
+    end = timezone.now() + timedelta(days=days) if days else None
+    key, _ = make_key(shop, name="k", by="ada", expires_at=end)
+    first, _ = rotate_key(key.pk, overlap=timedelta(hours=72), by="grace")
+    # The first rotation has shortened the life of the old key, and the next one that of its successor.
+    rotate_key(first.pk, overlap=timedelta(hours=72), by="grace")
+    second, _ = rotate_key(key.pk, overlap=timedelta(hours=72), by="grace", is_sure=True)
+    if end is None:
+        assert second.expires_at is None
+    else:
+        assert second.expires_at is not None
+        assert abs(second.expires_at - end) < timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(("left", "overlap"), [(1, 24), (24, 1)])
 def test_a_rotation_ends_the_old_key_earlier_but_never_later(shop, left, overlap):
     end = timezone.now() + timedelta(hours=left)

@@ -282,6 +282,35 @@ def test_a_limit_that_would_limit_nothing_is_named_before_anything_starts(monkey
         environment()
 
 
+@pytest.mark.parametrize("for_ever", ["99999999999", "inf", "1e300"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CHECKOUT_RETENTION_SECONDS",
+        "CHECKOUT_EVENT_SECONDS",
+        "CHECKOUT_AUTHORISATION_SECONDS",
+        "CHECKOUT_ABANDONED_SECONDS",
+        "CHECKOUT_SESSION_SECONDS",
+        "CHECKOUT_CARD_SECONDS",
+    ],
+)
+def test_a_time_that_no_calendar_can_add_is_named_before_anything_starts(monkeypatch, name, for_ever):
+    """Timers, log-ins and payments would fail with it, one after the other."""
+    monkeypatch.setenv(name, for_ever)
+    with pytest.raises(ValidationError, match=name):
+        Environment()
+
+
+@pytest.mark.parametrize("delays", ["[1, 99999999999]", "[-1]"])
+@pytest.mark.parametrize(
+    "name", ["CHECKOUT_INQUIRY_DELAYS", "CHECKOUT_RETRY_DELAYS", "CHECKOUT_REPEAT_DELAYS"]
+)
+def test_so_is_a_delay(monkeypatch, name, delays):
+    monkeypatch.setenv(name, delays)
+    with pytest.raises(ValidationError, match=name):
+        Environment()
+
+
 def test_limits_are_those_of_the_environment_also_for_payments_in_a_currency_that_was_replaced(monkeypatch):
     monkeypatch.setenv("CHECKOUT_RISK_AMOUNT_LIMITS", '{"EUR": 1000, "JPY": 50000, "BGN": 2000}')
     limits = environment().declared()["CHECKOUT_RISK_AMOUNT_LIMITS"]

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.template.loader import render_to_string
 
 from checkout.payments.actions import payment_view
 from checkout.payments.models import Payment
@@ -22,9 +23,32 @@ PAGES = sorted((ROOT / "templates" / "checkout").glob("*.html")) + sorted(
 AND_THE_REST_IS_RESERVED = "and the rest is reserved until the whole order is sent"
 
 
+def result_of(payment: Payment) -> str:
+    view = payment_view(payment.reference)
+    return render_to_string("checkout/result.html", {"payment": view, "ending": ending_of(view)})
+
+
 def text_about(payment: Payment, state: PaymentState) -> str:
     Payment.objects.filter(pk=payment.pk).update(state=state)
     return ending_of(payment_view(payment.reference)).text
+
+
+@pytest.mark.parametrize("state", ["authorised", "capture_pending", "captured", "partially_captured"])
+def test_the_date_of_what_was_paid_is_that_of_the_attempt_whatever_was_notified_since(state):
+    """A capture is notified a day after its payment, or is made weeks later."""
+    payment = rows.captured()
+    Payment.objects.filter(pk=payment.pk).update(state=state, updated_at="2027-03-14T03:00:00Z")
+    payment.attempts.update(created_at="2027-02-28T23:50:00Z")
+    page = result_of(payment)
+    assert "28 February 2027, 23:50 UTC" in page
+
+
+@pytest.mark.parametrize("state", ["refunded", "refused", "expired"])
+def test_the_date_of_any_other_result_is_its_own(state):
+    payment = rows.captured()
+    Payment.objects.filter(pk=payment.pk).update(state=state, updated_at="2028-02-29T03:00:00Z")
+    page = result_of(payment)
+    assert "29 February 2028, 03:00 UTC" in page
 
 
 def test_a_part_that_was_given_back_is_named():

@@ -6,8 +6,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from checkout.webhooks import actions, deliveries, schedule
-from checkout.webhooks.models import Delivery
+from checkout.webhooks import actions, deliveries, keys, notices, schedule
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from messaging.concurrency.database import in_thread
 from messaging.outbox.clock import server_time_now
 from tests.webhooks.conftest import SHOP, fresh, pinged, registered
@@ -67,6 +67,26 @@ def test_what_is_owed_by_a_process_whose_clock_is_ahead_is_due_at_once():
         for delivery in Delivery.objects.all():
             actions.resend(SHOP, delivery.reference)
     assert due() == 2
+
+
+def test_a_process_whose_clock_is_ahead_forgets_no_webhook_and_no_secret_and_disables_no_endpoint():
+    endpoint = actions.create_endpoint(SHOP, URL, contact_email="dev@shop.example").endpoint
+    actions.rotate_secret(SHOP, endpoint.reference)
+    delivery = actions.ping(SHOP, endpoint.reference)
+    now = timezone.now()
+    DeliveryAttempt.objects.create(delivery=delivery, url=URL, status=500, at=now)
+    Delivery.objects.update(tries=1, last_result="HTTP 500")
+    WebhookEndpoint.objects.update(failures=1, failing_since=now, warned_at=now)
+    with elsewhere(timedelta(days=3, hours=1)):
+        DeliveryAttempt.objects.update(at=timezone.now())
+        assert notices._disable_failing() == 0
+    actions.disable(SHOP, endpoint.reference, "repairs")
+    other = actions.create_endpoint(SHOP, URL).endpoint
+    actions.ping(SHOP, other.reference)
+    Delivery.objects.filter(endpoint=other).update(state="delivered", next_try_at=None, ended_at=now)
+    with elsewhere(timedelta(days=40)):
+        assert deliveries.forget_old() == 0
+        assert keys.tidy_secrets() == 0
 
 
 def due() -> int:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checkout.mail import AT_ONCE
 from checkout.webhooks import actions, notices, schedule
-from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from messaging.concurrency.database import in_thread
 from tests.webhooks.conftest import SHOP, fresh, make_due, pinged, registered
 from tests.webhooks.endpoint import OK, answer
@@ -32,11 +32,13 @@ async def age(endpoint, **fields) -> None:
     await in_thread(WebhookEndpoint.objects.filter(pk=endpoint.pk).update, **fields)
 
 
-async def failing(made, since: datetime, **fields) -> None:
-    """Let the endpoint have failed since then, with a webhook that is to be tried again."""
+async def failing(made, since: datetime, *, last: datetime | None = None, **fields) -> None:
+    """Let the endpoint have failed since then, and last an hour ago, with a webhook that is owed still."""
     (delivery,) = await pinged(made)
     tried = {"tries": 9, "last_result": "HTTP 500", "next_try_at": timezone.now() + timedelta(hours=1)}
     await in_thread(lambda: Delivery.objects.filter(pk=delivery.pk).update(**tried))
+    attempt = DeliveryAttempt(delivery=delivery, url=made.endpoint.url, status=500, at=last or ago(hours=1))
+    await in_thread(attempt.save)
     await age(made.endpoint, failures=50, failing_since=since, **fields)
 
 
@@ -223,6 +225,23 @@ async def test_an_endpoint_is_not_disabled_for_a_problem_of_the_gateway(shop):
     await in_thread(lambda: Delivery.objects.update(last_result="secret unreadable"))
     assert await notices.look_after_endpoints() == 0
     assert (await fresh(made.endpoint)).state == State.ENABLED
+
+
+async def test_an_endpoint_is_neither_warned_nor_disabled_for_the_time_in_which_nothing_was_sent(
+    shop, make_sender
+):
+    """The gateway was switched off for months: the endpoint may be back since, and is tried first."""
+    made = await registered(shop.url(), contact_email="dev@shop.example")
+    await failing(made, ago(days=91), last=ago(days=90))
+    assert await notices.look_after_endpoints() == 0
+    await age(made.endpoint, warned_at=ago(days=90))
+    assert await notices.look_after_endpoints() == 0
+    assert ((await fresh(made.endpoint)).state, mail.outbox) == (State.ENABLED, [])
+    shop.behaviour["/"] = answer(500)
+    await make_due(*await in_thread(lambda: list(Delivery.objects.all())))
+    await make_sender().send_due()
+    await notices.look_after_endpoints()
+    assert (await fresh(made.endpoint)).state == State.DISABLED
 
 
 async def test_an_endpoint_is_not_disabled_without_a_day_after_the_warning(shop):

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from checkout.errors import RequestInvalid
 from checkout.webhooks import actions, notices
-from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from messaging.concurrency.database import in_thread
 from tests.webhooks.conftest import SHOP, fresh, pinged, registered
 from tests.webhooks.endpoint import answer
@@ -69,8 +69,10 @@ async def test_a_new_address_wakes_the_sender(shop, make_sender):
 async def test_an_endpoint_is_not_disabled_before_its_new_address_was_tried(shop):
     made = await registered(shop.url("/old"))
     long_ago = timezone.now() - timedelta(hours=73)
-    await pinged(made)
+    (delivery,) = await pinged(made)
     await in_thread(lambda: Delivery.objects.update(tries=9, last_result="HTTP 500"))
+    attempt = DeliveryAttempt(delivery=delivery, url=made.endpoint.url, status=500, at=timezone.now())
+    await in_thread(attempt.save)
     failing = WebhookEndpoint.objects.filter(pk=made.endpoint.pk)
     await in_thread(lambda: failing.update(failures=50, failing_since=long_ago, warned_at=long_ago))
     await changed(made, url=shop.url("/new"))

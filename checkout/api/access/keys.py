@@ -117,7 +117,11 @@ def valid_successors(key: ApiKey) -> QuerySet[ApiKey]:
 
 
 def _end_of_successor(old: ApiKey) -> datetime | None:
-    return None if old.expires_at is None else timezone.now() + (old.expires_at - old.created_at)
+    like = old
+    # A rotation ends the life of a key early. The first key that replaces it has all of that life.
+    while (later := like.successors.order_by("pk").first()) is not None:
+        like = later
+    return None if like.expires_at is None else timezone.now() + (like.expires_at - like.created_at)
 
 
 @transaction.atomic

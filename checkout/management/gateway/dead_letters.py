@@ -91,8 +91,8 @@ def _list(out: Output, options: Mapping[str, Any]) -> None:
         out.write("No dead letter waits for staff.")
     else:
         rows = [
-            (str(letter.pk), f"{letter.died_at:%m-%d %H:%M}", letter.type, letter.subject[:12], letter.reason)
-            for letter in found
+            (str(each.pk), f"{each.died_at:%Y-%m-%d %H:%M}", each.type, each.subject[:12], each.reason)
+            for each in found
         ]
         write_table(out, ("NO", "DIED", "TYPE", "ABOUT", "REASON"), rows)
         if letters.count() > MOST:

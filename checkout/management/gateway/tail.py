@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.utils import timezone
 
 from checkout.management.gateway.output import Output
 from checkout.management.gateway.records import Record, Sources
@@ -34,9 +35,17 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     except (DatabaseError, InterfaceError) as error:
         raise CommandError(f"The database cannot be read: {error}") from error
     deadline = None if options["seconds"] is None else time.monotonic() + options["seconds"]
+    # The history of a payment may go back for years.
+    day = None if reference else timezone.now().date()
     try:
         for record in _records(sources, deadline):
-            out.write(json.dumps(record.as_dict()) if options["json"] else _line(record))
+            if options["json"]:
+                out.write(json.dumps(record.as_dict()))
+                continue
+            if record.at.date() != day:
+                day = record.at.date()
+                out.write(f"{day}")
+            out.write(_line(record))
     except KeyboardInterrupt:
         pass  # the ordinary end
     return 0

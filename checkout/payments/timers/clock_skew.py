@@ -6,15 +6,16 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from checkout.payments.models import OutboxMessage, ProviderNotification
+from checkout.payments.models import OutboxMessage, ProviderNotification, Saga
 from checkout.payments.timers.timer import BATCH
 
 
 def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
     """Set what is dated in the future to the database's time, which relays use, too.
 
-    These are unpublished messages, and notifications that nobody has looked at. A message that was delayed
-    stays delayed by as much. SQLite has no clock of its own, so nothing is done.
+    These are unpublished messages, notifications that nobody has looked at, and the deadlines of sagas. A
+    message that was delayed stays delayed by as much, and a saga waits for as long as it was to wait. SQLite
+    has no clock of its own, so nothing is done.
     """
     if connections[database].vendor != "postgresql":
         return 0
@@ -23,6 +24,7 @@ def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
     if database == DEFAULT_DB_ALIAS:
         unseen = ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED)
         corrected += _correct(unseen, due="next_try_at", written="received_at")
+        corrected += _correct(Saga.objects.all(), due="deadline_at", written="updated_at")
     return corrected
 
 

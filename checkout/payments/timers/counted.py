@@ -3,16 +3,16 @@
 from axes.models import AccessAttempt, AccessLog
 from django.contrib.sessions.models import Session
 from django.db.models import Q
-from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.models import CardTrial
 from checkout.payments.timers.walk import ROWS, forget
+from messaging.outbox.clock import server_time_now
 
 
 def forget_what_was_counted() -> int:
     """Delete a batch of each kind that no limit counts any more; return the number of rows."""
-    now = timezone.now()
+    now = server_time_now()
     long_ago = now - conf.retention
     failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)
     sessions = Session.objects.filter(expire_date__lt=now).order_by("expire_date")

@@ -83,7 +83,7 @@ def begin_again() -> Work:
     if walk is None:
         return NOTHING
     now = timezone.now()
-    begin_again_if_due(walk, now)
+    begin_again_if_due(walk)
     written = Operation.objects.order_by("pk").filter(pk__gt=walk.last_pk)
     page = list(written.values_list("pk", "created_at")[:ROWS])
     end = _first_recent(page, now)

@@ -5,8 +5,7 @@ from itertools import takewhile
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from checkout.conf import conf
 from checkout.database.append_only import forgetting
@@ -22,6 +21,9 @@ from checkout.payments.timers.walk import ROWS, begin_again_if_due, forget, lock
 from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
 from messaging.outbox.partitions import is_divided
+
+# The rows of a month that one statement looks at: it has to be done long before ``conf.database_seconds``.
+LOOKED_AT_ONCE = 20_000
 
 
 def forget_old_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
@@ -48,8 +50,7 @@ def _forget_messages(
     dropped = months.drop_before(
         long_ago,
         are_needed=lambda rows: _are_needed(rows, written, done, long_ago),
-        # A message may be published again long after it was written: by staff, or because it was lost.
-        were_used=lambda rows: rows.filter(**{f"{done}__gte": long_ago}).exists(),
+        were_used=lambda rows: _were_used(rows, done, long_ago),
     )
     return dropped + forget(months.others(), is_old, written, long_ago)
 
@@ -60,7 +61,30 @@ def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime
     Rows have their keys in the order of writing, so the last ones tell.
     """
     last = rows.order_by("-pk").values_list(written, flat=True)[:BATCH]
-    return any(at >= long_ago for at in last) or rows.filter(**{f"{done}__isnull": True}).exists()
+    if any(at >= long_ago for at in last):
+        return True
+    # PostgreSQL before release 17 would read all rows to find a NULL that the column cannot have.
+    if not rows.model._meta.get_field(done).null:
+        return False
+    # The order is that of the index of messages that are to be sent.
+    open_ = rows.filter(**{f"{done}__isnull": True}).order_by("available_at")
+    return open_.values_list("pk").first() is not None
+
+
+def _were_used(rows: QuerySet[Any], done: str, long_ago: datetime) -> bool:
+    """Return True if one of the rows was ``done`` lately: sent again by staff, or because it was lost.
+
+    No index tells, so all rows are read, in parts: a month may have many millions.
+    """
+    last = 0
+    while True:
+        part = rows.filter(pk__gt=last).order_by("pk")[:LOOKED_AT_ONCE]
+        seen = part.aggregate(last=Max("pk"), done=Max(done))
+        if seen["last"] is None:
+            return False
+        if seen["done"] is not None and seen["done"] >= long_ago:
+            return True
+        last = seen["last"]
 
 
 State = ProviderNotification.State
@@ -105,8 +129,7 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     walk = locked_walk(table.model._meta.db_table)
     if walk is None:
         return NOTHING
-    now = timezone.now()
-    begin_again_if_due(walk, now)
+    begin_again_if_due(walk)
     page = list(table.order_by("pk").filter(pk__gt=walk.last_pk).values_list("pk", written)[:ROWS])
     deleted = old.filter(pk__in=[pk for pk, _ in page]).delete()[0]
     walk.is_at_end = len(page) < ROWS or page[-1][1] > long_ago

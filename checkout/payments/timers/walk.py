@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from checkout.payments.models import RetentionWalk
 from checkout.payments.timers.timer import BATCH
+from messaging.outbox.clock import server_time_now
 
 # Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
 # rows.
@@ -37,7 +38,16 @@ def locked_walk(table: str) -> RetentionWalk | None:
     return RetentionWalk.objects.select_for_update(skip_locked=True).filter(table=table).first()
 
 
-def begin_again_if_due(walk: RetentionWalk, now: datetime) -> None:
-    """Move a locked walk that is at its end back to the beginning of its table, once a day."""
-    if walk.is_at_end and now - walk.began_at >= AGAIN_AFTER:
-        walk.last_pk, walk.began_at = 0, now
+def begin_again_if_due(walk: RetentionWalk) -> bool:
+    """Move a locked walk that is at its end back to the beginning of its table, once a day.
+
+    The database's clock is used: a process whose clock was ahead would keep the walk at its end until then.
+    Return True if it was moved.
+    """
+    if not walk.is_at_end:
+        return False
+    now = server_time_now()
+    if timedelta() <= now - walk.began_at < AGAIN_AFTER:
+        return False
+    walk.last_pk, walk.began_at = 0, now
+    return True

@@ -28,6 +28,7 @@ def test_those_that_wait_are_listed(gateway: Gateway, letter: DeadLetter):
     _, output = gateway("dead-letters", "list")
     assert output.splitlines()[1].split()[0] == str(letter.pk)
     assert "risk.assess  pay_1  10 attempts failed" in output
+    assert f"{letter.died_at:%Y-%m-%d %H:%M}" in output
     assert as_json(gateway("dead-letters", "list", "--json")[1])["dead_letters"][0]["number"] == letter.pk
 
 

@@ -1,6 +1,7 @@
 """The tail shows what is recorded, once, in the order of time, and takes no lock."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError
@@ -60,10 +61,21 @@ def test_one_payment_is_told_from_its_beginning(gateway: Gateway, attempt: Attem
     Fact.objects.create(payment=attempt.payment, source="shopper", kind="created")
     reference = attempt.payment.reference
     _, output = gateway("tail", "--payment", reference, "--seconds", "0")
-    [line] = output.splitlines()
+    _, line = output.splitlines()
     assert line.split()[1:] == [reference[:10], "fact", "created", "by", "shopper"]
     _, output = gateway("tail", "--payment", reference, "--seconds", "0", "--json")
     assert json.loads(output)["payment"] == reference
+
+
+def test_the_day_is_told_where_it_changes(gateway: Gateway, attempt: Attempt):
+    """Two times of day do not say that a refund came a year and a half after its payment."""
+    for kind, day, hour in (("paid", 14, 9), ("captured", 14, 23), ("refunded", 15, 9)):
+        at = datetime(2025, 5, day, hour, tzinfo=UTC)
+        Fact.objects.create(payment=attempt.payment, source="saga", kind=kind, recorded_at=at)
+    _, output = gateway("tail", "--payment", attempt.payment.reference, "--seconds", "0")
+    lines = [line.split() for line in output.splitlines()]
+    told = [line[3] if len(line) > 3 else line[0] for line in lines]
+    assert told == ["2025-05-14", "paid", "captured", "2025-05-15", "refunded"]
 
 
 def test_an_unknown_payment_is_refused(gateway: Gateway):

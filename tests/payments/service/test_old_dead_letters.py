@@ -11,9 +11,15 @@ from checkout.errors import OperationRejected
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import service as ledger
-from checkout.payments.actions import requeue_dead_letter, why_not_requeued
+from checkout.payments.actions import record_notification, requeue_dead_letter, why_not_requeued
 from checkout.payments.dead_letters import keep
-from checkout.payments.models import DeadLetter, InboxMessage, OutboxMessage
+from checkout.payments.models import (
+    DeadLetter,
+    Fact,
+    InboxMessage,
+    OutboxMessage,
+    ProviderNotification,
+)
 from checkout.payments.service import service as payments
 from checkout.payments.timers.cards.deletion import delete_tokens
 from messaging.access.proofs import prove
@@ -81,6 +87,23 @@ def test_a_token_whose_deletion_died_long_ago_is_deleted_once(removed, books, fo
     removed.refresh_from_db()
     assert books.tokens == {}
     assert (removed.token_to_delete, removed.deletion_tries) == ("", 1)
+
+
+@pytest.mark.parametrize("sender", ["web", "relay"])
+def test_a_notification_whose_command_died_long_ago_is_applied_once(authorised, books, forget, sender):
+    """Nothing else would apply it: the provider repeats nothing that was acknowledged."""
+    authorised.payment.refresh_from_db()
+    [body] = books.notifications()
+    owed = record_notification("twin", body, is_proven=True).owed
+    assert owed is not None
+    forget()
+    again = sent_again(died_long_ago(replace(owed, user_id=f"checkout.{sender}"), "payments"))
+    for _ in range(2):
+        deliver(payments, again)
+        InboxMessage.objects.all().delete()
+    row = ProviderNotification.objects.get()
+    assert (row.state, row.payment) == (ProviderNotification.State.APPLIED, authorised.payment)
+    assert Fact.objects.filter(kind="notified_authorised").count() == 1
 
 
 def test_a_posting_of_the_relay_that_nobody_has_proven_and_no_outbox_has_is_not_sent(settings):

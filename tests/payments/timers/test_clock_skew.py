@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.models import Attempt, OutboxMessage, ProviderAccount, ProviderNotification, Saga
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
@@ -72,3 +72,21 @@ def test_a_notification_that_nobody_has_looked_at_is_looked_at_as_soon_as_others
 def test_what_another_process_is_just_correcting_is_left_to_it(monkeypatch: pytest.MonkeyPatch):
     written(monkeypatch, HOURS, 0)
     assert beside(correct_clock_skew, correct_clock_skew) == [1, 0]
+
+
+def test_a_deadline_passes_as_soon_as_others(attempt: Attempt):
+    """A clock that is ahead by a year for a minute would otherwise let the flow wait for a year."""
+    year, wait = timedelta(days=365), timedelta(minutes=2)
+    now = timezone.now()
+    for key, ahead in (("wrong", year), ("right", timedelta())):
+        Saga.objects.create(
+            payment=attempt.payment, attempt=attempt, kind="purchase", key=key, step="authorise"
+        )
+        Saga.objects.filter(key=key).update(updated_at=now + ahead, deadline_at=now + ahead + wait)
+    right = Saga.objects.filter(key="right").values().get()
+    assert (correct_clock_skew(), correct_clock_skew()) == (1, 0)
+    wrong = Saga.objects.get(key="wrong")
+    assert wrong.deadline_at is not None
+    assert wrong.deadline_at - wrong.updated_at == wait
+    assert abs(wrong.updated_at - now) < timedelta(minutes=1)
+    assert Saga.objects.filter(key="right").values().get() == right

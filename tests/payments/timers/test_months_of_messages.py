@@ -12,11 +12,13 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.timers import retention
 from checkout.payments.timers.retention import forget_old_messages
 from messaging.envelope import new_message_id
 from messaging.outbox.month import Month
 from messaging.outbox.months import Months, Rows
 from messaging.outbox.partitions import drop, make, months_of
+from tests.support.plans import nodes, rows_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -218,6 +220,47 @@ def test_a_month_that_another_process_makes_or_drops_meanwhile_is_no_error(monke
         raced(lambda month: drop(connection, OutboxMessage, month), Month(2041, 3))
         Months(OutboxMessage, "default").drop_before(MAY - timedelta(days=30), _are_not, _are_not)
         assert "2041_03" not in months()
+
+
+def test_no_statement_reads_all_of_a_month_however_large_it_is(monkeypatch):
+    """Such a statement would exceed the time limit, so that the month would stay for ever."""
+    monkeypatch.setattr(retention, "BATCH", 10)
+    monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 10)
+    read: list[int] = []
+
+    def look_at(execute: Callable[..., Any], sql: str, parameters: Any, *rest: Any) -> Any:
+        if sql.startswith("SELECT ") and 'FROM "payments_' in sql:
+            with connection.cursor() as cursor:
+                # Of a month this small, PostgreSQL would rather read and sort all.
+                cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}", parameters)
+                (explained,) = cursor.fetchone()[0]
+            read.append(rows_read(nodes(explained["Plan"])))
+        return execute(sql, parameters, *rest)
+
+    with at(MARCH):
+        forget_now()
+        for _ in range(40):
+            sent()
+            handled()
+    with at(MAY), connection.execute_wrapper(look_at):
+        assert forget_now() == 2
+    assert 0 < max(read) <= 10
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_message_that_was_sent_again_is_found_wherever_it_is_in_its_month(monkeypatch, number):
+    monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 2)
+    with at(MARCH):
+        forget_now()
+        messages = [sent() for _ in range(5)]
+    with at(MAY):
+        OutboxMessage.objects.filter(message_id=messages[number]).update(published_at=timezone.now())
+        forget_now()
+        assert left()[0] == set(messages)
+    with at(MAY + timedelta(days=31)):
+        forget_now()
+        assert left()[0] == set()
 
 
 @pytest.fixture

@@ -18,6 +18,13 @@ from checkout.states import PaymentState
 from messaging.compiled_queries import Compiled
 
 _IN_PARTS = {PaymentState.PARTIALLY_CAPTURED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED}
+# States in which the shopper has paid, and no more has happened that concerns the shopper.
+_PAID = {
+    PaymentState.AUTHORISED,
+    PaymentState.CAPTURE_PENDING,
+    PaymentState.CAPTURED,
+    PaymentState.PARTIALLY_CAPTURED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,8 @@ class PaymentView:
     ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
     gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, with the
     payment's id and never its state, which anybody could type. ``taken`` is known in the states whose sums
-    the amount does not tell.
+    the amount does not tell. ``dated_at`` is when the shopper paid, whatever the provider has notified since,
+    or else the time of the latest change.
     """
 
     reference: str
@@ -54,7 +62,7 @@ class PaymentView:
     cancel_url: str
     captures_automatically: bool
     created_at: datetime
-    updated_at: datetime
+    dated_at: datetime
     attempts_left: int
     has_receipt: bool = False
     card: dict[str, str] = field(default_factory=dict)
@@ -136,7 +144,7 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         cancel_url=_with_id(payment.cancel_url, payment.reference),
         captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
-        updated_at=payment.updated_at,
+        dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
         attempts_left=max(0, conf.max_attempts - number_of(attempt)),
         has_receipt=bool(payment.shopper_email),
         card=attempt.card if attempt else {},

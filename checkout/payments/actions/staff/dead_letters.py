@@ -12,7 +12,7 @@ from checkout.errors import OperationRejected
 from checkout.ledger.messages import PostEntries
 from checkout.payments.events.log import message_if_possible
 from checkout.payments.locking import locked_payment
-from checkout.payments.messages import DeleteToken
+from checkout.payments.messages import ApplyNotification, DeleteToken
 from checkout.payments.models import DeadLetter, Event, Fact, InboxMessage, OutboxMessage, Payment
 from checkout.states import Actor
 from messaging.access.participants import registered
@@ -25,8 +25,9 @@ from messaging.topology import Topology
 M = TypeVar("M", InboxMessage, OutboxMessage)
 
 # Commands whose receiver sees for ever, in its own tables, if it has carried them out: a posting is made
-# once, and a token that was deleted is not there any more. So no inbox need remember them.
-ONCE_FOR_EVER = frozenset({PostEntries.to, DeleteToken.to})
+# once, a token that was deleted is not there any more, and a notification that was applied says so. So no
+# inbox need remember them.
+ONCE_FOR_EVER = frozenset({PostEntries.to, DeleteToken.to, ApplyNotification.to})
 
 INSTEAD = (
     "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
@@ -217,12 +218,12 @@ def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
 def _may_be_believed(letter: DeadLetter) -> bool:
     """Return True if the relay's message may be sent anew although no outbox has it any more.
 
-    A posting must have its proof. A deletion needs none: it deletes nothing but the token of a card that was
-    removed, which is to be deleted anyway.
+    A posting must have its proof. The others need none: they delete nothing but the token of a card that was
+    removed, and apply nothing but a notification that was stored, which are both to be done anyway.
     """
     if letter.type == PostEntries.to:
         return is_proven(_as_it_was(letter))
-    return letter.type == DeleteToken.to
+    return letter.type in ONCE_FOR_EVER
 
 
 def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:

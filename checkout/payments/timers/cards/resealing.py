@@ -2,12 +2,11 @@
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models import SavedCard
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
-from checkout.payments.timers.walk import AGAIN_AFTER, locked_walk
+from checkout.payments.timers.walk import begin_again_if_due, locked_walk
 
 WALK = "tokens of saved cards"
 
@@ -24,11 +23,8 @@ def seal_tokens_again() -> Work:
     walk = locked_walk(WALK)
     if walk is None:
         return NOTHING
-    now = timezone.now()
-    if walk.is_at_end:
-        if now - walk.began_at < AGAIN_AFTER:
-            return NOTHING
-        walk.last_pk, walk.began_at = 0, now
+    if walk.is_at_end and not begin_again_if_due(walk):
+        return NOTHING
     page = list(SavedCard.objects.order_by("pk").filter(pk__gt=walk.last_pk)[:BATCH])
     sealed, unreadable = 0, []
     for card in page:
