@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import structlog
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
@@ -15,6 +16,8 @@ from checkout.payments.models import Payment
 
 HELP = "Shows messages, saga steps, provider calls and facts as they happen, until Ctrl-C."
 POLL_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -35,19 +38,28 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
         raise CommandError(f"The database cannot be read: {error}") from error
     deadline = None if options["seconds"] is None else time.monotonic() + options["seconds"]
     try:
-        for record in _records(sources, deadline):
-            out.write(json.dumps(record.as_dict()) if options["json"] else _line(record))
+        for records in _looks(sources, deadline):
+            for record in records:
+                out.write(json.dumps(record.as_dict()) if options["json"] else _line(record))
+            out.flush()  # a pipe or a file gets each line when it happens, too
     except KeyboardInterrupt:
         pass  # the ordinary end
     return 0
 
 
-def _records(sources: Sources, deadline: float | None) -> Iterator[Record]:
+def _looks(sources: Sources, deadline: float | None) -> Iterator[list[Record]]:
+    """Yield what is new at each look. A database that goes away, or comes back, is logged once."""
+    away_before: dict[str, str] = {}
     while True:
-        try:
-            yield from sources.new()
-        except (DatabaseError, InterfaceError):
-            close_old_connections()  # the database is away: tried again
+        records, away = sources.new()
+        for name in away.keys() - away_before.keys():
+            log.warning("database away, tried again", database=name, reason=away[name])
+        for name in away_before.keys() - away.keys():
+            log.warning("database back", database=name)
+        if away:
+            close_old_connections()
+        away_before = away
+        yield records
         left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
         if left <= 0:
             return
