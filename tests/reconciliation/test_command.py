@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import connection
+from django.core.management import CommandError, call_command, load_command_class
+from django.db import InterfaceError, connection
 from django.utils import timezone
 
 from checkout.money import Money
@@ -94,10 +94,28 @@ def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     assert refused.value.returncode == 2
 
 
+def test_it_exits_with_2_when_the_connection_breaks(paid, monkeypatch):
+    paid()
+
+    def inquire(*_args):
+        raise InterfaceError("the connection is closed")
+
+    monkeypatch.setattr(MemoryProvider, "inquire", inquire)
+    with pytest.raises(CommandError, match="Our books cannot be read") as refused:
+        call_command("reconcile")
+    assert refused.value.returncode == 2
+
+
+def test_a_faulty_setting_is_no_difference():
+    """Django would end the command with 1, before it has begun."""
+    assert not load_command_class("checkout", "reconcile").requires_system_checks
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--account", "nobody"],
+        ["--account", "\udcff"],
         ["--since", "yesterday"],
         ["--since", "0026-11-25"],
         ["--since", "0001-01-01T00:00+14:00"],
@@ -106,8 +124,9 @@ def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     ],
 )
 def test_what_is_not_understood_is_refused(account, arguments):
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError) as refused:
         call_command("reconcile", *arguments)
+    assert refused.value.returncode == 2
 
 
 @pytest.mark.parametrize("since", ["2026-11-25", "2026-11-25T10:00:00Z", "2026-11-25T10:00:00+02:00"])

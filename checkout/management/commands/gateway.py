@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from checkout.management.arguments import require_utf8
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
 from checkout.management.gateway.tables import after_restore, divide_messages
@@ -39,6 +40,7 @@ class Command(BaseCommand):
 
         Raises CommandError if a database is away, or has not the tables of this release.
         """
+        require_utf8(options)
         try:
             code = MODULES[options["sub_command"]].run(self.stdout, options)
         except KeyboardInterrupt:

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from checkout.management.arguments import require_utf8
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation import reconcile_account
@@ -23,6 +24,8 @@ Found = list[Difference]
 class Command(BaseCommand):
     """See the module."""
 
+    # A setting that is wrong is no difference, which the exit code would say. `check` and `doctor` report it.
+    requires_system_checks: list[str] = []
     help = (
         "Compares our sums with the providers', to the minor unit. Exits with 0 if there is no difference,"
         " 1 if there is one, 2 if a provider could not be asked or our books not be read."
@@ -36,10 +39,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit with 0 if the books agree."""
+        require_utf8(options, NOT_POSSIBLE)
         since = _moment(options["since"]) if options["since"] else None
         try:
             runs = [_run(account, since) for account in _accounts(options["account"])]
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             raise CommandError(f"Our books cannot be read: {error}", returncode=NOT_POSSIBLE) from error
         if options["json"]:
             self.stdout.write(json.dumps({"accounts": [_as_json(*run) for run in runs]}, indent=2))
