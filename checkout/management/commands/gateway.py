@@ -41,6 +41,8 @@ class Command(BaseCommand):
         Raises CommandError if a database is away, or has not the tables of this release.
         """
         require_utf8(options)
+        if not options.get("reason", "given").strip():
+            raise CommandError("The reason is empty.")
         try:
             code = MODULES[options["sub_command"]].run(self.stdout, options)
         except KeyboardInterrupt:
