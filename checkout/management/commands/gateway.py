@@ -42,7 +42,7 @@ class Command(BaseCommand):
         """
         require_utf8(options)
         if not options.get("reason", "given").strip():
-            raise CommandError("The reason is empty.")
+            raise CommandError("Say why: the reason is empty.")
         try:
             code = MODULES[options["sub_command"]].run(self.stdout, options)
         except KeyboardInterrupt:

@@ -64,7 +64,7 @@ def test_one_is_dealt_with_for_a_reason(gateway: Gateway, letter: DeadLetter):
 
 @pytest.mark.parametrize("reason", ["", " \t"])
 def test_a_reason_is_a_text(gateway: Gateway, letter: DeadLetter, reason: str):
-    with pytest.raises(CommandError, match="The reason is empty"):
+    with pytest.raises(CommandError, match="Say why"):
         gateway("dead-letters", "deal-with", str(letter.pk), "--by", "ada", "--reason", reason)
     letter.refresh_from_db()
     assert letter.dealt_with_at is None
