@@ -26,7 +26,7 @@ USERS = {
 
 @pytest.fixture
 def largest_file() -> Iterator[Callable[[int], None]]:
-    """Return a function that limits the size of the files that this process may write, as a full disk does."""
+    """Yield a function that limits the size of files that this process writes, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

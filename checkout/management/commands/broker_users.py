@@ -91,7 +91,7 @@ def _with_listeners(listeners: Iterable[str]) -> Participants:
 
 def _completed(file: Path, users: Iterable[str]) -> dict[str, str]:
     """Return the passwords in the file, which only its owner can read, after adding those that it lacks."""
-    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    known: Any = json.loads(file.read_text()) if file.exists() else {}
     if not isinstance(known, dict) or not all(isinstance(password, str) for password in known.values()):
         raise ValueError("it is no JSON object of users and passwords.")
     missing = [user for user in users if not known.get(user)]
@@ -106,4 +106,4 @@ def _completed(file: Path, users: Iterable[str]) -> dict[str, str]:
         except BaseException:
             Path(beside).unlink()
             raise
-    return known
+    return dict(known)

@@ -8,7 +8,7 @@ from django.db import DatabaseError, InterfaceError
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
-from checkout.management.gateway.tables import after_restore, divide_messages
+from checkout.management.gateway.tables import after_restore, divide_messages, ledger
 
 MODULES = {
     "doctor": doctor,
@@ -18,6 +18,7 @@ MODULES = {
     "replay": replay,
     "dead-letters": dead_letters,
     "erase": erase,
+    "ledger": ledger,
     "divide-messages": divide_messages,
     "after-restore": after_restore,
 }

@@ -68,9 +68,7 @@ def test_bindings_are_shown_by_rabbitmqs_own_program(gateway: Gateway, broker_ur
 
 
 @pytest.mark.usefixtures("readers")
-@pytest.mark.parametrize(
-    "broker_url", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True
-)
+@pytest.mark.parametrize("broker_url", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True)
 def test_a_program_that_cannot_be_read_is_said(gateway: Gateway):
     code, output = gateway("topology", "--control", "sudo 'rabbitmqctl")
     assert code == 0

@@ -1,4 +1,4 @@
-"""What waits for a person: the same conditions as on the page *what needs attention* of the back office."""
+"""The work that waits for a person, by the conditions of the back office's page *what needs attention*."""
 
 from collections.abc import Iterator
 
