@@ -20,7 +20,8 @@ from checkout.management.gateway.output import Output, write_findings
 
 HELP = (
     "Looks at settings, databases, broker, provider accounts, outbox, timers, the comparison of books, "
-    "and what waits for staff. Each line is ok, or tells what to do. Exits with 1 if anything is wrong. Nothing is changed."
+    "and what waits for staff. Each line is ok, or tells what to do. Exits with 1 if anything is "
+    "wrong. Nothing is changed."
 )
 
 

@@ -1,4 +1,4 @@
-"""``manage.py gateway ledger``: what the ledger has posted in a time, for whoever checks the provider's pay-outs.
+"""``manage.py gateway ledger``: what the ledger has posted in a time, to check the provider's pay-outs.
 
 Only postings that move money at the provider are shown: captures, refunds, charge-backs, and their returns.
 """
