@@ -33,6 +33,7 @@ def test_it_prints_every_difference_and_exits_with_1(paid, capsys):
     line = capsys.readouterr().out.splitlines()[0]
     assert f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP, theirs 12.50 GBP" in line
     assert purchase.payment.reference in line
+    assert line.endswith(" UTC")
 
 
 def test_each_sum_is_printed_in_its_own_currency(paid, capsys):
@@ -111,10 +112,18 @@ def test_a_faulty_setting_is_no_difference():
     assert not load_command_class("checkout", "reconcile").requires_system_checks
 
 
+@pytest.mark.django_db
+def test_without_an_account_it_says_that_nothing_was_compared(capsys):
+    call_command("reconcile")
+    assert "no provider account" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--account", "nobody"],
+        ["--account", ""],
+        ["--since", ""],
         ["--account", "\udcff"],
         ["--since", "yesterday"],
         ["--since", "0026-11-25"],

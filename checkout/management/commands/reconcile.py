@@ -34,13 +34,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Without arguments: what changed since the last run, and what differed then."""
         parser.add_argument("--account", help="the code of one provider account (default: all)")
-        parser.add_argument("--since", help="compare what changed since then, ISO 8601, once more")
+        parser.add_argument(
+            "--since", help="compare what changed since then, ISO 8601 (without a zone, UTC), once more"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit with 0 if the books agree."""
         require_utf8(options, NOT_POSSIBLE)
-        since = _moment(options["since"]) if options["since"] else None
+        since = None if options["since"] is None else _moment(options["since"])
         try:
             runs = [_run(account, since) for account in _accounts(options["account"])]
         except (DatabaseError, InterfaceError) as error:
@@ -50,6 +52,8 @@ class Command(BaseCommand):
         else:
             for run in runs:
                 self._print(*run)
+            if not runs:
+                self.stdout.write("There is no provider account: nothing was compared.")
         if any(seen for _, _, seen in runs):
             raise SystemExit(DIFFERENT)
         if any(run.unanswered for _, run, _ in runs):
@@ -60,7 +64,7 @@ class Command(BaseCommand):
             payment = difference.payment.reference if difference.payment else "(no payment of ours)"
             self.stdout.write(
                 f"{account.code}  {difference.order_code}  {difference.kind}: ours {difference.ours},"
-                f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
+                f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S} UTC"
             )
         self.stdout.write(
             f"{account.code}: {run.compared} payments compared, {len(seen)} differences; "
@@ -79,7 +83,7 @@ def _run(account: ProviderAccount, since: datetime | None) -> tuple[ProviderAcco
 
 def _accounts(code: str | None) -> QuerySet[ProviderAccount]:
     accounts = ProviderAccount.objects.order_by("code")
-    if not code:
+    if code is None:
         return accounts
     accounts = accounts.filter(code=code)
     if not accounts:

@@ -1,6 +1,7 @@
 """``manage.py gateway tail``: messages and facts as they happen, read from the tables without a lock."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,15 @@ def add_arguments(parser: CommandParser) -> None:
     """Take the payment, the form of the output, and an end."""
     parser.add_argument("--payment", default="", metavar="REF", help="only this one, with all of its history")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each line, uncut")
-    parser.add_argument("--seconds", type=float, default=None, help="end by itself after so many seconds")
+    parser.add_argument("--seconds", type=seconds, default=None, help="end by itself after so many seconds")
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds. Its name is a part of the error's text. Raises ``ValueError``."""
+    number = float(text)
+    if math.isnan(number):  # with it the command would never end
+        raise ValueError
+    return number
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:

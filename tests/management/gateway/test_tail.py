@@ -74,6 +74,11 @@ def test_one_payment_is_told_from_its_beginning(gateway: Gateway, attempt: Attem
     assert json.loads(output)["payment"] == reference
 
 
+def test_a_time_that_would_never_end_is_refused(gateway: Gateway):
+    with pytest.raises(CommandError, match="invalid seconds value"):
+        gateway("tail", "--seconds", "nan")
+
+
 def test_an_unknown_payment_is_refused(gateway: Gateway):
     with pytest.raises(CommandError, match="There is no payment pay_unknown"):
         gateway("tail", "--payment", "pay_unknown", "--seconds", "0")

@@ -57,7 +57,7 @@ class Key(NamedTuple):
 def add_arguments(parser: CommandParser) -> None:
     """Take the time, and the form of the output."""
     parser.add_argument("--since", required=True, help="the first moment, ISO 8601; without a zone, UTC")
-    parser.add_argument("--until", default="", help="the first moment after the time (default: now)")
+    parser.add_argument("--until", help="the first moment after the time (default: now)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print a line for each posting, oldest first")
     form.add_argument("--json", action="store_true", help="print one JSON object with the sums")
@@ -66,7 +66,7 @@ def add_arguments(parser: CommandParser) -> None:
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0, or 1 if a posting does not add up; raise CommandError for a time that cannot be read."""
     since = _moment(options["since"])
-    until = _moment(options["until"]) if options["until"] else timezone.now()
+    until = timezone.now() if options["until"] is None else _moment(options["until"])
     if since >= until:
         raise CommandError(f"{_text(since)} is not before {_text(until)}.")
     lines = _lines(movements(since, until))
