@@ -71,8 +71,10 @@ def test_bindings_are_shown_by_rabbitmqs_own_program(gateway: Gateway, broker_ur
 @pytest.mark.parametrize("broker_url", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True)
 def test_a_program_that_cannot_be_read_is_said(gateway: Gateway):
     code, output = gateway("topology", "--control", "sudo 'rabbitmqctl")
-    assert code == 0
+    assert code == 1, "the bindings were not compared"
     assert "No closing quotation" in output
+    assert "No closing quotation" in as_json(gateway("topology", "--control", "'", "--json")[1])["remark"]
+    assert gateway("topology")[0] == 0
 
 
 def test_what_is_expected_is_what_each_service_declares():
