@@ -1,8 +1,11 @@
-"""The ledger's books of one payment, for programs that do not read its tables."""
+"""The ledger's books of a payment, or of a time, for programs that do not read its tables."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Sum
 
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import CAPTURED, IN_PROCESS
@@ -54,3 +57,33 @@ _ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_referen
 def made_of(postings: Collection[str]) -> set[str]:
     """Return those of the postings, by their names, that were made."""
     return set(LedgerEntry.objects.filter(posting__in=postings).order_by().values_list("posting", flat=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A posting that changes the claim on the provider, and the operation that it is about."""
+
+    posted_at: datetime
+    payment: str
+    operation: str
+    kind: str
+    currency: str
+    minor: int
+
+
+def movements(since: datetime, until: datetime) -> Iterator[Movement]:
+    """Yield the movements of a time, the oldest first. ``until`` is the first moment after it."""
+    entries = LedgerEntry.objects.filter(account=CAPTURED, posted_at__gte=since, posted_at__lt=until)
+    for entry in entries.order_by("posted_at", "pk").iterator():
+        kind, _, reference = entry.posting.partition(":")
+        operation = reference.partition("/")[0]
+        yield Movement(
+            entry.posted_at, entry.payment_reference, operation, kind, entry.currency, entry.amount_minor
+        )
+
+
+def unbalanced_postings(since: datetime, until: datetime) -> list[str]:
+    """Return the postings of a time whose sides do not add up to zero. PostgreSQL refuses such postings."""
+    entries = LedgerEntry.objects.filter(posted_at__gte=since, posted_at__lt=until).order_by()
+    sums = entries.values("posting", "currency").annotate(left=Sum("amount_minor")).exclude(left=0)
+    return sorted({str(each["posting"]) for each in sums})

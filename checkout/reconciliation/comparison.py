@@ -75,10 +75,20 @@ def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Co
     """
     if told.position is not None:
         theirs = max(told.position.authorised, told.position.captured, key=lambda money: money.minor)
-        agrees = theirs.minor == 0
+        agrees = _has_no_money(told.position)
     else:
-        theirs, agrees = told.amount or Money(0, UNKNOWN_CURRENCY), False
+        theirs = told.amount or Money(0, UNKNOWN_CURRENCY)
+        agrees = told.kept is not None and told.kept.minor == 0
     return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
+
+
+def _has_no_money(position: Position) -> bool:
+    """Return True if nothing is held, and all that was captured has gone back.
+
+    The rest of a capture counts as held: the position does not tell if it was released.
+    """
+    gone_back = position.refunded.minor + (position.charged_back.minor if position.charged_back else 0)
+    return position.authorised.minor <= position.captured.minor <= gone_back
 
 
 def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Compared:

@@ -2,6 +2,9 @@
 
 import json
 import re
+import resource
+import signal
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,18 @@ USERS = {
     f"checkout.{name}"
     for name in "web checkout payments risk orders ledger notifications webhooks relay".split()
 }
+
+
+@pytest.fixture
+def largest_file() -> Iterator[Callable[[int], None]]:
+    """Yield a function that limits the size of files that this process writes, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def printed(*arguments: str) -> dict[str, Any]:
@@ -116,12 +131,33 @@ def test_a_listener_is_nobody_else(name: str):
         printed("--listener", name)
 
 
-def test_a_file_that_is_no_json_is_left_alone(tmp_path: Path):
+@pytest.mark.parametrize("text", ["mine", "[]", '{"checkout.web": 1}'])
+def test_a_file_that_is_not_one_of_passwords_is_left_alone(tmp_path: Path, text: str):
     file = tmp_path / "passwords.json"
-    file.write_text("mine")
+    file.write_text(text)
     with pytest.raises(CommandError, match="cannot be used"):
         printed("--passwords", str(file))
-    assert file.read_text() == "mine"
+    assert file.read_text() == text
+
+
+def test_passwords_that_others_could_read_are_the_owners_only_when_one_is_added(tmp_path: Path):
+    file = tmp_path / "passwords.json"
+    file.write_text("{}")
+    file.chmod(0o644)
+    printed("--passwords", str(file))
+    assert file.stat().st_mode & 0o077 == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["passwords.json"]
+
+
+def test_a_full_disk_costs_no_password(tmp_path: Path, largest_file: Callable[[int], None]):
+    file = tmp_path / "passwords.json"
+    text = json.dumps({"checkout.web": "x" * 2_000})
+    file.write_text(text)
+    largest_file(1_000)
+    with pytest.raises(CommandError, match="cannot be used"):
+        printed("--passwords", str(file))
+    assert file.read_text() == text
+    assert [each.name for each in tmp_path.iterdir()] == ["passwords.json"]
 
 
 def test_a_process_sees_its_own_password_and_no_other(tmp_path: Path):

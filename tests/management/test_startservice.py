@@ -133,3 +133,10 @@ def test_a_name_must_be_free_and_fit(tmp_path: Path, name: str):
     with pytest.raises(CommandError, match=r"is taken|is no name"):
         call_command("startservice", name, "--into", str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("startservice", "gift_wrap", "--into", str(file))

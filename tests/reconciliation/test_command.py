@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import connection
+from django.core.management import CommandError, call_command, load_command_class
+from django.db import InterfaceError, connection
 from django.utils import timezone
 
 from checkout.money import Money
@@ -33,6 +33,7 @@ def test_it_prints_every_difference_and_exits_with_1(paid, capsys):
     line = capsys.readouterr().out.splitlines()[0]
     assert f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP, theirs 12.50 GBP" in line
     assert purchase.payment.reference in line
+    assert line.endswith(" UTC")
 
 
 def test_each_sum_is_printed_in_its_own_currency(paid, capsys):
@@ -94,10 +95,36 @@ def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     assert refused.value.returncode == 2
 
 
+def test_it_exits_with_2_when_the_connection_breaks(paid, monkeypatch):
+    paid()
+
+    def inquire(*_args):
+        raise InterfaceError("the connection is closed")
+
+    monkeypatch.setattr(MemoryProvider, "inquire", inquire)
+    with pytest.raises(CommandError, match="Our books cannot be read") as refused:
+        call_command("reconcile")
+    assert refused.value.returncode == 2
+
+
+def test_a_faulty_setting_is_no_difference():
+    """Django would end the command with 1, before it has begun."""
+    assert not load_command_class("checkout", "reconcile").requires_system_checks
+
+
+@pytest.mark.django_db
+def test_without_an_account_it_says_that_nothing_was_compared(capsys):
+    call_command("reconcile")
+    assert "no provider account" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--account", "nobody"],
+        ["--account", ""],
+        ["--since", ""],
+        ["--account", "\udcff"],
         ["--since", "yesterday"],
         ["--since", "0026-11-25"],
         ["--since", "0001-01-01T00:00+14:00"],
@@ -106,8 +133,9 @@ def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     ],
 )
 def test_what_is_not_understood_is_refused(account, arguments):
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError) as refused:
         call_command("reconcile", *arguments)
+    assert refused.value.returncode == 2
 
 
 @pytest.mark.parametrize("since", ["2026-11-25", "2026-11-25T10:00:00Z", "2026-11-25T10:00:00+02:00"])

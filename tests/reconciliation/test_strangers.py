@@ -10,7 +10,7 @@ from checkout.money import Money
 from checkout.payments.models import Attempt, Reconciliation
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Order, OrderState
+from checkout.payments.providers.memory_books import Manners, Order, OrderState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.later import let_pass
 from tests.support.reconciling import reconcile
@@ -47,6 +47,22 @@ def test_it_stays_until_its_money_is_given_back(stranger):
     assert len(reconcile()) == 1
     stranger.state = OrderState.CANCELLED
     assert reconcile() == []
+
+
+@pytest.mark.parametrize("manners", [Manners(), Manners(releases_rest=True)])
+@pytest.mark.parametrize("back", ["refunded", "charged_back"])
+def test_money_that_was_captured_ends_it_when_all_of_it_has_gone_back(stranger, manners, back):
+    stranger.manners, stranger.captured = manners, stranger.amount
+    assert [difference.theirs_minor for difference in reconcile()] == [999]
+    setattr(stranger, back, Money(998, "EUR"))
+    assert [difference.theirs_minor for difference in reconcile()] == [999]
+    setattr(stranger, back, stranger.amount)
+    assert reconcile() == []
+
+
+def test_a_rest_that_may_still_be_held_is_money(stranger):
+    stranger.captured = stranger.refunded = Money(500, "EUR")
+    assert len(reconcile()) == 1
 
 
 def test_it_stays_until_we_know_it(stranger, paid):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,19 @@ def _with_listeners(listeners: Iterable[str]) -> Participants:
 
 def _completed(file: Path, users: Iterable[str]) -> dict[str, str]:
     """Return the passwords in the file, which only its owner can read, after adding those that it lacks."""
-    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    known: Any = json.loads(file.read_text()) if file.exists() else {}
+    if not isinstance(known, dict) or not all(isinstance(password, str) for password in known.values()):
+        raise ValueError("it is no JSON object of users and passwords.")
     missing = [user for user in users if not known.get(user)]
     if missing:
         known |= {user: secrets.token_urlsafe(24) for user in missing}
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
-            json.dump(known, output, indent=2)
-    return known
+        # A process that dies meanwhile, or a full disk, must not cost the passwords that are there already.
+        descriptor, beside = tempfile.mkstemp(dir=file.resolve().parent, prefix=f"{file.name}.")
+        try:
+            with os.fdopen(descriptor, "w") as output:
+                json.dump(known, output, indent=2)
+            os.replace(beside, file.resolve())
+        except BaseException:
+            Path(beside).unlink()
+            raise
+    return dict(known)

@@ -5,9 +5,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from checkout.management.arguments import require_utf8
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
-from checkout.management.gateway.tables import after_restore, divide_messages
+from checkout.management.gateway.tables import after_restore, divide_messages, ledger
 
 MODULES = {
     "doctor": doctor,
@@ -17,6 +18,7 @@ MODULES = {
     "replay": replay,
     "dead-letters": dead_letters,
     "erase": erase,
+    "ledger": ledger,
     "divide-messages": divide_messages,
     "after-restore": after_restore,
 }
@@ -39,6 +41,9 @@ class Command(BaseCommand):
 
         Raises CommandError if a database is away, or has not the tables of this release.
         """
+        require_utf8(options)
+        if not options.get("reason", "given").strip():
+            raise CommandError("Say why: the reason is empty.")
         try:
             code = MODULES[options["sub_command"]].run(self.stdout, options)
         except KeyboardInterrupt:

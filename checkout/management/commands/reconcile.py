@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from checkout.management.arguments import require_utf8
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation import reconcile_account
@@ -23,6 +24,8 @@ Found = list[Difference]
 class Command(BaseCommand):
     """See the module."""
 
+    # A setting that is wrong is no difference, which the exit code would say. `check` and `doctor` report it.
+    requires_system_checks: list[str] = []
     help = (
         "Compares our sums with the providers', to the minor unit. Exits with 0 if there is no difference,"
         " 1 if there is one, 2 if a provider could not be asked or our books not be read."
@@ -31,21 +34,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Without arguments: what changed since the last run, and what differed then."""
         parser.add_argument("--account", help="the code of one provider account (default: all)")
-        parser.add_argument("--since", help="compare what changed since then, ISO 8601, once more")
+        parser.add_argument(
+            "--since", help="compare what changed since then, ISO 8601 (without a zone, UTC), once more"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit with 0 if the books agree."""
-        since = _moment(options["since"]) if options["since"] else None
+        require_utf8(options, NOT_POSSIBLE)
+        since = None if options["since"] is None else _moment(options["since"])
         try:
             runs = [_run(account, since) for account in _accounts(options["account"])]
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             raise CommandError(f"Our books cannot be read: {error}", returncode=NOT_POSSIBLE) from error
         if options["json"]:
             self.stdout.write(json.dumps({"accounts": [_as_json(*run) for run in runs]}, indent=2))
         else:
             for run in runs:
                 self._print(*run)
+            if not runs:
+                self.stdout.write("There is no provider account: nothing was compared.")
         if any(seen for _, _, seen in runs):
             raise SystemExit(DIFFERENT)
         if any(run.unanswered for _, run, _ in runs):
@@ -56,7 +64,7 @@ class Command(BaseCommand):
             payment = difference.payment.reference if difference.payment else "(no payment of ours)"
             self.stdout.write(
                 f"{account.code}  {difference.order_code}  {difference.kind}: ours {difference.ours},"
-                f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
+                f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S} UTC"
             )
         self.stdout.write(
             f"{account.code}: {run.compared} payments compared, {len(seen)} differences; "
@@ -75,7 +83,7 @@ def _run(account: ProviderAccount, since: datetime | None) -> tuple[ProviderAcco
 
 def _accounts(code: str | None) -> QuerySet[ProviderAccount]:
     accounts = ProviderAccount.objects.order_by("code")
-    if not code:
+    if code is None:
         return accounts
     accounts = accounts.filter(code=code)
     if not accounts:

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -36,11 +37,18 @@ class Command(BaseCommand):
         if folder.exists():
             raise CommandError(f"{folder} exists already.")
         words = {"name": name, "into": str(into), "folder": str(folder)}
-        for template in sorted(TEMPLATE.rglob("*.tpl")):
-            file = folder / template.relative_to(TEMPLATE).with_suffix("")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(Template(template.read_text()).substitute(words))
+        try:
+            _write(folder, words)
+        except OSError as error:
+            raise CommandError(f"{folder} cannot be written: {error}") from error
         self.stdout.write(f"Written: {folder}\nWhat is left to do: {folder / 'README.md'}")
+
+
+def _write(folder: Path, words: Mapping[str, str]) -> None:
+    for template in sorted(TEMPLATE.rglob("*.tpl")):
+        file = folder / template.relative_to(TEMPLATE).with_suffix("")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(Template(template.read_text()).substitute(words))
 
 
 def _require_free(name: str) -> None:

@@ -46,8 +46,8 @@ def permissions_of(control: str) -> dict[str, tuple[str, str, str]]:
 
 def _table(control: str, command: str, *columns: str) -> list[dict[str, Any]]:
     vhost = unquote(urlsplit(conf.broker_url).path.removeprefix("/")) or "/"
-    whole = [*shlex.split(control), command, "-p", vhost, *columns, "--formatter", "json", "--quiet"]
     try:
+        whole = [*shlex.split(control), command, "-p", vhost, *columns, "--formatter", "json", "--quiet"]
         done = subprocess.run(  # noqa: S603  the operator's own command
             whole, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=True
         )

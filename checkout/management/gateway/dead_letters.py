@@ -85,8 +85,9 @@ def _list(out: Output, options: Mapping[str, Any]) -> None:
     if not options["all"]:
         letters = letters.filter(OPEN_LETTER)
     found = list(letters[:MOST])
+    left_out = max(0, letters.count() - MOST)
     if options["json"]:
-        write_json(out, {"dead_letters": [_as_dict(letter) for letter in found]})
+        write_json(out, {"dead_letters": [_as_dict(letter) for letter in found], "left_out": left_out})
     elif not found:
         out.write("No dead letter waits for staff.")
     else:
@@ -95,8 +96,8 @@ def _list(out: Output, options: Mapping[str, Any]) -> None:
             for each in found
         ]
         write_table(out, ("NO", "DIED", "TYPE", "ABOUT", "REASON"), rows)
-        if letters.count() > MOST:
-            out.write(f"… and {letters.count() - MOST} more.")
+        if left_out:
+            out.write(f"… and {left_out} more.")
 
 
 def _show(out: Output, letter: DeadLetter, *, as_json: bool) -> None:

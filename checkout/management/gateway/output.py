@@ -14,6 +14,8 @@ class Output(Protocol):
 
     def write(self, text: str) -> Any: ...
 
+    def flush(self) -> Any: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

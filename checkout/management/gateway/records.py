@@ -5,11 +5,11 @@ skips those that were seen before.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError
 from django.db.models import Max, QuerySet
 
 from checkout.database.owners import databases
@@ -46,37 +46,64 @@ class Source:
 
     rows: QuerySet[Any]
     record: Callable[[Any], Record | None]
-    high: int
-    seen: set[int]
+    has_begun: bool = True
+    high: int = 0
+    seen: set[int] = field(default_factory=set)
 
-    def new(self) -> Iterator[Record]:
-        """Yield what is new. A row that cannot be told yet (None) is looked at again."""
-        low = self.high - WINDOW
-        for row in self.rows.filter(pk__gt=low).order_by("pk"):
-            self.high = max(self.high, row.pk)
-            if row.pk not in self.seen and (record := self.record(row)) is not None:
-                self.seen.add(row.pk)
-                yield record
-        self.seen = {pk for pk in self.seen if pk > self.high - WINDOW}
+    def begin(self) -> None:
+        """Leave out what is there already, unless that was done before."""
+        if not self.has_begun:
+            high = self.rows.aggregate(high=Max("pk"))["high"] or 0
+            self.seen = set(self.rows.filter(pk__gt=high - WINDOW).values_list("pk", flat=True))
+            self.high, self.has_begun = high, True
+
+    def new(self) -> list[Record]:
+        """Return what is new. A row that cannot be told yet (None) is looked at again.
+
+        If the database goes away meanwhile, nothing counts as seen.
+        """
+        rows = list(self.rows.filter(pk__gt=self.high - WINDOW).order_by("pk"))
+        told = {row.pk: record for row in rows if row.pk not in self.seen and (record := self.record(row))}
+        self.high = max([self.high, *(row.pk for row in rows)])
+        self.seen = {pk for pk in self.seen | told.keys() if pk > self.high - WINDOW}
+        return list(told.values())
 
 
 class Sources:
-    """All tables: those of one payment from its beginning, or those of all payments from now on."""
+    """All tables: those of one payment from its beginning, or those of all payments from now on.
+
+    Raises ``DatabaseError`` or ``InterfaceError`` if the default database is away. Another one may be away.
+    """
 
     def __init__(self, payment: str = "") -> None:
-        self._sources = [_source(*each, is_whole=bool(payment)) for each in _tables(payment)]
+        self._sources = [Source(*each, has_begun=bool(payment)) for each in _tables(payment)]
+        away: set[str] = set()
+        for each in self._sources:
+            try:
+                if each.rows.db not in away:
+                    each.begin()
+            except (DatabaseError, InterfaceError):
+                if each.rows.db == DEFAULT_DB_ALIAS:
+                    raise
+                away.add(each.rows.db)
 
-    def new(self) -> list[Record]:
-        """Return what has been recorded since the last call, the oldest first."""
-        return sorted((record for each in self._sources for record in each.new()), key=lambda it: it.at)
+    def new(self) -> tuple[list[Record], dict[str, str]]:
+        """Return what has been recorded since the last call, the oldest first.
 
-
-def _source(rows: QuerySet[Any], record: Callable[[Any], Record | None], *, is_whole: bool) -> Source:
-    if is_whole:
-        return Source(rows, record, 0, set())
-    high = rows.aggregate(high=Max("pk"))["high"] or 0
-    seen = rows.filter(pk__gt=high - WINDOW).values_list("pk", flat=True)
-    return Source(rows, record, high, set(seen))
+        Also return the databases that cannot be read, each with the reason. What they have recorded meanwhile
+        is returned when they are back; the others are not held up.
+        """
+        found: list[Record] = []
+        away: dict[str, str] = {}
+        for each in self._sources:
+            if each.rows.db in away:
+                continue
+            try:
+                each.begin()
+                found += each.new()
+            except (DatabaseError, InterfaceError) as error:
+                away[each.rows.db] = " ".join(str(error).split())
+        return sorted(found, key=lambda record: record.at), away
 
 
 def _tables(payment: str) -> Iterator[tuple[QuerySet[Any], Callable[[Any], Record | None]]]:

@@ -1,11 +1,13 @@
 """``manage.py gateway tail``: messages and facts as they happen, read from the tables without a lock."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import structlog
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
@@ -17,12 +19,22 @@ from checkout.payments.models import Payment
 HELP = "Shows messages, saga steps, provider calls and facts as they happen, until Ctrl-C."
 POLL_SECONDS = 0.5
 
+log = structlog.get_logger(__name__)
+
 
 def add_arguments(parser: CommandParser) -> None:
     """Take the payment, the form of the output, and an end."""
     parser.add_argument("--payment", default="", metavar="REF", help="only this one, with all of its history")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each line, uncut")
-    parser.add_argument("--seconds", type=float, default=None, help="end by itself after so many seconds")
+    parser.add_argument("--seconds", type=seconds, default=None, help="end by itself after so many seconds")
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds. Its name is a part of the error's text. Raises ``ValueError``."""
+    number = float(text)
+    if math.isnan(number):  # with it the command would never end
+        raise ValueError
+    return number
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
@@ -38,25 +50,34 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     # The history of a payment may go back for years.
     day = None if reference else timezone.now().date()
     try:
-        for record in _records(sources, deadline):
-            if options["json"]:
-                out.write(json.dumps(record.as_dict()))
-                continue
-            if record.at.date() != day:
-                day = record.at.date()
-                out.write(f"{day}")
-            out.write(_line(record))
+        for records in _looks(sources, deadline):
+            for record in records:
+                if options["json"]:
+                    out.write(json.dumps(record.as_dict()))
+                    continue
+                if record.at.date() != day:
+                    day = record.at.date()
+                    out.write(f"{day}")
+                out.write(_line(record))
+            out.flush()  # a pipe or a file gets each line when it happens, too
     except KeyboardInterrupt:
         pass  # the ordinary end
     return 0
 
 
-def _records(sources: Sources, deadline: float | None) -> Iterator[Record]:
+def _looks(sources: Sources, deadline: float | None) -> Iterator[list[Record]]:
+    """Yield what is new at each look. A database that goes away, or comes back, is logged once."""
+    away_before: dict[str, str] = {}
     while True:
-        try:
-            yield from sources.new()
-        except (DatabaseError, InterfaceError):
-            close_old_connections()  # the database is away: tried again
+        records, away = sources.new()
+        for name in away.keys() - away_before.keys():
+            log.warning("database away, tried again", database=name, reason=away[name])
+        for name in away_before.keys() - away.keys():
+            log.warning("database back", database=name)
+        if away:
+            close_old_connections()
+        away_before = away
+        yield records
         left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
         if left <= 0:
             return

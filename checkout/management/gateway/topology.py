@@ -30,17 +30,18 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 if everything is there as it should be, otherwise 1."""
+    """Return 0 if everything is there as it should be, otherwise 1: also if ``--control`` does not answer."""
     queues = [each.queue for each in expected_queues()]
     facts, remark = looked_at(queues, options["control"])
     if options["json"]:
-        write_json(out, _as_json(facts, queues))
+        write_json(out, _as_json(facts, queues) | {"remark": remark})
     else:
         _write(out, facts, queues, remark)
     if is_out_of_sight(facts):
         return 0
     faults = [facts.fault, *facts.exchanges.values(), *(queue.fault for queue in facts.queues)]
-    return 1 if any(faults) else 0
+    is_in_the_dark = bool(options["control"] and remark)
+    return 1 if any(faults) or is_in_the_dark else 0
 
 
 def looked_at(queues: list[Queue], program: str) -> tuple[BrokerFacts, str]:

@@ -32,6 +32,15 @@ def test_those_that_wait_are_listed(gateway: Gateway, letter: DeadLetter):
     assert as_json(gateway("dead-letters", "list", "--json")[1])["dead_letters"][0]["number"] == letter.pk
 
 
+def test_those_that_are_left_out_are_counted(gateway: Gateway, letter: DeadLetter):
+    for number in range(51):
+        letter.pk, letter.fingerprint = None, f"another {number}"
+        letter.save(force_insert=True)
+    told = as_json(gateway("dead-letters", "list", "--json")[1])
+    assert (len(told["dead_letters"]), told["left_out"]) == (50, 2)
+    assert gateway("dead-letters", "list")[1].endswith("… and 2 more.\n")
+
+
 def test_one_is_shown_with_what_can_be_done(gateway: Gateway, letter: DeadLetter):
     _, output = gateway("dead-letters", "show", str(letter.pk))
     assert '{"payment": "pay_1"}' in output
@@ -52,6 +61,14 @@ def test_one_is_dealt_with_for_a_reason(gateway: Gateway, letter: DeadLetter):
     gateway("dead-letters", "deal-with", str(letter.pk), "--by", "ada", "--reason", "Nobody needs it.")
     letter.refresh_from_db()
     assert (letter.dealt_with_by, letter.dealt_with_note) == ("ada", "Nobody needs it.")
+
+
+@pytest.mark.parametrize("reason", ["", " \t"])
+def test_a_reason_is_a_text(gateway: Gateway, letter: DeadLetter, reason: str):
+    with pytest.raises(CommandError, match="Say why"):
+        gateway("dead-letters", "deal-with", str(letter.pk), "--by", "ada", "--reason", reason)
+    letter.refresh_from_db()
+    assert letter.dealt_with_at is None
 
 
 @pytest.mark.parametrize("verb", [["requeue"], ["deal-with", "--reason", "x"]])

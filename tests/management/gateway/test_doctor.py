@@ -17,6 +17,7 @@ from checkout.payments.models import (
     Difference,
     Event,
     OutboxMessage,
+    ProviderNotification,
     Reconciliation,
     Saga,
 )
@@ -167,6 +168,32 @@ def test_books_that_the_provider_does_not_tell_are_named_with_what_to_do(gateway
     advice = found[f"1 orders are not told by their provider, the first since {when}"]
     assert "ask the provider" in advice
     assert "back office" in advice
+
+
+def test_books_that_were_never_compared_are_named(gateway: Gateway, attempt: Attempt):
+    assert not any("not compared" in text for text in wrong(gateway("doctor", "--json")[1]))
+    Attempt.objects.update(created_at=timezone.now() - timedelta(hours=3))
+    found = wrong(gateway("doctor", "--json")[1])
+    assert "run_relay" in found["the books were not compared: twin never"]
+
+
+def test_what_waits_for_staff_is_counted(gateway: Gateway, attempt: Attempt):
+    account, payment = attempt.provider_account, attempt.payment
+    Saga.objects.create(
+        kind="purchase", key="1", step="capture", payment=payment, attempt=attempt, status="parked"
+    )
+    for order, about in (("o-1", payment), ("o-2", None)):
+        Difference.objects.create(account=account, payment=about, order_code=order, kind="captured")
+    ProviderNotification.objects.create(
+        account=account, digest="1", body="", statements=[], state="unmatched"
+    )
+    code, output = gateway("doctor", "--json")
+    assert code == 1
+    [(text, advice)] = [each for each in wrong(output).items() if "payments:" in each[0]]
+    assert "payments: Parked: a saga waits for a person (1)" in text
+    assert "provider notifications: Unmatched (1)" in text
+    assert "differences: Open (2)" in text
+    assert advice.endswith("/admin/payments/payment/attention/")
 
 
 def test_books_that_were_compared_to_the_end_are_in_order(gateway: Gateway, attempt: Attempt):

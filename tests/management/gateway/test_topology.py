@@ -67,6 +67,16 @@ def test_bindings_are_shown_by_rabbitmqs_own_program(gateway: Gateway, broker_ur
     assert "← checkout.commands risk  MISSING" in output
 
 
+@pytest.mark.usefixtures("readers")
+@pytest.mark.parametrize("broker_url", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True)
+def test_a_program_that_cannot_be_read_is_said(gateway: Gateway):
+    code, output = gateway("topology", "--control", "sudo 'rabbitmqctl")
+    assert code == 1, "the bindings were not compared"
+    assert "No closing quotation" in output
+    assert "No closing quotation" in as_json(gateway("topology", "--control", "'", "--json")[1])["remark"]
+    assert gateway("topology")[0] == 0
+
+
 def test_what_is_expected_is_what_each_service_declares():
     """Different arguments would be reported as a fault of the broker."""
     declared = [queue for service in (*SERVICES.values(), webhooks) for queue in service.queues(topology())]

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.management.gateway.output import Finding
-from checkout.payments.models import Difference, ProviderAccount, Reconciliation
+from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation.span import time_to_compare, time_to_list
 
@@ -40,9 +40,15 @@ def _runs(late: datetime) -> Finding:
         last = Reconciliation.objects.filter(account=account).order_by("-started_at").first()
         if last is not None and last.started_at < late:
             names.append(f"{account.code} since {_time(last.started_at)}")
+        elif last is None and _has_old_attempts(account, late):
+            names.append(f"{account.code} never")
     if names:
         return Finding("timers", f"the books were not compared: {', '.join(names)}", START_RELAY)
     return Finding("timers", "comparison of the books: none is late")
+
+
+def _has_old_attempts(account: ProviderAccount, late: datetime) -> bool:
+    return Attempt.objects.filter(provider_account=account, created_at__lt=late).exists()
 
 
 def _marks(late: datetime) -> Finding:

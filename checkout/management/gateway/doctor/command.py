@@ -6,12 +6,22 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from checkout.management.gateway import control
-from checkout.management.gateway.doctor import books, broker, capacity, databases, providers, settings, work
+from checkout.management.gateway.doctor import (
+    books,
+    broker,
+    capacity,
+    databases,
+    providers,
+    settings,
+    staff,
+    work,
+)
 from checkout.management.gateway.output import Output, write_findings
 
 HELP = (
-    "Looks at settings, databases, broker, provider accounts, outbox, timers and the comparison of books. "
-    "Each line is ok, or tells what to do. Exits with 1 if anything is wrong. Nothing is changed."
+    "Looks at settings, databases, broker, provider accounts, outbox, timers, the comparison of books, "
+    "and what waits for staff. Each line is ok, or tells what to do. Exits with 1 if anything is "
+    "wrong. Nothing is changed."
 )
 
 
@@ -32,4 +42,5 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     findings += broker.findings(options["control"])
     if databases.is_usable():
         findings += [*providers.findings(calls=options["call"]), *work.findings(), *books.findings()]
+        findings += staff.findings()
     return write_findings(out, findings, as_json=options["json"])

@@ -18,6 +18,7 @@ HELP = (
 )
 # Times of commands come from several clocks, and a command may have waited in a queue.
 MARGIN = timedelta(hours=1)
+FIRST_YEAR = 2000
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -40,6 +41,8 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CommandError(f"{text!r} is no time in ISO 8601.") from error
+    if moment.year < FIRST_YEAR:
+        raise CommandError(f"{text} is before {FIRST_YEAR}.")
     moment = moment if moment.tzinfo else timezone.make_aware(moment)
     if moment > timezone.now():
         raise CommandError(f"{text} has not come yet.")

@@ -1,0 +1,180 @@
+"""``manage.py gateway ledger``: what the ledger has posted in a time, to check the provider's pay-outs.
+
+Only postings that move money at the provider are shown: captures, refunds, charge-backs, and their returns.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any, NamedTuple
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.ledger.books import Movement, movements, unbalanced_postings
+from checkout.management.gateway.output import Output, write_json, write_wrapped
+from checkout.money import Money
+from checkout.payments.models import Operation
+
+HELP = (
+    "Shows what the ledger has posted in a time: sums by merchant, provider account, currency and kind, or "
+    "with --csv each posting with its payment. Exits with 1 if a posting does not add up to zero."
+)
+BATCH = 1_000
+UNKNOWN = "(unknown)"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One posting, and what it is about. ``minor`` is what it adds to the claim on the provider."""
+
+    posted_at: datetime
+    merchant: str
+    mode: str
+    account: str
+    payment: str
+    order_reference: str
+    order_code: str
+    operation: str
+    kind: str
+    currency: str
+    minor: int
+
+
+class Key(NamedTuple):
+    """The postings that are added up, in the order in which they are listed."""
+
+    merchant: str
+    mode: str
+    account: str
+    currency: str
+    kind: str
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take the time, and the form of the output."""
+    parser.add_argument("--since", required=True, help="the first moment, ISO 8601; without a zone, UTC")
+    parser.add_argument("--until", help="the first moment after the time (default: now)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print a line for each posting, oldest first")
+    form.add_argument("--json", action="store_true", help="print one JSON object with the sums")
+
+
+def run(out: Output, options: Mapping[str, Any]) -> int:
+    """Return 0, or 1 if a posting does not add up; raise CommandError for a time that cannot be read."""
+    since = _moment(options["since"])
+    until = timezone.now() if options["until"] is None else _moment(options["until"])
+    if since >= until:
+        raise CommandError(f"{_text(since)} is not before {_text(until)}.")
+    lines = _lines(movements(since, until))
+    if options["csv"]:
+        _write_csv(out, lines)
+    else:
+        _write_sums(out, lines, since, until, as_json=options["json"])
+    if unbalanced := unbalanced_postings(since, until):
+        raise CommandError(f"Postings that do not add up to zero: {', '.join(unbalanced)}.")
+    return 0
+
+
+def _lines(posted: Iterator[Movement]) -> Iterator[Line]:
+    while batch := list(islice(posted, BATCH)):
+        references = {each.operation for each in batch}
+        rows = Operation.objects.filter(reference__in=references)
+        rows = rows.select_related("payment__merchant", "attempt__provider_account")
+        operations = {each.reference: each for each in rows}
+        for each in batch:
+            yield _line(each, operations.get(each.operation))
+
+
+def _line(posted: Movement, operation: Operation | None) -> Line:
+    about = (UNKNOWN, UNKNOWN, UNKNOWN, "", "")
+    if operation is not None:
+        payment, attempt = operation.payment, operation.attempt
+        mode = "live" if payment.merchant.is_live else "test"
+        account = attempt.provider_account.code
+        about = (payment.merchant.code, mode, account, payment.order_reference, attempt.order_code)
+    merchant, mode, account, order_reference, order_code = about
+    return Line(
+        posted_at=posted.posted_at,
+        merchant=merchant,
+        mode=mode,
+        account=account,
+        payment=posted.payment,
+        order_reference=order_reference,
+        order_code=order_code,
+        operation=posted.operation,
+        kind=posted.kind,
+        currency=posted.currency,
+        minor=posted.minor,
+    )
+
+
+def _write_csv(out: Output, lines: Iterable[Line]) -> None:
+    names = [name for name in Line.__slots__ if name != "minor"]
+    writer = csv.writer(_Lines(out), lineterminator="")
+    writer.writerow([*names, "amount"])
+    for line in lines:
+        row = asdict(line) | {"posted_at": _text(line.posted_at)}
+        writer.writerow([*(_cell(row[name]) for name in names), Money(line.minor, line.currency).decimal])
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: an order number is what a program sent."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """A file for the writer of CSV, which has each line ended by the output."""
+
+    out: Output
+
+    def write(self, line: str) -> None:
+        self.out.write(line)
+
+
+def _write_sums(
+    out: Output, lines: Iterable[Line], since: datetime, until: datetime, *, as_json: bool
+) -> None:
+    sums: Counter[Key] = Counter()
+    counts: Counter[Key] = Counter()
+    for line in lines:
+        key = Key(line.merchant, line.mode, line.account, line.currency, line.kind)
+        sums[key] += line.minor
+        counts[key] += 1
+    if as_json:
+        rows = [{**key._asdict(), "postings": counts[key], "minor": sums[key]} for key in sorted(counts)]
+        write_json(out, {"since": since.isoformat(), "until": until.isoformat(), "sums": rows})
+        return
+    out.write(f"Posted from {_text(since)} to {_text(until)} (UTC)")
+    if not counts:
+        out.write("\nNothing was posted.")
+    for heading, keys in groupby(sorted(counts), lambda key: (key.merchant, key.mode, key.account)):
+        out.write("")
+        write_wrapped(out, "", f"merchant {heading[0]} ({heading[1]}), account {heading[2]}")
+        for currency, kinds in groupby(keys, lambda key: key.currency):
+            of_currency = list(kinds)
+            for key in of_currency:
+                out.write(_row(key.kind, str(counts[key]), Money(sums[key], currency)))
+            together = Money(sum(sums[key] for key in of_currency), currency)
+            out.write(_row("together, before the provider's fees", "", together))
+
+
+def _row(kind: str, count: str, amount: Money) -> str:
+    return f"  {kind:<36} {count:>9} {amount!s:>28}"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise CommandError(f"{text!r} is no time in ISO 8601.") from error
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
