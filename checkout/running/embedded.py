@@ -16,8 +16,10 @@ from messaging.registry import get_broker
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[None]:
+async def running(*, with_upkeep: bool = True) -> AsyncIterator[None]:
     """Run all of them inside this context. On leaving it, they finish the work that has begun.
+
+    Without ``with_upkeep``, the timers that no payment waits for do not run.
 
     Raises ImproperlyConfigured if a service of your own cannot be run.
     """
@@ -26,8 +28,8 @@ async def running() -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(run_services(SERVICES, broker, stop))
-        group.create_task(run_relay(broker, stop))
-        group.create_task(run_webhooks(broker, stop))
+        group.create_task(run_relay(broker, stop, with_upkeep=with_upkeep))
+        group.create_task(run_webhooks(broker, stop, with_upkeep=with_upkeep))
         try:
             yield
         finally:

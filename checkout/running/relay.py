@@ -48,8 +48,11 @@ SELDOM_SECONDS = 30.0
 RARELY_SECONDS = 600.0
 
 
-async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
-    """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
+async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = True) -> None:
+    """Work until ``stop`` is set; then finish the round. Any number of processes may run at once.
+
+    ``with_upkeep`` is described at ``timers``.
+    """
     async with asyncio.TaskGroup() as group:
         for database in databases():
             relay = Relay(broker, OutboxRows(OutboxMessage, database=database))
@@ -57,19 +60,16 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
         events = Relay(broker, EventLog())
         group.create_task(events.run(stop), name="events")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
-        group.create_task(timer.run(timers(stop), stop), name="timers")
+        chosen = timers(stop, with_upkeep=with_upkeep)
+        group.create_task(timer.run(chosen, stop), name="timers")
 
 
-def timers(stop: asyncio.Event) -> list[Timer]:
-    """Return all timers. A comparison of the books ends when ``stop`` is set.
+def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
+    """Return all timers, or without ``with_upkeep`` only those that take payments further.
 
-    Work in every database has a timer for each of them, so that a database that is away stops no other.
+    A comparison of the books ends when ``stop`` is set. Work in every database has a timer for each of them,
+    so that a database that is away stops no other.
     """
-
-    def reconcile() -> int:
-        return len(reconcile_when_due(stop.is_set))
-
-    retention_seconds = _pace(conf.retention.total_seconds(), longest=RARELY_SECONDS)
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds, has_passed_deadlines),
         *_in_every_database("messages from the future", correct_clock_skew, SOON_SECONDS),
@@ -84,6 +84,18 @@ def timers(stop: asyncio.Event) -> list[Timer]:
         Timer("commands that were lost", send_lost_again, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
+        *(_upkeep(stop) if with_upkeep else ()),
+    ]
+
+
+def _upkeep(stop: asyncio.Event) -> list[Timer]:
+    """Return the timers that no payment waits for: they delete what is old, and compare the books."""
+
+    def reconcile() -> int:
+        return len(reconcile_when_due(stop.is_set))
+
+    retention_seconds = _pace(conf.retention.total_seconds(), longest=RARELY_SECONDS)
+    return [
         *_in_every_database("old messages", forget_old_messages, retention_seconds),
         Timer("old notifications", forget_old_notifications, retention_seconds),
         Timer("old events", forget_old_events, _pace(conf.event_retention.total_seconds())),

@@ -19,8 +19,11 @@ NOTICES_SECONDS = 30.0
 TIDY_SECONDS = 600.0
 
 
-async def run_webhooks(broker: Broker, stop: asyncio.Event) -> None:
-    """Work until ``stop`` is set; then finish what has begun. Any number of processes may run at once."""
+async def run_webhooks(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = True) -> None:
+    """Work until ``stop`` is set; then finish what has begun. Any number of processes may run at once.
+
+    ``with_upkeep`` is described at ``timers``.
+    """
     audience = Audience()
     listener = Worker(
         broker,
@@ -34,18 +37,23 @@ async def run_webhooks(broker: Broker, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(listener.run(stop), name="webhooks")
             group.create_task(Sender(client).run(stop), name="sender of webhooks")
-            group.create_task(timer.run(timers(audience), stop), name="timers of webhooks")
+            group.create_task(
+                timer.run(timers(audience, with_upkeep=with_upkeep), stop), name="timers of webhooks"
+            )
     finally:
         await client.close()
 
 
-def timers(audience: Audience) -> list[Timer]:
-    """Return the timers of webhooks."""
+def timers(audience: Audience, *, with_upkeep: bool = True) -> list[Timer]:
+    """Return the timers of webhooks, or without ``with_upkeep`` those that delete nothing old."""
+    upkeep = [
+        Timer("old webhooks", deliveries.forget_old, TIDY_SECONDS),
+        Timer("deleted webhook endpoints", deliveries.forget_deleted, TIDY_SECONDS),
+        Timer("webhook secrets", keys.tidy_secrets, TIDY_SECONDS),
+    ]
     return [
         Timer("new webhook endpoints", audience.refresh, AUDIENCE_SECONDS),
         Timer("events without webhooks", deliveries.sweep, SWEEP_SECONDS),
         Timer("webhook endpoints that fail", notices.look_after_endpoints, NOTICES_SECONDS),
-        Timer("old webhooks", deliveries.forget_old, TIDY_SECONDS),
-        Timer("deleted webhook endpoints", deliveries.forget_deleted, TIDY_SECONDS),
-        Timer("webhook secrets", keys.tidy_secrets, TIDY_SECONDS),
+        *(upkeep if with_upkeep else ()),
     ]

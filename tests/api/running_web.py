@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from tests.support.program import Program
+from tests.support.program import Program, run
 from tests.support.waiting import wait_until
 
 MANAGE = (sys.executable, "manage.py")
@@ -29,13 +29,11 @@ def prepared_web(folder: Path) -> Iterator[tuple[Program, str]]:
         "CHECKOUT_TRY_OUT": "true",
         "CHECKOUT_ADMIN_PASSWORD": "checkout-admin",
     }
-    log = folder / "log"
     for command in ("migrate", "load_example"):
-        prepared = Program(command, [*MANAGE, command], log=log, environment=environment)
-        prepared.start()
-        assert prepared.wait(seconds=200) == 0, prepared.text()
+        prepared = run([*MANAGE, command], environment)
+        assert prepared.returncode == 0, prepared.stdout + prepared.stderr
     serve = (sys.executable, "-m", "uvicorn", "payments_gateway.asgi:application", "--port", str(port))
-    program = Program("web", serve, log=log, environment=environment)
+    program = Program("web", serve, log=folder / "log", environment=environment, may_be_forked=True)
     try:
         yield program, f"http://localhost:{port}"
     finally:

@@ -1,5 +1,7 @@
 import pytest
 from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
@@ -80,22 +82,28 @@ def test_lists_open_and_searching_them_works(admin_client, name):
     assert admin_client.get(listed, {"q": "nothing of the kind"}).context["cl"].result_count == 0
 
 
-# A run of reconciliation belongs to an account, and a payment link to its merchant, not to a payment.
-@pytest.mark.parametrize("name", sorted(set(MONEY) - {"payment", "paymentlink", "reconciliation"}))
-def test_everything_of_a_payment_is_found_by_its_reference(admin_client, name):
+def test_everything_of_a_payment_is_found_by_its_reference(admin_client):
     payment = rows.paid("ORDER-1")
     rows.paid("ORDER-2")
-    listed = reverse(f"admin:{label(name)}_{name}_changelist")
-    everything = admin_client.get(listed).context["cl"].result_count
-    assert admin_client.get(listed, {"q": payment.reference}).context["cl"].result_count * 2 == everything
+    found = {}
+    # A run of reconciliation belongs to an account, and a payment link to its merchant, not to a payment.
+    for name in set(MONEY) - {"payment", "paymentlink", "reconciliation"}:
+        listed = reverse(f"admin:{label(name)}_{name}_changelist")
+        everything = admin_client.get(listed).context["cl"].result_count
+        ours = admin_client.get(listed, {"q": payment.reference}).context["cl"].result_count
+        found[name] = (ours, everything)
+    assert {name: counts for name, counts in found.items() if counts[0] * 2 != counts[1]} == {}
 
 
-@pytest.mark.parametrize("name", MONEY)
-def test_a_longer_list_takes_no_more_queries(admin_client, name, django_assert_max_num_queries):
+def test_a_longer_list_takes_no_more_queries(admin_client):
     for number in range(12):
         rows.paid(f"ORDER-{number}")
-    with django_assert_max_num_queries(11):
-        admin_client.get(reverse(f"admin:{label(name)}_{name}_changelist"))
+    queries = {}
+    for name in MONEY:
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(reverse(f"admin:{label(name)}_{name}_changelist"))
+        queries[name] = len(captured)
+    assert {name: number for name, number in queries.items() if number > 11} == {}
 
 
 def test_staff_without_permission_are_refused(staff_client):

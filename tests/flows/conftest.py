@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def shop(transactional_db: None, settings: Settings) -> Merchant:
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": {}}
-    settings.MESSAGING_RELAY_POLL_SECONDS = 0.05
+    settings.MESSAGING_RELAY_POLL_SECONDS = 0.2
     # Each test has a broker of its own, without messages that an earlier test has left in queues.
     settings.BROKER_URL = f"memory://{uuid4().hex}"
     merchant = Merchant.objects.create(code="shop", name="The Shop")
@@ -73,7 +73,7 @@ def manual(shop: Merchant) -> Payment:
 @pytest_asyncio.fixture
 async def back_end(shop: Merchant, books: Books) -> AsyncIterator[None]:
     await get_broker().start()
-    async with embedded.running():
+    async with embedded.running(with_upkeep=False):
         yield
     await close_brokers()
 

@@ -56,7 +56,7 @@ async def eventually(read: Callable[[], Any], expected: Any) -> None:
     """Wait until ``read``, which queries rows that other tasks write, returns ``expected``."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await in_thread(read) != expected:  # noqa: ASYNC110  the writer has no event to wait on
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
 
 
 def euros(minor: int) -> Money:

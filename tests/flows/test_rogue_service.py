@@ -94,8 +94,10 @@ async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[
 
         def start(name: str) -> None:
             broker = get_broker(url_of(name, house.url))
-            work = run_relay(broker, stop) if name == "relay" else run_services([name], broker, stop)
-            group.create_task(work)
+            if name == "relay":
+                group.create_task(run_relay(broker, stop, with_upkeep=False))
+            else:
+                group.create_task(run_services([name], broker, stop))
 
         for name in [*SERVICES, "relay"]:
             if name != without:

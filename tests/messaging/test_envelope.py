@@ -76,7 +76,9 @@ def test_only_what_is_a_messages_own_stays_behind():
 @given(
     st.dictionaries(
         st.text(),
-        st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists, max_leaves=10
+        ),
     )
 )
 def test_a_reply_survives_the_wire(result: dict[str, object]):

@@ -44,13 +44,18 @@ def try_unmatched_again() -> int:
 
 
 def _owe(notification: ProviderNotification) -> None:
-    """Write the command that web has sent, or was about to send, with the same message id."""
-    command = ApplyNotification(notification=notification.pk)
-    enqueue(
-        OutboxMessage,
-        *command.address,
-        command,
-        subject=payment_named_by(notification),
-        delay_seconds=0,
-        message_id=notification.command_id,
-    )
+    """Write the command that web has sent, or was about to send, with the same message id.
+
+    The outbox has it already if staff have sent its dead letter again.
+    """
+    command, message_id = ApplyNotification(notification=notification.pk), notification.command_id
+    if not OutboxMessage.objects.filter(message_id=message_id).exists():
+        subject = payment_named_by(notification)
+        enqueue(
+            OutboxMessage,
+            *command.address,
+            command,
+            subject=subject,
+            delay_seconds=0,
+            message_id=message_id,
+        )
