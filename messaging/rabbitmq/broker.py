@@ -250,8 +250,11 @@ class RabbitmqBroker(Broker):
             await declare_queue(link, queue)
 
     async def _rebind(self, link: Link, name: str) -> None:
-        """Bind a queue as it was declared. Groups are left out, of which there may be thousands."""
-        if (queue := self._queues.get(name)) is not None:
+        """Bind a queue as it was declared. Groups are left out, of which there may be thousands.
+
+        A common queue is, too, as few users may bind one.
+        """
+        if (queue := self._queues.get(name)) is not None and not queue.is_common:
             await bind_all(link, name, [(binding.exchange, binding.key) for binding in queue.bindings])
 
     async def _change_binding(self, exchange: str, key: str) -> None:

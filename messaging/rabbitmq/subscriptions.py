@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,8 @@ RETRY_SECONDS = 0.5
 # which one look would not be enough.
 LOOK_SECONDS = 10.0
 LOOKS = 3
+# Each cluster member takes part in a binding, even one that is there already, so not every look repeats them.
+LOOKS_PER_BINDING = 6
 
 
 @dataclass(eq=False)
@@ -48,8 +51,8 @@ class Subscriptions:
     """All queues that this process reads. ``redeclare`` declares a queue again before it is read again.
 
     Every ``look_seconds`` the broker is asked if it knows that a queue is read. If it has not known it LOOKS
-    times in a row, the queue is read anew. ``rebind`` then binds it again, since a binding that an operator
-    has removed, or that went with its exchange, would be missed by nobody here.
+    times in a row, the queue is read anew. At every LOOKS_PER_BINDING-th look, ``rebind`` binds it again, since
+    a binding that an operator has removed, or that went with its exchange, would be missed by nobody here.
     """
 
     def __init__(
@@ -155,7 +158,7 @@ class Subscriptions:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _look_again_and_again(self, link: Link) -> None:
-        while True:
+        for number in itertools.count(1):
             await asyncio.sleep(self._look_seconds)
             for subscription in list(self._subscriptions):
                 if not link.is_open:
@@ -163,7 +166,8 @@ class Subscriptions:
                 with contextlib.suppress(AMQPError, TimeoutError):
                     async with asyncio.timeout(self._look_seconds):
                         await self._look(subscription, link)
-                        await self._rebind(link, subscription.queue)
+                        if number % LOOKS_PER_BINDING == 0:
+                            await self._rebind(link, subscription.queue)
                 # One that was cancelled meanwhile keeps its channel for what it is handling.
                 if subscription.missed >= LOOKS and not subscription.is_cancelled:
                     await self._begin_anew(subscription, link)

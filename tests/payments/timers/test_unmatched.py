@@ -13,6 +13,7 @@ from checkout.payments.models import Attempt, OutboxMessage, ProviderNotificatio
 from checkout.payments.service import service
 from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.envelope import Envelope
+from messaging.outbox.models import enqueue
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once
 from tests.payments.service.delivering import command, deliver
@@ -155,3 +156,16 @@ def test_the_same_command_from_web_and_from_the_timer_is_one_try(attempt: Attemp
     for envelope in (from_web, from_timer, from_web):
         look_at(row, envelope)
     assert (row.state, row.tries) == (State.UNMATCHED, 1)
+
+
+def test_a_command_whose_dead_letter_was_sent_again_meanwhile_holds_up_no_other(attempt: Attempt):
+    text = body(attempt, "AUTHORISED").replace(attempt.order_code, "not-yet-1").encode()
+    record_notification(attempt.provider_account.code, text, is_proven=True)
+    row = ProviderNotification.objects.get()
+    command = ApplyNotification(notification=row.pk)
+    enqueue(OutboxMessage, *command.address, command, message_id=row.command_id)  # as staff have it sent
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert try_unmatched_again() == 1
+    assert OutboxMessage.objects.filter(type=ApplyNotification.to).count() == 1
+    row.refresh_from_db()
+    assert row.next_try_at is None
