@@ -51,8 +51,8 @@ class Subscriptions:
     """All queues that this process reads. ``redeclare`` declares a queue again before it is read again.
 
     Every ``look_seconds`` the broker is asked if it knows that a queue is read. If it has not known it LOOKS
-    times in a row, the queue is read anew. At every LOOKS_PER_BINDING-th look, ``rebind`` binds it again, since
-    a binding that an operator has removed, or that went with its exchange, would be missed by nobody here.
+    times in a row, the queue is read anew. At every LOOKS_PER_BINDING-th look, ``rebind`` binds it again,
+    since a binding that an operator has removed, or that went with its exchange, would be missed by nobody.
     """
 
     def __init__(
