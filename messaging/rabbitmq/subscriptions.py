@@ -131,6 +131,9 @@ class Subscriptions:
 
     def _begin(self, subscription: Subscription, link: Link) -> None:
         subscription.missed = 0
+        if subscription.task is not None:
+            # It may pause on an earlier link that was never ready, and would set ``first_try`` after that.
+            subscription.task.cancel()
         subscription.first_try.clear()
         keep = self._keep_reading(subscription, link)
         task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")

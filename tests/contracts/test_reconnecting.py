@@ -4,14 +4,19 @@ import asyncio
 
 import pytest
 import structlog
+from pika.exceptions import AMQPConnectionError, AMQPError
 from structlog.typing import EventDict
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable
+from messaging.rabbitmq import subscriptions
 from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.connection import supervisor
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.rabbitmq.connection.link import Link
+from messaging.rabbitmq.declaring import declare_exchanges, declare_queue
+from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
+from messaging.topology import Topology
 from tests.support.broker_users import url_of
 from tests.support.brokers import Inbox, RabbitmqLab, command, within
 from tests.support.vhosts import binary, evaluate
@@ -98,6 +103,39 @@ async def test_a_connection_without_the_reply_queue_does_not_count_as_an_attempt
     again = await inbox.next()
     assert again.delivery_count == 1
     again.ack()
+
+
+async def test_a_reader_of_an_earlier_connection_does_not_speak_for_the_next_one(
+    rabbitmq: RabbitmqLab, vhost: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The next one may take long: the node of the own queue may be silent."""
+    monkeypatch.setattr(subscriptions, "RETRY_SECONDS", 0.1)
+    parameters = connection_parameters(vhost, "a test")[0]
+    first, second = await Link.open(parameters), await Link.open(parameters)
+    topology, may_go_on = Topology(rabbitmq.prefix), asyncio.Event()
+    queue = topology.service_queue("risk")
+    await declare_exchanges(second, topology.exchanges)
+
+    async def redeclare(link: Link, name: str) -> None:
+        if link is first:
+            raise AMQPError("refused")
+        await may_go_on.wait()
+        await declare_queue(link, queue)
+
+    reading = Subscriptions(redeclare, redeclare)
+    own = Subscription(queue.name, Inbox(), prefetch=0, auto_ack=True)
+    with pytest.raises(AMQPConnectionError):
+        await within(reading.prepare(first, own))
+    earlier = own.task
+    assert earlier is not None
+    first.abort()
+    preparing = asyncio.create_task(reading.prepare(second, own))
+    await within(asyncio.wait({earlier}))
+    may_go_on.set()
+    await within(preparing)
+    assert own.is_reading
+    reading.lost()
+    await second.close()
 
 
 async def test_the_log_has_the_reason_for_which_the_broker_closes_connections(rabbitmq: RabbitmqLab):
