@@ -1,5 +1,7 @@
 """Delete old messages, events, and notifications without effect."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -79,12 +81,26 @@ def _were_used(rows: QuerySet[Any], done: str, long_ago: datetime) -> bool:
     last = 0
     while True:
         part = rows.filter(pk__gt=last).order_by("pk")[:LOOKED_AT_ONCE]
-        seen = part.aggregate(last=Max("pk"), done=Max(done))
+        with _planned_anew(rows.db):
+            seen = part.aggregate(last=Max("pk"), done=Max(done))
         if seen["last"] is None:
             return False
         if seen["done"] is not None and seen["done"] >= long_ago:
             return True
         last = seen["last"]
+
+
+@contextmanager
+def _planned_anew(database: str) -> Iterator[None]:
+    """Let the statements of the block be planned for their own values.
+
+    With a plan for any values, which PostgreSQL makes of a repeated statement, it would read and sort all of
+    a month for each part of it.
+    """
+    with transaction.atomic(using=database):
+        with connections[database].cursor() as cursor:
+            cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        yield
 
 
 State = ProviderNotification.State

@@ -248,6 +248,24 @@ def test_no_statement_reads_all_of_a_month_however_large_it_is(monkeypatch):
     assert 0 < max(read) <= 10
 
 
+def test_each_part_of_a_month_is_read_by_a_plan_for_that_part(monkeypatch):
+    """A plan for any part, which PostgreSQL makes of a repeated statement, would read all and sort it."""
+    monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 1)
+    with at(MARCH):
+        forget_now()
+        for _ in range(20):
+            sent()
+    assert not retention._were_used(OutboxMessage.objects.all(), "published_at", APRIL)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(custom_plans), sum(generic_plans) FROM pg_prepared_statements "
+            "WHERE statement LIKE '%MAX(%payments_outboxmessage%'"
+        )
+        [(for_a_part, for_any)] = cursor.fetchall()
+    assert for_a_part > 10
+    assert for_any == 0
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_a_message_that_was_sent_again_is_found_wherever_it_is_in_its_month(monkeypatch, number):
     monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 2)
