@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checkout.errors import EndpointDisabled, OperationRejected, WebhookNotFound
 from checkout.webhooks import actions, deliveries, notices
-from checkout.webhooks.models import Delivery, SweepMark, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
 from checkout.webhooks.sending.claims import Job, claim
 from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.sending.recording import Outcome, record
@@ -167,6 +167,7 @@ def test_an_endpoint_that_answers_while_it_is_about_to_be_disabled_stays_enabled
     long_ago = timezone.now() - timedelta(days=4)
     WebhookEndpoint.objects.update(failures=9, failing_since=long_ago, warned_at=long_ago)
     Delivery.objects.update(tries=9, last_result="HTTP 500")
+    DeliveryAttempt.objects.create(delivery=ping, url=made.url, status=500, at=timezone.now())
     behind(lambda: recorded(job, 200), lambda: asyncio.run(notices.look_after_endpoints()))
     made.refresh_from_db()
     assert (made.state, made.failures) == ("enabled", 0)
