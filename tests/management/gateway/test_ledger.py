@@ -171,8 +171,9 @@ def test_the_time_limit_of_payments_does_not_end_the_report(gateway: Gateway, at
     booked(attempt, "capture", 700, "capture_requested", "captured")
     with connection.cursor() as cursor:
         # A slow disk: each row that is read takes longer than the limit.
-        table = LedgerEntry._meta.db_table
-        cursor.execute(f"ALTER TABLE {table} RENAME TO entries")
-        cursor.execute(f"CREATE VIEW {table} AS SELECT * FROM entries WHERE pg_sleep(0.05) IS NOT NULL")
+        cursor.execute("ALTER TABLE ledger_ledgerentry RENAME TO entries")
+        cursor.execute(
+            "CREATE VIEW ledger_ledgerentry AS SELECT * FROM entries WHERE pg_sleep(0.05) IS NOT NULL"
+        )
         cursor.execute("SET statement_timeout = 20")
     assert gateway("ledger", *WHOLE_NOVEMBER)[0] == 0
