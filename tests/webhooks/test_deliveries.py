@@ -347,3 +347,12 @@ async def test_an_event_that_a_program_has_made_up_tells_nobody_anything(lab):
             await broker.publish(broker.topology.events, "payment.captured", envelope, timeout_seconds=10)
         await a_moment(broker)
     assert not await in_thread(Delivery.objects.exists)
+
+
+def test_a_sweep_of_more_than_a_batch_goes_on_with_the_rest(monkeypatch):
+    monkeypatch.setattr(deliveries, "BATCH", 2)
+    last = [event(f"A-{number}") for number in range(3)][-1]
+    SweepMark.objects.create(
+        pk=1, event_pk=0, seen_pk=last.pk, seen_at=timezone.now() - deliveries.SWEEP_AFTER
+    )
+    assert [deliveries.sweep() for _ in range(3)] == [2, 1, 0]

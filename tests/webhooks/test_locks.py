@@ -149,7 +149,7 @@ def test_who_enables_an_endpoint_does_not_wait_for_a_delivery_that_is_just_being
 
 
 def test_responses_are_not_forgotten_while_a_sender_is_just_taking_the_delivery(ping: Delivery):
-    """What it is answered may repeat what is erased."""
+    """The answer may repeat what is erased."""
     Delivery.objects.update(payment="pay_1")
 
     def forget() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS
@@ -161,3 +162,18 @@ def test_a_posting_that_does_not_add_up_is_named(gateway: Gateway, own_database:
     LedgerEntry.objects.filter(posting__startswith="captured", amount_minor__lt=0).delete()
     with pytest.raises(CommandError, match=f"captured:{operation.reference}"):
         gateway("ledger", *WHOLE_NOVEMBER)
+
+
+@pytest.mark.postgresql
+def test_the_time_limit_of_payments_does_not_end_the_report(gateway: Gateway, attempt: Attempt):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no time limit of statements.")
+    booked(attempt, "capture", 700, "capture_requested", "captured")
+    with connection.cursor() as cursor:
+        # A slow disk: each row that is read takes longer than the limit.
+        cursor.execute("ALTER TABLE ledger_ledgerentry RENAME TO entries")
+        cursor.execute(
+            "CREATE VIEW ledger_ledgerentry AS SELECT * FROM entries WHERE pg_sleep(0.05) IS NOT NULL"
+        )
+        cursor.execute("SET statement_timeout = 20")
+    assert gateway("ledger", *WHOLE_NOVEMBER)[0] == 0

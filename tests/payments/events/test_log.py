@@ -16,6 +16,7 @@ from checkout.payments.models import Attempt, Event, EventPosition, OutboxMessag
 from checkout.payments.objects import EventObject, event_object
 from checkout.states import Actor
 from messaging.concurrency.database import in_thread
+from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.relay import Relay
 from messaging.topology import Binding, Queue
 from tests.messaging.conftest import lab
@@ -204,7 +205,7 @@ def test_of_two_relays_that_look_at_the_same_moment_one_takes_the_events(
     [event] = happen(attempt, "authorised")
     if is_known:
         EventPosition.objects.create(pk=1, last_pk=0)
-    others, taken = iter([EventLog()]), []
+    others, taken = iter([EventLog()]), list[AbstractOutboxMessage]()
 
     def take_first(execute: Any, sql: str, *rest: Any) -> Any:
         """Let another relay take the events once this one has read the position."""

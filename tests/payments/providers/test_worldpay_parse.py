@@ -263,23 +263,19 @@ def test_a_failed_authentication_is_told_from_a_refusal_by_the_issuer():
 
 
 @pytest.mark.parametrize(
-    ("indicator", "reason"),
-    [("01", RefusalReason.CANCELLED), ("04", RefusalReason.AUTHENTICATION_FAILED)],
+    ("event", "indicator", "reason"),
+    [
+        ("REFUSED", "01", RefusalReason.CANCELLED),
+        ("REFUSED", "04", RefusalReason.AUTHENTICATION_FAILED),
+        ("CANCELLED", "01", RefusalReason.SUSPECTED_FRAUD),  # by Worldpay's risk service
+    ],
 )
-def test_a_shopper_who_cancelled_is_told_from_one_whose_time_ran_out(indicator, reason):
+def test_a_shopper_who_cancelled_is_told_from_one_whose_time_ran_out(event, indicator, reason):
     three_ds = f"<challengeCancelIndicator>{indicator}</challengeCancelIndicator>"
-    result = parse_reply(
-        paid("REFUSED", f'<ThreeDSecureResult description="Failed">{three_ds}</ThreeDSecureResult>')
-    )
+    authentication = f'<ThreeDSecureResult description="Failed">{three_ds}</ThreeDSecureResult>'
+    result = parse_reply(paid(event, authentication))
     assert result.refusal is not None
     assert result.refusal.reason == reason
-
-
-def test_an_order_that_the_risk_service_cancelled_was_not_cancelled_by_the_shopper():
-    three_ds = "<challengeCancelIndicator>01</challengeCancelIndicator>"
-    result = parse_reply(paid("CANCELLED", f"<ThreeDSecureResult>{three_ds}</ThreeDSecureResult>"))
-    assert result.refusal is not None
-    assert result.refusal.reason == RefusalReason.SUSPECTED_FRAUD
 
 
 def test_a_precise_return_code_outweighs_the_authentication():

@@ -6,14 +6,18 @@ Only postings that move money at the provider are shown: captures, refunds, char
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 from django.utils import timezone
 
+from checkout.database.index_building import without_time_limit
+from checkout.database.owners import database_of
 from checkout.ledger.books import Movement, movements, unbalanced_postings
 from checkout.management.gateway.output import Output, write_json, write_wrapped
 from checkout.money import Money
@@ -69,14 +73,22 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     until = timezone.now() if options["until"] is None else _moment(options["until"])
     if since >= until:
         raise CommandError(f"{_text(since)} is not before {_text(until)}.")
-    lines = _lines(movements(since, until))
-    if options["csv"]:
-        _write_csv(out, lines)
-    else:
-        _write_sums(out, lines, since, until, as_json=options["json"])
-    if unbalanced := unbalanced_postings(since, until):
+    with _patient_database():
+        lines = _lines(movements(since, until))
+        if options["csv"]:
+            _write_csv(out, lines)
+        else:
+            _write_sums(out, lines, since, until, as_json=options["json"])
+        unbalanced = unbalanced_postings(since, until)
+    if unbalanced:
         raise CommandError(f"Postings that do not add up to zero: {', '.join(unbalanced)}.")
     return 0
+
+
+def _patient_database() -> AbstractContextManager[None]:
+    """Let the ledger's database take as long as it needs: its entries have no index on their times."""
+    connection = connections[database_of("ledger")]
+    return without_time_limit(connection) if connection.vendor == "postgresql" else nullcontext()
 
 
 def _lines(posted: Iterator[Movement]) -> Iterator[Line]:
