@@ -62,8 +62,8 @@ def whole(name: str, default: int, help: str, **bounds: Any) -> Setting[int]:
 
 
 def number(name: str, default: float, help: str, **bounds: Any) -> Setting[float]:
-    """Declare a number."""
-    return Setting(name, default, help, type=float, **bounds)
+    """Declare a number, of seconds for example, which is a hundred years at most."""
+    return Setting(name, default, help, type=float, **{"le": LONGEST_SECONDS, **bounds})
 
 
 def text(name: str, default: str, help: str, **bounds: Any) -> Setting[str]:

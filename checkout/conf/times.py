@@ -147,4 +147,5 @@ class Times:
         10,
         "The seconds that one SQL statement may take at most; 0 for no limit, which a migration may need.",
         ge=0,
+        le=86_400,  # PostgreSQL's limit is a few weeks
     )

@@ -292,6 +292,8 @@ def test_a_limit_that_would_limit_nothing_is_named_before_anything_starts(monkey
         "CHECKOUT_ABANDONED_SECONDS",
         "CHECKOUT_SESSION_SECONDS",
         "CHECKOUT_CARD_SECONDS",
+        "CHECKOUT_DATABASE_SECONDS",
+        "CHECKOUT_OUTBOX_GRACE_SECONDS",
     ],
 )
 def test_a_time_that_no_calendar_can_add_is_named_before_anything_starts(monkeypatch, name, for_ever):
