@@ -22,6 +22,7 @@ from scripts.services.rabbitmq import Rabbitmq
 from tests.support.brokers import within
 from tests.support.pages import blocks_of, section_of, text_of
 from tests.support.program import run
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -66,9 +67,19 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]
     node = Rabbitmq(folder / "node", settings=settings)
     node.start()
     try:
+        # The node is ready for TCP first.
+        wait_until(lambda: is_listening(port), "the node to listen for TLS")
         yield folder, port
     finally:
         node.stop()
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @pytest.fixture
