@@ -240,7 +240,7 @@ def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client
         "Requeue: this message cannot be sent again, and its page says why. Nothing was changed."
     ]
     page = admin_client.get(response["Location"]).content.decode()
-    assert "This message could not be read, so nothing of it was kept." in page
+    assert "This message could not be read: only its size and its digest were kept." in page
     assert DeadLetter.objects.get().requeued_at is None
     assert not LogEntry.objects.exists()
 

@@ -89,15 +89,28 @@ def _list(out: Output, options: Mapping[str, Any]) -> None:
     if options["json"]:
         write_json(out, {"dead_letters": [_as_dict(letter) for letter in found], "left_out": left_out})
     elif not found:
-        out.write("No dead letter waits for staff.")
+        out.write("There is no dead letter." if options["all"] else "No dead letter waits for staff.")
     else:
         rows = [
-            (str(each.pk), f"{each.died_at:%Y-%m-%d %H:%M}", each.type, each.subject[:12], each.reason)
+            (
+                str(each.pk),
+                f"{each.died_at:%Y-%m-%d %H:%M}",
+                _state(each),
+                each.type,
+                each.subject[:12],
+                each.reason,
+            )
             for each in found
         ]
-        write_table(out, ("NO", "DIED", "TYPE", "ABOUT", "REASON"), rows)
+        write_table(out, ("NO", "DIED", "STATE", "TYPE", "ABOUT", "REASON"), rows)
         if left_out:
             out.write(f"… and {left_out} more.")
+
+
+def _state(letter: DeadLetter) -> str:
+    if letter.dealt_with_at is not None:
+        return "dealt with"
+    return "waits" if letter.requeued_at is None else "sent again"
 
 
 def _show(out: Output, letter: DeadLetter, *, as_json: bool) -> None:

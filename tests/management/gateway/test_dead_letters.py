@@ -54,13 +54,14 @@ def test_one_is_sent_again_once(gateway: Gateway, letter: DeadLetter):
     with pytest.raises(CommandError, match="ada has sent this message again already"):
         gateway("dead-letters", "requeue", str(letter.pk), "--by", "ada")
     assert "No dead letter waits" in gateway("dead-letters", "list")[1]
-    assert str(letter.pk) in gateway("dead-letters", "list", "--all")[1]
+    assert "  sent again  risk.assess" in gateway("dead-letters", "list", "--all")[1]
 
 
 def test_one_is_dealt_with_for_a_reason(gateway: Gateway, letter: DeadLetter):
     gateway("dead-letters", "deal-with", str(letter.pk), "--by", "ada", "--reason", "Nobody needs it.")
     letter.refresh_from_db()
     assert (letter.dealt_with_by, letter.dealt_with_note) == ("ada", "Nobody needs it.")
+    assert "  dealt with  risk.assess" in gateway("dead-letters", "list", "--all")[1]
 
 
 @pytest.mark.parametrize("reason", ["", " \t"])

@@ -103,6 +103,19 @@ def test_each_currency_and_kind_is_added_up_within_the_time(gateway: Gateway, at
     assert ["captured", "1", "0.01", "GBP"] in [line.split() for line in output.splitlines()]
 
 
+def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attempt):
+    over, not_over = (
+        ("--since", "2026-10-01", "--until", "2026-11-01"),
+        ("--since", "2026-10-01", "--until", "2999-01-01"),
+    )
+    assert "not over" not in gateway("ledger", *over)[1]
+    assert "This time is not over" in gateway("ledger", *not_over)[1]
+    assert [as_json(gateway("ledger", *each, "--json")[1])["is_over"] for each in (over, not_over)] == [
+        True,
+        False,
+    ]
+
+
 def test_what_was_only_requested_is_not_shown(gateway: Gateway, attempt: Attempt):
     booked(attempt, "capture", 700, "capture_requested", "reversal")
     assert "Nothing was posted." in gateway("ledger", *WHOLE_NOVEMBER)[1]
@@ -113,7 +126,7 @@ def test_each_posting_has_its_payment(attempt: Attempt):
     operation = booked(attempt, "refund", 300, "refunded", again="/1")
     [line] = lines(*WHOLE_NOVEMBER)
     assert line == {
-        "posted_at": "2026-11-01 00:00:00",
+        "posted_at": "2026-11-01T00:00:00Z",
         "merchant": attempt.payment.merchant.code,
         "mode": "test",
         "account": "twin",

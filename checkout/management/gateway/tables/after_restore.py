@@ -1,7 +1,7 @@
 """``manage.py gateway after-restore``: prepares a database that was restored to an earlier moment."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -23,12 +23,17 @@ FIRST_YEAR = 2000
 
 def add_arguments(parser: CommandParser) -> None:
     """Take the moment."""
-    parser.add_argument("--moment", required=True, help="that to which the database was restored, ISO 8601")
+    parser.add_argument(
+        "--moment",
+        required=True,
+        help="that to which the database was restored, ISO 8601; without a zone, UTC",
+    )
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0; raise CommandError if the moment cannot be read, or has not come yet."""
     moment = _moment(options["moment"])
+    out.write(f"Restored to {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} (UTC).")
     doubted = doubt_requests()
     out.write(f"{doubted} requests to providers count as perhaps made, and are asked about.")
     again = send_unhandled_again(moment - MARGIN)
@@ -43,7 +48,7 @@ def _moment(text: str) -> datetime:
         raise CommandError(f"{text!r} is no time in ISO 8601.") from error
     if moment.year < FIRST_YEAR:
         raise CommandError(f"{text} is before {FIRST_YEAR}.")
-    moment = moment if moment.tzinfo else timezone.make_aware(moment)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > timezone.now():
         raise CommandError(f"{text} has not come yet.")
     return moment

@@ -72,7 +72,8 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     since = _moment(options["since"])
     until = timezone.now() if options["until"] is None else _moment(options["until"])
     if since >= until:
-        raise CommandError(f"{_text(since)} is not before {_text(until)}.")
+        named = "it has not come yet" if options["until"] is None else f"it is not before {options['until']}"
+        raise CommandError(f"There is no time from {options['since']}: {named}.")
     with _patient_database():
         lines = _lines(movements(since, until))
         if options["csv"]:
@@ -129,7 +130,7 @@ def _write_csv(out: Output, lines: Iterable[Line]) -> None:
     writer = csv.writer(_Lines(out), lineterminator="")
     writer.writerow([*names, "amount"])
     for line in lines:
-        row = asdict(line) | {"posted_at": _text(line.posted_at)}
+        row = asdict(line) | {"posted_at": f"{line.posted_at:%Y-%m-%dT%H:%M:%SZ}"}
         writer.writerow([*(_cell(row[name]) for name in names), Money(line.minor, line.currency).decimal])
 
 
@@ -151,6 +152,7 @@ class _Lines:
 def _write_sums(
     out: Output, lines: Iterable[Line], since: datetime, until: datetime, *, as_json: bool
 ) -> None:
+    is_over = until <= timezone.now()
     sums: Counter[Key] = Counter()
     counts: Counter[Key] = Counter()
     for line in lines:
@@ -159,20 +161,24 @@ def _write_sums(
         counts[key] += 1
     if as_json:
         rows = [{**key._asdict(), "postings": counts[key], "minor": sums[key]} for key in sorted(counts)]
-        write_json(out, {"since": since.isoformat(), "until": until.isoformat(), "sums": rows})
+        span = {"since": since.isoformat(), "until": until.isoformat(), "is_over": is_over}
+        write_json(out, {**span, "sums": rows})
         return
     out.write(f"Posted from {_text(since)} to {_text(until)} (UTC)")
+    if not is_over:
+        out.write("This time is not over: more may be posted.")
+    out.write("")
     if not counts:
-        out.write("\nNothing was posted.")
+        out.write("Nothing was posted.")
     for heading, keys in groupby(sorted(counts), lambda key: (key.merchant, key.mode, key.account)):
-        out.write("")
-        write_wrapped(out, "", f"merchant {heading[0]} ({heading[1]}), account {heading[2]}")
+        write_wrapped(out, "", f"merchant {heading[0]}, mode {heading[1]}, account {heading[2]}")
         for currency, kinds in groupby(keys, lambda key: key.currency):
             of_currency = list(kinds)
             for key in of_currency:
                 out.write(_row(key.kind, str(counts[key]), Money(sums[key], currency)))
             together = Money(sum(sums[key] for key in of_currency), currency)
             out.write(_row("together, before the provider's fees", "", together))
+            out.write("")
 
 
 def _row(kind: str, count: str, amount: Money) -> str:

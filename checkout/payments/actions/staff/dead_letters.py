@@ -167,7 +167,9 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
     """
     match letter.headers.get(dead_letters.ALTERED):
         case "digest":
-            raise OperationRejected(f"This message could not be read, so nothing of it was kept. {INSTEAD}")
+            raise OperationRejected(
+                f"This message could not be read: only its size and its digest were kept. {INSTEAD}"
+            )
         case "scrubbed":
             raise OperationRejected(
                 f"Something secret was taken out of this message: it is not what was sent. {INSTEAD}"
