@@ -21,8 +21,8 @@ OnDelivery = Callable[[Delivery], None]
 
 
 NOT_AN_ADDRESS = (
-    "a broker's address cannot be taken apart. An IPv6 address stands in brackets and is possible for a single "
-    "host only, not beside others; brackets and special letters of a user or password must be "
+    "a broker's address cannot be taken apart. An IPv6 address stands in brackets, and is possible for a "
+    "single host only; brackets and special letters of a user or password must be "
     "percent-encoded, as %5B %5D."
 )
 

@@ -15,6 +15,7 @@ from checkout.management.gateway.output import Finding
 
 AREA = "database"
 MOST_SECONDS_APART = 1.0
+AS_ELSEWHERE = "Set {variable} as the gateway's processes have it. For a new try-out: {migrate}."
 
 
 def findings() -> Iterator[Finding]:
@@ -42,7 +43,7 @@ def _findings_about(alias: str) -> Iterator[Finding]:
     remark = ", as DATABASE_URL is not set" if _is_by_default(alias) else ""
     migrate = f"manage.py migrate --database {alias}"
     if file := missing_file(alias):
-        advice = f"Set {variable_of(alias)} as the gateway's processes have it. For a new try-out: {migrate}"
+        advice = AS_ELSEWHERE.format(variable=variable_of(alias), migrate=migrate)
         yield Finding(AREA, f"{alias}: there is no file {file}{remark}", advice)
         return
     with connection.cursor() as cursor:
@@ -55,14 +56,14 @@ def _findings_about(alias: str) -> Iterator[Finding]:
 
 
 def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding]:
-    """Yield what is said of migrations and tables. Tables of migrations that are missing go without saying."""
+    """Yield what is said of migrations and tables. Those of missing migrations go without saying."""
     if migrations:
         names = ", ".join(migrations[:4]) + (
             f" and {len(migrations) - 4} more" if len(migrations) > 4 else ""
         )
         advice = f"Run {migrate}."
         if _is_by_default(alias):
-            advice = f"Set DATABASE_URL as the gateway's processes have it. For a new try-out: {migrate}"
+            advice = AS_ELSEWHERE.format(variable="DATABASE_URL", migrate=migrate)
         yield Finding(AREA, f"{alias}: not migrated: {names}", advice)
     unmigrated = {name.partition(".")[0] for name in migrations}
     missing = {app: tables for app, tables in missing_tables(alias).items() if app not in unmigrated}
