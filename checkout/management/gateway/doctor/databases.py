@@ -70,8 +70,8 @@ def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding
     for app, tables in missing.items():
         variable = variable_of(app if alias == DEFAULT_DB_ALIAS else alias)
         advice = (
-            f"Set {variable} as the gateway's processes have it (docs/database-and-broker.md). The migrations "
-            f"of {app} are recorded here, and its tables were made in another database."
+            f"Set {variable} as the gateway's processes have it (docs/database-and-broker.md). Migrations of "
+            f"{app} are recorded here, and its tables were probably made in another database."
         )
         yield Finding(AREA, f"{alias}: tables of {app} are missing: {', '.join(tables)}", advice)
     if not (migrations or missing):
