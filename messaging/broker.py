@@ -7,7 +7,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from messaging.concurrency import loops
 from messaging.delivery import Delivery
@@ -20,9 +20,24 @@ OnConfirm = Callable[[MessagingError | None], None]
 OnDelivery = Callable[[Delivery], None]
 
 
+NOT_AN_ADDRESS = (
+    "a broker's address cannot be taken apart. An IPv6 address stands in brackets, and is possible for a "
+    "single host only; brackets and special letters of a user or password must be "
+    "percent-encoded, as %5B %5D."
+)
+
+
+def parts_of(url: str) -> SplitResult:
+    """Return the parts of a broker's address. Raises ValueError, without any part of the address."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError(NOT_AN_ADDRESS) from None
+
+
 def user_of(url: str) -> str:
-    """Return the user name in a broker's address."""
-    return unquote(urlsplit(url).username or "guest")
+    """Return the user name in a broker's address. Raises ValueError if it is none."""
+    return unquote(parts_of(url).username or "guest")
 
 
 @dataclass(slots=True)

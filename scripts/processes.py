@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from honcho import environ
 from honcho.manager import Manager
@@ -38,11 +38,14 @@ def environment_of(process: str, environment: Mapping[str, str]) -> dict[str, st
     user = f"{own.get('CHECKOUT_PREFIX', 'checkout')}.{process}"
     url = urlsplit(own.pop("BROKER_URL"))
     if user in passwords:  # the sandbox does not connect to the broker
-        host = url.netloc.rpartition("@")[2]
-        own["BROKER_URL"] = url._replace(
-            netloc=f"{quote(user, safe='')}:{quote(passwords[user], safe='')}@{host}"
-        ).geturl()
+        own["BROKER_URL"] = with_user(url, user, passwords[user])
     return own
+
+
+def with_user(url: SplitResult, user: str, password: str) -> str:
+    """Return the broker's address with this user in place of any other."""
+    host = url.netloc.rpartition("@")[2]
+    return url._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{host}").geturl()
 
 
 if __name__ == "__main__":

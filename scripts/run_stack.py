@@ -6,6 +6,7 @@ password, which is kept with the data. On your own broker all processes use the 
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -41,14 +42,26 @@ def addresses(environment: Mapping[str, str]) -> list[str]:
     A server that was given by the environment is left out: its address is known, and may have a password.
     The same applies to the secret key, with which a service of one's own checks commands.
     """
-    names = [name for name in ("DATABASE_URL", "BROKER_URL") if not os.environ.get(name)]
-    lines = [f"  {name}={environment[name]}" for name in names]
+    lines = []
+    if not os.environ.get("DATABASE_URL"):
+        lines.append(f"  DATABASE_URL={environment['DATABASE_URL']}")
+    if not os.environ.get("BROKER_URL"):
+        lines += [f"  BROKER_URL={_command_for_address(environment)}"]
     if not os.environ.get("SECRET_KEY"):
         lines.append(f"  SECRET_KEY={DEVELOPMENT_KEY}")
-    if "BROKER_URL" in names:
-        passwords = environment["BROKER_PASSWORDS"]
-        lines.append(f"The broker's users, one of whom belongs into its address, are in {passwords}")
+    if not os.environ.get("BROKER_URL"):
+        lines += [
+            "BROKER_URL is a command for the shell, which puts user and password into the broker's address.",
+            f"A service of your own has a user of its own. All are in {environment['BROKER_PASSWORDS']}",
+        ]
     return ["For manage.py, and services of your own, beside it:", *lines] if lines else []
+
+
+def _command_for_address(environment: Mapping[str, str]) -> str:
+    """Return what a shell replaces by the address with web's user, who suits manage.py."""
+    user = f"{environment.get('CHECKOUT_PREFIX') or 'checkout'}.web"
+    arguments = [environment["BROKER_URL"], environment["BROKER_PASSWORDS"], user]
+    return f'"$({shlex.join([sys.executable, "-m", "scripts.broker_url", *arguments])})"'
 
 
 def main() -> int:

@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pika
 import pytest
 
 from checkout.tryout.demo import NOTIFICATION_SECRET
@@ -117,8 +119,15 @@ def test_on_other_ports_shoppers_and_notifications_are_led_there():
 def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(real_stack, folder, asked):
     real_stack.wait_for_line("Uvicorn running on http://localhost", seconds=150)
     told = real_stack.text()
-    assert re.search(r"^  BROKER_URL=amqp://127\.0\.0\.1:\d+/gateway$", told, re.M)
-    [passwords] = re.findall(r"^The broker's users, .* are in (\S+)$", told, re.M)
+    [passwords] = re.findall(r"^A service of your own .* All are in (\S+)$", told, re.M)
+    [of_broker] = re.findall(r"^  (BROKER_URL=\S.*)$", told, re.M)
+    made = subprocess.run(
+        ["sh", "-c", f'{of_broker}; echo "$BROKER_URL"'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r"amqp://checkout\.web:\S+@127\.0\.0\.1:\d+/gateway\n", made.stdout)
+    with pika.BlockingConnection(pika.URLParameters(made.stdout.strip())) as connection:
+        assert connection.is_open, "manage.py beside it reaches the broker"
+    assert json.loads(Path(passwords).read_text())["checkout.web"] not in told
     assert "checkout.relay" in json.loads(Path(passwords).read_text())
     assert re.search(r"^  DATABASE_URL=postgres\S+$", told, re.M)
     assert re.search(r"^  SECRET_KEY=\S+$", told, re.M), "a service of one's own checks commands with it"

@@ -6,13 +6,16 @@ database. Every database has an inbox and an outbox, because a service writes th
 
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Model
 
 # The name of a standby of the default database, if one was configured. It owns nothing.
 REPLICA = "replica"
 # The models of inbox and outbox, by the app that defines them.
 MESSAGES = {("payments", "inboxmessage"), ("payments", "outboxmessage")}
+# The apps that may have a database of their own.
+OWNERS = ("orders", "risk", "ledger", "receipts")
 
 
 def database_of(app_label: str) -> str:
@@ -24,6 +27,28 @@ def databases() -> list[str]:
     """Return the names of all databases that this process was given, the default one first."""
     own = (name for name in connections if name != REPLICA)
     return sorted(own, key=lambda name: name != DEFAULT_DB_ALIAS)
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable with the address of the database that has this app's tables.
+
+    The name of a database leads to its own variable, too.
+    """
+    return f"{name.upper()}_DATABASE_URL" if name in OWNERS else "DATABASE_URL"
+
+
+def missing_tables(database: str) -> dict[str, list[str]]:
+    """Return the tables that this database should have and lacks, by the label of their app.
+
+    Django records a migration as applied that made no tables, because the app had another database then.
+    """
+    present = set(connections[database].introspection.table_names())
+    missing = {}
+    for app in apps.get_app_configs():
+        if app.name.startswith("checkout."):
+            tables = {model._meta.db_table for model in router.get_migratable_models(app, database)}
+            missing[app.label] = sorted(tables - present)
+    return {label: tables for label, tables in missing.items() if tables}
 
 
 class ByOwner:

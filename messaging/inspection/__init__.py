@@ -1,8 +1,19 @@
 """Facts about a broker, for operators: what exists there, compared with what should."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from messaging.topology import Binding
+
+
+class Trouble(StrEnum):
+    """Kinds of faults for which a broker gives no answers: each is for another remedy."""
+
+    AWAY = "away"
+    ADDRESS = "address"
+    """The address itself is wrong, so that nothing was tried."""
+    LOGIN = "login"
+    TLS = "tls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +36,13 @@ class QueueFacts:
 class BrokerFacts:
     """The answers of one broker. ``fault`` tells why there are none; empty if it could be reached.
 
+    ``trouble`` is the kind of that fault.
     ``exchanges`` has the fault of each exchange by its name, empty if it is as it should be.
     """
 
     user: str = ""
     version: str = ""
     fault: str = ""
+    trouble: Trouble = Trouble.AWAY
     exchanges: dict[str, str] = field(default_factory=dict)
     queues: tuple[QueueFacts, ...] = ()

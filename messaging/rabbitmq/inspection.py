@@ -1,6 +1,7 @@
 """Look at a RabbitMQ over AMQP, with the rights of any user: nothing is created, changed or consumed."""
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pika.exceptions import (
 )
 
 from messaging.broker import user_of
-from messaging.inspection import BrokerFacts, QueueFacts
+from messaging.inspection import BrokerFacts, QueueFacts, Trouble
 from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
 from messaging.topology import GROUP_SIZE, Exchange, Queue, Topology
 
@@ -41,15 +42,24 @@ def _quietly() -> Iterator[None]:
 @_quietly()
 def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFacts:
     """Return what this broker has of the topology. If it cannot be reached, ``fault`` tells why."""
-    user = user_of(url)
     try:
-        connection = pika.BlockingConnection(connection_parameters(url, f"{topology.prefix}.inspection"))
+        user, place = user_of(url), ", ".join(map(str, nodes_of(url)))
+        parameters = connection_parameters(url, f"{topology.prefix}.inspection")
+    except ValueError as error:
+        return BrokerFacts(fault=_plain(error), trouble=Trouble.ADDRESS)
+    try:
+        connection = pika.BlockingConnection(parameters)
     except ProbableAuthenticationError:
-        return BrokerFacts(user=user, fault=f"{user} was refused: another password, or no such user")
+        fault = f"{user} was refused: another password, or no such user"
+        return BrokerFacts(user=user, fault=fault, trouble=Trouble.LOGIN)
     except ProbableAccessDeniedError:
-        return BrokerFacts(user=user, fault=f"{user} may not use this virtual host, or there is none")
+        fault = f"{user} may not use this virtual host, or there is none"
+        return BrokerFacts(user=user, fault=fault, trouble=Trouble.LOGIN)
     except (AMQPError, OSError, ValueError) as error:
-        return BrokerFacts(user=user, fault=_plain(error) or f"no connection to {_place(url)}")
+        told = _plain(error)
+        fault = f"no connection to {place}{': ' if told else ''}{told}"
+        trouble = Trouble.TLS if isinstance(error, ssl.SSLError) else Trouble.AWAY
+        return BrokerFacts(user=user, fault=fault, trouble=trouble)
     try:
         return BrokerFacts(
             user=user,
@@ -62,10 +72,6 @@ def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFact
     finally:
         if connection.is_open:
             connection.close()
-
-
-def _place(url: str) -> str:
-    return ", ".join(map(str, nodes_of(url)))
 
 
 def _version(connection: pika.BlockingConnection) -> str:
@@ -123,4 +129,6 @@ def _is_refused(text: str) -> bool:
 
 def _plain(error: BaseException) -> str:
     """Return an error as one line; empty if it has no text, as some of pika's do not."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:300]
     return " ".join(str(each) for each in error.args if str(each))[:300]

@@ -5,6 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from checkout.database.owners import databases, variable_of
+from checkout.database.reaching import missing_file
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
@@ -22,6 +24,8 @@ MODULES = {
     "divide-messages": divide_messages,
     "after-restore": after_restore,
 }
+# `doctor` says itself what is missing, and `topology` asks the broker only.
+WITHOUT_DATABASE = ("doctor", "topology")
 
 
 class Command(BaseCommand):
@@ -44,6 +48,8 @@ class Command(BaseCommand):
         require_utf8(options)
         if not options.get("reason", "given").strip():
             raise CommandError("Say why: the reason is empty.")
+        if options["sub_command"] not in WITHOUT_DATABASE:
+            _require_files()
         try:
             code = MODULES[options["sub_command"]].run(self.stdout, options)
         except KeyboardInterrupt:
@@ -55,3 +61,12 @@ class Command(BaseCommand):
             ) from error
         if code:
             raise SystemExit(code)
+
+
+def _require_files() -> None:
+    """Refuse a database of SQLite that does not exist. Connecting would make an empty one."""
+    for database in databases():
+        if file := missing_file(database):
+            raise CommandError(
+                f"There is no file {file}. Set {variable_of(database)} as the gateway's processes have it."
+            )

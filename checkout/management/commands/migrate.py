@@ -3,14 +3,14 @@
 from functools import partial
 from typing import Any
 
-from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import InterfaceError, OperationalError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from checkout.database.encoding import wrong_encoding
-from checkout.database.owners import databases
+from checkout.database.owners import databases, missing_tables, variable_of
+from checkout.database.reaching import reason_of
 from checkout.database.short_locks import with_short_locks
 
 UNDIVIDED = (
@@ -68,7 +68,7 @@ def _require_reached(database: str) -> None:
     try:
         connections[database].ensure_connection()
     except (OperationalError, InterfaceError) as error:
-        told = " ".join(str(error).split())
+        told = reason_of(database, error)
         raise CommandError(f"The database {database} is not reached: {told}. Nothing was changed.") from error
 
 
@@ -89,13 +89,6 @@ def _require_utf8(database: str) -> None:
 
 def _require_tables(database: str) -> None:
     """Refuse a database without a table that it owns: Django records a migration that made no tables, too."""
-    present = set(connections[database].introspection.table_names())
-    for app in apps.get_app_configs():
-        if not app.name.startswith("checkout."):
-            continue
-        tables = {model._meta.db_table for model in router.get_migratable_models(app, database)}
-        if missing := sorted(tables - present):
-            variable = "DATABASE_URL" if app.label == "payments" else f"{app.label.upper()}_DATABASE_URL"
-            raise CommandError(
-                MISSING.format(database=database, tables=", ".join(missing), app=app.label, variable=variable)
-            )
+    for app, tables in missing_tables(database).items():
+        told = {"tables": ", ".join(tables), "app": app, "variable": variable_of(app)}
+        raise CommandError(MISSING.format(database=database, **told))

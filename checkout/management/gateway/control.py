@@ -4,11 +4,12 @@ import json
 import shlex
 import subprocess
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from django.core.management.base import CommandParser
 
 from checkout.conf import conf
+from messaging.broker import parts_of
 from messaging.topology import Binding
 
 SECONDS = 30
@@ -45,7 +46,7 @@ def permissions_of(control: str) -> dict[str, tuple[str, str, str]]:
 
 
 def _table(control: str, command: str, *columns: str) -> list[dict[str, Any]]:
-    vhost = unquote(urlsplit(conf.broker_url).path.removeprefix("/")) or "/"
+    vhost = unquote(parts_of(conf.broker_url).path.removeprefix("/")) or "/"
     try:
         whole = [*shlex.split(control), command, "-p", vhost, *columns, "--formatter", "json", "--quiet"]
         done = subprocess.run(  # noqa: S603  the operator's own command

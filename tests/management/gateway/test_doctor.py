@@ -5,6 +5,7 @@ import sys
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -110,7 +111,46 @@ def test_a_broker_that_is_away_is_one_finding(gateway: Gateway, settings: Any):
     code, output = gateway("doctor")
     assert code == 1
     assert "not reached: no connection to 127.0.0.1:1" in output
+    assert "Start RabbitMQ" in output
     assert "secret" not in output
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("amqp://a:secret@[::1],127.0.0.1/p", "IPv6"),
+        ("amqp://a:secret@localhost/?heartbeat=3", "no ?heartbeat="),
+        ("amqp://a:secret@localhost/?cafile=ca.pem", "begins with amqps://"),
+        ("amqps://a:secret@localhost/?cafile=no-such.pem", "cafile=no-such.pem"),
+    ],
+)
+def test_an_address_of_the_broker_that_is_wrong_is_to_be_corrected(
+    gateway: Gateway, settings: Any, address: str, fault: str
+):
+    settings.BROKER_URL = address
+    code, output = gateway("doctor", "--json")
+    [(text, advice)] = [each for each in wrong(output).items() if each[0].startswith("not reached")]
+    assert code == 1
+    assert fault in text
+    assert advice.startswith("Correct BROKER_URL")
+    assert "secret" not in output
+
+
+def test_the_host_of_a_broker_that_is_unknown_is_named(gateway: Gateway, settings: Any):
+    settings.BROKER_URL = "amqp://a:secret@no-such-host.invalid/p"
+    found = wrong(gateway("doctor", "--json")[1])
+    [text] = [text for text in found if text.startswith("not reached")]
+    assert text.startswith("not reached: no connection to no-such-host.invalid:5672: ")
+
+
+@pytest.mark.rabbitmq
+def test_a_refused_login_is_no_reason_to_start_the_broker(gateway: Gateway, settings: Any, rabbitmq_url: str):
+    parts = urlsplit(rabbitmq_url)
+    settings.BROKER_URL = parts._replace(netloc=f"nobody:x@{parts.hostname}:{parts.port}").geturl()
+    found = wrong(gateway("doctor", "--json")[1])
+    advice = found["not reached: nobody was refused: another password, or no such user"]
+    assert "user, password and virtual host in BROKER_URL" in advice
+    assert "Start" not in advice
 
 
 def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):

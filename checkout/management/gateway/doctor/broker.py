@@ -10,12 +10,19 @@ from checkout.management.gateway.output import Finding
 from checkout.management.gateway.topology import is_out_of_sight, looked_at
 from checkout.participants import participants
 from messaging.access.permissions import permissions_of
-from messaging.inspection import BrokerFacts, QueueFacts
+from messaging.inspection import BrokerFacts, QueueFacts, Trouble
 
 AREA = "broker"
 OLDEST = 4
 BACKLOG = 1000
 IMPORT = "Run manage.py broker_users and import its definitions (docs/trust.md)."
+REMEDIES = {
+    Trouble.AWAY: "Start RabbitMQ, or set BROKER_URL to its address.",
+    Trouble.ADDRESS: "Correct BROKER_URL (docs/database-and-broker.md).",
+    Trouble.LOGIN: f"Correct user, password and virtual host in BROKER_URL. If RabbitMQ lacks them: {IMPORT}",
+    Trouble.TLS: "Compare scheme, host, port and ?cafile= in BROKER_URL with the node's listeners and "
+    "certificate (docs/database-and-broker.md).",
+}
 
 
 def findings(program: str) -> Iterator[Finding]:
@@ -26,9 +33,7 @@ def findings(program: str) -> Iterator[Finding]:
         yield Finding(AREA, "in memory, inside the web process: a try-out; it cannot be seen from here")
         return
     if facts.fault:
-        yield Finding(
-            AREA, f"not reached: {facts.fault}", "Start RabbitMQ, or set BROKER_URL to its address."
-        )
+        yield Finding(AREA, f"not reached: {facts.fault}", REMEDIES[facts.trouble])
         return
     yield from _version_and_user(facts)
     yield from _exchanges(facts)

@@ -1,5 +1,6 @@
-"""Databases: reached, migrated, in UTF-8, and with a clock like ours."""
+"""Databases: reached, migrated, with their tables, in UTF-8, and with a clock like ours."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -8,11 +9,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from checkout.database.encoding import wrong_encoding
-from checkout.database.owners import databases
+from checkout.database.owners import databases, missing_tables, variable_of
+from checkout.database.reaching import file_of, missing_file, reason_of
 from checkout.management.gateway.output import Finding
 
 AREA = "database"
 MOST_SECONDS_APART = 1.0
+AS_ELSEWHERE = "Set {variable} as the gateway's processes have it. For a new try-out: {migrate}."
 
 
 def findings() -> Iterator[Finding]:
@@ -21,32 +24,63 @@ def findings() -> Iterator[Finding]:
         try:
             yield from _findings_about(alias)
         except (DatabaseError, InterfaceError) as error:
-            told = " ".join(str(error).split())[:200]
-            advice = f"Start the database server, or set {_variable(alias)} to its address."
-            yield Finding(AREA, f"{alias}: not reached: {told}", advice)
+            advice = f"Start the database server, or set {variable_of(alias)} to its address."
+            yield Finding(AREA, f"{alias}: not reached: {reason_of(alias, error)}", advice)
 
 
 def is_usable() -> bool:
-    """Return True if the default database is reached and has its tables."""
+    """Return True if the default database is reached and has the tables of payments."""
+    if missing_file(DEFAULT_DB_ALIAS):
+        return False
     try:
-        return not _missing_migrations(DEFAULT_DB_ALIAS)
+        return not (_missing_migrations(DEFAULT_DB_ALIAS) or "payments" in missing_tables(DEFAULT_DB_ALIAS))
     except (DatabaseError, InterfaceError):
         return False
 
 
 def _findings_about(alias: str) -> Iterator[Finding]:
     connection = connections[alias]
+    remark = ", as DATABASE_URL is not set" if _is_by_default(alias) else ""
+    migrate = f"manage.py migrate --database {alias}"
+    if file := missing_file(alias):
+        advice = AS_ELSEWHERE.format(variable=variable_of(alias), migrate=migrate)
+        yield Finding(AREA, f"{alias}: there is no file {file}{remark}", advice)
+        return
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    yield Finding(AREA, f"{alias}: reached, {connection.display_name} {_version(alias)}")
-    missing = _missing_migrations(alias)
-    if missing:
-        names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-        yield Finding(AREA, f"{alias}: not migrated: {names}", f"Run manage.py migrate --database {alias}.")
-    else:
-        yield Finding(AREA, f"{alias}: all migrations are applied")
+    place = f", the file {file}{remark}" if (file := file_of(alias)) else ""
+    yield Finding(AREA, f"{alias}: reached, {connection.display_name} {_version(alias)}{place}")
+    yield from _tables(alias, _missing_migrations(alias), migrate)
     yield from _encoding(alias)
     yield from _clock(alias)
+
+
+def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding]:
+    """Yield what is said of migrations and tables. Those of missing migrations go without saying."""
+    if migrations:
+        names = ", ".join(migrations[:4]) + (
+            f" and {len(migrations) - 4} more" if len(migrations) > 4 else ""
+        )
+        advice = f"Run {migrate}."
+        if _is_by_default(alias):
+            advice = AS_ELSEWHERE.format(variable="DATABASE_URL", migrate=migrate)
+        yield Finding(AREA, f"{alias}: not migrated: {names}", advice)
+    unmigrated = {name.partition(".")[0] for name in migrations}
+    missing = {app: tables for app, tables in missing_tables(alias).items() if app not in unmigrated}
+    for app, tables in missing.items():
+        variable = variable_of(app if alias == DEFAULT_DB_ALIAS else alias)
+        advice = (
+            f"Set {variable} as the gateway's processes have it (docs/database-and-broker.md). Migrations of "
+            f"{app} are recorded here, and its tables were probably made in another database."
+        )
+        yield Finding(AREA, f"{alias}: tables of {app} are missing: {', '.join(tables)}", advice)
+    if not (migrations or missing):
+        yield Finding(AREA, f"{alias}: all migrations are applied")
+
+
+def _is_by_default(alias: str) -> bool:
+    """Return True for the file that is used if nobody has named a database."""
+    return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not os.environ.get("DATABASE_URL")
 
 
 def _missing_migrations(alias: str) -> list[str]:
@@ -83,7 +117,3 @@ def _clock(alias: str) -> Iterator[Finding]:
         return
     advice = "Let both machines synchronise their clocks (NTP). Deadlines and messages depend on them."
     yield Finding(AREA, f"{alias}: its clock is {apart:.1f} s apart from ours", advice)
-
-
-def _variable(alias: str) -> str:
-    return "DATABASE_URL" if alias == DEFAULT_DB_ALIAS else f"{alias.upper()}_DATABASE_URL"

@@ -10,6 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from checkout.database.owners import databases
+from checkout.database.reaching import missing_file
 from checkout.management.gateway.output import Finding
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import (
@@ -55,6 +56,9 @@ def findings() -> Iterator[Finding]:
 
 def _outbox(database: str) -> Finding:
     name = f"{database}: " if len(databases()) > 1 else ""
+    unread = Finding("outbox", f"{name}cannot be read", "See the lines about this database.")
+    if missing_file(database):
+        return unread
     try:
         late = OutboxMessage.objects.using(database).filter(
             published_at__isnull=True, available_at__lt=timezone.now() - LATE
@@ -62,7 +66,7 @@ def _outbox(database: str) -> Finding:
         count = late.count()
         oldest = late.order_by("available_at").first()
     except (DatabaseError, InterfaceError):
-        return Finding("outbox", f"{name}cannot be read", "See the lines about this database.")
+        return unread
     if oldest is None:
         return Finding("outbox", f"{name}no message is late")
     failed = f", last error: {oldest.last_error}" if oldest.last_error else ""
