@@ -29,7 +29,7 @@ UNDECIDED = {
     "token_error": (14, "Token service error"),
 }
 END_OF_REPLY = b"</reply>"
-REPLY = re.compile(rb"<reply.*</reply>", re.DOTALL)
+REPLY = re.compile(rb"<reply\b[^>]*/>|<reply\b.*</reply>", re.DOTALL)
 MERCHANT = re.compile(rb'merchantCode="[^"]*"')
 
 
