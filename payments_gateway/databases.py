@@ -14,7 +14,7 @@ def database(url: str, env: Environment) -> dict[str, Any]:
         patience = {"connect_timeout": 2 if "," in settings["HOST"] else 5}
         ours, given = _of_postgresql(env), settings.get("OPTIONS", {})
         if given.get("options", "").strip():
-            # What the address sets, such as a search path, leaves our other limits as they are.
+            # The address may set a search path, for example. Our limits apply beside it.
             given = given | {"options": f"{ours['options']} {given['options']}"}
         settings["OPTIONS"] = ours | patience | given
         if not settings["OPTIONS"]["options"].strip():

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from checkout.management.arguments import require_utf8
+from checkout.management.arguments import moment_of, require_utf8
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation import reconcile_account
@@ -92,14 +92,10 @@ def _accounts(code: str | None) -> QuerySet[ProviderAccount]:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(f"{text!r} is no time in ISO 8601.", returncode=NOT_POSSIBLE) from error
+    moment = moment_of(text, NOT_POSSIBLE)
     if moment.year < FIRST_YEAR:
         # The provider would be asked to list the orders of each day since then.
         raise CommandError(f"{text!r} is before {FIRST_YEAR}.", returncode=NOT_POSSIBLE)
-    moment = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
     if moment > timezone.now():
         raise CommandError(f"{text!r} is in the future: nothing would be compared.", returncode=NOT_POSSIBLE)
     return moment

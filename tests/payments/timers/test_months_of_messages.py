@@ -231,7 +231,7 @@ def test_no_statement_reads_all_of_a_month_however_large_it_is(monkeypatch):
     def look_at(execute: Callable[..., Any], sql: str, parameters: Any, *rest: Any) -> Any:
         if sql.startswith("SELECT ") and 'FROM "payments_' in sql:
             with connection.cursor() as cursor:
-                # Of a month this small, PostgreSQL would rather read and sort all.
+                # PostgreSQL would read and sort the whole of such a small month.
                 cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
                 cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}", parameters)
                 (explained,) = cursor.fetchone()[0]

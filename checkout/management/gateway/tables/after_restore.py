@@ -1,12 +1,13 @@
 """``manage.py gateway after-restore``: prepares a database that was restored to an earlier moment."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from checkout.management.arguments import moment_of
 from checkout.management.gateway.output import Output
 from checkout.payments.actions import doubt_requests, send_unhandled_again
 
@@ -33,7 +34,7 @@ def add_arguments(parser: CommandParser) -> None:
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0; raise CommandError if the moment cannot be read, or has not come yet."""
     moment = _moment(options["moment"])
-    out.write(f"Restored to {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} (UTC).")
+    out.write(f"Restored to {moment:%Y-%m-%d %H:%M:%S} (UTC).")
     doubted = doubt_requests()
     out.write(f"{doubted} requests to providers count as perhaps made, and are asked about.")
     again = send_unhandled_again(moment - MARGIN)
@@ -42,13 +43,9 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(f"{text!r} is no time in ISO 8601.") from error
+    moment = moment_of(text)
     if moment.year < FIRST_YEAR:
         raise CommandError(f"{text} is before {FIRST_YEAR}.")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > timezone.now():
         raise CommandError(f"{text} has not come yet.")
     return moment

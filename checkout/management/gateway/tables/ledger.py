@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from django.utils import timezone
 from checkout.database.index_building import without_time_limit
 from checkout.database.owners import database_of
 from checkout.ledger.books import Movement, movements, unbalanced_postings
+from checkout.management.arguments import moment_of
 from checkout.management.gateway.output import Output, write_json, write_wrapped
 from checkout.money import Money
 from checkout.payments.models import Operation
@@ -69,8 +70,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0, or 1 if a posting does not add up; raise CommandError for a time that cannot be read."""
-    since = _moment(options["since"])
-    until = timezone.now() if options["until"] is None else _moment(options["until"])
+    since = moment_of(options["since"])
+    until = timezone.now() if options["until"] is None else moment_of(options["until"])
     if since >= until:
         named = "it has not come yet" if options["until"] is None else f"it is not before {options['until']}"
         raise CommandError(f"There is no time from {options['since']}: {named}.")
@@ -183,15 +184,6 @@ def _write_sums(
 
 def _row(kind: str, count: str, amount: Money) -> str:
     return f"  {kind:<36} {count:>9} {amount!s:>28}"
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise CommandError(f"{text!r} is no time in ISO 8601.") from error
 
 
 def _text(moment: datetime) -> str:
