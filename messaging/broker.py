@@ -40,6 +40,11 @@ def user_of(url: str) -> str:
     return unquote(parts_of(url).username or "guest")
 
 
+def vhost_of(url: str) -> str:
+    """Return the virtual host in a broker's address, ``/`` without one. Raises ValueError if it is none."""
+    return unquote(parts_of(url).path.removeprefix("/")) or "/"
+
+
 @dataclass(slots=True)
 class Consumption:
     """A queue being read. ``cancel`` stops new deliveries; earlier deliveries may still be acknowledged."""

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -18,7 +17,7 @@ from checkout.own.packages import own_services, own_steps
 from checkout.participants import participants
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participant, Participants
-from messaging.broker import parts_of
+from messaging.broker import vhost_of
 from messaging.topology import Topology
 
 # Merchants need not exist yet, and there need not be a database.
@@ -57,7 +56,7 @@ class Command(BaseCommand):
         _must_know_own_apps()
         topology = Topology(conf.prefix, conf.quorum_group_size)
         table = _with_listeners(options["listener"])
-        vhost = options["vhost"] or unquote(parts_of(conf.broker_url).path.removeprefix("/")) or "/"
+        vhost = options["vhost"] or vhost_of(conf.broker_url)
         passwords: dict[str, str] = {}
         if options["passwords"] is not None:
             users = [topology.user(each.name) for each in table]

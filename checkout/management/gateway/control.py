@@ -4,12 +4,11 @@ import json
 import shlex
 import subprocess
 from typing import Any
-from urllib.parse import unquote
 
 from django.core.management.base import CommandParser
 
 from checkout.conf import conf
-from messaging.broker import parts_of
+from messaging.broker import vhost_of
 from messaging.topology import Binding
 
 SECONDS = 30
@@ -46,7 +45,7 @@ def permissions_of(control: str) -> dict[str, tuple[str, str, str]]:
 
 
 def _table(control: str, command: str, *columns: str) -> list[dict[str, Any]]:
-    vhost = unquote(parts_of(conf.broker_url).path.removeprefix("/")) or "/"
+    vhost = vhost_of(conf.broker_url)
     try:
         whole = [*shlex.split(control), command, "-p", vhost, *columns, "--formatter", "json", "--quiet"]
         done = subprocess.run(  # noqa: S603  the operator's own command

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
 from checkout.payments.checkout_messages import PassDeadline
 from checkout.payments.models import Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.timers.timer import BATCH
+from messaging.outbox.clock import server_time_now
 
 REPEATED_AFTER = timedelta(minutes=10)
 
@@ -21,7 +21,8 @@ def enqueue_passed_deadlines() -> int:
     one transaction. If the command is lost, as a dead letter, another follows; two of them are harmless,
     since the first moves the saga's version on.
     """
-    due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
+    now = server_time_now()
+    due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=now)
     sagas = list(
         due.select_for_update(skip_locked=True, of=("self",))
         .select_related("payment")
@@ -31,7 +32,5 @@ def enqueue_passed_deadlines() -> int:
     for saga in sagas:
         command = PassDeadline(saga=saga.pk, version=saga.version)
         send_to_checkout(command, saga.payment.reference)
-    Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(
-        deadline_at=timezone.now() + REPEATED_AFTER
-    )
+    Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(deadline_at=now + REPEATED_AFTER)
     return len(sagas)

@@ -5,7 +5,6 @@ whole table: it is planned for any time, at which a third of the rows are expect
 """
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from checkout.payments.models import ProviderNotification, Saga, SavedCard
 from messaging.outbox.clock import server_time
@@ -13,13 +12,13 @@ from messaging.outbox.clock import server_time
 
 def has_passed_deadlines() -> bool:
     """Return True if the deadline of a running saga has passed."""
-    passed = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
+    passed = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=server_time())
     return _has_first(passed, "deadline_at")
 
 
 def has_unmatched_notifications() -> bool:
     """Return True if a notification is to be tried again."""
-    due = ProviderNotification.objects.filter(next_try_at__lte=timezone.now())
+    due = ProviderNotification.objects.filter(next_try_at__lte=server_time())
     return _has_first(due, "next_try_at")
 
 

@@ -8,12 +8,12 @@ that was not known is looked for at growing intervals.
 from datetime import timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
 from checkout.payments.actions.notification import payment_named_by
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderNotification
 from checkout.payments.timers.timer import BATCH
+from messaging.outbox.clock import server_time_now
 from messaging.outbox.models import enqueue
 
 REPEATED_AFTER = timedelta(minutes=10)
@@ -25,7 +25,8 @@ def try_unmatched_again() -> int:
 
     If the command to look for an order again is lost, as a dead letter, another follows.
     """
-    due = ProviderNotification.objects.filter(next_try_at__lte=timezone.now())
+    now = server_time_now()
+    due = ProviderNotification.objects.filter(next_try_at__lte=now)
     notifications = list(
         due.select_related("account")
         .select_for_update(skip_locked=True, of=("self",))
@@ -38,7 +39,7 @@ def try_unmatched_again() -> int:
         else:
             command = ApplyNotification(notification=notification.pk)
             enqueue(OutboxMessage, *command.address, command, delay_seconds=0)
-            notification.next_try_at = timezone.now() + REPEATED_AFTER
+            notification.next_try_at = now + REPEATED_AFTER
     ProviderNotification.objects.bulk_update(notifications, ["next_try_at"])
     return len(notifications)
 

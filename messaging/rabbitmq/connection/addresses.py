@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 import pika
 import structlog
 
-from messaging.broker import parts_of, user_of
+from messaging.broker import parts_of, user_of, vhost_of
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +111,7 @@ def connection_parameters(
         pika.ConnectionParameters(
             host=node.host,
             port=node.port,
-            virtual_host=unquote(parts.path.removeprefix("/")) or "/",
+            virtual_host=vhost_of(url),
             credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
             heartbeat=HEARTBEAT_SECONDS,
             ssl_options=TlsOptions(files, node.host) if parts.scheme == "amqps" else None,

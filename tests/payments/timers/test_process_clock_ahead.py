@@ -1,10 +1,11 @@
-"""A relay whose clock jumps ahead ends and deletes nothing before its time by the database's clock."""
+"""A relay whose clock jumps ahead ends, deletes and puts off nothing: the database's clock decides."""
 
 from datetime import datetime, timedelta
 
 import pytest
 from axes.models import AccessAttempt, AccessLog
 from django.contrib.sessions.models import Session
+from django.db.models import F
 from django.utils import timezone
 
 from checkout.api.requests.idempotency import forget_old_answers
@@ -19,20 +20,25 @@ from checkout.payments.models import (
     ProviderAccount,
     ProviderNotification,
     RetentionWalk,
+    Saga,
 )
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.counted import forget_what_was_counted
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
+from checkout.payments.timers.due import has_passed_deadlines, has_unmatched_notifications
 from checkout.payments.timers.retention import (
     forget_old_events,
     forget_old_messages,
     forget_old_notifications,
 )
+from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.payments.timers.walk import begin_again_if_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
 AHEAD = timedelta(days=40)
+MINUTES = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -66,6 +72,64 @@ def test_an_authorisation_is_not_voided(attempt: Attempt, jump):
     jump()
     assert void_expired() == 0
     assert not Operation.objects.exists()
+
+
+@pytest.fixture
+def saga(attempt: Attempt) -> Saga:
+    """Return a purchase that waits for another five minutes."""
+    return Saga.objects.create(
+        kind="purchase",
+        key=attempt.order_code,
+        payment=attempt.payment,
+        attempt=attempt,
+        step="await_challenge",
+        deadline_at=timezone.now() + MINUTES,
+    )
+
+
+@pytest.fixture
+def notification(account: ProviderAccount) -> ProviderNotification:
+    """Return a notification whose order is to be looked for in five minutes."""
+    return ProviderNotification.objects.create(
+        account=account,
+        digest="d",
+        body="{}",
+        state="unmatched",
+        received_at=timezone.now(),
+        next_try_at=timezone.now() + MINUTES,
+    )
+
+
+def test_a_step_of_a_flow_is_not_ended(saga: Saga, jump):
+    jump()
+    assert (has_passed_deadlines(), enqueue_passed_deadlines()) == (False, 0)
+
+
+def test_an_order_is_not_looked_for(notification: ProviderNotification, jump):
+    jump()
+    assert (has_unmatched_notifications(), try_unmatched_again()) == (False, 0)
+
+
+def test_a_deadline_whose_command_is_lost_is_found_again_within_minutes(saga: Saga, jump):
+    Saga.objects.update(deadline_at=F("deadline_at") - 2 * MINUTES)
+    soon = timezone.now() + 3 * MINUTES
+    jump()
+    assert (has_passed_deadlines(), enqueue_passed_deadlines()) == (True, 1)
+    saga.refresh_from_db()
+    assert saga.deadline_at is not None
+    assert saga.deadline_at < soon
+
+
+def test_a_notification_whose_command_is_lost_is_tried_again_within_minutes(
+    notification: ProviderNotification, jump
+):
+    ProviderNotification.objects.update(next_try_at=F("next_try_at") - 2 * MINUTES)
+    soon = timezone.now() + 3 * MINUTES
+    jump()
+    assert (has_unmatched_notifications(), try_unmatched_again()) == (True, 1)
+    notification.refresh_from_db()
+    assert notification.next_try_at is not None
+    assert notification.next_try_at < soon
 
 
 def test_messages_and_notifications_are_not_deleted(account: ProviderAccount, jump):
