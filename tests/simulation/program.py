@@ -105,7 +105,7 @@ class Program:
         if self._chance.of(0.5):
             self._world.spawn(Clerk(self._world, shopper).run())
         await self._ask(lambda: wait_for(reference))
-        if self._chance.of(0.3) and await self._ask_to_charge(charge, card, order) != reference:
+        if self._chance.of(0.3) and await self._ask_to_charge(charge, card, order) not in (reference, ""):
             self._violated(f"the order {order} was answered by two payments", "I7")
         if self._chance.of(0.2):
             other = REASONS[REASONS.index(reason) - 1]
@@ -117,7 +117,7 @@ class Program:
         self._world.spawn(shopper.pay(number=2))
 
     async def _ask_to_charge(self, charge: Callable[[], str], card: str, order: str) -> str:
-        """Return the payment's reference, or "" if the card cannot be charged."""
+        """Return the payment's reference, or "" if the card cannot be charged, or the payment was erased."""
         was_removed = card in self.removed
         try:
             reference = await self._ask(charge)
@@ -125,11 +125,24 @@ class Program:
             self._world.trace.note("program", "may not charge", card, str(refusal))
             self.turned_away.add(order)
             return ""
+        except DuplicateRequest as refusal:
+            # A repetition names the customer, whom an erased payment has no more.
+            if not self._is_erased(order):
+                self._violated(f"the repeated charge of {order} was refused: {refusal}")
+            return ""
         if was_removed and order not in self._world.charged:
             self._violated(f"{reference} was accepted for {card}, whose removal was confirmed before")
         self._world.charged.add(order)
         self._world.trace.note("program", "charges", card, reference)
         return reference
+
+    def _is_erased(self, order: str) -> bool:
+        erasures = self._world.rows.execute(
+            "SELECT 1 FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
+            "WHERE p.order_reference = ? AND f.kind = 'personal_data_erased'",
+            (order,),
+        )
+        return erasures.fetchone() is not None
 
     async def _charge_as_another(self, card: str, customer: str) -> None:
         """Charge a card for another customer, and as another merchant. Neither may succeed."""
