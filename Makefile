@@ -82,10 +82,10 @@ $(DOCS): requirements-docs.txt | $(RUNTIME)
 	@.venv-docs/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
-$(CLIENTS): tests/api/clients/python/requirements.txt | $(RUNTIME)
+$(CLIENTS): tests/api/clients/python/requirements.txt tests/browser/engines/program/requirements.txt | $(RUNTIME)
 	@$(PYTHON) -m venv --clear .venv-clients
-	@echo "Installing the packages of $< into .venv-clients"
-	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@echo "Installing the packages of $^ into .venv-clients"
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes $(addprefix -r ,$^)
 	@touch $@
 
 .venv-bench/.installed: benchmarks/requirements.txt | $(DEVELOPMENT)

@@ -13,6 +13,8 @@ is_present() {
     systemd) command -v systemd-analyze >/dev/null ;;
     iproute2) command -v ip >/dev/null ;;
     nftables) command -v nft >/dev/null ;;
+    webkit2gtk-driver) command -v WebKitWebDriver >/dev/null ;;
+    xvfb) command -v Xvfb >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -20,7 +22,7 @@ is_present() {
 missing=
 # Where there is no Chromium without windows, the ordinary one is used.
 for package in ${PACKAGES:-rabbitmq-server postgresql chromium-headless-shell chromium nodejs npm faketime wrk nginx \
-    systemd iproute2 openssl nftables}; do
+    systemd iproute2 openssl nftables} ${MORE_PACKAGES:-}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

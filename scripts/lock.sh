@@ -11,3 +11,6 @@ pin pyproject.toml --output-file requirements.txt
 pin pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
 pin --group docs --output-file requirements-docs.txt
 pin tests/api/clients/python/requirements.in --output-file tests/api/clients/python/requirements.txt
+# Both are installed into one environment.
+pin tests/browser/engines/program/requirements.in --constraint tests/api/clients/python/requirements.txt \
+    --output-file tests/browser/engines/program/requirements.txt

@@ -89,6 +89,8 @@ LONG_PARTS = (
     (Part("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),),
     (Part("Long, alone", ("-m", "long", *ALONE)),),
 )
+# Debian's packages that no other test uses.
+LONG_PACKAGES = "firefox-esr webkit2gtk-driver xvfb"
 FAST = Part("Fast", ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS))
 # A busy machine is no explanation for more failures than this, so they are not run again.
 MOST_REPEATED = 5
@@ -105,7 +107,8 @@ def main() -> int:
         return test([FAST], os.environ | {"BROKER_URL": "", "DATABASE_URL": ""})
     asked = {(): PARTS, ("--long",): LONG_PARTS, ("--at-scale",): AT_SCALE_PARTS}
     parts = asked.get(tuple(arguments))
-    subprocess.run(["scripts/install_packages.sh"], check=IN_CI)
+    more = LONG_PACKAGES if parts is LONG_PARTS else ""
+    subprocess.run(["scripts/install_packages.sh"], check=IN_CI, env=os.environ | {"MORE_PACKAGES": more})
     with installing_node_packages():
         linted = bool(arguments) or is_lint_clean()
     try:

@@ -51,6 +51,22 @@ def chromium_path() -> str:
     missing("Chromium: install Debian's package chromium-headless-shell, or set CHROMIUM")
 
 
+def firefox_path() -> str:
+    """Return the path of Firefox."""
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    if path is None:
+        missing("Firefox: install Debian's package firefox-esr")
+    return path
+
+
+def display_path() -> str:
+    """Return the path of Xvfb, a display without a screen, for WebKit, whose driver has to be there, too."""
+    path = shutil.which("Xvfb")
+    if path is None or shutil.which("WebKitWebDriver") is None:
+        missing("WebKit on a display: install Debian's packages webkit2gtk-driver and xvfb")
+    return path
+
+
 def dtd_path() -> Path:
     """Return the path of Worldpay's DTD: WPG_DTD names it, or it lies in a folder beside the repository.
 
@@ -83,7 +99,7 @@ def docs_python() -> Path:
 
 
 def clients_python() -> Path:
-    """Return the Python of the environment with the tools that generate and check a client in Python."""
+    """Return the Python of the environment with the tools of generated clients and of other browsers."""
     path = ROOT / ".venv-clients/bin/python"
     if not path.is_file():
         missing(".venv-clients: run make test-long, which installs it")

@@ -7,9 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.flows.pictures import sized
 from tests.browser.flows.shopper import Shopper, shopping
-from tests.support.databases import database
 from tests.support.stack import Stack
-from tests.support.vhosts import fresh_vhost
 
 # A capture is booked some seconds after the shopper sees the result, and machines can be busy.
 expect.set_options(timeout=40_000)
@@ -29,20 +27,3 @@ def framed_shopper(browser: Browser, framed_stack: Stack) -> Iterator[Shopper]:
     """Yield a shopper whose challenges are shown in a frame."""
     with shopping(browser, framed_stack) as shopper:
         yield shopper
-
-
-@pytest.fixture(scope="session")
-def framed_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
-    """Yield a stack that shows challenges in a frame, and holds requests for a second at most."""
-    environment = {"CHECKOUT_CHALLENGE_WINDOW": "390x400", "CHECKOUT_REPLY_BUDGET_SECONDS": "1"}
-    with (
-        fresh_vhost() as broker_url,
-        database(migrated_template) as database_url,
-        Stack(
-            tmp_path_factory.mktemp("framed-stack"),
-            broker_url=broker_url,
-            database_url=database_url,
-            environment=environment,
-        ) as stack,
-    ):
-        yield stack
