@@ -16,13 +16,24 @@ from messaging.access.permissions import Permissions
 from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
-from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyLost, Undeliverable
+from messaging.errors import (
+    BrokerUnavailable,
+    MessagingError,
+    PublishRefused,
+    PublishUncertain,
+    ReplyLost,
+    Undeliverable,
+)
 from messaging.memory.queue import Reader
 from messaging.memory.server import MemoryServer
+from messaging.rabbitmq.wire.writing import write_publish
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import Binding, Queue, Topology
 
 log = structlog.get_logger(__name__)
+
+# The most bytes in one frame to RabbitMQ, unless its configuration says otherwise.
+MAX_FRAME_BODY_BYTES = 131_064
 
 
 class MemoryBroker(Broker):
@@ -111,6 +122,11 @@ class MemoryBroker(Broker):
         """See Broker."""
         if not self._connected.is_set():
             raise BrokerUnavailable("the in-memory broker is stopped or closed")
+        try:
+            # Written for its errors only: what RabbitMQ could not be sent is refused here, too.
+            write_publish(1, exchange, routing_key, envelope, self.user, MAX_FRAME_BODY_BYTES)
+        except ValueError as error:
+            raise PublishRefused(f"AMQP cannot carry it: {error}") from error
         outcome = self._route(exchange, routing_key, self.signed(envelope))
         self._counters["published"] += 1
         if isinstance(outcome, Undeliverable):

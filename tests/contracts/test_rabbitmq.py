@@ -2,10 +2,8 @@
 
 import asyncio
 from dataclasses import replace as with_changes
-from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
@@ -37,23 +35,6 @@ async def test_a_channel_closed_by_the_broker_leaves_it_uncertain_and_publishing
     await within(broker.wait_connected())
     await broker.declare(broker.topology.service_queue("risk"))
     await send(broker)
-
-
-@pytest.mark.parametrize(
-    ("routing_key", "fields"),
-    [("k" * 256, {}), ("risk", {"type": "t" * 256}), ("risk", {"headers": {"number": 1 << 63}})],
-)
-async def test_what_amqp_cannot_carry_is_refused_and_disturbs_nothing(
-    rabbitmq: RabbitmqLab, routing_key: str, fields: dict[str, Any]
-):
-    broker = await rabbitmq.broker()
-    await broker.declare(broker.topology.service_queue("risk"))
-    with pytest.raises(PublishRefused):
-        await broker.publish(
-            broker.topology.commands, routing_key, replace(command(), **fields), timeout_seconds=10
-        )
-    await send(broker)
-    assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
 
 
 async def test_no_confirm_in_time_leaves_it_uncertain(rabbitmq: RabbitmqLab):
