@@ -12,9 +12,11 @@ MALFORMED = "malformed"
 LONGEST = {"message_id": 64, "type": 100, "correlation_id": 120, "reply_to": 255, "subject": 100}
 # The bytes of a property, or of a header's name, in AMQP.
 LONGEST_SHORT = 255
-# The names and texts of all headers together. They have to fit into one frame, of 128 KiB, at four bytes a
-# character and together with those that a dead letter, or a message sent because of this one, has of its own.
+# The names and texts of all headers together, and a few characters for each header, whose lengths and kind
+# take room, too. They have to fit into one frame, of 128 KiB, at four bytes a character and together with
+# those that a dead letter, or a message sent because of this one, has of its own.
 MAX_HEADERS_CHARACTERS = 30_000
+CHARACTERS_OF_A_HEADER = 8
 LONGEST_KEPT_HEADER = 1000
 
 
@@ -78,7 +80,7 @@ def cut_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]
 
 def _size(header: tuple[str, HeaderValue]) -> int:
     name, value = header
-    return len(name) + (len(value) if isinstance(value, str) else 8)
+    return CHARACTERS_OF_A_HEADER + len(name) + (len(value) if isinstance(value, str) else 0)
 
 
 def fingerprint_of(envelope: Envelope) -> str:
