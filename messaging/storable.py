@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from messaging.envelope import SUBJECT, Envelope, HeaderValue, encode_body
+from messaging.envelope import MAX_BODY_BYTES, SUBJECT, Envelope, HeaderValue, encode_body
 
 MALFORMED = "malformed"
 # The lengths of the columns.
@@ -22,6 +22,8 @@ LONGEST_KEPT_HEADER = 1000
 
 def defect_of(envelope: Envelope) -> str:
     """Return why the message does not fit into a table; empty if it does."""
+    if len(envelope.body) > MAX_BODY_BYTES:  # whatever type of content it says to be
+        return f"a body of {len(envelope.body)} bytes is over the limit of {MAX_BODY_BYTES}"
     for name, longest in LONGEST.items():
         if len(getattr(envelope, name)) > longest:
             return f"{name} has more than {longest} characters"

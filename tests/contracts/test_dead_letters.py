@@ -20,7 +20,7 @@ from messaging.envelope import Envelope
 from messaging.outbox.relay import Relay
 from messaging.outbox.rows import OutboxRows
 from messaging.worker.message import Message
-from messaging.worker.service import CommandRejected, Service
+from messaging.worker.service import Service
 from tests.messaging.conftest import at_work
 from tests.support.brokers import Inbox, Lab, within
 from tests.support.services import Greet, Greeted, until
@@ -141,12 +141,12 @@ async def test_letters_with_large_bodies_do_not_keep_the_next_one_from_being_kep
     assert len(kept) == 10
 
 
-async def test_a_large_message_that_its_service_gives_up_on_is_kept(lab: Lab):
+async def test_a_body_over_the_limit_of_json_is_kept_and_not_handled_whatever_its_type_is_called(lab: Lab):
     service = Service("greeter")
 
     @service.command("greet")
     def greet(body: Greet, message: Message) -> Greeted:
-        raise CommandRejected("no", "not today")
+        raise AssertionError("nothing reaches the handler")
 
     broker = await lab.broker()
     await broker.declare(broker.topology.service_queue("greeter"))
@@ -157,6 +157,7 @@ async def test_a_large_message_that_its_service_gives_up_on_is_kept(lab: Lab):
         kept = await until(letter)
     assert kept is not None
     assert (kept.message_id, kept.service) == (sent.message_id, "greeter")
+    assert kept.reason == "a body of 300012 bytes is over the limit of 262144"
 
 
 async def test_two_drains_keep_a_message_that_died_twice_as_one(lab: Lab):
