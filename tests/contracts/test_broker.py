@@ -115,6 +115,30 @@ async def test_what_amqp_cannot_carry_is_refused_and_disturbs_nothing(
     assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
 
 
+async def test_the_longest_headers_that_are_taken_arrive(lab: Lab):
+    """RabbitMQ closes the connection for a frame that is a byte too long."""
+    broker = await lab.broker()
+    inbox = Inbox()
+    await broker.consume((await a_service(broker)).name, inbox, prefetch=1)
+
+    async def is_taken(length: int) -> bool:
+        return await outcome_of(send(broker, command(headers={"note": "x" * length}))) is None
+
+    taken, refused = 130_000, 131_064
+    while refused - taken > 1:
+        length = (taken + refused) // 2
+        if await is_taken(length):
+            taken = length
+            (await inbox.next()).ack()
+        else:
+            refused = length
+    assert await is_taken(taken)
+    arrived = (await inbox.next()).envelope
+    assert arrived is not None
+    assert arrived.headers == {"note": "x" * taken}
+    assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
+
+
 async def test_the_same_message_returned_and_confirmed_at_once_is_told_apart(lab: Lab):
     broker = await lab.broker()
     await a_service(broker)

@@ -217,6 +217,22 @@ async def test_thousands_at_once_are_all_confirmed(rabbitmq: RabbitmqLab):
     await broker.delete(queue.name)
 
 
+async def test_what_a_socket_does_not_take_at_once_is_sent_later_and_in_order(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = Queue(f"{rabbitmq.prefix}.large", {"x-queue-type": "classic", "x-expires": 60_000})
+    await broker.declare(queue)
+    sent = [command(f'"{number:0250000}"') for number in range(100)]
+    await within(asyncio.gather(*(broker.publish("", queue.name, each, timeout_seconds=40) for each in sent)))
+    await broker.consume(queue.name, inbox, prefetch=1, auto_ack=True)
+    for each in sent:
+        arrived = (await inbox.next()).envelope
+        assert arrived is not None
+        assert (arrived.message_id, arrived.body) == (each.message_id, each.body)
+    assert broker.metrics()["connections_lost"] == 0
+    await broker.delete(queue.name)
+
+
 async def test_a_queue_that_exists_with_other_arguments_disturbs_nothing_else(rabbitmq: RabbitmqLab):
     broker = await rabbitmq.broker()
     topology = broker.topology

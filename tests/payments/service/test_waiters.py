@@ -100,7 +100,9 @@ def test_open_pages_are_told_of_every_new_state(payment: Payment):
 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state != PaymentState.PROCESSING])
-def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(payment: Payment, state: PaymentState):
+def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(
+    payment: Payment, state: PaymentState
+):
     """The next change may need the shopper, who waits for this answer."""
     Payment.objects.update(state=state)
     told = deliver(service, command(AwaitPayment(payment=payment.reference)))
