@@ -83,7 +83,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         await self._tell(state)
 
     async def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """Close the connection, once. Nothing may be sent afterwards, not even a push that has come already."""
+        """Close the connection, once. Nothing may be sent afterwards, not even a push that has arrived."""
         if not self._is_closed:
             self._is_closed = True
             await super().close(code, reason)

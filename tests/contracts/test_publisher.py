@@ -83,7 +83,7 @@ async def conversation(
 async def test_of_two_messages_that_one_is_undeliverable_which_was_returned(
     rabbitmq: RabbitmqLab, differs: str
 ):
-    """Otherwise a message that was lost would be said to have been delivered, and the other one to be lost."""
+    """Otherwise a lost message would be said to have been delivered, and the other one to be lost."""
     taken = command()
     returned = command() if differs == "message" else taken
     place = {"exchange": "y"} if differs == "exchange" else {"key": "l"} if differs == "key" else {}
@@ -160,7 +160,7 @@ async def test_a_message_that_stays_the_oldest_is_waited_for_in_vain_but_not_one
         assert not publisher.waits_in_vain()
         now += 20
         said.confirmed(1)
-        while publisher.unconfirmed == 2:
+        while publisher.unconfirmed == 2:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0)
         assert not publisher.waits_in_vain()
         now += 20

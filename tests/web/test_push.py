@@ -151,7 +151,7 @@ async def test_size_is_counted_in_bytes(shop, payment, socket_of):
 async def test_a_push_that_comes_as_the_connection_is_closed_is_not_sent(
     shop, payment, socket_of, is_closed_by
 ):
-    """A server takes anything after the close for an error of the application, with a traceback in its log."""
+    """A server takes anything after the close for an error, and writes a traceback into its log."""
     socket = socket_of()
     await socket.connect()
     await socket.told()
