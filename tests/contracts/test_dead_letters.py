@@ -202,6 +202,15 @@ async def test_a_letter_is_acknowledged_only_once_it_is_kept(lab: Lab):
         await until(letter)
 
 
+@pytest.mark.parametrize("header", ["dead-altered", "dead-reason", "dead-service", "dead-queue", "note"])
+def test_no_header_of_a_letter_is_stored_as_it_came(header: str):
+    """Every service may write a letter, and PostgreSQL refuses a NUL: such letters would come for ever."""
+    dead_letters.keep(greeting(**{"dead-reason": "why", header: "\0 4444333322221111"}))
+    kept = DeadLetter.objects.get()
+    assert "4444333322221111" not in str(vars(kept))
+    assert "\0" not in str(kept.headers) + kept.reason + kept.service + kept.queue
+
+
 async def test_the_brokers_word_is_not_believed_of_one_who_may_not_send_to_the_queue(lab: Lab, settings: Any):
     """Every service may publish to the queue of dead letters, with whatever headers it likes."""
     settings.MESSAGING_SINGLE_BROKER_USER = False
