@@ -141,9 +141,12 @@ class MemoryBroker(Broker):
         return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
+        # In both cases RabbitMQ closes the channel, and a publisher that waits for a confirm learns no more than
+        # that.
+        if exchange and exchange not in self._server.kinds:
+            return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
             return self._server.route(exchange, routing_key, envelope)
-        # RabbitMQ closes the channel, and a publisher that waits for a confirm learns no more than that.
         return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
 
     def _confirm(self, on_confirm: OnConfirm, outcome: MessagingError | None, incarnation: int) -> None:

@@ -79,6 +79,16 @@ async def test_a_message_that_no_queue_takes_is_undeliverable(lab: Lab):
         await send(broker, command(), service="nobody")
 
 
+async def test_a_missing_exchange_leaves_it_uncertain_and_publishing_goes_on(lab: Lab):
+    """RabbitMQ closes the channel, and with it are lost all confirms that are due."""
+    broker = await lab.broker()
+    with pytest.raises(PublishUncertain):
+        await broker.publish("no.such.exchange", "x", command(), timeout_seconds=TIMEOUT_SECONDS)
+    await within(broker.wait_connected())
+    await a_service(broker)
+    await send(broker, command())
+
+
 @pytest.mark.parametrize(
     ("routing_key", "fields"),
     [

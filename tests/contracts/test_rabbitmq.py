@@ -26,17 +26,6 @@ async def send(broker: Broker, *, timeout_seconds: float = 10) -> None:
     await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=timeout_seconds)
 
 
-async def test_a_channel_closed_by_the_broker_leaves_it_uncertain_and_publishing_goes_on(
-    rabbitmq: RabbitmqLab,
-):
-    broker = await rabbitmq.broker()
-    with pytest.raises(PublishUncertain):
-        await broker.publish("no.such.exchange", "x", command(), timeout_seconds=10)
-    await within(broker.wait_connected())
-    await broker.declare(broker.topology.service_queue("risk"))
-    await send(broker)
-
-
 async def test_no_confirm_in_time_leaves_it_uncertain(rabbitmq: RabbitmqLab):
     broker = await rabbitmq.broker()
     await broker.declare(broker.topology.service_queue("risk"))
