@@ -141,8 +141,7 @@ class MemoryBroker(Broker):
         return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
-        # In both cases RabbitMQ closes the channel, and a publisher that waits for a confirm learns no more than
-        # that.
+        # For either fault RabbitMQ closes the channel, of which a publisher that waits for a confirm learns.
         if exchange and exchange not in self._server.kinds:
             return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
