@@ -5,21 +5,25 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from messaging.envelope import SUBJECT, Envelope, HeaderValue, encode_body
+from messaging.envelope import MAX_BODY_BYTES, SUBJECT, Envelope, HeaderValue, encode_body
 
 MALFORMED = "malformed"
 # The lengths of the columns.
 LONGEST = {"message_id": 64, "type": 100, "correlation_id": 120, "reply_to": 255, "subject": 100}
 # The bytes of a property, or of a header's name, in AMQP.
 LONGEST_SHORT = 255
-# The names and texts of all headers together. They have to fit into one frame, of 128 KiB, at four bytes a
-# character and together with those that a dead letter, or a message sent because of this one, has of its own.
+# The names and texts of all headers together, and a few characters for each header, whose lengths and kind
+# take room, too. They have to fit into one frame, of 128 KiB, at four bytes a character and together with
+# those that a dead letter, or a message sent because of this one, has of its own.
 MAX_HEADERS_CHARACTERS = 30_000
+CHARACTERS_OF_A_HEADER = 8
 LONGEST_KEPT_HEADER = 1000
 
 
 def defect_of(envelope: Envelope) -> str:
     """Return why the message does not fit into a table; empty if it does."""
+    if len(envelope.body) > MAX_BODY_BYTES:  # whatever type of content it says to be
+        return f"a body of {len(envelope.body)} bytes is over the limit of {MAX_BODY_BYTES}"
     for name, longest in LONGEST.items():
         if len(getattr(envelope, name)) > longest:
             return f"{name} has more than {longest} characters"
@@ -78,7 +82,7 @@ def cut_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]
 
 def _size(header: tuple[str, HeaderValue]) -> int:
     name, value = header
-    return len(name) + (len(value) if isinstance(value, str) else 8)
+    return CHARACTERS_OF_A_HEADER + len(name) + (len(value) if isinstance(value, str) else 0)
 
 
 def fingerprint_of(envelope: Envelope) -> str:

@@ -27,9 +27,9 @@ def keep(letter: Envelope) -> None:
         for name, value in letter.headers.items()
         if name not in OWN_HEADERS
     }
-    altered = letter.headers.get(ALTERED) or ("scrubbed" if clean_body != body else "")
+    altered = _told(letter, ALTERED)[:50] or ("scrubbed" if clean_body != body else "")
     if altered:
-        headers[ALTERED] = str(altered)
+        headers[ALTERED] = altered
     death = {
         "service": _told(letter, SERVICE)[:50],
         "queue": _told(letter, QUEUE)[:255],

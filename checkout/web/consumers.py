@@ -36,6 +36,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         super().__init__(*args, **kwargs)
         self._until_closed = ExitStack()
         self._leaving: asyncio.Future[None] | None = None
+        self._is_closed = False
         self.group = ""
 
     async def __call__(self, *args: Any) -> None:
@@ -81,12 +82,19 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             return
         await self._tell(state)
 
+    async def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close the connection, once. Nothing may be sent afterwards, not even a push that has arrived."""
+        if not self._is_closed:
+            self._is_closed = True
+            await super().close(code, reason)
+
     def _leave(self) -> None:
         self._leaving = asyncio.ensure_future(self.close(SERVICE_RESTART))
 
     async def _tell(self, state: PaymentState) -> None:
         message = {"state": state.value, "next": next_path(self.reference, state)}
-        await self.send(text_data=json.dumps(message))
+        if not self._is_closed:
+            await self.send(text_data=json.dumps(message))
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types

@@ -32,9 +32,12 @@ class GroupMembers:
         await self._settled(group)
 
     async def discard(self, group: str, channel: str) -> None:
-        """Remove a member. Does nothing if the channel is not one."""
+        """Remove a member. Does nothing if the channel is not one.
+
+        The binding is not waited for: a broker that has fallen silent would delay whoever leaves, and what
+        still arrives meanwhile reaches no member.
+        """
         self._end(group, channel)
-        await self._settled(group)
 
     async def clear(self) -> None:
         """Leave every group."""

@@ -16,13 +16,24 @@ from messaging.access.permissions import Permissions
 from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
-from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyLost, Undeliverable
+from messaging.errors import (
+    BrokerUnavailable,
+    MessagingError,
+    PublishRefused,
+    PublishUncertain,
+    ReplyLost,
+    Undeliverable,
+)
 from messaging.memory.queue import Reader
 from messaging.memory.server import MemoryServer
+from messaging.rabbitmq.wire.writing import write_publish
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import Binding, Queue, Topology
 
 log = structlog.get_logger(__name__)
+
+# The most bytes in one frame to RabbitMQ, unless its configuration says otherwise.
+MAX_FRAME_BODY_BYTES = 131_064
 
 
 class MemoryBroker(Broker):
@@ -111,6 +122,11 @@ class MemoryBroker(Broker):
         """See Broker."""
         if not self._connected.is_set():
             raise BrokerUnavailable("the in-memory broker is stopped or closed")
+        try:
+            # Written for its errors only: what RabbitMQ could not be sent is refused here, too.
+            write_publish(1, exchange, routing_key, envelope, self.user, MAX_FRAME_BODY_BYTES)
+        except ValueError as error:
+            raise PublishRefused(f"AMQP cannot carry it: {error}") from error
         outcome = self._route(exchange, routing_key, self.signed(envelope))
         self._counters["published"] += 1
         if isinstance(outcome, Undeliverable):
@@ -125,9 +141,11 @@ class MemoryBroker(Broker):
         return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
+        # For either fault RabbitMQ closes the channel, of which a publisher that waits for a confirm learns.
+        if exchange and exchange not in self._server.kinds:
+            return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
             return self._server.route(exchange, routing_key, envelope)
-        # RabbitMQ closes the channel, and a publisher that waits for a confirm learns no more than that.
         return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
 
     def _confirm(self, on_confirm: OnConfirm, outcome: MessagingError | None, incarnation: int) -> None:

@@ -62,7 +62,13 @@ def decode_frame(data: bytes) -> tuple[int, frame.Frame | frame.ProtocolHeader |
 
 
 def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
-    """Return AMQP properties for publishing. The broker checks ``user_id`` against the connection's user."""
+    """Return AMQP properties for publishing. The broker checks ``user_id`` against the connection's user.
+
+    Raises ValueError for a header of a kind that no message has, although pika could send it.
+    """
+    for name, value in envelope.headers.items():
+        if not isinstance(value, str | int):
+            raise ValueError(f"header {name} is a {type(value).__name__}")
     return BasicProperties(
         content_type=envelope.content_type,
         headers=dict(envelope.headers),

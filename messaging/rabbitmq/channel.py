@@ -67,8 +67,8 @@ class AmqpChannel:
 
         Raises BrokerUnavailable or PublishRefused if the message certainly has not been sent.
         """
-        properties = properties_of(envelope, user_id)
         try:
+            properties = properties_of(envelope, user_id)
             if sum(map(len, properties.encode())) > self._max_properties:
                 raise ValueError("the properties and headers do not fit into a frame")
             self.raw.basic_publish(exchange, routing_key, envelope.body, properties, mandatory=True)

@@ -20,6 +20,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
+from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import request_id_of
 from payments_gateway.serving.scope import ANSWER, MATCH, WHEN_LEFT, Answer, Message, Receive, Scope, Send
@@ -126,7 +127,7 @@ async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send
         headers.append((b"Request-Id", request_id_of(request).encode("ascii")))
     answer: Answer | None = scope.get(ANSWER)
     if answer is None or not answer(send, response.status_code, headers, content):
-        if not response.has_header("Content-Length"):
+        if response.status_code not in WITHOUT_BODY and not response.has_header("Content-Length"):
             headers.append((b"Content-Length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})

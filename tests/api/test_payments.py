@@ -189,6 +189,7 @@ async def test_methods(api):
         assert header(answer, "Allow") == "GET, POST, HEAD, OPTIONS"
     options = await api.call("OPTIONS", "/payments", authorization="")
     assert (options.status, header(options, "Allow")) == (204, "GET, POST, HEAD, OPTIONS")
+    assert not header(options, "Content-Length"), "a 204 has none (RFC 9110, section 8.6)"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from messaging import rpc
 from messaging.dead_letters import letter
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope
-from messaging.errors import MalformedMessage, PublishRefused
+from messaging.errors import MalformedMessage
 from messaging.registry import close_brokers
-from tests.support.brokers import Inbox, RabbitmqLab, command, raw_channel, within
+from tests.support.brokers import Inbox, RabbitmqLab, raw_channel, within
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -124,16 +124,6 @@ async def test_a_dead_letter_that_nobody_can_decode_is_kept_and_the_next_one_too
         await within(running)
     assert {each.type for each in kept} == {"malformed", "t"}
     assert broker.metrics()["connections_lost"] == 0
-
-
-async def test_headers_that_do_not_fit_into_a_frame_are_refused_and_disturb_nothing(rabbitmq: RabbitmqLab):
-    broker = await rabbitmq.broker()
-    await broker.declare(broker.topology.service_queue("risk"))
-    large = command(headers={"note": "x" * 131_000})
-    with pytest.raises(PublishRefused):
-        await broker.publish(broker.topology.commands, "risk", large, timeout_seconds=10)
-    await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=10)
-    assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
 
 
 class RawBytes(pika.BasicProperties):

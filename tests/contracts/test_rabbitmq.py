@@ -2,10 +2,8 @@
 
 import asyncio
 from dataclasses import replace as with_changes
-from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
@@ -26,34 +24,6 @@ pytestmark = pytest.mark.rabbitmq
 
 async def send(broker: Broker, *, timeout_seconds: float = 10) -> None:
     await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=timeout_seconds)
-
-
-async def test_a_channel_closed_by_the_broker_leaves_it_uncertain_and_publishing_goes_on(
-    rabbitmq: RabbitmqLab,
-):
-    broker = await rabbitmq.broker()
-    with pytest.raises(PublishUncertain):
-        await broker.publish("no.such.exchange", "x", command(), timeout_seconds=10)
-    await within(broker.wait_connected())
-    await broker.declare(broker.topology.service_queue("risk"))
-    await send(broker)
-
-
-@pytest.mark.parametrize(
-    ("routing_key", "fields"),
-    [("k" * 256, {}), ("risk", {"type": "t" * 256}), ("risk", {"headers": {"number": 1 << 63}})],
-)
-async def test_what_amqp_cannot_carry_is_refused_and_disturbs_nothing(
-    rabbitmq: RabbitmqLab, routing_key: str, fields: dict[str, Any]
-):
-    broker = await rabbitmq.broker()
-    await broker.declare(broker.topology.service_queue("risk"))
-    with pytest.raises(PublishRefused):
-        await broker.publish(
-            broker.topology.commands, routing_key, replace(command(), **fields), timeout_seconds=10
-        )
-    await send(broker)
-    assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
 
 
 async def test_no_confirm_in_time_leaves_it_uncertain(rabbitmq: RabbitmqLab):
@@ -233,6 +203,22 @@ async def test_thousands_at_once_are_all_confirmed(rabbitmq: RabbitmqLab):
     publishing = (broker.publish("", queue.name, command(), timeout_seconds=20) for _ in range(3000))
     await within(asyncio.gather(*publishing))
     assert broker.metrics()["unconfirmed"] <= 1, "at most the watchdog's own"
+    await broker.delete(queue.name)
+
+
+async def test_what_a_socket_does_not_take_at_once_is_sent_later_and_in_order(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = Queue(f"{rabbitmq.prefix}.large", {"x-queue-type": "classic", "x-expires": 60_000})
+    await broker.declare(queue)
+    sent = [command(f'"{number:0250000}"') for number in range(100)]
+    await within(asyncio.gather(*(broker.publish("", queue.name, each, timeout_seconds=40) for each in sent)))
+    await broker.consume(queue.name, inbox, prefetch=1, auto_ack=True)
+    for each in sent:
+        arrived = (await inbox.next()).envelope
+        assert arrived is not None
+        assert (arrived.message_id, arrived.body) == (each.message_id, each.body)
+    assert broker.metrics()["connections_lost"] == 0
     await broker.delete(queue.name)
 
 

@@ -12,6 +12,7 @@ from pika.compat import long
 from messaging.envelope import Envelope
 from messaging.rabbitmq import direct_connection
 from messaging.rabbitmq.amqp import delivery_of, properties_of
+from messaging.rabbitmq.wire import layout
 from messaging.rabbitmq.wire.reading import Incomplete, Uncommon, read_delivery
 from messaging.rabbitmq.wire.writing import write_ack, write_publish, write_reject
 
@@ -96,6 +97,24 @@ def test_a_large_body_is_sent_in_frames_that_the_broker_takes():
 def test_what_amqp_cannot_carry_is_not_written(envelope: Envelope):
     with pytest.raises(ValueError):
         write_publish(CHANNEL, "x", "y", envelope, "guest", 1000)
+
+
+def test_properties_may_fill_a_frame_and_no_more():
+    def written(length: int) -> bytes:
+        envelope = Envelope(type="t", body=b"", headers={"note": "x" * length})
+        return write_publish(CHANNEL, "x", "y", envelope, "guest", 1000)
+
+    def fits(length: int) -> bool:
+        try:
+            written(length)
+        except ValueError:
+            return False
+        return True
+
+    longest = max(filter(fits, range(1000)))
+    data = written(longest)
+    at = header_at(data)
+    assert layout.FRAME_HEAD.unpack_from(data, at) == (layout.HEADER, CHANNEL, 1000)
 
 
 def test_a_delivery_is_settled_as_pika_would_have_settled_it():

@@ -1,10 +1,13 @@
 """The limits on the size of a stranger's requests, and on slow sending and reading."""
 
 import asyncio
+import contextlib
+import http.client
 import json
 
 import pytest
 
+from payments_gateway.serving.body_limit import BodyLimit
 from tests.support.serving import connected, serving, until
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -296,3 +299,31 @@ async def test_a_trusted_proxy_is_not_taken_for_one_client(application, settings
     ):
         second.say(HEAD + b"\r\n")
         assert (await second.answer()).status == 200
+
+
+async def test_the_answer_reaches_a_client_that_is_still_sending_a_body_that_is_not_read():
+    """Most clients send their whole body first, and would find the connection reset."""
+    async with serving(BodyLimit(Application(reads=False), max_bytes=1000, read_seconds=600)) as (_, address):
+
+        def ask() -> int:
+            client = http.client.HTTPConnection(*address)
+            with contextlib.closing(client):
+                client.request("POST", "/", body=b"x" * 20_000_000)
+                answer = client.getresponse()
+                assert answer.headers["connection"] == "close"
+                assert answer.read().endswith(b" headers, 0 bytes")
+                return answer.status
+
+        assert await asyncio.to_thread(ask) == 200
+
+
+async def test_what_follows_a_body_that_was_not_read_is_no_request():
+    application = Application(reads=False)
+    limited = BodyLimit(application, max_bytes=1000, read_seconds=600)
+    async with serving(limited) as (server, address), connected(address) as connection:
+        connection.say(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n")
+        assert (await connection.answer()).headers["connection"] == "close"
+        connection.say(b"x" * 2000 + HEAD + b"\r\n")
+        assert await connection.is_closed()
+        await until(lambda: not server.server_state.connections)
+    assert [scope["method"] for scope in application.scopes] == ["POST"]

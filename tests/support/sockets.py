@@ -57,6 +57,11 @@ class Socket:
     async def told(self) -> Any:
         return json.loads((await self.next())["text"])
 
+    async def is_silent(self) -> bool:
+        """Return True if the application has sent nothing more, and sends nothing for a moment."""
+        is_silent: bool = await self._exchange.receive_nothing()
+        return is_silent
+
     async def say(self, text: str) -> None:
         await self._exchange.send_input({"type": "websocket.receive", "text": text})
 

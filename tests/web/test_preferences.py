@@ -157,6 +157,7 @@ async def test_what_a_client_has_it_is_not_sent_again(processing, checkout):
     unchanged = await checkout.get("status.json", headers={"if-none-match": f'"other", {etag}'})
     assert (unchanged.status, unchanged.body) == (304, b"")
     assert (unchanged.headers["etag"], unchanged.headers["retry-after"]) == (etag, "2")
+    assert "content-length" not in unchanged.headers, "it would be that of the 200 (RFC 9110, 8.6)"
     await in_thread(lambda: Payment.objects.update(state="captured"))
     changed = await checkout.get("status.json", headers={"if-none-match": etag})
     assert (changed.status, changed.headers["etag"] != etag) == (200, True)

@@ -147,6 +147,27 @@ async def test_size_is_counted_in_bytes(shop, payment, socket_of):
     await socket.disconnect()
 
 
+@pytest.mark.parametrize("is_closed_by", ["what the page says", "the end of the process"])
+async def test_a_push_that_comes_as_the_connection_is_closed_is_not_sent(
+    shop, payment, socket_of, is_closed_by
+):
+    """A server takes anything after the close for an error, and writes a traceback into its log."""
+    socket = socket_of()
+    await socket.connect()
+    await socket.told()
+    if is_closed_by == "what the page says":
+        await socket.say("x" * 4097)
+    else:
+        drain.begin()
+    try:
+        await push(payment.reference, "captured")
+    finally:
+        drain.reset()
+    assert (await socket.next())["type"] == "websocket.close"
+    assert await socket.is_silent()
+    await socket.disconnect()
+
+
 async def test_an_open_websocket_asks_the_database_nothing(shop, payment, socket_of, monkeypatch):
     socket = socket_of()
     await socket.connect()

@@ -21,7 +21,7 @@ from payments_gateway.serving.http.request_head import (
     require_size,
 )
 from payments_gateway.serving.http.whole_response import FramedError, whole_response
-from payments_gateway.serving.http.writing import JoinedWrites, WebSocketTransport, send_at_once
+from payments_gateway.serving.http.writing import JoinedWrites, WebSocketTransport, close_slowly, send_at_once
 from payments_gateway.serving.problems import (
     HEADERS_TOO_LARGE,
     MALFORMED,
@@ -35,8 +35,6 @@ from payments_gateway.serving.scope import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope
 
 # The time in which a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
-# The time for which a refused client may keep sending. If cut off at once, it would often miss the answer.
-LINGER_SECONDS = 1.0
 # Data is parsed in pieces, so that little is kept of a request that turns out to be too large.
 PIECE_BYTES = 16_384
 # Requests that a client may send before the first one is answered.
@@ -61,6 +59,7 @@ class OrderlyProtocol(HttpToolsProtocol):
         "_hosts",
         "_is_broken",
         "_is_leaving",
+        "_joined",
         "_limit",
         "_phase",
         "_refused",
@@ -95,7 +94,8 @@ class OrderlyProtocol(HttpToolsProtocol):
             self.pipeline = cast("deque[Any]", LeanQueue())
             self.flow._is_writable_event = LeanEvent(is_set=True)
         send_at_once(transport)
-        self.transport = cast(asyncio.Transport, JoinedWrites(transport))
+        self._joined = JoinedWrites(transport)
+        self.transport = cast(asyncio.Transport, self._joined)
         # The time limit of the first request's head counts from here; a client that sends nothing is merely
         # idle.
         now = self.loop.time()
@@ -128,7 +128,7 @@ class OrderlyProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        if self._phase is Phase.OVER:
+        if self._phase is Phase.OVER or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
         if self.cycle is None:
@@ -206,6 +206,7 @@ class OrderlyProtocol(HttpToolsProtocol):
             self._phase = Phase.UPGRADE
             return
         self._phase = Phase.BODY
+        self._joined.is_arriving = True
         if self.cycle.scope["http_version"] == "1.0":
             self.cycle.waiting_for_100_continue = False
         scope = cast(Scope, self.cycle.scope)
@@ -244,6 +245,7 @@ class OrderlyProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._phase = Phase.BETWEEN
+        self._joined.is_arriving = False
         cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
         if not self.pipeline:
             # Reading was paused for a large body; resume it to notice when the client disconnects.
@@ -263,7 +265,7 @@ class OrderlyProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """See uvicorn."""
-        cast(JoinedWrites, self.transport).flush()
+        self._joined.flush()
         self.flow.resume_reading()
         self._leave_the_count()  # from now on it is counted as a WebSocket
         self.transport = cast(asyncio.Transport, WebSocketTransport(self._transport))
@@ -301,7 +303,7 @@ class OrderlyProtocol(HttpToolsProtocol):
             response = whole_response(status, default, headers, body, keep_alive=cycle.keep_alive)
         except FramedError:
             return False
-        cast(JoinedWrites, self.transport).write_at_once(response)
+        self._joined.write_at_once(response)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
@@ -348,14 +350,13 @@ class OrderlyProtocol(HttpToolsProtocol):
     def _send_refusal(self, problem: Problem) -> None:
         self.pipeline.clear()
         answer = refusal(problem, self.server_state.default_headers)
-        cast(JoinedWrites, self.transport).write_at_once(answer)
+        self._joined.write_at_once(answer)
         self._unset_keepalive_if_required()
-        if problem is TOO_SLOW or not self._transport.can_write_eof():
+        if problem is TOO_SLOW:
+            self._joined.is_arriving = False  # it has had its time
             self.transport.close()
         else:
-            self._transport.write_eof()
-            self.flow.resume_reading()
-            self._wait(LINGER_SECONDS, self.transport.close)
+            close_slowly(self._transport)
 
     # Time
 

@@ -8,6 +8,8 @@ from typing import Any
 from payments_gateway.serving.conf import conf
 
 LARGE_BYTES = 65_536
+# The time for which a client that was answered may keep sending.
+LINGER_SECONDS = 1.0
 
 
 def close_in_time(transport: asyncio.Transport) -> None:
@@ -20,13 +22,29 @@ def close_in_time(transport: asyncio.Transport) -> None:
         asyncio.get_running_loop().call_later(conf.send_seconds, transport.abort)
 
 
+def close_slowly(transport: asyncio.Transport) -> None:
+    """Close a moment after the answer to a client that may still be sending, unless it closes first.
+
+    Closed at once, the client would find the connection reset, and would often miss the answer.
+    """
+    if transport.is_closing() or not transport.can_write_eof():
+        close_in_time(transport)
+    else:
+        transport.write_eof()
+        transport.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, close_in_time, transport)
+
+
 class JoinedWrites:
     """A transport that joins the writes of one turn of the loop, a response's head and body, into one.
 
-    Each write is a system call that wakes the reader, which costs a tenth of a request.
+    Each write is a system call that wakes the reader, which costs a tenth of a request. While a body
+    ``is_arriving``, the transport closes slowly.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
+        self.is_arriving = False
+        self._is_closed = False
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._unwritten: list[bytes] = []
@@ -49,11 +67,12 @@ class JoinedWrites:
     def close(self) -> None:
         """See asyncio.BaseTransport."""
         self.flush()
-        close_in_time(self._transport)
+        self._is_closed = True
+        (close_slowly if self.is_arriving else close_in_time)(self._transport)
 
     def is_closing(self) -> bool:
         """See asyncio.BaseTransport."""
-        return self._transport.is_closing()
+        return self._is_closed or self._transport.is_closing()
 
     def flush(self) -> None:
         """Write everything that is still unwritten in this turn."""
@@ -65,7 +84,7 @@ class JoinedWrites:
 
     def _write(self, data: bytes) -> None:
         """Write unless the connection was aborted, of which the protocol is notified a little later."""
-        if not self._transport.is_closing():
+        if not self.is_closing():
             self._transport.write(data)
 
 

@@ -14,20 +14,27 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def announced(begin: Callable[[], None], *, seconds: float) -> Iterator[None]:
     """Inside this context, make the first signal call ``begin``, and pass it to the server ``seconds`` later.
 
-    ``begin`` runs on the current event loop. A second signal is passed to the server at once. Outside the
-    main thread, where Python handles no signals, this does nothing.
+    ``begin`` runs on the current event loop. A second signal is passed to the server at once, and the first
+    one no more: uvicorn would take it for the wish to end without an orderly shutdown. Outside the main
+    thread, where Python handles no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
     known = {number: signal.getsignal(number) for number in SIGNALS}
-    has_begun = False
+    has_begun = was_passed = False
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        nonlocal was_passed
+        was_passed = True
         handler = known[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
+
+    def pass_on_late(number: int) -> None:
+        if not was_passed:
+            pass_on(number, None)
 
     def take(number: int, frame: FrameType | None) -> None:
         nonlocal has_begun
@@ -36,7 +43,7 @@ def announced(begin: Callable[[], None], *, seconds: float) -> Iterator[None]:
             return
         has_begun = True
         loop.call_soon_threadsafe(begin)
-        loop.call_soon_threadsafe(loop.call_later, seconds, pass_on, number, None)
+        loop.call_soon_threadsafe(loop.call_later, seconds, pass_on_late, number)
 
     for number in SIGNALS:
         signal.signal(number, take)

@@ -11,14 +11,15 @@ from django.utils import timezone
 
 from checkout.payments.actions import group_of
 from checkout.payments.checkout_messages import AnnouncePayment, AwaitOperation, AwaitPayment, SubmitPayment
-from checkout.payments.models import Operation, Payment, Waiter
+from checkout.payments.models import Attempt, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.waiters import MAX_WAITERS
 from checkout.states import PaymentState
-from messaging.envelope import DEADLINE
+from messaging.envelope import DEADLINE, Reply
 from tests.payments.service.asking import operation_on
 from tests.payments.service.conftest import an_account, an_attempt
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import Delivered, command, deliver
+from tests.payments.service.replying import answered
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +97,57 @@ def test_open_pages_are_told_of_every_new_state(payment: Payment):
     [push] = deliver(service, command(submission)).pushes  # it came without its card
     assert push.group == group_of(payment.reference)
     assert push.event == {"type": "payment.changed", "payment": payment.reference, "state": "refused"}
+
+
+@pytest.mark.parametrize("state", [state for state in PaymentState if state != PaymentState.PROCESSING])
+def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(
+    payment: Payment, state: PaymentState
+):
+    """The next change may need the shopper, who waits for this answer."""
+    Payment.objects.update(state=state)
+    told = deliver(service, command(AwaitPayment(payment=payment.reference)))
+    assert told.result["state"] == state
+    assert not Waiter.objects.exists()
+
+
+def test_the_end_of_an_earlier_attempt_is_no_news_for_those_who_wait_for_the_next(payment: Payment):
+    """They would be told that the payment is being processed, and wait no longer."""
+    first = payment.attempts.get()
+    submit(first)
+    purchase = Saga.objects.get()
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=True)
+    Attempt.objects.update(state=Attempt.State.REFUSED)
+    [refusal] = replies_of(answered(purchase, outcome="refused"))
+    assert refusal["state"] == PaymentState.REFUSED
+    assert (purchase.step, purchase.status) == ("release_stock", Saga.Status.RUNNING)
+
+    again = an_attempt_after(first)
+    submit(again)
+    assert replies_of(answered(purchase)) == []
+    assert purchase.status == Saga.Status.COMPENSATED
+    [waiter] = Waiter.objects.all()
+    assert waiter.payment == payment
+
+
+def submit(attempt: Attempt) -> None:
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(service, command(body, sealed="a card"))
+
+
+def an_attempt_after(earlier: Attempt) -> Attempt:
+    Payment.objects.update(state=PaymentState.PROCESSING)
+    return Attempt.objects.create(
+        payment=earlier.payment,
+        number=earlier.number + 1,
+        provider_account=earlier.provider_account,
+        order_code=f"{earlier.payment.reference}-2",
+        session_id="another-session",
+        browser=earlier.browser,
+    )
+
+
+def replies_of(told: Delivered) -> list[dict[str, Any]]:
+    """Return what those who waited were told."""
+    sent = [outgoing.envelope for outgoing in told.outgoing if outgoing.envelope.type == "reply"]
+    return [Reply.decode(envelope.body).unwrap() for envelope in sent]
