@@ -294,6 +294,15 @@ def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, m
     assert checked(authorised, "refunded", failed, is_proven=False) == "booked"
 
 
+def test_without_sums_a_stranger_s_word_makes_no_failed_refund(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    failed = failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED)
+    assert checked(authorised, "refunded", failed, is_proven=False) == "undecided"
+    assert state_of(failed) == State.REFUSED
+    assert checked(authorised, "refunded", failed) == "booked"
+
+
 @pytest.mark.parametrize(("number", "outcome"), [(1, "booked"), (2, "confirmed")])
 def test_a_refund_that_nobody_names_is_the_only_one_that_failed(authorised, monkeypatch, number, outcome):
     operation(authorised, CAPTURE, 1250, State.DONE)

@@ -187,6 +187,28 @@ def test_the_notified_end_of_the_rest_leaves_the_payment_as_it_is(authorised, wo
     assert authorised.payment.state == PaymentState.PARTIALLY_CAPTURED
 
 
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_an_authorisation_has_not_expired_if_money_is_kept_that_we_do_not_know_of(
+    authorised, worldpay, is_proven
+):
+    """Only the rest has expired. The notification of the capture is late, or was lost."""
+    settle(operation(authorised, CAPTURE, 800), State.REFUSED)
+    worldpay("EXPIRED", 800)
+    assert checked(authorised, "expired", OWED, is_proven=is_proven) == "unclear"
+    assert (
+        "captured 8.00 GBP, which is not in our books" in Fact.objects.get(kind="claim_unclear").data["why"]
+    )
+    worldpay("EXPIRED", 0)
+    assert checked(authorised, "expired", OWED, is_proven=is_proven) == "confirmed"
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.PENDING])
+def test_a_rest_has_expired_beside_our_own_capture(authorised, worldpay, state):
+    operation(authorised, CAPTURE, 800, state)
+    worldpay("EXPIRED", 800)
+    assert checked(authorised, "expired", OWED) == "confirmed"
+
+
 def test_a_notified_cancellation_is_asked_about_while_nothing_is_captured(authorised):
     operation(authorised, CAPTURE, 800, State.PENDING)
     notified(authorised, "cancelled")
