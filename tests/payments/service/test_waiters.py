@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from checkout.payments.actions import group_of
 from checkout.payments.checkout_messages import AnnouncePayment, AwaitOperation, AwaitPayment, SubmitPayment
-from checkout.payments.models import Operation, Payment, Waiter
+from checkout.payments.models import Attempt, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.waiters import MAX_WAITERS
 from checkout.states import PaymentState
@@ -19,6 +19,7 @@ from messaging.envelope import DEADLINE
 from tests.payments.service.asking import operation_on
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +89,31 @@ def test_a_waiter_for_an_operation_is_not_answered_with_the_payment_s_state(paym
     replies = [sent.envelope.correlation_id for sent in told.outgoing if sent.envelope.type == "reply"]
     assert replies == ["of the payment"]
     assert Waiter.objects.get().operation == refund.reference
+
+
+@pytest.mark.parametrize("state", PaymentState)
+def test_only_a_payment_that_is_being_processed_is_waited_for(payment: Payment, state: PaymentState):
+    """A challenge, or an outcome that is not known yet, is shown at once."""
+    Payment.objects.update(state=state)
+    told = deliver(service, command(AwaitPayment(payment=payment.reference)))
+    answers = [sent.envelope for sent in told.outgoing if sent.envelope.type == "reply"]
+    assert (len(answers), Waiter.objects.count()) == ((0, 1) if state == PaymentState.PROCESSING else (1, 0))
+
+
+def test_those_who_wait_for_an_attempt_hear_nothing_of_the_end_of_the_one_before(payment: Payment):
+    first = payment.attempts.get()
+    deliver(service, command(SubmitPayment(payment=payment.reference, attempt=first.order_code), sealed="x"))
+    purchase = Saga.objects.get()
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=False)
+    assert (purchase.step, purchase.status) == ("release_stock", "running")
+    second = Attempt.objects.get(pk=first.pk)
+    second.pk, second.number, second.order_code = None, 2, f"{payment.reference}-2"
+    second.save()
+    Payment.objects.update(state=PaymentState.PROCESSING)
+    assert wait(payment, 8) == 1
+    answered(purchase)
+    assert (purchase.status, Waiter.objects.count()) == ("compensated", 1)
 
 
 def test_open_pages_are_told_of_every_new_state(payment: Payment):
