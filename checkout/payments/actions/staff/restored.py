@@ -45,7 +45,7 @@ REPEATABLE = ("orders", "ledger")
 
 @transaction.atomic
 def doubt_requests() -> int:
-    """Write each request down as perhaps made that is still to be made, or made again. Return their number."""
+    """Write each request down as perhaps made that is to be made, or made again. Return their number."""
     doubted = 0
     for attempt in Attempt.objects.filter(state=AttemptState.CREATED):
         doubted += _doubt(attempt, Verb.AUTHORISE, f"{attempt.order_code}:authorise")
