@@ -132,6 +132,21 @@ def test_a_refund_is_done_if_exactly_that_is_missing_of_what_was_captured(author
     assert inquire_operation(made) == "approved"
 
 
+def test_a_capture_is_not_sent_again_if_a_refund_may_have_given_back_as_much(authorised, worldpay):
+    operation(authorised, CAPTURE, 800)
+    operation(authorised, REFUND, 450)
+    capture = lost(authorised, CAPTURE, 450)
+    for event in ("CAPTURED", "REFUNDED"):
+        worldpay(event, 800)
+        assert inquire_operation(capture) == "undecided"
+
+
+def test_a_refund_is_not_denied_by_what_is_kept_of_more_than_we_have_captured(authorised, worldpay):
+    operation(authorised, CAPTURE, 500)
+    worldpay("CAPTURED", 800)
+    assert checked(authorised, "refunded", 100) == "undecided"
+
+
 def test_refunds_are_not_told_apart_from_a_capture_that_is_open(authorised, worldpay):
     operation(authorised, CAPTURE, 500)
     operation(authorised, CAPTURE, 300, State.PENDING)
