@@ -159,7 +159,7 @@ def test_a_purchase_hears_of_a_capture_that_ends_while_it_starts_it(purchase: Sa
 def test_a_saga_that_got_its_parent_while_its_lock_was_waited_for_has_that_locked(
     purchase: Saga, by_number: bool
 ):
-    """What the saga does next may move its parent on."""
+    """The next decision of the saga may move its parent on."""
     capture = capture_without_parent(purchase)
 
     def lock() -> bool:
