@@ -11,7 +11,7 @@ provider, so it has the steps 2 and 3 only.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -129,8 +129,11 @@ def provider_call(
     def record(attempt: Attempt) -> Conclusion:
         if call is None or result is None:
             return Conclusion(recall(attempt, intent))
-        conclusion = conclude(attempt, intent, result)
-        _record_outcome(call, conclusion.outcome or conclusion.reply.outcome, result.event)
+        latest = _latest_of(call)
+        answer = result if latest is not None else _of_an_earlier_copy(result)
+        conclusion = conclude(attempt, intent, answer)
+        if latest is not None:
+            _record_outcome(latest, conclusion.outcome or conclusion.reply.outcome, answer.event)
         return conclusion
 
     commit_conclusion(message, attempt, record)
@@ -345,13 +348,22 @@ def _send_conflict(attempt: Attempt) -> None:
     send_to_checkout(event, reference)
 
 
-def _record_outcome(made: ProviderCall, outcome: str, event: str) -> None:
-    """Write the outcome of the call that was made.
-
-    If it has been made again since, this answer came late and says nothing of the later one.
-    """
+def _latest_of(made: ProviderCall) -> ProviderCall | None:
+    """Return the call that was made as it is stored; None if it has been made again since."""
     call = _CALL.first(made.key)
-    if call is None or call.started_at != made.started_at:
-        return
+    return call if call is not None and call.started_at == made.started_at else None
+
+
+def _of_an_earlier_copy(result: ProviderResult) -> ProviderResult:
+    """Return what an answer that came late says of a call that has been made again since.
+
+    What was done once is done. If nothing was done then, the later copy may yet have an effect.
+    """
+    is_without_effect = result.outcome in (Outcome.REFUSED, Outcome.NOT_SENT)
+    return replace(result, outcome=Outcome.UNKNOWN) if is_without_effect else result
+
+
+def _record_outcome(call: ProviderCall, outcome: str, event: str) -> None:
+    """Write the outcome of a call."""
     call.outcome, call.event, call.finished_at = outcome, event[:100], server_time()
     update_in_batch(call, "outcome", "event", "finished_at")

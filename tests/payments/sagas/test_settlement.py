@@ -56,8 +56,9 @@ def test_what_is_sent_again_and_refused_has_ended(kind: str) -> None:
 @KINDS
 def test_what_was_accepted_sent_again_and_accepted_again_waits_for_the_provider(kind: str) -> None:
     saga = accepted_and_parked(kind).told("resend").asks(f"payments.{kind}", operation="op_1")
-    saga.answered(outcome="pending").waits_for_a_signal()
+    saga.answered(outcome="pending").waits_for_a_signal().tells_nothing()
     assert saga.decision.timeout == conf.notification_wait
+    assert saga.decision.notify_parent is None, "its purchase has gone on with the first acceptance"
     finished(saga.told("done")).ended("completed")
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.models import Model
 
 from tests.support.waiting import wait_until
 
@@ -27,10 +28,14 @@ def at_once(*actions: Callable[[], T]) -> list[T]:
         return list(pool.map(run, actions))
 
 
-def behind(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
+def behind(
+    first: Callable[[], T], second: Callable[[], T], *, at_last: Callable[[], object] = lambda: None
+) -> list[T]:
     """Call ``second`` while the transaction of ``first`` is open, and commit that once it is waited for.
 
-    Return both results. If ``second`` waits for nothing, the test fails. Needs a database that locks rows.
+    ``at_last`` is what the first transaction does just before it is committed, as when it locks a row before
+    it changes that. Return both results. If ``second`` waits for nothing, the test fails. Needs a database
+    that locks rows.
     """
     begun = threading.Event()
 
@@ -40,6 +45,7 @@ def behind(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
                 result = first()
                 begun.set()
                 wait_until(somebody_waits_for_a_lock, "the second to wait for the first", seconds=20)
+                at_last()
                 return result
         finally:
             begun.set()
@@ -65,6 +71,20 @@ def beside(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
 
     with transaction.atomic():
         return [first(), *at_once(apart)]
+
+
+def is_locked(row: Model) -> bool:
+    """Return True if another connection could not lock the row now."""
+
+    def try_to_lock() -> bool:
+        try:
+            with transaction.atomic():
+                type(row)._default_manager.select_for_update(nowait=True).get(pk=row.pk)
+        except OperationalError:
+            return True
+        return False
+
+    return at_once(try_to_lock)[0]
 
 
 def somebody_waits_for_a_lock() -> bool:

@@ -315,15 +315,27 @@ def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_acce
     assert inquire_operation(capture) == "pending"
 
 
-def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_way(authorised, monkeypatch):
+@pytest.mark.parametrize(
+    ("late", "state"),
+    [
+        (Outcome.REFUSED, State.UNKNOWN),
+        (Outcome.NOT_SENT, State.UNKNOWN),
+        (Outcome.PENDING, State.PENDING),
+        (Outcome.APPROVED, State.DONE),
+    ],
+)
+def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_way(
+    authorised, monkeypatch, late, state
+):
+    """But what was done once is done."""
     capture = operation_on(authorised, CAPTURE, 1250)
     calls = ProviderCall.objects.filter(key=capture.reference)
 
-    def refuse_late(*_: object) -> ProviderResult:
-        # Meanwhile another process has sent it again, and has no answer yet.
+    def answer_late(*_: object) -> ProviderResult:
+        # Meanwhile staff had it sent again, and another process has no answer yet.
         calls.update(started_at=timezone.now() + timedelta(minutes=3), outcome="")
-        return ProviderResult(outcome=Outcome.REFUSED, event="ERROR")
+        return ProviderResult(outcome=late, event="ERROR")
 
-    monkeypatch.setattr(memory.MemoryProvider, "_modify", refuse_late)
+    monkeypatch.setattr(memory.MemoryProvider, "_modify", answer_late)
     carry_out(capture)
-    assert calls.get().outcome == ""
+    assert (calls.get().outcome, capture.state) == ("", state)

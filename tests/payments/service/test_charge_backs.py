@@ -187,6 +187,7 @@ def test_without_sums_a_later_event_does_not_deny_what_is_proven(captured, says)
         ({"is_proven": False}, "anybody may have sent"),
         ({"currency": "USD"}, "not in GBP"),
         ({"minor": 1001}, "more than is taken"),
+        ({"minor": 0}, "A charge-back of 0.00 GBP"),
     ],
 )
 def test_without_sums_an_amount_that_cannot_be_believed_is_for_staff(captured, says, told, reason):
@@ -209,6 +210,8 @@ def test_more_cannot_be_returned_than_was_charged_back(captured, says):
     says(EventKind.CHARGE_BACK_REVERSED)
     assert checked(captured, REVERSED) == "unclear"
     assert "more than is charged back" in why()
+    operation_on(captured, Kind.CAPTURE, 250)
+    assert checked(captured, REVERSED, minor=250) == "unclear", "no capture under way will make it right"
 
 
 def test_a_name_that_anybody_may_have_used_does_not_hide_a_charge_back_that_is_proven(captured, order):

@@ -11,7 +11,7 @@ from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Position
 from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.service import service
-from tests.payments.service.asking import authorise, operation_on
+from tests.payments.service.asking import authorise, let_settle, operation_on
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -188,6 +188,21 @@ def test_a_lie_about_an_attempt_that_had_ended_is_denied(attempt):
     assert attempt.state == Attempt.State.REFUSED
 
 
+def test_money_held_for_an_attempt_that_is_authorised_by_now_is_no_news(authorised):
+    assert checked(authorised, "authorised") == "denied"
+    authorised.refresh_from_db()
+    assert authorised.state == Attempt.State.AUTHORISED
+
+
+def test_an_order_that_the_provider_denies_is_no_answer_about_its_money(authorised, books):
+    """Staff had found the authorisation, which no answer has told."""
+    Fact.objects.all().delete()
+    let_settle(authorised)
+    books.orders.clear()
+    for is_proven in (True, False):
+        assert checked(authorised, "captured", is_proven=is_proven) == "unknown"
+
+
 def test_an_authorisation_that_was_released_again_holds_nothing(authorised, books):
     Attempt.objects.update(state=Attempt.State.EXPIRED)
     books.orders[authorised.order_code].state = OrderState.CANCELLED
@@ -220,6 +235,13 @@ def says(monkeypatch, kind, *, refunded=None, captured=1250):
         return replace(inquire(*about), kind=kind, position=position)
 
     monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+
+
+def test_a_settlement_confirms_a_capture(authorised, monkeypatch):
+    says(monkeypatch, EventKind.SETTLED)
+    assert checked(authorised, "captured") == "confirmed"
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    assert checked(authorised, "captured") == "denied"
 
 
 def test_a_refund_that_failed_and_was_made_after_all_is_made(authorised, monkeypatch):
@@ -285,6 +307,14 @@ def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_
     assert state_of(other) == State.REFUSED
 
 
+def test_of_two_that_failed_none_was_made_without_sums(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    _, failed = failed_refund(authorised, 100), failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED)
+    assert checked(authorised, "refunded", failed) == "undecided"
+    assert state_of(failed) == State.REFUSED
+
+
 def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, monkeypatch):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 300), failed_refund(authorised, 300)
@@ -292,6 +322,15 @@ def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, m
     assert checked(authorised, "refunded", failed, is_proven=False) == "unknown"
     says(monkeypatch, EventKind.REFUNDED, refunded=600)
     assert checked(authorised, "refunded", failed, is_proven=False) == "booked"
+
+
+def test_without_sums_a_stranger_s_word_makes_no_failed_refund(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    failed = failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED)
+    assert checked(authorised, "refunded", failed, is_proven=False) == "undecided"
+    assert state_of(failed) == State.REFUSED
+    assert checked(authorised, "refunded", failed) == "booked"
 
 
 @pytest.mark.parametrize(("number", "outcome"), [(1, "booked"), (2, "confirmed")])

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from checkout.ledger.models import LedgerEntry
+from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Operation, Saga
+from checkout.payments.sagas.service import service
 from checkout.payments.totals import sums_of
 from checkout.states import AttemptState, PaymentState
 from tests.payments.service.contradicting import (
@@ -23,6 +25,8 @@ from tests.payments.service.contradicting import (
     settled,
     taken,
 )
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered
 
 __all__ = ["aside", "authorised", "taken"]
 
@@ -178,3 +182,19 @@ def test_several_refunds_may_be_missing_there_and_another_one_here(taken):
     payment = settled(conflicted(taken, A.AUTHORISED), books_with(1250, refunded=50, lacks=gone))
     assert sums_of(payment).refunded == 50
     assert balances() == kept(1200)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_taken"),
+    [(HELD, False), (books_with(1250), True), (books_with(500, is_held=True), True)],
+)
+def test_the_order_is_confirmed_and_counts_as_paid_only_if_money_was_captured(attempt, theirs, is_taken):
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(service, command(body, sealed="approve"))
+    purchase = Saga.objects.get()
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=True)
+    answered(purchase, outcome="conflicted")
+    settled(conflicted(attempt), theirs)
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.data["is_taken"]) == ("confirm_order", is_taken)

@@ -14,7 +14,7 @@ from checkout.payments.sagas.settlement.payment import seen_now
 from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.envelope import new_message_id
-from tests.payments.service.asking import operation_on
+from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.contradicting import (
     HELD,
     NOTHING,
@@ -156,24 +156,50 @@ def test_a_done_operation_that_is_still_being_looked_into_comes_first(taken, sta
     ],
 )
 def test_a_capture_that_cannot_be_sent_again_before_counts_as_not_arrived(aside, theirs, state, end):
-    capture = operation_on(aside, Kind.CAPTURE, 1000)
-    Operation.objects.update(state=State.UNKNOWN)
-    saga = saga_of(aside, "capture", "parked", "inquire", capture.reference)
-    Saga.objects.update(
-        data={
-            "payment": aside.payment.reference,
-            "attempt": aside.order_code,
-            "operation": capture.reference,
-            "minor": 1000,
-            "currency": "GBP",
-        }
-    )
-    assert settled(aside, theirs).state == state
-    capture.refresh_from_db()
-    saga.refresh_from_db()
-    assert capture.state == end
-    assert saga.status == ("compensated" if end == State.REFUSED else "parked")
+    saga = parked_capture(aside, 1000)
+    payment = settled(aside, theirs)
+    assert payment.state == sums_of(payment).state == state
+    assert end_of(saga) == end
     assert balances() == kept(theirs.captured.minor)
+
+
+@pytest.mark.parametrize(("amount", "end"), [(499, State.UNKNOWN), (500, State.REFUSED)])
+def test_a_capture_for_which_there_is_room_is_given_up_if_it_may_be_what_was_found(aside, amount, end):
+    saga = parked_capture(aside, 500)
+    assert settled(aside, books_with(amount, is_held=True)).state == P.PARTIALLY_CAPTURED
+    assert end_of(saga) == end
+
+
+@pytest.mark.parametrize(("ours", "end"), [(750, State.UNKNOWN), (751, State.REFUSED)])
+def test_a_capture_is_given_up_if_what_was_captured_before_leaves_no_room_for_it(aside, ours, end):
+    posted(aside, Kind.CAPTURE, ours)
+    saga = parked_capture(conflicted(aside), 500)
+    assert settled(aside, books_with(ours, is_held=True)).state == P.PARTIALLY_CAPTURED
+    assert end_of(saga) == end
+
+
+def parked_capture(attempt: Attempt, minor: int) -> Saga:
+    """Return the parked saga of a capture of unknown outcome."""
+    capture = operation_on(attempt, Kind.CAPTURE, minor)
+    settle(capture, State.UNKNOWN)
+    saga = saga_of(attempt, "capture", "parked", "inquire", capture.reference)
+    saga.data = {
+        "payment": attempt.payment.reference,
+        "attempt": attempt.order_code,
+        "operation": capture.reference,
+        "minor": minor,
+        "currency": "GBP",
+    }
+    saga.save()
+    return saga
+
+
+def end_of(saga: Saga) -> str:
+    """Return the state of the capture, with which its saga must agree."""
+    saga.refresh_from_db()
+    capture = Operation.objects.get(reference=saga.key)
+    assert saga.status == ("compensated" if capture.state == State.REFUSED else "parked")
+    return capture.state
 
 
 @pytest.mark.parametrize("state", [A.SUBMITTED, A.UNKNOWN, A.CHALLENGE_REQUIRED])

@@ -132,6 +132,21 @@ def test_a_refund_is_done_if_exactly_that_is_missing_of_what_was_captured(author
     assert inquire_operation(made) == "approved"
 
 
+def test_a_capture_is_not_sent_again_if_a_refund_may_have_given_back_as_much(authorised, worldpay):
+    operation(authorised, CAPTURE, 800)
+    operation(authorised, REFUND, 450)
+    capture = lost(authorised, CAPTURE, 450)
+    for event in ("CAPTURED", "REFUNDED"):
+        worldpay(event, 800)
+        assert inquire_operation(capture) == "undecided"
+
+
+def test_a_refund_is_not_denied_by_what_is_kept_of_more_than_we_have_captured(authorised, worldpay):
+    operation(authorised, CAPTURE, 500)
+    worldpay("CAPTURED", 800)
+    assert checked(authorised, "refunded", 100) == "undecided"
+
+
 def test_refunds_are_not_told_apart_from_a_capture_that_is_open(authorised, worldpay):
     operation(authorised, CAPTURE, 500)
     operation(authorised, CAPTURE, 300, State.PENDING)
@@ -185,6 +200,28 @@ def test_the_notified_end_of_the_rest_leaves_the_payment_as_it_is(authorised, wo
         answered(saga, outcome="confirmed", event=event.upper())
     authorised.payment.refresh_from_db()
     assert authorised.payment.state == PaymentState.PARTIALLY_CAPTURED
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_an_authorisation_has_not_expired_if_money_is_kept_that_we_do_not_know_of(
+    authorised, worldpay, is_proven
+):
+    """Only the rest has expired. The notification of the capture is late, or was lost."""
+    settle(operation(authorised, CAPTURE, 800), State.REFUSED)
+    worldpay("EXPIRED", 800)
+    assert checked(authorised, "expired", OWED, is_proven=is_proven) == "unclear"
+    assert (
+        "captured 8.00 GBP, which is not in our books" in Fact.objects.get(kind="claim_unclear").data["why"]
+    )
+    worldpay("EXPIRED", 0)
+    assert checked(authorised, "expired", OWED, is_proven=is_proven) == "confirmed"
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.PENDING])
+def test_a_rest_has_expired_beside_our_own_capture(authorised, worldpay, state):
+    operation(authorised, CAPTURE, 800, state)
+    worldpay("EXPIRED", 800)
+    assert checked(authorised, "expired", OWED) == "confirmed"
 
 
 def test_a_notified_cancellation_is_asked_about_while_nothing_is_captured(authorised):

@@ -1,5 +1,6 @@
 """A database that was restored to an earlier moment has no request made a second time."""
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -23,6 +24,8 @@ from checkout.payments.models import (
     ProviderCall,
     Saga,
 )
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books
 from checkout.payments.providers.memory_order import Manners
 from checkout.payments.sagas import service as checkout_service
@@ -31,6 +34,8 @@ from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 from messaging.outbox.models import enqueue
 from tests.payments.service.asking import (
     authorise,
+    inquire_operation,
+    let_settle,
     operation_on,
     settle,
     to_authorise,
@@ -80,6 +85,28 @@ def test_a_request_that_was_to_be_sent_again_is_in_doubt_too(captured):
     call = ProviderCall.objects.get(key=operation.reference)
     assert (call.outcome, call.finished_at, call.was_alone) == ("", None, False)
     assert deliver(service, to_refund(operation)).result["outcome"] == "unknown"
+
+
+@pytest.mark.parametrize("outcome", ["unknown", ""])
+def test_a_request_without_an_outcome_may_have_been_sent_again_since(captured, monkeypatch, outcome):
+    """After the moment, the provider did not show it, and took it when it was sent again, just now."""
+    operation = operation_on(captured, Kind.REFUND, 300)
+    settle(operation, State.UNKNOWN)
+    ProviderCall.objects.create(
+        key=operation.reference, attempt=captured, verb="refund", outcome=outcome, was_alone=True
+    )
+    let_settle(captured)
+    inquire = MemoryProvider.inquire
+    monkeypatch.setattr(
+        MemoryProvider,
+        "inquire",
+        lambda *about: replace(inquire(*about), kind=EventKind.CAPTURED, position=None),
+    )
+    assert doubt_requests() == 1
+    assert inquire_operation(operation) == "unknown"
+    let_settle(captured)
+    assert inquire_operation(operation) == "undecided"
+    assert doubt_requests() == 0, "it may be repeated"
 
 
 def test_an_outcome_that_has_come_meanwhile_is_kept(captured, monkeypatch):

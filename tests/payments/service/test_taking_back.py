@@ -3,8 +3,9 @@
 import pytest
 
 from checkout.payments.actions import available, request_void
-from checkout.payments.models import Fact, Operation, Saga
+from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.states import PaymentState
+from tests.payments.service.contradicting import HELD, conflicted, settled
 from tests.payments.service.replying import answered, commands_of
 from tests.payments.service.test_orchestrator import (
     Status,
@@ -84,3 +85,17 @@ def test_a_void_by_staff_frees_a_purchase_whose_own_void_was_refused(capturing):
     assert state() == PaymentState.VOIDED
     capturing.refresh_from_db()
     assert (capturing.status, capturing.step) == (Status.RUNNING, "release_stock")
+
+
+def test_a_purchase_hears_of_a_capture_that_it_has_adopted_when_that_was_over_and_is_taken_back(capturing):
+    """The timer of lost operations may start the capture without its purchase, while that is conflicted."""
+    settle(Operation.State.DONE)
+    Saga.objects.filter(parent=capturing).update(parent=None, status=Status.COMPLETED, step="finished")
+    Saga.objects.filter(pk=capturing.pk).update(status=Status.PARKED)
+    assert commands_of(resume(capturing)) == ["orders.confirm"]
+    answered(capturing)
+    assert capturing.status == Status.COMPLETED
+    settled(conflicted(capturing.attempt, Attempt.State.AUTHORISED), HELD)
+    assert Operation.objects.get().state == Operation.State.REFUSED
+    capturing.refresh_from_db()
+    assert (capturing.step, capturing.status) == ("unpaid", Status.PARKED)

@@ -21,11 +21,12 @@ from checkout.payments.models import (
     Waiter,
 )
 from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.sagas.orchestration.locking import locked_saga, numbered_saga
 from checkout.payments.sagas.service import service as checkout_service
 from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, operation_on, to_authorise
-from tests.payments.service.at_once import at_once, behind, somebody_waits_for_a_lock
+from tests.payments.service.at_once import at_once, behind, is_locked, somebody_waits_for_a_lock
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.removed_cards import ask, remove
@@ -119,29 +120,58 @@ def test_what_is_erased_while_a_token_is_deleted_stays_erased(books, monkeypatch
     assert card.deleted_at is not None
 
 
-def test_a_purchase_hears_of_a_capture_that_ends_while_it_starts_it(attempt: Attempt):
-    deliver(
-        checkout_service,
-        command(SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code), sealed="card"),
-    )
-    purchase = Saga.objects.get()
-    answered(purchase, decision="accept")
-    answered(purchase, reserved=True)
+@pytest.fixture
+def purchase(attempt: Attempt) -> Saga:
+    """Return a purchase that waits for the answer to its authorisation, which was approved."""
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(checkout_service, command(body, sealed="card"))
+    saga = Saga.objects.get()
+    answered(saga, decision="accept")
+    answered(saga, reserved=True)
     Attempt.objects.update(state=Attempt.State.AUTHORISED)
-    capture = Saga.objects.create(
+    return saga
+
+
+def capture_without_parent(purchase: Saga) -> Saga:
+    """Return the saga of the purchase's capture as the timer of lost operations may start it."""
+    return Saga.objects.create(
         kind="capture",
         key=purchase.data["capture_operation"],
-        payment=attempt.payment,
-        attempt=attempt,
+        payment=purchase.payment,
+        attempt=purchase.attempt,
         step="finished",
         data={},
     )
+
+
+def test_a_purchase_hears_of_a_capture_that_ends_while_it_starts_it(purchase: Saga):
+    capture = Saga.objects.filter(pk=capture_without_parent(purchase).pk)
     behind(
-        lambda: Saga.objects.filter(pk=capture.pk).update(status=Saga.Status.COMPLETED),
+        lambda: capture.select_for_update().get(),
         lambda: answered(purchase, outcome="approved"),
+        at_last=lambda: capture.update(status=Saga.Status.COMPLETED),
     )
     purchase.refresh_from_db()
     assert purchase.step == "confirm_order"
+
+
+@pytest.mark.parametrize("by_number", [True, False])
+def test_a_saga_that_got_its_parent_while_its_lock_was_waited_for_has_that_locked(
+    purchase: Saga, by_number: bool
+):
+    """The next decision of the saga may move its parent on."""
+    capture = capture_without_parent(purchase)
+
+    def lock() -> bool:
+        with transaction.atomic():
+            saga = numbered_saga(capture.pk) if by_number else locked_saga(capture.kind, capture.key)
+            assert saga is not None
+            assert saga.parent == purchase
+            return is_locked(purchase)
+
+    _, is_parent_locked = behind(lambda: Saga.objects.filter(pk=capture.pk).update(parent=purchase), lock)
+    assert is_parent_locked
+    assert not is_locked(purchase)
 
 
 def test_the_end_of_an_attempt_is_not_announced_to_those_who_wait_for_the_next(attempt: Attempt):

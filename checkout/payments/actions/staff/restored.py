@@ -1,9 +1,10 @@
 """Put the requests and messages of a database in doubt that was restored to an earlier moment.
 
 A request to a provider that such a database is about to make may have been made already, after that moment:
-it is written down as made, without an outcome. Its flow then asks the provider first, as after a crash. An
-operation that the provider's answers do not show is never sent again by itself, but waits for staff, since
-operations that were requested after the moment may hide it.
+it is written down as made, without an outcome. One that had no outcome at the moment may have been sent again
+since, and counts as sent just now. Its flow then asks the provider first, as after a crash. An operation that
+the provider's answers do not show is never sent again by itself, but waits for staff, since operations that
+were requested after the moment may hide it.
 
 The flow may stand before the request, and wait for an answer that came after the moment, and will not come
 again. It would give up at its deadline, and call a payment refused that has been made. So a purchase whose
@@ -14,11 +15,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from checkout.conf import conf
 from checkout.database.owners import database_of
-from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN
+from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN, UNANSWERED
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import (
@@ -44,7 +45,7 @@ REPEATABLE = ("orders", "ledger")
 
 @transaction.atomic
 def doubt_requests() -> int:
-    """Write each request down as perhaps made that is still to be made. Return their number."""
+    """Write each request down as perhaps made that is to be made, or made again. Return their number."""
     doubted = 0
     for attempt in Attempt.objects.filter(state=AttemptState.CREATED):
         doubted += _doubt(attempt, Verb.AUTHORISE, f"{attempt.order_code}:authorise")
@@ -68,7 +69,10 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
     )
     if is_new:
         return True
-    again = ProviderCall.objects.filter(pk=made.pk, outcome__in=TO_BE_SENT_AGAIN)
+    # Of one without an outcome, the provider may have shown after the moment that it never arrived. It counts
+    # once: from then on it was not alone.
+    may_be_again = Q(outcome__in=TO_BE_SENT_AGAIN) | Q(outcome__in=UNANSWERED, was_alone=True)
+    again = ProviderCall.objects.filter(may_be_again, pk=made.pk)
     return bool(again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=False))
 
 

@@ -72,14 +72,13 @@ def start(
         return None
     saga = Saga.objects.select_for_update().get(kind=kind, key=key)
     saga.parent = parent
+    update_in_batch(saga, "parent")
     if saga.status == Saga.Status.PARKED:
         resume(saga, message)
     elif saga.status in _ENDED:
         signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
-    else:
-        update_in_batch(saga, "parent")
-        if saga.data.get("is_accepted"):
-            signal(parent, Signal.of(kind, News.ACCEPTED), message, payment)
+    elif saga.data.get("is_accepted"):
+        signal(parent, Signal.of(kind, News.ACCEPTED), message, payment)
     return saga
 
 

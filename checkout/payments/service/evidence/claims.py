@@ -23,7 +23,7 @@ from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import shows_money
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
-from checkout.payments.totals import BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
+from checkout.payments.totals import ASKED, BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -51,14 +51,30 @@ def _conclude(
     attempt: Attempt,
     result: ProviderResult,
 ) -> Conclusion:
-    outcome = _judged(attempt, command, before, known, result)
+    outcome, why = _judged(attempt, command, before, known, result), ""
+    if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.EXPIRED:
+        outcome, why = _judged_expiry(attempt, result)
     if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
     if outcome == ClaimOutcome.CONFIRMED and (refund := _failed_refund(attempt, command)) is not None:
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
-    data = {"claim": command.claim, "outcome": outcome, "event": result.event}
+    data = {"claim": command.claim, "outcome": outcome, "event": result.event, "why": why}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=outcome, event=result.event), fact)
+    return Conclusion(ClaimChecked(outcome=outcome, event=result.event, why=why), fact)
+
+
+def _judged_expiry(attempt: Attempt, result: ProviderResult) -> tuple[ClaimOutcome, str]:
+    """Confirm an expiry unless the provider has taken money and no capture of ours may have arrived.
+
+    Then only the rest has expired, and the payment must not count as one without money. Return why as well.
+    """
+    is_ours = sums_of_attempt(attempt).total(Operation.Kind.CAPTURE, *ASKED) > 0
+    if result.kept is None or not result.kept.minor or is_ours:
+        return ClaimOutcome.CONFIRMED, ""
+    return ClaimOutcome.UNCLEAR, (
+        f"The provider has captured {result.kept}, which is not in our books: only the rest has expired. Say "
+        "that it is not so. Once reconciliation has found the capture, put the payment aside and settle it."
+    )
 
 
 def _conclude_movement(
