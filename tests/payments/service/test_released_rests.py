@@ -224,6 +224,15 @@ def test_a_rest_has_expired_beside_our_own_capture(authorised, worldpay, state):
     assert checked(authorised, "expired", OWED) == "confirmed"
 
 
+def test_money_may_be_that_of_a_capture_of_ours_which_is_just_being_sent(authorised, worldpay):
+    """Its answer comes in a moment: staff would be asked about a capture that is in our books by then."""
+    capture = operation(authorised, CAPTURE, 800, State.REQUESTED)
+    worldpay("EXPIRED", 800)
+    assert checked(authorised, "expired", OWED) == "unknown"
+    settle(capture, State.DONE)
+    assert checked(authorised, "expired", OWED) == "confirmed"
+
+
 def test_a_notified_cancellation_is_asked_about_while_nothing_is_captured(authorised):
     operation(authorised, CAPTURE, 800, State.PENDING)
     notified(authorised, "cancelled")

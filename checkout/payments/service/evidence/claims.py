@@ -66,11 +66,14 @@ def _conclude(
 def _judged_expiry(attempt: Attempt, result: ProviderResult) -> tuple[ClaimOutcome, str]:
     """Confirm an expiry unless the provider has taken money and no capture of ours may have arrived.
 
-    Then only the rest has expired, and the payment must not count as one without money. Return why as well.
+    Then only the rest has expired, and the payment must not count as one without money. A capture that is
+    just being sent may be the explanation, which will show. Return why as well.
     """
-    is_ours = sums_of_attempt(attempt).total(Operation.Kind.CAPTURE, *ASKED) > 0
-    if result.kept is None or not result.kept.minor or is_ours:
+    sums = sums_of_attempt(attempt)
+    if result.kept is None or not result.kept.minor or sums.total(Operation.Kind.CAPTURE, *ASKED):
         return ClaimOutcome.CONFIRMED, ""
+    if sums.is_being_captured:
+        return ClaimOutcome.UNKNOWN, ""
     return ClaimOutcome.UNCLEAR, (
         f"The provider has captured {result.kept}, which is not in our books: only the rest has expired. Say "
         "that it is not so. Once reconciliation has found the capture, put the payment aside and settle it."
