@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 import uvicorn
@@ -170,6 +171,34 @@ async def test_what_is_written_in_one_turn_leaves_together_and_before_a_close():
     await asyncio.sleep(0)
     assert transport.story == [b"head body", b"the end", "closed"]
     assert joined.is_closing()
+
+
+async def test_a_client_that_resets_the_connection_while_nothing_is_read_is_closed_without_an_error():
+    """Reading is paused while a large body waits for the application, so that no reset is noticed."""
+    made: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
+    lost = asyncio.Event()
+
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport):
+            made.set_result(transport)
+
+        def connection_lost(self, exc):
+            lost.set()
+
+    server = await asyncio.get_running_loop().create_server(Protocol, "127.0.0.1", 0)
+    async with server, asyncio.timeout(20):
+        client = socket.create_connection(server.sockets[0].getsockname())
+        transport = await made
+        transport.pause_reading()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        joined = JoinedWrites(transport)
+        joined.is_arriving = True
+        try:
+            joined.close()
+            await lost.wait()
+        finally:
+            transport.abort()
 
 
 async def test_no_packet_waits_for_an_acknowledgement_on_a_socket_that_was_handed_over():

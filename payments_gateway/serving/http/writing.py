@@ -30,7 +30,8 @@ def close_slowly(transport: asyncio.Transport) -> None:
     if transport.is_closing() or not transport.can_write_eof():
         close_in_time(transport)
     else:
-        transport.write_eof()
+        with contextlib.suppress(OSError):  # the client has reset the connection, which is noticed below
+            transport.write_eof()
         transport.resume_reading()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, close_in_time, transport)
 
