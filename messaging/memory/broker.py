@@ -141,7 +141,7 @@ class MemoryBroker(Broker):
         return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
-        # For either fault RabbitMQ closes the channel, of which a publisher that waits for a confirm learns.
+        # After either mistake RabbitMQ closes the channel: the publisher waits for a confirm in vain.
         if exchange and exchange not in self._server.kinds:
             return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
