@@ -12,12 +12,19 @@ import requests
 from tests.browser.flows.books import assert_nothing_taken, assert_paid_once, given_back
 from tests.browser.flows.shopper import TEA_PRICE
 from tests.support import environment
+from tests.support.program import Program
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.rabbitmq, pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.rabbitmq,
+    pytest.mark.postgresql,
+    pytest.mark.timeout(600),
+]
 
 PROGRAM = Path(__file__).parent / "program" / "story.py"
+STORY_SECONDS = 170
 # They return a payment's reference and the texts that the pages showed.
 Tells = Callable[..., tuple[str, list[str]]]
 
@@ -27,9 +34,13 @@ def display() -> Iterator[str]:
     """Yield the name of a display without a screen."""
     command = [environment.display_path(), "-displayfd", "1", "-nolisten", "tcp"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
-        assert running.stdout is not None
-        yield f":{running.stdout.readline().strip()}"
-        running.terminate()
+        try:
+            assert running.stdout is not None
+            number = running.stdout.readline().strip()
+            assert number, "Xvfb does not start"
+            yield f":{number}"
+        finally:
+            running.terminate()
 
 
 @pytest.fixture(params=["firefox", "webkit"])
@@ -43,12 +54,17 @@ def story(request: pytest.FixtureRequest, tmp_path: Path) -> Tells:
 
     def told(stack: Stack, *story: str) -> tuple[str, list[str]]:
         command = [str(python), str(PROGRAM), engine, stack.web_url, *story]
-        variables = os.environ | {"DISPLAY": display}
-        ran = subprocess.run(
-            command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=170, check=False
-        )
-        assert ran.returncode == 0, ran.stderr
-        last = json.loads(ran.stdout.splitlines()[-1])
+        log = tmp_path / f"{story[0]}.log"
+        variables = os.environ | {"DISPLAY": display, "TMPDIR": str(tmp_path)}
+        program = Program("the story", command, log=log, environment=variables)
+        program.start()
+        try:
+            wait_until(lambda: not program.is_alive, "the end of the story", seconds=STORY_SECONDS)
+        finally:
+            # Killed, it would leave its browser behind.
+            program.terminate()
+        assert program.exit_code == 0, program.text()
+        last = json.loads(program.text().splitlines()[-1])
         return last["reference"], last["seen"]
 
     return told

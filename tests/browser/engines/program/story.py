@@ -1,10 +1,11 @@
 """Do what a person does in a window of Firefox or WebKit, and print what it shows, as JSON.
 
 ``python story.py ENGINE ADDRESS STORY [PAYMENT]``: the engine is ``webkit`` or the path of Firefox, and the
-address that of a try-out's gateway. A story of staff is about a payment.
+address that of a try-out's gateway. A story of staff is about a payment. SIGTERM closes the window, too.
 """
 
 import json
+import signal
 import sys
 from datetime import UTC, datetime
 
@@ -115,6 +116,7 @@ def _button(text: str) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its time"))
     engine, address, story, *references = sys.argv[1:]
     window = WebKit() if engine == "webkit" else Firefox(engine)
     try:

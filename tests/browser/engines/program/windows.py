@@ -4,6 +4,7 @@ Elements are found by XPath, and waited for. Playwright has these engines in bui
 """
 
 from contextlib import suppress
+from tempfile import gettempdir
 
 from marionette_driver.errors import MarionetteException
 from marionette_driver.marionette import Marionette
@@ -26,7 +27,8 @@ class Firefox:
     """A window without a screen, driven by Firefox's own protocol, since Debian has no geckodriver."""
 
     def __init__(self, program: str) -> None:
-        self._driver = Marionette(bin=program, headless=True)
+        # On a free port. The log has to be a folder: a file would be deleted first, even a device.
+        self._driver = Marionette(bin=program, port=0, headless=True, gecko_log=gettempdir())
         self._driver.start_session()
         self._driver.timeout.implicit = PATIENCE_SECONDS
 
@@ -66,8 +68,8 @@ class Firefox:
         return self._driver.execute_script("return document.activeElement.id")
 
     def close(self) -> None:
-        self._driver.quit()
-        self._driver.cleanup()
+        # Without asking it, as it may just be busy.
+        self._driver.quit(clean=True, in_app=False)
 
 
 class WebKit:
