@@ -12,6 +12,7 @@ REQUIREMENTS = [
     "requirements-docs.txt",
     "benchmarks/requirements.txt",
     "tests/api/clients/python/requirements.txt",
+    "tests/browser/engines/program/requirements.txt",
 ]
 PINNED = re.compile(r"[\w.\[\]-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")
 

@@ -3,10 +3,8 @@
 Elements are found by XPath, and waited for. Playwright has these engines in builds of its own only.
 """
 
-from contextlib import suppress
 from tempfile import gettempdir
 
-from marionette_driver.errors import MarionetteException
 from marionette_driver.marionette import Marionette
 from selenium import webdriver
 from selenium.common.exceptions import (
@@ -36,9 +34,7 @@ class Firefox:
         self._driver.navigate(address)
 
     def back(self) -> None:
-        # A page of the bank that may not be kept cannot be shown again, and that is an error here.
-        with suppress(MarionetteException):
-            self._driver.go_back()
+        self._driver.go_back()
 
     def reload(self) -> None:
         self._driver.refresh()
