@@ -77,7 +77,7 @@ class WebKit:
         self._driver = webdriver.WebKitGTK(options=options)
         # Its driver's own waiting ends with an error if the page is left meanwhile.
         leaving = [NoSuchElementException, NoSuchWindowException, StaleElementReferenceException]
-        # A field of a page that is not painted yet cannot have the focus.
+        # What is on a page that is not painted yet can neither have the focus nor be clicked.
         not_yet = [*leaving, ElementNotInteractableException]
         self._wait = WebDriverWait(self._driver, PATIENCE_SECONDS, ignored_exceptions=not_yet)
 
@@ -94,7 +94,11 @@ class WebKit:
         return self._wait.until(lambda driver: driver.find_element(By.XPATH, path).text)
 
     def click(self, path: str) -> None:
-        self._wait.until(lambda driver: driver.find_element(By.XPATH, path)).click()
+        def clicked(driver: WebDriver) -> bool:
+            driver.find_element(By.XPATH, path).click()
+            return True
+
+        self._wait.until(clicked)
 
     def type(self, path: str, text: str) -> None:
         def typed(driver: WebDriver) -> bool:
