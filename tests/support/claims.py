@@ -64,13 +64,18 @@ def _left_to_others(saga: Saga) -> int:
     )
 
 
-def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: str) -> bool:
+def settle_payment_by(
+    truth_of: Callable[[str], Truth], reference: str, *, by: str, is_explained: bool = False
+) -> bool:
     """Settle a conflicted payment that a review left open. Return False if no review has ended yet.
+
+    One that ``is_explained`` was put aside for a difference of its sums, and needs no review.
 
     ``truth_of`` returns the truth about an order code. Attempts without money are settled first.
     """
     payment = Payment.objects.get(reference=reference)
-    if not Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown")).exists():
+    reviewed = Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown"))
+    if not is_explained and not reviewed.exists():
         return False
     books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
     attempt, theirs = min(books, key=lambda found: found[1].has_money)

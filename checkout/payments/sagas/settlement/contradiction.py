@@ -119,7 +119,7 @@ def _has_to_wait(verification: Saga, attempt: Attempt) -> bool:
     The figures of the settlement include that movement. Afterwards nothing more happened.
     """
     claim = str(verification.data.get("claim"))
-    return claim in BY_ISSUER and left_to_book(claim, attempt).minor <= 0
+    return claim in BY_ISSUER and left_to_book(claim, attempt).minor < (verification.data.get("minor") or 1)
 
 
 def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:
@@ -138,13 +138,14 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
 
 
 def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
-    """Return True for a parked capture that counts as not arrived when staff settle the payment.
+    """Return True for a parked capture or void that counts as not arrived when staff settle the payment.
 
-    It cannot be sent again while its attempt is not authorised. If it arrived, staff say so on its own page.
+    A capture cannot be sent again while its attempt is not authorised, and a void is refused once money was
+    captured. If it arrived, staff say so on its own page.
     """
-    if operation.kind != Kind.CAPTURE or saga is None or saga.status != Saga.Status.PARKED:
+    if operation.kind not in (Kind.CAPTURE, Kind.VOID) or saga is None or saga.status != Saga.Status.PARKED:
         return False
-    return saga.step in (Kind.CAPTURE, *UNTOLD) and operation.attempt.state != AttemptState.AUTHORISED
+    return saga.step in (operation.kind, *UNTOLD) and operation.attempt.state != AttemptState.AUTHORISED
 
 
 def _obstacle_of_attempts(attempt: Attempt) -> str:
