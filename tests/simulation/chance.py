@@ -71,7 +71,7 @@ SLOW_TO_SHOW = 0.4
 RELEASES_REST = (0.0, 0.5, 1.0)
 
 # The share of schedules in which people work in the provider's portal as well.
-WITH_PORTAL = 0.15
+WITH_PORTAL = 0.125
 
 # The shares of shoppers who close a payment that they could try again, of which a schedule has one.
 CLOSED = (0.0, 0.0, 0.5)

@@ -88,6 +88,10 @@ class Staff:
             elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
                 # The provider does not say what became of it: staff have looked it up.
                 self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+            elif kind == "purchase" and step == "void" and payment in self._world.bank.used_portal:
+                # It can be neither captured nor released, as a part was captured in the portal.
+                self._explained.add(payment)
+                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
                 self._world.spawn(
                     self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))

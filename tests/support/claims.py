@@ -1,7 +1,7 @@
 """Settle claims and contradictions as staff would who know the provider's true books."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkout.money import Money
 from checkout.payments import actions
@@ -9,7 +9,7 @@ from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.settlement.claim import seen_now
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
 from checkout.states import AttemptState
 
@@ -90,13 +90,18 @@ def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
     # Operations that were adopted from the provider's books have a reference that the provider does not know.
     named = asked_for.exclude(reason__startswith="Found at").exclude(reason__startswith="Staff found")
     references = set(named.values_list("reference", flat=True))
-    return TheirBooks(
+    theirs = TheirBooks(
         captured=Money(truth.captured, currency),
         refunded=Money(truth.refunded, currency),
         charged_back=Money(truth.charged_back, currency),
         is_held=truth.is_held and truth.captured < owed,
         lacks=frozenset(references - truth.made - truth.taken),
     )
+    if not reckon(attempt, theirs).why:
+        return theirs
+    # Of what was adopted as one, a part has come back: none of it is at the provider in this form.
+    adopted = set(asked_for.values_list("reference", flat=True)) - references
+    return replace(theirs, lacks=theirs.lacks | adopted)
 
 
 def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:

@@ -133,7 +133,6 @@ def test_a_purchase_that_waits_for_it_is_no_obstacle(aside, status, step):
     ("kind", "status", "why"),
     [
         ("refund", "parked", "Settle that first"),
-        ("void", "parked", "Settle that first"),
         ("capture", "parked", "Settle that first"),
         ("capture", "running", "is under way"),
         ("capture", "", "is under way"),
