@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checkout.conf import conf
@@ -52,8 +53,8 @@ class Bank:
         self._kindness = world.chance.one_of((1.0, 0.5, 0.0))
         self._disputes = world.chance.one_of((0.0, 0.4), (2, 1))
         self.books.manners_for = self._manners_for
-        # Violations: captures and refunds that the gateway called done before they were booked.
-        self.premature: list[str] = []
+        # The captures and refunds that the gateway called done before they were booked.
+        self.premature: list[tuple[str, str]] = []
         self._certain: set[str] = set()
         # Orders that were to be captured with their authorisation, for which the issuer does not pay.
         self.unpaid: set[str] = set()
@@ -63,6 +64,9 @@ class Bank:
         self._hidden: dict[str, float] = {}
         # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
         self._made_after_all: list[Movement] = []
+        # The payments about whose orders somebody has done something in the portal.
+        self.used_portal: set[str] = set()
+        self._portal_movements = 0
 
     @property
     def books(self) -> Books:
@@ -70,7 +74,12 @@ class Bank:
         return books_of(ACCOUNT)
 
     def _manners_for(self, order_code: str) -> Manners:
-        habits = self._habits[order_code] = drawn(self._chance, self._kindness)
+        habits = drawn(self._chance, self._kindness)
+        if self._chance.has_portal:
+            # A portal refuses what is too much. Without sums, nobody could find what was done there.
+            manners = replace(habits.manners, checks_amounts=True, tells_position=True, releases_rest=False)
+            habits = replace(habits, manners=manners)
+        self._habits[order_code] = habits
         return habits.manners
 
     def asked_to_authorise(self, request: Authorisation) -> None:
@@ -99,6 +108,22 @@ class Bank:
         for order in self.books.orders.values():
             if self._chance.happens("notification_forged"):
                 self._post.forge(order)
+        self._copy_the_books()
+
+    def move(self, order: Order, kind: EventKind, amount: Money) -> None:
+        """Capture or refund as somebody asks in the portal, whose reference is none of ours."""
+        self._portal_movements += 1
+        movement = Movement(kind, f"portal {self._portal_movements}", amount)
+        if self.books.take(MERCHANT_CODE, order, movement):
+            self.took(order, movement, HOUR)
+        self._send_letters()
+        self._copy_the_books()
+
+    def cancel(self, order: Order) -> None:
+        """Release an authorisation, as somebody asks in the portal."""
+        order.state = OrderState.CANCELLED
+        self.books.notify(MERCHANT_CODE, order, order.amount)
+        self._send_letters()
         self._copy_the_books()
 
     def _later(self, seconds: float, act: Callable[[], object]) -> None:
@@ -171,7 +196,7 @@ class Bank:
         """
         is_certain = reference in self._certain or captured_with in self._certain
         if kind in ("capture", "refund") and not is_certain:
-            self.premature.append(f"I5: {kind} {reference} was called done, and the bank had not booked it")
+            self.premature.append((kind, reference))
 
     def looked_up(self, reference: str) -> None:
         """Record that staff declared this operation arrived, after which it may be called done."""

@@ -70,6 +70,9 @@ SLOW_TO_SHOW = 0.4
 # The shares of orders whose rest the bank releases after the first capture, of which a schedule has one.
 RELEASES_REST = (0.0, 0.5, 1.0)
 
+# The share of schedules in which people work in the provider's portal as well.
+WITH_PORTAL = 0.125
+
 # The shares of shoppers who close a payment that they could try again, of which a schedule has one.
 CLOSED = (0.0, 0.0, 0.5)
 
@@ -120,6 +123,7 @@ class Chance:
         self._share_of_closed = self._closing.choice(CLOSED)
         self._rests = Random(f"rests of schedule {seed}")
         self._share_of_released_rests = self._rests.choice(RELEASES_REST)
+        self.has_portal = Random(f"portal of schedule {seed}").random() < WITH_PORTAL
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:

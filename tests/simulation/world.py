@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from django.db import OperationalError
 
 from checkout.conf import conf
-from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.models import Difference, InboxMessage, OutboxMessage
 from checkout.payments.providers.memory_books import OrderState
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES
@@ -29,6 +29,7 @@ from tests.simulation.late_commits import LateCommits
 from tests.simulation.listener import Listener
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import UnreliableBroker
+from tests.simulation.portal import PortalUser
 from tests.simulation.processes import OUTSIDE, Crash, Process, current
 from tests.simulation.program import Program
 from tests.simulation.saved_cards import CardWatch
@@ -111,6 +112,8 @@ class World:
             self.later(self.chance.around(5), lambda shopper=shopper: self.spawn(shopper.run()))
             if self.chance.of(0.8):
                 self.spawn(Clerk(self, shopper).run())
+            if self.chance.has_portal:
+                self.spawn(PortalUser(self, shopper).run())
         self.spawn(self.staff.run())
         if self.chance.has_customers:
             self.spawn(self.program.run())
@@ -120,22 +123,26 @@ class World:
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()
+            if self.chance.has_portal:
+                self._reconcile()
             while self.loop.is_at_rest and self.staff.look_around():
                 self.loop.run_forever()
-            if self.loop.is_at_rest and self.chance.of(RECONCILED):
-                self._reconcile()
+                if self.chance.has_portal:
+                    self._reconcile()
+            if self.loop.is_at_rest and (self.chance.of(RECONCILED) or self.chance.has_portal):
+                self.violations += [f"I5: reconciliation finds {found}" for found in self._reconcile()]
             self.violations += self._found_at_rest()
             self._ends.update(state for (state,) in self.rows.execute("SELECT state FROM payments_payment"))
         finally:
             self._close()
 
-    def _reconcile(self) -> None:
-        """Run the product's reconciliation as well, which must find no difference either."""
+    def _reconcile(self) -> list[Difference]:
+        """Run the product's reconciliation, and return the differences."""
         self.chance.calm_down()
         self.clock.move_to(self.clock.now + HOUR)
         reconciling = self.loop.create_task(in_thread(reconcile))
         self.loop.run_until_complete(reconciling)
-        self.violations += [f"I5: reconciliation finds {difference}" for difference in reconciling.result()]
+        return reconciling.result()
 
     def _found_at_rest(self) -> list[str]:
         if not self.loop.is_at_rest:

@@ -1,7 +1,7 @@
 """Settle claims and contradictions as staff would who know the provider's true books."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkout.money import Money
 from checkout.payments import actions
@@ -9,7 +9,7 @@ from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.settlement.claim import seen_now
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
 from checkout.states import AttemptState
 
@@ -64,13 +64,18 @@ def _left_to_others(saga: Saga) -> int:
     )
 
 
-def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: str) -> bool:
+def settle_payment_by(
+    truth_of: Callable[[str], Truth], reference: str, *, by: str, is_explained: bool = False
+) -> bool:
     """Settle a conflicted payment that a review left open. Return False if no review has ended yet.
+
+    One that ``is_explained`` was put aside for a difference of its sums, and needs no review.
 
     ``truth_of`` returns the truth about an order code. Attempts without money are settled first.
     """
     payment = Payment.objects.get(reference=reference)
-    if not Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown")).exists():
+    reviewed = Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown"))
+    if not is_explained and not reviewed.exists():
         return False
     books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
     attempt, theirs = min(books, key=lambda found: found[1].has_money)
@@ -85,13 +90,18 @@ def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
     # Operations that were adopted from the provider's books have a reference that the provider does not know.
     named = asked_for.exclude(reason__startswith="Found at").exclude(reason__startswith="Staff found")
     references = set(named.values_list("reference", flat=True))
-    return TheirBooks(
+    theirs = TheirBooks(
         captured=Money(truth.captured, currency),
         refunded=Money(truth.refunded, currency),
         charged_back=Money(truth.charged_back, currency),
         is_held=truth.is_held and truth.captured < owed,
         lacks=frozenset(references - truth.made - truth.taken),
     )
+    if not reckon(attempt, theirs).why:
+        return theirs
+    # Of what was adopted as one, a part has come back: none of it is at the provider in this form.
+    adopted = set(asked_for.values_list("reference", flat=True)) - references
+    return replace(theirs, lacks=theirs.lacks | adopted)
 
 
 def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:

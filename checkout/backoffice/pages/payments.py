@@ -57,10 +57,10 @@ PUT_ASIDE = Verb(
     name="put_aside",
     label="Settle it yourself",
     explanation=(
-        "The provider was asked again and again what became of this payment, and has not said, or its books "
-        "have other sums than ours. If you have looked the order up there, put the payment aside: then enter "
-        "what the provider's books have, with “Settle contradiction”. The provider is only asked again if "
-        "you want it."
+        "The provider was asked again and again what became of this payment, and has not said; or its books "
+        "have other sums than ours; or the payment can neither be captured nor released. If you have looked "
+        "the order up there, put the payment aside: then enter what the provider's books have, with “Settle "
+        "contradiction”. The provider is only asked again if you want it."
     ),
     done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
     otherwise="a flow is still at work, or the provider's books and ours agree by now. Nothing was changed.",

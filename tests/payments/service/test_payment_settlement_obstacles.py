@@ -106,6 +106,16 @@ def test_a_charge_back_that_our_books_have_no_room_for_is_settled_with_the_payme
     assert ("charge_back", 500, State.DONE) in found()
 
 
+def test_a_charge_back_of_more_than_our_books_have_captured_is_settled_with_the_payment(aside):
+    """Neither could be settled before the other: somebody had captured the rest in the provider's portal."""
+    posted(aside, Kind.CAPTURE, 700)
+    verification = saga_of(conflicted(aside), "verification", "parked")
+    verification.data = {"claim": "charged_back", "minor": 701}
+    verification.save()
+    assert settled(aside, books_with(1250, charged_back=701)).state == P.CHARGED_BACK
+    assert {("capture", 550, State.DONE), ("charge_back", 701, State.DONE)} <= set(found())
+
+
 def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
     verification = saga_of(taken, "verification", "parked")
     verification.data = {"claim": "charged_back"}
@@ -123,7 +133,6 @@ def test_a_purchase_that_waits_for_it_is_no_obstacle(aside, status, step):
     ("kind", "status", "why"),
     [
         ("refund", "parked", "Settle that first"),
-        ("void", "parked", "Settle that first"),
         ("capture", "parked", "Settle that first"),
         ("capture", "running", "is under way"),
         ("capture", "", "is under way"),
@@ -178,15 +187,38 @@ def test_a_capture_is_given_up_if_what_was_captured_before_leaves_no_room_for_it
     assert end_of(saga) == end
 
 
+@pytest.mark.parametrize(
+    ("theirs", "state", "end"),
+    [
+        (books_with(250, refunded=250), P.REFUNDED, State.REFUSED),
+        (books_with(1250), P.CAPTURED, State.REFUSED),
+        (HELD, P.AUTHORISED, State.REFUSED),
+        (NOTHING, P.VOIDED, State.UNKNOWN),
+    ],
+)
+def test_a_void_that_the_provider_refuses_since_money_was_captured_counts_as_not_arrived(
+    aside, theirs, state, end
+):
+    """Staff could only have it refused again, and the payment could not be settled meanwhile."""
+    Payment.objects.update(captures_automatically=False)
+    saga = parked(aside, Kind.VOID, 1250)
+    assert settled(aside, theirs).state == state
+    assert end_of(saga) == end
+
+
 def parked_capture(attempt: Attempt, minor: int) -> Saga:
-    """Return the parked saga of a capture of unknown outcome."""
-    capture = operation_on(attempt, Kind.CAPTURE, minor)
-    settle(capture, State.UNKNOWN)
-    saga = saga_of(attempt, "capture", "parked", "inquire", capture.reference)
+    return parked(attempt, Kind.CAPTURE, minor)
+
+
+def parked(attempt: Attempt, kind: str, minor: int) -> Saga:
+    """Return the parked saga of an operation of unknown outcome."""
+    operation = operation_on(attempt, kind, minor)
+    settle(operation, State.UNKNOWN)
+    saga = saga_of(attempt, kind, "parked", "inquire", operation.reference)
     saga.data = {
         "payment": attempt.payment.reference,
         "attempt": attempt.order_code,
-        "operation": capture.reference,
+        "operation": operation.reference,
         "minor": minor,
         "currency": "GBP",
     }

@@ -51,23 +51,35 @@ def untold_attempt(payment: Payment) -> Attempt | None:
 
 def attempt_to_put_aside(payment: Payment) -> Attempt | None:
     """Return the attempt that staff may settle although no answer of the provider contradicts us, or None."""
-    return untold_attempt(payment) or _differing_attempt(payment)
-
-
-def _differing_attempt(payment: Payment) -> Attempt | None:
-    """Return the attempt of which reconciliation found other sums at the provider, if no flow is at work.
-
-    No notification tells us again what a database has forgotten that was restored to an earlier moment.
-    """
+    if found := untold_attempt(payment):
+        return found
     if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
         return None
-    differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
-    ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
-    found = ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
-    # Most payments have none, which one query shows.
+    found = _differing_attempt(payment) or _unreleased_attempt(payment)
+    # Most payments have none, which these queries show.
     if found is None or payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
         return None
     return found
+
+
+def _differing_attempt(payment: Payment) -> Attempt | None:
+    """Return the attempt of which reconciliation found other sums at the provider.
+
+    No notification tells us again what a database has forgotten that was restored to an earlier moment.
+    """
+    differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
+    ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
+    return ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
+
+
+def _unreleased_attempt(payment: Payment) -> Attempt | None:
+    """Return the attempt whose purchase cannot capture it, nor release it.
+
+    That is so if somebody has captured a part of it in the provider's portal.
+    """
+    stuck = payment.sagas.filter(kind=Purchase.kind, step=At.VOID, status=Saga.Status.PARKED)
+    found = stuck.filter(attempt__state=AttemptState.AUTHORISED).select_related("attempt").first()
+    return found.attempt if found else None
 
 
 def _is_to_begin(payment: Payment) -> bool:
@@ -119,7 +131,7 @@ def _has_to_wait(verification: Saga, attempt: Attempt) -> bool:
     The figures of the settlement include that movement. Afterwards nothing more happened.
     """
     claim = str(verification.data.get("claim"))
-    return claim in BY_ISSUER and left_to_book(claim, attempt).minor <= 0
+    return claim in BY_ISSUER and left_to_book(claim, attempt).minor < (verification.data.get("minor") or 1)
 
 
 def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:
@@ -138,13 +150,15 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
 
 
 def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
-    """Return True for a parked capture that counts as not arrived when staff settle the payment.
+    """Return True for a parked capture or void that counts as not arrived when staff settle the payment.
 
-    It cannot be sent again while its attempt is not authorised. If it arrived, staff say so on its own page.
+    A capture cannot be sent again while its attempt is not authorised, and a void is only refused again once
+    money was captured. If it arrived, staff say so on its own page.
     """
-    if operation.kind != Kind.CAPTURE or saga is None or saga.status != Saga.Status.PARKED:
+    if saga is None or saga.status != Saga.Status.PARKED or saga.step not in (operation.kind, *UNTOLD):
         return False
-    return saga.step in (Kind.CAPTURE, *UNTOLD) and operation.attempt.state != AttemptState.AUTHORISED
+    can_be_sent = operation.attempt.state == AttemptState.AUTHORISED
+    return operation.kind == Kind.VOID or (operation.kind == Kind.CAPTURE and not can_be_sent)
 
 
 def _obstacle_of_attempts(attempt: Attempt) -> str:

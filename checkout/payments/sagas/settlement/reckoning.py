@@ -53,8 +53,9 @@ class Reckoning:
     """The changes that make our books agree with the provider's, or ``why`` staff must say more.
 
     ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
-    outcome for which nothing is left to be captured, or which may be among what is booked. ``booked`` are the
-    kinds and amounts of operations that are missing in our books.
+    outcome for which nothing is left to be captured, or which may be among what is booked, and voids without
+    an outcome of an order that has money. ``booked`` are the kinds and amounts of operations that are missing
+    in our books.
     """
 
     undone: Sequence[Operation] = ()
@@ -102,6 +103,7 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     booked += _by_issuers(attempt, theirs)
     captured = sum(amount.minor for kind, amount in booked if kind == Kind.CAPTURE)
     given_up = _given_up(ours, attempt.payment, theirs, captured)
+    given_up += [each for each in ours if each.kind == Kind.VOID and each.state in OPEN and has_no_void]
     if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
         booked.append((Kind.VOID, attempt.payment.amount))
     return Reckoning(undone, given_up, booked)
