@@ -206,6 +206,13 @@ def test_what_will_be_booked_is_said_in_words_first_and_changes_nothing(admin_cl
     assert commands() == []
 
 
+def test_a_void_without_an_outcome_is_said_to_count_as_refused_once_money_was_captured(admin_client):
+    payment = conflicted(rows.authorised)
+    void = rows.waiting(payment, "void", 1250)
+    page = text_of(send(admin_client, payment, captured="12.50"))
+    assert f"Our void of 12.50 GBP, {void.reference}, of which the outcome is not known" in page
+
+
 def test_a_refund_that_the_provider_does_not_have_is_named(admin_client):
     payment = conflicted()
     refunds = [rows.operation(payment, "refund", 300, state="done") for _ in range(2)]

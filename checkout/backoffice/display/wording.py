@@ -250,7 +250,7 @@ CORRECTIONS: Mapping[str, str] = {
     ),
     "void": "Our void of {amount}, {reference}, counts as refused: it released nothing.",
 }
-GIVEN_UP = "Our capture of {amount}, {reference}, of which the outcome is not known, counts as refused."
+GIVEN_UP = "Our {kind} of {amount}, {reference}, of which the outcome is not known, counts as refused."
 
 # The consequences of sending a request again although the first one had arrived.
 IF_IT_DID_ARRIVE: Mapping[str, str] = {

@@ -96,7 +96,8 @@ def _bookings(reckoning: Reckoning) -> Iterator[str]:
     for each in reckoning.undone:
         yield CORRECTIONS[each.kind].format(amount=each.amount, reference=each.reference)
     for each in reckoning.given_up:
-        yield GIVEN_UP.format(amount=each.amount, reference=each.reference)
+        kind = each.get_kind_display().lower()
+        yield GIVEN_UP.format(kind=kind, amount=each.amount, reference=each.reference)
     for kind, amount in reckoning.booked:
         yield BOOKINGS[kind].format(amount=amount)
 
