@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox.bank.disputes import Disputes, DisputeStep
+from sandbox.bank.portal import Portal, PortalStep
 from sandbox.books.plans import Plans
 from sandbox.clock import Clock
 from sandbox.configuration import Speed
@@ -44,6 +45,7 @@ class Setting(BaseModel):
     order: OrderKnob | list[OrderKnob] = Field(default_factory=list)
     page: PageKnob | list[PageKnob] = Field(default_factory=list)
     dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
+    portal: PortalStep | list[PortalStep] = Field(default_factory=list)
     clock_scale: Speed | None = None
 
 
@@ -52,6 +54,7 @@ class Console:
         self,
         scenario: Scenario,
         disputes: Disputes,
+        portal: Portal,
         plans: Plans,
         outgoing: Outgoing,
         clock: Clock,
@@ -62,6 +65,7 @@ class Console:
         self._url = url
         self._scenario = scenario
         self._disputes = disputes
+        self._portal = portal
         self._plans = plans
         self._outgoing = outgoing
         self._clock = clock
@@ -99,6 +103,8 @@ class Console:
             self._clock.run_at(setting.clock_scale)
         for step in _listed(setting.dispute):
             self._disputes.take(step)
+        for done in _listed(setting.portal):
+            self._portal.take(done)
 
     def _listing(self) -> dict[str, Any]:
         return {

@@ -23,6 +23,7 @@ from sandbox.bank.cards import CardKey
 from sandbox.bank.clearing import Clearing
 from sandbox.bank.disputes import Disputes
 from sandbox.bank.modifications import Modifications
+from sandbox.bank.portal import Portal
 from sandbox.bank.tokens import Tokens
 from sandbox.books.books import Books
 from sandbox.books.plans import Plans
@@ -99,7 +100,10 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     acs = AccessControlServer(books, acquirer, page_faults, configuration, pages)
     statement = Statement(books, outgoing, fault_record)
     disputes = Disputes(books, outgoing, changes)
-    console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages, configuration.url)
+    portal = Portal(books, modifications, changes)
+    console = Console(
+        scenario, disputes, portal, plans, outgoing, clock, fault_record, pages, configuration.url
+    )
     home = Home(configuration, card_key, pages)
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
