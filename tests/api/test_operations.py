@@ -137,6 +137,17 @@ async def test_a_void_releases_the_authorisation(api, manual, back_end):
     assert (answer.status, document(answer)["object"]) == (201, "void")
 
 
+async def test_a_second_void_is_told_of_the_first_and_of_no_capture(api, manual, silence):
+    """A program whose first request has timed out would else believe that money was taken."""
+    await _authorised_without_back_end(manual)
+    path = f"/payments/{manual.reference}/void"
+    assert (await api.post(path, prefer="respond-async")).status == 202
+    second = await api.post(path)
+    assert (second.status, document(second)["code"]) == (409, "not_possible_now")
+    assert document(second)["detail"] == "The payment has a void already, which was not refused."
+    assert await in_thread(Operation.objects.filter(kind="void").count) == 1
+
+
 async def test_what_is_not_possible_changes_nothing(api, manual, shop):
     for verb in ("capture", "void", "refund"):
         answer = await api.post(f"/payments/{manual.reference}/{verb}", {})
