@@ -75,8 +75,8 @@ async def test_a_key_in_another_form_than_that_of_the_header_is_told_the_form(li
     answer = await Caller("").get("/payments", authorization=line.replace("%", f"sk_test_{32 * 'a'}"))
     assert (answer.status, document(answer)["code"]) == (401, "key_malformed")
     is_bearer = line.startswith("Bearer")
-    form = "This has not the form of an API key."
-    assert document(answer)["detail"] == (form if is_bearer else "The header is `Authorization: Bearer sk_…`.")
+    of_header, of_key = "The header is `Authorization: Bearer sk_…`.", "This has not the form of an API key."
+    assert document(answer)["detail"] == (of_key if is_bearer else of_header)
 
 
 @pytest.mark.parametrize("name", ["created_from", "created_to"])

@@ -144,8 +144,8 @@ _ENTRIES = (
     Entry(KEY_MISSING, "Send the header `Authorization: Bearer sk_…`."),
     Entry(
         KEY_MALFORMED,
-        "The header is `Authorization: Bearer sk_…`, and never Basic. A key begins with sk_test_ or sk_live_. "
-        "Was it cut, or quoted?",
+        "The header is `Authorization: Bearer sk_…`, and never Basic. A key begins with sk_test_ or "
+        "sk_live_. Was it cut, or quoted?",
     ),
     Entry(KEY_UNKNOWN, "Compare its first characters with the list of keys in the back office."),
     Entry(KEY_EXPIRED, "Use its successor, or have one made in the back office."),

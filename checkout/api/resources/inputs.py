@@ -6,7 +6,17 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from checkout.api.requests.fields import Choice, Flag, Metadata, QueryFlag, QueryTime, Strict, Text, Time, Whole
+from checkout.api.requests.fields import (
+    Choice,
+    Flag,
+    Metadata,
+    QueryFlag,
+    QueryTime,
+    Strict,
+    Text,
+    Time,
+    Whole,
+)
 from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
 from checkout.payments.providers.saved_cards import MerchantInitiated
 
@@ -198,7 +208,8 @@ class Events(Created):
         required=False,
         default="",
         error_messages={
-            "invalid": "This is not the id of a payment or an operation: pay_ or op_, and 32 hexadecimal digits."
+            "invalid": "This is not the id of a payment or an operation: pay_ or op_, and 32 hexadecimal "
+            "digits."
         },
     )
     types = serializers.RegexField(
