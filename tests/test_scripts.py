@@ -13,7 +13,7 @@ from pathlib import Path
 import pika
 import pytest
 
-from checkout.tryout.demo import NOTIFICATION_SECRET
+from checkout.tryout.demo import NOTIFICATION_SECRET, WEB
 from scripts.run_stack import addresses, with_urls
 from scripts.services.postgresql import Postgresql
 from scripts.services.process import ServiceError, free_port
@@ -158,3 +158,11 @@ def test_tests_start_web_with_the_options_that_the_procfile_has():
             assert f'"{option}"' in source
             assert not value or f'"{value}"' in source
     assert len(options) > 5
+
+
+def test_the_demonstration_serves_by_the_protocol_that_the_procfile_has():
+    """Its programmers meet the same limits and problem documents as in production."""
+    [web] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
+    options = dict(re.findall(r"(--[\w-]+) ([^-\s]\S*)", web))
+    for option in ("--http", "--ws-max-size", "--ws-per-message-deflate"):
+        assert WEB[WEB.index(option) + 1] == options[option]

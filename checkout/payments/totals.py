@@ -73,7 +73,7 @@ class Sums:
 
         It is 0 if there is a void, or a final capture, that was not refused.
         """
-        if self.has_final_capture or self.total(Kind.VOID, *ALL_BUT_REFUSED):
+        if self.has_final_capture or self.has_void:
             return 0
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
@@ -98,7 +98,12 @@ class Sums:
     @property
     def can_be_voided(self) -> bool:
         """Return True if no capture and no other void stands in the way."""
-        return not (self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) or self.total(Kind.VOID, *ALL_BUT_REFUSED))
+        return not (self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) or self.has_void)
+
+    @property
+    def has_void(self) -> bool:
+        """Return True if a void was requested and not refused."""
+        return self.total(Kind.VOID, *ALL_BUT_REFUSED) > 0
 
     @property
     def state(self) -> PaymentState:

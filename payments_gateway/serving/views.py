@@ -22,6 +22,9 @@ LONGEST_KEPT_PATH = 80
 # No view has a longer path. The longest, with a token or a row's key, have about 200 characters. Comparing a
 # path of the largest size with all patterns would take the event loop several milliseconds.
 LONGEST_PATH = 512
+# The part of it that is taken from the end of a longer one. It has the last names of an address of the API,
+# such as /refund, which choose the view.
+LONGEST_END = 64
 
 
 def held(view: V) -> V:
@@ -106,10 +109,10 @@ def look_up(path: str) -> ResolverMatch:
 
     Matches are cached, because pages that poll repeat the same addresses; those of unknown addresses are not,
     because anybody can invent any number of them. A path that is too long for any view is looked up by its
-    beginning and its last character, with which it has the same view as any other unknown address there.
+    beginning and its end, with which it has the same view as any other unknown address there.
     """
     if len(path) > LONGEST_PATH:
-        path = path[: LONGEST_PATH - 1] + path[-1]
+        path = path[: LONGEST_PATH - LONGEST_END] + path[-LONGEST_END:]
     # Django's settings are read through ``conf``, because each look at them takes 1 µs.
     resolver = get_resolver(conf.root_urlconf)
     if len(path) > LONGEST_KEPT_PATH:

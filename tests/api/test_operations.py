@@ -4,6 +4,7 @@ import asyncio
 import threading
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from checkout.api.access.held_requests import held_requests
@@ -135,6 +136,29 @@ async def test_a_void_releases_the_authorisation(api, manual, back_end):
     await authorise(manual)
     answer = await api.post(f"/payments/{manual.reference}/void")
     assert (answer.status, document(answer)["object"]) == (201, "void")
+
+
+async def test_a_second_void_is_told_of_the_first_and_of_no_capture(api, manual, silence):
+    """A program whose first request has timed out would else believe that money was taken."""
+    await _authorised_without_back_end(manual)
+    path = f"/payments/{manual.reference}/void"
+    assert (await api.post(path, prefer="respond-async")).status == 202
+    second = await api.post(path)
+    assert (second.status, document(second)["code"]) == (409, "not_possible_now")
+    assert document(second)["detail"] == "The payment has a void already, which was not refused."
+    assert await in_thread(Operation.objects.filter(kind="void").count) == 1
+
+
+@pytest.mark.parametrize("verb", ["capture", "void", "refund"])
+async def test_an_amount_in_the_query_is_refused_and_is_not_taken_for_everything(api, manual, silence, verb):
+    """Without a body, everything that is left would be captured or refunded."""
+    await _authorised_without_back_end(manual)
+    answer = await api.post(f"/payments/{manual.reference}/{verb}?amount=250")
+    assert (answer.status, document(answer)["code"]) == (422, "invalid_request")
+    advice = "There is no such parameter. Fields are sent in the body."
+    assert document(answer)["errors"] == [{"parameter": "amount", "detail": advice}]
+    assert not await in_thread(Operation.objects.count)
+    assert not await in_thread(IdempotencyRecord.objects.count)
 
 
 async def test_what_is_not_possible_changes_nothing(api, manual, shop):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HEADER = "Authorization"
 _LONGEST = 200
+_FORM = "The header is `Authorization: Bearer sk_…`."
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -56,7 +57,9 @@ def _secret_in(header: str) -> str:
         raise fault_of_header(catalogue.KEY_MISSING, HEADER)
     scheme, _, secret = header[:_LONGEST].partition(" ")
     secret = secret.strip()
-    if scheme.lower() != "bearer" or not is_well_formed(secret):
+    if scheme.lower() != "bearer":
+        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER, _FORM)
+    if not is_well_formed(secret):
         raise fault_of_header(catalogue.KEY_MALFORMED, HEADER)
     return secret
 

@@ -61,7 +61,8 @@ KEY_NOT_READABLE = Problem(
     400,
     "idempotency_key_malformed",
     "Idempotency-Key malformed",
-    "An Idempotency-Key has 1 to 255 visible ASCII characters without blanks.",
+    "An Idempotency-Key has 1 to 255 visible ASCII characters, without blanks, commas, quotation marks and "
+    "backslashes.",
 )
 KEY_REUSED = Problem(
     422,
@@ -141,7 +142,11 @@ class Entry:
 
 _ENTRIES = (
     Entry(KEY_MISSING, "Send the header `Authorization: Bearer sk_…`."),
-    Entry(KEY_MALFORMED, "A key begins with sk_test_ or sk_live_. Was it cut, or quoted?"),
+    Entry(
+        KEY_MALFORMED,
+        "The header is `Authorization: Bearer sk_…`, and never Basic. A key begins with sk_test_ or "
+        "sk_live_. Was it cut, or quoted?",
+    ),
     Entry(KEY_UNKNOWN, "Compare its first characters with the list of keys in the back office."),
     Entry(KEY_EXPIRED, "Use its successor, or have one made in the back office."),
     Entry(KEY_REVOKED, "Have a new one made in the back office, and find out why this one was revoked."),
@@ -175,7 +180,8 @@ _ENTRIES = (
     ),
     Entry(
         KEY_NOT_READABLE,
-        "Send a UUID. Quotation marks around it are optional; it has none inside, and no comma or backslash.",
+        "Send a UUID. Quotation marks around it are optional; it has none inside, and no comma or backslash. "
+        "Digits that look like a card number are refused, too: `errors` says so.",
     ),
     Entry(
         KEY_REUSED,

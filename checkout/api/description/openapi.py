@@ -270,8 +270,7 @@ def _problems_of(described: Described, *, has_path: bool) -> Mapping[int, list[P
         problems.append(catalogue.NOT_FOUND)
     if described.query is not None:
         problems.append(catalogue.INVALID_REQUEST)
-    # A body that is sent in vain is read for the key, too.
-    if described.body is not None or described.key is not IdempotencyKey.IGNORED:
+    if described.reads_body:
         problems += _WITH_BODY
     if described.key is not IdempotencyKey.IGNORED:
         problems += (

@@ -36,3 +36,8 @@ class Described:
     may_be_held: bool = False
     is_held_by_default: bool = False
     problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def reads_body(self) -> bool:
+        """Return True if a body is read. One that is sent in vain is read for the key, too."""
+        return self.body is not None or self.key is not IdempotencyKey.IGNORED

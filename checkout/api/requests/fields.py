@@ -3,12 +3,15 @@
 A program that sends the wrong type has a fault that DRF's own fields would hide.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+
+_BLANK_FOR_PLUS = re.compile(r"T.* [0-9]{2}:?[0-9]{2}\Z")
 
 
 class Strict(serializers.Serializer[Any]):
@@ -106,6 +109,20 @@ class Time(serializers.DateTimeField):
         if value.tzinfo is None:
             self.fail("no_offset")
         return super().enforce_timezone(value)
+
+
+class QueryTime(Time):
+    """A time in a query, in which a plus sign that is not written ``%2B`` means a blank."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "plus": "Write the plus sign as %2B, or send the time in UTC, with Z."
+    }
+
+    def to_internal_value(self, value: Any) -> Any:
+        """See ``Time``."""
+        if _BLANK_FOR_PLUS.search(value):
+            self.fail("plus")
+        return super().to_internal_value(value)
 
 
 class Metadata(serializers.Field[Any, Any, Any, Any]):

@@ -42,6 +42,9 @@ HEADER = "Idempotency-Key"
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-+\--\[\]-~]+")  # visible ASCII without quotation marks, commas and backslashes
 LONGEST = 255
+_LIKE_A_CARD_NUMBER = (
+    "It has digits in it that look like a card number. Put a letter between them, or send a UUID."
+)
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
 
@@ -82,8 +85,10 @@ def _read(header: bytes) -> str:
     text = header.decode("latin-1").strip()
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
-    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)) or contains_card_number(key):
+    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
         raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER)
+    if contains_card_number(key):
+        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
     return key
 
 

@@ -51,6 +51,8 @@ def read_object(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise _Unreadable("The body is not in UTF-8.") from None
+    if text.startswith("\ufeff"):
+        raise _Unreadable("The body begins with a byte order mark. Send UTF-8 without one.")
     _require_few_levels(text)
     try:
         value = json.loads(
@@ -62,6 +64,9 @@ def read_object(body: bytes) -> dict[str, Any]:
         )
     except _Unreadable:
         raise
+    except json.JSONDecodeError as error:
+        place = f"in line {error.lineno}, at character {error.colno}"
+        raise _Unreadable(f"The body is not JSON. The fault is {place}.") from None
     except (ValueError, RecursionError):
         raise _Unreadable("The body is not JSON.") from None
     if not isinstance(value, dict):

@@ -38,5 +38,18 @@ def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any
     return validated
 
 
+def require_no_query(request: HttpRequest) -> None:
+    """Raise a refusal for a query of a request that has a body.
+
+    A refund whose amount was sent in the query would else be one of everything that is left.
+    """
+    faults = [
+        Fault("There is no such parameter. Fields are sent in the body.", parameter=_shown(name))
+        for name in request.GET
+    ]
+    if faults:
+        raise refusal(catalogue.INVALID_REQUEST, faults=faults[:20])
+
+
 def _shown(name: str) -> str:
     return name.encode("utf-8", "replace").decode()[:100]

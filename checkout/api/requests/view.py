@@ -29,7 +29,7 @@ from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
-from checkout.api.requests.query import read_query
+from checkout.api.requests.query import read_query, require_no_query
 from checkout.api.requests.versions import HEADER as API_VERSION_HEADER, version_of
 from checkout.api.requests.waiting import Held
 from checkout.conf.api import API_VERSION
@@ -173,6 +173,8 @@ class ApiView(APIView):
         self.initial(self.request)
         require_ids(self.kwargs.values())
         described = self._described(method)
+        if described.reads_body:
+            require_no_query(request)
         if described.may_be_held:
             self._enter(request, is_held_by_default=described.is_held_by_default)
         return act(self.request, *self.args, **self.kwargs)

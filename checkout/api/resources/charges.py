@@ -81,7 +81,10 @@ def order_in(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def money_of(wanted: dict[str, Any]) -> Money:
     """Return the amount in a body. Raises a refusal, which names the field."""
-    if wanted["currency"] not in CURRENCIES:
-        fault = Fault("This is no currency in which shoppers pay (ISO 4217).", pointer="/currency")
-        raise refusal(catalogue.INVALID_REQUEST, faults=[fault])
-    return Money(wanted["amount"], wanted["currency"])
+    currency = wanted["currency"]
+    if currency not in CURRENCIES:
+        detail = "This is no currency in which shoppers pay (ISO 4217)."
+        if currency.upper() in CURRENCIES:
+            detail = f"Write it in capitals: {currency.upper()}."
+        raise refusal(catalogue.INVALID_REQUEST, faults=[Fault(detail, pointer="/currency")])
+    return Money(wanted["amount"], currency)

@@ -6,7 +6,17 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from checkout.api.requests.fields import Choice, Flag, Metadata, QueryFlag, Strict, Text, Time, Whole
+from checkout.api.requests.fields import (
+    Choice,
+    Flag,
+    Metadata,
+    QueryFlag,
+    QueryTime,
+    Strict,
+    Text,
+    Time,
+    Whole,
+)
 from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
 from checkout.payments.providers.saved_cards import MerchantInitiated
 
@@ -63,7 +73,12 @@ class CreatePayment(Strict):
     saved_card = Text(
         required=False,
         max_length=37,
-        validators=[RegexValidator(r"^card_[0-9a-f]{32}\Z")],
+        validators=[
+            RegexValidator(
+                r"^card_[0-9a-f]{32}\Z",
+                "This is not the id of a saved card: card_ and 32 hexadecimal digits.",
+            )
+        ],
         help_text="Charge this saved card at once. Needs `merchant_initiated`, and the scope "
         "`saved_cards:charge` as well.",
     )
@@ -152,8 +167,8 @@ class Page(serializers.Serializer[Any]):
 class Created(Page):
     """A page, of what was created within a time, whose end is not included."""
 
-    created_from = Time(required=False, default=None)
-    created_to = Time(required=False, default=None)
+    created_from = QueryTime(required=False, default=None)
+    created_to = QueryTime(required=False, default=None)
 
 
 class Payments(Created):
@@ -188,8 +203,21 @@ class Operations(serializers.Serializer[Any]):
 class Events(Created):
     """The filters of events: by the payment or operation, and by types with commas between them."""
 
-    object_id = serializers.RegexField(r"^(pay|op)_[0-9a-f]{32}\Z", required=False, default="")
-    types = serializers.RegexField(r"^[a-z_.]{1,40}(,[a-z_.]{1,40}){0,50}\Z", required=False, default="")
+    object_id = serializers.RegexField(
+        r"^(pay|op)_[0-9a-f]{32}\Z",
+        required=False,
+        default="",
+        error_messages={
+            "invalid": "This is not the id of a payment or an operation: pay_ or op_, and 32 hexadecimal "
+            "digits."
+        },
+    )
+    types = serializers.RegexField(
+        r"^[a-z_.]{1,40}(,[a-z_.]{1,40}){0,50}\Z",
+        required=False,
+        default="",
+        error_messages={"invalid": "Name each type in full, with commas between them."},
+    )
     delivered = QueryFlag(
         required=False,
         default=None,

@@ -268,6 +268,8 @@ def _require_as_expected(payment: Payment, sums: Sums, expected: Money | None) -
 def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | None) -> Money:
     if kind == Kind.VOID:
         if not sums.can_be_voided:
+            if sums.has_void:
+                raise IllegalTransition("The payment has a void already, which was not refused.")
             raise IllegalTransition("Only an authorisation without captures can be voided.")
         return payment.amount
     left = _money(payment, _left(sums, kind))

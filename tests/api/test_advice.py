@@ -1,0 +1,107 @@
+"""Refusals of what programs often send by mistake. Each says what to change."""
+
+import pytest
+
+from tests.api.calling import Caller, document, order
+
+
+def fault_of(answer):
+    [fault] = document(answer)["errors"]
+    return fault
+
+
+@pytest.mark.parametrize("currency", ["gbp", "Eur"])
+@pytest.mark.parametrize("path", ["/payments", "/payment-links"])
+async def test_a_currency_in_small_letters_is_told_to_be_written_in_capitals(api, path, currency):
+    body = {key: value for key, value in order(currency=currency).items() if key != "lines"}
+    fault = fault_of(await api.post(path, body))
+    assert fault == {"pointer": "/currency", "detail": f"Write it in capitals: {currency.upper()}."}
+
+
+async def test_a_currency_that_is_none_in_capitals_either_is_not_told_so(api):
+    fault = fault_of(await api.post("/payments", order(currency="xxy")))
+    assert fault["detail"] == "This is no currency in which shoppers pay (ISO 4217)."
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"\xef\xbb\xbf{}", "The body begins with a byte order mark. Send UTF-8 without one."),
+        (b'{\n  "a": 1,\n  "b" 2\n}', "The body is not JSON. The fault is in line 3, at character 7."),
+        (b'{"a": \xc3\xa9}', "The body is not JSON. The fault is in line 1, at character 7."),
+        (b"{'a': 1}", "The body is not JSON. The fault is in line 1, at character 2."),
+        (b"amount=1250", "The body is not JSON. The fault is in line 1, at character 1."),
+        (b'{"a": 1} {"a": 2}', "The body is not JSON. The fault is in line 1, at character 10."),
+    ],
+)
+async def test_a_body_that_is_no_json_is_told_where(api, body, detail):
+    answer = await api.post("/payments", body)
+    assert (document(answer)["code"], document(answer)["detail"]) == ("malformed_json", detail)
+
+
+async def test_a_comma_too_many_is_told_where(api):
+    answer = await api.post("/payments", b'{\n  "a": 1,\n}')
+    # Pythons differ: the fault is the comma, or what follows it.
+    assert document(answer)["detail"] in (
+        "The body is not JSON. The fault is in line 2, at character 9.",
+        "The body is not JSON. The fault is in line 3, at character 1.",
+    )
+
+
+@pytest.mark.parametrize("key", ["4444333322221111", "order-4444-3333-2222-1111"])
+async def test_an_idempotency_key_that_looks_like_a_card_number_is_told_so(api, key):
+    """One in ten long numbers does, so that a program meets it rarely, and with a key of the right form."""
+    answer = await api.post("/payments", order(), idempotency_key=key)
+    assert (document(answer)["code"], fault_of(answer)["header"]) == (
+        "idempotency_key_malformed", "Idempotency-Key",
+    )  # fmt: skip
+    assert document(answer)["detail"] == fault_of(answer)["detail"]
+    assert fault_of(answer)["detail"] == (
+        "It has digits in it that look like a card number. Put a letter between them, or send a UUID."
+    )
+
+
+@pytest.mark.parametrize("key", ["a,b", "a b", 'a"b', "a\\b", 256 * "a"])
+async def test_the_refusal_of_an_idempotency_key_names_all_that_it_must_not_have(api, key):
+    answer = await api.post("/payments", order(), idempotency_key=key)
+    assert fault_of(answer)["detail"] == (
+        "An Idempotency-Key has 1 to 255 visible ASCII characters, without blanks, commas, quotation marks "
+        "and backslashes."
+    )
+
+
+@pytest.mark.parametrize("line", ["%", "Basic %", "Token %", "sk_test %", 'Bearer "%"'])
+async def test_a_key_in_another_form_than_that_of_the_header_is_told_the_form(line):
+    answer = await Caller("").get("/payments", authorization=line.replace("%", f"sk_test_{32 * 'a'}"))
+    assert (answer.status, document(answer)["code"]) == (401, "key_malformed")
+    is_bearer = line.startswith("Bearer")
+    of_header, of_key = "The header is `Authorization: Bearer sk_…`.", "This has not the form of an API key."
+    assert document(answer)["detail"] == (of_key if is_bearer else of_header)
+
+
+@pytest.mark.parametrize("name", ["created_from", "created_to"])
+async def test_a_plus_sign_that_has_become_a_blank_in_a_query_is_named(api, name):
+    fault = fault_of(await api.get(f"/payments?{name}=2026-11-30T12:00:00+01:00"))
+    advice = "Write the plus sign as %2B, or send the time in UTC, with Z."
+    assert fault == {"parameter": name, "detail": advice}
+    assert (await api.get(f"/payments?{name}=2026-11-30T12:00:00%2B01:00")).status == 200
+
+
+async def test_ids_and_types_of_another_form_are_told_the_form(api):
+    body = order(saved_card="7", merchant_initiated="recurring")
+    assert fault_of(await api.post("/payments", body))["detail"] == (
+        "This is not the id of a saved card: card_ and 32 hexadecimal digits."
+    )
+    assert fault_of(await api.get("/events?object_id=A-17"))["detail"] == (
+        "This is not the id of a payment or an operation: pay_ or op_, and 32 hexadecimal digits."
+    )
+    assert fault_of(await api.get("/events?types=payment.*"))["detail"] == (
+        "Name each type in full, with commas between them."
+    )
+
+
+@pytest.mark.parametrize("length", [20, 490, 700, 5_000])
+@pytest.mark.parametrize("verb", ["refund", "capture", "cancel"])
+async def test_an_id_of_any_length_is_unknown_and_its_method_allowed(api, verb, length):
+    answer = await api.post(f"/payments/{length * 'x'}/{verb}", {})
+    assert (answer.status, document(answer)["code"]) == (404, "payment_not_found")
