@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-_BLANK_FOR_PLUS = re.compile(r"T.* [0-9]{2}:?[0-9]{2}\Z")
+_BLANK_FOR_PLUS = re.compile(r"[0-9-]{8,10}T[0-9:.]{2,20} [0-9]{2}:?[0-9]{2}")
 
 
 class Strict(serializers.Serializer[Any]):
@@ -120,7 +120,7 @@ class QueryTime(Time):
 
     def to_internal_value(self, value: Any) -> Any:
         """See ``Time``."""
-        if _BLANK_FOR_PLUS.search(value):
+        if _BLANK_FOR_PLUS.fullmatch(value):
             self.fail("plus")
         return super().to_internal_value(value)
 
