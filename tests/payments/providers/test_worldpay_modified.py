@@ -55,6 +55,10 @@ def test_an_order_may_have_several_payments_when_the_request_is_repeated():
         modified("CAPTURED", ""),
         order_status(payment("CAPTURED") + 2 * '<orderModification orderCode="order-1"/>'),
         order_status(payment("CAPTURED") + payment("CAPTURED")),
+        modified("CAPTURED", REQUESTS[Verb.CAPTURE]).replace(
+            b"<orderModification",
+            payment("CAPTURED", "<lastEvent>REFUSED</lastEvent>").encode() + b"<orderModification",
+        ),
     ],
 )
 def test_an_answer_about_another_request_contradicts_itself(body):
