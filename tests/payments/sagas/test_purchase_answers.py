@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.payments.sagas.test_purchase import an_accepted_purchase
+from tests.payments.sagas.conversation import Conversation
+from tests.payments.sagas.test_purchase import CAPTURE, an_accepted_purchase, an_authorised_purchase
 
 
 @pytest.mark.parametrize("has_challenge", [False, True])
@@ -16,3 +17,34 @@ def test_a_payment_that_was_not_sent_is_refused_at_once_so_that_the_shopper_may_
     assert saga.decision.transitions == ("refused",)
     assert saga.decision.refusal_reason == "provider_error"
     saga.asks("orders.release").answered().ended("compensated")
+
+
+def an_abandoned_challenge() -> Conversation:
+    saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
+    return saga.answered(outcome="not_sent").asks("payments.abandon")
+
+
+def test_a_late_challenge_of_which_the_provider_has_no_order_expires() -> None:
+    saga = an_abandoned_challenge().answered(outcome="not_sent")
+    assert saga.decision.transitions == saga.decision.attempt_transitions == ("expired",)
+    saga.asks("orders.release").answered().ended("compensated")
+
+
+def test_a_late_challenge_whose_cancellation_finds_a_contradiction_waits_for_staff() -> None:
+    saga = an_abandoned_challenge().answered(outcome="conflicted").answers_the_shopper().ended("parked")
+    assert (saga.decision.step, saga.decision.transitions) == ("conflicted", ("conflicted",))
+
+
+def test_a_capture_that_is_done_before_it_was_said_to_be_accepted_confirms_the_order() -> None:
+    saga = an_authorised_purchase().told("capture_done").answers_the_shopper().asks("orders.confirm")
+    assert saga.events == ["authorised"]
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_staff_who_find_nothing_held_have_the_stock_released_while_a_void_is_under_way(parked: bool) -> None:
+    saga = an_authorised_purchase().told("capture_refused").starts("void", operation=f"{CAPTURE}-void")
+    if parked:
+        saga.told("void_parked").ended("parked")
+    saga.told("review_released").asks("orders.release")
+    assert saga.decision.transitions == (), "the payment has been settled already"
+    saga.answered().ended("compensated")
