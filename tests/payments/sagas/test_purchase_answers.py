@@ -2,6 +2,7 @@
 
 import pytest
 
+from checkout.conf import conf
 from tests.payments.sagas.conversation import Conversation
 from tests.payments.sagas.test_purchase import CAPTURE, an_accepted_purchase, an_authorised_purchase
 
@@ -17,6 +18,29 @@ def test_a_payment_that_was_not_sent_is_refused_at_once_so_that_the_shopper_may_
     assert saga.decision.transitions == ("refused",)
     assert saga.decision.refusal_reason == "provider_error"
     saga.asks("orders.release").answered().ended("compensated")
+
+
+def test_a_refusal_without_a_reason_has_one_for_the_shopper() -> None:
+    assert an_accepted_purchase().answered(outcome="refused").decision.refusal_reason == "provider_error"
+
+
+@pytest.mark.parametrize("has_challenge", [False, True])
+def test_an_attempt_whose_answer_is_lost_is_unknown_too(has_challenge: bool) -> None:
+    saga = an_accepted_purchase()
+    if has_challenge:
+        saga.answered(outcome="challenge_required").told("challenge_returned")
+    saga.waited_too_long().asks("payments.inquire")
+    assert saga.decision.transitions == saga.decision.attempt_transitions == ("outcome_unknown",)
+
+
+def test_a_challenge_ends_only_after_the_last_moment_at_which_its_shopper_may_return() -> None:
+    saga = an_accepted_purchase().answered(outcome="challenge_required")
+    assert saga.decision.timeout is not None
+    assert saga.decision.timeout > conf.challenge_lifetime
+    saga.waited_too_long().asks("payments.inquire").answers_the_shopper()
+    assert (saga.decision.transitions, saga.decision.attempt_transitions) == ((), ()), (
+        "it may yet be completed"
+    )
 
 
 def an_abandoned_challenge() -> Conversation:
@@ -35,6 +59,16 @@ def test_a_late_challenge_whose_cancellation_finds_a_contradiction_waits_for_sta
     assert (saga.decision.step, saga.decision.transitions) == ("conflicted", ("conflicted",))
 
 
+def test_a_late_challenge_whose_end_nobody_can_tell_is_unknown_and_waits_for_staff() -> None:
+    saga = an_abandoned_challenge()
+    for _ in conf.inquiry_delays:
+        saga.answered(outcome="unknown").asks("payments.inquire")
+        saga.answered(outcome="unknown").asks("payments.abandon")
+    saga.answered(outcome="unknown").answers_the_shopper().ended("parked")
+    assert saga.decision.transitions == ("outcome_unknown",), "the shopper is no longer asked to complete it"
+    assert "expired" not in saga.events
+
+
 def test_a_capture_that_is_done_before_it_was_said_to_be_accepted_confirms_the_order() -> None:
     saga = an_authorised_purchase().told("capture_done").answers_the_shopper().asks("orders.confirm")
     assert saga.events == ["authorised"]
@@ -48,3 +82,13 @@ def test_staff_who_find_nothing_held_have_the_stock_released_while_a_void_is_und
     saga.told("review_released").asks("orders.release")
     assert saga.decision.transitions == (), "the payment has been settled already"
     saga.answered().ended("compensated")
+
+
+@pytest.mark.parametrize("at", ["conflicted", "inquire", "release_stock"])
+def test_of_money_that_staff_found_taken_the_receipt_does_not_say_that_it_is_held(at: str) -> None:
+    outcome = {"conflicted": "conflicted", "inquire": "unknown", "release_stock": "refused"}[at]
+    saga = an_accepted_purchase(captures=False).answered(outcome=outcome)
+    assert saga.decision.step == at
+    saga.told("review_captured").asks("orders.confirm").ignores("capture_refused")
+    saga.answered().tells("notifications.send_receipt", is_reserved=False).ended("completed")
+    saga.ignores("capture_refused")
