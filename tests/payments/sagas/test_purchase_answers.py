@@ -92,3 +92,35 @@ def test_of_money_that_staff_found_taken_the_receipt_does_not_say_that_it_is_hel
     saga.told("review_captured").asks("orders.confirm").ignores("capture_refused")
     saga.answered().tells("notifications.send_receipt", is_reserved=False).ended("completed")
     saga.ignores("capture_refused")
+
+
+def test_the_release_of_stock_counts_its_own_tries() -> None:
+    saga = an_accepted_purchase()
+    for _ in range(3):
+        saga.answered_with_an_error(retryable=True).asks("payments.authorise")
+    saga.answered(outcome="refused").answered_with_an_error().after(conf.retry_delays[0])
+    assert not saga.decision.is_overdue
+
+
+@pytest.mark.parametrize("signal", ["review_held", "review_captured"])
+def test_an_order_that_is_taken_up_again_is_asked_for_with_all_its_tries(signal: str) -> None:
+    saga = an_accepted_purchase().answered(outcome="refused")
+    for _ in conf.retry_delays:
+        saga.answered_with_an_error().asks("orders.release")
+    saga.told(signal).asks("orders.confirm")
+    for delay_seconds in (1, 2, 4):
+        saga.answered_with_an_error(retryable=True).asks("orders.confirm").after(delay_seconds)
+    saga.answered().ended("completed")
+
+
+def test_an_order_that_cannot_be_called_off_is_tried_for_ever_and_reported() -> None:
+    saga = an_accepted_purchase(captures=False).answered(outcome="approved").told("void_done")
+    for delay in (*conf.retry_delays, conf.retry_delays[-1]):
+        saga.asks("orders.cancel").answered_with_an_error().after(delay)
+    assert saga.decision.is_overdue
+    saga.answered().ended("compensated")
+
+
+def test_a_purchase_that_was_put_aside_asks_the_provider_when_staff_resume_it() -> None:
+    saga = an_accepted_purchase().answered(outcome="conflicted").ended("parked")
+    saga.resumed().asks("payments.inquire").answered(outcome="conflicted").ended("parked")
