@@ -153,6 +153,13 @@ def test_a_capture_that_is_refused_late_leaves_the_purchase_unpaid_for_staff() -
     assert saga.decision.step == "unpaid"
 
 
+def test_a_capture_that_is_refused_late_begins_no_further_step() -> None:
+    saga = awarding(HOLD, AWARD, replace(AWARD, name="award_more")).told("capture_refused")
+    assert saga.answered().ended("parked").decision.step == "unpaid"
+    saga.told("void_done").asks("orders.cancel").answered().asks("loyalty.take_back")
+    saga.answered().asks("loyalty.release").answered().ended("compensated")
+
+
 def test_money_that_is_found_while_a_step_is_undone_leaves_the_step_to_staff() -> None:
     saga = authorising().answered(outcome="refused").answered().asks("loyalty.release")
     saga.told("review_captured").asks("orders.confirm").answered()
