@@ -89,6 +89,14 @@ def test_another_currency_is_a_difference_whatever_the_amount(paid):
     assert (difference.kind, difference.currency) == ("currency", "EUR")
 
 
+def test_money_in_another_currency_is_not_compared_with_our_ledger(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.order.amount = purchase.order.captured = Money(PAID - 50, "EUR")
+    purchase.order.refunded = Money(0, "EUR")
+    assert found(reconcile()) == {("currency", PAID, PAID - 50)}
+
+
 def test_a_refund_that_came_back_is_in_neither_book(paid):
     payment = paid()
     payment.operation("capture", 1250)
