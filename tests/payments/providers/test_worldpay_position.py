@@ -83,6 +83,7 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
         ("CAPTURED", [balance(KEPT, 600), balance(KEPT, 450)]),
         ("CANCELLED", [balance(KEPT, 600)]),
         ("REFUSED", [balance(HELD, 1050)]),
+        ("CAPTURED", [f'<balance accountType="{HELD}"/>', balance(KEPT, 1050)]),
     ],
 )
 def test_what_does_not_add_up_is_not_guessed(event, balances):
