@@ -36,6 +36,20 @@ def test_a_charge_back_that_nobody_told_us_of_is_found(paid):
     assert found(reconcile()) == {("charged_back", 0, PAID), ("ledger_charged_back", 0, PAID)}
 
 
+def test_an_order_that_the_provider_does_not_know_was_not_charged_back_there(paid, books):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("charge_back", 300)
+    books.orders.clear()
+    assert found(reconcile()) == {
+        ("authorised", PAID, 0),
+        ("captured", PAID, 0),
+        ("charged_back", 300, 0),
+        ("ledger_captured", PAID, 0),
+        ("ledger_charged_back", 300, 0),
+    }
+
+
 def test_a_charge_back_that_is_not_in_the_ledger_is_found(paid):
     purchase = paid()
     purchase.operation("capture", PAID)
