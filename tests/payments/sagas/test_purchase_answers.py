@@ -124,3 +124,19 @@ def test_an_order_that_cannot_be_called_off_is_tried_for_ever_and_reported() -> 
 def test_a_purchase_that_was_put_aside_asks_the_provider_when_staff_resume_it() -> None:
     saga = an_accepted_purchase().answered(outcome="conflicted").ended("parked")
     saga.resumed().asks("payments.inquire").answered(outcome="conflicted").ended("parked")
+
+
+@pytest.mark.parametrize("signals", [("capture_refused", "review_captured"), ("review_captured",)])
+def test_an_order_that_is_being_confirmed_is_paid_if_staff_find_the_money_taken(
+    signals: tuple[str, ...],
+) -> None:
+    saga = an_authorised_purchase().told("capture_accepted").asks("orders.confirm")
+    for signal in signals:
+        saga.told(signal).waits_for_a_signal()
+    saga.ignores("capture_refused").answered().tells("notifications.send_receipt").ended("completed")
+
+
+def test_an_order_that_was_called_unpaid_is_paid_when_staff_find_the_money_taken() -> None:
+    saga = an_authorised_purchase().told("capture_accepted").answered().told("capture_refused")
+    saga.ended("parked").ignores("review_held").told("review_captured").ended("completed").tells_nothing()
+    saga.ignores("capture_refused").told("void_done").asks("orders.cancel")
