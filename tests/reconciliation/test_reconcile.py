@@ -188,6 +188,7 @@ def test_what_was_asked_for_and_is_not_certain_may_be_in_process(paid):
     assert found(reconcile()) == {("ledger_in_process", PAID, 0)}
 
 
+@pytest.mark.usefixtures("shown_at_once")
 @pytest.mark.parametrize("reason", ["saga", "operation", "state"])
 def test_a_payment_on_its_way_is_left_for_later(paid, reason):
     purchase = paid()
@@ -206,6 +207,13 @@ def test_a_payment_on_its_way_is_left_for_later(paid, reason):
     Saga.objects.update(status=Saga.Status.COMPLETED, updated_at=timezone.now())
     Payment.objects.update(updated_at=timezone.now() - LONG_AGO)
     assert found(reconcile(since=timezone.now() - 2 * LONG_AGO)) >= {("captured", 0, PAID)}
+
+
+@pytest.mark.usefixtures("shown_at_once")
+def test_a_payment_that_waits_for_staff_is_not_on_its_way(paid):
+    paid().books_have(captured=PAID)
+    Payment.objects.update(state=PaymentState.CONFLICTED, updated_at=timezone.now())
+    assert ("captured", 0, PAID) in found(reconcile())
 
 
 def test_books_that_move_while_the_provider_is_asked_are_left_for_later(paid, monkeypatch):
