@@ -1,11 +1,13 @@
 """Charge-backs, and the ledger if the provider reports no sums."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import Operation, Payment, Reconciliation
+from checkout.payments.models import Difference, Operation, Payment, Reconciliation
+from checkout.payments.providers.base import ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Manners
 from checkout.states import PaymentState
@@ -32,6 +34,20 @@ def test_a_charge_back_that_nobody_told_us_of_is_found(paid):
     purchase.operation("capture", PAID)
     purchase.books_have(captured=PAID, charged_back=PAID)
     assert found(reconcile()) == {("charged_back", 0, PAID), ("ledger_charged_back", 0, PAID)}
+
+
+def test_an_order_that_the_provider_does_not_know_was_not_charged_back_there(paid, books):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("charge_back", 300)
+    books.orders.clear()
+    assert found(reconcile()) == {
+        ("authorised", PAID, 0),
+        ("captured", PAID, 0),
+        ("charged_back", 300, 0),
+        ("ledger_captured", PAID, 0),
+        ("ledger_charged_back", 300, 0),
+    }
 
 
 def test_a_charge_back_that_is_not_in_the_ledger_is_found(paid):
@@ -74,14 +90,45 @@ def test_charge_backs_that_the_provider_does_not_tell_apart_are_compared_with_ou
     purchase.operation("capture", PAID)
     purchase.operation("charge_back", 300)
     purchase.books_have(captured=PAID, refunded=refunded)
-    inquire = MemoryProvider.inquire
-
-    def without(*about):
-        told = inquire(*about)
-        assert told.position is not None
-        return replace(told, position=replace(told.position, charged_back=None))
-
-    monkeypatch.setattr(MemoryProvider, "inquire", without)
+    tell_no_charge_backs(monkeypatch)
     assert reconcile() == []
     purchase.post("charged_back", "op_twice", 300)
     assert again() == {("ledger_charged_back", 600, 300)}
+
+
+def test_a_charge_back_that_was_told_once_ends_its_difference_when_we_have_booked_it(paid, monkeypatch):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.books_have(captured=PAID, charged_back=300)
+    assert found(reconcile()) == {("charged_back", 0, 300), ("ledger_charged_back", 0, 300)}
+    tell_no_charge_backs(monkeypatch)
+    reconcile()
+    assert still_open() == {"charged_back"}
+    purchase.operation("charge_back", 300)
+    assert reconcile() == []
+    assert still_open() == set()
+
+
+def test_an_attempt_that_never_arrived_does_not_tell_of_the_charge_backs_of_another(paid, monkeypatch):
+    purchase = paid()
+    purchase.try_again()
+    purchase.operation("capture", PAID)
+    purchase.operation("charge_back", 300)
+    purchase.books_have(captured=PAID)
+    tell_no_charge_backs(monkeypatch)
+    assert reconcile() == []
+
+
+def tell_no_charge_backs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the provider tell all sums but that of the charge-backs."""
+    inquire = MemoryProvider.inquire
+
+    def without(*about: Any) -> ProviderResult:
+        told = inquire(*about)
+        return replace(told, position=told.position and replace(told.position, charged_back=None))
+
+    monkeypatch.setattr(MemoryProvider, "inquire", without)
+
+
+def still_open() -> set[str]:
+    return set(Difference.objects.filter(resolved_at=None).values_list("kind", flat=True))

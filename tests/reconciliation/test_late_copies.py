@@ -7,7 +7,14 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.models import Difference, Operation, Payment, PostponedComparison, Reconciliation
+from checkout.payments.models import (
+    Attempt,
+    Difference,
+    Operation,
+    Payment,
+    PostponedComparison,
+    Reconciliation,
+)
 from checkout.payments.providers.base import Outcome, Verb
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import found
@@ -63,6 +70,17 @@ def test_what_was_booked_a_moment_ago_is_no_difference_until_it_must_show(paid):
     run = Reconciliation.objects.get()
     assert (run.compared, run.in_progress) == (0, 1)
     assert not purchase.payment.facts.exists()
+    let_pass(HOUR)
+    assert found(reconcile()) == CAPTURE_MISSING
+
+
+@pytest.mark.parametrize("model", [Attempt, Operation])
+def test_what_changed_without_its_payment_is_no_difference_until_it_must_show(paid, model):
+    """For example, the second of three captures leaves its payment partially captured."""
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    model.objects.update(updated_at=timezone.now() - MINUTE)
+    assert reconcile() == []
     let_pass(HOUR)
     assert found(reconcile()) == CAPTURE_MISSING
 

@@ -46,6 +46,16 @@ def test_what_differed_is_looked_at_again_though_it_did_not_change(paid, asked):
     assert len(asked) == 1
 
 
+def test_what_differed_and_has_changed_is_asked_about_once(paid, asked):
+    paid()
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    reconcile()
+    asked.clear()
+    Payment.objects.update(updated_at=timezone.now())
+    assert len(reconcile()) == 1
+    assert len(asked) == 1
+
+
 def test_a_change_that_was_committed_late_is_not_missed(paid, asked):
     paid()
     reconcile()

@@ -89,6 +89,14 @@ def test_another_currency_is_a_difference_whatever_the_amount(paid):
     assert (difference.kind, difference.currency) == ("currency", "EUR")
 
 
+def test_money_in_another_currency_is_not_compared_with_our_ledger(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.order.amount = purchase.order.captured = Money(PAID - 50, "EUR")
+    purchase.order.refunded = Money(0, "EUR")
+    assert found(reconcile()) == {("currency", PAID, PAID - 50)}
+
+
 def test_a_refund_that_came_back_is_in_neither_book(paid):
     payment = paid()
     payment.operation("capture", 1250)
@@ -180,6 +188,7 @@ def test_what_was_asked_for_and_is_not_certain_may_be_in_process(paid):
     assert found(reconcile()) == {("ledger_in_process", PAID, 0)}
 
 
+@pytest.mark.usefixtures("shown_at_once")
 @pytest.mark.parametrize("reason", ["saga", "operation", "state"])
 def test_a_payment_on_its_way_is_left_for_later(paid, reason):
     purchase = paid()
@@ -198,6 +207,13 @@ def test_a_payment_on_its_way_is_left_for_later(paid, reason):
     Saga.objects.update(status=Saga.Status.COMPLETED, updated_at=timezone.now())
     Payment.objects.update(updated_at=timezone.now() - LONG_AGO)
     assert found(reconcile(since=timezone.now() - 2 * LONG_AGO)) >= {("captured", 0, PAID)}
+
+
+@pytest.mark.usefixtures("shown_at_once")
+def test_a_payment_that_waits_for_staff_is_not_on_its_way(paid):
+    paid().books_have(captured=PAID)
+    Payment.objects.update(state=PaymentState.CONFLICTED, updated_at=timezone.now())
+    assert ("captured", 0, PAID) in found(reconcile())
 
 
 def test_books_that_move_while_the_provider_is_asked_are_left_for_later(paid, monkeypatch):

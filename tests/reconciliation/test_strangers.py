@@ -1,5 +1,6 @@
 """Orders that are in the provider's books and not in ours."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -7,10 +8,11 @@ import pytest
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models import Attempt, Reconciliation
+from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Manners, Order, OrderState
+from checkout.payments.providers.memory_books import Manners, Order, OrderState, books_of
+from checkout.reconciliation import reconcile_when_due
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.later import let_pass
 from tests.support.reconciling import reconcile
@@ -116,6 +118,36 @@ def test_the_list_is_gone_through_from_where_the_last_run_ended(stranger, period
     assert stranger.submitted_at < reached < first[-1][1]
     reconcile()
     assert periods[0][0] == reached
+
+
+def test_a_run_that_is_stopped_has_the_rest_listed_by_the_next(account, periods):
+    reconcile_when_due(should_stop=lambda: bool(periods))
+    [(_, end)] = periods
+    assert Reconciliation.objects.get().listed_until == end
+    periods.clear()
+    reconcile()
+    assert periods[0][0] == end
+
+
+def test_a_run_that_is_stopped_leaves_what_was_found_before_open(account, books, asked):
+    submitted_every_second(books, timezone.now() - LONG_AGO)
+    assert len(reconcile()) == len(books.orders)
+    Reconciliation.objects.update(started_at=timezone.now() - 2 * LONG_AGO)
+    asked.clear()
+    assert len(reconcile_when_due(should_stop=lambda: len(asked) == 2)) == len(asked) == 2
+    assert Difference.objects.filter(resolved_at=None).count() == len(books.orders)
+
+
+def test_orders_of_two_accounts_with_the_same_code_are_apart(account, stranger):
+    elsewhere = replace(stranger, session_id="t")
+    books_of("other").orders[stranger.order_code] = elsewhere
+    ProviderAccount.objects.create(
+        merchant=account.merchant, code="other", provider="memory", merchant_code="X", endpoint=""
+    )
+    assert (len(reconcile("twin")), len(reconcile("other"))) == (1, 1)
+    stranger.state = OrderState.CANCELLED
+    assert reconcile("twin") == []
+    assert Difference.objects.get(resolved_at=None).account.code == "other"
 
 
 def test_busy_times_are_asked_for_in_shorter_pieces(account, books, periods, monkeypatch):

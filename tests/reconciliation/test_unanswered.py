@@ -114,6 +114,16 @@ def test_orders_that_never_get_an_answer_do_not_keep_new_changes_from_being_comp
     assert [difference.payment for difference in reconcile()] == [late.payment]
 
 
+def test_staff_see_an_order_of_an_earlier_run_that_gets_no_answer_any_more(paid, broken):
+    codes = in_order([paid()])
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    reconcile()
+    broken.update(codes)
+    Payment.objects.filter(pk=paid().payment.pk).update(updated_at=timezone.now())
+    reconcile()
+    assert open_rows() == {(codes[0], "authorised"), (codes[0], "unanswered")}
+
+
 def test_a_provider_that_is_away_does_not_hold_the_mark_if_nothing_changed(paid, broken):
     codes = in_order([paid()])
     Attempt.objects.update(state=AttemptState.REFUSED)

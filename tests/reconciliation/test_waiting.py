@@ -27,6 +27,16 @@ def test_while_a_refund_is_open_all_else_is_compared(paid, step, theirs):
     assert again() == {("captured", PAID, PAID - 1)}
 
 
+@pytest.mark.usefixtures("shown_at_once")
+def test_a_refund_that_waits_does_not_hold_a_payment_up_that_has_just_changed(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.waits(purchase.operation("refund", 300, Operation.State.PENDING))
+    purchase.payment.save()
+    purchase.books_have(captured=PAID - 1)
+    assert ("captured", PAID, PAID - 1) in found(reconcile())
+
+
 @pytest.mark.parametrize(("theirs", "ours"), [(199, 200), (501, 500)])
 def test_what_no_end_of_an_open_refund_explains_is_a_difference(paid, theirs, ours):
     purchase = paid()

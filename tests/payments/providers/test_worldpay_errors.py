@@ -14,6 +14,8 @@ from tests.payments.providers.worldpay_messages import error
         ("1", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("2", Verb.AUTHORISE, Outcome.REFUSED),
         ("3", Verb.AUTHORISE, Outcome.REFUSED),
+        *((code, Verb.AUTHORISE, Outcome.REFUSED) for code in ("6", "10", "11", "12")),
+        ("14", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("5", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("7", Verb.AUTHORISE, Outcome.REFUSED),
         ("8", Verb.AUTHORISE, Outcome.UNKNOWN),
@@ -27,6 +29,7 @@ from tests.payments.providers.worldpay_messages import error
         ("1", Verb.CAPTURE, Outcome.UNKNOWN),
         ("5", Verb.CAPTURE, Outcome.REFUSED),
         ("5", Verb.REFUND, Outcome.REFUSED),
+        ("5", Verb.VOID, Outcome.REFUSED),
         ("2", Verb.INQUIRE, Outcome.UNKNOWN),
         ("5", Verb.INQUIRE, Outcome.UNKNOWN),
     ],
@@ -53,6 +56,9 @@ def test_an_order_that_the_provider_never_heard_of_was_not_sent():
         (5, "XML failed validation: Invalid amount", Verb.AUTHORISE, Outcome.REFUSED),
         (5, "XML failed\n  validation", Verb.COMPLETE_CHALLENGE, Outcome.REFUSED),
         (5, "The request is not well-formed", Verb.AUTHORISE, Outcome.REFUSED),
+        (5, "XML is not well formed", Verb.AUTHORISE, Outcome.REFUSED),
+        (5, "Could not parse the request", Verb.AUTHORISE, Outcome.REFUSED),
+        (5, "Cannot parse XML", Verb.AUTHORISE, Outcome.REFUSED),
         (5, "XML failed validation", Verb.REFUND, Outcome.REFUSED),
         (5, "XML failed validation", Verb.INQUIRE, Outcome.UNKNOWN),
         (5, "Duplicate Order", Verb.AUTHORISE, Outcome.UNKNOWN),
@@ -67,7 +73,12 @@ def test_an_order_that_the_provider_never_heard_of_was_not_sent():
         (7, "Invalid payment details", Verb.AUTHORISE, Outcome.REFUSED),
         (9, "Service not enabled: not enabled for this customer", Verb.AUTHORISE, Outcome.REFUSED),
         (9, "The idempotency key is invalid", Verb.CAPTURE, Outcome.REFUSED),
+        (9, "The idempotency key is not valid", Verb.CAPTURE, Outcome.REFUSED),
         (9, "Invalid: the key was used for a different transaction", Verb.CAPTURE, Outcome.UNKNOWN),
+        (9, "Invalid: the key belongs to another transaction", Verb.CAPTURE, Outcome.UNKNOWN),
+        (9, "Invalid key, used for order-1", Verb.REFUND, Outcome.UNKNOWN),
+        (9, "Invalid key: already processed", Verb.REFUND, Outcome.UNKNOWN),
+        (9, "Not valid: duplicate key", Verb.AUTHORISE, Outcome.UNKNOWN),
         (9, "The idempotency service failed", Verb.AUTHORISE, Outcome.UNKNOWN),
     ],
 )
@@ -117,6 +128,25 @@ def test_an_order_that_cannot_be_found_has_no_record(code):
     assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
 
 
-def test_an_order_that_is_not_ready_exists_and_is_unknown():
-    result = parse_reply(error(5, "Order not ready"), Verb.INQUIRE)
-    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "NOT_READY")
+@pytest.mark.parametrize("verb", [Verb.INQUIRE, Verb.CAPTURE, Verb.VOID, Verb.REFUND])
+def test_an_order_that_is_not_ready_exists_and_is_unknown(verb):
+    result = parse_reply(error(5, "Order not ready"), verb)
+    assert (result.outcome, result.event, result.refusal) == (Outcome.UNKNOWN, "NOT_READY", None)
+
+
+@pytest.mark.parametrize("verb", [Verb.CAPTURE, Verb.VOID, Verb.REFUND])
+def test_an_operation_on_an_order_that_the_provider_does_not_know_was_not_made(verb):
+    result = parse_reply(error(5, "Could not find payment for order"), verb)
+    assert (result.outcome, result.event, result.refusal) == (Outcome.NOT_SENT, "MISSING", None)
+
+
+@pytest.mark.parametrize("said", ["Could not find payment for order", "Could not find order"])
+@pytest.mark.parametrize("code", [1, 2, 4, 8])
+def test_an_error_with_another_code_does_not_show_that_there_is_no_order(code, said):
+    assert parse_reply(error(code, said), Verb.INQUIRE).outcome == Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("merchant", [' merchantCode=""', ""])
+def test_an_error_of_a_message_that_the_provider_could_not_read_names_no_merchant(merchant):
+    body = error(2, "Not understood").replace(b' merchantCode="TEAPOTS"', merchant.encode())
+    assert parse_reply(body, merchant_code="TEAPOTS").outcome == Outcome.REFUSED

@@ -47,6 +47,14 @@ def test_an_order_may_have_several_payments_when_the_request_is_repeated():
     assert (result.outcome, result.event) == (Outcome.PENDING, "SENT_FOR_REFUND")
 
 
+@pytest.mark.parametrize(("first", "second"), [("CAPTURED", "CANCELLED"), ("CANCELLED", "CAPTURED")])
+def test_an_order_of_which_only_a_payment_is_cancelled_is_not_released(first, second):
+    body = modified(first, REQUESTS[Verb.VOID]).replace(
+        b"<orderModification", payment(second).encode() + b"<orderModification"
+    )
+    assert parse_reply(body, Verb.VOID).outcome == Outcome.PENDING
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -55,6 +63,10 @@ def test_an_order_may_have_several_payments_when_the_request_is_repeated():
         modified("CAPTURED", ""),
         order_status(payment("CAPTURED") + 2 * '<orderModification orderCode="order-1"/>'),
         order_status(payment("CAPTURED") + payment("CAPTURED")),
+        modified("CAPTURED", REQUESTS[Verb.CAPTURE]).replace(
+            b"<orderModification",
+            payment("CAPTURED", "<lastEvent>REFUSED</lastEvent>").encode() + b"<orderModification",
+        ),
     ],
 )
 def test_an_answer_about_another_request_contradicts_itself(body):

@@ -88,6 +88,11 @@ def test_a_journal_of_the_same_end_is_not_followed_by_a_second_statement():
     assert entry.event == "VOIDED"
 
 
+def test_a_journal_without_a_type_is_one_of_the_last_event():
+    [entry] = parse_notification(notification(payment("CANCELLED") + journal("")))
+    assert (entry.kind, entry.event) == (EventKind.CANCELLED, "CANCELLED")
+
+
 def test_a_partial_refund_has_the_amount_that_was_booked_and_our_reference():
     entries = debit("SETTLED_BIBIT_NET", 900) + credit("IN_PROCESS_CAPTURED", 900)
     body = notification(payment("REFUNDED") + journal("REFUNDED", entries, named(refund="op_1")))

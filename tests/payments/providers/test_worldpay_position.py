@@ -83,6 +83,7 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
         ("CAPTURED", [balance(KEPT, 600), balance(KEPT, 450)]),
         ("CANCELLED", [balance(KEPT, 600)]),
         ("REFUSED", [balance(HELD, 1050)]),
+        ("CAPTURED", [f'<balance accountType="{HELD}"/>', balance(KEPT, 1050)]),
     ],
 )
 def test_what_does_not_add_up_is_not_guessed(event, balances):
@@ -139,6 +140,11 @@ def test_an_end_of_the_authorisation_beside_money_that_was_taken_refuses_nothing
 def test_an_order_whose_money_was_taken_is_captured_although_its_last_event_is_older(balances, kind):
     result = parse_reply(paid("AUTHORISED", "".join(balances)), Verb.INQUIRE)
     assert (result.outcome, result.event, result.kind) == (Outcome.APPROVED, "AUTHORISED", kind)
+    assert result.is_behind == (kind == EventKind.CAPTURED)
+
+
+def test_an_order_whose_last_event_is_its_capture_is_not_behind():
+    assert not parse_reply(paid("CAPTURED", balance(KEPT, 1050)), Verb.INQUIRE).is_behind
 
 
 def test_the_answer_to_a_payment_that_is_captured_at_once_is_its_authorisation():
@@ -171,6 +177,18 @@ def test_an_order_of_a_list_that_says_two_things_is_unknown_and_the_others_are_r
         ("order-2", Outcome.UNKNOWN, "UNREADABLE"),
         ("order-3", Outcome.APPROVED, "AUTHORISED"),
     ]
+
+
+@pytest.mark.parametrize("content", [payment("AUTHORISED"), payment("REFUSED") + payment("AUTHORISED"), ""])
+def test_an_order_of_another_program_is_listed_with_its_code_as_it_is(content):
+    """An inquiry with any other code would find that the provider has no such order."""
+    [told] = parse_listing(service(f'<reply><orderStatus orderCode=" 47 ">{content}</orderStatus></reply>'))
+    assert told.order_code == " 47 "
+
+
+def test_an_order_without_a_code_is_not_taken_for_one_of_ours():
+    with pytest.raises(ProviderReplyInvalid):
+        parse_listing(service(f"<reply><orderStatus>{payment()}</orderStatus></reply>"))
 
 
 def test_a_list_is_read_with_the_exponents_of_its_account():

@@ -60,6 +60,7 @@ def test_every_cookie_of_the_first_answer_goes_back_with_the_second_message_what
         ("machine=old; node=1", ["machine=new"], "node=1; machine=new"),
         ("machine=old; node=1", ["machine=; path=/"], "node=1"),
         ("machine=old; node=1", ["machine=x; Max-Age=0"], "node=1"),
+        ("machine=old; node=1", ["machine=x; max-age = -1"], "node=1"),
         ("machine=old", [], "machine=old"),
         ("machine=old", ["no cookie", "=x", "$Version=1", "a b=c", 'q="a b"', "n\u00e4me=1"], "machine=old"),
         ("machine=old", ["machine=" + 2_500 * "x"], "machine=old"),
@@ -121,6 +122,15 @@ def test_a_cancel_has_no_key_since_the_service_does_not_cover_it(form):
     assert result.outcome == Outcome.PENDING
     assert server.requests[0].header("Idempotency-Key") == []
     assert server.requests[0].header("Cookie") == ["machine=a"]
+
+
+@pytest.mark.parametrize("verb", ["capture", "refund"])
+def test_a_capture_or_refund_goes_to_the_machine_that_answered_before(verb):
+    with ScriptedServer(answer(acknowledged(f"{verb}Received"), 200, "Set-Cookie: machine=b")) as server:
+        change = modification(verb, session_state="machine=a")
+        result = getattr(provider(server), verb)(change)
+    assert server.requests[0].header("Cookie") == ["machine=a"]
+    assert result.session_state == "machine=b"
 
 
 @pytest.mark.parametrize(
@@ -207,8 +217,12 @@ def test_the_transcript_shows_both_messages_without_card_and_secrets():
         assert secret not in result.transcript
 
 
-def test_an_answer_about_another_order_is_not_believed():
-    with ScriptedServer(answer(paid())) as server, pytest.raises(ProviderReplyInvalid):
+@pytest.mark.parametrize(
+    "body", [paid(), error(2, of_order=True), error(4, of_order=True), error(9, "Not enabled", of_order=True)]
+)
+def test_an_answer_about_another_order_is_not_believed(body):
+    """An error that says that nothing was done would have the request sent a second time."""
+    with ScriptedServer(answer(body)) as server, pytest.raises(ProviderReplyInvalid):
         provider(server).authorise(authorisation("order-2"))
 
 

@@ -153,6 +153,25 @@ def test_a_capture_that_is_refused_late_leaves_the_purchase_unpaid_for_staff() -
     assert saga.decision.step == "unpaid"
 
 
+def test_a_capture_that_is_refused_late_begins_no_further_step() -> None:
+    saga = awarding(HOLD, AWARD, replace(AWARD, name="award_more")).told("capture_refused")
+    assert saga.answered().ended("parked").decision.step == "unpaid"
+    saga.told("void_done").asks("orders.cancel").answered().asks("loyalty.take_back")
+    saga.answered().asks("loyalty.release").answered().ended("compensated")
+
+
+def test_a_step_after_the_capture_is_finished_if_staff_find_the_money_taken() -> None:
+    saga = awarding().told("review_captured").ignores("capture_refused").answered().ended("completed")
+    assert saga.decision.step == "finished"
+
+
+def test_what_is_left_to_staff_stays_so_when_they_find_the_money_taken() -> None:
+    saga = authorising().answered(outcome="refused").answered().asks("loyalty.release")
+    saga.told("review_held").asks("orders.confirm").answered().answered().ended("parked")
+    saga.told("review_captured").ignores("capture_refused")
+    assert saga.decision.step == "settle_undone"
+
+
 def test_money_that_is_found_while_a_step_is_undone_leaves_the_step_to_staff() -> None:
     saga = authorising().answered(outcome="refused").answered().asks("loyalty.release")
     saga.told("review_captured").asks("orders.confirm").answered()

@@ -83,7 +83,8 @@ def test_a_purchase_that_could_not_release_the_money_goes_on_when_it_is_found_to
 
 def test_an_order_that_was_confirmed_stays_so_when_the_money_is_found_to_be_taken() -> None:
     saga = an_authorised_purchase(capture_operation=CAPTURE, email="").told("capture_accepted").answered()
-    saga.ended("completed").ignores("review_captured")
+    saga.ended("completed").told("review_captured").ignores("capture_refused")
+    assert saga.decision.step == "finished"
 
 
 def test_a_payment_that_staff_found_taken_stays_paid_whatever_becomes_of_its_own_capture() -> None:

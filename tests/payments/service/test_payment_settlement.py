@@ -6,7 +6,7 @@ import pytest
 
 from checkout.ledger.models import LedgerEntry
 from checkout.payments.checkout_messages import SubmitPayment
-from checkout.payments.models import Operation, Saga
+from checkout.payments.models import Attempt, Operation, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.totals import sums_of
 from checkout.states import AttemptState, PaymentState
@@ -26,7 +26,7 @@ from tests.payments.service.contradicting import (
     taken,
 )
 from tests.payments.service.delivering import command, deliver
-from tests.payments.service.replying import answered
+from tests.payments.service.replying import answered, notified
 
 __all__ = ["aside", "authorised", "taken"]
 
@@ -198,3 +198,50 @@ def test_the_order_is_confirmed_and_counts_as_paid_only_if_money_was_captured(at
     settled(conflicted(attempt), theirs)
     purchase.refresh_from_db()
     assert (purchase.step, purchase.data["is_taken"]) == ("confirm_order", is_taken)
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+@pytest.mark.parametrize("has_heard", [False, True])
+def test_an_order_that_was_confirmed_stays_paid_if_staff_find_the_money_taken(
+    attempt, is_confirmed, has_heard
+):
+    """Its own capture is given up, as nothing is left for it beside the one that staff have found."""
+    purchase = confirmed(attempt, is_confirmed=is_confirmed)
+    capture = Saga.objects.get(kind="capture")
+    if has_heard:
+        Operation.objects.update(state=State.REFUSED)
+        notified(attempt, "captured")
+    else:
+        Saga.objects.filter(pk=capture.pk).update(step="inquire", status=Saga.Status.PARKED)
+    payment = settled(conflicted(attempt), books_with(1250))
+    assert (payment.state, sums_of(payment).captured) == (P.CAPTURED, 1250)
+    assert Operation.objects.get(reference=capture.key).state == State.REFUSED
+    purchase.refresh_from_db()
+    if not is_confirmed:
+        answered(purchase)
+    assert (purchase.step, purchase.status) == ("finished", Saga.Status.COMPLETED)
+
+
+@pytest.mark.parametrize("theirs", [HELD, NOTHING])
+def test_an_order_that_was_confirmed_is_not_paid_if_staff_find_that_nothing_was_taken(attempt, theirs):
+    purchase = confirmed(attempt, is_confirmed=True)
+    Saga.objects.filter(kind="capture").update(step="inquire", status=Saga.Status.PARKED)
+    settled(conflicted(attempt), theirs)
+    purchase.refresh_from_db()
+    assert purchase.step == ("finished" if theirs is HELD else "cancel_order")
+
+
+def confirmed(attempt: Attempt, *, is_confirmed: bool) -> Saga:
+    """Return a purchase whose capture was accepted, and whose order is confirmed or is just being."""
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(service, command(body, sealed="approve"))
+    purchase = Saga.objects.get()
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=True)
+    answered(purchase, outcome="approved")
+    answered(Saga.objects.get(kind="capture"), outcome="pending")
+    purchase.refresh_from_db()
+    assert purchase.step == "confirm_order"
+    if is_confirmed:
+        answered(purchase)
+    return purchase

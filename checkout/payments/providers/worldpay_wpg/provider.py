@@ -165,9 +165,9 @@ class WorldpayWpg:
         result = parse.parse_reply(
             reply.body, verb, self._worldpay.exponents, merchant_code=self.account.merchant_code
         )
-        _check_configuration(result)
         if result.order_code not in {"", order_code}:
             raise ProviderReplyInvalid("Worldpay answered about another order.")
+        _check_configuration(result)
         return replace(
             result,
             order_code=order_code,

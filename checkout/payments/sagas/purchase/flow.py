@@ -170,6 +170,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             unknown=again(At.CONFIRM_ORDER),
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER),
+                Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.CONFIRM_ORDER),
                 Signal.GIVEN_BACK: At.CANCEL_ORDER,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
@@ -206,6 +207,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             ends=End.COMPLETED,
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
+                Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.FINISHED),
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
         ),
@@ -214,7 +216,10 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             ends=End.PARKED,
             why="The capture was refused after the order had been confirmed: it is not paid.",
             unknown=At.FINISHED,  # staff have settled it
-            hears=fulfilment.NOT_HELD_ANY_MORE,
+            hears={
+                Signal.REVIEW_CAPTURED: fulfilment.found_taken_at_the_end,
+                **fulfilment.NOT_HELD_ANY_MORE,
+            },
         ),
         *own.rows(),
     )

@@ -133,12 +133,28 @@ def capture_lost(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]
     return lambda data: None if data.is_taken else PurchaseDecision(step=step, data=_without_capture(data))
 
 
+def found_taken_at(step: str) -> Callable[[PurchaseData], PurchaseDecision]:
+    """Note that staff found the money of a confirmed order taken. The step under way is finished first.
+
+    If it was taken by another capture than our own, our own is refused.
+    """
+    return lambda data: PurchaseDecision(step=step, data=_paid(data))
+
+
+def found_taken_at_the_end(data: PurchaseData) -> PurchaseDecision:
+    return finished(_paid(data))
+
+
 def capture_lost_at_the_end(data: PurchaseData) -> PurchaseDecision | None:
     return None if data.is_taken else finished(_without_capture(data))
 
 
 def _without_capture(data: PurchaseData) -> PurchaseData:
     return with_changes(data, is_capture_refused=True)
+
+
+def _paid(data: PurchaseData) -> PurchaseData:
+    return with_changes(data, is_taken=True, is_capture_refused=False)
 
 
 # The undoing

@@ -48,6 +48,7 @@ class OwnSteps:
                 unknown=At.FINISHED,  # staff have settled it
                 hears={
                     Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
+                    Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.SETTLE_UNDONE),
                     **fulfilment.NOT_HELD_ANY_MORE,
                 },
             )
@@ -133,7 +134,11 @@ class OwnSteps:
             on=dict.fromkeys(step.goes_on, in_place(gone_on)),
             failed=in_place(failed),
             unknown=in_place(not_answered),
-            hears={Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row), **fulfilment.NOT_HELD_ANY_MORE},
+            hears={
+                Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row),
+                Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(row),
+                **fulfilment.NOT_HELD_ANY_MORE,
+            },
             undo=_undo_of(step.name) if step.undo else "",
         )
 
