@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from checkout.database.append_only import forgetting
 from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
@@ -196,7 +197,8 @@ def test_money_held_for_an_attempt_that_is_authorised_by_now_is_no_news(authoris
 
 def test_an_order_that_the_provider_denies_is_no_answer_about_its_money(authorised, books):
     """Staff had found the authorisation, which no answer has told."""
-    Fact.objects.all().delete()
+    with forgetting():
+        Fact.objects.all().delete()
     let_settle(authorised)
     books.orders.clear()
     for is_proven in (True, False):
