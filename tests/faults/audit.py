@@ -22,8 +22,8 @@ LISTENING_SECONDS = 60
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
-# queue only briefly.
-LOOKS_AT_QUEUES = 20
+# queue only briefly; but after a node was stopped, RabbitMQ has shown old numbers for more than 20 s.
+LOOKS_AT_QUEUES = 60
 # A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that,
 # and may look at it this long after the shopper had the answer to the return.
 LONGEST_CALL_SECONDS = 30.0
