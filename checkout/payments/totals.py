@@ -196,6 +196,16 @@ def is_given_back(payment: Payment) -> bool:
     return payment.state == PaymentState.REFUNDED and not sums_of(payment).is_being_captured
 
 
+def is_kept(payment: Payment) -> bool:
+    """Return True if money of a payment was taken and not all of it was given back, and nothing is open.
+
+    No capture is under way, no void either, and nothing contradicts us.
+    """
+    sums = sums_of(payment)
+    is_at_rest = not (sums.is_being_captured or sums.has_void)
+    return PaymentState(payment.state).is_paid and sums.captured > 0 and is_at_rest
+
+
 def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
     """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 

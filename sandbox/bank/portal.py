@@ -37,6 +37,10 @@ class Portal:
             raise RequestRefused(5, NOT_FOUND, step.order)
         left = order.left_to_capture if step.do == "capture" else order.left_to_refund
         amount = Amount(left if step.amount is None else step.amount, order.currency, order.exponent)
+        if step.do != "cancel" and amount.value <= 0:
+            raise RequestRefused(5, f"Nothing is left to {step.do}", step.order)
+        if step.do == "cancel" and step.amount is not None:
+            raise RequestRefused(5, "An authorisation is cancelled as a whole", step.order)
         with self._books.connection:
             if step.do == "capture":
                 self._modifications.capture(step.order, amount, "")

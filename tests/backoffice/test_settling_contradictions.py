@@ -210,7 +210,11 @@ def test_a_void_without_an_outcome_is_said_to_count_as_refused_once_money_was_ca
     payment = conflicted(rows.authorised)
     void = rows.waiting(payment, "void", 1250)
     page = text_of(send(admin_client, payment, captured="12.50"))
-    assert f"Our void of 12.50 GBP, {void.reference}, of which the outcome is not known" in page
+    text = f"Our void of 12.50 GBP, {void.reference}, of which the outcome is not known, counts as"
+    assert f"{text} refused." in page
+    assert f"{text} done." in text_of(send(admin_client, payment, captured="0"))
+    form = text_of(admin_client.get(address(payment, "settle")))
+    assert f"{void.reference}, has no certain outcome.</strong> Here it counts as done if" in form
 
 
 def test_a_refund_that_the_provider_does_not_have_is_named(admin_client):

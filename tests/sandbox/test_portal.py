@@ -20,6 +20,15 @@ def test_a_part_is_captured_and_refunded_past_the_merchants_program(notifying: M
     wait_until(lambda: notifying.books("order-1")["refunded"] == 500, "the refund")
     wait_until(lambda: "REFUNDED" in inbox.journal_types(), "its notification")
     assert notifying.refund("order-1", 1).error[0] == "5"
+    with pytest.raises(AssertionError, match="Nothing is left to refund"):
+        turn(notifying.url, portal={"order": "order-1", "do": "refund"})
+
+
+def test_all_that_is_left_is_captured_once(notifying: Merchant):
+    notifying.submit("order-1", "Ann")
+    turn(notifying.url, portal={"order": "order-1", "do": "capture"})
+    with pytest.raises(AssertionError, match="Nothing is left to capture"):
+        turn(notifying.url, portal={"order": "order-1", "do": "capture"})
 
 
 def test_an_authorisation_is_cancelled(notifying: Merchant, inbox):
@@ -35,6 +44,8 @@ def test_an_authorisation_is_cancelled(notifying: Merchant, inbox):
         {"order": "order-9", "do": "cancel"},
         {"order": "order-1", "do": "capture", "amount": 1051},
         {"order": "order-1", "do": "refund"},
+        {"order": "order-1", "do": "refund", "amount": 1},
+        {"order": "order-1", "do": "cancel", "amount": 300},
     ],
 )
 def test_what_the_portal_does_not_offer_is_refused(merchant: Merchant, sandbox: str, step: dict[str, object]):
@@ -42,3 +53,4 @@ def test_what_the_portal_does_not_offer_is_refused(merchant: Merchant, sandbox: 
     with pytest.raises(AssertionError, match="errors"):
         turn(sandbox, portal=step)
     assert merchant.books("order-1")["captured"] == 0
+    assert merchant.books("order-1")["state"] == "authorised"

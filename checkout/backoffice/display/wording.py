@@ -251,6 +251,7 @@ CORRECTIONS: Mapping[str, str] = {
     "void": "Our void of {amount}, {reference}, counts as refused: it released nothing.",
 }
 GIVEN_UP = "Our {kind} of {amount}, {reference}, of which the outcome is not known, counts as refused."
+COUNTED_AS_DONE = "Our {kind} of {amount}, {reference}, of which the outcome is not known, counts as done."
 
 # The consequences of sending a request again although the first one had arrived.
 IF_IT_DID_ARRIVE: Mapping[str, str] = {

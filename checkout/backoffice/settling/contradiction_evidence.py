@@ -6,7 +6,14 @@ from typing import Any
 from django.db.models import Q
 
 from checkout.backoffice.display.values import NOTHING, badge
-from checkout.backoffice.display.wording import BOOKINGS, CORRECTIONS, GIVEN_UP, STATES, fact_in_words
+from checkout.backoffice.display.wording import (
+    BOOKINGS,
+    CORRECTIONS,
+    COUNTED_AS_DONE,
+    GIVEN_UP,
+    STATES,
+    fact_in_words,
+)
 from checkout.backoffice.settling.claim_evidence import our_sums, table_of_operations
 from checkout.backoffice.settling.evidence import (
     LATEST,
@@ -95,9 +102,10 @@ def consequences(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> 
 def _bookings(reckoning: Reckoning) -> Iterator[str]:
     for each in reckoning.undone:
         yield CORRECTIONS[each.kind].format(amount=each.amount, reference=each.reference)
-    for each in reckoning.given_up:
-        kind = each.get_kind_display().lower()
-        yield GIVEN_UP.format(kind=kind, amount=each.amount, reference=each.reference)
+    for text, operations in ((GIVEN_UP, reckoning.given_up), (COUNTED_AS_DONE, reckoning.arrived)):
+        for each in operations:
+            kind = each.get_kind_display().lower()
+            yield text.format(kind=kind, amount=each.amount, reference=each.reference)
     for kind, amount in reckoning.booked:
         yield BOOKINGS[kind].format(amount=amount)
 

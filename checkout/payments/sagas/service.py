@@ -25,7 +25,7 @@ from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga, numbered_saga
-from checkout.payments.sagas.purchase.data import PurchaseData
+from checkout.payments.sagas.purchase.data import At, PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
     claim as claim_settlement,
@@ -37,7 +37,7 @@ from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
-from checkout.payments.totals import is_given_back
+from checkout.payments.totals import is_given_back, is_kept
 from checkout.service import Service
 from checkout.states import ENDED_WITHOUT_MONEY, PaymentState
 from messaging.compiled_queries import Compiled
@@ -152,13 +152,16 @@ def pass_deadline(command: PassDeadline, message: Message) -> None:
 
 @service.handles(ResumeSaga)
 def resume_saga(command: ResumeSaga, message: Message) -> None:
-    """Let a parked saga go on, as staff want. If its money was given back, it may go on otherwise."""
+    """Let a parked saga go on, as staff want, or otherwise if its money was given back or taken."""
     saga = numbered_saga(command.saga)
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
     payment = locked_payment_of(saga)
     if is_given_back(payment) and orchestrator.takes(saga, Signal.GIVEN_BACK):
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
+    elif saga.kind == Purchase.kind and saga.step == At.VOID and is_kept(payment):
+        # A void could only release the rest, and would have the stock given back of what is paid for.
+        orchestrator.signal(saga, Signal.REVIEW_CAPTURED, message, payment)
     else:
         orchestrator.resume(saga, message)
 

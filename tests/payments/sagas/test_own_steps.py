@@ -170,6 +170,16 @@ def test_what_is_left_to_staff_stays_so_when_they_find_the_money_taken() -> None
     saga.told("review_held").asks("orders.confirm").answered().answered().ended("parked")
     saga.told("review_captured").ignores("capture_refused")
     assert saga.decision.step == "settle_undone"
+    saga.told("review_not_captured")
+    assert saga.decision.step == "settle_undone"
+    saga.resumed().ended("parked")
+    assert saga.decision.step == "unpaid"
+
+
+def test_a_step_after_the_capture_is_finished_if_staff_find_that_nothing_was_taken() -> None:
+    saga = awarding(HOLD, AWARD, replace(AWARD, name="award_more")).told("review_captured")
+    saga.told("review_not_captured").answered().ended("parked")
+    assert saga.decision.step == "unpaid"
 
 
 def test_money_that_is_found_while_a_step_is_undone_leaves_the_step_to_staff() -> None:

@@ -136,6 +136,20 @@ def test_an_order_that_is_being_confirmed_is_paid_if_staff_find_the_money_taken(
     saga.ignores("capture_refused").answered().tells("notifications.send_receipt").ended("completed")
 
 
+@pytest.mark.parametrize("captures", [False, True])
+def test_an_order_that_staff_found_paid_is_not_if_they_find_later_that_nothing_was_taken(
+    captures: bool,
+) -> None:
+    saga = an_accepted_purchase(captures=captures).answered(outcome="approved")
+    if captures:
+        saga.told("capture_accepted")
+    saga.ignores("review_not_captured").told("review_captured").told("review_not_captured")
+    saga.waits_for_a_signal().ignores("review_not_captured").answered()
+    assert saga.decision.step == ("unpaid" if captures else "finished")
+    saga.told("review_captured").told("review_not_captured")
+    assert saga.decision.step == ("unpaid" if captures else "finished")
+
+
 def test_an_order_that_was_called_unpaid_is_paid_when_staff_find_the_money_taken() -> None:
     saga = an_authorised_purchase().told("capture_accepted").answered().told("capture_refused")
     saga.ended("parked").ignores("review_held").told("review_captured").ended("completed").tells_nothing()

@@ -231,6 +231,28 @@ def test_an_order_that_was_confirmed_is_not_paid_if_staff_find_that_nothing_was_
     assert purchase.step == ("finished" if theirs is HELD else "cancel_order")
 
 
+@pytest.mark.parametrize("is_confirmed", [False, True])
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_staff_who_correct_what_they_found_taken_leave_the_order_unpaid(attempt, is_confirmed, is_ours):
+    """It was captured by the purchase's own capture, or in the portal, as they said first."""
+    purchase = confirmed(attempt, is_confirmed=is_confirmed)
+    capture = Saga.objects.get(kind="capture")
+    if is_ours:
+        Operation.objects.update(state=State.DONE)
+        notified(attempt, "captured")
+    else:
+        Saga.objects.filter(pk=capture.pk).update(step="inquire", status=Saga.Status.PARKED)
+    settled(conflicted(attempt), books_with(1250, refunded=300))
+    purchase.refresh_from_db()
+    assert purchase.data["is_taken"]
+    payment = settled(conflicted(attempt), HELD)
+    assert (payment.state, sums_of(payment).captured) == (P.AUTHORISED, 0)
+    purchase.refresh_from_db()
+    if not is_confirmed:
+        answered(purchase)
+    assert (purchase.step, purchase.status) == ("unpaid", Saga.Status.PARKED)
+
+
 def confirmed(attempt: Attempt, *, is_confirmed: bool) -> Saga:
     """Return a purchase whose capture was accepted, and whose order is confirmed or is just being."""
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)

@@ -7,7 +7,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
 from checkout.money import Money
-from checkout.payments.actions import settle_payment
+from checkout.payments.actions import available, settle_payment
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.payment import seen_now
@@ -193,17 +193,19 @@ def test_a_capture_is_given_up_if_what_was_captured_before_leaves_no_room_for_it
         (books_with(250, refunded=250), P.REFUNDED, State.REFUSED),
         (books_with(1250), P.CAPTURED, State.REFUSED),
         (HELD, P.AUTHORISED, State.REFUSED),
-        (NOTHING, P.VOIDED, State.UNKNOWN),
+        (NOTHING, P.VOIDED, State.DONE),
     ],
 )
-def test_a_void_that_the_provider_refuses_since_money_was_captured_counts_as_not_arrived(
-    aside, theirs, state, end
-):
-    """Staff could only have it refused again, and the payment could not be settled meanwhile."""
+@pytest.mark.parametrize("before", [A.CONFLICTED, A.AUTHORISED])
+def test_a_void_without_an_outcome_ends_as_what_staff_found_says(aside, before, theirs, state, end):
+    """After a capture, staff could only have it refused again; without money, nothing is left to be done."""
     Payment.objects.update(captures_automatically=False)
-    saga = parked(aside, Kind.VOID, 1250)
-    assert settled(aside, theirs).state == state
+    saga = parked(conflicted(aside, before), Kind.VOID, 1250)
+    payment = settled(aside, theirs)
+    assert payment.state == sums_of(payment).state == state
     assert end_of(saga) == end
+    assert Operation.objects.filter(kind=Kind.VOID).count() == 1
+    assert available(payment.reference).authorised.minor == (0 if end == State.DONE else 1250)
 
 
 def parked_capture(attempt: Attempt, minor: int) -> Saga:
@@ -227,11 +229,12 @@ def parked(attempt: Attempt, kind: str, minor: int) -> Saga:
 
 
 def end_of(saga: Saga) -> str:
-    """Return the state of the capture, with which its saga must agree."""
+    """Return the state of the operation, with which its saga must agree."""
     saga.refresh_from_db()
-    capture = Operation.objects.get(reference=saga.key)
-    assert saga.status == ("compensated" if capture.state == State.REFUSED else "parked")
-    return capture.state
+    state = Operation.objects.get(reference=saga.key).state
+    ends: dict[str, str] = {State.REFUSED: "compensated", State.DONE: "completed"}
+    assert saga.status == ends.get(state, "parked")
+    return state
 
 
 @pytest.mark.parametrize("state", [A.SUBMITTED, A.UNKNOWN, A.CHALLENGE_REQUIRED])

@@ -7,11 +7,22 @@ refused, and so is every void.
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import put_aside
-from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.actions import put_aside, resume_saga
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
-from checkout.states import PaymentState
-from tests.payments.service.contradicting import balances, books_with, envelope_of, settled
+from checkout.payments.totals import sums_of
+from checkout.states import AttemptState, PaymentState
+from tests.payments.service.asking import operation_on, settle
+from tests.payments.service.contradicting import (
+    HELD,
+    NOTHING,
+    another,
+    balances,
+    books_with,
+    envelope_of,
+    posted,
+    settled,
+)
 from tests.payments.service.delivering import deliver
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +69,70 @@ def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purch
     assert balances() == {"provider:captured": 235, "merchant:payable": -235}
     purchase.refresh_from_db()
     assert (purchase.step, purchase.status) == ("confirm_order", Saga.Status.RUNNING)
+
+
+def test_a_void_without_an_outcome_ends_if_nothing_turns_out_to_be_held(purchase: Saga):
+    void = void_of(purchase)
+    assert aside(purchase).state == PaymentState.CONFLICTED
+    payment = settled(purchase.attempt, NOTHING)
+    assert payment.state == sums_of(payment).state == PaymentState.VOIDED
+    purchase.refresh_from_db()
+    void.refresh_from_db()
+    assert (purchase.step, void.status) == ("release_stock", Saga.Status.COMPLETED)
+
+
+@pytest.mark.parametrize("state", [AttemptState.CONFLICTED, AttemptState.AUTHORISED])
+def test_it_releases_nothing_more_if_another_attempt_turns_out_to_hold_the_money(
+    purchase: Saga, state: AttemptState
+):
+    """A void that was tried again would find nothing held, and call the other's money released."""
+    void = void_of(purchase)
+    other = another(purchase.attempt, state)
+    assert aside(purchase).state == PaymentState.CONFLICTED
+    payment = settled(purchase.attempt, NOTHING)
+    if state == AttemptState.CONFLICTED:
+        payment = settled(other, HELD)
+    assert payment.state == PaymentState.AUTHORISED
+    purchase.refresh_from_db()
+    void.refresh_from_db()
+    assert (purchase.step, void.status) == ("release_stock", Saga.Status.COMPENSATED)
+
+
+def void_of(purchase: Saga) -> Saga:
+    """Return the parked saga of a void of which nobody knows what became."""
+    void = operation_on(purchase.attempt, "void", 1250)
+    settle(void, Operation.State.UNKNOWN)
+    return Saga.objects.create(
+        kind="void",
+        key=void.reference,
+        payment=purchase.payment,
+        attempt=purchase.attempt,
+        parent=purchase,
+        step="inquire",
+        status=Saga.Status.PARKED,
+        data={
+            "payment": purchase.payment.reference,
+            "attempt": purchase.attempt.order_code,
+            "operation": void.reference,
+            "minor": 1250,
+            "currency": "GBP",
+        },
+    )
+
+
+@pytest.mark.parametrize(("captured", "step"), [(235, "confirm_order"), (1250, "confirm_order"), (0, "void")])
+def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_again(
+    purchase: Saga, captured: int, step: str
+):
+    """A review may have found it, or staff captured it. A provider may take a void for that of the rest."""
+    if captured:
+        posted(purchase.attempt, Operation.Kind.CAPTURE, captured)
+        Payment.objects.update(state=sums_of(Payment.objects.get()).state)
+    resume_saga(purchase.pk, by="ada")
+    deliver(service, envelope_of(OutboxMessage.objects.get(type="checkout.resume_saga")))
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == (step, Saga.Status.RUNNING)
+    assert Operation.objects.filter(kind="void").exists() == (step == "void")
 
 
 def test_while_it_is_still_tried_it_is_not_put_aside(purchase: Saga):

@@ -171,6 +171,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.CONFIRM_ORDER),
+                Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(At.CONFIRM_ORDER),
                 Signal.GIVEN_BACK: At.CANCEL_ORDER,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
@@ -208,6 +209,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.FINISHED),
+                Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
         ),

@@ -145,6 +145,15 @@ def found_taken_at_the_end(data: PurchaseData) -> PurchaseDecision:
     return finished(_paid(data))
 
 
+def found_untaken_at(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
+    """Note that staff, who had found the money taken, say now that nothing was taken."""
+    return lambda data: PurchaseDecision(step=step, data=_unpaid(data)) if data.is_taken else None
+
+
+def found_untaken_at_the_end(data: PurchaseData) -> PurchaseDecision | None:
+    return finished(_unpaid(data)) if data.is_taken else None
+
+
 def capture_lost_at_the_end(data: PurchaseData) -> PurchaseDecision | None:
     return None if data.is_taken else finished(_without_capture(data))
 
@@ -155,6 +164,11 @@ def _without_capture(data: PurchaseData) -> PurchaseData:
 
 def _paid(data: PurchaseData) -> PurchaseData:
     return with_changes(data, is_taken=True, is_capture_refused=False)
+
+
+def _unpaid(data: PurchaseData) -> PurchaseData:
+    """Return the data of an order whose money is not taken. The merchant may have wanted only to hold it."""
+    return with_changes(data, is_taken=False, is_capture_refused=data.captures)
 
 
 # The undoing

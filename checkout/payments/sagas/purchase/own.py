@@ -45,10 +45,11 @@ class OwnSteps:
                 name=At.SETTLE_UNDONE,
                 ends=End.PARKED,
                 why=SETTLE_UNDONE,
-                unknown=At.FINISHED,  # staff have settled it
+                unknown=fulfilment.finished,  # staff have settled it
                 hears={
                     Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
                     Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.SETTLE_UNDONE),
+                    Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(At.SETTLE_UNDONE),
                     **fulfilment.NOT_HELD_ANY_MORE,
                 },
             )
@@ -137,6 +138,7 @@ class OwnSteps:
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(row),
+                Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(row),
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
             undo=_undo_of(step.name) if step.undo else "",

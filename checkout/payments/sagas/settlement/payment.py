@@ -7,6 +7,7 @@ booked or taken back, and the end of the conflict are committed together.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
+from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
@@ -132,8 +134,16 @@ def settle(command: SettlePayment, message: Message) -> None:
         open_capture(attempt)
     if not others_of(attempt, AttemptState.CONFLICTED):
         _end_contradiction(payment, attempt, theirs, sagas, message)
+    if not theirs.captured.minor:
+        # Before the news of captures that are taken back: a purchase whose money staff found ignores them.
+        _tell_purchases(sagas, Signal.REVIEW_NOT_CAPTURED, message, payment)
+    if not theirs.has_money:
+        # Another attempt may hold the money, which a void that was tried again would call released.
+        releasing = [saga for saga in sagas if saga.step == At.VOID]
+        _tell_purchases(releasing, Signal.REVIEW_RELEASED, message, payment)
     news = {each.reference: Signal.UNDONE for each in reckoning.undone}
     news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
+    news |= {each.reference: Signal.ARRIVED for each in reckoning.arrived}
     for saga in sagas:
         if saga.key in news:
             orchestrator.signal(saga, news[saga.key], message, payment)
@@ -155,6 +165,8 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
             fail_refund(payment, operation)
         else:
             move_operation(payment, operation, Operation.State.REFUSED, refusal_reason=NOT_FOUND)
+    for operation in reckoning.arrived:
+        move_operation(payment, operation, Operation.State.DONE)
     for kind, amount in reckoning.booked:
         adopt(attempt, kind, amount.minor, reason=REASON, by=by)
 
@@ -188,9 +200,13 @@ def _end_contradiction(
     signal = Signal.REVIEW_HELD if is_held else Signal.REVIEW_RELEASED
     if is_held and theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
         signal = Signal.REVIEW_CAPTURED
+    _tell_purchases(sagas, signal, message, payment)
+
+
+def _tell_purchases(sagas: Iterable[Saga], name: Signal, message: Message, payment: Payment) -> None:
     for saga in sagas:
         if saga.kind == Purchase.kind:
-            orchestrator.signal(saga, signal, message, payment)
+            orchestrator.signal(saga, name, message, payment)
 
 
 def _record_not_applied(attempt: Attempt, theirs: TheirBooks, why: str) -> None:

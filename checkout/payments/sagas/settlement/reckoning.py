@@ -54,12 +54,13 @@ class Reckoning:
 
     ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
     outcome for which nothing is left to be captured, or which may be among what is booked, and voids without
-    an outcome of an order that has money. ``booked`` are the kinds and amounts of operations that are missing
-    in our books.
+    an outcome of an order that has money. ``arrived`` are voids without an outcome of one that has none.
+    ``booked`` are the kinds and amounts of operations that are missing in our books.
     """
 
     undone: Sequence[Operation] = ()
     given_up: Sequence[Operation] = ()
+    arrived: Sequence[Operation] = ()
     booked: Sequence[tuple[str, Money]] = ()
     why: str = ""
 
@@ -67,8 +68,10 @@ class Reckoning:
         """Add up the payment's operations as they will be after the changes."""
         before = sums_of(payment)
         sums: Counter[tuple[str, str]] = Counter(before.by_kind_and_state)
-        for operation in (*self.undone, *self.given_up):
+        for operation in (*self.undone, *self.given_up, *self.arrived):
             sums[operation.kind, operation.state] -= operation.amount_minor
+        for operation in self.arrived:
+            sums[operation.kind, State.DONE] += operation.amount_minor
         for kind, amount in self.booked:
             sums[kind, State.DONE] += amount.minor
         return Sums(before.owed, sums, before.has_final_capture)
@@ -103,10 +106,11 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     booked += _by_issuers(attempt, theirs)
     captured = sum(amount.minor for kind, amount in booked if kind == Kind.CAPTURE)
     given_up = _given_up(ours, attempt.payment, theirs, captured)
-    given_up += [each for each in ours if each.kind == Kind.VOID and each.state in OPEN and has_no_void]
+    open_voids = [each for each in ours if each.kind == Kind.VOID and each.state in OPEN]
+    given_up += open_voids if has_no_void else []
     if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
         booked.append((Kind.VOID, attempt.payment.amount))
-    return Reckoning(undone, given_up, booked)
+    return Reckoning(undone, given_up, [] if has_no_void else open_voids, booked)
 
 
 def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:
