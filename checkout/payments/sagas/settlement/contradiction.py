@@ -1,5 +1,7 @@
 """Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
 
+from django.db.models import Q
+
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED, operations_without_saga
@@ -55,31 +57,25 @@ def attempt_to_put_aside(payment: Payment) -> Attempt | None:
         return found
     if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
         return None
-    found = _differing_attempt(payment) or _unreleased_attempt(payment)
-    # Most payments have none, which these queries show.
+    found = _differing_or_stuck_attempt(payment)
+    # Most payments have none, which one query shows.
     if found is None or payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
         return None
     return found
 
 
-def _differing_attempt(payment: Payment) -> Attempt | None:
-    """Return the attempt of which reconciliation found other sums at the provider.
+def _differing_or_stuck_attempt(payment: Payment) -> Attempt | None:
+    """Return the attempt of which reconciliation found other sums, or whose purchase can do nothing with it.
 
-    No notification tells us again what a database has forgotten that was restored to an earlier moment.
+    No notification tells us again what a database has forgotten that was restored to an earlier moment. A
+    purchase can neither capture nor release what somebody has captured in part in the provider's portal.
     """
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
-    ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
-    return ended.filter(order_code__in=differences.values("order_code")).order_by("number").first()
-
-
-def _unreleased_attempt(payment: Payment) -> Attempt | None:
-    """Return the attempt whose purchase cannot capture it, nor release it.
-
-    That is so if somebody has captured a part of it in the provider's portal.
-    """
     stuck = payment.sagas.filter(kind=Purchase.kind, step=At.VOID, status=Saga.Status.PARKED)
-    found = stuck.filter(attempt__state=AttemptState.AUTHORISED).select_related("attempt").first()
-    return found.attempt if found else None
+    is_differing = Q(order_code__in=differences.values("order_code"))
+    is_stuck = Q(state=AttemptState.AUTHORISED, pk__in=stuck.values("attempt"))
+    ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
+    return ended.filter(is_differing | is_stuck).order_by("number").first()
 
 
 def _is_to_begin(payment: Payment) -> bool:
