@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from checkout.errors import CheckoutError
+from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Order, OrderState
@@ -84,7 +84,7 @@ class Staff:
                 if has_arrived:
                     self._world.bank.looked_up(key)
                 what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
-                self._world.spawn(self._do(what, f"{kind} {key}", self._settle(key, arrived=has_arrived)))
+                self._world.spawn(self._do(what, f"{kind} {key}", self._settle(key, number, has_arrived)))
             elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
                 # The provider does not say what became of it: staff have looked it up.
                 self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
@@ -117,10 +117,20 @@ class Staff:
         (included,) = self._world.rows.execute(query, (order.order_code,)).fetchone() or ("",)
         return frozenset(each.reference or included for each in order.taken if each.kind == kind)
 
-    def _settle(self, reference: str, *, arrived: bool) -> Callable[[], object]:
-        return lambda: actions.settle_operation(
-            reference, arrived=arrived, by="staff", reason="Looked up at the bank."
-        )
+    def _settle(self, reference: str, number: int, arrived: bool) -> Callable[[], object]:
+        """Return a function that settles an operation or, if it says so, has its saga tried again instead."""
+
+        def settle() -> None:
+            try:
+                actions.settle_operation(
+                    reference, arrived=arrived, by="staff", reason="Looked up at the bank."
+                )
+            except OperationRejected as advice:
+                if "Try its saga again" not in str(advice):
+                    raise
+                actions.resume_saga(number, by="staff")
+
+        return settle
 
     def _settle_claim(self, number: int, order_code: str) -> Callable[[], object]:
         def settle() -> None:
