@@ -14,7 +14,7 @@ HOUR = 3600.0
 
 
 class PortalUser:
-    """Somebody who handles one shopper's order as the provider's portal shows it."""
+    """A person who handles one shopper's order in the provider's portal."""
 
     def __init__(self, world: "World", shopper: "Shopper") -> None:
         self._world = world

@@ -34,7 +34,7 @@ class Staff:
         self._world = world
         self._chance = world.chance
         self._last_visits = LAST_VISITS
-        # Of these reconciliation has found other sums: asking the bank once more would not explain them.
+        # The payments for which reconciliation found other sums. Asking the bank once more would not help.
         self._explained: set[str] = set()
 
     async def run(self) -> None:

@@ -12,13 +12,13 @@ from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions import settle_payment
+from checkout.payments.actions import put_aside, settle_payment
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
-from tests.payments.service.asking import operation_on
+from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.delivering import Delivered, deliver
 from tests.payments.service.replying import reply_to
 from tests.payments.service.settling import started
@@ -154,3 +154,31 @@ def refused(attempt: Attempt, theirs: TheirBooks, why: str, **more: Any) -> None
 def found() -> list[tuple[str, int, str]]:
     """Return kind, amount and state of every operation, the oldest first."""
     return [(each.kind, each.amount_minor, each.state) for each in Operation.objects.order_by("pk")]
+
+
+def put_aside_by_staff(attempt: Attempt) -> Payment:
+    """Put the payment aside, and deliver the event that follows. Return the payment."""
+    put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")
+    deliver(service, envelope_of(OutboxMessage.objects.filter(type="checkout.apply_provider_event").get()))
+    return Payment.objects.get(pk=attempt.payment_id)
+
+
+def parked(attempt: Attempt, kind: str, minor: int) -> Saga:
+    """Return the parked saga of an operation of unknown outcome."""
+    operation = operation_on(attempt, kind, minor)
+    settle(operation, State.UNKNOWN)
+    return Saga.objects.create(
+        kind=kind,
+        key=operation.reference,
+        payment=attempt.payment,
+        attempt=attempt,
+        step="inquire",
+        status=Saga.Status.PARKED,
+        data={
+            "payment": attempt.payment.reference,
+            "attempt": attempt.order_code,
+            "operation": operation.reference,
+            "minor": minor,
+            "currency": "GBP",
+        },
+    )

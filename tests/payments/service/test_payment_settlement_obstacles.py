@@ -14,7 +14,7 @@ from checkout.payments.sagas.settlement.payment import seen_now
 from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.envelope import new_message_id
-from tests.payments.service.asking import operation_on, settle
+from tests.payments.service.asking import operation_on
 from tests.payments.service.contradicting import (
     HELD,
     NOTHING,
@@ -27,6 +27,7 @@ from tests.payments.service.contradicting import (
     conflicted,
     found,
     kept,
+    parked,
     posted,
     refused,
     said,
@@ -210,22 +211,6 @@ def test_a_void_without_an_outcome_ends_as_what_staff_found_says(aside, before, 
 
 def parked_capture(attempt: Attempt, minor: int) -> Saga:
     return parked(attempt, Kind.CAPTURE, minor)
-
-
-def parked(attempt: Attempt, kind: str, minor: int) -> Saga:
-    """Return the parked saga of an operation of unknown outcome."""
-    operation = operation_on(attempt, kind, minor)
-    settle(operation, State.UNKNOWN)
-    saga = saga_of(attempt, kind, "parked", "inquire", operation.reference)
-    saga.data = {
-        "payment": attempt.payment.reference,
-        "attempt": attempt.order_code,
-        "operation": operation.reference,
-        "minor": minor,
-        "currency": "GBP",
-    }
-    saga.save()
-    return saga
 
 
 def end_of(saga: Saga) -> str:

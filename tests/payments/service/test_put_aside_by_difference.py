@@ -6,19 +6,17 @@ from django.utils import timezone
 from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments.actions import put_aside, request_refund
-from checkout.payments.models import Attempt, Difference, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.sagas.service import service
+from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.states import PaymentState
 from tests.payments.service.contradicting import (
     another,
     balances,
     books_with,
     conflicted,
-    envelope_of,
     posted,
+    put_aside_by_staff,
     settled,
 )
-from tests.payments.service.delivering import deliver
 
 pytestmark = pytest.mark.django_db
 
@@ -46,15 +44,8 @@ def differs(attempt: Attempt, kind: str = "refunded", *, ours: int, theirs: int)
     )
 
 
-def aside(attempt: Attempt) -> Payment:
-    """Put the payment aside, and deliver the event that follows. Return the payment."""
-    put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")
-    deliver(service, envelope_of(OutboxMessage.objects.filter(type="checkout.apply_provider_event").get()))
-    return Payment.objects.get(pk=attempt.payment_id)
-
-
 def test_a_forgotten_refund_is_booked_by_what_staff_found(forgotten_refund):
-    assert aside(forgotten_refund).state == PaymentState.CONFLICTED
+    assert put_aside_by_staff(forgotten_refund).state == PaymentState.CONFLICTED
     payment = settled(forgotten_refund, books_with(1250, refunded=400))
     assert payment.state == PaymentState.PARTIALLY_REFUNDED
     assert balances() == {"provider:captured": 850, "merchant:payable": -850}
@@ -64,7 +55,7 @@ def test_an_attempt_that_ended_without_money_is_settled_as_captured(attempt):
     conflicted(attempt, Attempt.State.NOT_SENT)
     Payment.objects.update(state=PaymentState.REFUSED)
     differs(attempt, "captured", ours=0, theirs=1250)
-    assert aside(attempt).state == PaymentState.CONFLICTED
+    assert put_aside_by_staff(attempt).state == PaymentState.CONFLICTED
     assert settled(attempt, books_with(1250)).state == PaymentState.CAPTURED
 
 
@@ -87,7 +78,7 @@ def test_it_waits_until_no_flow_is_at_work(forgotten_refund):
     )
     refused(forgotten_refund)
     Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.PARKED)
-    assert aside(forgotten_refund).state == PaymentState.CONFLICTED
+    assert put_aside_by_staff(forgotten_refund).state == PaymentState.CONFLICTED
 
 
 def test_nor_is_it_put_aside_between_a_request_and_the_beginning_of_its_flow(forgotten_refund):

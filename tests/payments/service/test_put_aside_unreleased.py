@@ -7,12 +7,11 @@ refused, and so is every void.
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import put_aside, resume_saga
+from checkout.payments.actions import resume_saga
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.totals import sums_of
 from checkout.states import AttemptState, PaymentState
-from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.contradicting import (
     HELD,
     NOTHING,
@@ -20,7 +19,9 @@ from tests.payments.service.contradicting import (
     balances,
     books_with,
     envelope_of,
+    parked,
     posted,
+    put_aside_by_staff,
     settled,
 )
 from tests.payments.service.delivering import deliver
@@ -55,15 +56,8 @@ def purchase(attempt: Attempt) -> Saga:
     )
 
 
-def aside(purchase: Saga) -> Payment:
-    """Put the payment aside, and deliver the event that follows. Return the payment."""
-    put_aside(purchase.payment.reference, by="ada", reason="Seen in the portal")
-    deliver(service, envelope_of(OutboxMessage.objects.filter(type="checkout.apply_provider_event").get()))
-    return Payment.objects.get(pk=purchase.payment_id)
-
-
 def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purchase: Saga):
-    assert aside(purchase).state == PaymentState.CONFLICTED
+    assert put_aside_by_staff(purchase.attempt).state == PaymentState.CONFLICTED
     payment = settled(purchase.attempt, books_with(235))
     assert payment.state == PaymentState.PARTIALLY_CAPTURED
     assert balances() == {"provider:captured": 235, "merchant:payable": -235}
@@ -73,7 +67,7 @@ def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purch
 
 def test_a_void_without_an_outcome_ends_if_nothing_turns_out_to_be_held(purchase: Saga):
     void = void_of(purchase)
-    assert aside(purchase).state == PaymentState.CONFLICTED
+    assert put_aside_by_staff(purchase.attempt).state == PaymentState.CONFLICTED
     payment = settled(purchase.attempt, NOTHING)
     assert payment.state == sums_of(payment).state == PaymentState.VOIDED
     purchase.refresh_from_db()
@@ -88,7 +82,7 @@ def test_it_releases_nothing_more_if_another_attempt_turns_out_to_hold_the_money
     """A void that was tried again would find nothing held, and call the other's money released."""
     void = void_of(purchase)
     other = another(purchase.attempt, state)
-    assert aside(purchase).state == PaymentState.CONFLICTED
+    assert put_aside_by_staff(purchase.attempt).state == PaymentState.CONFLICTED
     payment = settled(purchase.attempt, NOTHING)
     if state == AttemptState.CONFLICTED:
         payment = settled(other, HELD)
@@ -100,24 +94,10 @@ def test_it_releases_nothing_more_if_another_attempt_turns_out_to_hold_the_money
 
 def void_of(purchase: Saga) -> Saga:
     """Return the parked saga of a void of which nobody knows what became."""
-    void = operation_on(purchase.attempt, "void", 1250)
-    settle(void, Operation.State.UNKNOWN)
-    return Saga.objects.create(
-        kind="void",
-        key=void.reference,
-        payment=purchase.payment,
-        attempt=purchase.attempt,
-        parent=purchase,
-        step="inquire",
-        status=Saga.Status.PARKED,
-        data={
-            "payment": purchase.payment.reference,
-            "attempt": purchase.attempt.order_code,
-            "operation": void.reference,
-            "minor": 1250,
-            "currency": "GBP",
-        },
-    )
+    void = parked(purchase.attempt, Operation.Kind.VOID, 1250)
+    Saga.objects.filter(pk=void.pk).update(parent=purchase)
+    void.refresh_from_db()
+    return void
 
 
 @pytest.mark.parametrize(("captured", "step"), [(235, "confirm_order"), (1250, "confirm_order"), (0, "void")])
@@ -138,4 +118,4 @@ def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_a
 def test_while_it_is_still_tried_it_is_not_put_aside(purchase: Saga):
     Saga.objects.update(status=Saga.Status.RUNNING)
     with pytest.raises(OperationRejected, match="still at work"):
-        aside(purchase)
+        put_aside_by_staff(purchase.attempt)

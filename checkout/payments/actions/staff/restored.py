@@ -69,8 +69,8 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
     )
     if is_new:
         return True
-    # Of one without an outcome, the provider may have shown after the moment that it never arrived. It counts
-    # once: from then on it was not alone.
+    # A request without an outcome may have been sent again after the moment, if the provider showed that it
+    # had never arrived. It is doubted once: from then on ``was_alone`` is False.
     may_be_again = Q(outcome__in=TO_BE_SENT_AGAIN) | Q(outcome__in=UNANSWERED, was_alone=True)
     again = ProviderCall.objects.filter(may_be_again, pk=made.pk)
     return bool(again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=False))

@@ -22,7 +22,7 @@ PAY = "//button[starts-with(normalize-space(.), 'Pay ')]"
 
 
 class Person:
-    """Somebody at a window. ``seen`` has what the pages said, in order."""
+    """A person at a window. ``seen`` lists the texts that the pages showed, in order."""
 
     def __init__(self, window: Window, address: str, reference: str) -> None:
         self._window = window

@@ -77,7 +77,7 @@ class WebKit:
         self._driver = webdriver.WebKitGTK(options=options)
         # Its driver's own waiting ends with an error if the page is left meanwhile.
         leaving = [NoSuchElementException, NoSuchWindowException, StaleElementReferenceException]
-        # What is on a page that is not painted yet can neither have the focus nor be clicked.
+        # Until a page is painted, its elements can neither have the focus nor be clicked.
         not_yet = [*leaving, ElementNotInteractableException]
         self._wait = WebDriverWait(self._driver, PATIENCE_SECONDS, ignored_exceptions=not_yet)
 
