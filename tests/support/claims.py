@@ -99,7 +99,7 @@ def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
     )
     if not reckon(attempt, theirs).why:
         return theirs
-    # A part of an adopted refund has come back. The provider has no refund of its whole amount any more.
+    # A part of an adopted operation has come back. The provider has none of its whole amount any more.
     adopted = set(asked_for.values_list("reference", flat=True)) - references
     return replace(theirs, lacks=theirs.lacks | adopted)
 
