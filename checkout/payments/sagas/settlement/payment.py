@@ -24,7 +24,7 @@ from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
-from checkout.payments.sagas.purchase.data import At
+from checkout.payments.sagas.purchase.data import At, with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
@@ -199,7 +199,9 @@ def _end_contradiction(
     reply_with_state(payment, payment.waiters.all(), message)
     signal = Signal.REVIEW_HELD if is_held else Signal.REVIEW_RELEASED
     if is_held and theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
-        signal = Signal.REVIEW_CAPTURED
+        signal = Signal.REVIEW_GIVEN_BACK if theirs.is_given_back else Signal.REVIEW_CAPTURED
+        for purchase in (saga for saga in sagas if saga.kind == Purchase.kind):
+            purchase.data = with_taken(purchase.data, theirs.captured.minor)
     _tell_purchases(sagas, signal, message, payment)
 
 
