@@ -210,8 +210,9 @@ def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int |
     """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 
     A capture or refund that names none must be of the same amount, if the event has one: others are made in
-    the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as explained, as that refund's
-    own saga looks into it. If a part was captured, a cancellation is that of the rest.
+    the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as
+    explained, as that refund's own saga looks into it. If a part was captured, a cancellation is that of the
+    rest.
     """
     kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
     if (

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
@@ -101,7 +100,5 @@ def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
 
 @pytest.mark.usefixtures("without_sums")
 @pytest.mark.parametrize(("minor", "is_proven"), [(None, True), (300, True), (950, False)])
-def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(
-    refunded_in_part, minor, is_proven
-):
+def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refunded_in_part, minor, is_proven):
     assert checked(refunded_in_part, minor, is_proven=is_proven) == "denied"

@@ -56,8 +56,8 @@ def _conclude(
     if outcome == ClaimOutcome.UNCLEAR:
         amount = Money(command.minor or 0, command.currency)
         why = (
-            f"None of ours is of {amount}, and the provider does not tell its sums. If somebody has done it in "
-            "the provider's portal, it is so."
+            f"None of ours is of {amount}, and the provider does not tell its sums. If somebody has done it "
+            "in the provider's portal, it is so."
         )
     if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.EXPIRED:
         outcome, why = _judged_expiry(attempt, result)
@@ -174,7 +174,7 @@ def _judged(
 
 
 def _is_of_another_amount(attempt: Attempt, command: CheckClaim) -> bool:
-    """Return True for a proven movement that names none of ours, and is of an amount that none of ours has."""
+    """Return True for a proven movement that names none of ours, and whose amount none of ours has."""
     is_told = command.is_proven and not command.operation and command.minor is not None
     return is_told and not is_explained(attempt, command.claim, minor=command.minor)
 
