@@ -1,13 +1,15 @@
 """The ledger of a time: sums that add up, and each posting with its payment."""
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS
@@ -114,6 +116,17 @@ def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attemp
         True,
         False,
     ]
+
+
+@pytest.mark.postgresql
+def test_a_time_is_over_by_the_clock_of_the_database(gateway: Gateway, attempt: Attempt):
+    now = timezone.now()
+    booked(attempt, "capture", 700, "capture_requested", "captured", at=now)
+    since, until = (f"{now + timedelta(days=each):%Y-%m-%d}" for each in (-1, 10))
+    with time_machine.travel(now + timedelta(days=40)):
+        assert "This time is not over" in gateway("ledger", "--since", since, "--until", until)[1]
+    with time_machine.travel(now - timedelta(hours=1)):
+        assert sums(gateway("ledger", "--since", since, "--json")[1]) == {("GBP", "captured"): (1, 700)}
 
 
 def test_what_was_only_requested_is_not_shown(gateway: Gateway, attempt: Attempt):
