@@ -252,4 +252,4 @@ def test_the_command_says_what_it_did():
     told("forgotten")
     output = StringIO()
     call_command("gateway", "after-restore", "--moment", timezone.now().isoformat(), stdout=output)
-    assert "1 commands to orders and ledger are sent again" in output.getvalue()
+    assert "1 command to orders and ledger is sent again" in output.getvalue()
