@@ -150,7 +150,8 @@ def test_amounts_have_the_decimals_of_their_currency(merchant, currency, decimal
 
 def test_an_order_has_the_decimals_with_which_it_was_sent(merchant):
     """In an account whose option ``exponents`` is ISK=2."""
-    assert merchant.submit("order-1", amount=50_000, currency="ISK", exponent=2).text("lastEvent") == "AUTHORISED"
+    reply = merchant.submit("order-1", amount=50_000, currency="ISK", exponent=2)
+    assert reply.text("lastEvent") == "AUTHORISED"
     captured = money(20_000, "ISK")
     assert merchant.modify("order-1", f"<capture>{captured}</capture>").error == (None, None)
     assert merchant.books("order-1")["exponent"] == 2

@@ -150,7 +150,18 @@ def test_each_posting_has_its_payment(attempt: Attempt):
         "kind": "refunded",
         "currency": "GBP",
         "amount": "-3.00",
+        "minor": "-300",
     }
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("JPY", "1250"), ("GBP", "12.50"), ("KWD", "1.250")])
+def test_amounts_are_also_there_in_minor_units_which_no_spreadsheet_takes_for_dates(
+    attempt: Attempt, currency: str, amount: str
+):
+    """With a decimal comma, 12.50 is December 1950."""
+    booked(attempt, "capture", 1250, "captured", currency=currency)
+    [line] = lines(*WHOLE_NOVEMBER)
+    assert (line["amount"], line["minor"]) == (amount, "1250")
 
 
 def test_a_posting_without_an_operation_is_shown(gateway: Gateway, attempt: Attempt):

@@ -130,10 +130,12 @@ def _line(posted: Movement, operation: Operation | None) -> Line:
 def _write_csv(out: Output, lines: Iterable[Line]) -> None:
     names = [name for name in Line.__slots__ if name != "minor"]
     writer = csv.writer(_Lines(out), lineterminator="")
-    writer.writerow([*names, "amount"])
+    # A spreadsheet with a decimal comma may take 12.50 for a date: hence the minor units as well.
+    writer.writerow([*names, "amount", "minor"])
     for line in lines:
         row = asdict(line) | {"posted_at": f"{line.posted_at:%Y-%m-%dT%H:%M:%SZ}"}
-        writer.writerow([*(_cell(row[name]) for name in names), Money(line.minor, line.currency).decimal])
+        texts = (_cell(row[name]) for name in names)
+        writer.writerow([*texts, Money(line.minor, line.currency).decimal, line.minor])
 
 
 def _cell(text: str) -> str:
