@@ -29,7 +29,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--moment",
         required=True,
-        help="that to which the database was restored, ISO 8601; without a zone, UTC",
+        help="that to which the database was restored, ISO 8601 with its offset from UTC",
     )
 
 
@@ -48,6 +48,12 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
 
 def _moment(text: str) -> datetime:
     moment = moment_of(text)
+    if datetime.fromisoformat(text).tzinfo is None:
+        # PostgreSQL's recovery_target_time is in the server's zone then. If that is ahead of UTC, commands of
+        # the hours between would not be sent again.
+        raise CommandError(
+            f"{text} has no offset from UTC. Write it as for recovery_target_time, such as +00:00."
+        )
     if moment.year < FIRST_YEAR:
         raise CommandError(f"{text} is before {FIRST_YEAR}.")
     if moment > timezone.now():
