@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 # The number of decimal places where it is not two (ISO 4217). Providers may differ and then have their own
-# table (some Worldpay set-ups send payments in HUF and IDR without decimal places).
+# table (some Worldpay set-ups send payments in HUF and IDR without decimal places, and in ISK with two).
 EXPONENTS = {
     **dict.fromkeys(
         "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),

@@ -20,13 +20,13 @@ Postings are told, not asked: nobody waits for them, and copies of this service 
 posting depends on another one. One that cannot be made becomes a dead letter.
 """
 
-from django.utils import timezone
-
+from checkout.database.owners import database_of
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.messages import Done
 from checkout.service import Service
 from messaging.compiled_queries import insert_in_batch
+from messaging.outbox.clock import server_time
 from messaging.worker.service import CommandRejected, Message, require_proof
 
 service = Service("ledger", admit=require_proof, records_last=True)
@@ -59,7 +59,8 @@ def post(command: PostEntries, message: Message) -> None:
         raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
     if command.minor <= 0:
         raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
-    sides, now = _sides(command), timezone.now()
+    # The database's clock decides on the month of a posting: that of a process may be wrong.
+    sides, now = _sides(command), server_time(database_of("ledger"))
     entries = [
         LedgerEntry(
             posting=command.name,

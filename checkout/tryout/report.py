@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from django.template.defaultfilters import pluralize
+
 from checkout.payments.timeline import Entry
 from checkout.tryout.browser import Hop
 
@@ -52,7 +54,7 @@ def _browser_events(hops: Sequence[Hop]) -> Iterator[tuple[datetime, str, str, s
         detail = f"{first.status}, {' '.join(first.sent_cookies) or 'no cookie'}"
         if more:
             seconds = (more[-1].at - first.at).total_seconds()
-            detail += f", asked {len(more)} more times within {seconds:.1f} s"
+            detail += f", asked {len(more)} more time{pluralize(len(more))} within {seconds:.1f} s"
         yield first.at, BROWSER, f"{first.method} {shortened(first.url)}", detail, first.duration
 
 

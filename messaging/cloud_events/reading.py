@@ -43,11 +43,15 @@ def read(envelope: Envelope) -> CloudEvent:
 
 
 def _time(value: HeaderValue) -> datetime:
-    """Return the time of a text (RFC 3339), or of epoch milliseconds, as a timestamp of AMQP 1.0 is."""
+    """Return the time of a text (RFC 3339), or of epoch milliseconds, as a timestamp of AMQP 1.0 is.
+
+    A text without an offset is UTC, whatever the zone of the process that reads it.
+    """
     try:
         if isinstance(value, int):
             return datetime.fromtimestamp(value / 1000, UTC)
-        return datetime.fromisoformat(value).astimezone(UTC)
+        told = datetime.fromisoformat(value)
+        return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise MalformedMessage(f"the event's time cannot be read: {error}") from error
 

@@ -1,6 +1,7 @@
 """Conversions between our values and pika's: frames, properties and deliveries."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pika
@@ -12,6 +13,7 @@ from messaging.delivery import Death, Delivery
 from messaging.envelope import (
     CAUSATION_ID,
     DEADLINE,
+    EVENT_HEADERS,
     SEALED,
     SUBJECT,
     TRACEPARENT,
@@ -31,6 +33,8 @@ _BROKER_HEADERS = (
     "x-acquired-count",
     "x-opt-",
 )
+# RabbitMQ makes an AMQP 0.9.1 timestamp, of seconds, of one of AMQP 1.0, which an event's time is there.
+_EVENT_TIMES = tuple(f"{prefix}time" for prefix in EVENT_HEADERS)
 LATEST = 2**63 - 1  # AMQP's timestamp has 64 bits, but then a dead letter could not carry it
 KINDS: dict[str, type] = {
     DEADLINE: int,
@@ -173,6 +177,8 @@ def _sound_headers(raw: Mapping[Any, object]) -> Iterator[tuple[str, HeaderValue
             continue
         if isinstance(value, KINDS.get(name, (str, int))):
             yield name, value  # type: ignore[misc] # narrowed by the table of kinds
+        elif name in _EVENT_TIMES and isinstance(value, datetime):
+            yield name, int(value.timestamp()) * 1000
 
 
 def plain(reason: BaseException) -> AMQPConnectionError:

@@ -17,15 +17,17 @@ from sandbox.faults.kinds import Verb
 from sandbox.wpg import validation
 
 MAX_ORDER_CODE = 64
-# Currencies whose minor unit is not a hundredth (ISO 4217). HUF and IDR are accepted with either exponent,
-# because the provider's own plug-ins disagree about them.
+# Of these the provider's plug-ins and pages and ISO 4217 say different things, so they are accepted with
+# either exponent (docs/providers.md).
+_DISPUTED = "HUF IDR MGA BIF CLP DJF ISK UGX VUV"
+# Currencies whose minor unit is not a hundredth (ISO 4217).
 EXPONENTS = {
     **dict.fromkeys(
         "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
         "0",
     ),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), "3"),
-    **dict.fromkeys(("HUF", "IDR"), "02"),
+    **dict.fromkeys(_DISPUTED.split(), "02"),
 }
 VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
     "submit/order": (("info3DSecure", "complete"), ("paymentDetails", "submit")),

@@ -79,6 +79,20 @@ def test_an_expiry_date_is_read_with_any_separator_and_a_short_or_long_year(
     expect(said).to_be_empty() if is_read else expect(said).not_to_be_empty()
 
 
+@pytest.mark.parametrize("zero", ["\u0660", "\u06f0", "\uff10"], ids=["Arabic", "Persian", "full width"])
+def test_a_card_may_be_typed_in_the_digits_of_the_shopper_s_keyboard(
+    page: Page, shared_stack: Stack, zero: str
+) -> None:
+    """Keyboards for phones have them also in fields for numbers, and Japanese ones write them wide."""
+    order(page, shared_stack)
+    own = {ord(str(digit)): chr(ord(zero) + digit) for digit in range(10)}
+    for label, value in FIELDS.items():
+        page.get_by_label(label).fill(value.translate(own))
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    page.wait_for_url("**/result/")
+    expect(page.get_by_role("main")).to_contain_text("ending in 1111")
+
+
 def posted(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(request.post_data or "").items()}
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import struct
+from datetime import UTC, datetime
 from typing import Any
 
 import pika
 import pytest
 
 from messaging import rpc
+from messaging.cloud_events import read
 from messaging.dead_letters import letter
 from messaging.dead_letters.consumer import DeadLetterConsumer
-from messaging.envelope import Envelope
+from messaging.envelope import EVENT_HEADERS, Envelope
 from messaging.errors import MalformedMessage
 from messaging.registry import close_brokers
 from tests.support.brokers import Inbox, RabbitmqLab, raw_channel, within
@@ -96,6 +98,31 @@ async def test_a_message_that_breaks_the_contract_arrives_with_its_defect(
     assert delivery.raw == body
     assert defect in delivery.defect
     assert broker.metrics()["connections_lost"] == 0
+    delivery.ack()
+
+
+@pytest.mark.parametrize("prefix", EVENT_HEADERS)
+async def test_the_time_of_an_event_may_be_a_timestamp_as_rabbitmq_makes_it_of_one_of_amqp_1(
+    rabbitmq: RabbitmqLab, prefix: str
+):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    at = datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)
+    told: dict[str, Any] = {"specversion": "1.0", "id": "m", "type": "t", "source": "/post", "time": at}
+    properties = pika.BasicProperties(
+        type="t",
+        message_id="m",
+        content_type="application/json",
+        headers={f"{prefix}{name}": value for name, value in told.items()},
+    )
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", b"{}", properties)
+        delivery = await inbox.next()
+    assert delivery.envelope is not None, delivery.defect
+    assert read(delivery.envelope).time == at
     delivery.ack()
 
 

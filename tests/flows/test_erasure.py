@@ -197,7 +197,8 @@ def taken_by_another_sender(payment: Payment) -> Job:
     delivery.lease, delivery.next_try_at = "another", timezone.now() + timedelta(minutes=1)
     delivery.save()
     endpoint = delivery.endpoint
-    return Job(delivery.pk, endpoint.pk, endpoint.merchant, delivery.lease, delivery.event, endpoint.url)
+    about = (delivery.pk, endpoint.pk, endpoint.merchant, delivery.lease, delivery.event, endpoint.url)
+    return Job(*about, timezone.now())
 
 
 @pytest.mark.usefixtures("ada")

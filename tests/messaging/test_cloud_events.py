@@ -1,5 +1,6 @@
 """Events are CloudEvents, as the public SDK reads and writes them."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -111,6 +112,18 @@ def test_the_routing_key_ends_with_the_audience_if_there_is_one() -> None:
 def test_the_attributes_belong_to_the_event_and_do_not_travel_on() -> None:
     envelope = MADE.envelope({"x-theirs": "kept", "traceparent": "00-1"})
     assert envelope.travelling_headers() == {"x-theirs": "kept", "traceparent": "00-1"}
+
+
+def test_a_time_without_an_offset_is_utc_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process of another project has a zone of its own."""
+    sent = MADE.envelope()
+    headers = {**sent.headers, "cloudEvents:time": "2026-11-28T09:30:00.125"}
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        event = read(replace(sent, headers=headers))
+    time.tzset()
+    assert event.time == MADE.time
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_it_prints_what_it_compared_when_the_books_agree(paid, capsys):
     paid()
     call_command("reconcile")
     assert capsys.readouterr().out == (
-        "twin: 1 payments compared, 0 differences; 0 in progress, 0 orders not told by the provider, "
+        "twin: 1 payment compared, 0 differences; 0 in progress, 0 orders not told by the provider, "
         "0 questions unanswered.\n"
     )
 

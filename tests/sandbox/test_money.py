@@ -138,15 +138,23 @@ def test_a_refused_order_cannot_be_captured_or_cancelled(merchant):
     ("currency", "decimals"),
     [
         ("BIF", 0), ("CLP", 0), ("DJF", 0), ("ISK", 0), ("UGX", 0), ("VUV", 0), ("MGA", 2), ("HUF", 0),
-        ("HUF", 2), ("KWD", 3), ("JPY", 0),
+        ("HUF", 2), ("KWD", 3), ("JPY", 0), ("ISK", 2), ("MGA", 0), ("GBP", 2),
     ],
 )  # fmt: skip
 def test_amounts_have_the_decimals_of_their_currency(merchant, currency, decimals):
     reply = merchant.submit("order-1", currency=currency, exponent=decimals)
     assert reply.text("lastEvent") == "AUTHORISED"
-    other = 3 if decimals == 2 else 2
-    if currency != "HUF":
-        assert merchant.submit("order-2", currency=currency, exponent=other).error[0] == "3"
+    other = {"KWD": 2, "JPY": 2, "GBP": 0}.get(currency, 3)
+    assert merchant.submit("order-2", currency=currency, exponent=other).error[0] == "3"
+
+
+def test_an_order_has_the_decimals_with_which_it_was_sent(merchant):
+    """In an account whose option ``exponents`` is ISK=2."""
+    reply = merchant.submit("order-1", amount=50_000, currency="ISK", exponent=2)
+    assert reply.text("lastEvent") == "AUTHORISED"
+    captured = money(20_000, "ISK")
+    assert merchant.modify("order-1", f"<capture>{captured}</capture>").error == (None, None)
+    assert merchant.books("order-1")["exponent"] == 2
 
 
 def test_the_sandbox_takes_every_currency_that_the_gateway_sends():

@@ -9,8 +9,9 @@ from checkout.payments.actions import payment_view
 from checkout.payments.models import Payment
 from checkout.payments.objects.advice import advice_for
 from checkout.payments.providers.base import RefusalReason
+from checkout.payments.providers.worldpay_wpg.codes import BRANDS
 from checkout.states import PaymentState
-from checkout.web.views.wording import ending_of
+from checkout.web.views.wording import SCHEMES, card_in_words, ending_of
 from tests.backoffice import rows
 from tests.support.program import ROOT
 
@@ -25,7 +26,8 @@ AND_THE_REST_IS_RESERVED = "and the rest is reserved until the whole order is se
 
 def result_of(payment: Payment) -> str:
     view = payment_view(payment.reference)
-    return render_to_string("checkout/result.html", {"payment": view, "ending": ending_of(view)})
+    context = {"payment": view, "ending": ending_of(view), "card": card_in_words(view.card)}
+    return render_to_string("checkout/result.html", context)
 
 
 def text_about(payment: Payment, state: PaymentState) -> str:
@@ -49,6 +51,34 @@ def test_the_date_of_any_other_result_is_its_own(state):
     Payment.objects.filter(pk=payment.pk).update(state=state, updated_at="2028-02-29T03:00:00Z")
     page = result_of(payment)
     assert "29 February 2028, 03:00 UTC" in page
+
+
+@pytest.mark.parametrize(
+    ("brand", "words"),
+    [
+        ("visa", "Visa ending in 1111"),
+        ("amex", "American Express ending in 1111"),
+        ("jcb", "JCB ending in 1111"),
+        ("cartes_bancaires", "Cartes Bancaires ending in 1111"),
+        ("some_new_scheme", "Some New Scheme ending in 1111"),
+        ("", "Card ending in 1111"),
+    ],
+)
+def test_a_card_has_the_name_that_its_scheme_has(brand, words):
+    payment = rows.captured()
+    payment.attempts.update(card={"brand": brand, "last4": "1111"})
+    assert f"<dd>{words}</dd>" in result_of(payment)
+
+
+def test_a_card_whose_number_is_not_known_is_not_named():
+    payment = rows.captured()
+    payment.attempts.update(card={"brand": "visa"})
+    assert "Visa" not in result_of(payment)
+
+
+@pytest.mark.parametrize("brand", sorted(set(BRANDS.values())))
+def test_no_name_of_a_scheme_is_made_of_our_own_word(brand):
+    assert brand in SCHEMES
 
 
 def test_a_part_that_was_given_back_is_named():

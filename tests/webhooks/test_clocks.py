@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 import time_machine
 from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
 
 from checkout.webhooks import actions, deliveries, keys, notices, schedule
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
@@ -53,6 +54,19 @@ async def test_an_endpoint_rests_for_as_long_as_it_has_asked_for(shop, make_send
         await make_sender().send_due()
     pause = await seconds_until((await fresh(made.endpoint)).paused_until)
     assert 100 - AT_MOST.total_seconds() < pause <= 100
+
+
+@pytest.mark.parametrize("apart", [timedelta(minutes=10), timedelta(minutes=-10)], ids=["ahead", "behind"])
+async def test_a_receiver_whose_clock_is_right_accepts_what_is_signed(shop, make_sender, apart):
+    """It refuses what is more than five minutes off, as the docs say. The endpoint would be disabled."""
+    made = await registered(shop.url())
+    (delivery,) = await pinged(made)
+    with elsewhere(apart):
+        await make_sender().send_due()
+    (received,) = shop.received
+    Webhook(made.secret).verify(received.body, received.headers)
+    logged = await in_thread(DeliveryAttempt.objects.get, delivery=delivery)
+    assert abs(await seconds_until(logged.at)) < AT_MOST.total_seconds()
 
 
 def test_what_is_owed_by_a_process_whose_clock_is_ahead_is_due_at_once():

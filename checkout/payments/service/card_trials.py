@@ -3,8 +3,11 @@
 A card is counted in the transaction in which its attempt ends.
 """
 
+from math import ceil
+
 import structlog
 from django.db.models import Q
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -71,7 +74,9 @@ def _protect(merchant_pk: int) -> None:
     automatic = Merchant.AttackMode.AUTOMATIC
     merchants = Merchant.objects.filter(is_not_yet, pk=merchant_pk, attack_mode=automatic)
     if merchants.update(attacked_until=now + conf.declines_window):
-        minutes = round(conf.declines_window.total_seconds() / 60)
-        reason = f"{most} cards or more were declined within {minutes} minutes."
+        minutes = ceil(conf.declines_window.total_seconds() / 60)
+        reason = (
+            f"{most} card{pluralize(most)} or more were declined within {minutes} minute{pluralize(minutes)}."
+        )
         AttackModeChange.objects.create(merchant_id=merchant_pk, mode=automatic, reason=reason)
         log.error("card testing suspected, attack mode begins", merchant=merchant_pk, declines=most)

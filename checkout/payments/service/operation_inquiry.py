@@ -18,8 +18,6 @@ keeps its state until the provider's answer confirms or denies the failure.
 from datetime import datetime
 from functools import partial
 
-from django.utils import timezone
-
 from checkout.conf import conf
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
@@ -44,6 +42,7 @@ from checkout.payments.service.provider_call import (
 )
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END
+from messaging.outbox.clock import server_time_now
 from messaging.worker.service import CommandRejected, Message
 
 Kind, State = Operation.Kind, Operation.State
@@ -80,7 +79,7 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
     attempt = operation.attempt
     before, known = under_way(attempt, operation.reference), booked_operations_of(attempt, operation.kind)
     if _is_open(known.of(operation.reference)):
-        provider_inquiry(message, attempt, partial(_conclude, before, known, timezone.now()))
+        provider_inquiry(message, attempt, partial(_conclude, before, known, server_time_now()))
     else:
         commit_conclusion(message, attempt, partial(_known_state, operation.reference))
 

@@ -11,7 +11,7 @@ from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
 from checkout.web.preferences import Preferences
 from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
-from checkout.web.views.wording import ending_of
+from checkout.web.views.wording import card_in_words, ending_of
 from checkout.web.waiting import news
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
@@ -62,5 +62,10 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
         return see_other(path_of(reference, payment.state))
     # The start page is a shop in a try-out only.
     way_back = payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")
-    context = {"payment": payment, "ending": ending_of(payment), "way_back": way_back}
+    context = {
+        "payment": payment,
+        "ending": ending_of(payment),
+        "card": card_in_words(payment.card),
+        "way_back": way_back,
+    }
     return render(request, "checkout/result.html", context)

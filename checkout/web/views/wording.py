@@ -1,5 +1,6 @@
 """The texts that tell a shopper the result of a payment and the next step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from checkout.payments.actions import PaymentView, Taken
@@ -75,6 +76,20 @@ WORDS = {
     PaymentState.EXPIRED: "Expired",
 }
 
+# The names of card schemes, by our own words for them.
+SCHEMES = {
+    "visa": "Visa",
+    "mastercard": "Mastercard",
+    "amex": "American Express",
+    "maestro": "Maestro",
+    "jcb": "JCB",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "cartes_bancaires": "Cartes Bancaires",
+    "dankort": "Dankort",
+    "unionpay": "UnionPay",
+}
+
 # Reasons with which the same card may be accepted at the next try, as the advice says.
 SAME_CARD_MAY_WORK = {
     RefusalReason.CARD_EXPIRED,
@@ -93,6 +108,14 @@ SAME_CARD_MAY_WORK = {
 def word_of(state: PaymentState) -> str:
     """Return the shop's text about an order's payment."""
     return WORDS[state]
+
+
+def card_in_words(card: Mapping[str, str]) -> str:
+    """Return the scheme and the last digits of a payment's card; empty if they are not known."""
+    if not card.get("last4"):
+        return ""
+    brand = card.get("brand", "")
+    return f"{SCHEMES.get(brand) or brand.replace('_', ' ').title() or 'Card'} ending in {card['last4']}"
 
 
 def ending_of(payment: PaymentView) -> Ending:

@@ -8,7 +8,7 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from django.db import transaction
@@ -20,7 +20,7 @@ from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import FAILURES_TO_OPEN
 from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.signing import Keys
-from messaging.outbox.clock import server_time
+from messaging.outbox.clock import server_time, server_time_now
 
 # Longer than an attempt and the record of it.
 LEASE_SECONDS = 60.0
@@ -33,7 +33,10 @@ RESULTS_OF_OURS = [Answer(error=each).summary for each in (*CANNOT_SIGN, NO_SUCH
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A delivery to be sent now. ``problem`` is why it cannot be sent at all; it is recorded as an error."""
+    """A delivery to be sent now, ``at`` this time by the database's clock.
+
+    ``problem`` is why it cannot be sent at all; it is recorded as an error.
+    """
 
     delivery: int
     endpoint: int
@@ -41,6 +44,7 @@ class Job:
     lease: str
     message_id: str
     url: str
+    at: datetime
     body: bytes = field(default=b"", repr=False)
     keys: Sequence[Keys] = field(default=(), repr=False)
     problem: str = ""
@@ -67,6 +71,7 @@ def claim(
     endpoints = list(_with_due_deliveries(now))
     if not endpoints:
         return []
+    at = server_time_now()
     random.shuffle(endpoints)
     with transaction.atomic():
         for endpoint in endpoints:
@@ -83,7 +88,7 @@ def claim(
         Delivery.objects.filter(pk__in=[delivery.pk for _, delivery in claimed]).update(
             next_try_at=now + timedelta(seconds=LEASE_SECONDS), lease=lease
         )
-    return _jobs(claimed, lease)
+    return _jobs(claimed, lease, at)
 
 
 def not_signed() -> Q:
@@ -117,7 +122,7 @@ def _due(now: object, endpoint: WebhookEndpoint, room: int) -> QuerySet[Delivery
     return due.select_for_update(skip_locked=True)[:room]
 
 
-def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> list[Job]:
+def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str, at: datetime) -> list[Job]:
     if not claimed:
         return []
     endpoints = {endpoint.pk: endpoint for endpoint, _ in claimed}
@@ -136,6 +141,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
                 lease=lease,
                 message_id=delivery.event,
                 url=endpoint.url,
+                at=at,
                 body=body,
                 keys=own or (),
                 problem=problem or ("" if body else NO_SUCH_EVENT),

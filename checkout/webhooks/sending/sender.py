@@ -6,14 +6,12 @@ again after its lease, and is sent once more with the same id.
 
 import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 import structlog
 from django.db import Error, InterfaceError, OperationalError
-from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.webhooks import signing
@@ -125,14 +123,14 @@ class Sender:
         return len(jobs)
 
     async def _send(self, job: Job) -> None:
-        at = timezone.now()
         if job.problem:
             answer = Answer(error=job.problem, is_ours=True)
         else:
-            # The receiver compares the time with its own clock, so it is the one of this attempt.
-            signed = signing.headers(job.message_id, int(time.time()), job.body, job.keys)
+            # The receiver compares the time with its own clock, so it is the one of this attempt, and not by
+            # the clock of this process: if that is wrong, all would be refused, and endpoints disabled.
+            signed = signing.headers(job.message_id, int(job.at.timestamp()), job.body, job.keys)
             answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
-        self._outcomes.append(Outcome(job, answer, at))
+        self._outcomes.append(Outcome(job, answer, job.at))
         self._has_outcomes.set()
 
     def _end(self, task: asyncio.Task[None]) -> None:

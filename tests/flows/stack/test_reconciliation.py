@@ -24,7 +24,7 @@ def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(star
     paid_once(stack, shopper)
     at_rest = "SELECT 1 FROM payments_saga WHERE status = 'running'"
     wait_until(lambda: not rows(stack, at_rest), "every saga to end")
-    agree = "1 payments compared, 0 differences"
+    agree = "1 payment compared, 0 differences"
     wait_until(lambda: agree in stack.manage("reconcile", "--since", "2020-01-01"), "the provider's copy")
     behind_our_back(stack, shopper)
     wait_until(lambda: "refunded: ours 0.00 GBP, theirs 0.05 GBP" in reported(stack), "the refund")

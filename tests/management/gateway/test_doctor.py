@@ -48,8 +48,8 @@ def test_all_is_well(gateway: Gateway):
     code, output = gateway("doctor")
     assert "All is well." in output, output
     assert code == 0
-    assert "queue checkout.commands.risk: 1 readers, 0 messages wait" in output
-    assert "queue checkout.events.webhooks: 1 readers, 0 messages wait" in output
+    assert "queue checkout.commands.risk: 1 reader, 0 messages wait" in output
+    assert "queue checkout.events.webhooks: 1 reader, 0 messages wait" in output
     assert not wrong(gateway("doctor", "--json")[1])
 
 
@@ -172,11 +172,11 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
     found = wrong(gateway("doctor", "--json")[1])
     when = f"{long_ago:%Y-%m-%d %H:%M:%S}"
     relay = "Start manage.py run_relay, or see its log."
-    late = f"1 messages are late, the first since {when}, last error: unavailable: no broker"
+    late = f"1 message is late, the first since {when}, last error: unavailable: no broker"
     assert found[late] == relay
     assert found[f"some are not published, the first since {when}"] == relay
-    assert found[f"deadlines of flows: 1 are late, the first since {when}"] == relay
-    assert "dead-letters list" in found["1 dead letters wait for staff"]
+    assert found[f"deadlines of flows: 1 is late, the first since {when}"] == relay
+    assert "dead-letters list" in found["1 dead letter waits for staff"]
 
 
 def test_purchases_at_a_step_of_ones_own_that_is_not_configured_are_named(
@@ -205,7 +205,7 @@ def test_books_that_the_provider_does_not_tell_are_named_with_what_to_do(gateway
     )
     found = wrong(gateway("doctor", "--json")[1])
     assert "See the log" in found[f"the books were compared only up to a time: twin payments until {when}"]
-    advice = found[f"1 orders are not told by their provider, the first since {when}"]
+    advice = found[f"1 order is not told by its provider, the first since {when}"]
     assert "ask the provider" in advice
     assert "back office" in advice
 
@@ -269,7 +269,7 @@ def test_late_webhooks_are_laid_to_their_sender(gateway: Gateway):
         )
         Delivery.objects.create(endpoint=endpoint, event="evt_1", event_type="t", next_try_at=long_ago)
     when = f"{long_ago:%Y-%m-%d %H:%M:%S}"
-    assert wrong(gateway("doctor", "--json")[1])[f"1 are late, the first since {when}"] == (
+    assert wrong(gateway("doctor", "--json")[1])[f"1 is late, the first since {when}"] == (
         "Start manage.py run_webhooks, or see its log."
     )
 
@@ -283,7 +283,7 @@ def test_webhooks_that_cannot_be_signed_are_named_with_what_to_do(gateway: Gatew
             endpoint=endpoint, event="evt_1", event_type="t", next_try_at=later, last_result=result
         )
     advice = wrong(gateway("doctor", "--json")[1])[
-        "1 are not sent, because the secrets of their endpoints cannot be read"
+        "1 is not sent, because the secrets of their endpoints cannot be read"
     ]
     assert "SECRET_KEY_FALLBACKS" in advice
     Delivery.objects.update(state="delivered", next_try_at=None)

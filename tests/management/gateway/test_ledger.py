@@ -1,13 +1,15 @@
 """The ledger of a time: sums that add up, and each posting with its payment."""
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS
@@ -116,6 +118,17 @@ def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attemp
     ]
 
 
+@pytest.mark.postgresql
+def test_a_time_is_over_by_the_clock_of_the_database(gateway: Gateway, attempt: Attempt):
+    now = timezone.now()
+    booked(attempt, "capture", 700, "capture_requested", "captured", at=now)
+    since, until = (f"{now + timedelta(days=each):%Y-%m-%d}" for each in (-1, 10))
+    with time_machine.travel(now + timedelta(days=40)):
+        assert "This time is not over" in gateway("ledger", "--since", since, "--until", until)[1]
+    with time_machine.travel(now - timedelta(hours=1)):
+        assert sums(gateway("ledger", "--since", since, "--json")[1]) == {("GBP", "captured"): (1, 700)}
+
+
 def test_what_was_only_requested_is_not_shown(gateway: Gateway, attempt: Attempt):
     booked(attempt, "capture", 700, "capture_requested", "reversal")
     assert "Nothing was posted." in gateway("ledger", *WHOLE_NOVEMBER)[1]
@@ -137,7 +150,18 @@ def test_each_posting_has_its_payment(attempt: Attempt):
         "kind": "refunded",
         "currency": "GBP",
         "amount": "-3.00",
+        "minor": "-300",
     }
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("JPY", "1250"), ("GBP", "12.50"), ("KWD", "1.250")])
+def test_amounts_are_also_there_in_minor_units_which_no_spreadsheet_takes_for_dates(
+    attempt: Attempt, currency: str, amount: str
+):
+    """With a decimal comma, 12.50 is December 1950."""
+    booked(attempt, "capture", 1250, "captured", currency=currency)
+    [line] = lines(*WHOLE_NOVEMBER)
+    assert (line["amount"], line["minor"]) == (amount, "1250")
 
 
 def test_a_posting_without_an_operation_is_shown(gateway: Gateway, attempt: Attempt):

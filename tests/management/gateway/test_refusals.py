@@ -16,7 +16,7 @@ from tests.support.program import run
         ("migrate",),
         ("gateway", "dead-letters", "list"),
         ("gateway", "erase", "pay_1", "--by", "ada", "--reason", "asked for"),
-        ("gateway", "after-restore", "--moment", "2026-01-01"),
+        ("gateway", "after-restore", "--moment", "2026-01-01T00:00Z"),
     ],
 )
 def test_a_command_says_that_the_database_is_away(arguments):
@@ -43,7 +43,7 @@ def test_an_argument_of_another_encoding_is_refused(arguments):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00", "yesterday", "9999-12-31"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00Z", "yesterday", "9999-12-31T00:00Z"])
 def test_a_moment_of_no_restore_is_refused(moment):
     with pytest.raises(CommandError, match=moment):
         call_command("gateway", "after-restore", "--moment", moment)

@@ -164,6 +164,8 @@ def test_a_void_is_a_cancel_of_the_whole_order():
         (Money(1234, "KWD"), "", "1234", "3"),
         (Money(100050, "HUF"), "", "100050", "2"),
         (Money(100000, "HUF"), "HUF=0 IDR=0", "1000", "0"),
+        (Money(1000, "ISK"), "ISK=2", "100000", "2"),
+        (Money(9_999_999_999, "JPY"), "JPY=3", "9999999999000", "3"),
     ],
 )
 def test_the_exponent_is_the_accounts_and_always_sent(money, exponents, value, digits):
@@ -178,7 +180,7 @@ def test_an_amount_that_the_account_cannot_express_is_never_rounded():
         build.authorisation(authorisation(amount=Money(100050, "HUF")), setup)
 
 
-@pytest.mark.parametrize("option", ["HUF", "HUF=", "HUF=x", "HUF=1", "HUF=0,IDR=0"])
+@pytest.mark.parametrize("option", ["HUF", "HUF=", "HUF=x", "HUF=1", "HUF=0,IDR=0", "HUF=0 HUF=2"])
 def test_an_unreadable_table_of_exponents_is_the_operators_business(option):
     with pytest.raises(ProviderMisconfigured):
         read_exponents(option)

@@ -193,6 +193,14 @@ def test_the_token_of_an_approved_payment_is_read(event):
     assert result.token.scheme_transaction == "MCC123456"
 
 
+def test_a_token_that_ends_in_a_month_is_good_until_the_last_day_of_it():
+    """The DTD demands no day of a date."""
+    content = token(until='<paymentTokenExpiry><date month="2" year="2028"/></paymentTokenExpiry>')
+    issued = parse_reply(with_token(content)).token
+    assert issued is not None
+    assert issued.valid_until == date(2028, 2, 29)
+
+
 def test_the_payments_own_scheme_transaction_comes_first():
     scheme = "<schemeResponse><transactionIdentifier>OWN1</transactionIdentifier></schemeResponse>"
     result = parse_reply(order_status(payment("AUTHORISED", scheme) + token()))

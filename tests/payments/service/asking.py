@@ -1,5 +1,9 @@
 """The payments service's commands about one attempt, and shortcuts to deliver them."""
 
+from datetime import timedelta
+
+from django.db.models import F
+
 from checkout.conf import conf
 from checkout.payments.messages import (
     AbandonPayment,
@@ -134,6 +138,11 @@ def let_settle(attempt: Attempt) -> None:
     for call in attempt.provider_calls.all():
         call.started_at -= conf.settling_time + conf.order_lag + conf.modification_lag
         call.save(update_fields=["started_at"])
+
+
+def booked_earlier(by: timedelta) -> None:
+    """Move all bookings back in time."""
+    Operation.objects.update(updated_at=F("updated_at") - by)
 
 
 def settle(operation: Operation, state: str) -> None:

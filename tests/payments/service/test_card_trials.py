@@ -100,6 +100,13 @@ def test_shoppers_behind_a_translator_to_ipv6_are_not_one_client():
     assert first == pseudonyms.of_client("192.0.2.7") != second
 
 
+def test_a_single_decline_in_less_than_a_minute_is_told_as_such(attempt, settings):
+    settings.CHECKOUT_DECLINES_PER_MERCHANT = 1
+    settings.CHECKOUT_DECLINES_SECONDS = 20
+    authorised(attempt, "refuse")
+    assert AttackModeChange.objects.get().reason == "1 card or more were declined within 1 minute."
+
+
 def test_many_declines_begin_the_attack_mode_of_their_merchant_for_as_long_as_they_count(attempt, settings):
     settings.CHECKOUT_DECLINES_PER_MERCHANT = 3
     settings.CHECKOUT_DECLINES_SECONDS = 600

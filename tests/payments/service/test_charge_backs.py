@@ -18,7 +18,7 @@ from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
-from tests.payments.service.asking import authorise, operation_on, settle
+from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -82,8 +82,19 @@ def test_an_answer_that_may_be_from_before_the_last_booking_moves_nothing(
     order.charged_back = gbp(shown)
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
     assert checked(captured, claim) == "unknown"
-    with time_machine.travel(timezone.now() + conf.order_lag, tick=True):
-        assert checked(captured, claim) == "booked"
+    booked_earlier(conf.order_lag)
+    assert checked(captured, claim) == "booked"
+
+
+@pytest.mark.postgresql
+def test_a_process_whose_clock_is_ahead_books_nothing_by_an_answer_from_before_the_last_booking(
+    captured, order, settings
+):
+    settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE)
+    order.charged_back = gbp(0)
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+    with time_machine.travel(timezone.now() + 2 * conf.order_lag, tick=True):
+        assert checked(captured, "charge_back_reversed") == "unknown"
 
 
 def booked() -> list[tuple[str, int]]:

@@ -1,11 +1,14 @@
 """Double entry: every posting adds up to zero, is made once and never changed."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
+import time_machine
 from django.db import IntegrityError
 from django.db.models import Sum
+from django.utils import timezone
 from msgspec.structs import replace
 
 from checkout.ledger.messages import PostEntries
@@ -37,6 +40,17 @@ def test_both_sides_of_a_posting_add_up_to_zero(kind):
 def test_both_sides_of_a_posting_are_of_one_moment():
     post("refunded")
     assert len(set(LedgerEntry.objects.values_list("posted_at", flat=True))) == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("days", [40, -40])
+def test_a_posting_is_of_the_day_by_the_database_whatever_the_clock_of_its_process_says(days: int):
+    """It would else be in a month that was closed long ago, or be missing from its own."""
+    before = timezone.now()
+    with time_machine.travel(before + timedelta(days=days)):
+        assert post("captured").reply.ok
+    [at] = set(LedgerEntry.objects.values_list("posted_at", flat=True))
+    assert before - timedelta(minutes=5) < at < before + timedelta(minutes=5)
 
 
 def test_a_captured_payment_is_a_claim_on_the_provider_and_a_debt_to_the_merchant():

@@ -241,7 +241,14 @@ def test_a_service_with_a_database_of_its_own_is_asked_there(own_database):
 
 
 @pytest.mark.parametrize(
-    ("moment", "why"), [("noon", "no time in ISO 8601"), ("2999-01-01", "has not come yet")]
+    ("moment", "why"),
+    [
+        ("noon", "no time in ISO 8601"),
+        ("2999-01-01T00:00Z", "has not come yet"),
+        # PostgreSQL takes such a recovery_target_time for one in its own zone.
+        ("2026-07-01T12:00", "offset"),
+        ("2026-07-01", "offset"),
+    ],
 )
 def test_the_command_refuses_a_moment_that_cannot_be(moment, why):
     with pytest.raises(CommandError, match=why):
@@ -252,4 +259,4 @@ def test_the_command_says_what_it_did():
     told("forgotten")
     output = StringIO()
     call_command("gateway", "after-restore", "--moment", timezone.now().isoformat(), stdout=output)
-    assert "1 commands to orders and ledger are sent again" in output.getvalue()
+    assert "1 command to orders and ledger is sent again" in output.getvalue()

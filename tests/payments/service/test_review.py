@@ -19,7 +19,7 @@ from checkout.payments.providers.memory_books import Books, Manners, Order, Orde
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
-from tests.payments.service.asking import authorise, operation_on, settle
+from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -184,9 +184,21 @@ def test_a_sum_that_may_be_from_before_our_last_booking_is_not_believed(authoris
     settle(operation_on(authorised, "charge_back", 300), State.DONE)
     assert reviewed(authorised) == "unknown"
     assert adopted() == []
-    with time_machine.travel(timezone.now() + conf.order_lag, tick=True):
-        assert reviewed(authorised) == "held"
+    booked_earlier(conf.order_lag)
+    assert reviewed(authorised) == "held"
     assert adopted() == [("charge_back_reversal", 300, State.DONE)]
+
+
+@pytest.mark.postgresql
+def test_a_process_whose_clock_is_ahead_does_not_believe_a_sum_from_before_our_last_booking(
+    authorised, books, settings
+):
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+    captured_by_us(authorised, books, 500)
+    settle(operation_on(authorised, "charge_back", 300), State.DONE)
+    with time_machine.travel(timezone.now() + 2 * conf.order_lag, tick=True):
+        assert reviewed(authorised) == "unknown"
+    assert adopted() == []
 
 
 @pytest.mark.parametrize(

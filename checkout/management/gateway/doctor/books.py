@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import Max, Min
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
+from checkout.backoffice.display.values import counted
 from checkout.conf import conf
 from checkout.management.gateway.output import Finding
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
@@ -81,7 +83,9 @@ def _unanswered(late: datetime) -> Finding:
     first = rows.order_by("found_at").first()
     if first is None:
         return Finding("books", "the providers answer for each order")
-    text = f"{rows.count()} orders are not told by their provider, the first since {_time(first.found_at)}"
+    count, since = rows.count(), _time(first.found_at)
+    are = pluralize(count, "is not told by its,are not told by their")
+    text = f"{counted(count, 'order')} {are} provider, the first since {since}"
     return Finding("books", text, ASK_THE_PROVIDER)
 
 

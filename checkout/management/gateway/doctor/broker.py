@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from django.template.defaultfilters import pluralize
+
+from checkout.backoffice.display.values import counted
 from checkout.conf import conf
 from checkout.management.gateway import control
 from checkout.management.gateway.doctor import bindings
@@ -77,12 +80,16 @@ def _queue(expected: Expected, fact: QueueFacts) -> Finding:
         advice = "Empty and delete the queue while its readers are stopped; they make it anew."
         return Finding(AREA, f"{name}: {fact.fault}", advice)
     if not fact.consumers:
-        text = f"{name}: no process reads it, {fact.messages} messages wait"
+        text = f"{name}: no process reads it, {_waiting(fact)}"
         return Finding(AREA, text, f"Start {expected.command}.")
     if fact.messages > BACKLOG:
         advice = f"Start more copies of {expected.command}, or see why they are slow."
-        return Finding(AREA, f"{name}: {fact.messages} messages wait", advice)
-    return Finding(AREA, f"{name}: {fact.consumers} readers, {fact.messages} messages wait")
+        return Finding(AREA, f"{name}: {_waiting(fact)}", advice)
+    return Finding(AREA, f"{name}: {counted(fact.consumers, 'reader')}, {_waiting(fact)}")
+
+
+def _waiting(fact: QueueFacts) -> str:
+    return f"{counted(fact.messages, 'message')} {pluralize(fact.messages, 'waits,wait')}"
 
 
 def _rights(program: str) -> Iterator[Finding]:

@@ -7,8 +7,10 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Q, QuerySet
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
+from checkout.backoffice.display.values import counted
 from checkout.database.owners import databases
 from checkout.database.reaching import missing_file
 from checkout.management.gateway.output import Finding
@@ -70,7 +72,8 @@ def _outbox(database: str) -> Finding:
     if oldest is None:
         return Finding("outbox", f"{name}no message is late")
     failed = f", last error: {oldest.last_error}" if oldest.last_error else ""
-    text = f"{name}{count} messages are late, the first since {_time(oldest.available_at)}{failed}"
+    since = f"the first since {_time(oldest.available_at)}{failed}"
+    text = f"{name}{counted(count, 'message')} {pluralize(count, 'is,are')} late, {since}"
     return Finding("outbox", text, START_RELAY)
 
 
@@ -120,10 +123,11 @@ def _webhooks(now: datetime) -> Finding:
 
 
 def _unsigned_webhooks() -> Finding:
-    waiting = Delivery.objects.filter(not_signed())
-    if not waiting.exists():
+    waiting = Delivery.objects.filter(not_signed()).count()
+    if not waiting:
         return Finding("webhooks", "each can be signed")
-    text = f"{waiting.count()} are not sent, because the secrets of their endpoints cannot be read"
+    verb = pluralize(waiting, "is,are")
+    text = f"{waiting} {verb} not sent, because the secrets of their endpoints cannot be read"
     return Finding("webhooks", text, LIST_THE_KEY)
 
 
@@ -131,15 +135,17 @@ def _dead_letters() -> Finding:
     waiting = DeadLetter.objects.filter(OPEN_LETTER).count()
     if not waiting:
         return Finding("dead", "no dead letter waits for staff")
-    return Finding(
-        "dead", f"{waiting} dead letters wait for staff", "See manage.py gateway dead-letters list."
-    )
+    text = f"{counted(waiting, 'dead letter')} {pluralize(waiting, 'waits,wait')} for staff"
+    return Finding("dead", text, "See manage.py gateway dead-letters list.")
 
 
 def _late(rows: QuerySet[Any], due: str) -> str:
     """Return how many rows are late, and since when the first is; empty if there is none."""
     first = rows.order_by(due).values_list(due, flat=True).first()
-    return "" if first is None else f"{rows.count()} are late, the first since {_time(first)}"
+    if first is None:
+        return ""
+    count = rows.count()
+    return f"{count} {pluralize(count, 'is,are')} late, the first since {_time(first)}"
 
 
 def _time(moment: datetime) -> str:

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
+from checkout.backoffice.display.values import counted
 from checkout.management.arguments import moment_of
 from checkout.management.gateway.output import Output
 from checkout.payments.actions import doubt_requests, send_unhandled_again
@@ -27,7 +29,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--moment",
         required=True,
-        help="that to which the database was restored, ISO 8601; without a zone, UTC",
+        help="that to which the database was restored, ISO 8601 with its offset from UTC",
     )
 
 
@@ -36,14 +38,22 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     moment = _moment(options["moment"])
     out.write(f"Restored to {moment:%Y-%m-%d %H:%M:%S} (UTC).")
     doubted = doubt_requests()
-    out.write(f"{doubted} requests to providers count as perhaps made, and are asked about.")
+    verbs = ("counts", "is") if doubted == 1 else ("count", "are")
+    requests = f"{counted(doubted, 'request')} to providers"
+    out.write(f"{requests} {verbs[0]} as perhaps made, and {verbs[1]} asked about.")
     again = send_unhandled_again(moment - MARGIN)
-    out.write(f"{again} commands to orders and ledger are sent again.")
+    out.write(f"{counted(again, 'command')} to orders and ledger {pluralize(again, 'is,are')} sent again.")
     return 0
 
 
 def _moment(text: str) -> datetime:
     moment = moment_of(text)
+    if datetime.fromisoformat(text).tzinfo is None:
+        # PostgreSQL's recovery_target_time is in the server's zone then. If that is ahead of UTC, commands of
+        # the hours between would not be sent again.
+        raise CommandError(
+            f"{text} has no offset from UTC. Write it as for recovery_target_time, such as +00:00."
+        )
     if moment.year < FIRST_YEAR:
         raise CommandError(f"{text} is before {FIRST_YEAR}.")
     if moment > timezone.now():

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
-from django.utils import timezone
 
 from checkout.database.index_building import without_time_limit
 from checkout.database.owners import database_of
@@ -23,6 +22,7 @@ from checkout.management.arguments import moment_of
 from checkout.management.gateway.output import Output, write_json, write_wrapped
 from checkout.money import Money
 from checkout.payments.models import Operation
+from messaging.outbox.clock import server_time_now
 
 HELP = (
     "Shows what the ledger has posted in a time: sums by merchant, provider account, currency and kind, or "
@@ -71,7 +71,8 @@ def add_arguments(parser: CommandParser) -> None:
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0, or 1 if a posting does not add up; raise CommandError for a time that cannot be read."""
     since = moment_of(options["since"])
-    until = timezone.now() if options["until"] is None else moment_of(options["until"])
+    now = server_time_now(database_of("ledger"))
+    until = now if options["until"] is None else moment_of(options["until"])
     if since >= until:
         named = "it has not come yet" if options["until"] is None else f"it is not before {options['until']}"
         raise CommandError(f"There is no time from {options['since']}: {named}.")
@@ -80,7 +81,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
         if options["csv"]:
             _write_csv(out, lines)
         else:
-            _write_sums(out, lines, since, until, as_json=options["json"])
+            _write_sums(out, lines, since, until, is_over=until <= now, as_json=options["json"])
         unbalanced = unbalanced_postings(since, until)
     if unbalanced:
         raise CommandError(f"Postings that do not add up to zero: {', '.join(unbalanced)}.")
@@ -129,10 +130,12 @@ def _line(posted: Movement, operation: Operation | None) -> Line:
 def _write_csv(out: Output, lines: Iterable[Line]) -> None:
     names = [name for name in Line.__slots__ if name != "minor"]
     writer = csv.writer(_Lines(out), lineterminator="")
-    writer.writerow([*names, "amount"])
+    # A spreadsheet with a decimal comma may take 12.50 for a date: hence the minor units as well.
+    writer.writerow([*names, "amount", "minor"])
     for line in lines:
         row = asdict(line) | {"posted_at": f"{line.posted_at:%Y-%m-%dT%H:%M:%SZ}"}
-        writer.writerow([*(_cell(row[name]) for name in names), Money(line.minor, line.currency).decimal])
+        texts = (_cell(row[name]) for name in names)
+        writer.writerow([*texts, Money(line.minor, line.currency).decimal, line.minor])
 
 
 def _cell(text: str) -> str:
@@ -151,9 +154,8 @@ class _Lines:
 
 
 def _write_sums(
-    out: Output, lines: Iterable[Line], since: datetime, until: datetime, *, as_json: bool
+    out: Output, lines: Iterable[Line], since: datetime, until: datetime, *, is_over: bool, as_json: bool
 ) -> None:
-    is_over = until <= timezone.now()
     sums: Counter[Key] = Counter()
     counts: Counter[Key] = Counter()
     for line in lines:

@@ -19,16 +19,18 @@ _SIGNS = {"credit": 1, "debit": -1}
 def read_exponents(option: object) -> Mapping[str, int]:
     """Return the table in an account's option ``exponents``, such as ``HUF=0 IDR=0``.
 
-    Worldpay's own plug-ins disagree about HUF and IDR, so each account may have its own. Raises
-    ``ProviderMisconfigured``.
+    Worldpay's own plug-ins and tables disagree about some currencies (docs/providers.md), so each account
+    may have its own numbers. Raises ``ProviderMisconfigured``.
     """
     if not isinstance(option, str):
         raise ProviderMisconfigured("The option exponents is a text such as HUF=0 IDR=0.")
-    table = {}
+    table: dict[str, int] = {}
     for entry in option.split():
         currency, _, digits = entry.partition("=")
         if not re.fullmatch("[A-Z]{3}", currency) or digits not in map(str, EXPONENTS):
             raise ProviderMisconfigured(f"The option exponents has {entry!r}; expected such as HUF=0.")
+        if currency in table:
+            raise ProviderMisconfigured(f"The option exponents has {currency} twice.")
         table[currency] = int(digits)
     return table
 

@@ -1,6 +1,7 @@
 """Readers of elements that replies and notifications share: texts, and the payment with card and checks."""
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -196,13 +197,13 @@ def _readable_token(token: Element, payment: PaymentElement) -> tuple[IssuedToke
 
 
 def _date(element: Element | None) -> date | None:
-    """Return a date; that of a card is the first day of its last month."""
+    """Return a date. Without a day, as that of a card is, it is the last day of the month."""
     if element is None:
         return None
     day, month, year = (element.get(name, "").strip() for name in ("dayOfMonth", "month", "year"))
     if not all(re.fullmatch("[0-9]{1,4}", part) for part in (day or "1", month, year)):
         return None
     try:
-        return date(int(year), int(month), int(day or "1"))
+        return date(int(year), int(month), int(day) if day else monthrange(int(year), int(month))[1])
     except ValueError:
         return None

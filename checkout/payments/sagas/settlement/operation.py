@@ -7,8 +7,11 @@ another version and changes nothing. A command to another service that is repeat
 request as not sent although it has been sent again by then.
 """
 
+from math import ceil
+
 import structlog
 from django.db.models import Exists, OuterRef, Q
+from django.template.defaultfilters import pluralize
 
 from checkout.conf import conf
 from checkout.payments.calls import may_yet_arrive
@@ -83,8 +86,9 @@ def _obstacle_to_sending(operation: Operation, attempt: Attempt) -> str:
             )
         return f"{why} Try its saga again instead: the provider is asked once more."
     if may_yet_arrive(ProviderCall.objects.filter(key=operation.reference)):
-        minutes = conf.settling_time.total_seconds() / 60
-        return f"It was sent a moment ago and may still be on its way. Wait {minutes:.0f} minutes."
+        minutes = ceil(conf.settling_time.total_seconds() / 60)
+        wait = f"Wait {minutes} minute{pluralize(minutes)}."
+        return f"It was sent a moment ago and may still be on its way. {wait}"
     return ""
 
 

@@ -96,7 +96,8 @@ def may_be_from_before_a_booking(attempt: Attempt, asked_at: datetime) -> bool:
     """Return True if an answer to a question of this time may not show yet what has been booked last.
 
     Queries are answered from copies of the provider's books, which are up to ``CHECKOUT_ORDER_LAG_SECONDS``
-    old, and one may be older than another.
+    old, and one may be older than another. The time is that of the database: to a process whose clock is
+    ahead, each booking would be long ago.
     """
     booked = attempt.operations.filter(state=State.DONE, updated_at__gt=asked_at - conf.order_lag)
     return booked.exists()

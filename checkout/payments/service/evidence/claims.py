@@ -3,8 +3,6 @@
 from datetime import datetime
 from functools import partial
 
-from django.utils import timezone
-
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
@@ -27,6 +25,7 @@ from checkout.payments.service.service import service
 from checkout.payments.totals import ASKED, BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import AttemptState
+from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 
@@ -38,7 +37,7 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     if command.claim in BY_ISSUER:
-        conclude = partial(_conclude_movement, command, sums_of_attempt(attempt), timezone.now())
+        conclude = partial(_conclude_movement, command, sums_of_attempt(attempt), server_time_now())
     else:
         before, known = under_way(attempt), booked_operations_of(attempt, EXPLANATIONS.get(command.claim, ""))
         conclude = partial(_conclude, command, before, known)

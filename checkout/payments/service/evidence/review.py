@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from django.utils import timezone
-
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.events import move_attempt
@@ -29,6 +27,7 @@ from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
+from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 Kind, State = Operation.Kind, Operation.State
@@ -90,7 +89,7 @@ def review(command: ReviewAttempt, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
-    provider_inquiry(message, attempt, partial(_conclude, before, sums, timezone.now()))
+    provider_inquiry(message, attempt, partial(_conclude, before, sums, server_time_now()))
 
 
 def _stands(why: str) -> ReviewResult:

@@ -15,7 +15,14 @@ const MESSAGES = {
 const EXPIRY_MESSAGE = "Enter the expiry date as month and year, for example 09/29.";
 
 const input = (name) => document.getElementById(name);
-const digits = (name) => input(name).value.replace(/[\s-]/g, "");
+
+/** Return a field's text with its digits in ASCII: keyboards have Arabic, Persian and full-width ones, too. */
+function text(name) {
+  const typed = input(name).value.normalize("NFKC");
+  return typed.replace(/[\u0660-\u0669\u06f0-\u06f9]/g, (digit) => digit.charCodeAt(0) & 15);
+}
+
+const digits = (name) => text(name).replace(/[\s-]/g, "");
 
 /** Return the first six digits, which identify the card's bank; "" if there are fewer. */
 export function bin() {
@@ -40,14 +47,14 @@ export function forget(field) {
 }
 
 /** Return month and year of an expiry date, with any separator; browsers may fill in the year first. */
-function expiry(text) {
-  const [, month = "", year = ""] = /^\D*(\d{1,2})\D*(\d{4}|\d{2})\D*$/.exec(text) ?? [];
-  const [, longYear = year, itsMonth = month] = /^\D*(\d{4})\D+(\d{1,2})\D*$/.exec(text) ?? [];
+function expiry(date) {
+  const [, month = "", year = ""] = /^\D*(\d{1,2})\D*(\d{4}|\d{2})\D*$/.exec(date) ?? [];
+  const [, longYear = year, itsMonth = month] = /^\D*(\d{4})\D+(\d{1,2})\D*$/.exec(date) ?? [];
   return [itsMonth, longYear];
 }
 
 function card() {
-  const [month, year] = expiry(input("card-expiry").value);
+  const [month, year] = expiry(text("card-expiry"));
   return {
     cardNumber: digits("card-number"),
     cardHolderName: input("card-name").value.trim(),
