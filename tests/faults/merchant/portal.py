@@ -12,7 +12,7 @@ from tests.faults.provider_books import Order as Booked, read_orders
 from tests.faults.recorder import Recorder
 
 # The share of paid payments with which this person does something, if the provider lets them.
-WORKS = 0.15
+WORKS = 0.3
 # Orders of which the provider tells no sums, and of which it takes and gives back more than there is: nobody
 # could find out what was done with the former, and the latter would be the person's own mistake.
 OUT_OF_REACH = frozenset({"no_balance", "no_ceiling"})
