@@ -6,15 +6,23 @@ import pytest
 
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import CheckClaim
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Operation,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
 from checkout.payments.providers import memory
 from checkout.payments.sagas.service import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
-from tests.payments.service.asking import operation_on
+from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.claiming import carried_out, to_settle_claim
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
+from tests.payments.service.test_notification import body, events, notify, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +42,22 @@ def refunded_in_part(authorised, books) -> Attempt:
         Operation.objects.filter(pk=operation_on(authorised, kind, minor).pk).update(state=state)
     Payment.objects.update(state=PaymentState.PARTIALLY_REFUNDED)
     return authorised
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(authorised, is_named):
+    """If it names ours, the provider is wrong about the amount, which is for staff."""
+    ours = operation_on(authorised, Kind.CAPTURE)
+    settle(ours, State.PENDING)
+    reference = ours.reference if is_named else ""
+    row = stored(authorised, body(authorised, "CAPTURED", minor=235, reference=reference))
+    told = events(notify(authorised, row))
+    ours.refresh_from_db()
+    assert ours.state == State.PENDING
+    if is_named:
+        assert (told, row.state) == ([], ProviderNotification.State.CONFLICTED)
+    else:
+        assert ([each.minor for each in told], row.state) == ([235], ProviderNotification.State.APPLIED)
 
 
 @pytest.fixture

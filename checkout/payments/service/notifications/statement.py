@@ -166,10 +166,13 @@ def _judged(
         return StatementResult(
             State.CONFLICTED, reason, signals=statement.kind if is_open and is_proven else ""
         )
-    operation = operation_of(operations, statement.kind, (*statement.references, statement.reference))
+    names = (*statement.references, statement.reference)
+    operation = operation_of(operations, statement.kind, names)
     if operation is not None and statement.amount not in (None, operation.amount):
-        reason = f"{OTHER_AMOUNT}{statement.amount}, we asked to {operation.kind} {operation.amount}"
-        return StatementResult(State.CONFLICTED, reason)
+        if operation.reference in names or not is_proven:
+            reason = f"{OTHER_AMOUNT}{statement.amount}, we asked to {operation.kind} {operation.amount}"
+            return StatementResult(State.CONFLICTED, reason)
+        operation = None  # it is another one, made in the provider's portal: the provider is asked
     if operation is not None and is_proven:
         settle(attempt.payment, operation, statement.kind)
     told = StatementResult(
