@@ -52,6 +52,12 @@ TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
 
+# The next step of a purchase that has not confirmed its order, if its own attempt turns out to hold nothing.
+# A purchase that has confirmed the order ignores that another attempt has the money: the order is paid.
+FOUND_RELEASED: Mapping[Signal, AfterSignal[PurchaseData]] = dict.fromkeys(
+    (Signal.REVIEW_RELEASED, Signal.HELD_ELSEWHERE), fulfilment.found_released
+)
+
 
 def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
     """Return the table. ``own`` has the steps of your own, which most installations do not have."""
@@ -116,7 +122,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.HINTED: authorisation.inquire_because_of_hint,
                 Signal.CHALLENGE_RETURNED: authorisation.returned_late,
                 **TAKEN_UP_AGAIN,
-                Signal.REVIEW_RELEASED: fulfilment.found_released,
+                **FOUND_RELEASED,
             },
         ),
         Step(
@@ -142,7 +148,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.CAPTURE_REFUSED: At.VOID,
                 Signal.CAPTURE_PARKED: fulfilment.capture_parked,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken,
-                Signal.REVIEW_RELEASED: fulfilment.found_released,
+                **FOUND_RELEASED,
             },
             unknown=again(At.CAPTURE),
         ),
@@ -156,7 +162,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.VOID_REFUSED: fulfilment.void_refused,
                 Signal.VOID_PARKED: fulfilment.void_parked,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken,
-                Signal.REVIEW_RELEASED: fulfilment.found_released,
+                **FOUND_RELEASED,
             },
             unknown=again(At.VOID),
         ),
@@ -201,7 +207,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             ends=End.PARKED,
             why="The provider's answer contradicts what we know.",
             unknown=authorisation.inquire,
-            hears={**TAKEN_UP_AGAIN, Signal.REVIEW_RELEASED: fulfilment.found_released},
+            hears={**TAKEN_UP_AGAIN, **FOUND_RELEASED},
         ),
         Step(
             name=At.FINISHED,

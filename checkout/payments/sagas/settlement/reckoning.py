@@ -83,6 +83,13 @@ def others_of(attempt: Attempt, *states: AttemptState) -> list[Attempt]:
     return list(others.filter(state__in=states).order_by("number"))
 
 
+def holders_beside(attempt: Attempt) -> list[Attempt]:
+    """Return the other authorised attempts of the same payment whose authorisation was not released."""
+    released = Operation.objects.filter(kind=Kind.VOID, state=State.DONE).values("attempt")
+    others = attempt.payment.attempts.exclude(pk=attempt.pk).filter(state=AttemptState.AUTHORISED)
+    return list(others.exclude(pk__in=released).order_by("number"))
+
+
 def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     """Return what our books lack, and what they have in excess."""
     ours = operations_of(attempt)
@@ -117,7 +124,7 @@ def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> P
     """Return the state that the payment will have."""
     if others_of(attempt, AttemptState.CONFLICTED):
         return PaymentState.CONFLICTED
-    if theirs.has_money or others_of(attempt, AttemptState.AUTHORISED):
+    if theirs.has_money or holders_beside(attempt):
         return reckoning.sums_after(attempt.payment).state
     return PaymentState.VOIDED
 
