@@ -52,7 +52,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
-    ``is_taken`` says that staff found the money taken, whatever became of our own capture.
+    ``is_taken`` says that staff found the money taken, whatever became of our own capture, ``is_only_held``
+    that it was found held, and that we do not capture it.
     ``merchant``, ``order_reference``, ``description``, ``locale`` and ``is_test`` are for the receipt, and
     they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
@@ -79,6 +80,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     is_expiring: bool = False
     is_capture_refused: bool = False
     is_taken: bool = False
+    is_only_held: bool = False
     merchant: str = ""
     order_reference: str = ""
     description: str = ""
@@ -93,7 +95,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     @property
     def is_reserved(self) -> bool:
         """True if the amount is held, and is not taken before the merchant captures it."""
-        return not (self.captures or self.is_taken)
+        return not self.is_taken and (self.is_only_held or not self.captures)
 
 
 PurchaseDecision = Decision[PurchaseData]

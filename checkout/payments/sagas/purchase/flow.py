@@ -48,7 +48,7 @@ AUTHORISATION_ANSWERS: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
 # The next step of a purchase that was parked or given up, after its conflict has been settled. Staff also
 # decide if money that is held is captured.
 TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
-    Signal.REVIEW_HELD: fulfilment.taken_up_again,
+    Signal.REVIEW_HELD: fulfilment.found_held,
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
 

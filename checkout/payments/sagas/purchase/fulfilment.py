@@ -226,6 +226,11 @@ def taken_up_again(data: PurchaseData) -> PurchaseDecision:
     return Go(step=At.CONFIRM_ORDER, data=with_changes(data, tries=0), reply_to_waiters=True)
 
 
+def found_held(data: PurchaseData) -> PurchaseDecision:
+    """Confirm the order: the money is held. Nothing but the authorisation itself captures it any more."""
+    return taken_up_again(with_changes(data, is_only_held=not data.is_capture_included))
+
+
 def found_taken(data: PurchaseData) -> PurchaseDecision:
     """Confirm the order: the money is taken, whatever became of the capture that the purchase asked for."""
     return taken_up_again(with_changes(data, is_taken=True))
