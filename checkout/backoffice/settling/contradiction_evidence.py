@@ -115,6 +115,11 @@ def _order(attempt: Attempt, theirs: TheirBooks, state: PaymentState) -> str:
         return ""
     if not theirs.has_money and state == PaymentState.VOIDED:
         return "The order is called off, and what was set aside for it is given back to the stock."
-    text = "An order that had been given up is taken up again if there is still enough in stock."
+    if not theirs.has_money:
+        return "Another attempt has the money: the order stays as it is."
+    text = (
+        "An order that had been given up is taken up again if there is still enough in stock; one that was "
+        "called off stays so."
+    )
     is_left = theirs.is_held and theirs.captured < attempt.payment.amount
     return f"{text} Nothing is captured by itself: capture or void what is held." if is_left else text
