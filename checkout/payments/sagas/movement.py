@@ -54,7 +54,7 @@ def move_payment_if_allowed(
 
     If it comes too late, it is only recorded, and the result is False.
     """
-    if not payment_machine.allows(payment.state, event, actor) or _is_still_contradicted(payment, event):
+    if not payment_machine.allows(payment.state, event, actor) or _is_refuted(payment, event):
         has_happened = payment_machine.has_happened(payment.state, event)
         if not has_happened:
             _record_not_applied(payment, event, actor)
@@ -65,14 +65,15 @@ def move_payment_if_allowed(
     return True
 
 
-def _is_still_contradicted(payment: Payment, event: str) -> bool:
-    """Return True for the end of a contradiction if another attempt has begun to contradict us meanwhile.
+def _is_refuted(payment: Payment, event: str) -> bool:
+    """Return True if something has become known since the answer was given from which ``event`` follows.
 
-    Nothing would bring that attempt to staff any more.
+    Another attempt may have begun to contradict us, which nothing would bring to staff any more. Of an
+    authorisation that has expired, a part may have been captured: then only the rest has expired.
     """
-    if event not in ENDS_OF_CONTRADICTION:
-        return False
-    return payment.attempts.filter(state=AttemptState.CONFLICTED).exists()
+    if event in ENDS_OF_CONTRADICTION:
+        return payment.attempts.filter(state=AttemptState.CONFLICTED).exists()
+    return event == "authorisation_expired" and sums_of(payment).state != PaymentState.AUTHORISED
 
 
 def publish_state(payment: Payment, message: Message) -> None:
