@@ -192,6 +192,7 @@ def test_who_has_not_had_the_provider_asked_is_told_to_do_so_first(admin_client)
             {"captured": "0"},
             ["A void of 12.50 GBP is booked as done", "The order is called off", "nothing was taken"],
         ),
+        ({"refunded": "12.50"}, ["An order that is not confirmed yet is given up"]),
         ({"refunded": "15.00"}, ["Less than nothing is kept:", "2.50 GBP more went back"]),
     ],
 )

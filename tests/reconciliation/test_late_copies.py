@@ -74,6 +74,17 @@ def test_what_was_booked_a_moment_ago_is_no_difference_until_it_must_show(paid):
     assert found(reconcile()) == CAPTURE_MISSING
 
 
+@pytest.mark.parametrize("lags", [(300, 1200), (1200, 300)])
+def test_the_longer_of_the_lags_of_orders_and_modifications_counts(paid, settings, lags):
+    settings.CHECKOUT_ORDER_LAG_SECONDS, settings.CHECKOUT_MODIFICATION_LAG_SECONDS = lags
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    changed(purchase, 10 * MINUTE)
+    assert reconcile() == []
+    let_pass(HOUR)
+    assert found(reconcile()) == CAPTURE_MISSING
+
+
 @pytest.mark.parametrize("model", [Attempt, Operation])
 def test_what_changed_without_its_payment_is_no_difference_until_it_must_show(paid, model):
     """For example, the second of three captures leaves its payment partially captured."""

@@ -153,6 +153,22 @@ def test_neighbours_that_get_no_answer_do_not_hide_the_payments_behind_them(paid
     assert run.compared_until > timezone.now() - timedelta(hours=1)
 
 
+def test_if_the_newest_orders_get_no_answer_an_older_one_shows_that_the_provider_is_there(paid, broken):
+    codes = in_order([paid() for _ in range(7)][::-1])
+    broken.update(codes[:5])
+    reconcile()
+    assert open_rows() == {(code, "unanswered") for code in codes[:5]}
+
+
+def test_answers_that_say_nothing_end_a_run_only_if_they_come_in_a_row(paid, unclear, asked, monkeypatch):
+    monkeypatch.setattr("checkout.reconciliation.patience.NOT_UNDERSTOOD", 2)
+    codes = in_order([paid() for _ in range(6)])
+    unclear.update(codes[::2])
+    reconcile()
+    assert asked == codes
+    assert open_rows() == {(code, "unanswered") for code in codes[::2]}
+
+
 def test_neighbours_at_the_end_that_get_no_answer_hold_no_mark(paid, broken):
     codes = in_order([paid() for _ in range(6)])
     broken.update(codes[1:])

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import http.client
 import json
+import select
+import socket
 
 import pytest
 
 from payments_gateway.serving.body_limit import BodyLimit
-from payments_gateway.serving.http import writing
+from payments_gateway.serving.http import connection_limit, writing
 from tests.support.serving import connected, serving, until
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -288,6 +290,38 @@ async def test_one_connection_too_many_is_refused_at_once(application, settings,
         async with connected(address) as fourth:
             fourth.say(HEAD + b"\r\n")
             assert (await fourth.answer()).status == 200
+
+
+def begin_of_the_answer_to_one_too_many(address: tuple[str, int]) -> bytes:
+    """Send a request after the connection was refused, as a client does that sends it at once."""
+    with socket.create_connection(address) as refused:
+        finish = select.poll()
+        finish.register(refused, select.POLLRDHUP)
+        assert finish.poll(30_000)  # milliseconds
+        for piece in (HEAD, b"Content-Length: 2\r\n\r\n", b"{}"):
+            refused.sendall(piece)
+        return refused.recv(12)
+
+
+@pytest.mark.parametrize("setting", ["SERVING_MAX_CONNECTIONS", "SERVING_MAX_CONNECTIONS_PER_ADDRESS"])
+async def test_a_refused_connection_may_send_its_request_before_it_reads_why(
+    application, settings, setting, monkeypatch
+):
+    """Closed at once, the client would find the connection reset. A flood of them is closed at once."""
+    monkeypatch.setattr(writing, "LINGER_SECONDS", 30)  # a busy machine may need more than a second
+    monkeypatch.setattr(connection_limit, "LINGER_SECONDS", 600)
+    monkeypatch.setattr(connection_limit, "MOST_TURNED_AWAY", 2)
+    setattr(settings, setting, 1)
+    options = {"timeout_keep_alive": 600, "forwarded_allow_ips": "192.0.2.1"}
+    async with serving(application, **options) as (server, address), connected(address) as first:
+        first.say(HEAD + b"\r\n")
+        assert (await first.answer()).status == 200
+        for _ in range(2):
+            begin = await asyncio.to_thread(begin_of_the_answer_to_one_too_many, address)
+            assert begin in (b"HTTP/1.1 429", b"HTTP/1.1 503")
+        assert len(server.server_state.connections) == len(application.scopes) == 1
+        with pytest.raises(ConnectionError):
+            await asyncio.to_thread(begin_of_the_answer_to_one_too_many, address)
 
 
 async def test_a_trusted_proxy_is_not_taken_for_one_client(application, settings):

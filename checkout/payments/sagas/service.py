@@ -25,7 +25,7 @@ from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga, numbered_saga
-from checkout.payments.sagas.purchase.data import At, PurchaseData
+from checkout.payments.sagas.purchase.data import At, PurchaseData, with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
     claim as claim_settlement,
@@ -37,7 +37,7 @@ from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
-from checkout.payments.totals import is_given_back, is_kept
+from checkout.payments.totals import is_given_back, is_kept, sums_of_attempt
 from checkout.service import Service
 from checkout.states import ENDED_WITHOUT_MONEY, PaymentState
 from messaging.compiled_queries import Compiled
@@ -161,6 +161,7 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
     elif saga.kind == Purchase.kind and saga.step == At.VOID and is_kept(payment):
         # A void could only release the rest, and would have the stock given back of what is paid for.
+        saga.data = with_taken(saga.data, sums_of_attempt(saga.attempt).captured)
         orchestrator.signal(saga, Signal.REVIEW_CAPTURED, message, payment)
     else:
         orchestrator.resume(saga, message)

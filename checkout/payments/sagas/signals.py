@@ -57,6 +57,7 @@ class Signal(StrEnum):
     REVIEW_HELD = "review_held"
     REVIEW_RELEASED = "review_released"
     REVIEW_CAPTURED = "review_captured"
+    REVIEW_GIVEN_BACK = "review_given_back"  # it was taken, and all of it went back
     REVIEW_NOT_CAPTURED = "review_not_captured"  # sent after one of these: nothing was taken
     REVIEW_DONE = "review_done"  # it had ended before
 

@@ -1,5 +1,6 @@
 """The limits of connections to one server, altogether and from one address."""
 
+import asyncio
 import resource
 
 from uvicorn.config import Config
@@ -9,11 +10,14 @@ from uvicorn.server import ServerState
 from payments_gateway.serving.clients import ClientCounter, network_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.newcomers import Newcomers
+from payments_gateway.serving.http.writing import LINGER_SECONDS, close_in_time, close_slowly
 from payments_gateway.serving.problems import FULL, Problem
 from payments_gateway.serving.process.memory import AfterFlood
 
 # Open files other than clients' connections: database, broker, templates, logs.
 OTHER_FILES = 128
+# The refused connections that are closed slowly at once. They are not counted, and need open files.
+MOST_TURNED_AWAY = 64
 
 
 class ConnectionLimit:
@@ -32,6 +36,7 @@ class ConnectionLimit:
         self._clients = ClientCounter()
         self.newcomers = Newcomers()
         self.memory = AfterFlood()
+        self._turned_away = 0
 
     def client_of(self, address: tuple[str, int] | None) -> str:
         """Return the name under which a peer is counted; "" if only the limit of the server applies."""
@@ -46,6 +51,22 @@ class ConnectionLimit:
         if not client:
             return None
         return self._clients.enter(client, most=self._most, most_of_client=self._most_of_client)
+
+    def turn_away(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Answer a connection that was not counted, and close it, slowly unless there are too many of them.
+
+        A client that connects sends its request at the same moment.
+        """
+        transport.write(answer)
+        if self._turned_away >= MOST_TURNED_AWAY:
+            close_in_time(transport)
+            return
+        self._turned_away += 1
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._forget_one)
+        close_slowly(transport)
+
+    def _forget_one(self) -> None:
+        self._turned_away -= 1
 
     def leave(self, client: str) -> None:
         """Uncount a connection that was counted. Nothing is kept about a client without connections."""

@@ -81,8 +81,9 @@ class OrderlyProtocol(HttpToolsProtocol):
         client = self._limit.client_of(self.client)
         problem = self._limit.enter(client, len(self.connections) - 1)
         if problem is not None:
-            transport.write(refusal(problem, self.server_state.default_headers))
-            transport.close()
+            self._phase = Phase.OVER
+            self.connections.discard(self)
+            self._limit.turn_away(transport, refusal(problem, self.server_state.default_headers))
             return
         self._counted_as = client
         self._is_leaving = False

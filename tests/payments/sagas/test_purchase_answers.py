@@ -163,6 +163,34 @@ def test_an_order_that_staff_found_paid_is_not_if_they_find_later_that_nothing_w
     assert saga.decision.step == ("unpaid" if captures else "finished")
 
 
+@pytest.mark.parametrize("step", ["inquire", "conflicted", "capture", "void"])
+def test_an_order_that_is_not_confirmed_is_given_up_if_its_money_was_taken_and_all_went_back(
+    step: str,
+) -> None:
+    saga = an_accepted_purchase()
+    if step in ("inquire", "conflicted"):
+        saga.answered(outcome="unknown" if step == "inquire" else "conflicted")
+    else:
+        saga.answered(outcome="approved")
+        saga.told("capture_refused" if step == "void" else "capture_delayed")
+    assert saga.decision.step == step
+    saga.told("review_given_back").asks("orders.release").ignores("review_given_back")
+    saga.answered().ended("compensated").ignores("review_given_back")
+
+
+def test_an_order_that_is_being_confirmed_is_cancelled_if_its_money_all_went_back() -> None:
+    saga = an_authorised_purchase().told("capture_accepted").asks("orders.confirm")
+    saga.told("review_given_back").asks("orders.cancel")
+
+
+def test_an_order_that_was_confirmed_stays_so_if_its_money_all_went_back() -> None:
+    """The merchant gave it back for a reason, and may have sent the goods."""
+    saga = an_authorised_purchase().told("capture_accepted").answered()
+    saga.ended("completed").told("review_given_back").ignores("capture_refused")
+    saga = an_authorised_purchase().told("capture_accepted").answered().told("capture_refused")
+    saga.ended("parked").told("review_given_back").ended("completed").tells_nothing()
+
+
 def test_an_order_that_was_called_unpaid_is_paid_when_staff_find_the_money_taken() -> None:
     saga = an_authorised_purchase().told("capture_accepted").answered().told("capture_refused")
     saga.ended("parked").ignores("review_held").told("review_captured").ended("completed").tells_nothing()

@@ -33,6 +33,7 @@ from tests.payments.service.claiming import (
     said,
     to_settle_claim,
 )
+from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, denied
 from tests.payments.service.settling import authorised
@@ -169,6 +170,18 @@ def test_an_amount_that_our_books_have_no_room_for_is_refused(taken, amount, why
     assert carried_out(to_settle_claim(saga, is_true=True, amount=amount), saga).commands == []
     assert saga.status == Saga.Status.PARKED
     assert booked() == []
+
+
+def test_a_charge_back_without_an_amount_of_more_than_our_books_have_is_settled_with_the_payment(taken):
+    """Somebody had captured the rest in the provider's portal. The refusal says which is settled first."""
+    saga = claimed(taken, minor=None)
+    with pytest.raises(OperationRejected, match="say here that nothing more happened"):
+        settle_claim(saga.pk, is_true=True, amount=gbp(1001), by="ada", reason="x")
+    carried_out(to_settle_claim(saga, is_true=False), saga)
+    assert saga.status == Saga.Status.COMPLETED
+    conflicted(taken, Attempt.State.AUTHORISED)
+    assert settled(taken, books_with(1250, charged_back=1001)).state == PaymentState.CHARGED_BACK
+    assert booked() == [("charge_back", 1001)]
 
 
 def test_all_that_is_taken_may_be_charged_back_even_what_was_given_back_but_not_twice(taken):

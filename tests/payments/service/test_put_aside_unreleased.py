@@ -4,14 +4,18 @@ That happens if somebody has captured a part of it in the provider's portal: the
 refused, and so is every void.
 """
 
+import json
+
 import pytest
 
 from checkout.errors import OperationRejected
 from checkout.payments.actions import resume_saga
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import sums_of
 from checkout.states import AttemptState, PaymentState
+from messaging.envelope import Reply
 from tests.payments.service.contradicting import (
     HELD,
     NOTHING,
@@ -25,6 +29,7 @@ from tests.payments.service.contradicting import (
     settled,
 )
 from tests.payments.service.delivering import deliver
+from tests.payments.service.replying import reply_to
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +68,53 @@ def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purch
     assert balances() == {"provider:captured": 235, "merchant:payable": -235}
     purchase.refresh_from_db()
     assert (purchase.step, purchase.status) == ("confirm_order", Saga.Status.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("books", "step"),
+    [
+        (books_with(1250, refunded=1250), "release_stock"),
+        (books_with(235, refunded=100, charged_back=135), "release_stock"),
+        (books_with(1250, refunded=1249), "confirm_order"),
+        (books_with(235, refunded=235, is_held=True), "confirm_order"),
+    ],
+)
+def test_an_order_whose_money_all_went_back_in_the_portal_is_not_confirmed(
+    purchase: Saga, books: TheirBooks, step: str
+):
+    put_aside_by_staff(purchase.attempt)
+    settled(purchase.attempt, books)
+    purchase.refresh_from_db()
+    assert purchase.step == step
+
+
+@pytest.mark.parametrize("status", [Saga.Status.RUNNING, Saga.Status.COMPENSATED])
+def test_an_order_that_was_given_up_stays_so_if_its_money_was_taken_and_given_back(
+    purchase: Saga, status: str
+):
+    Saga.objects.update(step="release_stock", status=status)
+    Attempt.objects.update(state=AttemptState.CONFLICTED)
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    assert settled(purchase.attempt, books_with(1250, refunded=1250)).state == PaymentState.REFUNDED
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("release_stock", status)
+
+
+@pytest.mark.parametrize("is_tried_again", [False, True])
+def test_a_receipt_is_for_what_was_taken_in_the_portal(purchase: Saga, is_tried_again: bool):
+    purchase.data["email"] = "shopper@example.com"
+    purchase.save()
+    if is_tried_again:
+        posted(purchase.attempt, Operation.Kind.CAPTURE, 235)
+        Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+        resume_saga(purchase.pk, by="ada")
+        deliver(service, envelope_of(OutboxMessage.objects.get(type="checkout.resume_saga")))
+    else:
+        put_aside_by_staff(purchase.attempt)
+        settled(purchase.attempt, books_with(235))
+    reply_to(purchase, Reply.success({}))
+    receipt = OutboxMessage.objects.get(type="notifications.send_receipt")
+    assert (json.loads(receipt.body)["minor"], purchase.step) == (235, "finished")
 
 
 def test_a_void_without_an_outcome_ends_if_nothing_turns_out_to_be_held(purchase: Saga):

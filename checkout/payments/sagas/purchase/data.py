@@ -1,6 +1,8 @@
 """The data of the purchase saga, and the names of its steps."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from checkout.messages import Body
 from checkout.orders.messages import OrderLine
@@ -52,8 +54,9 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
-    ``is_taken`` says that staff found the money taken, whatever became of our own capture, ``is_only_held``
-    that it was found held, and that we do not capture it.
+    ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
+    how much of it; it is zero if an earlier release was told. ``is_only_held`` says that it was found held,
+    and that we do not capture it.
     ``merchant``, ``order_reference``, ``description``, ``locale`` and ``is_test`` are for the receipt, and
     they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
@@ -81,6 +84,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     is_capture_refused: bool = False
     is_taken: bool = False
     is_only_held: bool = False
+    taken_minor: int = 0
     merchant: str = ""
     order_reference: str = ""
     description: str = ""
@@ -99,3 +103,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
 
 
 PurchaseDecision = Decision[PurchaseData]
+
+
+def with_taken(stored: Mapping[str, Any], minor: int) -> dict[str, Any]:
+    """Return a purchase's stored data with the sum that staff found taken, for the signal that says so."""
+    return {**stored, "taken_minor": minor}

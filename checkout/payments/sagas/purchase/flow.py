@@ -52,12 +52,6 @@ TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
 
-# The next step of a purchase that has not confirmed its order, if its own attempt turns out to hold nothing.
-# A purchase that has confirmed the order ignores that another attempt has the money: the order is paid.
-FOUND_RELEASED: Mapping[Signal, AfterSignal[PurchaseData]] = dict.fromkeys(
-    (Signal.REVIEW_RELEASED, Signal.HELD_ELSEWHERE), fulfilment.found_released
-)
-
 
 def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
     """Return the table. ``own`` has the steps of your own, which most installations do not have."""
@@ -122,7 +116,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.HINTED: authorisation.inquire_because_of_hint,
                 Signal.CHALLENGE_RETURNED: authorisation.returned_late,
                 **TAKEN_UP_AGAIN,
-                **FOUND_RELEASED,
+                **fulfilment.NOTHING_LEFT,
             },
         ),
         Step(
@@ -148,7 +142,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.CAPTURE_REFUSED: At.VOID,
                 Signal.CAPTURE_PARKED: fulfilment.capture_parked,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken,
-                **FOUND_RELEASED,
+                **fulfilment.NOTHING_LEFT,
             },
             unknown=again(At.CAPTURE),
         ),
@@ -162,7 +156,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.VOID_REFUSED: fulfilment.void_refused,
                 Signal.VOID_PARKED: fulfilment.void_parked,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken,
-                **FOUND_RELEASED,
+                **fulfilment.NOTHING_LEFT,
             },
             unknown=again(At.VOID),
         ),
@@ -178,6 +172,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.CONFIRM_ORDER),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(At.CONFIRM_ORDER),
+                Signal.REVIEW_GIVEN_BACK: At.CANCEL_ORDER,
                 Signal.GIVEN_BACK: At.CANCEL_ORDER,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
@@ -207,7 +202,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             ends=End.PARKED,
             why="The provider's answer contradicts what we know.",
             unknown=authorisation.inquire,
-            hears={**TAKEN_UP_AGAIN, **FOUND_RELEASED},
+            hears={**TAKEN_UP_AGAIN, **fulfilment.NOTHING_LEFT},
         ),
         Step(
             name=At.FINISHED,
@@ -215,6 +210,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.FINISHED),
+                Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(At.FINISHED),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
@@ -226,6 +222,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             unknown=At.FINISHED,  # staff have settled it
             hears={
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at_the_end,
+                Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
         ),

@@ -111,7 +111,9 @@ def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
 
 
 def receipt(data: PurchaseData) -> SendReceipt:
-    return SendReceipt(**{name: getattr(data, name) for name in SendReceipt.__struct_fields__})
+    """Return the receipt. It is for what staff found taken, if that is not the whole amount."""
+    told = {name: getattr(data, name) for name in SendReceipt.__struct_fields__}
+    return SendReceipt(**{**told, "minor": data.taken_minor or data.minor})
 
 
 def order_not_confirmed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
@@ -168,7 +170,7 @@ def _paid(data: PurchaseData) -> PurchaseData:
 
 def _unpaid(data: PurchaseData) -> PurchaseData:
     """Return the data of an order whose money is not taken. The merchant may have wanted only to hold it."""
-    return with_changes(data, is_taken=False, is_capture_refused=data.captures)
+    return with_changes(data, is_taken=False, taken_minor=0, is_capture_refused=data.captures)
 
 
 # The undoing
@@ -238,3 +240,12 @@ def found_taken(data: PurchaseData) -> PurchaseDecision:
 
 def found_released(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=())
+
+
+# No money of its own is left for a purchase that has never confirmed the order. One that has ignores that
+# another attempt has the money: the order is paid.
+NOTHING_LEFT: Mapping[Signal, AfterSignal[PurchaseData]] = {
+    Signal.REVIEW_RELEASED: found_released,
+    Signal.REVIEW_GIVEN_BACK: found_released,
+    Signal.HELD_ELSEWHERE: found_released,
+}

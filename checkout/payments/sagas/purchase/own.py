@@ -49,6 +49,7 @@ class OwnSteps:
                 hears={
                     Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
                     Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.SETTLE_UNDONE),
+                    Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(At.SETTLE_UNDONE),
                     Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(At.SETTLE_UNDONE),
                     **fulfilment.NOT_HELD_ANY_MORE,
                 },
@@ -138,6 +139,7 @@ class OwnSteps:
             hears={
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(row),
+                Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(row),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(row),
                 **fulfilment.NOT_HELD_ANY_MORE,
             },

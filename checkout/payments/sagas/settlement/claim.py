@@ -118,7 +118,11 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
     if left < amount:
         is_charge_back = BY_ISSUER[question.claim] == Kind.CHARGE_BACK
         counted = "taken and not charged back" if is_charge_back else "charged back"
-        return f"{amount} is more than is {counted}: {left}. Something else must be booked first."
+        return (
+            f"{amount} is more than is {counted}: {left}. If money is missing in our books, enter this among "
+            "the figures when you settle the payment. If you are asked to settle this first, say here that "
+            "nothing more happened."
+        )
     key = _key(question)
     if key and any(each.idempotency_key == key for each in operations_of(attempt)):
         return "This very one is in our books already. Say that nothing more happened."

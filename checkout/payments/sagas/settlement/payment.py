@@ -24,6 +24,7 @@ from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of_payment
+from checkout.payments.sagas.purchase.data import with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
@@ -202,10 +203,12 @@ def _end_contradiction(
         # The order may have been confirmed by the purchase of another attempt, which was settled before.
         _tell_purchases(sagas, Signal.REVIEW_RELEASED, message, payment)
     elif theirs.has_money:
-        is_open = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN).exists()
-        is_taken = theirs.captured.minor and not is_open
-        signal = Signal.REVIEW_CAPTURED if is_taken else Signal.REVIEW_HELD
-        own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
+        own = [saga for saga in sagas if saga.kind == Purchase.kind and saga.attempt_id == attempt.pk]
+        signal = Signal.REVIEW_HELD
+        if theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
+            signal = Signal.REVIEW_GIVEN_BACK if theirs.is_given_back else Signal.REVIEW_CAPTURED
+            for purchase in own:
+                purchase.data = with_taken(purchase.data, theirs.captured.minor)
         _tell_purchases(own, signal, message, payment)
 
 

@@ -42,6 +42,11 @@ class TheirBooks:
         return self.captured - self.refunded - self.charged_back
 
     @property
+    def is_given_back(self) -> bool:
+        """Return True if money was taken, nothing of it was kept, and no more can be taken."""
+        return self.captured.minor > 0 and self.kept.minor <= 0 and not self.is_held
+
+    @property
     def in_words(self) -> str:
         """The sums in words, as they are recorded in facts."""
         held = "an authorisation is held" if self.is_held else "no authorisation is held"
