@@ -105,6 +105,30 @@ def test_a_purchase_without_money_does_not_confirm_the_order_for_that_of_another
     assert place_of(first) == ("release_stock", Status.COMPENSATED)
 
 
+@pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])
+@pytest.mark.parametrize("captured", [0, 500])
+def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_of_it(
+    first: Saga, second: Saga, captured: int, ended: Callable[[Attempt], Payment]
+) -> None:
+    """Its attempt stays authorised."""
+    if captured:
+        posted(second.attempt, Kind.CAPTURE, captured)
+    else:
+        standing(second, "cancel_order", Status.COMPENSATED)
+    Saga.objects.create(
+        kind="verification",
+        key="expired:1",
+        payment=second.payment,
+        attempt=second.attempt,
+        step="finished",
+        status=Status.COMPLETED,
+        data={"claim": "expired", "answer": "confirmed"},
+    )
+    conflicted(first.attempt)
+    state = PaymentState.PARTIALLY_CAPTURED if captured else PaymentState.VOIDED
+    assert ended(first.attempt).state == state
+
+
 @pytest.mark.parametrize("step", ["inquire", "conflicted", "capture", "void"])
 @pytest.mark.parametrize("other", [AttemptState.CONFLICTED, AttemptState.AUTHORISED])
 def test_a_purchase_without_money_ends_beside_another_attempt_that_may_have_some(
