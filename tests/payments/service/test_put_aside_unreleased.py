@@ -181,7 +181,7 @@ def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_a
 def test_an_order_of_which_nothing_was_kept_is_called_off_when_it_is_tried_again(
     purchase: Saga, refunded: int, charged_back: int, standing: str, step: str
 ):
-    """What an issuer took cannot be refunded, so that there is no other way to call the order off."""
+    """A refund of what an issuer took is refused, so that there is no other way to call the order off."""
     Saga.objects.filter(pk=purchase.pk).update(step=standing)
     posted(purchase.attempt, Operation.Kind.CAPTURE, 1250)
     for kind, minor in ((Operation.Kind.REFUND, refunded), (Operation.Kind.CHARGE_BACK, charged_back)):
