@@ -165,9 +165,9 @@ class CheckClaim(Command[ClaimChecked], frozen=True, omit_defaults=True):
     attempt: str
     claim: str
     operation: str = ""  # the operation that it names, of which our records say the opposite
-    minor: int | None = None  # the notified amount of a charge-back or reversal, if it has one
+    minor: int | None = None  # the notified amount, if it has one
     currency: str = ""
-    event_id: str = ""  # makes booking it twice harmless
+    event_id: str = ""  # of a charge-back or reversal: makes booking it twice harmless
     is_proven: bool = True  # an unproven amount is not booked, as anybody may have sent it
 
 

@@ -208,11 +208,13 @@ def is_kept(payment: Payment) -> bool:
     return is_accounted_for(payment, sums) and sums.left_to_charge_back > 0 and is_at_rest
 
 
-def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
+def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int | None = None) -> bool:
     """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 
-    The attempt's payment must be locked. The failure of a named refund counts as explained, as that refund's
-    own saga looks into it. If a part was captured, a cancellation is that of the rest.
+    A capture or refund that names none must be of the same amount, if the event has one: others are made in
+    the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as
+    explained, as that refund's own saga looks into it. If a part was captured, a cancellation is that of the
+    rest.
     """
     kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
     if (
@@ -224,5 +226,7 @@ def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
     named = [each for each in ours if each.reference == operation]
     if named and event == "refund_failed":
         return True
+    if minor is not None and event in ("captured", "refunded"):
+        ours = [each for each in ours if each.amount_minor == minor]
     contrary = State.DONE if event == "refund_failed" else State.REFUSED
     return any(each.state != contrary for each in named or ours)

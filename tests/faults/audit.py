@@ -79,7 +79,12 @@ async def settle(
             await staff.settle_contradictions()
         is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
         is_moving = is_moving or await asyncio.to_thread(is_anything_owed, site)
-        if is_bank_at_rest and not is_moving and await asyncio.to_thread(is_everything_told_done, site):
+        if (
+            is_bank_at_rest
+            and not is_moving
+            and await asyncio.to_thread(is_everything_told_done, site)
+            and await staff.put_differing_aside()
+        ):
             events = await asyncio.to_thread(site.rows, EVENT_IDS)
             if all(event in endpoint.told for (event,) in events):
                 return now() - since
@@ -135,6 +140,7 @@ def gather(
         erased=recorder.erased,
         charges_refused=recorder.charges_refused,
         card_faults=recorder.card_faults,
+        used_portal=recorder.used_portal,
     )
     events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys() | set(TOLD_IN_TIMELINES)
     read_database(evidence, site.databases, events, diary.excused, rest)

@@ -19,6 +19,7 @@ from tests.faults.merchant.back_office import BackOffice
 from tests.faults.merchant.cards import CardKeeper
 from tests.faults.merchant.endpoint import Endpoint, serving
 from tests.faults.merchant.errands import Merchant
+from tests.faults.merchant.portal import PortalUser
 from tests.faults.merchant.program import Program
 from tests.faults.merchant.requester import Patience
 from tests.faults.recorder import Recorder, now
@@ -98,6 +99,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             recorder,
             merchant,
             CardKeeper(program, back_office, recorder),
+            PortalUser(session, site.stack.sandbox_url, recorder, patience),
             extent.seed,
             stop,
             at_once=extent.shoppers,
@@ -142,7 +144,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             ):
                 await crowd.send_one_in()
         report.provider_faults = await provider_faults(storm)
-        last_fault_at, staff = now(), Staff(site)
+        last_fault_at, staff = now(), Staff(site, recorder.used_portal)
         endpoint.is_well = True
         report.settled_after, _ = await asyncio.gather(
             audit.settle(site, staff, auditor, endpoint, last_fault_at),
@@ -161,7 +163,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     report.kinds = crowd.kinds
     report.looks = watch.looks
     report.requeued, report.settled, report.read = staff.requeued, staff.settled, staff.read
-    report.copies = staff.copies
+    report.copies, report.in_portal = staff.copies, len(recorder.used_portal)
     report.reviewed = len(staff.reviewed)
     report.notes += [f"lost: {each}" for each in crowd.lost]
     for reference, seconds in crowd.seconds.items():

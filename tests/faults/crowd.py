@@ -12,6 +12,7 @@ from tests.faults import habits
 from tests.faults.client import Client, Gates
 from tests.faults.merchant.cards import CUSTOMERS, CardKeeper
 from tests.faults.merchant.errands import Merchant, Order
+from tests.faults.merchant.portal import WORKS, PortalUser
 from tests.faults.recorder import Recorder, now
 from tests.faults.shopper import Lost, Shopper, Stopped
 
@@ -32,6 +33,7 @@ class Crowd:
     recorder: Recorder
     merchant: Merchant
     cards: CardKeeper
+    portal: PortalUser
     seed: int
     stop: asyncio.Event
     at_once: int
@@ -109,6 +111,9 @@ class Crowd:
             self.began[client.payment] = began
         self.seconds[client.payment] = now() - began
         if order is not None and shopper.is_paid:
-            await self.merchant.run_errand(order, random)
+            errands = [self.merchant.run_errand(order, random)]
+            if random.random() < WORKS:
+                errands.append(self.portal.run_errand(order, random))
+            await asyncio.gather(*errands)
         if order is not None and order.customer:
             await self.cards.run_errand(order, random, self.merchant.run_errand)

@@ -173,6 +173,7 @@ class Evidence:
     erased: dict[str, float] = field(default_factory=dict)
     charges_refused: set[str] = field(default_factory=set)
     card_faults: list[str] = field(default_factory=list)
+    used_portal: set[str] = field(default_factory=set)
     # Faulty messages: never published; published and never handled; answered more than once.
     unpublished: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)

@@ -27,7 +27,8 @@ def nothing_charged_twice(evidence: Evidence) -> Found:
             for text in over_limits(order):
                 yield reference, text
             for (kind, operation), times in order.taken().items():
-                if times > 1:
+                # What is done in the portal has no reference.
+                if times > 1 and (operation or reference not in evidence.used_portal):
                     yield reference, f"{kind} {operation} was carried out {times} times"
 
 
@@ -96,7 +97,10 @@ def _postings_in_order(evidence: Evidence, reference: str) -> Found:
         kind, _, operation = entry.posting.partition(":")
         if kind not in ("captured", "refunded") or entry.account != "provider:captured":
             continue
-        booked = [at for order in orders if (at := order.booked_at(kind, operation)) is not None]
+        # What was done in the portal has no reference there, and gets one of ours when staff enter it.
+        names = (operation, "") if reference in evidence.used_portal else (operation,)
+        moments = (order.booked_at(kind, name) for order in orders for name in names)
+        booked = [at for at in moments if at is not None]
         if not booked or entry.at < min(booked):
             yield reference, f"{entry.posting} was posted before the provider had booked it"
     for posting, total in postings.items():

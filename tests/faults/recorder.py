@@ -67,7 +67,8 @@ class Recorder:
 
     `ears` are the open WebSockets. `ticked` has the payments whose shoppers want the card saved. `removed`
     has the time (seconds since the epoch) at which the removal of a card was confirmed, `erased` that of
-    the erasure of a payment. `charges_refused` has the orders whose charge to a saved card was refused.
+    the erasure of a payment. `used_portal` has the payments with which somebody did something in the
+    provider's portal. `charges_refused` has the orders whose charge to a saved card was refused.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,7 @@ class Recorder:
         self.ticked: set[str] = set()
         self.removed: dict[str, float] = {}
         self.erased: dict[str, float] = {}
+        self.used_portal: set[str] = set()
         self.charges_refused: set[str] = set()
         self.card_faults: list[str] = []
 

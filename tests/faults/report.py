@@ -18,7 +18,8 @@ class Report:
     `provider_faults` counts those of the sandbox by occasion and name, and `traits` the orders with each
     trait. Staff sent `requeued` dead letters again, dealt with `copies` of handled messages that were erased
     with their payments, settled `settled` operations and payments, read `read` notifications and had
-    `reviewed` payments reviewed. `webhooks` counts what the merchant's endpoint did with webhooks, and
+    `reviewed` payments reviewed. `in_portal` counts payments that somebody changed in the provider's portal.
+    `webhooks` counts what the merchant's endpoint did with webhooks, and
     `repeated` the requests to the API that were sent again after their final answer."""
 
     seed: int
@@ -40,6 +41,7 @@ class Report:
     settled: int = 0
     read: int = 0
     reviewed: int = 0
+    in_portal: int = 0
     webhooks: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     traits: Counter[str] = field(default_factory=Counter)
@@ -75,6 +77,7 @@ class Report:
             "operations_settled_by_staff": self.settled,
             "unreadable_notifications": self.read,
             "payments_reviewed": self.reviewed,
+            "payments_in_the_portal": self.in_portal,
             "webhooks": self.webhooks,
             "requests_repeated_after_their_answer": self.repeated,
             "responses": {str(status): count for status, count in sorted(self.responses.items())},
@@ -107,7 +110,7 @@ class Report:
         yield (
             f"staff sent {self.requeued} dead letters again, dealt with {self.copies} of messages that were"
             f" handled and erased, settled {self.settled} operations, read {self.read} notifications, had"
-            f" {self.reviewed} payments reviewed"
+            f" {self.reviewed} payments reviewed; {self.in_portal} were changed in the provider's portal"
         )
         yield f"the merchant's endpoint: {_counts(self.webhooks)}; {self.repeated} API requests repeated"
         yield f"responses by status: {_counts(self.responses)}"

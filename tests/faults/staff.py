@@ -1,5 +1,6 @@
 """The merchant's staff, who decide after the storm whatever no program can decide."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from checkout.errors import CheckoutError, OperationRejected
@@ -37,6 +38,10 @@ UNTOLD = """
     FROM payments_saga saga JOIN payments_payment payment ON payment.id = saga.payment_id
     WHERE saga.kind = 'purchase' AND saga.status = 'parked' AND payment.state = 'confirming'"""
 INCLUDED = "SELECT order_code, capture_reference FROM payments_attempt WHERE order_code = %s"
+DIFFERING = """
+    SELECT DISTINCT reference FROM payments_difference difference
+    JOIN payments_payment payment ON payment.id = payment_id WHERE resolved_at IS NULL"""
+POSTPONED = "SELECT 1 FROM payments_postponedcomparison LIMIT 1"
 CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
 
@@ -48,11 +53,13 @@ class Staff:
     """
 
     site: Site
+    used_portal: Collection[str] = ()
     requeued: int = 0
     copies: int = 0
     settled: int = 0
     read: int = 0
     reviewed: set[str] = field(default_factory=set)
+    explained: set[str] = field(default_factory=set)
 
     async def send_dead_letters_again(self) -> None:
         """Send dead letters again. Those that were handled, and are erased, need not be.
@@ -116,6 +123,27 @@ class Staff:
         """
         await in_thread(reconcile)
 
+    async def put_differing_aside(self) -> bool:
+        """Compare the books, and put aside what was changed in the portal. Return True if all of that agrees.
+
+        Comparisons are left for later as long as the provider need not show everything. No other payment may
+        differ, so that none is put aside: it is a violation.
+        """
+        if not self.used_portal:
+            return True
+        await self.compare_books()
+        is_certain = not await in_thread(self.site.rows, POSTPONED)
+        differing = {reference for (reference,) in await in_thread(self.site.rows, DIFFERING)}
+        for reference in differing.intersection(self.used_portal):
+            self.explained.add(reference)
+            try:
+                reason = "It was looked up in the provider's portal."
+                await in_thread(actions.put_aside, reference, by=BY, reason=reason)
+            except OperationRejected:
+                # It contradicts us already, or something is under way.
+                continue
+        return is_certain and not differing.intersection(self.used_portal)
+
     async def put_untold_aside(self) -> None:
         """Put payments aside of which the provider never says what became of them, as if they conflicted.
 
@@ -136,8 +164,11 @@ class Staff:
         """
         for (reference,) in await in_thread(self.site.rows, CONFLICTED):
             try:
-                if reference in self.reviewed:
-                    if await in_thread(settle_payment_by, self._truth, reference, by=BY):
+                is_explained = reference in self.explained
+                if is_explained or reference in self.reviewed:
+                    if await in_thread(
+                        settle_payment_by, self._truth, reference, by=BY, is_explained=is_explained
+                    ):
                         self.settled += 1
                     continue
                 reason = "The provider is to say it once more."

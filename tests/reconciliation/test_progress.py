@@ -162,7 +162,7 @@ def test_more_changes_at_one_moment_than_fit_a_batch_are_all_compared(paid, aske
         paid()
     moment = timezone.now() - LONG_AGO
     for offset, payment in enumerate(Payment.objects.all()):
-        Payment.objects.filter(pk=payment.pk).update(updated_at=moment + timedelta(seconds=offset // 2))
+        Payment.objects.filter(pk=payment.pk).update(updated_at=moment + timedelta(seconds=offset // 4))
     reconcile()
     assert len(asked) == len(set(asked)) == 7
 

@@ -135,11 +135,12 @@ def _question(told: ApplyProviderEvent, claim: str, message: Message) -> Verific
         operation=told.operation,
         is_proven=told.is_proven,
         statements=(told.event_id,) if told.event_id else (),
+        minor=told.minor,
+        currency=told.currency,
     )
     if claim not in BY_ISSUER:
         return data
-    event_id = told.event_id or message.envelope.message_id
-    return with_changes(data, minor=told.minor, currency=told.currency, event_id=event_id)
+    return with_changes(data, event_id=told.event_id or message.envelope.message_id)
 
 
 def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
@@ -163,7 +164,7 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
         ours = operations_under_lock(attempt)
         is_done = any(each.reference == told.operation and each.state == State.DONE for each in ours)
         return told.kind if is_done or not is_explained(attempt, told.kind) else ""
-    return "" if is_explained(attempt, told.kind, told.operation) else told.kind
+    return "" if is_explained(attempt, told.kind, told.operation, told.minor) else told.kind
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:

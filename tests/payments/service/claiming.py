@@ -31,7 +31,7 @@ def captured(attempt: Attempt, minor: int = 1000) -> Attempt:
     return attempt
 
 
-def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int = 300, **told: Any) -> Saga:
+def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300, **told: Any) -> Saga:
     """Return the parked verification of a claim, after an unclear answer of the provider."""
     told = {"minor": minor, "currency": "GBP", "event_id": "e-1", **told}
     event = ApplyProviderEvent(

@@ -5,6 +5,7 @@ from functools import partial
 
 from django.utils import timezone
 
+from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
@@ -60,6 +61,12 @@ def _conclude(
     result: ProviderResult,
 ) -> Conclusion:
     outcome, why = _judged(attempt, command, before, known, result), ""
+    if outcome == ClaimOutcome.UNCLEAR:
+        amount = Money(command.minor or 0, command.currency)
+        why = (
+            f"None of ours is of {amount}, and the provider does not tell its sums. If somebody has done it "
+            "in the provider's portal, it is so."
+        )
     if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.EXPIRED:
         outcome, why = _judged_expiry(attempt, result)
     if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.AUTHORISED:
@@ -168,11 +175,19 @@ def _judged(
     ):
         # The claim may name another operation than the one that explains it, which only sums could tell. A
         # refund in doubt has an inquiry of its own.
+        if _is_of_another_amount(attempt, command):
+            return ClaimOutcome.UNCLEAR
         return ClaimOutcome.UNDECIDED if command.operation else ClaimOutcome.DENIED
     if claim == EventKind.CANCELLED and sums_of_attempt(attempt).may_leave_a_rest:
         # Once the capture of a part is done, this was the rest of the authorisation.
         return ClaimOutcome.UNKNOWN
     return ClaimOutcome.CONFIRMED
+
+
+def _is_of_another_amount(attempt: Attempt, command: CheckClaim) -> bool:
+    """Return True for a proven movement that names none of ours, and whose amount none of ours has."""
+    is_told = command.is_proven and not command.operation and command.minor is not None
+    return is_told and not is_explained(attempt, command.claim, minor=command.minor)
 
 
 def _may_be_hidden(claim: str, last: EventKind) -> bool:

@@ -1,0 +1,80 @@
+"""Somebody at the merchant who captures, refunds and cancels in the provider's portal, past the gateway."""
+
+import asyncio
+from random import Random
+
+import aiohttp
+import requests
+
+from tests.faults.merchant.errands import Order
+from tests.faults.merchant.requester import LOOK_SECONDS, Patience
+from tests.faults.provider_books import Order as Booked, read_orders
+from tests.faults.recorder import Recorder
+
+# The share of paid payments with which this person does something, if the provider lets them.
+WORKS = 0.15
+# Orders of which the provider tells no sums, and of which it takes and gives back more than there is: nobody
+# could find out what was done with the former, and the latter would be the person's own mistake.
+OUT_OF_REACH = frozenset({"no_balance", "no_ceiling"})
+MOST_ATTEMPTS = 4
+LOOKS = 20
+
+
+class PortalUser:
+    """A person with the provider's portal, which the sandbox's scenarios stand for."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, sandbox_url: str, recorder: Recorder, patience: Patience
+    ) -> None:
+        self._session = session
+        self._sandbox_url = sandbox_url
+        self._recorder = recorder
+        self._patience = patience
+
+    async def run_errand(self, order: Order, random: Random) -> None:
+        """Do one thing with a payment that was paid, whatever others do with it at the same time."""
+        for _ in range(LOOKS):
+            await self._patience.pause(random.uniform(0, 2 * LOOK_SECONDS))
+            booked = await asyncio.to_thread(self._booked, order.reference)
+            if booked is None or OUT_OF_REACH & booked.traits:
+                return
+            if order.is_manual or booked.captured:
+                await self._act(order, booked, random)
+                return
+
+    async def _act(self, order: Order, booked: Booked, random: Random) -> None:
+        if not order.is_manual:
+            left = booked.captured - booked.refund_requested - booked.charged_back
+            await self._do(order.reference, booked, "refund", _part_of(left, random))
+        elif random.random() < 0.3:
+            await self._do(order.reference, booked, "cancel", None)
+        else:
+            left = order.amount.minor - booked.capture_requested
+            await self._do(order.reference, booked, "capture", _part_of(left, random))
+
+    async def _do(self, reference: str, booked: Booked, what: str, minor: int | None) -> None:
+        if minor is not None and minor <= 0:
+            return
+        step = {"order": booked.code, "do": what, "amount": minor}
+        url = f"{self._sandbox_url}/scenarios/"
+        # Before it is done: the merchant's errands may meet it at any moment.
+        self._recorder.used_portal.add(reference)
+        async with self._session.post(url, json={"portal": step}) as response:
+            # The provider refuses what is too much, or comes too late, with 400.
+            if response.status != 400:
+                response.raise_for_status()
+
+    def _booked(self, reference: str) -> Booked | None:
+        """Return the order that holds money, or of which money was taken."""
+        for number in range(1, MOST_ATTEMPTS + 1):
+            try:
+                found = list(read_orders(self._sandbox_url, {}, order=f"{reference}-{number}"))
+            except requests.RequestException:
+                return None
+            if found and found[0].authorised > found[0].cancelled:
+                return found[0]
+        return None
+
+
+def _part_of(minor: int, random: Random) -> int:
+    return minor if minor <= 1 or random.random() < 0.5 else random.randint(1, minor)

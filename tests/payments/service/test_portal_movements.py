@@ -1,0 +1,104 @@
+"""Notified captures and refunds that name none of ours and are of another amount: the provider's portal."""
+
+from dataclasses import replace
+
+import pytest
+
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.messages import CheckClaim
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.providers import memory
+from checkout.payments.sagas.service import service as checkout
+from checkout.payments.service import service
+from checkout.states import PaymentState
+from tests.payments.service.asking import operation_on
+from tests.payments.service.claiming import carried_out, to_settle_claim
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered
+
+pytestmark = pytest.mark.django_db
+
+Kind, State = Operation.Kind, Operation.State
+
+
+@pytest.fixture
+def refunded_in_part(authorised, books) -> Attempt:
+    """Return an attempt of 12.50 GBP, captured, of which 3.00 were refunded and 9.50 are in the portal."""
+    order = books.orders[authorised.order_code]
+    order.captured = order.refunded = order.amount
+    for kind, minor, state in (
+        (Kind.CAPTURE, 1250, State.DONE),
+        (Kind.REFUND, 300, State.DONE),
+        (Kind.REFUND, 950, State.REFUSED),
+    ):
+        Operation.objects.filter(pk=operation_on(authorised, kind, minor).pk).update(state=state)
+    Payment.objects.update(state=PaymentState.PARTIALLY_REFUNDED)
+    return authorised
+
+
+@pytest.fixture
+def without_sums(monkeypatch) -> None:
+    """Let the provider tell no sums, as Worldpay of an order of which nothing is kept."""
+    inquire = memory.MemoryProvider.inquire
+    monkeypatch.setattr(
+        memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None)
+    )
+
+
+def notified(attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool = True) -> Saga | None:
+    """Have an event told that names no operation, and return the verification that it starts, if any."""
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        kind=kind,
+        minor=minor,
+        currency="GBP" if minor is not None else "",
+        is_proven=is_proven,
+        event_id="e-1",
+    )
+    deliver(checkout, command(event))
+    return Saga.objects.filter(kind="verification").first()
+
+
+def checked(attempt: Attempt, minor: int | None, *, is_proven: bool = True) -> str:
+    body = CheckClaim(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        claim="refunded",
+        minor=minor,
+        currency="GBP" if minor is not None else "",
+        is_proven=is_proven,
+    )
+    return str(deliver(service, command(body)).result["outcome"])
+
+
+@pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
+def test_one_of_another_amount_than_ours_is_asked_about_and_one_of_the_same_is_ours(
+    refunded_in_part, kind, ours
+):
+    assert notified(refunded_in_part, kind, ours) is None
+    assert notified(refunded_in_part, kind, None) is None
+    assert notified(refunded_in_part, kind, 949) is not None
+
+
+def test_the_provider_confirms_it_by_its_sums(refunded_in_part):
+    assert checked(refunded_in_part, 950) == "confirmed"
+
+
+@pytest.mark.usefixtures("without_sums")
+def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
+    """Nothing is left of the order, so that no comparison of books would show it either."""
+    assert checked(refunded_in_part, 950) == "unclear"
+    assert "None of ours is of 9.50 GBP" in Fact.objects.get(kind="claim_unclear").data["why"]
+    saga = notified(refunded_in_part, "refunded", 950)
+    assert saga is not None
+    answered(saga, outcome="unclear", why="None of ours is of 9.50 GBP.")
+    carried_out(to_settle_claim(saga, is_true=True), saga)
+    assert saga.status == Saga.Status.COMPLETED
+    assert Payment.objects.get().state == PaymentState.CONFLICTED
+
+
+@pytest.mark.usefixtures("without_sums")
+@pytest.mark.parametrize(("minor", "is_proven"), [(None, True), (300, True), (950, False)])
+def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refunded_in_part, minor, is_proven):
+    assert checked(refunded_in_part, minor, is_proven=is_proven) == "denied"
