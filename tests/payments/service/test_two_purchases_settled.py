@@ -14,10 +14,13 @@ from checkout.payments.messages import ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import AttemptState, PaymentState
 from tests.payments.service.contradicting import (
+    HELD,
     NOTHING,
     another,
+    books_with,
     conflicted,
     parked,
     posted,
@@ -156,6 +159,23 @@ def test_the_order_is_called_off_if_nothing_is_held_for_any_attempt(
     assert settled(first.attempt, NOTHING).state == PaymentState.VOIDED
     assert place_of(second) == ("cancel_order", Status.RUNNING)
     assert place_of(first) == ("release_stock", Status.COMPENSATED)
+
+
+@pytest.mark.parametrize("is_unpaid", [False, True])
+@pytest.mark.parametrize("theirs", [HELD, books_with(1250)])
+def test_an_order_that_another_attempt_pays_for_is_not_called_unpaid(
+    first: Saga, second: Saga, theirs: TheirBooks, is_unpaid: bool
+) -> None:
+    """The capture of the purchase that has confirmed it is taken back, or had been refused before."""
+    capture = posted(second.attempt, Kind.CAPTURE)
+    Saga.objects.filter(key=capture.reference).update(parent=second)
+    if is_unpaid:
+        standing(second, "unpaid")
+    conflicted(first.attempt)
+    settled(second.attempt, NOTHING)
+    assert settled(first.attempt, theirs).state in (PaymentState.AUTHORISED, PaymentState.CAPTURED)
+    assert place_of(second) == ("finished", Status.COMPLETED)
+    assert place_of(first) == ("confirm_order", Status.RUNNING)
 
 
 def test_a_review_leaves_an_order_to_staff_that_the_purchase_of_another_attempt_has_confirmed(

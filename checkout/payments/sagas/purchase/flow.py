@@ -211,6 +211,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.FINISHED),
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(At.FINISHED),
+                Signal.HELD_ELSEWHERE: fulfilment.found_taken_at(At.FINISHED),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
@@ -223,6 +224,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             hears={
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at_the_end,
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at_the_end,
+                Signal.HELD_ELSEWHERE: fulfilment.found_taken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
         ),

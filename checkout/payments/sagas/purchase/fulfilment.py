@@ -242,8 +242,8 @@ def found_released(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=())
 
 
-# No money of its own is left for a purchase that has never confirmed the order. One that has ignores that
-# another attempt has the money: the order is paid.
+# No money of its own is left for a purchase that has never confirmed the order. For one that has, another
+# attempt pays for the order: whatever becomes of its own capture, the order is not unpaid.
 NOTHING_LEFT: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_RELEASED: found_released,
     Signal.REVIEW_GIVEN_BACK: found_released,
