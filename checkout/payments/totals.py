@@ -192,18 +192,20 @@ def is_stuck(payment: Payment, sums: Sums) -> bool:
 
 
 def is_given_back(payment: Payment) -> bool:
-    """Return True if all money of a payment was given back, and no more of it is being taken."""
-    return payment.state == PaymentState.REFUNDED and not sums_of(payment).is_being_captured
+    """Return True if all money of a payment went back, also by issuers, and no more of it is being taken."""
+    sums = sums_of(payment)
+    has_gone_back = payment.state in (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
+    return has_gone_back and not (sums.left_to_charge_back or sums.is_being_captured)
 
 
 def is_kept(payment: Payment) -> bool:
-    """Return True if money of a payment was taken and not all of it was given back, and nothing is open.
+    """Return True if money of a payment was taken and not all of it went back, and nothing is open.
 
     No capture is under way, no void either, and nothing contradicts us.
     """
     sums = sums_of(payment)
     is_at_rest = not (sums.is_being_captured or sums.has_void)
-    return PaymentState(payment.state).is_paid and sums.captured > 0 and is_at_rest
+    return is_accounted_for(payment, sums) and sums.left_to_charge_back > 0 and is_at_rest
 
 
 def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int | None = None) -> bool:

@@ -309,6 +309,19 @@ def test_of_one_that_is_not_the_last_it_is_said_that_the_payment_stays_conflicte
     assert "stays conflicted" in text_of(send(admin_client, payment, captured="0"))
 
 
+def test_of_one_without_money_it_is_said_that_the_order_is_that_of_another_attempt(admin_client):
+    payment = conflicted(rows.authorised)
+    rows.attempt(payment, 2, state="authorised")
+    page = text_of(send(admin_client, payment, captured="0"))
+    assert "Another attempt has the money: the order stays as it is." in page
+    assert "taken up again" not in page
+
+
+def test_of_one_with_money_it_is_said_that_an_order_that_was_called_off_stays_so(admin_client):
+    page = text_of(send(admin_client, conflicted(rows.authorised), captured="12.50"))
+    assert "taken up again if there is still enough in stock; one that was called off stays so." in page
+
+
 def test_more_of_it_takes_no_more_queries(queries_for):
     payment = conflicted()
     few = queries_for(address(payment, "settle"))

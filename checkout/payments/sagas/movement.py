@@ -10,9 +10,19 @@ from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
-from checkout.states import COUNTED, Actor, AttemptEvent, PaymentState, attempt_machine, payment_machine
+from checkout.states import (
+    COUNTED,
+    Actor,
+    AttemptEvent,
+    AttemptState,
+    PaymentState,
+    attempt_machine,
+    payment_machine,
+)
 from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
+
+ENDS_OF_CONTRADICTION = ("conflict_resolved", "conflict_released")
 
 
 def group_of(payment_reference: str) -> str:
@@ -44,7 +54,7 @@ def move_payment_if_allowed(
 
     If it comes too late, it is only recorded, and the result is False.
     """
-    if not payment_machine.allows(payment.state, event, actor):
+    if not payment_machine.allows(payment.state, event, actor) or _is_refuted(payment, event):
         has_happened = payment_machine.has_happened(payment.state, event)
         if not has_happened:
             _record_not_applied(payment, event, actor)
@@ -53,6 +63,17 @@ def move_payment_if_allowed(
     insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     publish_state(payment, message)
     return True
+
+
+def _is_refuted(payment: Payment, event: str) -> bool:
+    """Return True if something has become known since the answer was given from which ``event`` follows.
+
+    Another attempt may have begun to contradict us, which nothing would bring to staff any more. Of an
+    authorisation that has expired, a part may have been captured: then only the rest has expired.
+    """
+    if event in ENDS_OF_CONTRADICTION:
+        return payment.attempts.filter(state=AttemptState.CONFLICTED).exists()
+    return event == "authorisation_expired" and sums_of(payment).state != PaymentState.AUTHORISED
 
 
 def publish_state(payment: Payment, message: Message) -> None:

@@ -61,6 +61,9 @@ class Signal(StrEnum):
     REVIEW_NOT_CAPTURED = "review_not_captured"  # sent after one of these: nothing was taken
     REVIEW_DONE = "review_done"  # it had ended before
 
+    # Nothing is held for the purchase's own attempt, but another one has the payment's money, or may have it.
+    HELD_ELSEWHERE = "held_elsewhere"
+
     # The provider, or staff, have confirmed that the authorisation has expired.
     LAPSED = "lapsed"
 

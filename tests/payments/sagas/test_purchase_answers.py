@@ -94,6 +94,19 @@ def test_of_money_that_staff_found_taken_the_receipt_does_not_say_that_it_is_hel
     saga.ignores("capture_refused")
 
 
+@pytest.mark.parametrize("included", [False, True])
+@pytest.mark.parametrize("at", ["conflicted", "inquire", "release_stock"])
+def test_of_money_that_is_found_held_the_receipt_says_so_as_nothing_captures_it(
+    at: str, included: bool
+) -> None:
+    """The provider still makes a capture that the authorisation includes."""
+    outcome = {"conflicted": "conflicted", "inquire": "unknown", "release_stock": "refused"}[at]
+    saga = an_accepted_purchase(is_capture_included=included).answered(outcome=outcome)
+    assert saga.decision.step == at
+    saga.told("review_held").asks("orders.confirm").answered()
+    saga.tells("notifications.send_receipt", is_reserved=not included).ended("completed")
+
+
 def test_the_release_of_stock_counts_its_own_tries() -> None:
     saga = an_accepted_purchase()
     for _ in range(3):

@@ -2,13 +2,17 @@
 
 import pytest
 
+from checkout.payments import service as payments
 from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.payments.sagas.service import service
+from checkout.payments.totals import sums_of
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, operation_on, settle
 from tests.payments.service.delivering import command, deliver
-from tests.payments.service.replying import answered, commands_of, notified, state_of
+from tests.payments.service.replying import answered, commands_of, notified, reply_to, state_of
 
 pytestmark = pytest.mark.django_db
 
@@ -53,3 +57,43 @@ def test_the_rest_of_an_authorisation_that_has_lapsed_leaves_its_order_alone(
     purchase.refresh_from_db()
     assert (purchase.step, purchase.status) == ("finished", "completed")
     assert state_of(attempt) == PaymentState.PARTIALLY_CAPTURED
+
+
+@pytest.mark.parametrize("state", [Operation.State.PENDING, Operation.State.DONE])
+def test_money_of_a_capture_whose_saga_has_not_heard_of_it_yet_has_not_lapsed(
+    attempt: Attempt, purchase: Saga, state: str
+):
+    """The payments service has noted its answer, and the reply is on its way. Only the rest has lapsed."""
+    settle(operation_on(attempt, Operation.Kind.CAPTURE, 500), state)
+    assert state_of(attempt) == PaymentState.AUTHORISED
+    assert confirmed(attempt) == []
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("finished", "completed")
+    assert state_of(attempt) == PaymentState.AUTHORISED
+
+
+@pytest.mark.parametrize("kind", [Operation.Kind.CAPTURE, Operation.Kind.VOID])
+def test_an_authorisation_lapses_once_what_was_asked_for_meanwhile_is_refused(
+    attempt: Attempt, purchase: Saga, books: Books, kind: str
+):
+    """Nothing tells that it has expired a second time."""
+    operation = operation_on(attempt, kind, 1250)
+    settle(operation, Operation.State.PENDING)
+    Payment.objects.update(state=sums_of(Payment.objects.get()).state)
+    books.orders[attempt.order_code].state = OrderState.EXPIRED
+    notified(attempt, "expired")
+    verification = Saga.objects.get(kind="verification")
+    is_asked_about(attempt, verification)
+    assert verification.status == Saga.Status.RUNNING
+    Operation.objects.filter(pk=operation.pk).update(state=Operation.State.REFUSED)
+    Payment.objects.update(state=PaymentState.AUTHORISED)
+    is_asked_about(attempt, verification)
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("cancel_order", "running")
+    assert state_of(attempt) == PaymentState.EXPIRED
+
+
+def is_asked_about(attempt: Attempt, verification: Saga) -> None:
+    """Let the payments service answer the verification's question."""
+    body = CheckClaim(payment=attempt.payment.reference, attempt=attempt.order_code, claim="expired")
+    reply_to(verification, deliver(payments.service, command(body)).reply)

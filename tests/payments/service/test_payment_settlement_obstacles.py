@@ -124,6 +124,23 @@ def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
     refused(taken, books_with(1250, charged_back=500), "Settle that first")
 
 
+def test_the_charge_back_of_another_attempt_waits_for_that_attempt(taken):
+    """It cannot be booked before, and the attempts without money are settled first."""
+    other = another(taken, A.CONFLICTED)
+    verification = saga_of(other, "verification", "parked")
+    verification.data = {"claim": "charged_back", "minor": 500}
+    verification.save()
+    assert settled(taken, NOTHING).state == P.CONFLICTED
+    assert settled(other, books_with(1250, charged_back=500)).state == P.CHARGED_BACK
+
+
+def test_the_charge_back_of_another_attempt_that_has_room_for_it_is_settled_first(taken):
+    verification = saga_of(taken, "verification", "parked")
+    verification.data = {"claim": "charged_back", "minor": 500}
+    verification.save()
+    refused(another(taken, A.CONFLICTED), NOTHING, "Settle that first")
+
+
 @pytest.mark.parametrize(("status", "step"), [("parked", "conflicted"), ("running", "inquire")])
 def test_a_purchase_that_waits_for_it_is_no_obstacle(aside, status, step):
     saga_of(aside, "purchase", status, step)

@@ -167,6 +167,33 @@ def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_a
     assert Operation.objects.filter(kind="void").exists() == (step == "void")
 
 
+@pytest.mark.parametrize(
+    ("refunded", "charged_back", "standing", "step"),
+    [
+        (1250, 0, "confirm_order", "cancel_order"),
+        (0, 1250, "confirm_order", "cancel_order"),
+        (300, 950, "confirm_order", "cancel_order"),
+        (0, 949, "confirm_order", "confirm_order"),
+        (0, 949, "void", "confirm_order"),
+        (300, 949, "void", "confirm_order"),
+    ],
+)
+def test_an_order_of_which_nothing_was_kept_is_called_off_when_it_is_tried_again(
+    purchase: Saga, refunded: int, charged_back: int, standing: str, step: str
+):
+    """A refund of what an issuer took is refused, so that there is no other way to call the order off."""
+    Saga.objects.filter(pk=purchase.pk).update(step=standing)
+    posted(purchase.attempt, Operation.Kind.CAPTURE, 1250)
+    for kind, minor in ((Operation.Kind.REFUND, refunded), (Operation.Kind.CHARGE_BACK, charged_back)):
+        if minor:
+            posted(purchase.attempt, kind, minor)
+    Payment.objects.update(state=sums_of(Payment.objects.get()).state)
+    resume_saga(purchase.pk, by="ada")
+    deliver(service, envelope_of(OutboxMessage.objects.get(type="checkout.resume_saga")))
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == (step, Saga.Status.RUNNING)
+
+
 def test_while_it_is_still_tried_it_is_not_put_aside(purchase: Saga):
     Saga.objects.update(status=Saga.Status.RUNNING)
     with pytest.raises(OperationRejected, match="still at work"):

@@ -4,6 +4,8 @@ Rows are locked in one order: a parent saga before its children and their paymen
 attempt. A child's payment may be locked before the child, by a statement that locks the parent first.
 """
 
+from collections.abc import Iterable
+
 from django.db.models import Q
 
 from checkout.payments.models import Attempt, Saga
@@ -29,6 +31,7 @@ _WITH_PAYMENT = Compiled(
     )
 )
 _OF_ATTEMPT = Compiled(lambda pk: Saga.objects.select_for_update().filter(attempt_id=pk).order_by("pk"))
+_OF_PAYMENT = Compiled(lambda pk: Saga.objects.select_for_update().filter(payment_id=pk).order_by("pk"))
 
 
 def locked_saga(kind: str, key: str) -> Saga | None:
@@ -52,7 +55,16 @@ def saga_waiting_for(question: str) -> Saga | None:
 
 def sagas_of(attempt: Attempt) -> list[Saga]:
     """Return all sagas of an attempt, locked in the order in which they were started."""
-    sagas = {saga.pk: saga for saga in _OF_ATTEMPT.all(attempt.pk)}
+    return _with_parents(_OF_ATTEMPT.all(attempt.pk))
+
+
+def sagas_of_payment(attempt: Attempt) -> list[Saga]:
+    """Return all sagas of an attempt's payment, locked in the order in which they were started."""
+    return _with_parents(_OF_PAYMENT.all(attempt.payment_id))
+
+
+def _with_parents(found: Iterable[Saga]) -> list[Saga]:
+    sagas = {saga.pk: saga for saga in found}
     for saga in sagas.values():
         if saga.parent_id in sagas:
             saga.parent = sagas[saga.parent_id]

@@ -24,6 +24,7 @@ from checkout.payments.sagas.orchestration import question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
+from checkout.payments.sagas.settlement.own_money import news_of_own_money
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.payments.totals import SETTLED
@@ -201,7 +202,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.is_overdue:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
     if decision.notify_parent and is_in_time and saga.parent is not None:
-        signal(saga.parent, decision.notify_parent, message, payment)
+        signal(saga.parent, news_of_own_money(saga, decision.notify_parent), message, payment)
 
 
 def _concerns_payment(decision: Decision[Any]) -> bool:

@@ -55,7 +55,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
-    how much of it; it is zero if an earlier release was told.
+    how much of it; it is zero if an earlier release was told. ``is_only_held`` says that it was found held,
+    and that we do not capture it.
     ``merchant``, ``order_reference``, ``description``, ``locale`` and ``is_test`` are for the receipt, and
     they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
@@ -82,6 +83,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     is_expiring: bool = False
     is_capture_refused: bool = False
     is_taken: bool = False
+    is_only_held: bool = False
     taken_minor: int = 0
     merchant: str = ""
     order_reference: str = ""
@@ -97,7 +99,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     @property
     def is_reserved(self) -> bool:
         """True if the amount is held, and is not taken before the merchant captures it."""
-        return not (self.captures or self.is_taken)
+        return not self.is_taken and (self.is_only_held or not self.captures)
 
 
 PurchaseDecision = Decision[PurchaseData]

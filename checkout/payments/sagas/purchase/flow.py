@@ -48,7 +48,7 @@ AUTHORISATION_ANSWERS: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
 # The next step of a purchase that was parked or given up, after its conflict has been settled. Staff also
 # decide if money that is held is captured.
 TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
-    Signal.REVIEW_HELD: fulfilment.taken_up_again,
+    Signal.REVIEW_HELD: fulfilment.found_held,
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
 
@@ -211,6 +211,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.FINISHED),
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(At.FINISHED),
+                Signal.HELD_ELSEWHERE: fulfilment.found_taken_at(At.FINISHED),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
@@ -223,6 +224,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             hears={
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at_the_end,
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at_the_end,
+                Signal.HELD_ELSEWHERE: fulfilment.found_taken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
             },
         ),

@@ -228,6 +228,11 @@ def taken_up_again(data: PurchaseData) -> PurchaseDecision:
     return Go(step=At.CONFIRM_ORDER, data=with_changes(data, tries=0), reply_to_waiters=True)
 
 
+def found_held(data: PurchaseData) -> PurchaseDecision:
+    """Confirm the order: the money is held. Nothing but the authorisation itself captures it any more."""
+    return taken_up_again(with_changes(data, is_only_held=not data.is_capture_included))
+
+
 def found_taken(data: PurchaseData) -> PurchaseDecision:
     """Confirm the order: the money is taken, whatever became of the capture that the purchase asked for."""
     return taken_up_again(with_changes(data, is_taken=True))
@@ -237,8 +242,10 @@ def found_released(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=())
 
 
-# No money is left for an order that was never confirmed.
+# No money of its own is left for a purchase that has never confirmed the order. For one that has, another
+# attempt pays for the order: whatever becomes of its own capture, the order is not unpaid.
 NOTHING_LEFT: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_RELEASED: found_released,
     Signal.REVIEW_GIVEN_BACK: found_released,
+    Signal.HELD_ELSEWHERE: found_released,
 }

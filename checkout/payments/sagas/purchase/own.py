@@ -182,7 +182,7 @@ class OwnSteps:
             failed=fulfilment.until_done(row),
             unknown=again(row),
             hears={
-                Signal.REVIEW_HELD: _taken_up(fulfilment.taken_up_again),
+                Signal.REVIEW_HELD: _taken_up(fulfilment.found_held),
                 Signal.REVIEW_CAPTURED: _taken_up(fulfilment.found_taken),
             },
             is_owed=True,

@@ -97,13 +97,13 @@ def obstacle_to_settling(attempt: Attempt) -> str:
     open_sagas = payment.sagas.filter(status__in=UNFINISHED).order_by("pk")
     sagas = {(each.kind, each.key): each for each in open_sagas}
     return (
-        _obstacle_of_sagas(list(sagas.values()), attempt)
+        _obstacle_of_sagas(list(sagas.values()))
         or _obstacle_of_operations(payment, sagas)
         or _obstacle_of_attempts(attempt)
     )
 
 
-def _obstacle_of_sagas(sagas: list[Saga], attempt: Attempt) -> str:
+def _obstacle_of_sagas(sagas: list[Saga]) -> str:
     for saga in sagas:
         is_running = saga.status == Saga.Status.RUNNING
         if saga.kind == Review.kind:
@@ -113,7 +113,7 @@ def _obstacle_of_sagas(sagas: list[Saga], attempt: Attempt) -> str:
         if saga.kind == Verification.kind:
             if is_running:
                 return "The provider is being asked if a notification is true. See first what comes of it."
-            if _has_to_wait(saga, attempt):
+            if _has_to_wait(saga):
                 continue
             return "What a notification claims waits for staff. Settle that first: a link is on this page."
         if saga.kind == Purchase.kind and is_running and saga.step in ASKING:
@@ -121,13 +121,15 @@ def _obstacle_of_sagas(sagas: list[Saga], attempt: Attempt) -> str:
     return ""
 
 
-def _has_to_wait(verification: Saga, attempt: Attempt) -> bool:
-    """Return True for a claim of an issuer's movement that our books have no room for as they are.
+def _has_to_wait(verification: Saga) -> bool:
+    """Return True for a claim of an issuer's movement that its attempt has no room for in our books.
 
     The figures of the settlement include that movement. Afterwards nothing more happened.
     """
     claim = str(verification.data.get("claim"))
-    return claim in BY_ISSUER and left_to_book(claim, attempt).minor < (verification.data.get("minor") or 1)
+    if claim not in BY_ISSUER:
+        return False
+    return left_to_book(claim, verification.attempt).minor < (verification.data.get("minor") or 1)
 
 
 def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:

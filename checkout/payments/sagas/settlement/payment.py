@@ -23,14 +23,15 @@ from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowe
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.orchestration import orchestrator
-from checkout.payments.sagas.orchestration.locking import sagas_of
-from checkout.payments.sagas.purchase.data import At, with_taken
+from checkout.payments.sagas.orchestration.locking import sagas_of_payment
+from checkout.payments.sagas.purchase.data import with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
     MAY_HOLD_MONEY,
     Reckoning,
     TheirBooks,
+    holders_beside,
     others_of,
     reckon,
 )
@@ -119,7 +120,7 @@ def settle(command: SettlePayment, message: Message) -> None:
     found = Attempt.objects.filter(order_code=command.attempt, payment__reference=command.payment).first()
     if found is None:
         raise CommandRejected("attempt_not_found", "This payment has no such attempt.")
-    sagas = sagas_of(found)
+    sagas = sagas_of_payment(found)
     payment, attempt = locked_payment_of(found), locked_attempt(found.pk)
     attempt.payment = payment
     theirs = _their_books(command)
@@ -134,13 +135,14 @@ def settle(command: SettlePayment, message: Message) -> None:
         open_capture(attempt)
     if not others_of(attempt, AttemptState.CONFLICTED):
         _end_contradiction(payment, attempt, theirs, sagas, message)
+    own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
     if not theirs.captured.minor:
         # Before the news of captures that are taken back: a purchase whose money staff found ignores them.
-        _tell_purchases(sagas, Signal.REVIEW_NOT_CAPTURED, message, payment)
+        _tell_purchases(own, Signal.REVIEW_NOT_CAPTURED, message, payment)
     if not theirs.has_money:
-        # Another attempt may hold the money, which a void that was tried again would call released.
-        releasing = [saga for saga in sagas if saga.step == At.VOID]
-        _tell_purchases(releasing, Signal.REVIEW_RELEASED, message, payment)
+        # Unless nothing is held at all, which it has heard by now. If it went on, it would confirm the order,
+        # or void, which would call the money of the other attempt released.
+        _tell_purchases(own, Signal.HELD_ELSEWHERE, message, payment)
     news = {each.reference: Signal.UNDONE for each in reckoning.undone}
     news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
     news |= {each.reference: Signal.ARRIVED for each in reckoning.arrived}
@@ -191,18 +193,23 @@ def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:
 def _end_contradiction(
     payment: Payment, attempt: Attempt, theirs: TheirBooks, sagas: list[Saga], message: Message
 ) -> None:
-    is_held = theirs.has_money or bool(others_of(attempt, AttemptState.AUTHORISED))
+    is_held = theirs.has_money or bool(holders_beside(attempt))
     move_payment_if_allowed(
         payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message
     )
     follow_sums(payment, message)
     reply_with_state(payment, payment.waiters.all(), message)
-    signal = Signal.REVIEW_HELD if is_held else Signal.REVIEW_RELEASED
-    if is_held and theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
-        signal = Signal.REVIEW_GIVEN_BACK if theirs.is_given_back else Signal.REVIEW_CAPTURED
-        for purchase in (saga for saga in sagas if saga.kind == Purchase.kind):
-            purchase.data = with_taken(purchase.data, theirs.captured.minor)
-    _tell_purchases(sagas, signal, message, payment)
+    if not is_held:
+        # The order may have been confirmed by the purchase of another attempt, which was settled before.
+        _tell_purchases(sagas, Signal.REVIEW_RELEASED, message, payment)
+    elif theirs.has_money:
+        own = [saga for saga in sagas if saga.kind == Purchase.kind and saga.attempt_id == attempt.pk]
+        signal = Signal.REVIEW_HELD
+        if theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
+            signal = Signal.REVIEW_GIVEN_BACK if theirs.is_given_back else Signal.REVIEW_CAPTURED
+            for purchase in own:
+                purchase.data = with_taken(purchase.data, theirs.captured.minor)
+        _tell_purchases(own, signal, message, payment)
 
 
 def _tell_purchases(sagas: Iterable[Saga], name: Signal, message: Message, payment: Payment) -> None:

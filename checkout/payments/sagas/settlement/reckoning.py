@@ -8,7 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from checkout.money import Money
+from checkout.payments.messages import ClaimOutcome
 from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, operations_of, sums_of, sums_of_attempt
 from checkout.states import AttemptState, PaymentState
 
@@ -88,6 +91,21 @@ def others_of(attempt: Attempt, *states: AttemptState) -> list[Attempt]:
     return list(others.filter(state__in=states).order_by("number"))
 
 
+def holders_beside(attempt: Attempt) -> list[Attempt]:
+    """Return the other authorised attempts of the same payment that hold money, or of which some was taken.
+
+    An attempt stays authorised if its authorisation is released, or expires.
+    """
+    others = others_of(attempt, AttemptState.AUTHORISED)
+    return [each for each in others if sums_of_attempt(each).captured or not _is_released(each)]
+
+
+def _is_released(attempt: Attempt) -> bool:
+    expiries = attempt.sagas.filter(kind=Verification.kind, data__claim=EventKind.EXPIRED)
+    voids = attempt.operations.filter(kind=Kind.VOID, state=State.DONE)
+    return voids.exists() or expiries.filter(data__answer=ClaimOutcome.CONFIRMED).exists()
+
+
 def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     """Return what our books lack, and what they have in excess."""
     ours = operations_of(attempt)
@@ -122,7 +140,7 @@ def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> P
     """Return the state that the payment will have."""
     if others_of(attempt, AttemptState.CONFLICTED):
         return PaymentState.CONFLICTED
-    if theirs.has_money or others_of(attempt, AttemptState.AUTHORISED):
+    if theirs.has_money or holders_beside(attempt):
         return reckoning.sums_after(attempt.payment).state
     return PaymentState.VOIDED
 

@@ -22,7 +22,15 @@ from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import shows_money
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
-from checkout.payments.totals import ASKED, BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
+from checkout.payments.totals import (
+    ASKED,
+    BY_ISSUER,
+    EXPLANATIONS,
+    OPEN,
+    Sums,
+    is_explained,
+    sums_of_attempt,
+)
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import AttemptState
 from messaging.outbox.clock import server_time_now
@@ -72,14 +80,17 @@ def _conclude(
 def _judged_expiry(attempt: Attempt, result: ProviderResult) -> tuple[ClaimOutcome, str]:
     """Confirm an expiry unless the provider has taken money and no capture of ours may have arrived.
 
-    Then only the rest has expired, and the payment must not count as one without money. A capture that is
-    just being sent may be the explanation, which will show. Return why as well.
+    Then only the rest has expired, and the payment must not count as one without money. The outcome of a
+    capture or void may be the explanation, or may show that there is none: while it is open, ask again, as
+    nothing tells of the expiry a second time. Return why as well.
     """
-    sums = sums_of_attempt(attempt)
-    if result.kept is None or not result.kept.minor or sums.total(Operation.Kind.CAPTURE, *ASKED):
+    sums, is_kept = sums_of_attempt(attempt), result.kept is not None and result.kept.minor != 0
+    if is_kept and sums.total(Operation.Kind.CAPTURE, *ASKED):
         return ClaimOutcome.CONFIRMED, ""
-    if sums.is_being_captured:
+    if sums.is_being_captured or sums.total(Operation.Kind.VOID, *OPEN):
         return ClaimOutcome.UNKNOWN, ""
+    if not is_kept:
+        return ClaimOutcome.CONFIRMED, ""
     return ClaimOutcome.UNCLEAR, (
         f"The provider has captured {result.kept}, which is not in our books: only the rest has expired. Say "
         "that it is not so. Once reconciliation has found the capture, put the payment aside and settle it."

@@ -4,15 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from django.db.models import Q
+
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
-from checkout.payments.models import Attempt, Operation
+from checkout.payments.models import Attempt, Operation, Saga
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.sagas.settlement.reckoning import others_of
+from checkout.payments.sagas.purchase.data import At
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.reckoning import holders_beside, others_of
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
@@ -213,8 +217,21 @@ def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
         adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
     if others_of(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
         return _stands("Nothing is held for this attempt, but another one is not settled either.")
-    is_held = others_of(attempt, AttemptState.AUTHORISED)
-    return ReviewResult(ReviewOutcome.HELD if is_held else ReviewOutcome.RELEASED)
+    if holders_beside(attempt):
+        return ReviewResult(ReviewOutcome.HELD)
+    if _has_purchase_beside(attempt):
+        return _stands(
+            "Nothing is held any more, and the purchase of another attempt has perhaps confirmed the order. "
+            "Settle the contradiction yourself: then the order is called off."
+        )
+    return ReviewResult(ReviewOutcome.RELEASED)
+
+
+def _has_purchase_beside(attempt: Attempt) -> bool:
+    """Return True if another attempt's purchase is not undone. A review only tells that of its own."""
+    others = attempt.payment.sagas.filter(kind=Purchase.kind).exclude(attempt=attempt)
+    undone = Q(step__in=(At.RELEASE_STOCK, At.CANCEL_ORDER)) | Q(status=Saga.Status.COMPENSATED)
+    return others.exclude(undone).exists()
 
 
 def _move(attempt: Attempt, event: str) -> None:

@@ -1,0 +1,204 @@
+"""A payment with two attempts: each purchase hears what staff, or the provider, say about its own money.
+
+The provider denied the first order, the shopper paid with a second one, and the first one turns out to hold
+money after all.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from checkout.payments import service as payments
+from checkout.payments.checkout_messages import ReviewPayment
+from checkout.payments.messages import ReviewAttempt, ReviewOutcome
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.states import AttemptState, PaymentState
+from tests.payments.service.contradicting import (
+    HELD,
+    NOTHING,
+    another,
+    books_with,
+    conflicted,
+    parked,
+    posted,
+    settled,
+)
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered, reply_to
+
+pytestmark = pytest.mark.django_db
+
+Kind, Status = Operation.Kind, Saga.Status
+
+
+@pytest.fixture
+def first(attempt: Attempt) -> Saga:
+    """Return the purchase of a refused attempt, which has released its stock."""
+    return purchase_of(attempt, "release_stock", Status.COMPENSATED)
+
+
+@pytest.fixture
+def second(attempt: Attempt) -> Saga:
+    """Return the purchase of a later attempt, which is authorised and has confirmed the order."""
+    return purchase_of(another(attempt, AttemptState.AUTHORISED), "finished", Status.COMPLETED)
+
+
+def purchase_of(attempt: Attempt, step: str, status: str) -> Saga:
+    return Saga.objects.create(
+        kind="purchase",
+        key=attempt.order_code,
+        payment=attempt.payment,
+        attempt=attempt,
+        step=step,
+        status=status,
+        data={
+            "payment": attempt.payment.reference,
+            "attempt": attempt.order_code,
+            "minor": 1250,
+            "currency": "GBP",
+            "email": "shopper@example.com",
+            "ip_address": "",
+            "lines": [],
+            "captures": True,
+            "capture_operation": f"op_{attempt.number}",
+        },
+    )
+
+
+def standing(purchase: Saga, step: str, status: str = Status.PARKED) -> Saga:
+    Saga.objects.filter(pk=purchase.pk).update(step=step, status=status)
+    return purchase
+
+
+def place_of(purchase: Saga) -> tuple[str, str]:
+    purchase.refresh_from_db()
+    return purchase.step, purchase.status
+
+
+def released_by_review(attempt: Attempt) -> Payment:
+    """Have the provider asked about the conflicted attempt, of which it holds nothing any more."""
+    deliver(service, command(ReviewPayment(payment=attempt.payment.reference)))
+    review = Saga.objects.get(kind="review")
+    asked = command(ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code))
+    reply_to(review, deliver(payments.service, asked).reply)
+    return Payment.objects.get(pk=attempt.payment_id)
+
+
+# Nothing is held for the first attempt. The second one has the money, or had it.
+
+
+@pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])
+@pytest.mark.parametrize("state", [PaymentState.CAPTURED, PaymentState.AUTHORISED, PaymentState.VOIDED])
+def test_a_purchase_without_money_does_not_confirm_the_order_for_that_of_another(
+    first: Saga, second: Saga, state: PaymentState, ended: Callable[[Attempt], Payment]
+) -> None:
+    """The other's capture may have been refused. Its authorisation was released then, or cannot be."""
+    if state == PaymentState.CAPTURED:
+        posted(second.attempt, Kind.CAPTURE)
+    elif state == PaymentState.VOIDED:
+        posted(second.attempt, Kind.VOID)
+        standing(second, "release_stock", Status.COMPENSATED)
+    else:
+        standing(second, "void")
+    conflicted(first.attempt)
+    assert ended(first.attempt).state == state
+    assert place_of(first) == ("release_stock", Status.COMPENSATED)
+
+
+@pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])
+@pytest.mark.parametrize("captured", [0, 500])
+def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_of_it(
+    first: Saga, second: Saga, captured: int, ended: Callable[[Attempt], Payment]
+) -> None:
+    """Its attempt stays authorised."""
+    if captured:
+        posted(second.attempt, Kind.CAPTURE, captured)
+    else:
+        standing(second, "cancel_order", Status.COMPENSATED)
+    Saga.objects.create(
+        kind="verification",
+        key="expired:1",
+        payment=second.payment,
+        attempt=second.attempt,
+        step="finished",
+        status=Status.COMPLETED,
+        data={"claim": "expired", "answer": "confirmed"},
+    )
+    conflicted(first.attempt)
+    state = PaymentState.PARTIALLY_CAPTURED if captured else PaymentState.VOIDED
+    assert ended(first.attempt).state == state
+
+
+@pytest.mark.parametrize("step", ["inquire", "conflicted", "capture", "void"])
+@pytest.mark.parametrize("other", [AttemptState.CONFLICTED, AttemptState.AUTHORISED])
+def test_a_purchase_without_money_ends_beside_another_attempt_that_may_have_some(
+    first: Saga, step: str, other: AttemptState
+) -> None:
+    """If it went on, it would confirm the order, or void, which would count the other's money as released."""
+    another(first.attempt, other)
+    capture = parked(conflicted(first.attempt), Kind.CAPTURE, 1250)
+    Saga.objects.filter(pk=capture.pk).update(parent=first)
+    standing(first, step)
+    settled(first.attempt, NOTHING)
+    assert place_of(first) == ("release_stock", Status.RUNNING)
+    assert not Operation.objects.filter(kind=Kind.VOID).exists()
+
+
+@pytest.mark.parametrize("captured", [0, 1250])
+def test_the_order_is_called_off_if_nothing_is_held_for_any_attempt(
+    first: Saga, second: Saga, captured: int
+) -> None:
+    """The purchase that has confirmed it is not that of the attempt which is settled last."""
+    if captured:
+        posted(second.attempt, Kind.CAPTURE, captured)
+    conflicted(first.attempt)
+    assert settled(second.attempt, NOTHING).state == PaymentState.CONFLICTED
+    assert settled(first.attempt, NOTHING).state == PaymentState.VOIDED
+    assert place_of(second) == ("cancel_order", Status.RUNNING)
+    assert place_of(first) == ("release_stock", Status.COMPENSATED)
+
+
+@pytest.mark.parametrize("is_unpaid", [False, True])
+@pytest.mark.parametrize("theirs", [HELD, books_with(1250)])
+def test_an_order_that_another_attempt_pays_for_is_not_called_unpaid(
+    first: Saga, second: Saga, theirs: TheirBooks, is_unpaid: bool
+) -> None:
+    """The capture of the purchase that has confirmed it is taken back, or had been refused before."""
+    capture = posted(second.attempt, Kind.CAPTURE)
+    Saga.objects.filter(key=capture.reference).update(parent=second)
+    if is_unpaid:
+        standing(second, "unpaid")
+    conflicted(first.attempt)
+    settled(second.attempt, NOTHING)
+    assert settled(first.attempt, theirs).state in (PaymentState.AUTHORISED, PaymentState.CAPTURED)
+    assert place_of(second) == ("finished", Status.COMPLETED)
+    assert place_of(first) == ("confirm_order", Status.RUNNING)
+
+
+def test_a_review_leaves_an_order_to_staff_that_the_purchase_of_another_attempt_has_confirmed(
+    first: Saga, second: Saga
+) -> None:
+    conflicted(first.attempt)
+    settled(second.attempt, NOTHING)
+    assert released_by_review(first.attempt).state == PaymentState.CONFLICTED
+    assert "another attempt" in Fact.objects.get(kind="review_stands").data["why"]
+    assert settled(attempt_to_settle(first.payment), NOTHING).state == PaymentState.VOIDED
+    assert place_of(second) == ("cancel_order", Status.RUNNING)
+
+
+@pytest.mark.parametrize("outcome", [ReviewOutcome.HELD, ReviewOutcome.RELEASED])
+def test_a_review_does_not_end_a_contradiction_that_another_attempt_has_begun_meanwhile(
+    first: Saga, outcome: ReviewOutcome
+) -> None:
+    other = another(first.attempt, AttemptState.REFUSED)
+    conflicted(first.attempt)
+    deliver(service, command(ReviewPayment(payment=first.payment.reference)))
+    reviewed = AttemptState.AUTHORISED if outcome == ReviewOutcome.HELD else AttemptState.REFUSED
+    Attempt.objects.filter(pk=first.attempt_id).update(state=reviewed)
+    Attempt.objects.filter(pk=other.pk).update(state=AttemptState.CONFLICTED)
+    answered(Saga.objects.get(kind="review"), outcome=outcome)
+    assert Payment.objects.get().state == PaymentState.CONFLICTED
+    assert place_of(first) == ("release_stock", Status.COMPENSATED)
