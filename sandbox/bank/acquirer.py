@@ -167,6 +167,8 @@ class Acquirer:
                 "captures": new.captures,
             },
         )
+        if isinstance(new.card, KeptCard):
+            self._tokens.use(new.card)
         order = self._read(new.order_code)
         if not new.wants_3ds:
             return self._decide(order, "")

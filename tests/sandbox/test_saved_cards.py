@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.sandbox.merchant import Merchant, Reply
 
 
@@ -31,6 +33,20 @@ def test_a_card_that_is_saved_again_keeps_its_token_and_gets_a_later_last_day(sa
     with sandbox_of(books=books, token_days=0) as url:
         assert _last_day(Merchant(url).inquire("order-2")) == _day(7)
         assert _last_day(Merchant(url).save_card("order-3", year="2038")) == _day(7), "what is kept"
+
+
+@pytest.mark.parametrize(("days", "last_day"), [(1, 7), (4, 4)])
+def test_a_token_that_is_used_near_its_end_lives_longer_and_no_reply_says_so(
+    sandbox_of, tmp_path, days, last_day
+):
+    books = tmp_path / "books.sqlite3"
+    with sandbox_of(books=books, token_days=days) as url:
+        _, token = _told(Merchant(url).save_card("order-1"))
+    with sandbox_of(books=books, token_days=7) as url:
+        used = Merchant(url).charge_card("order-2", str(token))
+        assert (used.text("lastEvent"), used.root.find(".//token")) == ("AUTHORISED", None)
+    with sandbox_of(books=books, token_days=0) as url:
+        assert _last_day(Merchant(url).save_card("order-3", year="2038")) == _day(last_day), "what is kept"
 
 
 def test_a_lapsed_token_is_not_found_and_the_card_can_be_saved_anew(sandbox_of, tmp_path):

@@ -1,4 +1,4 @@
-"""Save the card of an authorised attempt. The payment and the attempt must be locked."""
+"""Save the card of an authorised attempt, or note its use. The payment and the attempt must be locked."""
 
 from datetime import datetime
 
@@ -23,6 +23,16 @@ def keep_card(attempt: Attempt, result: ProviderResult) -> None:
     # then refuses it. Its card is renewed instead, unless it was removed in that moment.
     while not _kept(attempt, result.token):
         log.info("card saved at once by another payment", attempt=attempt.order_code)
+
+
+def note_use(card: SavedCard) -> None:
+    """Forget the last day of a token that was charged: its use may have prolonged it, without a word.
+
+    Then the provider alone decides, as it does on a token's last day.
+    """
+    if card.valid_until is not None:
+        card.valid_until = None
+        update_in_batch(card, "valid_until")
 
 
 def _kept(attempt: Attempt, token: IssuedToken) -> bool:
