@@ -24,7 +24,9 @@ _CARDHOLDER_CANCELLED = "01"
 # Worldpay's tokens are letters and digits, in one of four forms. Some look like card numbers.
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
 _MONTH, _YEAR = re.compile("0?[1-9]|1[0-2]"), re.compile("[0-9]{4}")
-_SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 ]{1,56}")
+# At most 56 letters, digits and blanks. Mastercard's new identifiers, which are to replace the old ones, have
+# hyphens and underscores, too (docs.worldpay.com/access/products/payments/enable-features/mastercard-tlid).
+_SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 _-]{1,56}")
 # A new token, or the one that the customer's same card has already, whose card is then renewed. With CONFLICT
 # the stored details, such as the expiry, are not those of this payment: the card may have been issued anew.
 _KEPT = {"NEW", "MATCH"}
