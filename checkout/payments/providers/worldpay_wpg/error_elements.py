@@ -35,8 +35,8 @@ _NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could 
 # The card that the shopper typed, also in messages that otherwise say that ours is invalid: "XML failed
 # validation: Invalid payment details : Card number not recognised" (activemerchant, worldpay_test.rb).
 _CARD_INVALID = "invalid payment details"
-# The card that the browser has encrypted. A test of Worldpay's SDK for Java expects the first, with code 5, for
-# one that nobody can open. Nothing can be charged without a card
+# The card that the browser has encrypted. A test of Worldpay's SDK for Java expects the first, with code 5,
+# for one that nobody can open. Nothing can be charged without a card
 # (developer.worldpay.com/docs/wpg/troubleshoot/clientsideencryptionerrors/).
 _CARD_UNREADABLE = ("cse service error", CARD_KEY_DISABLED)
 _DONE_BEFORE = ("duplicate", "already")
