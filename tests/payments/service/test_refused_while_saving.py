@@ -36,10 +36,11 @@ def test_the_token_of_a_refused_payment_is_deleted(saving, books):
     assert not cards_of(card.merchant, "customer-7").exists()
     (token,) = books.tokens
     assert card.doomed() == KeptToken(token=token, shopper=card.shopper)
+    assert card.deletion_due_at is not None
     assert card.deletion_due_at - timezone.now() > 2 * conf.settling_time
-    ask(let_pass(TIMES_FOR_ANOTHER_TRY * conf.settling_time, card))
+    over = ask(let_pass(TIMES_FOR_ANOTHER_TRY * conf.settling_time, card))
     assert books.tokens == {}
-    assert (card.token_to_delete, card.deletion_due_at) == ("", None)
+    assert (over.token_to_delete, over.deletion_due_at) == ("", None)
 
 
 def test_so_is_that_of_a_payment_whose_challenge_failed(saving, books):

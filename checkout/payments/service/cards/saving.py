@@ -1,4 +1,7 @@
-"""What becomes of a card with the outcome of its attempt. The payment and the attempt must be locked."""
+"""Save a card with its approved attempt, or drop it with a refused one.
+
+The payment and the attempt must be locked.
+"""
 
 from datetime import datetime
 
