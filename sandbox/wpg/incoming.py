@@ -9,7 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from sandbox.bank.acquirer import WINDOW_CODES, Submission
-from sandbox.bank.cards import Card, CardKey, UnreadableCard
+from sandbox.bank.cards import Card, CardKey, UnopenedCard, UnreadableCard
 from sandbox.bank.modifications import Amount
 from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.errors import RequestRefused
@@ -160,7 +160,7 @@ def _opened(sealed: str, key: CardKey) -> Card:
     """Open a card. The refusal is the provider's own, as a test of its SDK for Java expects it."""
     try:
         return key.open(sealed.strip())
-    except UnreadableCard as error:
+    except UnopenedCard as error:
         raise RequestRefused(5, "An internal CSE service error has occurred.") from error
 
 

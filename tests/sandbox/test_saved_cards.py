@@ -72,6 +72,18 @@ def test_the_same_number_with_another_expiry_conflicts_with_what_is_kept(merchan
     assert _told(merchant.save_card("order-3")) == ("MATCH", token)
 
 
+def test_another_name_conflicts_as_well_and_the_payment_tells_the_expiry_of_its_own_card(merchant):
+    _, token = _told(merchant.save_card("order-1"))
+    conflict = merchant.save_card("order-2", holder="Ann Shopper")
+    assert _told(conflict) == ("CONFLICT", token)
+    told = [date.attrib for date in conflict.root.iterfind(".//expiryDate/date")]
+    assert told == 2 * [{"month": "01", "year": "2039"}]
+    other = merchant.save_card("order-3", year="2038").root.find(".//paymentMethodDetail//date")
+    assert other is not None
+    assert other.get("year") == "2038"
+    assert _told(merchant.save_card("order-4")) == ("MATCH", token)
+
+
 def test_identifiers_stay_the_same_after_a_restart(sandbox_of, tmp_path):
     books, found = tmp_path / "books.sqlite3", set()
     for number in (1, 2):

@@ -111,6 +111,28 @@ def test_a_token_without_last_digits_is_none_also_if_the_payment_has_none_either
     assert "last digits" in fault_of(bare() + token(card=CARD.replace("1111", "****")))
 
 
+@pytest.mark.parametrize(
+    ("told", "is_saved"),
+    [
+        ('<date month="1" year="2031"/>', True),
+        ('<date month="01" year="2031"/>', True),
+        ('<date month="2" year="2031"/>', False),
+        ('<date month="1" year="2032"/>', False),
+        ("", False),
+    ],
+)
+def test_a_token_that_conflicts_is_taken_only_if_the_payment_has_the_expiry_that_is_kept(told, is_saved):
+    detail = (
+        '<paymentMethodDetail><card number="4444********1111">'
+        f"<expiryDate>{told}</expiryDate></card></paymentMethodDetail>"
+    )
+    content = bare(detail) + token(event="CONFLICT")
+    if is_saved:
+        assert (saved(content).token, saved(content).expiry) == (NAME, "01/2031")
+    else:
+        assert fault_of(content) == "token event CONFLICT"
+
+
 def test_a_token_with_two_details_is_none():
     details = (
         f'<tokenDetails tokenEvent="NEW"><paymentTokenID>{NAME}</paymentTokenID>{UNTIL}'
