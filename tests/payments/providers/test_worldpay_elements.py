@@ -147,3 +147,26 @@ def test_the_reason_why_there_is_no_token_has_no_card_number():
     told = fault_of(bare() + f'<token><error code="14">No token for {PAN}</error></token>')
     assert told.startswith("error 14: No token for ")
     assert PAN not in told
+
+
+def test_a_return_code_is_as_long_as_its_column_at_most():
+    code = f'<ISO8583ReturnCode code="{60 * "9"}" description="REFUSED"/>'
+    refusal = parse_reply(paid("REFUSED", code)).refusal
+    assert refusal is not None
+    assert refusal.code == 50 * "9"
+
+
+def test_a_payment_that_was_not_checked_has_no_checks():
+    assert parse_reply(paid()).checks is None
+    one = parse_reply(paid(extra='<CVCResultCode description="APPROVED"/>')).checks
+    assert one is not None
+    assert (one.security_code, one.address) == ("APPROVED", "")
+
+
+def test_the_authentication_has_its_version_and_the_directory_servers_name_of_it():
+    told = "<threeDSVersion>2.2.0</threeDSVersion><dsTransactionId>ds-1</dsTransactionId>"
+    three_ds = parse_reply(
+        paid(extra=f'<ThreeDSecureResult description="Y">{told}</ThreeDSecureResult>')
+    ).three_ds
+    assert three_ds is not None
+    assert (three_ds.version, three_ds.transaction_id) == ("2.2.0", "ds-1")

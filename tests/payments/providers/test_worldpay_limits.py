@@ -1,6 +1,7 @@
 """The lengths and characters that Worldpay takes: what is cut, left out, refused, or sent whole."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -100,3 +101,18 @@ def test_references_and_device_data_lose_what_xml_does_not_have():
         assert sent.find(f"modify/orderModification/{verb}").get("reference") == "r1"
     data = order_of(device_data_reference="d\x01" + 300 * "d").find("additional3DSData")
     assert data.get("dfReferenceId") == 200 * "d"
+
+
+def test_a_time_zone_is_sent_only_where_scripts_have_told_it():
+    assert browser_of(time_zone="-60", javascript_enabled=False).find("timeZone") is None
+
+
+def test_a_list_is_asked_for_in_utc():
+    tokyo = timezone(timedelta(hours=9))
+    since, until = datetime(2027, 1, 1, 8, 30, 5, tzinfo=tokyo), datetime(2027, 1, 1, 9, tzinfo=tokyo)
+    search = fromstring(build.listing(since, until, SETUP)).find("inquiry/orderInquiry/dateSearch")
+    parts = ("year", "month", "dayOfMonth", "hour", "minute", "second")
+    told = [
+        "-".join(search.find(f"{tag}/date").get(part) for part in parts) for tag in ("fromDate", "untilDate")
+    ]
+    assert told == ["2026-12-31-23-30-05", "2027-01-01-00-00-00"]
