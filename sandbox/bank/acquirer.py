@@ -155,7 +155,12 @@ class Acquirer:
                 "exponent": new.exponent,
                 "description": new.description,
                 "session_id": new.session_id,
-                "card": {"brand": new.card.brand, "last4": new.card.last4, "masked": new.card.masked},
+                "card": {
+                    "brand": new.card.brand,
+                    "last4": new.card.last4,
+                    "masked": new.card.masked,
+                    "expiry": f"{new.card.expiry_month:02d}/{new.card.expiry_year}",
+                },
                 "outcome": asdict(outcome) | {"cvc": new.card.has_cvc, "three_ds": new.wants_3ds},
                 "machine": self._cookies(new.order_code, 0),
                 "device_data": new.device_data,
@@ -167,6 +172,8 @@ class Acquirer:
                 "captures": new.captures,
             },
         )
+        if isinstance(new.card, KeptCard):
+            self._tokens.use(new.card)
         order = self._read(new.order_code)
         if not new.wants_3ds:
             return self._decide(order, "")

@@ -47,6 +47,10 @@ class UnreadableCard(Exception):
     """The card data cannot be decrypted, or is not that of a card. The text never quotes the number."""
 
 
+class UnopenedCard(UnreadableCard):
+    """The card data was not sealed for this key, or was damaged."""
+
+
 class UnknownBrand(Exception):
     """The number is that of no known scheme. The text has the first six and last four digits."""
 
@@ -126,12 +130,15 @@ class CardKey:
         return f"{KEY_SEQUENCE}#{exponent.lstrip('0')}#{modulus}"
 
     def open(self, sealed: str) -> Card:
-        """Decrypt a card. Raises UnreadableCard if it was not sealed for this key or is not a card."""
+        """Decrypt a card. Raises UnopenedCard if it was not sealed for this key, or UnreadableCard."""
         try:
             with warnings.catch_warnings():
                 # The provider's script seals with RSA1_5, which cannot be configured.
                 warnings.simplefilter("ignore", SecurityWarning)
                 plaintext = jwe.decrypt_compact(sealed, self._key, registry=REGISTRY).plaintext
+        except NOT_A_CARD as error:
+            raise UnopenedCard("Encrypted card data cannot be opened") from error
+        try:
             claims = json.loads(plaintext or b"")
             return Card(
                 number=str(claims["cardNumber"]),
@@ -141,4 +148,4 @@ class CardKey:
                 has_cvc=bool(claims.get("cvc")),
             )
         except NOT_A_CARD as error:
-            raise UnreadableCard("Encrypted card data cannot be opened") from error
+            raise UnreadableCard("Encrypted data is not that of a card") from error

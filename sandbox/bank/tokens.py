@@ -23,7 +23,7 @@ NOT_FOUND = "Internal error: token not found"
 class KeptCard:
     """A card that is kept under a token. `payment` and `refusal_code` are the result of its later charges.
 
-    `order_code` is that of the order with which it was saved.
+    `order_code` is that of the order with which it was saved, and `name` a digest of its holder's name.
     """
 
     token: str
@@ -38,12 +38,19 @@ class KeptCard:
     order_code: str = ""
     holder: str = ""
     has_cvc: bool = False
+    name: str = ""
 
     def check(self) -> None:
         """Raise UnreadableCard if the card has expired."""
         today = datetime.now(UTC)
         if (self.expiry_year, self.expiry_month) < (today.year, today.month):
             raise UnreadableCard("Expiry date: in the past or not a date")
+
+    def differs_from(self, other: "KeptCard") -> bool:
+        """Return True if expiry or name are others. Cards of an earlier release have no name."""
+        if (self.expiry_year, self.expiry_month) != (other.expiry_year, other.expiry_month):
+            return True
+        return bool(self.name) and self.name != other.name
 
     @property
     def outcome(self) -> Outcome:
@@ -62,7 +69,7 @@ class Tokens:
         """Keep a card, and return what a reply says of its token.
 
         A card that is kept already has the same token (MATCH), for a new time and with this order. If the
-        kept one has another expiry, it stays as it is (CONFLICT).
+        kept one has another expiry or name, it stays as it is (CONFLICT).
 
         Raises RequestRefused (2) without a shopper.
         """
@@ -70,18 +77,17 @@ class Tokens:
             raise RequestRefused(2, NO_SHOPPER)
         later = choose_later(card.holder)
         purpose = f"{shopper} {card.number} {later.refusal_code}"
-        digest = hmac.digest(self._seed.encode(), purpose.encode(), "sha256")
-        token = f"99{int.from_bytes(digest, 'big') % 10**18:018d}"
+        token = f"99{int(self._digest(purpose), 16) % 10**18:018d}"
         kept = KeptCard(
             token, shopper, card.brand, card.last4, card.masked, card.expiry_month, card.expiry_year,
-            later.payment, later.refusal_code, order_code,
+            later.payment, later.refusal_code, order_code, name=self._digest(f"name {card.holder}")[:16],
         )  # fmt: skip
         event, until = "NEW", (datetime.now(UTC).date() + self._life).isoformat()
         known = self._living(token)
         if known is not None:
             before = KeptCard(**json.loads(known["detail"]))
             event = "MATCH"
-            if (before.expiry_year, before.expiry_month) != (kept.expiry_year, kept.expiry_month):
+            if before.differs_from(kept):
                 event, until, kept = "CONFLICT", known["valid_until"], before
         if event != "CONFLICT":
             self._connection.execute(
@@ -108,6 +114,18 @@ class Tokens:
             raise RequestRefused(1, NOT_FOUND)
         return kept
 
+    def use(self, kept: KeptCard) -> None:
+        """Let a token that was used live as long as a new one, if less than half of its life is left.
+
+        No reply says so (developer.worldpay.com/products/access/tokens/changelog).
+        """
+        row, today = self._living(kept.token), datetime.now(UTC).date()
+        if row is not None and 2 * (date.fromisoformat(row["valid_until"]) - today) < self._life:
+            self._connection.execute(
+                "INSERT INTO token (at, token, valid_until, detail) VALUES (?, ?, ?, ?)",
+                (time.time(), kept.token, (today + self._life).isoformat(), row["detail"]),
+            )
+
     def delete(self, token: str, shopper: str) -> None:
         """Forget a card. Raises RequestRefused (1) as `find` does."""
         self.find(token, shopper)
@@ -116,6 +134,9 @@ class Tokens:
             " AND NOT EXISTS (SELECT 1 FROM token_deleted WHERE token_deleted.token = token.id)",
             (time.time(), token),
         )
+
+    def _digest(self, text: str) -> str:
+        return hmac.digest(self._seed.encode(), text.encode(), "sha256").hex()
 
     def _living(self, token: str) -> Any:
         """Return the latest row of a token; None if there is none, or if it was deleted or has lapsed."""

@@ -52,7 +52,10 @@ def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> 
     payment = SubElement(parent, "payment")
     SubElement(payment, "paymentMethod").text = order.card["brand"]
     method = SubElement(payment, "paymentMethodDetail")
-    SubElement(method, "card", number=order.card["masked"], type="creditcard")
+    card = SubElement(method, "card", number=order.card["masked"], type="creditcard")
+    if expiry := order.card.get("expiry", ""):
+        month, _, year = expiry.partition("/")
+        SubElement(SubElement(card, "expiryDate"), "date", month=month, year=year)
     add_amount(payment, order, amount)
     SubElement(payment, "lastEvent").text = last_event
     if order.authorisation_id:

@@ -9,7 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from sandbox.bank.acquirer import WINDOW_CODES, Submission
-from sandbox.bank.cards import Card, CardKey, UnreadableCard
+from sandbox.bank.cards import Card, CardKey, UnopenedCard, UnreadableCard
 from sandbox.bank.modifications import Amount
 from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.errors import RequestRefused
@@ -158,11 +158,19 @@ def _read_kept(details: Element | None, shopper: str, tokens: Tokens) -> KeptCar
     return None if named is None else tokens.find(named.strip(), shopper)
 
 
+def _opened(sealed: str, key: CardKey) -> Card:
+    """Open a card. The refusal is the provider's own, as a test of its SDK for Java expects it."""
+    try:
+        return key.open(sealed.strip())
+    except UnopenedCard as error:
+        raise RequestRefused(5, "An internal CSE service error has occurred.") from error
+
+
 def _read_card(details: Element | None, key: CardKey) -> Card:
     sealed = None if details is None else details.findtext("CSE-DATA/encryptedData")
     try:
         if sealed is not None:
-            return key.open(sealed.strip())
+            return _opened(sealed, key)
         plain = None if details is None else details.find("*[cardNumber]")
         date = None if plain is None else plain.find("expiryDate/date")
         if plain is None or date is None:

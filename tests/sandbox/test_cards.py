@@ -54,16 +54,29 @@ def test_a_number_of_no_known_scheme_is_called_a_message_that_failed_validation(
         _plain("4444333322221111", month="13"),
         _plain("4444333322221111", year="soon"),
         "<JCB-SSL/>",
-        _sealed(""),
-        _sealed("a.b.c.d.e"),
-        _sealed("not a token"),
-        _sealed("eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA"),
     ],
 )
 def test_a_card_that_cannot_be_is_a_payment_details_error(merchant, instrument):
     code, message = merchant.submit("order-1", instrument=instrument).error
     assert code == "7"
     assert "4444" not in (message or "")
+    assert not merchant.books("order-1")
+
+
+UNOPENED = ("5", "An internal CSE service error has occurred.")
+
+
+@pytest.mark.parametrize(
+    "instrument",
+    [
+        _sealed(""),
+        _sealed("a.b.c.d.e"),
+        _sealed("not a token"),
+        _sealed("eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA"),
+    ],
+)
+def test_a_card_that_cannot_be_opened_is_an_error_of_the_encryption(merchant, instrument):
+    assert merchant.submit("order-1", instrument=instrument).error == UNOPENED
     assert not merchant.books("order-1")
 
 
@@ -76,4 +89,4 @@ def test_a_plain_card_is_taken_as_well(merchant):
 def test_a_card_sealed_for_another_sandbox_cannot_be_opened(merchant, sandbox_of, tmp_path):
     with sandbox_of(books=tmp_path / "other" / "books.sqlite3") as url:
         sealed = Merchant(url).seal("Ann", "4444333322221111")
-    assert merchant.submit("order-1", instrument=_sealed(sealed)).error[0] == "7"
+    assert merchant.submit("order-1", instrument=_sealed(sealed)).error == UNOPENED

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.sandbox.merchant import Merchant, Reply
 
 
@@ -33,6 +35,20 @@ def test_a_card_that_is_saved_again_keeps_its_token_and_gets_a_later_last_day(sa
         assert _last_day(Merchant(url).save_card("order-3", year="2038")) == _day(7), "what is kept"
 
 
+@pytest.mark.parametrize(("days", "last_day"), [(1, 7), (4, 4)])
+def test_a_token_that_is_used_near_its_end_lives_longer_and_no_reply_says_so(
+    sandbox_of, tmp_path, days, last_day
+):
+    books = tmp_path / "books.sqlite3"
+    with sandbox_of(books=books, token_days=days) as url:
+        _, token = _told(Merchant(url).save_card("order-1"))
+    with sandbox_of(books=books, token_days=7) as url:
+        used = Merchant(url).charge_card("order-2", str(token))
+        assert (used.text("lastEvent"), used.root.find(".//token")) == ("AUTHORISED", None)
+    with sandbox_of(books=books, token_days=0) as url:
+        assert _last_day(Merchant(url).save_card("order-3", year="2038")) == _day(last_day), "what is kept"
+
+
 def test_a_lapsed_token_is_not_found_and_the_card_can_be_saved_anew(sandbox_of, tmp_path):
     books = tmp_path / "books.sqlite3"
     with sandbox_of(books=books, token_days=-1) as url:
@@ -54,6 +70,18 @@ def test_the_same_number_with_another_expiry_conflicts_with_what_is_kept(merchan
     assert expiry is not None
     assert expiry.get("year") == "2039", "the card that is kept"
     assert _told(merchant.save_card("order-3")) == ("MATCH", token)
+
+
+def test_another_name_conflicts_as_well_and_the_payment_tells_the_expiry_of_its_own_card(merchant):
+    _, token = _told(merchant.save_card("order-1"))
+    conflict = merchant.save_card("order-2", holder="Ann Shopper")
+    assert _told(conflict) == ("CONFLICT", token)
+    told = [date.attrib for date in conflict.root.iterfind(".//expiryDate/date")]
+    assert told == 2 * [{"month": "01", "year": "2039"}]
+    other = merchant.save_card("order-3", year="2038").root.find(".//paymentMethodDetail//date")
+    assert other is not None
+    assert other.get("year") == "2038"
+    assert _told(merchant.save_card("order-4")) == ("MATCH", token)
 
 
 def test_identifiers_stay_the_same_after_a_restart(sandbox_of, tmp_path):

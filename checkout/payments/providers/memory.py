@@ -59,6 +59,8 @@ _OUTCOMES = {
     OrderState.CANCELLED: Outcome.REFUSED,
     OrderState.EXPIRED: Outcome.REFUSED,
 }
+# The bank keeps a card that it was asked to keep, whatever it decides.
+_DECIDED = (OrderState.AUTHORISED, OrderState.REFUSED)
 _CARD = CardSummary(brand="visa", last4="1111", expiry="12/2030")
 
 
@@ -271,7 +273,7 @@ class MemoryProvider:
             card=None if is_challenge else _CARD,
             position=None if is_challenge else order.position,
             kept=None if is_challenge else order.kept,
-            token=_issued(order) if order.state == OrderState.AUTHORISED else None,
+            token=_issued(order) if order.state in _DECIDED else None,
             session_state=_session_state(order),
         )
 

@@ -24,7 +24,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.card_trials import count_trial
-from checkout.payments.service.cards.saving import keep_card
+from checkout.payments.service.cards.saving import drop_card, keep_card, note_use
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
 
@@ -107,6 +107,10 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
             count_trial(attempt)
         if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
             keep_card(attempt, result)
+        if attempt.state == AttemptState.REFUSED and attempt.saves_card and result.token is not None:
+            drop_card(attempt, result.token)
+        if attempt.state == AttemptState.AUTHORISED and attempt.saved_card is not None:
+            note_use(attempt.saved_card)
         if attempt.state == AttemptState.AUTHORISED and attempt.capture_reference:
             open_capture(attempt)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:

@@ -57,6 +57,16 @@ class SavedCardContract(Abilities):
         second = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
         assert second.token is not None
 
+    def test_a_token_that_was_made_with_a_refused_payment_is_told_and_can_be_deleted(
+        self, deletes_tokens, shop, order_code
+    ):
+        result = self.pay(shop, order_code, "refuse", saves_for="cus_1")
+        assert result.outcome == Outcome.REFUSED
+        if result.token is not None:
+            kept = KeptToken(token=result.token.token, shopper="cus_1")
+            assert shop.provider.delete_token(kept).outcome == Outcome.APPROVED
+            assert self.charge(shop, f"{order_code}-2", result.token).outcome != Outcome.APPROVED
+
     def test_no_card_is_saved_unless_that_was_asked_for(self, shop, order_code):
         result = self.pay(shop, order_code)
         assert (result.token, result.token_fault) == (None, "")

@@ -5,7 +5,8 @@ import pytest
 from checkout.payments.objects.advice import advice_for
 from checkout.payments.providers.base import EventKind, Outcome, RefusalReason, Verb
 from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
-from checkout.payments.providers.worldpay_wpg.parse import parse_reply
+from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
+from checkout.reconciliation.comparison import compare_unknown_order
 from tests.payments.providers.worldpay_messages import journal, notification, paid, payment
 
 
@@ -38,6 +39,16 @@ def test_an_event_that_undoes_a_capture_is_unknown_and_left_to_staff(event):
     assert parse_reply(paid(event), Verb.INQUIRE).outcome == Outcome.UNKNOWN
     [statement] = parse_notification(notification(payment(event) + journal(event)))
     assert (statement.event, statement.is_known) == (event, False)
+
+
+def test_an_order_of_another_method_that_its_shopper_cancelled_holds_no_money():
+    [listed] = parse_listing(paid("SHOPPER_CANCELLED"))
+    assert (listed.outcome, listed.kind) == (Outcome.REFUSED, EventKind.CANCELLED)
+    assert compare_unknown_order(listed).agrees
+    [statement] = parse_notification(
+        notification(payment("SHOPPER_CANCELLED") + journal("SHOPPER_CANCELLED"))
+    )
+    assert (statement.kind, statement.is_known) == (EventKind.CANCELLED, True)
 
 
 def test_a_shopper_is_not_told_to_have_cancelled_what_others_may_have_cancelled():

@@ -116,6 +116,22 @@ def test_invalid_details_decide_nothing_about_an_order_that_may_have_been_carrie
     assert parse_reply(error(code, said), verb).outcome == Outcome.UNKNOWN
 
 
+UNOPENED = "An internal CSE service error has occurred."
+
+
+@pytest.mark.parametrize("code", [5, 7])
+def test_a_card_that_the_provider_cannot_open_was_not_charged(code):
+    result = parse_reply(error(code, UNOPENED), Verb.AUTHORISE)
+    assert result.outcome == Outcome.REFUSED
+    assert result.refusal is not None
+    assert (result.refusal.reason, result.refusal.description) == (RefusalReason.CARD_INVALID, UNOPENED)
+
+
+@pytest.mark.parametrize("verb", [Verb.COMPLETE_CHALLENGE, Verb.INQUIRE])
+def test_a_card_that_cannot_be_opened_says_nothing_in_answer_to_a_message_without_a_card(verb):
+    assert parse_reply(error(5, UNOPENED), verb).outcome == Outcome.UNKNOWN
+
+
 def test_any_other_message_that_fails_validation_is_our_own_fault():
     refusal = parse_reply(error(5, "XML failed validation: Invalid amount"), Verb.AUTHORISE).refusal
     assert refusal is not None

@@ -153,6 +153,31 @@ def test_a_key_that_worldpay_does_not_take_is_the_operators_business(said, advic
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "advice"),
+    [
+        (5, "CSE Key is disabled", "encryption_public_key"),
+        (7, "CSE Key is disabled", "encryption_public_key"),
+        (2, "Merchant code not enabled for tokenisation", "saved_cards to no"),
+        (2, "Admin Code not enabled for tokenisation", "saved_cards to no"),
+    ],
+)
+def test_a_service_that_worldpay_has_not_enabled_is_the_operators_business(code, said, advice):
+    with (
+        ScriptedServer(answer(error(code, said))) as server,
+        pytest.raises(ProviderMisconfigured) as caught,
+    ):
+        provider(server).authorise(authorisation())
+    assert advice in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["CSE Key is disabled", "Merchant code not enabled for tokenisation"])
+def test_a_service_that_is_not_enabled_decides_nothing_under_a_code_that_may_mean_anything(said):
+    with ScriptedServer(answer(error(1, said))) as server:
+        assert provider(server).authorise(authorisation()).outcome == Outcome.UNKNOWN
+
+
 def test_any_other_error_of_the_idempotency_service_is_unknown():
     with ScriptedServer(answer(error(9, "The idempotency service is unavailable"))) as server:
         result = provider(server, idempotency_keys="on").authorise(authorisation())

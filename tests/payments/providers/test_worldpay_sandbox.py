@@ -51,6 +51,19 @@ def test_the_same_card_of_one_customer_has_one_token_and_that_of_another_custome
     assert saved(shop, f"{order_code}-3", "Ada", "cus_2").token != first.token
 
 
+def test_the_same_card_keeps_its_token_if_its_name_is_written_in_another_way(shop, order_code):
+    first = saved(shop, order_code, "Ada Lovelace")
+    assert saved(shop, f"{order_code}-2", "A. Lovelace") == replace(first, scheme_transaction=ANY)
+
+
+def test_the_token_of_a_refused_payment_is_told(shop, order_code):
+    refused = paid_with(shop, order_code, "REFUSED", saves_for="cus_refused")
+    assert refused.outcome == Outcome.REFUSED
+    assert refused.token is not None
+    kept = KeptToken(token=refused.token.token, shopper="cus_refused")
+    assert shop.provider.delete_token(kept).outcome == Outcome.APPROVED
+
+
 def test_a_token_pays_for_the_customer_alone_for_whom_it_was_made(shop, order_code):
     token = saved(shop, order_code, "Ada")
     assert charged(shop, f"{order_code}-2", token, "cus_2").outcome == Outcome.UNKNOWN

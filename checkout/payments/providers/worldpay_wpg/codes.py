@@ -44,6 +44,9 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "REFUSED_BY_BANK": (_REFUSED, EventKind.REFUSED),
     "CANCELLED": (_REFUSED, EventKind.CANCELLED),
     "VOIDED": (_REFUSED, EventKind.CANCELLED),
+    # At the pages of another method of payment (developer.worldpay.com/docs/wpg/apms/, payment statuses).
+    # Such orders are not ours, but may be listed, or notified, for the same merchant code.
+    "SHOPPER_CANCELLED": (_REFUSED, EventKind.CANCELLED),
     "EXPIRED": (_REFUSED, EventKind.EXPIRED),
     "FAILURE": (_REFUSED, EventKind.ERROR),
     "ERROR": (_REFUSED, EventKind.ERROR),

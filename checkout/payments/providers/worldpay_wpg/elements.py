@@ -25,10 +25,15 @@ _CARDHOLDER_CANCELLED = "01"
 # Worldpay's tokens are letters and digits, in one of four forms. Some look like card numbers.
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
 _MONTH, _YEAR = re.compile("0?[1-9]|1[0-2]"), re.compile("[0-9]{4}")
-_SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 ]{1,56}")
+# At most 56 letters, digits and blanks. Mastercard's new identifiers, which are to replace the old ones, have
+# hyphens and underscores, too (docs.worldpay.com/access/products/payments/enable-features/mastercard-tlid).
+_SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 _-]{1,56}")
 # A new token, or the one that the customer's same card has already, whose card is then renewed. With CONFLICT
-# the stored details, such as the expiry, are not those of this payment: the card may have been issued anew.
-_KEPT = {"NEW", "MATCH"}
+# the stored details are not those of this payment. If the expiry is, only the name or the address was written
+# in another way (developer.worldpay.com/docs/access-worldpay/api/references/tokens/token/conflicts/).
+# Otherwise the card may have been issued anew.
+_CONFLICT = "CONFLICT"
+_KEPT = {"NEW", "MATCH", _CONFLICT}
 
 
 def text(parent: Element | None, path: str) -> str:
@@ -185,11 +190,14 @@ def _readable_token(token: Element, payment: PaymentElement) -> tuple[IssuedToke
     scheme = text(payment.element, "schemeResponse/transactionIdentifier") or text(
         token, "schemeResponse/transactionIdentifier"
     )
+    expiry = f"{expires:%m/%Y}"
+    if event == _CONFLICT and of_payment.expiry != expiry:
+        return None, f"token event {event}"
     issued = IssuedToken(
         token=name,
         brand=of_payment.brand or brand(text(card, "derived/cardBrand")),
         last4=last4,
-        expiry=f"{expires:%m/%Y}",
+        expiry=expiry,
         valid_until=valid_until,
         scheme_transaction=scheme if _SCHEME_TRANSACTION.fullmatch(scheme) else "",
     )

@@ -11,6 +11,9 @@ SECURITY_VIOLATION = "4"
 INVALID_REQUEST = "5"
 PAYMENT_DETAILS = "7"
 IDEMPOTENCY = "9"
+# Texts, in lower case, of what an operator must mend.
+CARD_KEY_DISABLED = "cse key is disabled"
+NO_TOKENISATION = "not enabled for tokenisation"
 # The codes of `error` (DTD comment). Only these show for certain that nothing was carried out: the message
 # was not understood (2), order or amount are invalid (3), a security violation (4), invalid content (6),
 # wrong routing, level 2/3 or lodging data (10 to 12). An internal error (1), "not available" (8) and the
@@ -32,6 +35,10 @@ _NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could 
 # The card that the shopper typed, also in messages that otherwise say that ours is invalid: "XML failed
 # validation: Invalid payment details : Card number not recognised" (activemerchant, worldpay_test.rb).
 _CARD_INVALID = "invalid payment details"
+# The card that the browser has encrypted. A test of Worldpay's SDK for Java expects the first, with code 5,
+# for one that nobody can open. Nothing can be charged without a card
+# (developer.worldpay.com/docs/wpg/troubleshoot/clientsideencryptionerrors/).
+_CARD_UNREADABLE = ("cse service error", CARD_KEY_DISABLED)
 _DONE_BEFORE = ("duplicate", "already")
 _SERVICE_NOT_ENABLED = "not enabled"
 _INVALID_KEY = ("invalid", "not valid")
@@ -64,7 +71,7 @@ def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     elif is_certain(code, said, verb):
         outcome = Outcome.REFUSED
         reason = _REASONS.get(code, RefusalReason.INVALID_REQUEST)
-        if _CARD_INVALID in said:
+        if _has(said, (_CARD_INVALID, *_CARD_UNREADABLE)):
             reason = RefusalReason.CARD_INVALID
         refusal = Refusal(reason=reason, code=code, description=prose(content))
     return ProviderResult(
@@ -76,8 +83,8 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
 
     Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
-    did arrive. Payment details that are invalid in answer to the first message are certain, too. Without
-    these texts it means, in answer to a modification, that the order cannot be modified
+    did arrive. Payment details that are invalid, or that cannot be opened, in answer to the first message are
+    certain, too. Without these texts it means, in answer to a modification, that the order cannot be modified
     in this way; in answer to a payment it shows nothing. Code 7 in answer to the second message includes a
     challenge that an earlier copy already completed (alphagov/pay-connector#2219), and an order that cannot
     be found may have been authorised. Code 9 is certain only if the service is not arranged for, or does not
@@ -88,7 +95,7 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     if code == INVALID_REQUEST:
         if _has(said, _DONE_BEFORE):
             return False
-        if verb == Verb.AUTHORISE and _CARD_INVALID in said:
+        if verb == Verb.AUTHORISE and _has(said, (_CARD_INVALID, *_CARD_UNREADABLE)):
             return True
         return verb in _MODIFICATIONS or _has(said, _NOT_VALID)
     if code == PAYMENT_DETAILS:

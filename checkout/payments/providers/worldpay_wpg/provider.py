@@ -28,7 +28,9 @@ from checkout.payments.providers.worldpay_wpg import amounts, browser, build, no
 from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import (
+    CARD_KEY_DISABLED,
     IDEMPOTENCY,
+    NO_TOKENISATION,
     SECURITY_VIOLATION,
     is_not_enabled,
 )
@@ -40,6 +42,10 @@ _ENABLE_KEYS = (
     "idempotency_keys to off"
 )
 _CHANGE_KEYS = "set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off"
+_ADVICE = {
+    CARD_KEY_DISABLED: "set the account's option encryption_public_key to a key that is enabled",
+    NO_TOKENISATION: "have Worldpay enable tokenisation, or set the account's option saved_cards to no",
+}
 # A cookie's name and value (RFC 6265, 4.1.1). Names that begin with $ are attributes in an old form.
 _COOKIE = re.compile(r"\s*([!#%&'*+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*)=([!-+\--:<-~]*)\s*(?:;|\Z)")
 _REMOVES = re.compile(r";\s*max-age\s*=\s*(?:0|-)", re.IGNORECASE)
@@ -188,8 +194,11 @@ def _check_configuration(result: ProviderResult) -> None:
     """Raise ``ProviderMisconfigured`` for an error that an operator must solve. Nothing was carried out."""
     if result.event == f"ERROR {SECURITY_VIOLATION}":
         raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
+    said = result.refusal.description if result.refusal else ""
+    for text, advice in _ADVICE.items():
+        if text in said.casefold():
+            raise ProviderMisconfigured(f"Worldpay refuses what we send ({said}): {advice}.")
     if result.event == f"ERROR {IDEMPOTENCY}" and result.outcome == Outcome.REFUSED:
-        said = result.refusal.description if result.refusal else ""
         advice = _ENABLE_KEYS if is_not_enabled(said) else _CHANGE_KEYS
         raise ProviderMisconfigured(f"Worldpay does not take our idempotency key ({said}): {advice}.")
 

@@ -1,9 +1,15 @@
-"""Save the card of an authorised attempt. The payment and the attempt must be locked."""
+"""Save a card with its approved attempt, or drop it with a refused one.
+
+The payment and the attempt must be locked.
+"""
 
 from datetime import datetime
 
 import structlog
+from django.db.models import Q
+from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.payments.models import Attempt, SavedCard
 from checkout.payments.providers.base import ProviderResult, Verb
 from checkout.payments.providers.saved_cards import IssuedToken
@@ -12,6 +18,9 @@ from messaging.compiled_queries import insert_unless_known, update_in_batch
 log = structlog.get_logger(__name__)
 
 DELETED_MEANWHILE = "gateway: its token was just being deleted"
+NOT_APPROVED = "gateway: its payment was refused"
+# A shopper may try the same card again at once, whose token is the same: so many settling times are left.
+TIMES_FOR_ANOTHER_TRY = 3
 
 
 def keep_card(attempt: Attempt, result: ProviderResult) -> None:
@@ -23,6 +32,31 @@ def keep_card(attempt: Attempt, result: ProviderResult) -> None:
     # then refuses it. Its card is renewed instead, unless it was removed in that moment.
     while not _kept(attempt, result.token):
         log.info("card saved at once by another payment", attempt=attempt.order_code)
+
+
+def drop_card(attempt: Attempt, token: IssuedToken) -> None:
+    """Plan the deletion of a refused payment's card, which the provider keeps all the same.
+
+    It is not needed if the card was saved before, or if a deletion is planned that has not begun.
+    """
+    is_planned = Q(deletion_asked_at=None) & ~Q(token_to_delete="")
+    known = SavedCard.ever_with_token(attempt.payment.merchant_id, token.token)
+    if known.filter(Q(state=SavedCard.State.ACTIVE) | is_planned).exists():
+        return
+    card = SavedCard.of(attempt, token)
+    card.remove(NOT_APPROVED)
+    card.deletion_due_at = timezone.now() + TIMES_FOR_ANOTHER_TRY * conf.settling_time
+    insert_unless_known(card)
+
+
+def note_use(card: SavedCard) -> None:
+    """Forget the last day of a token that was charged: its use may have prolonged it, without a word.
+
+    Then the provider alone decides, as it does on a token's last day.
+    """
+    if card.valid_until is not None:
+        card.valid_until = None
+        update_in_batch(card, "valid_until")
 
 
 def _kept(attempt: Attempt, token: IssuedToken) -> bool:
