@@ -113,9 +113,7 @@ class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
         """
         shown = self._names_shown()
         hidden = [
-            field
-            for field in self.opts.concrete_fields
-            if not (field.primary_key or field.name in shown)
+            field for field in self.opts.concrete_fields if not (field.primary_key or field.name in shown)
         ]
         names = {name for field in hidden for name in (field.name, field.attname)}
         return lookup.partition(LOOKUP_SEP)[0] not in names and super().lookup_allowed(lookup, value, request)

@@ -28,6 +28,6 @@ MEANINGS = {
     Scope.SAVED_CARDS_REMOVE: "remove saved cards",
     Scope.EVENTS_READ: "read events, and in them payments and operations",
     Scope.WEBHOOKS_READ: "read webhook endpoints and deliveries",
-    Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again; an endpoint "
-    "is sent payments and operations, whatever else the key permits",
+    Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again; an "
+    "endpoint is sent payments and operations, whatever else the key permits",
 }

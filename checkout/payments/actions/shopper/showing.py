@@ -46,9 +46,9 @@ class PaymentView:
 
     ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
     gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, if their origin is
-    registered now, with the payment's id and never its state, which anybody could type. ``taken`` is known in the states whose sums
-    the amount does not tell. ``dated_at`` is when the shopper paid, whatever the provider has notified since,
-    or else the time of the latest change.
+    registered now, with the payment's id and never its state, which anybody could type. ``taken`` is known in
+    the states whose sums the amount does not tell. ``dated_at`` is when the shopper paid, whatever the
+    provider has notified since, or else the time of the latest change.
     """
 
     reference: str
