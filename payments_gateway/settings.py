@@ -134,7 +134,15 @@ AXES_CLIENT_IP_CALLABLE = "checkout.backoffice.log_in.log_in.client_address"
 AXES_USERNAME_CALLABLE = "checkout.backoffice.log_in.log_in.name_to_keep"
 AXES_LOCKOUT_PARAMETERS = "checkout.backoffice.log_in.log_in.counted_by"
 AXES_LOCKOUT_CALLABLE = "checkout.backoffice.log_in.log_in.locked_out"
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+# All fields of the forms for log-ins and for new passwords. `AXES_PASSWORD_FORM_FIELD` is one of its own.
+AXES_SENSITIVE_PARAMETERS = [
+    "username",
+    "ip_address",
+    "csrfmiddlewaretoken",
+    "old_password",
+    "new_password1",
+    "new_password2",
+]
 # The pages of axes would let rows be edited; `manage.py axes_reset_username` ends a lock.
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False

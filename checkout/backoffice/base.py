@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import flatten
 from django.contrib.auth.models import User
 from django.contrib.messages.storage import default_storage
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
@@ -95,13 +97,33 @@ class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
     """A table that can be searched and viewed.
 
     ``fields`` is always listed explicitly, so that a field that is not named, such as a token's hash, is not
-    shown.
+    shown. Nor is the list filtered by it.
     """
 
     change_form_template = "admin/payments/read_only.html"
     actions: Sequence[str] | None = None
     show_full_result_count = False
     list_per_page = 50
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse to filter by a column that is not shown.
+
+        Django allows it for every column of the table. Lists that begin with one letter after another would
+        tell the content of the column.
+        """
+        shown = self._names_shown()
+        hidden = [
+            field for field in self.opts.concrete_fields if not (field.primary_key or field.name in shown)
+        ]
+        names = {name for field in hidden for name in (field.name, field.attname)}
+        return lookup.partition(LOOKUP_SEP)[0] not in names and super().lookup_allowed(lookup, value, request)
+
+    def _names_shown(self) -> set[str]:
+        """Return the names of what the list and the pages of rows show, and of the list's filters."""
+        filters = [each[0] if isinstance(each, tuple) else each for each in self.list_filter]
+        named = [getattr(each, "parameter_name", each) for each in filters]
+        every = (*self.list_display, *flatten(self.fields or ()), *named)
+        return {each for each in every if isinstance(each, str)}
 
 
 class ReadOnlyInline(ReadOnly, TabularInline):

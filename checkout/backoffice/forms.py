@@ -22,7 +22,20 @@ from checkout.risk.models import BlockedValue
 from checkout.webhooks.models import WebhookEndpoint
 
 
-class MerchantForm(ModelForm):
+class ConfigurationForm(ModelForm):
+    """A form that also sends what its page has shown, so that ``changed_data`` is what its user has edited.
+
+    Otherwise a form that was opened before a change of somebody else would take that change back.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            for field in self.fields.values():
+                field.show_hidden_initial = True
+
+
+class MerchantForm(ConfigurationForm):
     """A merchant, with the origins to which shoppers may be sent back."""
 
     class Meta:
@@ -74,7 +87,7 @@ def users_of(codes: Iterable[str]) -> list[str]:
     return [*(f"API key {key}" for key in keys), *(f"webhook endpoint {each}" for each in endpoints)]
 
 
-class ProviderAccountForm(ModelForm):
+class ProviderAccountForm(ConfigurationForm):
     """A merchant's account with one of the providers for which there is an adapter."""
 
     provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
@@ -96,19 +109,13 @@ class ProviderAccountForm(ModelForm):
 MOST_IN_STOCK = 1_000_000_000
 
 
-class StockItemForm(ModelForm):
+class StockItemForm(ConfigurationForm):
     """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
 
     class Meta:
         model = StockItem
         fields = ("name", "sku", "price_minor", "currency", "quantity")
         help_texts = {"price_minor": "In minor units: 1250 is 12.50 where the currency has two digits"}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "quantity" in self.fields:
-            # The form sends the quantity that was shown, so that saving does not undo a sale made meanwhile.
-            self.fields["quantity"].show_hidden_initial = True
 
     def clean_price_minor(self) -> int:
         price: int = self.cleaned_data["price_minor"]
@@ -137,7 +144,7 @@ class StockItemForm(ModelForm):
         return quantity
 
 
-class BlockedValueForm(ModelForm):
+class BlockedValueForm(ConfigurationForm):
     """An e-mail or IP address, in the form in which the risk service compares it."""
 
     class Meta:

@@ -14,6 +14,8 @@ from django.core import checks
 class AdminConfig(apps.SimpleAdminConfig):
     """The application ``django.contrib.admin``. ``payments_gateway.urls`` calls ``admin.autodiscover()``."""
 
+    default_site = "checkout.backoffice.log_in.site.BackOffice"
+
     def ready(self) -> None:
         """Register Django's checks of the admin."""
         checks.register(admin_checks.check_dependencies, checks.Tags.admin)

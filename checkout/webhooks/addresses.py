@@ -82,7 +82,8 @@ def fault_of_peer(text: str, port: int, scheme: Scheme) -> str:
     if is_in(address, allowed_networks()):
         return ""
     if not is_public(address):
-        return f"leads to {address}, which is not on the public internet"
+        # Without the address: merchants read this, and could ask our own name servers through us.
+        return "leads to a machine that is not on the public internet"
     return _fault_on_the_internet(port, scheme)
 
 

@@ -5,6 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
+from checkout.payments.actions import reading
 from checkout.payments.models import Operation, OutboxMessage
 from tests.backoffice import rows
 from tests.backoffice.operating import address, confirm, fill_in, opened, told
@@ -64,6 +65,17 @@ def test_a_visitor_is_sent_to_the_login(client, kind):
 def test_the_form_starts_with_all_that_is_left_in_major_units(admin_client, currency, minor, text):
     payment = rows.captured(currency=currency, amount_minor=minor)
     assert opened(admin_client, payment, "refund")["amount"] == text
+
+
+@pytest.mark.parametrize("kind", RISKY_ADDRESSES)
+def test_the_form_says_that_the_merchant_is_told_the_reason_and_the_name(admin_client, kind):
+    payment = rows.captured() if kind == "refund" else rows.authorised()
+    page = admin_client.get(address(payment, kind)).content.decode()
+    confirm(admin_client, payment, kind)
+    told_to_merchant = reading.list_operations(payment.merchant, payment.reference)[-1]
+    assert (told_to_merchant.reason, told_to_merchant.requested_by) == ("Damaged", "admin")
+    assert "The merchant is told it, with your name" in page
+    assert "For colleagues" not in page
 
 
 def test_a_filled_in_form_is_asked_about_first_and_changes_nothing(admin_client):

@@ -27,7 +27,7 @@ def _production(settings, monkeypatch) -> None:
     settings.CHECKOUT_CARD_KEYS = [b64encode(bytes(32)).decode()]
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {
         "acme": {"notification_secret": "kept-between-us_01"},
-        "bank": {"notification_user": "the-bank", "notification_password": "swordfish"},
+        "bank": {"notification_user": "the-bank", "notification_password": "kept-between-us_02"},
     }
 
 
@@ -207,6 +207,10 @@ def test_a_captcha_that_cannot_be_loaded_is_found_before_an_attack_begins(settin
         ({"notification_secret": "swordfish" * 30}, "longer than 200"),
         ({"notification_secret": "a secret/with?others#"}, "has others than letters"),
         ({"notification_user": "the-bank"}, "only one of notification_user and notification_password"),
+        (
+            {"notification_user": "the-bank", "notification_password": "swordfish"},
+            "its notification_password is shorter than 16 characters",
+        ),
     ],
 )
 def test_an_account_whose_notifications_anybody_could_send_is_refused(settings, credentials, fault):

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from checkout.payments.models import Attempt, Payment, ProviderAccount
+from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
 from checkout.states import PaymentState
 from checkout.web.pages import path_of
 from messaging.concurrency.database import in_thread
@@ -60,11 +60,23 @@ async def test_another_card_is_named_only_if_the_same_one_would_not_help(shop, c
     ],
 )
 async def test_the_ways_back_to_the_merchant_have_the_payments_id(back_end, books, checkout, url, shown):
+    await in_thread(partial(Merchant.objects.update, return_origins=["https://shop.example"]))
     await in_thread(partial(Payment.objects.update, return_url=url, cancel_url=url))
     link = f'href="{shown.format(checkout.reference)}"'
     assert link in (await checkout.get()).text, "the way out of the card form"
     await checkout.pay("approve")
     assert link in (await checkout.get("result/")).text
+
+
+@pytest.mark.parametrize("origins", [[], ["https://shop.example:8443"], ["http://shop.example"]])
+async def test_no_page_leads_to_an_origin_that_staff_have_taken_away(back_end, books, checkout, origins):
+    # The merchant may have lost the domain since the payment was created.
+    url = "https://shop.example/back"
+    await in_thread(partial(Merchant.objects.update, return_origins=origins))
+    await in_thread(partial(Payment.objects.update, return_url=url, cancel_url=url))
+    assert "shop.example" not in (await checkout.get()).text
+    await checkout.pay("approve")
+    assert "shop.example" not in (await checkout.get("result/")).text
 
 
 @pytest.mark.parametrize("is_try_out", [True, False])

@@ -26,7 +26,8 @@ MEANINGS = {
     Scope.SAVED_CARDS_READ: "read the cards that customers have saved",
     Scope.SAVED_CARDS_CHARGE: "charge saved cards without the customer, together with `payments:create`",
     Scope.SAVED_CARDS_REMOVE: "remove saved cards",
-    Scope.EVENTS_READ: "read events",
+    Scope.EVENTS_READ: "read events, and in them payments and operations",
     Scope.WEBHOOKS_READ: "read webhook endpoints and deliveries",
-    Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again",
+    Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again; an "
+    "endpoint is sent payments and operations, whatever else the key permits",
 }

@@ -19,7 +19,10 @@ from checkout.risk.models import BlockedValue
 
 
 class ConfigurationAdmin(ModelAdmin):
-    """Tables that staff may edit. ``fixed_fields``, by which other systems know a row, are set only once."""
+    """Tables that staff may edit. ``fixed_fields``, by which other systems know a row, are set only once.
+
+    Its ``form`` is a ``ConfigurationForm``.
+    """
 
     fixed_fields: tuple[str, ...] = ()
     show_full_result_count = False
@@ -31,6 +34,10 @@ class ConfigurationAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), *(self.fixed_fields if obj else ())]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write only the fields that were edited: others may have been changed since the page was opened."""
+        obj.save(update_fields=form.changed_data if change else None)
 
 
 @admin.register(ProviderAccount)
@@ -72,10 +79,6 @@ class StockItemAdmin(ConfigurationAdmin):
         if item is not None and request.method == "POST":
             return StockItem.objects.select_for_update().filter(pk=item.pk).first()
         return item
-
-    def save_model(self, request: HttpRequest, obj: StockItem, form: StockItemForm, change: bool) -> None:
-        """Write only the fields that were changed."""
-        obj.save(update_fields=form.changed_data if change else None)
 
 
 @admin.register(BlockedValue)

@@ -92,7 +92,7 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change, which writes all fields: an attack may begin, or end, just then.
+        """Lock the row for a change: its first payment, which fixes if it is live, may be made just then.
 
         Django's view of changes is a transaction. The actions have transactions and locks of their own.
         """

@@ -24,7 +24,7 @@ class OperationForm(forms.Form):
     reason = forms.CharField(
         max_length=Operation._meta.get_field("reason").max_length,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="For colleagues: the shopper does not see it.",
+        help_text="The merchant is told it, with your name. The shopper does not see it.",
     )
     field_order = ("key", "seen", "amount", "reason")
 

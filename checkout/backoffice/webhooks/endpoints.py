@@ -150,10 +150,14 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def save_model(
         self, request: HttpRequest, obj: WebhookEndpoint, form: EndpointForm, change: bool
     ) -> None:
-        """Create or change the endpoint as a merchant's program would."""
+        """Create the endpoint as a merchant's program would, or change the fields that were edited.
+
+        The merchant's program may have changed others since the page was opened.
+        """
         values = form.values(form.cleaned_data)
         if change:
-            actions.change_endpoint(obj.merchant, obj.reference, **values)
+            edited = {name: value for name, value in values.items() if name in form.changed_data}
+            actions.change_endpoint(obj.merchant, obj.reference, **edited)
             return
         reference = reference_of(form.cleaned_data["form_key"])
         made = actions.create_endpoint(form.cleaned_data["merchant"], reference=reference, **values)

@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 from django import forms
 from django.core.exceptions import ValidationError
 
-from checkout.backoffice.base import ModelForm
+from checkout.backoffice.forms import ConfigurationForm
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.payments.models import Merchant
 from checkout.webhooks import actions
 from checkout.webhooks.models import WebhookEndpoint
 
 
-class EndpointForm(ModelForm):
+class EndpointForm(ConfigurationForm):
     """An endpoint, whose fields are checked as those that a merchant's program sends.
 
     ``form_key`` is created with the form, so that a form that is sent twice adds one endpoint.

@@ -24,8 +24,9 @@ SECRET, USER, PASSWORD = "notification_secret", "notification_user", "notificati
 
 _EXAMPLE = '["192.0.2.0/24"]'
 
+_SHORTEST = 16
 # The longest is far below the length at which a path is no address any more (``serving.views.LONGEST_PATH``).
-_UNGUESSABLE = re.compile(r"[\w-]{16,200}", re.ASCII)
+_UNGUESSABLE = re.compile(rf"[\w-]{{{_SHORTEST},200}}", re.ASCII)
 
 
 def is_proven(account: str, *, secret: str = "", authorization: str = "") -> bool:
@@ -54,11 +55,14 @@ def fault_of(account: str) -> str:
     secret = credentials.get(SECRET, "")
     if secret and not _UNGUESSABLE.fullmatch(secret):
         return (
-            f"its {SECRET} is shorter than 16 characters or longer than 200, or has others than letters, "
-            "digits, _ and -"
+            f"its {SECRET} is shorter than {_SHORTEST} characters or longer than 200, or has others than "
+            "letters, digits, _ and -"
         )
     if bool(credentials.get(USER)) != bool(credentials.get(PASSWORD)):
         return f"it has only one of {USER} and {PASSWORD}"
+    if 0 < len(credentials.get(PASSWORD, "")) < _SHORTEST:
+        # Wrong guesses are not limited: behind a proxy that is not named, the provider would share the limit.
+        return f"its {PASSWORD} is shorter than {_SHORTEST} characters, and can be guessed"
     if not secret and not _basic(credentials):
         return f"it has neither {SECRET} nor {USER} and {PASSWORD}"
     return ""

@@ -45,10 +45,10 @@ class PaymentView:
     """The data of a payment that pages may show.
 
     ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
-    gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, with the
-    payment's id and never its state, which anybody could type. ``taken`` is known in the states whose sums
-    the amount does not tell. ``dated_at`` is when the shopper paid, whatever the provider has notified since,
-    or else the time of the latest change.
+    gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, if their origin is
+    registered now, with the payment's id and never its state, which anybody could type. ``taken`` is known in
+    the states whose sums the amount does not tell. ``dated_at`` is when the shopper paid, whatever the
+    provider has notified since, or else the time of the latest change.
     """
 
     reference: str
@@ -140,8 +140,8 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
         refusal_reason=payment.refusal_reason,
-        return_url=_with_id(payment.return_url, payment.reference),
-        cancel_url=_with_id(payment.cancel_url, payment.reference),
+        return_url=_way_back(payment.return_url, payment),
+        cancel_url=_way_back(payment.cancel_url, payment),
         captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
         dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
@@ -163,12 +163,18 @@ def _taken(payment: Payment) -> Taken:
     )
 
 
-def _with_id(url: str, reference: str) -> str:
-    """Return a merchant's address with ``payment`` added to its query; "" stays empty."""
+def _way_back(url: str, payment: Payment) -> str:
+    """Return a merchant's address with ``payment`` added to its query; "" stays empty.
+
+    Empty as well if staff have taken its origin away from the merchant since the payment was created.
+    """
     if not url:
         return url
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, f"payment={reference}")))))
+    if f"{parts.scheme}://{parts.netloc}" not in payment.merchant.return_origins:
+        return ""
+    query = "&".join(filter(None, (parts.query, f"payment={payment.reference}")))
+    return urlunsplit(parts._replace(query=query))
 
 
 def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | PaymentView:

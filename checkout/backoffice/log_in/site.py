@@ -1,0 +1,28 @@
+"""The site of the back office: Django's, with a bound on guesses at passwords inside it."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth import authenticate
+from django.http import HttpRequest, HttpResponse
+
+from checkout.backoffice.log_in.log_in import locked_out
+
+
+class BackOffice(AdminSite):
+    """See the module."""
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Let users change their passwords. A wrong old password counts like a failed log-in.
+
+        Otherwise a person at a browser that was left logged in could guess there without end.
+        """
+        if request.method == "POST" and self._has_too_many_failures(request):
+            return locked_out(request, HttpResponse(), None)
+        return super().password_change(request, extra_context)
+
+    def _has_too_many_failures(self, request: HttpRequest) -> bool:
+        """Count the old password if it is wrong. Return True if no more may be checked."""
+        user = request.user.get_username()
+        is_right = authenticate(request, username=user, password=request.POST.get("old_password", ""))
+        return is_right is None and bool(getattr(request, "axes_locked_out", False))

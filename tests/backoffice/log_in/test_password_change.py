@@ -1,0 +1,55 @@
+"""The page on which users change their passwords checks as many guesses as the log-in does."""
+
+import pytest
+from axes.models import AccessAttempt
+from django.urls import reverse
+
+from tests.backoffice.log_in.conftest import PASSWORD, log_in
+
+pytestmark = pytest.mark.django_db
+
+PAGE = reverse("admin:password_change")
+NEW = "quite another password"
+ADDRESS = "192.0.2.7"
+
+
+@pytest.fixture
+def browser(at):
+    """A browser that was left logged in."""
+    browser = at(ADDRESS)
+    assert log_in(browser) == 302
+    return browser
+
+
+def change(browser, old: str) -> int:
+    """Send the page's form, and return the status of the answer: 302 after a change."""
+    answer = browser.post(PAGE, {"old_password": old, "new_password1": NEW, "new_password2": NEW})
+    return int(answer.status_code)
+
+
+def test_a_password_is_changed_and_its_session_goes_on(browser, ada):
+    assert change(browser, PASSWORD) == 302
+    ada.refresh_from_db()
+    assert ada.check_password(NEW)
+    assert browser.get(PAGE).status_code == 200
+
+
+def test_after_five_guesses_at_a_browser_left_logged_in_no_more_are_checked(browser, ada):
+    assert [change(browser, f"guess {number}") for number in range(4)] == [200] * 4
+    assert [change(browser, "guess 5"), change(browser, PASSWORD)] == [429, 429]
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
+
+
+def test_what_is_typed_is_kept_nowhere(browser):
+    assert change(browser, "nearly the right one") == 200
+    kept = str(list(AccessAttempt.objects.values()))
+    assert "ada" in kept
+    assert not [each for each in ("nearly the right one", NEW) if each.partition(" ")[0] in kept]
+
+
+def test_its_user_is_not_locked_out_elsewhere(browser, at):
+    elsewhere = at("198.51.100.8")
+    assert log_in(elsewhere) == 302
+    assert [change(browser, f"guess {number}") for number in range(5)][-1] == 429
+    assert change(elsewhere, PASSWORD) == 302
