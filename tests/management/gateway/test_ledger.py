@@ -118,6 +118,23 @@ def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attemp
     ]
 
 
+def test_with_csv_it_says_so_beside_the_lines(attempt: Attempt, capsys: pytest.CaptureFixture[str]):
+    """The file is that of a month that an accountant closes."""
+    booked(attempt, "capture", 700, "capture_requested", "captured")
+    assert len(lines("--since", "2026-10-01", "--until", "2999-01-01")) == 1
+    assert "not over" in capsys.readouterr().err
+    lines("--since", "2026-10-01", "--until", "2026-11-01")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_time_that_has_just_ended_is_not_over(gateway: Gateway, attempt: Attempt):
+    """A posting of its last moment may not be committed yet."""
+    with time_machine.travel(NOVEMBER + timedelta(seconds=1), tick=False):
+        assert "This time is not over" in gateway("ledger", "--since", "2026-10-01", "--until", "2026-11-01")[1]
+    with time_machine.travel(NOVEMBER + timedelta(minutes=1), tick=False):
+        assert "not over" not in gateway("ledger", "--since", "2026-10-01", "--until", "2026-11-01")[1]
+
+
 @pytest.mark.postgresql
 def test_a_time_is_over_by_the_clock_of_the_database(gateway: Gateway, attempt: Attempt):
     now = timezone.now()
