@@ -92,6 +92,11 @@ def _go_on_at_the_inquiry(attempt: Attempt) -> None:
         )
 
 
+def to_be_repeated() -> Q:
+    """Return the condition on sent messages that orders or ledger need again if they are restored."""
+    return Q(exchange=Topology(conf.prefix).commands, routing_key__in=REPEATABLE)
+
+
 def send_unhandled_again(since: datetime) -> int:
     """Have commands to orders and ledger published again that these have not handled. Return their number.
 
@@ -100,12 +105,8 @@ def send_unhandled_again(since: datetime) -> int:
     remembers one that is older than ``conf.retention``.
     """
     since = max(since, server_time_now() - conf.retention)
-    sent = OutboxMessage.objects.filter(
-        exchange=Topology(conf.prefix).commands,
-        routing_key__in=REPEATABLE,
-        created_at__gte=since,
-        published_at__isnull=False,
-    ).order_by("pk")
+    sent = OutboxMessage.objects.filter(to_be_repeated(), created_at__gte=since, published_at__isnull=False)
+    sent = sent.order_by("pk")
     last, again = 0, 0
     while page := list(sent.filter(pk__gt=last)[:PAGE]):
         last = page[-1].pk
