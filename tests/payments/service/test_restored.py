@@ -24,8 +24,10 @@ from checkout.payments.models import (
     OutboxMessage,
     Payment,
     ProviderCall,
+    RetentionWalk,
     Saga,
 )
+from checkout.payments.postings import WALK
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books
@@ -245,6 +247,19 @@ def test_what_a_ledger_has_forgotten_of_an_erased_payment_is_sent_again(attempt)
     assert OutboxMessage.objects.get(subject=payment).message_id == row.message_id
     InboxMessage.objects.all().delete()
     assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 1
+
+
+def test_what_is_sent_again_and_lost_again_is_looked_for():
+    """The walk that looks for postings that were not made has passed it long ago."""
+    told("older", minutes_ago=90)
+    row, later = told("forgotten"), told("later")
+    RetentionWalk.objects.create(table=WALK, last_pk=later.pk)
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 2
+    assert RetentionWalk.objects.get(table=WALK).last_pk == row.pk - 1
+    handle(row)
+    handle(later)
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 0
+    assert RetentionWalk.objects.get(table=WALK).last_pk == row.pk - 1
 
 
 def test_what_is_so_old_that_no_inbox_remembers_it_is_not_sent_again(settings):

@@ -29,8 +29,10 @@ from checkout.payments.models import (
     Operation,
     OutboxMessage,
     ProviderCall,
+    RetentionWalk,
     Saga,
 )
+from checkout.payments.postings import WALK
 from checkout.payments.providers.base import Verb
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -124,5 +126,8 @@ def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
 
 
 def _published_again(keys: list[int]) -> int:
+    if keys:
+        # The walk must see that they are made this time, too.
+        RetentionWalk.objects.filter(table=WALK, last_pk__gte=keys[0]).update(last_pk=keys[0] - 1)
     rows = OutboxMessage.objects.filter(pk__in=keys)
     return rows.update(published_at=None, available_at=server_time(), attempts=0)
