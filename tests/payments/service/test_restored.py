@@ -262,6 +262,15 @@ def test_what_is_sent_again_and_lost_again_is_looked_for():
     assert RetentionWalk.objects.get(table=WALK).last_pk == row.pk - 1
 
 
+def test_what_staff_had_sent_again_is_sent_again_as_well():
+    """Staff cannot do so a second time."""
+    row = told("died, and was handled then")
+    DeadLetter.objects.create(
+        fingerprint="1", message_id=row.message_id, type=row.type, body="{}", requeued_at=timezone.now()
+    )
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 1
+
+
 def test_what_is_so_old_that_no_inbox_remembers_it_is_not_sent_again(settings):
     settings.CHECKOUT_RETENTION_SECONDS = 3600
     told("forgotten by the inbox, and not yet by the outbox", minutes_ago=61)

@@ -118,7 +118,9 @@ def send_unhandled_again(since: datetime) -> int:
 
 def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
     rows = {row.message_id: row for row in page}
-    known = set(DeadLetter.objects.filter(message_id__in=rows).values_list("message_id", flat=True))
+    # One that staff have sent again, and that has not died since, was handled after all.
+    letters = DeadLetter.objects.filter(message_id__in=rows, requeued_at__isnull=True)
+    known = set(letters.values_list("message_id", flat=True))
     for service in REPEATABLE:
         inbox = InboxMessage.objects.using(database_of(service)).filter(consumer=service)
         known |= set(inbox.filter(message_id__in=rows).values_list("message_id", flat=True))
