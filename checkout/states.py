@@ -189,9 +189,7 @@ PAYMENT_EDGES = (
     _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
     # An issuer took money back, and may return it. The payment then returns to the state of its captures and
     # refunds.
-    _edge(
-        "charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK), P.CHARGED_BACK, Actor.SAGA
-    ),
+    _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK), P.CHARGED_BACK, Actor.SAGA),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_captured_in_part", (P.CHARGED_BACK,), P.PARTIALLY_CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_refunded_in_part", (P.CHARGED_BACK,), P.PARTIALLY_REFUNDED, Actor.SAGA),

@@ -14,7 +14,6 @@ from messaging.access.proofs import is_proven
 from messaging.envelope import PROOF
 from messaging.libraries import typed
 
-
 # The name of the walk through the sent messages: it passes a posting when that is made, or left to staff.
 WALK = "payments_outboxmessage"
 

@@ -1,5 +1,7 @@
 """The events of whole flows, which are complete, in order and without a gap."""
 
+from collections.abc import Callable
+
 import pytest
 from pytest_django import Settings
 
@@ -192,22 +194,25 @@ async def test_each_part_that_moves_money_is_told_with_the_amounts_of_the_paymen
         await eventually(operation_states(manual), [*["done"] * (count - 1), "pending"])
         await notify_all(books)
         await eventually(operation_states(manual), ["done"] * count)
-        await eventually(lambda count=count: amounts_told(manual)["captured"], 300 * count)
+        await eventually(amount_told(manual, "captured"), 300 * count)
     for count in (1, 2):
         await in_thread(request_refund, manual.reference, amount=euros(100), by="ada")
         await eventually(operation_states(manual), [*["done"] * (1 + count), "pending"])
         await notify_all(books)
-        await eventually(lambda count=count: amounts_told(manual)["refunded"], 100 * count)
+        await eventually(amount_told(manual, "refunded"), 100 * count)
     for count in (1, 2):
         books.orders[f"{manual.reference}-1"].charged_back = euros(50 * count)
         await told(manual, "CHARGED_BACK", 50, f"n-{count}")
-        await eventually(lambda count=count: amounts_told(manual)["disputed"], 50 * count)
+        await eventually(amount_told(manual, "disputed"), 50 * count)
     await in_thread(types_of, manual)
 
 
-def amounts_told(payment: Payment) -> dict[str, int]:
-    """Return the amounts of the latest event about the payment itself."""
+def amount_told(payment: Payment, name: str) -> Callable[[], int]:
+    """Return a function that reads one of the amounts of the latest event about the payment itself."""
     events = Event.objects.filter(payment=payment, type__startswith="payment.")
-    latest = events.order_by("-sequence")[0]
-    amounts: dict[str, int] = latest.data["object"]["amounts"]
-    return amounts
+
+    def read() -> int:
+        amounts: dict[str, int] = events.order_by("-sequence")[0].data["object"]["amounts"]
+        return amounts[name]
+
+    return read

@@ -6,7 +6,15 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
-from checkout.payments.models import DeadLetter, Fact, Operation, OutboxMessage, Reconciliation, RetentionWalk, Saga
+from checkout.payments.models import (
+    DeadLetter,
+    Fact,
+    Operation,
+    OutboxMessage,
+    Reconciliation,
+    RetentionWalk,
+    Saga,
+)
 from checkout.payments.postings import WALK
 from checkout.payments.providers.memory_books import OrderState
 from messaging.outbox.models import enqueue
@@ -174,9 +182,7 @@ def test_what_the_ledger_has_lost_after_it_was_posted_is_not_waited_for(paid):
     """Of a ledger that was restored to an earlier moment, nothing else tells that it has forgotten money."""
     told = captured_and_not_posted(paid())
     OutboxMessage.objects.update(published_at=timezone.now())
-    RetentionWalk.objects.create(
-        table=WALK, last_pk=OutboxMessage.objects.get(message_id=told.message_id).pk
-    )
+    RetentionWalk.objects.create(table=WALK, last_pk=OutboxMessage.objects.get(message_id=told.message_id).pk)
     assert reconcile() == [], "staff may just have sent it again"
     OutboxMessage.objects.update(published_at=timezone.now() - conf.service_wait)
     assert ("ledger_captured", 0, PAID) in found(reconcile())

@@ -92,9 +92,7 @@ _OF_ATTEMPTS = {status: f"attempt.{status}" for status in AttemptStatus}
 _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REVERSAL: "dispute.reversed"}
 
 
-def type_of_move(
-    event: str, earlier: str, *, is_by_capture: bool = False, is_by_return: bool = False
-) -> str:
+def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False, is_by_return: bool = False) -> str:
     """Return the type for a payment's move by ``event`` from the ``earlier`` state.
 
     A merchant who ships at ``payment.captured`` must not ship once more because a refund has failed. After
