@@ -172,10 +172,15 @@ PAYMENT_EDGES = (
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.MERCHANT, Actor.STAFF),
     # From here on the state follows the sums of the payment's operations (``payments.totals``). The results
     # of two operations may arrive in either order, so an edge starts from every state that earlier sums may
-    # have caused.
+    # have caused. Some lead to the state where they start: another part moved, which is told as well.
     _edge("capture_requested", (P.AUTHORISED, P.VOID_PENDING), P.CAPTURE_PENDING, Actor.SAGA),
     _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
-    _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA),
+    _edge(
+        "captured_in_part",
+        (*_HELD, P.PARTIALLY_CAPTURED, *_GIVEN_BACK),
+        P.PARTIALLY_CAPTURED,
+        Actor.SAGA,
+    ),
     _edge("captured", (*_HELD, P.PARTIALLY_CAPTURED, *_GIVEN_BACK), P.CAPTURED, Actor.SAGA),
     _edge("void_requested", (*LIVE, P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA),
     _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA),
@@ -184,7 +189,7 @@ PAYMENT_EDGES = (
     _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
     # An issuer took money back, and may return it. The payment then returns to the state of its captures and
     # refunds.
-    _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
+    _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK), P.CHARGED_BACK, Actor.SAGA),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_captured_in_part", (P.CHARGED_BACK,), P.PARTIALLY_CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_refunded_in_part", (P.CHARGED_BACK,), P.PARTIALLY_REFUNDED, Actor.SAGA),

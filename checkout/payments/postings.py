@@ -4,18 +4,40 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import msgspec
+from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.ledger.books import made_of
 from checkout.ledger.messages import PostEntries
-from checkout.payments.models import DeadLetter, OutboxMessage
+from checkout.payments.models import DeadLetter, OutboxMessage, RetentionWalk
 from messaging.access.proofs import is_proven
 from messaging.envelope import PROOF
 from messaging.libraries import typed
 
+# The name of the walk through the sent messages: it passes a posting when that is made, or left to staff.
+WALK = "payments_outboxmessage"
+
 
 def is_posting(payment: str) -> bool:
-    """Return True if a posting of this payment is on its way to the ledger."""
-    return bool(unposted(OutboxMessage.objects.filter(subject=payment, type=PostEntries.to)))
+    """Return True if a posting of this payment is on its way to the ledger, or ought to be in it."""
+    return bool(_missing(payment))
+
+
+def is_still_posting(payment: str) -> bool:
+    """Return True if a posting of this payment is on its way to the ledger.
+
+    One that the walk has passed was made. If it is missing now, the ledger has lost it, and nothing sends it
+    again but ``after-restore``, or staff.
+    """
+    if not (missing := _missing(payment)):
+        return False
+    passed = RetentionWalk.objects.filter(table=WALK).values_list("last_pk", flat=True).first() or 0
+    lately = timezone.now() - conf.service_wait
+    return any(row.pk > passed or row.published_at is None or row.published_at > lately for row in missing)
+
+
+def _missing(payment: str) -> list[OutboxMessage]:
+    return unposted(OutboxMessage.objects.filter(subject=payment, type=PostEntries.to))
 
 
 def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:

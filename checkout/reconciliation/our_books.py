@@ -13,7 +13,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
-from checkout.payments.postings import is_posting
+from checkout.payments.postings import is_still_posting
 from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.payments.totals import OPEN, Sums, added_up
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
@@ -161,4 +161,4 @@ def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Se
     is_undecided = payment.state in UNDECIDED and payment.state != PaymentState.CONFLICTED
     if (is_open or is_undecided) and payment.updated_at > recent and not is_parked:
         return True
-    return is_posting(payment.reference)
+    return is_still_posting(payment.reference)

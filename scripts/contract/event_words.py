@@ -51,7 +51,7 @@ OTHERS: Mapping[str, Field] = {
     "created_at": Field("The time at which the object was made.", TIME),
     "updated_at": Field("The time of its last change.", TIME),
     "expires_at": Field("The time after which no attempt may start.", None),
-    "version": Field("The number of the payment's moves from state to state.", 4),
+    "version": Field("The number of the payment's moves, also those of its money within a state.", 4),
     "number": Field("The number of the attempt: 1, 2, 3 and so on.", 1),
     "reason": Field("The requester's reason.", ""),
     "requested_by": Field("The requester: a user, a program or a timer.", "saga"),

@@ -1,5 +1,7 @@
 """The events of whole flows, which are complete, in order and without a gap."""
 
+from collections.abc import Callable
+
 import pytest
 from pytest_django import Settings
 
@@ -180,3 +182,37 @@ async def test_a_capture_after_a_refund_of_all_is_no_refund_that_came_back(
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.PARTIALLY_REFUNDED)
     assert (await in_thread(types_of, manual))[-2:] == ["capture.succeeded", "payment.partially_refunded"]
+
+
+async def test_each_part_that_moves_money_is_told_with_the_amounts_of_the_payment(
+    back_end: None, manual: Payment, books: Books
+) -> None:
+    """A merchant who captures in parts ships by the amounts, although the state stays the same."""
+    await authorise(manual)
+    for count in (1, 2):
+        await in_thread(request_capture, manual.reference, amount=euros(300), by="ada")
+        await eventually(operation_states(manual), [*["done"] * (count - 1), "pending"])
+        await notify_all(books)
+        await eventually(operation_states(manual), ["done"] * count)
+        await eventually(amount_told(manual, "captured"), 300 * count)
+    for count in (1, 2):
+        await in_thread(request_refund, manual.reference, amount=euros(100), by="ada")
+        await eventually(operation_states(manual), [*["done"] * (1 + count), "pending"])
+        await notify_all(books)
+        await eventually(amount_told(manual, "refunded"), 100 * count)
+    for count in (1, 2):
+        books.orders[f"{manual.reference}-1"].charged_back = euros(50 * count)
+        await told(manual, "CHARGED_BACK", 50, f"n-{count}")
+        await eventually(amount_told(manual, "disputed"), 50 * count)
+    await in_thread(types_of, manual)
+
+
+def amount_told(payment: Payment, name: str) -> Callable[[], int]:
+    """Return a function that reads one of the amounts of the latest event about the payment itself."""
+    events = Event.objects.filter(payment=payment, type__startswith="payment.")
+
+    def read() -> int:
+        amounts: dict[str, int] = events.order_by("-sequence")[0].data["object"]["amounts"]
+        return amounts[name]
+
+    return read

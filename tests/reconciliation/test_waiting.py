@@ -3,9 +3,19 @@
 import pytest
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
-from checkout.payments.models import DeadLetter, Fact, Operation, OutboxMessage, Reconciliation, Saga
+from checkout.payments.models import (
+    DeadLetter,
+    Fact,
+    Operation,
+    OutboxMessage,
+    Reconciliation,
+    RetentionWalk,
+    Saga,
+)
+from checkout.payments.postings import WALK
 from checkout.payments.providers.memory_books import OrderState
 from messaging.outbox.models import enqueue
 from tests.reconciliation.conftest import PAID
@@ -165,6 +175,16 @@ def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid)
         assert reconcile() == []
         assert Reconciliation.objects.latest("pk").in_progress == 1
     DeadLetter.objects.create(message_id=told.message_id, type=told.type, body=told.body)
+    assert ("ledger_captured", 0, PAID) in found(reconcile())
+
+
+def test_what_the_ledger_has_lost_after_it_was_posted_is_not_waited_for(paid):
+    """Of a ledger that was restored to an earlier moment, nothing else tells that it has forgotten money."""
+    told = captured_and_not_posted(paid())
+    OutboxMessage.objects.update(published_at=timezone.now())
+    RetentionWalk.objects.create(table=WALK, last_pk=OutboxMessage.objects.get(message_id=told.message_id).pk)
+    assert reconcile() == [], "staff may just have sent it again"
+    OutboxMessage.objects.update(published_at=timezone.now() - conf.service_wait)
     assert ("ledger_captured", 0, PAID) in found(reconcile())
 
 

@@ -77,6 +77,7 @@ def check(world: "World") -> list[str]:
         *_told_the_truth(world, books),
         *_history(books),
         *_events(books),
+        *_amounts_told(books),
         *_messages(books),
         *listener.check(world, books),
         *_dead_letters(world, books),
@@ -321,6 +322,27 @@ def _events(books: Ledgers) -> Iterator[str]:
     for payment, moves, count, last, about_payment in told:
         if (count, about_payment) != (last, moves + 1):
             yield f"I9: {payment} has {count} events up to {last}, {about_payment} of them for {moves} moves"
+
+
+def _amounts_told(books: Ledgers) -> Iterator[str]:
+    """The last event about a payment has the sums of its operations, by which its merchant decides."""
+    sums = Counter[tuple[str, str]]()
+    for payment, kind, minor in books.rows(
+        "SELECT p.reference, o.kind, SUM(o.amount_minor) FROM payments_operation o "
+        "JOIN payments_payment p ON p.id = o.payment_id WHERE o.state = 'done' GROUP BY p.reference, o.kind"
+    ):
+        sums[payment, kind] = minor
+    for payment, *told in books.rows(
+        "SELECT p.reference, json_extract(e.data, '$.object.amounts.captured'), "
+        "json_extract(e.data, '$.object.amounts.refunded'), "
+        "json_extract(e.data, '$.object.amounts.disputed'), MAX(e.sequence) FROM payments_payment p "
+        "JOIN payments_event e ON e.payment_id = p.id AND e.type LIKE 'payment.%' "
+        "WHERE p.state <> 'conflicted' GROUP BY p.id"
+    ):
+        disputed = max(0, sums[payment, "charge_back"] - sums[payment, "charge_back_reversal"])
+        ours = [sums[payment, "capture"], sums[payment, "refund"], disputed]
+        if told[:3] != ours:
+            yield f"I9: {payment} has moved {ours}, and its merchant was told {told[:3]}"
 
 
 def _messages(books: Ledgers) -> Iterator[str]:

@@ -21,6 +21,8 @@ from messaging.compiled_queries import insert, insert_unless_known, update_in_ba
 
 # Fields that change with every change.
 _ALWAYS = ("updated_at", "version")
+# The amounts of a payment that money has moved to.
+_MOVED = ("captured", "refunded", "disputed")
 
 
 def open_payment_once(payment: Payment) -> bool:
@@ -52,8 +54,16 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
     changes = _changes(known, msgspec.to_builtins(told))
     amounts = changes.get("amounts", {})
     is_by_capture = "captured" in amounts and "refunded" not in amounts
-    type = type_of_move(event, earlier, is_by_capture=is_by_capture)
+    is_by_return = amounts.get("refunded", 0) > told.amounts.refunded
+    type = type_of_move(event, earlier, is_by_capture=is_by_capture, is_by_return=is_by_return)
     return News(type=type, object=told, changes=changes)
+
+
+def has_untold_amounts(payment: Payment) -> bool:
+    """Return True if money has moved since the payment's own last event, so that its amounts are old."""
+    before, now = latest_of(payment).own, payment_object(payment).amounts
+    told = before.data["object"].get("amounts", {}) if before else {}
+    return any(told.get(name, 0) != getattr(now, name) for name in _MOVED)
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:

@@ -16,16 +16,16 @@ EVENT_TYPES: Mapping[str, str] = {
     "payment.authorised": "The amount is held on the card.",
     "payment.capture_pending": "The provider has accepted a capture. Shoppers are told that they have paid.",
     "payment.capture_refused": "The capture was refused after it had been accepted: the amount is only held.",
-    "payment.partially_captured": "A part of the amount was taken.",
+    "payment.partially_captured": "A part of the amount was taken, or another part.",
     "payment.captured": "The amount was taken.",
     "payment.declined": "An attempt ended without money. Another one may follow if `can_retry` says so.",
     "payment.void_pending": "The provider has accepted to release the amount.",
     "payment.void_refused": "The provider did not release the amount: it is still held.",
     "payment.voided": "The amount was released, and nothing is held any more.",
-    "payment.partially_refunded": "A part of the money was given back.",
+    "payment.partially_refunded": "A part of the money was given back, or another part.",
     "payment.refunded": "All money was given back.",
     "payment.refund_returned": "A refund that had been made came back: its money is taken as before.",
-    "payment.disputed": "An issuer has taken money back.",
+    "payment.disputed": "An issuer has taken money back, or has returned a part of it.",
     "payment.dispute_reversed": "The issuer has returned all disputed money.",
     "payment.cancelled": "The payment was closed without having been paid.",
     "payment.expired": "The payment was not paid in time, or its authorisation has lapsed.",
@@ -92,7 +92,7 @@ _OF_ATTEMPTS = {status: f"attempt.{status}" for status in AttemptStatus}
 _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REVERSAL: "dispute.reversed"}
 
 
-def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False) -> str:
+def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False, is_by_return: bool = False) -> str:
     """Return the type for a payment's move by ``event`` from the ``earlier`` state.
 
     A merchant who ships at ``payment.captured`` must not ship once more because a refund has failed. After
@@ -101,6 +101,8 @@ def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False) -> st
     if earlier in _GIVEN_BACK and event in _TAKEN_AGAIN:
         return "payment.refund_returned"
     if earlier == PaymentState.REFUNDED and event == "refunded_in_part" and not is_by_capture:
+        return "payment.refund_returned"
+    if earlier == PaymentState.PARTIALLY_REFUNDED and event == "refunded_in_part" and is_by_return:
         return "payment.refund_returned"
     return _OF_MOVES[event]  # type: ignore[index]  # mypy knows the events of the table only
 

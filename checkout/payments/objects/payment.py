@@ -92,7 +92,7 @@ class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
 
     ``is_final`` says that no money will be taken any more: only refunds and disputes may follow.
     ``can_retry`` says that the last attempt was declined and another one may start. ``next_action`` is where
-    to send the shopper. ``version`` counts the moves from state to state.
+    to send the shopper. ``version`` counts its moves, also those of its money within a state.
     """
 
     id: str

@@ -88,12 +88,20 @@ def publish_state(payment: Payment, message: Message) -> None:
 
 
 def follow_sums(payment: Payment, message: Message) -> None:
-    """Move the locked payment to the state of its operations' sums, unless an attempt is under way."""
+    """Move the locked payment to the state of its operations' sums, unless an attempt is under way.
+
+    If its state stays the same, and another part of its money has moved, its new amounts are told.
+    """
     target = sums_of(payment).state
-    if payment.state == target or PaymentState(payment.state).is_under_way:
+    if PaymentState(payment.state).is_under_way:
         return
     event = payment_machine.event_between(payment.state, target, COUNTED)
-    if event is None:
+    if payment.state == target:
+        # What moved has a fact of its own.
+        if event is not None and changes.has_untold_amounts(payment):
+            changes.move_payment(payment, event, Actor.SAGA)
+            publish_state(payment, message)
+    elif event is None:
         # Money moved after the payment had ended otherwise, or while staff look at it.
         _record_not_applied(payment, target, Actor.SAGA)
     else:

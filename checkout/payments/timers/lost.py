@@ -21,7 +21,7 @@ from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import DeadLetter, Operation, OutboxMessage, RetentionWalk, Saga
 from checkout.payments.models.messages import OPEN_LETTER, send_to_checkout
 from checkout.payments.models.saga import operations_without_saga
-from checkout.payments.postings import has_an_old_proof, unposted
+from checkout.payments.postings import WALK, has_an_old_proof, unposted
 from checkout.payments.timers.timer import NOTHING, Work
 from checkout.payments.timers.walk import ROWS, begin_again_if_due, locked_walk
 from messaging.access.proofs import prove
@@ -31,8 +31,7 @@ log = structlog.get_logger(__name__)
 
 # The time for which a posting that staff have sent again is looked after.
 LATELY = timedelta(days=1)
-# The names of the walks through the sent messages, and through the operations.
-WALK = "payments_outboxmessage"
+# The name of the walk through the operations.
 OPERATIONS = "payments_operation"
 
 

@@ -118,6 +118,24 @@ def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attemp
     ]
 
 
+def test_with_csv_it_says_so_beside_the_lines(attempt: Attempt, capsys: pytest.CaptureFixture[str]):
+    """The file is that of a month that an accountant closes."""
+    booked(attempt, "capture", 700, "capture_requested", "captured")
+    assert len(lines("--since", "2026-10-01", "--until", "2999-01-01")) == 1
+    assert "not over" in capsys.readouterr().err
+    lines("--since", "2026-10-01", "--until", "2026-11-01")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_time_that_has_just_ended_is_not_over(gateway: Gateway, attempt: Attempt):
+    """A posting of its last moment may not be committed yet."""
+    now = timezone.now()
+    for minutes, is_over in ((0, False), (2, True)):
+        until = (now - timedelta(minutes=minutes)).isoformat()
+        _, output = gateway("ledger", "--since", "2020-10-01", "--until", until, "--json")
+        assert as_json(output)["is_over"] is is_over
+
+
 @pytest.mark.postgresql
 def test_a_time_is_over_by_the_clock_of_the_database(gateway: Gateway, attempt: Attempt):
     now = timezone.now()

@@ -1,10 +1,12 @@
 """A refund reported as failed: its saga asks the provider, even if the saga had finished long ago."""
 
+import json
+
 import pytest
 
 from checkout.ledger.models import LedgerEntry
 from checkout.payments.checkout_messages import StartOperation
-from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas import service as checkout
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, operation_on, settle
@@ -116,3 +118,18 @@ def test_other_news_of_the_payment_do_not_end_the_doubt(refunded):
     assert notified(refunded, "settled").commands == []
     saga.refresh_from_db()
     assert (saga.step, saga.awaiting) == ("inquire", before)
+
+
+def test_an_answer_that_is_older_than_what_became_of_the_refund_since_does_not_stay_booked(refunded):
+    """The failure was confirmed, the refund made after all, and its news overtook the answer."""
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    saga.refresh_from_db()
+    settle(operation, State.DONE)
+    notified(refunded, "refunded", operation.reference)
+    answered(saga, outcome="refused")
+    assert saga.status == Saga.Status.COMPLETED
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+    posted = OutboxMessage.objects.filter(type="ledger.post").values_list("body", flat=True)
+    kinds = [json.loads(body)["kind"] for body in posted]
+    assert kinds.count("refunded") - kinds.count("refund_returned") == 1

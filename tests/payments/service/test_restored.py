@@ -11,8 +11,9 @@ from django.utils import timezone
 from msgspec.structs import replace as with_changes
 
 from checkout.ledger.messages import PostEntries
+from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
-from checkout.payments.actions import doubt_requests, send_unhandled_again
+from checkout.payments.actions import doubt_requests, erase_payment, send_unhandled_again
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.messages import InquirePayment
 from checkout.payments.models import (
@@ -21,9 +22,12 @@ from checkout.payments.models import (
     InboxMessage,
     Operation,
     OutboxMessage,
+    Payment,
     ProviderCall,
+    RetentionWalk,
     Saga,
 )
+from checkout.payments.postings import WALK
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import Books
@@ -31,6 +35,7 @@ from checkout.payments.providers.memory_order import Manners
 from checkout.payments.sagas import service as checkout_service
 from checkout.payments.service import service
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
+from checkout.states import PaymentState
 from messaging.outbox.models import enqueue
 from tests.payments.service.asking import (
     authorise,
@@ -196,11 +201,12 @@ def told(name: str, *, service: str = "ledger", minutes_ago: int = 10) -> Outbox
     return found.get()
 
 
-def handle(row: OutboxMessage, *, database: str = "default") -> None:
-    """Have the ledger's inbox know this message."""
+def handle(row: OutboxMessage, *, database: str = "default", by: str = "ledger") -> None:
+    """Have the service's inbox know this message."""
     now = timezone.now()
-    inbox = InboxMessage.objects.using(database)
-    inbox.create(message_id=row.message_id, consumer="ledger", received_at=now, handled_at=now)
+    InboxMessage.objects.using(database).create(
+        message_id=row.message_id, subject=row.subject, consumer=by, received_at=now, handled_at=now
+    )
 
 
 def is_to_be_published(row: OutboxMessage) -> bool:
@@ -222,6 +228,47 @@ def test_only_what_a_restored_database_has_forgotten_is_sent_again():
     assert send_unhandled_again(since) == 2
     again = [row for row in (forgotten, order, handled, dead, older, elsewhere) if is_to_be_published(row)]
     assert again == [forgotten, order]
+
+
+def test_what_a_ledger_has_forgotten_of_an_erased_payment_is_sent_again(attempt):
+    """The books need it, and it has nothing of the shopper."""
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    payment = attempt.payment.reference
+    command = PostEntries(payment=payment, kind="captured", reference="op_1", minor=100, currency="GBP")
+    row = enqueue(OutboxMessage, "ledger", command.to, command, subject=payment, delay_seconds=0)
+    enqueue(OutboxMessage, "notifications", "test.mail", command, subject=payment, delay_seconds=0)
+    for sent in OutboxMessage.objects.all():
+        handle(sent, by=sent.routing_key)
+    OutboxMessage.objects.update(published_at=timezone.now())
+    LedgerEntry.objects.create(
+        posting=command.name, account="a", payment_reference=payment, amount_minor=100, currency="GBP"
+    )
+    erase_payment(payment, by="ada", reason="She asked.")
+    assert OutboxMessage.objects.get(subject=payment).message_id == row.message_id
+    InboxMessage.objects.all().delete()
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 1
+
+
+def test_what_is_sent_again_and_lost_again_is_looked_for():
+    """The walk that looks for postings that were not made has passed it long ago."""
+    told("older", minutes_ago=90)
+    row, later = told("forgotten"), told("later")
+    RetentionWalk.objects.create(table=WALK, last_pk=later.pk)
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 2
+    assert RetentionWalk.objects.get(table=WALK).last_pk == row.pk - 1
+    handle(row)
+    handle(later)
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 0
+    assert RetentionWalk.objects.get(table=WALK).last_pk == row.pk - 1
+
+
+def test_what_staff_had_sent_again_is_sent_again_as_well():
+    """Staff cannot do so a second time."""
+    row = told("died, and was handled then")
+    DeadLetter.objects.create(
+        fingerprint="1", message_id=row.message_id, type=row.type, body="{}", requeued_at=timezone.now()
+    )
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 1
 
 
 def test_what_is_so_old_that_no_inbox_remembers_it_is_not_sent_again(settings):

@@ -4,11 +4,12 @@ Only postings that move money at the provider are shown: captures, refunds, char
 """
 
 import csv
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -29,6 +30,9 @@ HELP = (
     "with --csv each posting with its payment. Exits with 1 if a posting does not add up to zero."
 )
 BATCH = 1_000
+# A posting is seen once it is committed, and is of the moment just before.
+SEEN_LATE = timedelta(minutes=1)
+NOT_OVER = "This time is not over: more may be posted."
 UNKNOWN = "(unknown)"
 
 
@@ -76,12 +80,15 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     if since >= until:
         named = "it has not come yet" if options["until"] is None else f"it is not before {options['until']}"
         raise CommandError(f"There is no time from {options['since']}: {named}.")
+    is_over = until <= now - SEEN_LATE
     with _patient_database():
         lines = _lines(movements(since, until))
         if options["csv"]:
             _write_csv(out, lines)
+            if not is_over:
+                sys.stderr.write(f"{NOT_OVER}\n")
         else:
-            _write_sums(out, lines, since, until, is_over=until <= now, as_json=options["json"])
+            _write_sums(out, lines, since, until, is_over=is_over, as_json=options["json"])
         unbalanced = unbalanced_postings(since, until)
     if unbalanced:
         raise CommandError(f"Postings that do not add up to zero: {', '.join(unbalanced)}.")
@@ -169,7 +176,7 @@ def _write_sums(
         return
     out.write(f"Posted from {_text(since)} to {_text(until)} (UTC)")
     if not is_over:
-        out.write("This time is not over: more may be posted.")
+        out.write(NOT_OVER)
     out.write("")
     if not counts:
         out.write("Nothing was posted.")

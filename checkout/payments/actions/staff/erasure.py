@@ -12,6 +12,7 @@ from checkout.database.append_only import forgetting
 from checkout.payments.actions.links import own_links
 from checkout.payments.actions.saved_cards import erase_cards
 from checkout.payments.actions.staff.at_rest import require_rest
+from checkout.payments.actions.staff.restored import to_be_repeated
 from checkout.payments.locking import found_payment
 from checkout.payments.models import (
     Attempt,
@@ -61,7 +62,8 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     Operation.objects.filter(payment=payment).update(metadata={})
     ProviderNotification.objects.filter(payment=payment).update(body="")
     DeadLetter.objects.filter(subject=reference).update(body="")
-    OutboxMessage.objects.filter(subject=reference).delete()
+    # Orders or ledger may have to be told again if they are restored. They are told nothing of the shopper.
+    OutboxMessage.objects.filter(subject=reference).exclude(to_be_repeated()).delete()
     erase_cards(payment, by=by)
     Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})
     own_links(payment).update(metadata={})

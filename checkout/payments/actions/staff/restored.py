@@ -29,8 +29,10 @@ from checkout.payments.models import (
     Operation,
     OutboxMessage,
     ProviderCall,
+    RetentionWalk,
     Saga,
 )
+from checkout.payments.postings import WALK
 from checkout.payments.providers.base import Verb
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -92,6 +94,11 @@ def _go_on_at_the_inquiry(attempt: Attempt) -> None:
         )
 
 
+def to_be_repeated() -> Q:
+    """Return the condition on sent messages that orders or ledger need again if they are restored."""
+    return Q(exchange=Topology(conf.prefix).commands, routing_key__in=REPEATABLE)
+
+
 def send_unhandled_again(since: datetime) -> int:
     """Have commands to orders and ledger published again that these have not handled. Return their number.
 
@@ -100,12 +107,8 @@ def send_unhandled_again(since: datetime) -> int:
     remembers one that is older than ``conf.retention``.
     """
     since = max(since, server_time_now() - conf.retention)
-    sent = OutboxMessage.objects.filter(
-        exchange=Topology(conf.prefix).commands,
-        routing_key__in=REPEATABLE,
-        created_at__gte=since,
-        published_at__isnull=False,
-    ).order_by("pk")
+    sent = OutboxMessage.objects.filter(to_be_repeated(), created_at__gte=since, published_at__isnull=False)
+    sent = sent.order_by("pk")
     last, again = 0, 0
     while page := list(sent.filter(pk__gt=last)[:PAGE]):
         last = page[-1].pk
@@ -115,7 +118,9 @@ def send_unhandled_again(since: datetime) -> int:
 
 def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
     rows = {row.message_id: row for row in page}
-    known = set(DeadLetter.objects.filter(message_id__in=rows).values_list("message_id", flat=True))
+    # One that staff have sent again, and that has not died since, was handled after all.
+    letters = DeadLetter.objects.filter(message_id__in=rows, requeued_at__isnull=True)
+    known = set(letters.values_list("message_id", flat=True))
     for service in REPEATABLE:
         inbox = InboxMessage.objects.using(database_of(service)).filter(consumer=service)
         known |= set(inbox.filter(message_id__in=rows).values_list("message_id", flat=True))
@@ -123,5 +128,8 @@ def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
 
 
 def _published_again(keys: list[int]) -> int:
+    if keys:
+        # The walk must see that they are made this time, too.
+        RetentionWalk.objects.filter(table=WALK, last_pk__gte=keys[0]).update(last_pk=keys[0] - 1)
     rows = OutboxMessage.objects.filter(pk__in=keys)
     return rows.update(published_at=None, available_at=server_time(), attempts=0)

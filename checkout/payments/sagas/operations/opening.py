@@ -83,5 +83,12 @@ def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operatio
     return operation
 
 
+def operation_of(saga: Saga, payment: Payment) -> Operation | None:
+    """Return the operation that a saga carries out; None if it carries out none."""
+    if saga.kind not in Operation.Kind.values:
+        return None
+    return next((each for each in operations_of_payment(payment) if each.reference == saga.key), None)
+
+
 def _recorded(data: OperationData, payment: Payment) -> Operation | None:
     return next((each for each in operations_of_payment(payment) if each.reference == data.operation), None)

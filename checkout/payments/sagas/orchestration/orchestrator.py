@@ -103,7 +103,21 @@ def take_reply(reply: Reply, message: Message) -> None:
         definition, data = found
         saga.awaiting = ""
         decision = definition.on_reply(saga.step, data, reply)
-        _carry_out(saga, decision, message, saga.payment if _concerns_payment(decision) else None)
+        payment = saga.payment if _concerns_payment(decision) else None
+        _carry_out(saga, decision, message, payment)
+        if payment is not None and saga.status in _ENDED:
+            _tell_what_overtook(saga, message, payment)
+
+
+def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
+    """Signal the present outcome of its operation to a saga that has ended by the provider's answer.
+
+    The answer may be an older one: a refund that had failed was made after all, and the news of that came
+    first. If both say the same, the saga does not listen.
+    """
+    operation = opening.operation_of(saga, payment)
+    if operation is not None and operation.state in SETTLED:
+        signal(saga, Signal(operation.state), message, payment)
 
 
 def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None = None) -> None:
