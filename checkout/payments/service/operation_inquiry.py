@@ -39,7 +39,6 @@ from checkout.payments.service.operation_outcome import (
     AFTER_A_CAPTURE,
     KINDS,
     RELEASED,
-    TAKEN,
     answer_of,
     move,
 )
@@ -232,7 +231,7 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
         if event in RELEASED:
             # If a sum is kept, only the rest was released.
             return None if result.kept is not None else State.DONE
-        return State.REFUSED if event in TAKEN else None
+        return State.REFUSED if event in AFTER_A_CAPTURE else None
     if operation.reference in result.references:
         return _state_named(operation, event)
     is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries

@@ -139,3 +139,11 @@ def test_a_capture_that_was_refunded_since_is_confirmed_although_only_a_hint_tel
         is_proven=False,
     )
     assert deliver(service, command(told)).result["outcome"] == "confirmed"
+
+
+def test_a_void_is_refused_once_money_was_captured_in_the_portal_and_given_back(authorised, books):
+    """Otherwise it would have no outcome for ever, as the provider refuses it each time."""
+    ours = lost(authorised, Kind.VOID)
+    order = books.orders[authorised.order_code]
+    order.captured = order.refunded = gbp(1250)
+    assert inquire_operation(ours) == "refused"
