@@ -21,9 +21,11 @@ from functools import partial
 
 from checkout.conf import conf
 from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
@@ -137,12 +139,25 @@ def _answer(
         has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
         reason = FAILED if has_failed else RefusalReason.INVALID_REQUEST
         move(attempt.payment, operation, state, reason=reason)
+        if operation.kind == Kind.VOID and state == State.REFUSED:
+            _tell_of_capture(attempt)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
         if not is_shown_absent:
             return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
         call.update(outcome=ProviderOutcome.NOT_SHOWN)
         return ProviderAnswered(outcome=ProviderOutcome.NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
+
+
+def _tell_of_capture(attempt: Attempt) -> None:
+    """Have a capture looked into that has a void refused, unless it is ours.
+
+    A void is only requested while none of ours has arrived, so somebody has made it in the provider's portal.
+    """
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference, attempt=attempt.order_code, kind=EventKind.CAPTURED
+    )
+    send_to_checkout(event, attempt.payment.reference)
 
 
 def _answer_in_doubt(

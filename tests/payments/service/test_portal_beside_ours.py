@@ -7,14 +7,16 @@ import pytest
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.messages import CheckClaim
-from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers import memory
 from checkout.payments.sagas.service import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.payments.service.asking import inquire_operation, operation_on, settle
 from tests.payments.service.claiming import carried_out, claimed, to_settle_claim
 from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, notify, stored
 from tests.payments.service.test_operation_inquiry import gbp, lost
 
@@ -83,13 +85,13 @@ def failed(authorised, books) -> Operation:
     return refund
 
 
-def checked(attempt: Attempt, minor: int) -> str:
+def checked(attempt: Attempt, minor: int | None, claim: str = "refunded") -> str:
     told = CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
-        claim="refunded",
+        claim=claim,
         minor=minor,
-        currency="GBP",
+        currency="GBP" if minor is not None else "",
         is_proven=True,
     )
     return str(deliver(service, command(told)).result["outcome"])
@@ -147,3 +149,22 @@ def test_a_void_is_refused_once_money_was_captured_in_the_portal_and_given_back(
     order = books.orders[authorised.order_code]
     order.captured = order.refunded = gbp(1250)
     assert inquire_operation(ours) == "refused"
+
+
+@pytest.mark.parametrize(("state", "is_asked"), [(State.REFUSED, True), (State.DONE, False)])
+def test_a_capture_that_has_a_void_refused_and_is_none_of_ours_is_asked_about(
+    authorised, books, state, is_asked
+):
+    """It was not notified, or by a lost notification: the void's own inquiry is what tells of it."""
+    settle(operation_on(authorised, Kind.CAPTURE), state)
+    ours = lost(authorised, Kind.VOID)
+    books.orders[authorised.order_code].captured = gbp(235)
+    Payment.objects.update(state=PaymentState.VOID_PENDING)
+    assert inquire_operation(ours) == "refused"
+    sent = OutboxMessage.objects.get(type="checkout.apply_provider_event")
+    deliver(checkout, Envelope(type=sent.type, body=sent.body.encode(), message_id=sent.message_id))
+    saga = Saga.objects.filter(kind="verification").first()
+    assert (saga is not None) is is_asked
+    if saga is not None:
+        answered(saga, outcome=checked(authorised, None, claim="captured"))
+        assert Payment.objects.get().state == PaymentState.CONFLICTED
