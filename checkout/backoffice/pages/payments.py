@@ -58,8 +58,8 @@ PUT_ASIDE = Verb(
     label="Settle it yourself",
     explanation=(
         "The provider was asked again and again what became of this payment, and has not said; or its books "
-        "have other sums than ours; or the payment can neither be captured nor released; or money was perhaps "
-        "moved in its portal, as a notification names none of our captures and refunds, or one of ours was "
+        "have other sums than ours; or the payment can neither be captured nor released; or money was perhaps"
+        " moved in its portal, as a notification names none of our captures and refunds, or one of ours was "
         "refused. If you have looked the order up there, put the payment aside: then enter what the "
         "provider's books have, with “Settle contradiction”. The provider is only asked again if you want it."
     ),

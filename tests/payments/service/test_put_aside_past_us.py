@@ -1,4 +1,4 @@
-"""A payment that was perhaps moved in the provider's portal, where the provider tells no sums, is put aside."""
+"""A payment whose money was perhaps moved in the provider's portal is put aside, if no sums are told."""
 
 import pytest
 
