@@ -67,7 +67,9 @@ def test_so_is_one_that_is_not_notified_after_the_provider_has_refused_ours(capt
     assert payment.state == PaymentState.PARTIALLY_REFUNDED
 
 
-@pytest.mark.parametrize("kind", ["notified_refunded", "notified_captured", "hinted_captured"])
+@pytest.mark.parametrize(
+    "kind", ["notified_refunded", "notified_captured", "hinted_captured", "hinted_refund_sent"]
+)
 def test_a_movement_that_names_none_of_ours_is_a_reason(captured, kind):
     told(captured, kind, "REF-4711")
     assert is_put_aside(captured)

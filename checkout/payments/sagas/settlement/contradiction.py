@@ -31,8 +31,10 @@ OF_AN_ATTEMPT = (
     Difference.Kind.REFUNDED,
     Difference.Kind.CHARGED_BACK,
 )
-_CAPTURE_TOLD = (f"{NOTIFIED}{EventKind.CAPTURED}", f"{HINTED}{EventKind.CAPTURED}")
-_REFUND_TOLD = (f"{NOTIFIED}{EventKind.REFUNDED}", f"{HINTED}{EventKind.REFUNDED}")
+_CAPTURE_TOLD = [f"{prefix}{EventKind.CAPTURED}" for prefix in (NOTIFIED, HINTED)]
+_REFUND_TOLD = [
+    f"{prefix}{kind}" for prefix in (NOTIFIED, HINTED) for kind in (EventKind.REFUNDED, EventKind.REFUND_SENT)
+]
 
 
 def attempt_to_settle(payment: Payment) -> Attempt:

@@ -1,5 +1,6 @@
 """Ask the provider to confirm or deny a notification that none of our operations explains."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -35,6 +36,13 @@ from checkout.privacy.scrubbing import scrub_text
 from checkout.states import AttemptState
 from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
+
+# The last events that tell of these movements, too: those that can only follow a capture, and the sending of
+# a refund.
+IMPLIED_BY: Mapping[str, Sequence[EventKind]] = {
+    EventKind.CAPTURED: AFTER_A_CAPTURE,
+    EventKind.REFUNDED: (EventKind.REFUND_SENT, EventKind.REFUNDED),
+}
 
 
 @service.handles(CheckClaim, transactional=False)
@@ -165,9 +173,7 @@ def _judged(
         outcome = _judged_by_sums(command, total, now, result)
         is_open = outcome == ClaimOutcome.DENIED and _may_be_instead_of_another(attempt, command, total)
         return ClaimOutcome.UNDECIDED if is_open else outcome
-    # An event that can only follow a capture tells of it, too.
-    said = claim if claim == EventKind.CAPTURED and result.kind in AFTER_A_CAPTURE else result.kind
-    if said != claim:
+    if result.kind != claim and result.kind not in IMPLIED_BY.get(claim, ()):
         is_open = command.is_proven and _may_be_hidden(claim, result.kind)
         return ClaimOutcome.UNDECIDED if is_open else ClaimOutcome.DENIED
     if is_explained(attempt, claim) or any(
