@@ -58,6 +58,12 @@ def test_a_refund_in_the_portal_that_only_a_hint_tells_of_is_booked_by_what_staf
     payment = settled(captured, books_with(1250, refunded=950))
     assert payment.state == PaymentState.PARTIALLY_REFUNDED
     assert balances() == {"provider:captured": 300, "merchant:payable": -300}
+    events = payment.events.filter(type__startswith="payment.").order_by("sequence")
+    last = [(each.type, each.data["object"]["amounts"]) for each in events][-2:]
+    assert [name for name, _ in last] == ["payment.authorised", "payment.partially_refunded"]
+    # The event that ends the contradiction is followed at once by that of the sums, and has them already.
+    for _, amounts in last:
+        assert (amounts["captured"], amounts["refunded"], amounts["capturable"]) == (1250, 950, 0)
 
 
 def test_so_is_one_that_is_not_notified_after_the_provider_has_refused_ours(captured):
