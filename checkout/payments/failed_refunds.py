@@ -26,16 +26,18 @@ def failed_refunds(attempt: Attempt) -> list[Operation]:
     ]
 
 
-def refund_made_after_all(attempt: Attempt, reference: str) -> Operation | None:
+def refund_made_after_all(attempt: Attempt, reference: str, minor: int | None = None) -> Operation | None:
     """Return the refused refund that a provider's report of a made refund is about; None if there is none.
 
-    That is the refund with this reference or, without a reference, the only one that has failed.
+    That is the refund with this reference or, without a reference, the only one that has failed. If the
+    report has another amount, ``minor``, somebody has made another refund in the provider's portal instead.
     """
     if reference:
         ours = attempt.operations.filter(kind=Operation.Kind.REFUND, state=Operation.State.REFUSED)
         return ours.filter(reference=reference).first()
     failed = failed_refunds(attempt)
-    return failed[0] if len(failed) == 1 else None
+    is_certain = len(failed) == 1 and minor in (None, failed[0].amount_minor)
+    return failed[0] if is_certain else None
 
 
 def fail_refund(payment: Payment, refund: Operation) -> None:

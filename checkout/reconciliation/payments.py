@@ -112,7 +112,9 @@ class _Comparison:
             return postpone_sums(self._account, pk, compared, self._run.started_at)
         self._run.compared += not not_understood
         if pk in self._postponed:
-            PostponedComparison.objects.filter(account=self._account, payment_id=pk).delete()
+            # A later one is of a notified movement that the provider's queries need not show yet.
+            left = PostponedComparison.objects.filter(account=self._account, payment_id=pk)
+            left.filter(postponed_at__lte=self._run.started_at).delete()
         return None
 
     def _ask(self, code: str, ours: OurBooks) -> tuple[Position | None, bool]:

@@ -58,9 +58,10 @@ PUT_ASIDE = Verb(
     label="Settle it yourself",
     explanation=(
         "The provider was asked again and again what became of this payment, and has not said; or its books "
-        "have other sums than ours; or the payment can neither be captured nor released. If you have looked "
-        "the order up there, put the payment aside: then enter what the provider's books have, with “Settle "
-        "contradiction”. The provider is only asked again if you want it."
+        "have other sums than ours; or the payment can neither be captured nor released; or money was perhaps"
+        " moved in its portal, as a notification names none of our captures and refunds, or one of ours was "
+        "refused. If you have looked the order up there, put the payment aside: then enter what the "
+        "provider's books have, with “Settle contradiction”. The provider is only asked again if you want it."
     ),
     done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
     otherwise="a flow is still at work, or the provider's books and ours agree by now. Nothing was changed.",

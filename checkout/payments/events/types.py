@@ -13,7 +13,10 @@ EVENT_TYPES: Mapping[str, str] = {
     "payment.processing": "An attempt is under way, also when the shopper is back from a challenge.",
     "payment.action_required": "The shopper has to complete a challenge at the card's issuer.",
     "payment.unknown": "It is not certain if money is held. The provider is asked, then staff decide.",
-    "payment.authorised": "The amount is held on the card.",
+    "payment.authorised": (
+        "The amount is held on the card. After `payment.unknown` it may also be taken, or given back: the "
+        "event that says so follows at once, and `amounts` says it already."
+    ),
     "payment.capture_pending": "The provider has accepted a capture. Shoppers are told that they have paid.",
     "payment.capture_refused": "The capture was refused after it had been accepted: the amount is only held.",
     "payment.partially_captured": "A part of the amount was taken, or another part.",

@@ -95,8 +95,10 @@ class PostponedComparison(models.Model):
     """A payment that a run left for the next one: it was in progress, or the provider may show it late.
 
     The next run compares it although it has not changed: a posting to the ledger, for example, changes
-    neither the payment nor its sagas. The row is deleted when the payment has been compared. In the second
-    case, ``sums`` has our sums at ``postponed_at``, with which the provider's are compared later.
+    neither the payment nor its sagas. Nor does the notification of a movement that may be made in the
+    provider's portal and is taken for ours. The row is deleted when the payment has been compared by a run
+    that began after ``postponed_at``. In the second case, ``sums`` has our sums of that time, with which the
+    provider's are compared later.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")

@@ -14,6 +14,7 @@ from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed
 from checkout.payments.sagas.orchestration import orchestrator
@@ -157,6 +158,8 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
         AttemptState.CONFLICTED: BY_ISSUER,
         **(dict.fromkeys(OPEN_ATTEMPTS, BY_ISSUER) if attempt.capture_reference and told.is_proven else {}),
     }
+    if told.kind == EventKind.REFUND_SENT and attempt.state == AttemptState.AUTHORISED:
+        return "" if _may_be_sent_for_us(attempt, told) else "refunded"
     if told.kind not in kinds.get(attempt.state, ()):
         return ""
     if told.kind == "refund_failed" and not told.is_proven:
@@ -165,6 +168,17 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
         is_done = any(each.reference == told.operation and each.state == State.DONE for each in ours)
         return told.kind if is_done or not is_explained(attempt, told.kind) else ""
     return "" if is_explained(attempt, told.kind, told.operation, told.minor) else told.kind
+
+
+def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
+    """Return True if a refund that was sent may be one of ours, or one of ours that failed and is sent again.
+
+    For another one, made in the provider's portal, there may be no later notification: an account need not
+    have selected those of refunds that were made.
+    """
+    refunds = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.REFUND]
+    amounts = (None, *(each.amount_minor for each in refunds))
+    return bool(told.operation) or (bool(refunds) and told.minor in amounts)
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:

@@ -6,7 +6,8 @@ partial refunds it cannot say which one was made (alphagov/pay-connector, adr-00
 - the answer names it;
 - the sums equal those of all operations of its kind; or
 - no sums are told, and no other operation explains the event. A refund must then be the only one ever, as a
-  failed refund may still be made.
+  failed refund may still be made. A proven notification may tell of another one, which somebody has made in
+  the provider's portal.
 
 An operation is sent again only if the answer shows that it never arrived (``absence``). Every other answer
 leaves it undecided, which in the end is a question for staff.
@@ -20,9 +21,11 @@ from functools import partial
 
 from checkout.conf import conf
 from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
@@ -34,31 +37,29 @@ from checkout.payments.service.evidence.booked_operations import (
     reliable_sum,
 )
 from checkout.payments.service.facts import answer_fact
-from checkout.payments.service.operation_outcome import RELEASED, answer_of, move
+from checkout.payments.service.operation_outcome import (
+    AFTER_A_CAPTURE,
+    KINDS,
+    RELEASED,
+    answer_of,
+    move,
+)
 from checkout.payments.service.provider_call import (
     Conclusion,
     commit_conclusion,
     provider_inquiry,
 )
 from checkout.payments.service.service import service
-from checkout.payments.totals import WITHOUT_END
+from checkout.payments.totals import WITHOUT_END, operations_of
+from checkout.privacy.scrubbing import scrub_text
 from messaging.outbox.clock import server_time_now
 from messaging.worker.service import CommandRejected, Message
 
 Kind, State = Operation.Kind, Operation.State
 
-TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
 # Outcomes that show that the provider knows the order and says what became of it.
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)
-# Last events that fit a booked operation of each kind. Those that can only follow a capture imply it.
-AFTER_A_CAPTURE = (
-    *TAKEN,
-    EventKind.REFUND_SENT,
-    EventKind.REFUNDED,
-    EventKind.REFUND_FAILED,
-    EventKind.CHARGED_BACK,
-    EventKind.CHARGE_BACK_REVERSED,
-)
+# Last events that fit a booked operation of each kind.
 MADE_TOLD = f"{NOTIFIED}{EventKind.REFUNDED}"
 BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
 
@@ -138,12 +139,25 @@ def _answer(
         has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
         reason = FAILED if has_failed else RefusalReason.INVALID_REQUEST
         move(attempt.payment, operation, state, reason=reason)
+        if operation.kind == Kind.VOID and state == State.REFUSED:
+            _tell_of_capture(attempt)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
         if not is_shown_absent:
             return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
         call.update(outcome=ProviderOutcome.NOT_SHOWN)
         return ProviderAnswered(outcome=ProviderOutcome.NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
+
+
+def _tell_of_capture(attempt: Attempt) -> None:
+    """Have a capture looked into that has a void refused, unless it is ours.
+
+    A void is only requested while none of ours has arrived, so somebody has made it in the provider's portal.
+    """
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference, attempt=attempt.order_code, kind=EventKind.CAPTURED
+    )
+    send_to_checkout(event, attempt.payment.reference)
 
 
 def _answer_in_doubt(
@@ -208,7 +222,7 @@ def _state_beyond_doubt(
     others = known.without(mine.reference)
     with_it = others.least + mine.minor
     is_done = mine.state == State.DONE
-    is_only_one = _is_only_refund(operation)
+    is_only_one = _is_only_refund(operation) and not _is_another_told(operation)
     refunded = reliable_sum(operation.attempt, result, Kind.REFUND)
     if refunded is None:
         if is_only_one and result.kind == EventKind.REFUND_FAILED:
@@ -232,10 +246,11 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
         if event in RELEASED:
             # If a sum is kept, only the rest was released.
             return None if result.kept is not None else State.DONE
-        return State.REFUSED if event in TAKEN else None
+        return State.REFUSED if event in AFTER_A_CAPTURE else None
     if operation.reference in result.references:
         return _state_named(operation, event)
     is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries
+    is_only_one = is_only_one and not _is_another_told(operation)
     if operation.kind == Kind.CAPTURE and event in RELEASED:
         # After a partial capture, the event may only be about the rest of the authorisation.
         if result.kept is not None:
@@ -258,6 +273,22 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
 def _is_only_refund(operation: Operation) -> bool:
     """Return True if there is no other refund, not even a refused one, that may explain the last event."""
     return operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
+
+
+def _is_another_told(operation: Operation) -> bool:
+    """Return True if a proven notification tells of one of another amount, which names none of ours.
+
+    Somebody has made it in the provider's portal, so it may explain the last event without this operation.
+    """
+    kinds = [f"{NOTIFIED}{event}" for event, kind in KINDS.items() if kind == operation.kind]
+    ours = {scrub_text(each.reference) for each in operations_of(operation.attempt)}
+    told = Fact.objects.filter(attempt=operation.attempt, kind__in=kinds).only("data")
+    return any(
+        "not_applied" not in fact.data
+        and fact.data.get("amount", str(operation.amount)) != str(operation.amount)
+        and fact.data.get("reference", "") not in ours
+        for fact in told
+    )
 
 
 def _state_named(operation: Operation, event: EventKind) -> str | None:

@@ -36,6 +36,17 @@ KINDS = {
     EventKind.REFUND_FAILED: Operation.Kind.REFUND,
 }
 
+TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
+# Events that can only follow a capture, and so imply it.
+AFTER_A_CAPTURE = (
+    *TAKEN,
+    EventKind.REFUND_SENT,
+    EventKind.REFUNDED,
+    EventKind.REFUND_FAILED,
+    EventKind.CHARGED_BACK,
+    EventKind.CHARGE_BACK_REVERSED,
+)
+
 # After these events nothing is held, so there is nothing left to capture or to release.
 RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 

@@ -15,6 +15,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.service import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
@@ -103,6 +104,32 @@ def test_one_of_another_amount_than_ours_is_asked_about_and_one_of_the_same_is_o
     assert notified(refunded_in_part, kind, ours) is None
     assert notified(refunded_in_part, kind, None) is None
     assert notified(refunded_in_part, kind, 949) is not None
+
+
+@pytest.mark.parametrize(
+    ("minor", "is_proven", "is_asked"),
+    [(949, True, True), (949, False, True), (300, True, False), (950, True, False), (None, True, False)],
+)
+def test_a_refund_that_is_only_sent_is_asked_about_unless_it_may_be_ours(
+    refunded_in_part, minor, is_proven, is_asked
+):
+    """The account may not have selected REFUNDED. One of ours that failed may be sent again."""
+    saga = notified(refunded_in_part, "refund_sent", minor, is_proven=is_proven)
+    assert (saga is not None) is is_asked
+    if saga is not None:
+        assert saga.data["claim"] == "refunded"
+
+
+def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, monkeypatch):
+    inquire = memory.MemoryProvider.inquire
+    monkeypatch.setattr(
+        memory.MemoryProvider,
+        "inquire",
+        lambda *about: replace(inquire(*about), position=None, kind=EventKind.REFUND_SENT),
+    )
+    assert checked(authorised, 950) == "confirmed"
+    settle(operation_on(authorised, Kind.REFUND, 300), State.PENDING)
+    assert checked(authorised, 300) == "denied"
 
 
 def test_the_provider_confirms_it_by_its_sums(refunded_in_part):

@@ -37,8 +37,9 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
     """Let staff settle a payment by what the provider's books have, as if its answer contradicted us.
 
     That is for a payment of which the provider does not say what became of it, for one of which
-    reconciliation found other sums, and for one that can be neither captured nor released. The flow that has
-    given up stops, and the payment is conflicted a moment later. Raises ``PaymentNotFound``, and
+    reconciliation found other sums, for one that can be neither captured nor released, and for one whose
+    money was perhaps moved in the provider's portal. The flow that has given up stops, and the payment is
+    conflicted a moment later. Raises ``PaymentNotFound``, and
     ``OperationRejected`` if there is no reason for it, or a flow is still at work.
     """
     payment = found_payment(reference)

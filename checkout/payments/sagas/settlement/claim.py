@@ -76,7 +76,7 @@ def seen_now(saga: Saga) -> Seen:
 def failed_refund_of(question: VerificationData, attempt: Attempt) -> Operation | None:
     """Return the refund that failed, if the claim is that it was made after all; None for another claim."""
     is_refund = question.claim == EventKind.REFUNDED
-    return refund_made_after_all(attempt, question.operation) if is_refund else None
+    return refund_made_after_all(attempt, question.operation, question.minor) if is_refund else None
 
 
 def left_to_book(claim: str, attempt: Attempt) -> Money:

@@ -29,6 +29,7 @@ from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
     MAY_HOLD_MONEY,
+    NOT_FOUND,
     Reckoning,
     TheirBooks,
     holders_beside,
@@ -48,8 +49,6 @@ Kind = Operation.Kind
 
 PAYMENT_SETTLED = "payment_settled_by"
 REASON = "Staff found it in the provider's books"
-# The refusal reason of an operation that staff did not find at the provider.
-NOT_FOUND = "not_found_at_provider"
 
 
 def seen_now(payment: Payment) -> str:

@@ -17,6 +17,8 @@ from checkout.states import AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
+# The refusal reason of an operation that staff did not find at the provider.
+NOT_FOUND = "not_found_at_provider"
 MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
 
 

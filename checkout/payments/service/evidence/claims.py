@@ -1,5 +1,6 @@
 """Ask the provider to confirm or deny a notification that none of our operations explains."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -19,7 +20,7 @@ from checkout.payments.service.evidence.booked_operations import (
 )
 from checkout.payments.service.evidence.charge_backs import judge_movement
 from checkout.payments.service.facts import fact_of
-from checkout.payments.service.operation_outcome import shows_money
+from checkout.payments.service.operation_outcome import AFTER_A_CAPTURE, shows_money
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import (
@@ -35,6 +36,13 @@ from checkout.privacy.scrubbing import scrub_text
 from checkout.states import AttemptState
 from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
+
+# The last events that tell of these movements, too: those that can only follow a capture, and the sending of
+# a refund.
+IMPLIED_BY: Mapping[str, Sequence[EventKind]] = {
+    EventKind.CAPTURED: AFTER_A_CAPTURE,
+    EventKind.REFUNDED: (EventKind.REFUND_SENT, EventKind.REFUNDED),
+}
 
 
 @service.handles(CheckClaim, transactional=False)
@@ -112,7 +120,7 @@ def _conclude_movement(
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
     """Return the refund that the claim says was made and that we have as refused; None if there is none."""
     is_refund = command.claim == EventKind.REFUNDED
-    return refund_made_after_all(attempt, command.operation) if is_refund else None
+    return refund_made_after_all(attempt, command.operation, command.minor) if is_refund else None
 
 
 def _made_after_all(
@@ -165,8 +173,7 @@ def _judged(
         outcome = _judged_by_sums(command, total, now, result)
         is_open = outcome == ClaimOutcome.DENIED and _may_be_instead_of_another(attempt, command, total)
         return ClaimOutcome.UNDECIDED if is_open else outcome
-    said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
-    if said != claim:
+    if result.kind != claim and result.kind not in IMPLIED_BY.get(claim, ()):
         is_open = command.is_proven and _may_be_hidden(claim, result.kind)
         return ClaimOutcome.UNDECIDED if is_open else ClaimOutcome.DENIED
     if is_explained(attempt, claim) or any(

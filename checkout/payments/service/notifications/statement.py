@@ -5,17 +5,19 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
+from checkout.conf import conf
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
+from checkout.payments.models import Attempt, Fact, Operation, PostponedComparison, ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification, Outcome, ProviderResult
 from checkout.payments.sagas.open_questions import is_inquired
 from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payment
-from checkout.payments.service.operation_outcome import operation_of, settle
+from checkout.payments.service.operation_outcome import KINDS, operation_of, settle
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, AttemptState
 from messaging.compiled_queries import Compiled, insert_in_batch
+from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 State = ProviderNotification.State
@@ -44,13 +46,14 @@ class StatementResult:
 
     ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
     if any; it is not sent if it says nothing new. ``operation`` is the reference of our operation that the
-    statement is about.
+    statement is about, and ``ends_ours`` says that this was open until then.
     """
 
     state: State
     reason: str = ""
     signals: str = ""
     operation: str = ""
+    ends_ours: bool = False
 
 
 def apply_statements(
@@ -64,6 +67,7 @@ def apply_statements(
     known = _Known(_FACTS.all(attempt.pk), is_proven=is_proven)
     operations = operations_of(attempt)
     results, facts, events = [], [], []
+    is_to_be_compared = False
     for statement in statements:
         refusal = known.refusal_of(statement) or (_unknown(statement) if is_proven else None)
         result = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
@@ -71,12 +75,16 @@ def apply_statements(
         if is_told_again:
             result = replace(result, signals="")
         results.append(result)
+        if is_proven and not result.ends_ours and known.may_be_of_portal(statement, operations):
+            is_to_be_compared = True
         if refusal is None and not is_told_again:
             known.add(statement, result)
             facts.append(_fact(attempt, statement, result, row))
         if result.signals and not _says_nothing_new(attempt, operations, result):
             events.append(_event(attempt, statement, result, is_proven=is_proven))
     insert_in_batch(*facts)
+    if is_to_be_compared:
+        compare_books_again(attempt)
     for event in dict.fromkeys(events):
         message.send(*event.address, event, reply_to="", subject=event.payment)
     return results
@@ -101,8 +109,12 @@ class _Known:
         # A proven statement that contradicts our records is judged again when it is repeated, because these
         # may have been corrected.
         self._contradictions: set[tuple[str, str]] = set()
+        # The kinds of those that named none of our operations.
+        self._unnamed: set[str] = set()
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
         for fact in facts:
+            if fact.kind.startswith(NOTIFIED) and not fact.data.get("reference"):
+                self._unnamed.add(fact.kind)
             if fact.kind.startswith(prefixes):
                 self._add(fact.data.get("event_id", ""), fact.data.get("not_applied", ""))
 
@@ -120,6 +132,17 @@ class _Known:
         """Return True if the statement was recorded before with the same contradiction."""
         return (scrub_text(statement.event_id), scrub_text(result.reason)) in self._contradictions
 
+    def may_be_of_portal(self, statement: Notification, operations: Sequence[Operation]) -> bool:
+        """Return True if the movement, which has ended none of ours, may be made in the provider's portal.
+
+        One that names ours is not, but an earlier one without a reference may be what has ended ours.
+        """
+        if statement.kind not in KINDS:
+            return False
+        ours = {each.reference for each in operations}
+        names = (*statement.references, statement.reference)
+        return ours.isdisjoint(names) or f"{NOTIFIED}{statement.kind}" in self._unnamed
+
     def add(self, statement: Notification, result: StatementResult) -> None:
         self._add(scrub_text(statement.event_id), scrub_text(result.reason))
         if self._hints is not None:
@@ -132,6 +155,24 @@ class _Known:
             self._contradictions.add((event_id, reason))
         else:
             self._event_ids.add(event_id)
+
+
+def compare_books_again(attempt: Attempt) -> None:
+    """Have the next comparisons of books include the payment although it may not change.
+
+    A movement in the portal of the very amount of ours is taken for ours, and one that is told in the same
+    words as another for its repetition. The comparisons go on until the provider's queries must show it.
+    """
+    due = server_time_now() + conf.order_lag
+    postponed, is_new = PostponedComparison.objects.get_or_create(
+        account_id=attempt.provider_account_id,
+        payment_id=attempt.payment_id,
+        defaults={"postponed_at": due},
+    )
+    # The sums of an earlier comparison belong to its time.
+    if not (is_new or postponed.sums) and postponed.postponed_at < due:
+        postponed.postponed_at = due
+        postponed.save(update_fields=["postponed_at"])
 
 
 def _unknown(statement: Notification) -> StatementResult | None:
@@ -173,10 +214,16 @@ def _judged(
             reason = f"{OTHER_AMOUNT}{statement.amount}, we asked to {operation.kind} {operation.amount}"
             return StatementResult(State.CONFLICTED, reason)
         operation = None  # it is another one, made in the provider's portal: the provider is asked
+    ends_ours = False
     if operation is not None and is_proven:
+        was_open = operation.state not in SETTLED
         settle(attempt.payment, operation, statement.kind)
+        ends_ours = was_open and operation.state in SETTLED
     told = StatementResult(
-        State.APPLIED, signals=statement.kind, operation=operation.reference if operation else ""
+        State.APPLIED,
+        signals=statement.kind,
+        operation=operation.reference if operation else "",
+        ends_ours=ends_ours,
     )
     if statement.kind not in OUTCOMES or is_open:
         # Only the provider's own reply decides how an open attempt ends. Until then a statement is just a

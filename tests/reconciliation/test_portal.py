@@ -1,0 +1,114 @@
+"""Comparisons of payments of which a notification tells something that moved none of our operations."""
+
+from datetime import timedelta
+
+import pytest
+
+from checkout.payments.messages import ApplyNotification
+from checkout.payments.models import Attempt, PostponedComparison, ProviderNotification
+from checkout.payments.service import service
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.test_notification import body
+from tests.reconciliation.conftest import PAID, Twinned
+from tests.reconciliation.finding import found
+from tests.reconciliation.later import let_pass
+from tests.support.reconciling import reconcile
+
+HOUR = timedelta(hours=1)
+REFUNDED_TWICE = {("refunded", 300, 600), ("ledger_refunded", 300, 600)}
+
+
+@pytest.fixture
+def refunded(paid) -> Twinned:
+    """Return a payment with a refund of 3.00 GBP, of which the books were found to agree long ago."""
+    purchase: Twinned = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("refund", 300)
+    purchase.books_have(captured=PAID, refunded=300)
+    assert reconcile() == []
+    let_pass(HOUR)
+    assert reconcile() == []
+    return purchase
+
+
+def notify(attempt: Attempt, text: str, *, is_proven: bool = True) -> None:
+    """Apply a notification."""
+    row = ProviderNotification.objects.create(
+        account=attempt.provider_account,
+        digest=str(ProviderNotification.objects.count()),
+        body=text,
+        is_proven=is_proven,
+    )
+    deliver(service, command(ApplyNotification(notification=row.pk)))
+
+
+def told(purchase: Twinned, reference: str = "", *, number: int = 1) -> str:
+    """Return the notification of a refund of 3.00 GBP."""
+    return body(
+        purchase.attempt,
+        "REFUNDED",
+        merchant_code="TWIN",
+        minor=300,
+        reference=reference,
+        number=number,
+    )
+
+
+def test_a_refund_in_the_portal_of_the_amount_of_ours_is_found(refunded):
+    """It is taken for ours, so that the payment does not change."""
+    refunded.books_have(captured=PAID, refunded=600)
+    notify(refunded.attempt, told(refunded))
+    assert found(reconcile()) == REFUNDED_TWICE
+
+
+def test_one_that_is_told_in_the_same_words_as_another_is_found(refunded):
+    notify(refunded.attempt, told(refunded))
+    let_pass(HOUR)
+    assert reconcile() == []
+    refunded.books_have(captured=PAID, refunded=600)
+    notify(refunded.attempt, told(refunded))
+    assert found(reconcile()) == REFUNDED_TWICE
+
+
+def test_one_that_has_ended_ours_is_found_when_ours_is_told(refunded):
+    """Ours waited, and the one in the portal was notified first, without a reference."""
+    ours = refunded.attempt.operations.get(kind="refund")
+    notify(refunded.attempt, told(refunded))
+    let_pass(HOUR)
+    assert reconcile() == []
+    refunded.books_have(captured=PAID, refunded=600)
+    notify(refunded.attempt, told(refunded, ours.reference, number=2))
+    assert found(reconcile()) == REFUNDED_TWICE
+
+
+def test_the_payment_is_compared_until_the_provider_s_queries_must_show_it(refunded):
+    notify(refunded.attempt, told(refunded))
+    assert reconcile() == []
+    refunded.books_have(captured=PAID, refunded=600)
+    assert found(reconcile()) == REFUNDED_TWICE
+
+
+def test_after_that_it_is_compared_no_more(refunded, asked):
+    notify(refunded.attempt, told(refunded))
+    let_pass(HOUR)
+    assert reconcile() == []
+    assert not PostponedComparison.objects.exists()
+    asked.clear()
+    assert reconcile() == []
+    assert asked == []
+
+
+def test_neither_a_hint_nor_the_notification_of_our_own_has_it_compared(refunded):
+    ours = refunded.attempt.operations.get(kind="refund")
+    notify(refunded.attempt, told(refunded), is_proven=False)
+    notify(refunded.attempt, told(refunded, ours.reference))
+    notify(refunded.attempt, told(refunded, ours.reference))
+    assert not PostponedComparison.objects.exists()
+
+
+def test_sums_that_are_remembered_stay(refunded):
+    row = PostponedComparison.objects.create(
+        account=refunded.attempt.provider_account, payment=refunded.payment, sums={"refunded x": 1}
+    )
+    notify(refunded.attempt, told(refunded))
+    assert PostponedComparison.objects.get().postponed_at == row.postponed_at
