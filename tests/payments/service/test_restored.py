@@ -240,8 +240,15 @@ def test_what_a_ledger_has_forgotten_of_an_erased_payment_is_sent_again(attempt)
     for sent in OutboxMessage.objects.all():
         handle(sent, by=sent.routing_key)
     OutboxMessage.objects.update(published_at=timezone.now())
-    LedgerEntry.objects.create(
-        posting=command.name, account="a", payment_reference=payment, amount_minor=100, currency="GBP"
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            posting=command.name,
+            account=account,
+            payment_reference=payment,
+            amount_minor=minor,
+            currency="GBP",
+        )
+        for account, minor in (("a", 100), ("b", -100))
     )
     erase_payment(payment, by="ada", reason="She asked.")
     assert OutboxMessage.objects.get(subject=payment).message_id == row.message_id
