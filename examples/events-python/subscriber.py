@@ -106,6 +106,15 @@ class Records:
         )
 
 
+def connected(parameters: pika.ConnectionParameters) -> pika.BlockingConnection:
+    """Return a new connection. Raises AMQPError or OSError."""
+    try:
+        return pika.BlockingConnection(parameters)
+    except ValueError as error:
+        # pika says so if the broker, or a proxy before it, resets the connection while it is being made.
+        raise pika.exceptions.AMQPConnectionError(str(error)) from error
+
+
 class Subscriber:
     """The program on one connection."""
 
@@ -136,7 +145,7 @@ class Subscriber:
     def _listen(self) -> None:
         parameters = pika.URLParameters(BROKER_URL)
         parameters.heartbeat = 10
-        with pika.BlockingConnection(parameters) as connection:
+        with connected(parameters) as connection:
             channel = self._channel = connection.channel()
             channel.queue_declare(QUEUE, durable=True, arguments=ARGUMENTS)
             for pattern in self._patterns:

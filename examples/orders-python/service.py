@@ -36,6 +36,15 @@ MOST_DELIVERIES = 10
 LONGEST_PAUSE_SECONDS = 5.0
 
 
+def connected(parameters: pika.ConnectionParameters) -> pika.BlockingConnection:
+    """Return a new connection. Raises AMQPError or OSError."""
+    try:
+        return pika.BlockingConnection(parameters)
+    except ValueError as error:
+        # pika says so if the broker, or a proxy before it, resets the connection while it is being made.
+        raise pika.exceptions.AMQPConnectionError(str(error)) from error
+
+
 class Service:
     """The service on one connection."""
 
@@ -65,7 +74,7 @@ class Service:
     def _work(self) -> None:
         parameters = pika.URLParameters(BROKER_URL)
         parameters.heartbeat = 10
-        with pika.BlockingConnection(parameters) as connection:
+        with connected(parameters) as connection:
             channel = self._channel = connection.channel()
             channel.confirm_delivery()
             channel.queue_declare(NAMES.queue, durable=True, arguments=NAMES.arguments)
