@@ -86,7 +86,11 @@ def test_a_visitor_is_sent_to_the_login(client):
 @pytest.mark.parametrize(
     ("state", "status", "why"),
     [
-        ("done", Saga.Status.PARKED, "This refund is done: nothing is left to be settled."),
+        (
+            "done",
+            Saga.Status.PARKED,
+            "This refund is done: nothing is left to be settled. Try its saga again instead",
+        ),
         ("unknown", Saga.Status.RUNNING, "The provider is being asked about this refund."),
     ],
 )

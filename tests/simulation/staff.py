@@ -126,8 +126,7 @@ class Staff:
                     reference, arrived=arrived, by="staff", reason="Looked up at the bank."
                 )
             except OperationRejected as advice:
-                # What is done has nothing to be settled, and its saga perhaps has not heard of that.
-                if not any(each in str(advice) for each in ("Try its saga again", "nothing is left")):
+                if "Try its saga again" not in str(advice):
                     raise
                 actions.resume_saga(number, by="staff")
 

@@ -61,7 +61,9 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arriv
     """
     kind = operation.kind
     if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
-        return f"This {kind} is {operation.state}: nothing is left to be settled."
+        ended = f"This {kind} is {operation.state}: nothing is left to be settled."
+        is_waiting = saga is not None and saga.status == Saga.Status.PARKED
+        return f"{ended} Try its saga again instead, which has not heard of that." if is_waiting else ended
     if saga is None:
         return f"The flow of this {kind} has not begun. Wait until it has asked the provider."
     if saga.status != Saga.Status.PARKED:
