@@ -17,7 +17,7 @@ from sandbox.faults.kinds import Verb
 from sandbox.wpg import validation
 
 MAX_ORDER_CODE = 64
-# Of these the provider's plug-ins and pages and ISO 4217 say different things, so they are accepted with
+# The provider's plug-ins and pages contradict ISO 4217 about these currencies, so they are accepted with
 # either exponent (docs/providers.md).
 _DISPUTED = "HUF IDR MGA BIF CLP DJF ISK UGX VUV"
 # Currencies whose minor unit is not a hundredth (ISO 4217).

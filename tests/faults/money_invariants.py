@@ -27,7 +27,7 @@ def nothing_charged_twice(evidence: Evidence) -> Found:
             for text in over_limits(order):
                 yield reference, text
             for (kind, operation), times in order.taken().items():
-                # What is done in the portal has no reference.
+                # Movements made in the portal have no reference.
                 if times > 1 and (operation or reference not in evidence.used_portal):
                     yield reference, f"{kind} {operation} was carried out {times} times"
 
@@ -97,7 +97,7 @@ def _postings_in_order(evidence: Evidence, reference: str) -> Found:
         kind, _, operation = entry.posting.partition(":")
         if kind not in ("captured", "refunded") or entry.account != "provider:captured":
             continue
-        # What was done in the portal has no reference there, and gets one of ours when staff enter it.
+        # Movements made in the portal get a reference only in our books, when staff enter them.
         names = (operation, "") if reference in evidence.used_portal else (operation,)
         moments = (order.booked_at(kind, name) for order in orders for name in names)
         booked = [at for at in moments if at is not None]

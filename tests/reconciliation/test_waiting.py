@@ -179,7 +179,7 @@ def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid)
 
 
 def test_what_the_ledger_has_lost_after_it_was_posted_is_not_waited_for(paid):
-    """Of a ledger that was restored to an earlier moment, nothing else tells that it has forgotten money."""
+    """Nothing else shows that a ledger, restored to an earlier moment, has lost a posting."""
     told = captured_and_not_posted(paid())
     OutboxMessage.objects.update(published_at=timezone.now())
     RetentionWalk.objects.create(table=WALK, last_pk=OutboxMessage.objects.get(message_id=told.message_id).pk)

@@ -97,7 +97,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
         return
     event = payment_machine.event_between(payment.state, target, COUNTED)
     if payment.state == target:
-        # What moved has a fact of its own.
+        # The operation that moved is recorded by its own fact.
         if event is not None and changes.has_untold_amounts(payment):
             changes.move_payment(payment, event, Actor.SAGA)
             publish_state(payment, message)

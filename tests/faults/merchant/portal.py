@@ -1,4 +1,4 @@
-"""Somebody at the merchant who captures, refunds and cancels in the provider's portal, past the gateway."""
+"""A user of the provider's portal, who captures, refunds and cancels there without the gateway."""
 
 import asyncio
 from random import Random

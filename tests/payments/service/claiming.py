@@ -6,9 +6,11 @@ from checkout.ledger import service as ledger
 from checkout.money import Money
 from checkout.payments.actions import settle_claim
 from checkout.payments.checkout_messages import ApplyProviderEvent, SettleClaim
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.claim import seen_now
+from checkout.payments.service import service as payments
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.payments.service.asking import operation_on, settle
@@ -42,6 +44,19 @@ def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300
     answered(saga, outcome="unclear", why="Nobody tells how much.")
     assert saga.status == Saga.Status.PARKED
     return saga
+
+
+def checked(attempt: Attempt, minor: int | None, claim: str = "refunded", *, is_proven: bool = True) -> str:
+    """Have the provider asked about a claim that names none of ours, and return the outcome."""
+    body = CheckClaim(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        claim=claim,
+        minor=minor,
+        currency="GBP" if minor is not None else "",
+        is_proven=is_proven,
+    )
+    return str(deliver(payments, command(body)).result["outcome"])
 
 
 def to_settle_claim(saga: Saga, *, is_true: bool, amount: Money | None = None) -> Envelope:

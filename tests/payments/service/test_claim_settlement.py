@@ -173,7 +173,7 @@ def test_an_amount_that_our_books_have_no_room_for_is_refused(taken, amount, why
 
 
 def test_a_charge_back_without_an_amount_of_more_than_our_books_have_is_settled_with_the_payment(taken):
-    """Somebody had captured the rest in the provider's portal. The refusal says which is settled first."""
+    """The rest had been captured in the provider's portal. The refusal says what to settle first."""
     saga = claimed(taken, minor=None)
     with pytest.raises(OperationRejected, match="say here that nothing more happened"):
         settle_claim(saga.pk, is_true=True, amount=gbp(1001), by="ada", reason="x")

@@ -14,7 +14,7 @@ from checkout.payments.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.payments.service.asking import inquire_operation, operation_on, settle
-from tests.payments.service.claiming import carried_out, claimed, to_settle_claim
+from tests.payments.service.claiming import carried_out, checked, claimed, to_settle_claim
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, notify, stored
@@ -83,18 +83,6 @@ def failed(authorised, books) -> Operation:
     settle(refund, State.DONE)
     fail_refund(authorised.payment, refund)
     return refund
-
-
-def checked(attempt: Attempt, minor: int | None, claim: str = "refunded") -> str:
-    told = CheckClaim(
-        payment=attempt.payment.reference,
-        attempt=attempt.order_code,
-        claim=claim,
-        minor=minor,
-        currency="GBP" if minor is not None else "",
-        is_proven=True,
-    )
-    return str(deliver(service, command(told)).result["outcome"])
 
 
 @pytest.mark.parametrize(

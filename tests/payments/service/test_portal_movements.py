@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.messages import CheckClaim
 from checkout.payments.models import (
     Attempt,
     Fact,
@@ -17,10 +16,9 @@ from checkout.payments.models import (
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.service import service as checkout
-from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on, settle
-from tests.payments.service.claiming import carried_out, to_settle_claim
+from tests.payments.service.claiming import carried_out, checked, to_settle_claim
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, events, notify, stored
@@ -83,18 +81,6 @@ def notified(attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool 
     )
     deliver(checkout, command(event))
     return Saga.objects.filter(kind="verification").first()
-
-
-def checked(attempt: Attempt, minor: int | None, *, is_proven: bool = True) -> str:
-    body = CheckClaim(
-        payment=attempt.payment.reference,
-        attempt=attempt.order_code,
-        claim="refunded",
-        minor=minor,
-        currency="GBP" if minor is not None else "",
-        is_proven=is_proven,
-    )
-    return str(deliver(service, command(body)).result["outcome"])
 
 
 @pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
