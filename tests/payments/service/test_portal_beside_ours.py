@@ -1,14 +1,11 @@
 """Movements in the provider's portal beside one of ours of which the outcome is not known, or that failed."""
 
-from dataclasses import replace
-
 import pytest
 
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.providers import memory
 from checkout.payments.sagas.service import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
@@ -18,7 +15,7 @@ from tests.payments.service.claiming import carried_out, checked, claimed, to_se
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, notify, stored
-from tests.payments.service.test_operation_inquiry import gbp, lost
+from tests.payments.service.test_operation_inquiry import gbp, lost, without_sums
 
 pytestmark = pytest.mark.django_db
 
@@ -28,10 +25,7 @@ Kind, State = Operation.Kind, Operation.State
 @pytest.fixture(autouse=True)
 def _without_sums(monkeypatch) -> None:
     """Let the provider tell no sums."""
-    inquire = memory.MemoryProvider.inquire
-    monkeypatch.setattr(
-        memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None)
-    )
+    without_sums(monkeypatch)
 
 
 def captured(attempt: Attempt, books) -> None:

@@ -22,6 +22,7 @@ from tests.payments.service.claiming import carried_out, checked, to_settle_clai
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, events, notify, stored
+from tests.payments.service.test_operation_inquiry import without_sums
 
 pytestmark = pytest.mark.django_db
 
@@ -60,12 +61,9 @@ def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(author
 
 
 @pytest.fixture
-def without_sums(monkeypatch) -> None:
+def no_sums(monkeypatch) -> None:
     """Let the provider tell no sums, as Worldpay of an order of which nothing is kept."""
-    inquire = memory.MemoryProvider.inquire
-    monkeypatch.setattr(
-        memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None)
-    )
+    without_sums(monkeypatch)
 
 
 def notified(attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool = True) -> Saga | None:
@@ -122,7 +120,7 @@ def test_the_provider_confirms_it_by_its_sums(refunded_in_part):
     assert checked(refunded_in_part, 950) == "confirmed"
 
 
-@pytest.mark.usefixtures("without_sums")
+@pytest.mark.usefixtures("no_sums")
 def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
     """Nothing is left of the order, so that no comparison of books would show it either."""
     assert checked(refunded_in_part, 950) == "unclear"
@@ -135,7 +133,7 @@ def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
     assert Payment.objects.get().state == PaymentState.CONFLICTED
 
 
-@pytest.mark.usefixtures("without_sums")
+@pytest.mark.usefixtures("no_sums")
 @pytest.mark.parametrize(("minor", "is_proven"), [(None, True), (300, True), (950, False)])
 def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refunded_in_part, minor, is_proven):
     assert checked(refunded_in_part, minor, is_proven=is_proven) == "denied"
