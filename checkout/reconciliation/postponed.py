@@ -8,6 +8,9 @@ reported at once if the provider's sum lies outside of ours then and now.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from django.db.models import Value
+from django.db.models.functions import Greatest
+
 from checkout.conf import conf
 from checkout.payments.calls import may_yet_show, time_to_show
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, ProviderCall
@@ -35,17 +38,15 @@ def postpone_sums(
 ) -> None:
     """Have the next run compare a payment, and remember our sums for ``inconclusive``.
 
-    Sums that are remembered already are kept until they are old enough to be of use.
+    Sums that are remembered already are kept until they are old enough to be of use. The time is only moved
+    forward: it may be the one at which the provider must show a movement that was notified.
     """
+    postpone(account, payment_pk)
     rows = PostponedComparison.objects.filter(account=account, payment_id=payment_pk)
     if rows.filter(postponed_at__gt=began - time_to_show()).exclude(sums={}).exists():
         return
     sums = {_name(each): each.ours for each in compared}
-    PostponedComparison.objects.update_or_create(
-        account=account,
-        payment_id=payment_pk,
-        defaults={"sums": sums, "postponed_at": server_time_now()},
-    )
+    rows.update(sums=sums, postponed_at=Greatest("postponed_at", Value(server_time_now())))
 
 
 def inconclusive(

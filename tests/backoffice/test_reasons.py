@@ -226,6 +226,17 @@ def test_more_reasons_take_no_more_queries(queries_for):
     assert queries_for(address("payment", payment)) == few <= 40
 
 
+@pytest.mark.parametrize(("minor", "is_offered"), [(1300, True), (300, False)])
+def test_a_charge_back_of_more_than_was_taken_can_be_answered_by_settling_the_payment(
+    admin_client, minor, is_offered
+):
+    payment = rows.captured()
+    saga = rows.claimed(payment, minor=minor)
+    [(_, links)] = lines(admin_client, payment)
+    both = [address("saga", saga, "settle"), address("payment", payment, "put_aside")]
+    assert links == both[: 1 + is_offered]
+
+
 def test_a_payment_whose_sums_differ_can_be_put_aside_from_the_line_that_says_so(admin_client):
     payment = rows.captured()
     rows.difference(payment, order_code=payment.attempts.get().order_code)

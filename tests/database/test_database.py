@@ -110,7 +110,8 @@ def test_a_transaction_that_the_server_has_ended_during_a_pause_of_our_host_coun
         connection.execute("SET idle_in_transaction_session_timeout = 1")
         ended, _, _ = select.select([connection.fileno()], [], [], 10)
         assert ended
-        with pytest.raises(psycopg.OperationalError, match="idle-in-transaction timeout"):
+        # The server's reason is lost if its end of the connection is closed already when we send.
+        with pytest.raises(psycopg.OperationalError, match=r"idle-in-transaction timeout|server closed"):
             connection.execute("SELECT 1")
         assert connection.closed
 

@@ -32,10 +32,16 @@ CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
 # A parked saga waits for staff, also when its operation is done and the refund is in doubt.
 RESTLESS = """
-    SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
-         + (SELECT count(*) FROM payments_saga WHERE status IN ('running', 'parked'))
-         + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
-         + (SELECT count(*) FROM payments_savedcard WHERE deletion_due_at IS NOT NULL)"""
+    SELECT reference || ' is ' || state FROM payments_payment WHERE state = ANY (%s)
+    UNION ALL
+    SELECT kind || ' saga of ' || key || ' is ' || status || ' at ' || step FROM payments_saga
+    WHERE status IN ('running', 'parked')
+    UNION ALL
+    SELECT kind || ' ' || reference || ' is ' || state FROM payments_operation
+    WHERE state NOT IN ('done', 'refused')
+    UNION ALL
+    SELECT 'saved card ' || reference || ' is to be deleted' FROM payments_savedcard
+    WHERE deletion_due_at IS NOT NULL"""
 OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
 EVENTS_OWED = """
     SELECT 1 FROM payments_event event LEFT JOIN payments_eventposition position ON true
@@ -61,13 +67,14 @@ async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, 
 
 async def settle(
     site: Site, staff: Staff, program: Program, endpoint: Endpoint, since: float
-) -> float | None:
-    """Return the seconds until everything had come to rest, or None if it had not in QUIESCENCE_SECONDS.
+) -> tuple[float | None, list[str]]:
+    """Return the seconds until everything had come to rest, and nothing.
 
-    The merchant's endpoint has been told of every event then. Meanwhile staff handle everything that is
-    parked for them, and the merchant's program has the webhooks sent again that its endpoint has missed.
+    Return None and what is moving still if it had not in QUIESCENCE_SECONDS. The merchant's endpoint has been
+    told of every event at rest. Meanwhile staff handle everything that is parked for them, and the merchant's
+    program has the webhooks sent again that its endpoint has missed.
     """
-    restless = [*ON_THE_WAY, "authorised", "conflicted"]
+    moving: list[str] = []
     while now() - since < settings.QUIESCENCE_SECONDS:
         await staff.send_dead_letters_again()
         await staff.read_what_no_program_can()
@@ -77,21 +84,34 @@ async def settle(
             await staff.settle_parked_operations()
             await staff.put_untold_aside()
             await staff.settle_contradictions()
-        is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
-        is_moving = is_moving or await asyncio.to_thread(is_anything_owed, site)
-        if (
-            is_bank_at_rest
-            and not is_moving
-            and await asyncio.to_thread(is_everything_told_done, site)
-            and await staff.put_differing_aside()
-        ):
-            events = await asyncio.to_thread(site.rows, EVENT_IDS)
-            if all(event in endpoint.told for (event,) in events):
-                return now() - since
+        moving = await asyncio.to_thread(_moving, site)
+        if not is_bank_at_rest:
+            moving.append("the provider has not carried out or told everything")
+        # Books are compared only when nothing else moves, since each comparison asks the provider.
+        moving = moving or await staff.put_differing_aside()
+        if not moving:
+            moving = await asyncio.to_thread(_untold, site, endpoint)
+            if not moving:
+                return now() - since, []
             for event in await program.undelivered():
                 await program.have_sent_again(event)
         await asyncio.sleep(1)
-    return None
+    return None, moving
+
+
+def _moving(site: Site) -> list[str]:
+    """Return texts about what our databases show to be under way, or to wait for staff."""
+    moving = [text for (text,) in site.rows(RESTLESS, [*ON_THE_WAY, "authorised", "conflicted"])]
+    if is_anything_owed(site):
+        moving.append("a message or an event has not been published")
+    if not is_everything_told_done(site):
+        moving.append("a posting or a receipt has not been made")
+    return moving
+
+
+def _untold(site: Site, endpoint: Endpoint) -> list[str]:
+    """Return texts about the events of which the merchant's endpoint has not been told."""
+    return [f"event {event} was not told" for (event,) in site.rows(EVENT_IDS) if event not in endpoint.told]
 
 
 def is_anything_owed(site: Site) -> bool:

@@ -146,7 +146,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         report.provider_faults = await provider_faults(storm)
         last_fault_at, staff = now(), Staff(site, recorder.used_portal)
         endpoint.is_well = True
-        report.settled_after, _ = await asyncio.gather(
+        (report.settled_after, report.moving), _ = await asyncio.gather(
             audit.settle(site, staff, auditor, endpoint, last_fault_at),
             crowd.leave(settings.QUIESCENCE_SECONDS),
         )

@@ -16,11 +16,11 @@ SHOWN = 5
 class Report:
     """The results. Times are in seconds. `faults` counts faults by F number, except deaths at crash points.
     `provider_faults` counts those of the sandbox by occasion and name, and `traits` the orders with each
-    trait. Staff sent `requeued` dead letters again, dealt with `copies` of handled messages that were erased
-    with their payments, settled `settled` operations and payments, read `read` notifications and had
-    `reviewed` payments reviewed. `in_portal` counts payments that somebody changed in the provider's portal.
-    `webhooks` counts what the merchant's endpoint did with webhooks, and
-    `repeated` the requests to the API that were sent again after their final answer."""
+    trait. `moving` tells what had not come to rest at the end. Staff sent `requeued` dead letters again,
+    dealt with `copies` of handled messages that were erased with their payments, settled `settled` operations
+    and payments, read `read` notifications and had `reviewed` payments reviewed. `in_portal` counts payments
+    that somebody changed in the provider's portal. `webhooks` counts what the merchant's endpoint did with
+    webhooks, and `repeated` the requests to the API that were sent again after their final answer."""
 
     seed: int
     mutant: str = ""
@@ -35,6 +35,7 @@ class Report:
     calm: list[float] = field(default_factory=list)
     stormy: list[float] = field(default_factory=list)
     settled_after: float | None = None
+    moving: Sequence[str] = ()
     looks: int = 0
     requeued: int = 0
     copies: int = 0
@@ -70,6 +71,7 @@ class Report:
             "crash_points_missed": list(self.crash_points_missed),
             "seconds_to_the_end": {"calm": percentiles(self.calm), "stormy": percentiles(self.stormy)},
             "settled_seconds_after_the_last_fault": self.settled_after,
+            "moving_still": self.moving,
             "looks_at_the_books_meanwhile": self.looks,
             "traits_of_orders": self.traits,
             "dead_letters_sent_again": self.requeued,
@@ -107,6 +109,7 @@ class Report:
             yield f"to the end {name}: p50 {p50:.2f} s, p99 {p99:.2f} s ({len(seconds)} purchases)"
         settled = "NOT settled" if self.settled_after is None else f"settled {self.settled_after:.1f} s"
         yield f"{settled} after the last fault; {self.looks} looks at the books meanwhile"
+        yield from (f"  moving still: {each}" for each in self.moving[:SHOWN])
         yield (
             f"staff sent {self.requeued} dead letters again, dealt with {self.copies} of messages that were"
             f" handled and erased, settled {self.settled} operations, read {self.read} notifications, had"

@@ -1,5 +1,6 @@
 """The merchant's staff, who decide after the storm whatever no program can decide."""
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -30,8 +31,9 @@ OF_ERASED = """
     WHERE requeued_at IS NULL AND dealt_with_at IS NULL"""
 LETTER = "SELECT type, message_id, subject, service, queue, reason FROM payments_deadletter WHERE id = %s"
 CLAIMED = """
-    SELECT saga.id, attempt.order_code
+    SELECT saga.id, attempt.order_code, payment.reference, payment.state = 'conflicted'
     FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
+    JOIN payments_payment payment ON payment.id = saga.payment_id
     WHERE saga.kind = 'verification' AND saga.status = 'parked'"""
 UNTOLD = """
     SELECT payment.reference
@@ -41,7 +43,9 @@ INCLUDED = "SELECT order_code, capture_reference FROM payments_attempt WHERE ord
 DIFFERING = """
     SELECT DISTINCT reference FROM payments_difference difference
     JOIN payments_payment payment ON payment.id = payment_id WHERE resolved_at IS NULL"""
-POSTPONED = "SELECT 1 FROM payments_postponedcomparison LIMIT 1"
+POSTPONED = """
+    SELECT reference FROM payments_postponedcomparison
+    JOIN payments_payment payment ON payment.id = payment_id"""
 CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
 
@@ -107,11 +111,14 @@ class Staff:
                 # The saga is running again, or the operation has been settled otherwise.
                 continue
             self.settled += 1
-        for saga, order_code in await in_thread(self.site.rows, CLAIMED):
+        for saga, order_code, reference, is_conflicted in await in_thread(self.site.rows, CLAIMED):
             (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
             try:
                 await in_thread(settle_claim_by, _truth_of(order), saga, by=BY)
             except OperationRejected:
+                if reference in self.used_portal and not is_conflicted:
+                    # Our books may lack what was captured in the portal and charged back.
+                    await self._put_aside(reference)
                 continue
             self.settled += 1
 
@@ -123,26 +130,29 @@ class Staff:
         """
         await in_thread(reconcile)
 
-    async def put_differing_aside(self) -> bool:
-        """Compare the books, and put aside what was changed in the portal. Return True if all of that agrees.
+    async def put_differing_aside(self) -> list[str]:
+        """Compare the books, and put aside what was changed in the portal. Return what disagrees still.
 
         Comparisons are left for later as long as the provider need not show everything. No other payment may
         differ, so that none is put aside: it is a violation.
         """
         if not self.used_portal:
-            return True
+            return []
         await self.compare_books()
-        is_certain = not await in_thread(self.site.rows, POSTPONED)
+        left = [f"{text} has to be compared again" for (text,) in await in_thread(self.site.rows, POSTPONED)]
         differing = {reference for (reference,) in await in_thread(self.site.rows, DIFFERING)}
-        for reference in differing.intersection(self.used_portal):
-            self.explained.add(reference)
-            try:
-                reason = "It was looked up in the provider's portal."
-                await in_thread(actions.put_aside, reference, by=BY, reason=reason)
-            except OperationRejected:
-                # It contradicts us already, or something is under way.
-                continue
-        return is_certain and not differing.intersection(self.used_portal)
+        for reference in sorted(differing.intersection(self.used_portal)):
+            left.append(f"{reference} differs from the provider's books")
+            await self._put_aside(reference)
+        return left
+
+    async def _put_aside(self, reference: str) -> None:
+        """Put a payment aside, to enter what was done in the portal."""
+        self.explained.add(reference)
+        # It may contradict us already, or something may be under way.
+        with contextlib.suppress(OperationRejected):
+            reason = "It was looked up in the provider's portal."
+            await in_thread(actions.put_aside, reference, by=BY, reason=reason)
 
     async def put_untold_aside(self) -> None:
         """Put payments aside of which the provider never says what became of them, as if they conflicted.

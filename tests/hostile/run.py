@@ -47,12 +47,7 @@ REST_SECONDS = 8
 # The number of orders whose codes an attacker knows, having made them.
 KNOWN_ORDERS = 30
 LAST_SAGA = "SELECT coalesce(max(id), 0) FROM payments_saga WHERE kind = 'purchase'"
-UNSETTLED = """
-    SELECT 'saga ' || kind || ' ' || status || ' at ' || step, count(*) FROM payments_saga
-    WHERE status = 'running' GROUP BY 1
-    UNION ALL SELECT 'payment ' || state, count(*) FROM payments_payment GROUP BY 1
-    UNION ALL SELECT 'owed ' || type, count(*) FROM payments_outboxmessage
-    WHERE published_at IS NULL GROUP BY 1"""
+SHOWN = 20
 RESERVATION = "SELECT 1 FROM orders_reservation WHERE payment_reference = %s AND state = 'confirmed'"
 
 
@@ -102,16 +97,14 @@ class Run:
             last_attack_at = now()
             stop.set()
             await asyncio.wait(paying)
-            result.settled_after = await audit.settle(
+            result.settled_after, moving = await audit.settle(
                 self.site,
                 Staff(self.site),
                 MerchantProgram(session, web, recorder, unending, random),
                 endpoint,
                 last_attack_at,
             )
-            if result.settled_after is None:
-                unsettled = await asyncio.to_thread(self.site.rows, UNSETTLED)
-                result.notes += [f"when patience ended: {what}: {number}" for what, number in unsettled]
+            result.notes += [f"moving still: {each}" for each in moving[:SHOWN]]
             at_rest = await asyncio.to_thread(audit.at_rest, self.site)
             await asyncio.sleep(audit.AFTERMATH_SECONDS)
             watching.cancel()

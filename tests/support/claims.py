@@ -108,11 +108,11 @@ def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:
     named = saga.attempt.operations.filter(reference=saga.data.get("operation", ""), state=State.REFUSED)
     match claim:
         case "captured":
-            return truth.captured > ours.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
+            return truth.captured > _explained(saga.attempt, Kind.CAPTURE, truth.taken)
         case "refunded" if (refund := named.filter(kind=Kind.REFUND).first()) is not None:
             return refund.reference in truth.made
         case "refunded":
-            return truth.refunded > ours.total(Kind.REFUND, *ALL_BUT_REFUSED)
+            return truth.refunded > _explained(saga.attempt, Kind.REFUND, truth.made)
         case "refund_failed":
             return truth.refunded < ours.refunded
         case "cancelled":
@@ -123,3 +123,12 @@ def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:
             return truth.is_held and saga.attempt.state != AttemptState.AUTHORISED
         case _:
             raise NotImplementedError(f"say here when the claim {claim} is true")
+
+
+def _explained(attempt: Attempt, kind: str, arrived: frozenset[str]) -> int:
+    """Return the sum, in minor units, that our operations explain: those that are done or have arrived.
+
+    One that is open and has not arrived explains nothing, however large it is.
+    """
+    ours = attempt.operations.filter(kind=kind)
+    return sum(each.amount_minor for each in ours if each.state == State.DONE or each.reference in arrived)

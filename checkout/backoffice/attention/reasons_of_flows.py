@@ -18,7 +18,7 @@ from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import question_of
-from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
+from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside, lacks_room
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted
 from checkout.states import PaymentState
 
@@ -126,7 +126,8 @@ class _Flows:
         else:
             what, page = f"The {saga.kind} is parked.", ("resume", RESUME, "Have it tried again")
         links = links_to(self._user, saga, page)
-        if saga.kind == Purchase.kind and attempt_to_put_aside(self._payment) is not None:
+        may_be_aside = saga.kind == Purchase.kind or lacks_room(saga)
+        if may_be_aside and attempt_to_put_aside(self._payment) is not None:
             aside = ("put_aside", SETTLE, "Settle it yourself, if you have looked it up at the provider")
             links += links_to(self._user, self._payment, aside)
         links = links or self._see(saga)

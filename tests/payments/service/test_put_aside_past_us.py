@@ -8,6 +8,7 @@ from checkout.payments.failed_refunds import FAILED
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.states import Actor, PaymentState
 from tests.payments.service.asking import operation_on, settle
+from tests.payments.service.claiming import carried_out, claimed, said
 from tests.payments.service.contradicting import (
     balances,
     books_with,
@@ -109,6 +110,40 @@ def test_nor_is_a_refused_capture_of_what_was_voided_since(captured):
     refused(captured, Kind.CAPTURE)
     Payment.objects.update(state=PaymentState.VOIDED)
     assert not is_put_aside(captured)
+
+
+@pytest.fixture
+def captured_in_part(attempt: Attempt) -> Attempt:
+    """Return an attempt of 12.50 GBP with 3.00 captured in our books, and the rest perhaps in the portal."""
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    posted(attempt, Kind.CAPTURE, 300)
+    Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+    attempt.refresh_from_db()
+    return attempt
+
+
+def test_a_charge_back_for_which_our_books_have_no_room_is_a_reason(captured_in_part):
+    """No notification told of a capture in the portal, and an order without money has no sums."""
+    saga = claimed(captured_in_part, minor=1250)
+    assert is_put_aside(captured_in_part)
+    settled(captured_in_part, books_with(1250, charged_back=1250))
+    carried_out(said(saga, is_true=False), saga)
+    assert balances() == {}
+    assert Payment.objects.get().state == PaymentState.CHARGED_BACK
+
+
+def test_so_is_one_of_which_nobody_told_the_amount(captured_in_part):
+    saga = claimed(captured_in_part, minor=None)
+    assert is_put_aside(captured_in_part)
+    with pytest.raises(OperationRejected, match="Settle that first"):
+        settled(captured_in_part, books_with(1250, charged_back=1250))
+    carried_out(said(saga, is_true=False), saga)
+    settled(captured_in_part, books_with(1250, charged_back=1250))
+
+
+def test_one_for_which_there_is_room_is_none(captured_in_part):
+    claimed(captured_in_part, minor=300)
+    assert not is_put_aside(captured_in_part)
 
 
 def test_it_waits_until_no_flow_is_at_work(captured):

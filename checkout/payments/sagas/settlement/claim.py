@@ -119,9 +119,9 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
         is_charge_back = BY_ISSUER[question.claim] == Kind.CHARGE_BACK
         counted = "taken and not charged back" if is_charge_back else "charged back"
         return (
-            f"{amount} is more than is {counted}: {left}. If money is missing in our books, enter this among "
-            "the figures when you settle the payment. If you are asked to settle this first, say here that "
-            "nothing more happened."
+            f"{amount} is more than is {counted}: {left}. If money is missing in our books, settle the "
+            "payment yourself, and enter this among the figures. If you are asked to settle this first, say "
+            "here that nothing more happened."
         )
     key = _key(question)
     if key and any(each.idempotency_key == key for each in operations_of(attempt)):

@@ -78,7 +78,8 @@ def _ended_attempt_to_put_aside(payment: Payment) -> Attempt | None:
 
     No notification tells us again what a database has forgotten that was restored to an earlier moment. A
     purchase can neither capture nor release what somebody has captured in part in the provider's portal. If
-    money was perhaps moved there, and the provider tells no sums, only staff can find out.
+    money was perhaps moved there, and the provider tells no sums, only staff can find out: perhaps that of a
+    charge-back for which our books have no room.
     """
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
     stuck = payment.sagas.filter(kind=Purchase.kind, step=At.VOID, status=Saga.Status.PARKED)
@@ -86,7 +87,7 @@ def _ended_attempt_to_put_aside(payment: Payment) -> Attempt | None:
     is_stuck = Q(state=AttemptState.AUTHORISED, pk__in=stuck.values("attempt"))
     is_reason = is_differing | is_stuck
     if payment.state in WITH_MONEY:
-        is_reason |= _is_moved_past_us()
+        is_reason |= _is_moved_past_us() | Q(pk__in=_lacking_room(payment), state=AttemptState.AUTHORISED)
     ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
     return ended.filter(is_reason).order_by("number").first()
 
@@ -110,6 +111,18 @@ def _is_moved_past_us() -> Q:
         attempt=OuterRef("pk"), kind__in=MODIFICATIONS, state=State.REFUSED
     ).exclude(refusal_reason__in=(FAILED, NOT_FOUND))
     return Q(Exists(told) | Exists(refused), state=AttemptState.AUTHORISED)
+
+
+def _lacking_room(payment: Payment) -> set[int]:
+    claims = payment.sagas.filter(kind=Verification.kind, status=Saga.Status.PARKED).select_related("attempt")
+    return {each.attempt_id for each in claims if lacks_room(each)}
+
+
+def lacks_room(saga: Saga) -> bool:
+    """Return True for a claim that an issuer perhaps took more, or gave more back, than our books have."""
+    if saga.kind != Verification.kind or saga.data.get("claim") not in BY_ISSUER:
+        return False
+    return saga.data.get("minor") is None or _has_to_wait(saga)
 
 
 def _is_to_begin(payment: Payment) -> bool:

@@ -163,16 +163,18 @@ def compare_books_again(attempt: Attempt) -> None:
     A movement in the portal of the very amount of ours is taken for ours, and one that is told in the same
     words as another for its repetition. The comparisons go on until the provider's queries must show it.
     """
-    due = server_time_now() + conf.order_lag
-    postponed, is_new = PostponedComparison.objects.get_or_create(
+    row = PostponedComparison(
         account_id=attempt.provider_account_id,
         payment_id=attempt.payment_id,
-        defaults={"postponed_at": due},
+        postponed_at=server_time_now() + conf.order_lag,
     )
-    # The sums of an earlier comparison belong to its time.
-    if not (is_new or postponed.sums) and postponed.postponed_at < due:
-        postponed.postponed_at = due
-        postponed.save(update_fields=["postponed_at"])
+    # In one statement, as a comparison may delete an earlier row at any moment. Its sums stay.
+    PostponedComparison.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["account", "payment"],
+        update_fields=["postponed_at"],
+    )
 
 
 def _unknown(statement: Notification) -> StatementResult | None:

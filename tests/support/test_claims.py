@@ -1,0 +1,20 @@
+"""Tests of the staff of tests, who know the provider's true books."""
+
+import pytest
+
+from checkout.payments.models import Fact
+from tests.backoffice import rows
+from tests.support.claims import Truth, settle_claim_by
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(("arrived", "said"), [((), "true"), (("op_ours",), "untrue")])
+def test_an_open_refund_of_ours_explains_the_provider_s_only_if_it_has_arrived(arrived, said):
+    payment = rows.captured()
+    rows.operation(payment, "refund", 1250, state="unknown", reference="op_ours")
+    claim = rows.claimed(payment, "refunded")
+    made = frozenset(arrived)
+    truth = Truth(captured=1250, refunded=1250 if made else 340, charged_back=0, made=made)
+    settle_claim_by(truth, claim.pk, by="ann")
+    assert Fact.objects.get(kind="claim_settled_by").data["said"] == said
