@@ -184,7 +184,7 @@ def test_books_that_differ_say_by_how_much_and_when_they_are_compared_again(admi
     [(text, links)] = lines(admin_client, payment)
     assert text.startswith("Captured: the provider's books have 12.00 GBP, ours have 12.50 GBP. Since")
     assert "they are compared every 60 minutes" in text
-    assert links == [address("difference", difference)]
+    assert links == [address("difference", difference), address("payment", payment, "put_aside")]
 
 
 def test_an_order_that_is_not_told_says_who_must_answer(admin_client):

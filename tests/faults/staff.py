@@ -1,6 +1,7 @@
 """The merchant's staff, who decide after the storm whatever no program can decide."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -46,6 +47,10 @@ DIFFERING = """
 POSTPONED = """
     SELECT reference FROM payments_postponedcomparison
     JOIN payments_payment payment ON payment.id = payment_id"""
+MOVED = """
+    SELECT kind, sum(amount_minor) FROM payments_operation operation
+    JOIN payments_payment payment ON payment.id = payment_id
+    WHERE payment.reference = %s AND operation.state = 'done' GROUP BY kind"""
 CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
 
@@ -133,14 +138,16 @@ class Staff:
     async def put_differing_aside(self) -> list[str]:
         """Compare the books, and put aside what was changed in the portal. Return what disagrees still.
 
-        Comparisons are left for later as long as the provider need not show everything. No other payment may
-        differ, so that none is put aside: it is a violation.
+        Comparisons are left for later as long as the provider need not show everything. They show nothing of
+        an order without sums, so that staff also look at each payment in the portal whose money they moved
+        there. No other payment may differ, so that none is put aside: it is a violation.
         """
         if not self.used_portal:
             return []
         await self.compare_books()
         left = [f"{text} has to be compared again" for (text,) in await in_thread(self.site.rows, POSTPONED)]
         differing = {reference for (reference,) in await in_thread(self.site.rows, DIFFERING)}
+        differing.update(await in_thread(self._unlike_in_portal))
         for reference in sorted(differing.intersection(self.used_portal)):
             left.append(f"{reference} differs from the provider's books")
             await self._put_aside(reference)
@@ -187,6 +194,22 @@ class Staff:
             except CheckoutError:
                 # A review is running already, or something else has to be settled first.
                 continue
+
+    def _unlike_in_portal(self) -> list[str]:
+        """Return the payments that were moved in the portal, and whose sums are not those of our books."""
+        return [each for each in self.used_portal if self._ours(each) != self._theirs(each)]
+
+    def _ours(self, reference: str) -> tuple[int, int, int]:
+        done: Counter[str] = Counter(dict(self.site.rows(MOVED, reference)))
+        return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
+
+    def _theirs(self, reference: str) -> tuple[int, int, int]:
+        orders = list(read_orders(self.site.stack.sandbox_url, {}, prefix=f"{reference}-"))
+        return (
+            sum(each.captured for each in orders),
+            sum(each.refunded for each in orders),
+            sum(each.charged_back for each in orders),
+        )
 
     def _truth(self, code: str) -> Truth:
         return _truth_of(next(iter(self._order(code)), Order(code)))

@@ -57,14 +57,14 @@ PUT_ASIDE = Verb(
     name="put_aside",
     label="Settle it yourself",
     explanation=(
-        "The provider was asked again and again what became of this payment, and has not said; or its books "
-        "have other sums than ours; or the payment can neither be captured nor released; or money was perhaps"
-        " moved in its portal, as a notification names none of our captures and refunds, or one of ours was "
-        "refused. If you have looked the order up there, put the payment aside: then enter what the "
+        "This is for what only the provider's portal shows. The provider has not said what became of this "
+        "payment, although it was asked again and again; or its books have other sums than ours; or the "
+        "payment can neither be captured nor released; or somebody captured, refunded or cancelled in its "
+        "portal. If you have looked the order up there, put the payment aside: then enter what the "
         "provider's books have, with “Settle contradiction”. The provider is only asked again if you want it."
     ),
     done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
-    otherwise="a flow is still at work, or the provider's books and ours agree by now. Nothing was changed.",
+    otherwise="a flow is still at work on it, or no money is in it. Nothing was changed.",
     is_offered=lambda payment: attempt_to_put_aside(payment) is not None,
     carry_out=lambda payment, by, why: actions.put_aside(payment.reference, by=by, reason=why),
     asks_why=True,

@@ -13,9 +13,9 @@ from tests.faults.recorder import Recorder
 
 # The share of paid payments with which this person does something, if the provider lets them.
 WORKS = 0.3
-# Orders of which the provider tells no sums, and of which it takes and gives back more than there is: nobody
-# could find out what was done with the former, and the latter would be the person's own mistake.
-OUT_OF_REACH = frozenset({"no_balance", "no_ceiling"})
+# The trait of orders of which the provider takes and gives back more than there is: that would be a mistake of
+# the person's own.
+BOUNDLESS = "no_ceiling"
 MOST_ATTEMPTS = 4
 LOOKS = 20
 
@@ -36,7 +36,7 @@ class PortalUser:
         for _ in range(LOOKS):
             await self._patience.pause(random.uniform(0, 2 * LOOK_SECONDS))
             booked = await asyncio.to_thread(self._booked, order.reference)
-            if booked is None or OUT_OF_REACH & booked.traits:
+            if booked is None or BOUNDLESS in booked.traits:
                 return
             if order.is_manual or booked.captured:
                 await self._act(order, booked, random)

@@ -51,25 +51,31 @@ def test_a_forgotten_refund_is_booked_by_what_staff_found(forgotten_refund):
     assert balances() == {"provider:captured": 850, "merchant:payable": -850}
 
 
-def test_an_attempt_that_ended_without_money_is_settled_as_captured(attempt):
+@pytest.fixture
+def forgotten_payment(attempt: Attempt) -> Attempt:
+    """Return an attempt without money of which the provider has a capture."""
     conflicted(attempt, Attempt.State.NOT_SENT)
     Payment.objects.update(state=PaymentState.REFUSED)
     differs(attempt, "captured", ours=0, theirs=1250)
-    assert put_aside_by_staff(attempt).state == PaymentState.CONFLICTED
-    assert settled(attempt, books_with(1250)).state == PaymentState.CAPTURED
+    return attempt
+
+
+def test_an_attempt_that_ended_without_money_is_settled_as_captured(forgotten_payment):
+    assert put_aside_by_staff(forgotten_payment).state == PaymentState.CONFLICTED
+    assert settled(forgotten_payment, books_with(1250)).state == PaymentState.CAPTURED
 
 
 @pytest.mark.parametrize("kind", ["ledger_refunded", "currency", "order", "unanswered"])
-def test_differences_of_other_kinds_are_no_reason(forgotten_refund, kind):
+def test_differences_of_other_kinds_are_no_reason(forgotten_payment, kind):
     Difference.objects.update(kind=kind)
-    refused(forgotten_refund)
+    refused(forgotten_payment)
 
 
-def test_one_that_is_resolved_or_dealt_with_is_no_reason(forgotten_refund):
+def test_one_that_is_resolved_or_dealt_with_is_no_reason(forgotten_payment):
     Difference.objects.update(resolved_at=timezone.now())
-    refused(forgotten_refund)
+    refused(forgotten_payment)
     Difference.objects.update(resolved_at=None, dealt_with_at=timezone.now())
-    refused(forgotten_refund)
+    refused(forgotten_payment)
 
 
 def test_it_waits_until_no_flow_is_at_work(forgotten_refund):
@@ -87,10 +93,10 @@ def test_nor_is_it_put_aside_between_a_request_and_the_beginning_of_its_flow(for
     refused(forgotten_refund)
 
 
-def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_refund):
-    open_one = another(forgotten_refund, Attempt.State.UNKNOWN)
+def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_payment):
+    open_one = another(forgotten_payment, Attempt.State.UNKNOWN)
     Difference.objects.update(order_code=open_one.order_code)
-    refused(forgotten_refund)
+    refused(forgotten_payment)
 
 
 def refused(attempt: Attempt) -> None:

@@ -1,20 +1,15 @@
 """Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
 
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.fields.json import KT
+from django.db.models import Case, Q, When
 
-from checkout.payments.calls import MODIFICATIONS
-from checkout.payments.failed_refunds import FAILED
-from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment, Saga
-from checkout.payments.models.payment import HINTED, NOTIFIED
+from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED, operations_without_saga
-from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import left_to_book
-from checkout.payments.sagas.settlement.reckoning import NOT_FOUND, others_of
+from checkout.payments.sagas.settlement.reckoning import others_of
 from checkout.payments.sagas.settlement.review import Review
 from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import BY_ISSUER, OPEN, WITH_MONEY
@@ -31,10 +26,6 @@ OF_AN_ATTEMPT = (
     Difference.Kind.REFUNDED,
     Difference.Kind.CHARGED_BACK,
 )
-_CAPTURE_TOLD = [f"{prefix}{EventKind.CAPTURED}" for prefix in (NOTIFIED, HINTED)]
-_REFUND_TOLD = [
-    f"{prefix}{kind}" for prefix in (NOTIFIED, HINTED) for kind in (EventKind.REFUNDED, EventKind.REFUND_SENT)
-]
 
 
 def attempt_to_settle(payment: Payment) -> Attempt:
@@ -67,7 +58,6 @@ def attempt_to_put_aside(payment: Payment) -> Attempt | None:
     if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
         return None
     found = _ended_attempt_to_put_aside(payment)
-    # Most payments have none, which one query shows.
     if found is None or payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
         return None
     return found
@@ -77,45 +67,19 @@ def _ended_attempt_to_put_aside(payment: Payment) -> Attempt | None:
     """Return the attempt of which reconciliation found other sums, or whose purchase can do nothing with it.
 
     No notification tells us again what a database has forgotten that was restored to an earlier moment. A
-    purchase can neither capture nor release what somebody has captured in part in the provider's portal. If
-    money was perhaps moved there, and the provider tells no sums, only staff can find out: perhaps that of a
-    charge-back for which our books have no room.
+    purchase can neither capture nor release what somebody has captured in part in the provider's portal.
+    Without these, return the one with the payment's money, if any: what was done with it in the portal shows
+    nowhere if the provider tells no sums, and has notified nothing, but staff may know of it.
     """
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
     stuck = payment.sagas.filter(kind=Purchase.kind, step=At.VOID, status=Saga.Status.PARKED)
-    is_differing = Q(order_code__in=differences.values("order_code"))
-    is_stuck = Q(state=AttemptState.AUTHORISED, pk__in=stuck.values("attempt"))
-    is_reason = is_differing | is_stuck
-    if payment.state in WITH_MONEY:
-        is_reason |= _is_moved_past_us() | Q(pk__in=_lacking_room(payment), state=AttemptState.AUTHORISED)
+    is_authorised = Q(state=AttemptState.AUTHORISED)
+    is_reason = Q(order_code__in=differences.values("order_code"))
+    is_reason |= is_authorised & Q(pk__in=stuck.values("attempt"))
+    is_candidate = is_reason | is_authorised if payment.state in WITH_MONEY else is_reason
     ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
-    return ended.filter(is_reason).order_by("number").first()
-
-
-def _is_moved_past_us() -> Q:
-    """Return the condition on attempts whose money was perhaps moved in the provider's portal.
-
-    A comparison of books shows that only if the provider tells sums. Without them there may be a notification
-    that names none of ours, which anybody may have sent, or which was taken for one of ours; or the provider
-    has refused one of ours, as too little was left for it.
-    """
-    named = Operation.objects.filter(attempt=OuterRef("attempt"), reference=OuterRef("named"))
-    told = (
-        Fact.objects.filter(attempt=OuterRef("pk"))
-        # The notification of an included capture names none.
-        .filter(Q(kind__in=_REFUND_TOLD) | Q(kind__in=_CAPTURE_TOLD, attempt__capture_reference=""))
-        .annotate(named=KT("data__reference"))
-        .filter(Q(named=None) | ~Exists(named))
-    )
-    refused = Operation.objects.filter(
-        attempt=OuterRef("pk"), kind__in=MODIFICATIONS, state=State.REFUSED
-    ).exclude(refusal_reason__in=(FAILED, NOT_FOUND))
-    return Q(Exists(told) | Exists(refused), state=AttemptState.AUTHORISED)
-
-
-def _lacking_room(payment: Payment) -> set[int]:
-    claims = payment.sagas.filter(kind=Verification.kind, status=Saga.Status.PARKED).select_related("attempt")
-    return {each.attempt_id for each in claims if lacks_room(each)}
+    by_reason = Case(When(is_reason, then=0), default=1)
+    return ended.filter(is_candidate).order_by(by_reason, "number").first()
 
 
 def lacks_room(saga: Saga) -> bool:
