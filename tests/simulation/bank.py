@@ -76,9 +76,8 @@ class Bank:
     def _manners_for(self, order_code: str) -> Manners:
         habits = drawn(self._chance, self._kindness)
         if self._chance.has_portal:
-            # A portal refuses what is too much. Without sums, nobody could find what was done there.
-            manners = replace(habits.manners, checks_amounts=True, tells_position=True, releases_rest=False)
-            habits = replace(habits, manners=manners)
+            # A portal refuses what is too much.
+            habits = replace(habits, manners=replace(habits.manners, checks_amounts=True))
         self._habits[order_code] = habits
         return habits.manners
 

@@ -1,5 +1,6 @@
 """Staff, who handle parked sagas and payments that contradict the provider."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ class Staff:
     def look_around(self) -> bool:
         """Plan a visit at the end. Return False if nothing waits for staff or the visits are used up."""
         self._last_visits -= 1
-        if self._last_visits < 0 or not (self._parked() or self._conflicted() or self._differing()):
+        waiting = self._parked() or self._conflicted() or self._differing() or self._unlike_in_portal()
+        if self._last_visits < 0 or not waiting:
             return False
         self._world.later(LAST_PAUSE_SECONDS, lambda: self._visit(tries_again=False))
         return True
@@ -73,6 +75,37 @@ class Staff:
             "JOIN payments_payment p ON p.id = d.payment_id "
             "WHERE d.resolved_at IS NULL AND p.state <> 'conflicted' ORDER BY p.id"
         ).fetchall()
+
+    def _unlike_in_portal(self) -> list[tuple[str]]:
+        """Return the payments whose sums are not the bank's, and that somebody moved in the portal.
+
+        That person knows what was done there, whether the provider tells it or not.
+        """
+        at_rest = self._world.rows.execute(
+            "SELECT reference, id FROM payments_payment p WHERE state <> 'conflicted' AND NOT EXISTS "
+            "(SELECT 1 FROM payments_saga s WHERE s.payment_id = p.id AND status IN ('running', 'parked')) "
+            "ORDER BY id"
+        ).fetchall()
+        used = [each for each in at_rest if each[0] in self._world.bank.used_portal]
+        return [(reference,) for reference, key in used if self._ours(key) != self._theirs(reference)]
+
+    def _ours(self, payment: int) -> tuple[int, int, int]:
+        done: Counter[str] = Counter()
+        for kind, minor in self._world.rows.execute(
+            "SELECT kind, amount_minor FROM payments_operation WHERE payment_id = ? AND state = 'done'",
+            (payment,),
+        ):
+            done[kind] += minor
+        return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
+
+    def _theirs(self, reference: str) -> tuple[int, int, int]:
+        codes = [code for code in self._world.bank.books.orders if code.startswith(f"{reference}-")]
+        truths = [self._truth_of(code) for code in codes]
+        return (
+            sum(each.captured for each in truths),
+            sum(each.refunded for each in truths),
+            sum(each.charged_back for each in truths),
+        )
 
     def _visit(self, *, tries_again: bool) -> None:
         parked, conflicted = self._parked(), self._conflicted()
@@ -99,7 +132,7 @@ class Staff:
             elif tries_again or kind in OPERATIONS or (payment,) not in conflicted:
                 # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
-        for (reference,) in self._differing():
+        for (reference,) in dict.fromkeys([*self._differing(), *self._unlike_in_portal()]):
             self._explained.add(reference)
             self._world.spawn(self._do("puts aside", reference, self._put_aside(reference)))
         for (reference,) in conflicted:

@@ -13,7 +13,7 @@ from tests.faults.recorder import Recorder
 
 # The share of paid payments with which this person does something, if the provider lets them.
 WORKS = 0.3
-# The trait of orders of which the provider takes and gives back more than there is. To do so would be a mistake.
+# The trait of orders of which the provider takes and gives back more than there is, which would be a mistake.
 BOUNDLESS = "no_ceiling"
 MOST_ATTEMPTS = 4
 LOOKS = 20
