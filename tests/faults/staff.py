@@ -48,9 +48,9 @@ POSTPONED = """
     SELECT reference FROM payments_postponedcomparison
     JOIN payments_payment payment ON payment.id = payment_id"""
 MOVED = """
-    SELECT kind, sum(amount_minor) FROM payments_operation operation
+    SELECT operation.kind, sum(operation.amount_minor) FROM payments_operation operation
     JOIN payments_payment payment ON payment.id = payment_id
-    WHERE payment.reference = %s AND operation.state = 'done' GROUP BY kind"""
+    WHERE payment.reference = %s AND operation.state = 'done' GROUP BY 1"""
 CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
 
