@@ -57,11 +57,12 @@ PUT_ASIDE = Verb(
     name="put_aside",
     label="Settle it yourself",
     explanation=(
-        "This is for what only the provider's portal shows. The provider has not said what became of this "
-        "payment, although it was asked again and again; or its books have other sums than ours; or the "
-        "payment can neither be captured nor released; or somebody captured, refunded or cancelled in its "
-        "portal. If you have looked the order up there, put the payment aside: then enter what the "
-        "provider's books have, with “Settle contradiction”. The provider is only asked again if you want it."
+        "You need this only if the provider's portal shows more than this page. The provider has not said "
+        "what became of this payment, although it was asked again and again; or its books have other sums "
+        "than ours; or the payment can neither be captured nor released; or somebody captured, refunded or "
+        "cancelled in its portal. If you have looked the order up there, put the payment aside: then enter "
+        "what the provider's books have, with “Settle contradiction”. The provider is only asked again if "
+        "you want it."
     ),
     done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
     otherwise="a flow is still at work on it, or no money is in it. Nothing was changed.",
