@@ -23,9 +23,11 @@ SERVICE_WAIT_SECONDS = 20
 CARD_GRACE_SECONDS = 60
 # The most that a clock is ahead. The deadlines that its process writes pass later by this time.
 FASTEST_CLOCK_SECONDS = 300
+# The time in which staff enter what only the provider's portal shows, once everything else has come to rest.
+PORTAL_SECONDS = 120
 # The time for everything to come to rest after the last fault: such late deadlines plus the product's longest
-# pause on a busy machine.
-QUIESCENCE_SECONDS = FASTEST_CLOCK_SECONDS + CARD_GRACE_SECONDS
+# pause on a busy machine, and the staff's work after these.
+QUIESCENCE_SECONDS = FASTEST_CLOCK_SECONDS + CARD_GRACE_SECONDS + PORTAL_SECONDS
 
 # The number of the longest pauses before staff are asked: enough that no outage uses them up, but few enough
 # that sagas are parked before the campaign ends.
