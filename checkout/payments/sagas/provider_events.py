@@ -160,6 +160,9 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     }
     if told.kind == EventKind.REFUND_SENT and attempt.state == AttemptState.AUTHORISED:
         return "" if _may_be_sent_for_us(attempt, told) else "refunded"
+    if told.kind == EventKind.SETTLED and attempt.state == AttemptState.AUTHORISED:
+        # The account may not have selected CAPTURED. The amount may be less than was captured.
+        return "" if is_explained(attempt, EventKind.CAPTURED) else "captured"
     if told.kind not in kinds.get(attempt.state, ()):
         return ""
     if told.kind == "refund_failed" and not told.is_proven:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import (
     Attempt,
@@ -102,6 +103,34 @@ def test_a_refund_that_is_only_sent_is_asked_about_unless_it_may_be_ours(
     assert (saga is not None) is is_asked
     if saga is not None:
         assert saga.data["claim"] == "refunded"
+
+
+@pytest.mark.parametrize(("state", "is_asked"), [(State.REFUSED, True), (State.UNKNOWN, False)])
+def test_a_settlement_is_asked_about_if_none_of_ours_was_captured(authorised, state, is_asked):
+    """The account may not have selected CAPTURED, so that nothing else tells of a capture in the portal."""
+    settle(operation_on(authorised, Kind.CAPTURE), state)
+    saga = notified(authorised, "settled", 235)
+    assert (saga is not None) is is_asked
+    if saga is not None:
+        assert saga.data["claim"] == "captured"
+
+
+@pytest.mark.parametrize(("kind", "event"), [(Kind.CAPTURE, "captured"), (Kind.REFUND, "refunded")])
+def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
+    authorised, books, kind, event
+):
+    """Ours may be refused once the provider tells no sums any more, so that nothing would show it again."""
+    order = books.orders[authorised.order_code]
+    if kind == Kind.REFUND:
+        order.captured = order.amount
+        settle(operation_on(authorised, Kind.CAPTURE), State.DONE)
+    setattr(order, event, Money(300, "GBP"))
+    ours = operation_on(authorised, kind, 950)
+    settle(ours, State.UNKNOWN)
+    assert checked(authorised, 301, claim=event) == "denied"
+    assert checked(authorised, 300, claim=event) == "unknown"
+    settle(ours, State.REFUSED)
+    assert checked(authorised, 300, claim=event) == "confirmed"
 
 
 def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, monkeypatch):
