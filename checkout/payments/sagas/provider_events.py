@@ -189,8 +189,9 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
 
     A verification that is parked for staff only holds back hints with the same claim, not other hints. One
     that a hint has started holds back no proven notification, as the answer may say more for that one. Each
-    proven charge-back has a verification of its own. Those that are not proven share one: for them only the
-    provider's sum is believed, which covers all of them.
+    proven charge-back has a verification of its own, and so has each amount of captures or refunds: they are
+    made in the provider's portal, and the answer may be about one of them only. Charge-backs that are not
+    proven share one: for them only the provider's sum is believed, which covers all of them.
     """
     if saga.kind != Verification.kind or saga.status not in UNFINISHED:
         return False
@@ -202,6 +203,8 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
         return True
     if not saga.data.get("is_proven", True):
         return False
+    if claim in (EventKind.CAPTURED, EventKind.REFUNDED):
+        return told.minor in (None, saga.data.get("minor"))
     name = "event_id" if told.event_id else "minor"
     return claim not in BY_ISSUER or bool(saga.data.get(name) == getattr(told, name))
 

@@ -6,6 +6,7 @@ import pytest
 
 from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.failed_refunds import FAILED
 from checkout.payments.models import (
     Attempt,
     Fact,
@@ -67,8 +68,10 @@ def no_sums(monkeypatch) -> None:
     without_sums(monkeypatch)
 
 
-def notified(attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool = True) -> Saga | None:
-    """Have an event told that names no operation, and return the verification that it starts, if any."""
+def notified(
+    attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool = True, event_id: str = "e-1"
+) -> Saga | None:
+    """Have an event told that names no operation, and return the first verification, if there is any."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
@@ -76,10 +79,10 @@ def notified(attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool 
         minor=minor,
         currency="GBP" if minor is not None else "",
         is_proven=is_proven,
-        event_id="e-1",
+        event_id=event_id,
     )
     deliver(checkout, command(event))
-    return Saga.objects.filter(kind="verification").first()
+    return Saga.objects.filter(kind="verification").order_by("pk").first()
 
 
 @pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
@@ -166,3 +169,22 @@ def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
 @pytest.mark.parametrize(("minor", "is_proven"), [(None, True), (300, True), (950, False)])
 def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refunded_in_part, minor, is_proven):
     assert checked(refunded_in_part, minor, is_proven=is_proven) == "denied"
+
+
+@pytest.mark.usefixtures("no_sums")
+def test_one_of_another_amount_is_not_forgotten_in_the_question_about_a_refund_that_had_failed(
+    refunded_in_part,
+):
+    """That refund is booked as made after all, which says nothing of the other one."""
+    Operation.objects.filter(kind=Kind.REFUND, amount_minor=300).delete()
+    Operation.objects.filter(kind=Kind.REFUND, amount_minor=950).update(refusal_reason=FAILED)
+    first = notified(refunded_in_part, "refunded", 950)
+    notified(refunded_in_part, "refunded", 950, event_id="e-2")
+    notified(refunded_in_part, "refunded", None, event_id="e-3")
+    notified(refunded_in_part, "refunded", 300, event_id="e-4")
+    assert first is not None
+    answered(first, outcome=checked(refunded_in_part, 950))
+    assert first.data["answer"] == "booked"
+    (other,) = Saga.objects.filter(kind="verification").exclude(pk=first.pk)
+    answered(other, outcome=checked(refunded_in_part, 300), why="None of ours is of 3.00 GBP.")
+    assert other.status == Saga.Status.PARKED
