@@ -161,8 +161,7 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     if told.kind == EventKind.REFUND_SENT and attempt.state == AttemptState.AUTHORISED:
         return "" if _may_be_sent_for_us(attempt, told) else "refunded"
     if told.kind == EventKind.SETTLED and attempt.state == AttemptState.AUTHORISED:
-        # The account may not have selected CAPTURED. The amount may be less than was captured.
-        return "" if is_explained(attempt, EventKind.CAPTURED) else "captured"
+        return "" if _may_be_settled_for_us(attempt, told) else "captured"
     if told.kind not in kinds.get(attempt.state, ()):
         return ""
     if told.kind == "refund_failed" and not told.is_proven:
@@ -182,6 +181,20 @@ def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
     refunds = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.REFUND]
     amounts = (None, *(each.amount_minor for each in refunds))
     return bool(told.operation) or (bool(refunds) and told.minor in amounts)
+
+
+def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
+    """Return True if our captures, unless they were refused, come to what was settled, or more.
+
+    Of another one, made in the provider's portal, nothing else may tell: an account need not have selected
+    the notifications of captures. Less than what was captured may be settled after a refund, and in another
+    currency.
+    """
+    captures = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.CAPTURE]
+    asked = sum(each.amount_minor for each in captures if each.state != State.REFUSED)
+    is_same_currency = told.currency == attempt.payment.currency
+    is_more = is_same_currency and told.minor is not None and told.minor > asked
+    return asked > 0 and not is_more
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:

@@ -289,7 +289,9 @@ def _is_another_told(operation: Operation) -> bool:
     told = Fact.objects.filter(attempt=operation.attempt, kind__in=kinds).only("data")
     return any(
         "not_applied" not in fact.data
-        and fact.data.get("amount", str(operation.amount)) != str(operation.amount)
+        # Money may be settled in another currency.
+        and fact.data.get("amount", "").endswith(operation.currency)
+        and fact.data["amount"] != str(operation.amount)
         and fact.data.get("reference", "") not in ours
         for fact in told
     )

@@ -61,6 +61,14 @@ def test_nor_does_one_that_is_only_told_as_settled(authorised, books):
     assert ours.state == State.UNKNOWN
 
 
+def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised, books):
+    ours = lost(authorised, Kind.CAPTURE)
+    books.orders[authorised.order_code].captured = gbp(1250)
+    text = body(authorised, "SETTLED", minor=1400, currency="EUR")
+    notify(authorised, stored(authorised, text))
+    assert inquire_operation(ours) == "approved"
+
+
 def test_a_refund_in_the_portal_does_not_show_that_ours_arrived(authorised, books):
     captured(authorised, books)
     ours = lost(authorised, Kind.REFUND, 300)

@@ -69,7 +69,13 @@ def no_sums(monkeypatch) -> None:
 
 
 def notified(
-    attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool = True, event_id: str = "e-1"
+    attempt: Attempt,
+    kind: str,
+    minor: int | None,
+    *,
+    is_proven: bool = True,
+    event_id: str = "e-1",
+    currency: str = "GBP",
 ) -> Saga | None:
     """Have an event told that names no operation, and return the first verification, if there is any."""
     event = ApplyProviderEvent(
@@ -77,7 +83,7 @@ def notified(
         attempt=attempt.order_code,
         kind=kind,
         minor=minor,
-        currency="GBP" if minor is not None else "",
+        currency=currency if minor is not None else "",
         is_proven=is_proven,
         event_id=event_id,
     )
@@ -108,14 +114,29 @@ def test_a_refund_that_is_only_sent_is_asked_about_unless_it_may_be_ours(
         assert saga.data["claim"] == "refunded"
 
 
-@pytest.mark.parametrize(("state", "is_asked"), [(State.REFUSED, True), (State.UNKNOWN, False)])
-def test_a_settlement_is_asked_about_if_none_of_ours_was_captured(authorised, state, is_asked):
+@pytest.mark.parametrize(
+    ("state", "minor", "is_asked"),
+    [
+        (State.REFUSED, 235, True),
+        (State.REFUSED, None, True),
+        (State.UNKNOWN, 235, False),
+        (State.DONE, 500, False),
+        (State.DONE, None, False),
+        (State.DONE, 501, True),
+    ],
+)
+def test_a_settlement_of_more_than_ours_is_asked_about(authorised, state, minor, is_asked):
     """The account may not have selected CAPTURED, so that nothing else tells of a capture in the portal."""
-    settle(operation_on(authorised, Kind.CAPTURE), state)
-    saga = notified(authorised, "settled", 235)
+    settle(operation_on(authorised, Kind.CAPTURE, 500), state)
+    saga = notified(authorised, "settled", minor)
     assert (saga is not None) is is_asked
     if saga is not None:
         assert saga.data["claim"] == "captured"
+
+
+def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised):
+    settle(operation_on(authorised, Kind.CAPTURE, 500), State.DONE)
+    assert notified(authorised, "settled", 99_000, currency="JPY") is None
 
 
 @pytest.mark.parametrize(("kind", "event"), [(Kind.CAPTURE, "captured"), (Kind.REFUND, "refunded")])
