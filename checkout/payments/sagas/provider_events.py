@@ -160,6 +160,8 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     }
     if told.kind == EventKind.REFUND_SENT and attempt.state == AttemptState.AUTHORISED:
         return "" if _may_be_sent_for_us(attempt, told) else "refunded"
+    if told.kind == EventKind.SETTLED and attempt.state == AttemptState.AUTHORISED:
+        return "" if _may_be_settled_for_us(attempt, told) else "captured"
     if told.kind not in kinds.get(attempt.state, ()):
         return ""
     if told.kind == "refund_failed" and not told.is_proven:
@@ -181,13 +183,28 @@ def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
     return bool(told.operation) or (bool(refunds) and told.minor in amounts)
 
 
+def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
+    """Return True if our captures, unless they were refused, come to what was settled, or more.
+
+    Of another one, made in the provider's portal, nothing else may tell: an account need not have selected
+    the notifications of captures. Less than what was captured may be settled after a refund, and in another
+    currency.
+    """
+    captures = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.CAPTURE]
+    asked = sum(each.amount_minor for each in captures if each.state != State.REFUSED)
+    is_same_currency = told.currency == attempt.payment.currency
+    is_more = is_same_currency and told.minor is not None and told.minor > asked
+    return asked > 0 and not is_more
+
+
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     """Return True if the saga already asks the provider about the same; for a hint, about anything.
 
     A verification that is parked for staff only holds back hints with the same claim, not other hints. One
     that a hint has started holds back no proven notification, as the answer may say more for that one. Each
-    proven charge-back has a verification of its own. Those that are not proven share one: for them only the
-    provider's sum is believed, which covers all of them.
+    proven charge-back has a verification of its own, and so has each amount of captures or refunds: they are
+    made in the provider's portal, and the answer may be about one of them only. Charge-backs that are not
+    proven share one: for them only the provider's sum is believed, which covers all of them.
     """
     if saga.kind != Verification.kind or saga.status not in UNFINISHED:
         return False
@@ -199,6 +216,8 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
         return True
     if not saga.data.get("is_proven", True):
         return False
+    if claim in (EventKind.CAPTURED, EventKind.REFUNDED):
+        return told.minor in (None, saga.data.get("minor"))
     name = "event_id" if told.event_id else "minor"
     return claim not in BY_ISSUER or bool(saga.data.get(name) == getattr(told, name))
 

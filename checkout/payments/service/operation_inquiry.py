@@ -280,12 +280,18 @@ def _is_another_told(operation: Operation) -> bool:
 
     Somebody has made it in the provider's portal, so it may explain the last event without this operation.
     """
-    kinds = [f"{NOTIFIED}{event}" for event, kind in KINDS.items() if kind == operation.kind]
+    events = [event for event, kind in KINDS.items() if kind == operation.kind]
+    if operation.kind == Kind.CAPTURE:
+        # The account may not have selected CAPTURED.
+        events.append(EventKind.SETTLED)
+    kinds = [f"{NOTIFIED}{event}" for event in events]
     ours = {scrub_text(each.reference) for each in operations_of(operation.attempt)}
     told = Fact.objects.filter(attempt=operation.attempt, kind__in=kinds).only("data")
     return any(
         "not_applied" not in fact.data
-        and fact.data.get("amount", str(operation.amount)) != str(operation.amount)
+        # Money may be settled in another currency.
+        and fact.data.get("amount", "").endswith(operation.currency)
+        and fact.data["amount"] != str(operation.amount)
         and fact.data.get("reference", "") not in ours
         for fact in told
     )

@@ -52,6 +52,23 @@ def test_a_capture_in_the_portal_does_not_show_that_ours_arrived(authorised, boo
     assert ours.state == State.UNKNOWN
 
 
+def test_nor_does_one_that_is_only_told_as_settled(authorised, books):
+    """The account may not have selected CAPTURED."""
+    ours = lost(authorised, Kind.CAPTURE)
+    books.orders[authorised.order_code].captured = gbp(235)
+    notified(authorised, "SETTLED", 235)
+    assert inquire_operation(ours) == "unknown"
+    assert ours.state == State.UNKNOWN
+
+
+def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised, books):
+    ours = lost(authorised, Kind.CAPTURE)
+    books.orders[authorised.order_code].captured = gbp(1250)
+    text = body(authorised, "SETTLED", minor=1400, currency="EUR")
+    notify(authorised, stored(authorised, text))
+    assert inquire_operation(ours) == "approved"
+
+
 def test_a_refund_in_the_portal_does_not_show_that_ours_arrived(authorised, books):
     captured(authorised, books)
     ours = lost(authorised, Kind.REFUND, 300)

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.failed_refunds import FAILED
 from checkout.payments.models import (
     Attempt,
     Fact,
@@ -66,19 +68,27 @@ def no_sums(monkeypatch) -> None:
     without_sums(monkeypatch)
 
 
-def notified(attempt: Attempt, kind: str, minor: int | None, *, is_proven: bool = True) -> Saga | None:
-    """Have an event told that names no operation, and return the verification that it starts, if any."""
+def notified(
+    attempt: Attempt,
+    kind: str,
+    minor: int | None,
+    *,
+    is_proven: bool = True,
+    event_id: str = "e-1",
+    currency: str = "GBP",
+) -> Saga | None:
+    """Have an event told that names no operation, and return the first verification, if there is any."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
         kind=kind,
         minor=minor,
-        currency="GBP" if minor is not None else "",
+        currency=currency if minor is not None else "",
         is_proven=is_proven,
-        event_id="e-1",
+        event_id=event_id,
     )
     deliver(checkout, command(event))
-    return Saga.objects.filter(kind="verification").first()
+    return Saga.objects.filter(kind="verification").order_by("pk").first()
 
 
 @pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
@@ -102,6 +112,49 @@ def test_a_refund_that_is_only_sent_is_asked_about_unless_it_may_be_ours(
     assert (saga is not None) is is_asked
     if saga is not None:
         assert saga.data["claim"] == "refunded"
+
+
+@pytest.mark.parametrize(
+    ("state", "minor", "is_asked"),
+    [
+        (State.REFUSED, 235, True),
+        (State.REFUSED, None, True),
+        (State.UNKNOWN, 235, False),
+        (State.DONE, 500, False),
+        (State.DONE, None, False),
+        (State.DONE, 501, True),
+    ],
+)
+def test_a_settlement_of_more_than_ours_is_asked_about(authorised, state, minor, is_asked):
+    """The account may not have selected CAPTURED, so that nothing else tells of a capture in the portal."""
+    settle(operation_on(authorised, Kind.CAPTURE, 500), state)
+    saga = notified(authorised, "settled", minor)
+    assert (saga is not None) is is_asked
+    if saga is not None:
+        assert saga.data["claim"] == "captured"
+
+
+def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised):
+    settle(operation_on(authorised, Kind.CAPTURE, 500), State.DONE)
+    assert notified(authorised, "settled", 99_000, currency="JPY") is None
+
+
+@pytest.mark.parametrize(("kind", "event"), [(Kind.CAPTURE, "captured"), (Kind.REFUND, "refunded")])
+def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
+    authorised, books, kind, event
+):
+    """Ours may be refused once the provider tells no sums any more, so that nothing would show it again."""
+    order = books.orders[authorised.order_code]
+    if kind == Kind.REFUND:
+        order.captured = order.amount
+        settle(operation_on(authorised, Kind.CAPTURE), State.DONE)
+    setattr(order, event, Money(300, "GBP"))
+    ours = operation_on(authorised, kind, 950)
+    settle(ours, State.UNKNOWN)
+    assert checked(authorised, 301, claim=event) == "denied"
+    assert checked(authorised, 300, claim=event) == "unknown"
+    settle(ours, State.REFUSED)
+    assert checked(authorised, 300, claim=event) == "confirmed"
 
 
 def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, monkeypatch):
@@ -137,3 +190,22 @@ def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
 @pytest.mark.parametrize(("minor", "is_proven"), [(None, True), (300, True), (950, False)])
 def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refunded_in_part, minor, is_proven):
     assert checked(refunded_in_part, minor, is_proven=is_proven) == "denied"
+
+
+@pytest.mark.usefixtures("no_sums")
+def test_one_of_another_amount_is_not_forgotten_in_the_question_about_a_refund_that_had_failed(
+    refunded_in_part,
+):
+    """That refund is booked as made after all, which says nothing of the other one."""
+    Operation.objects.filter(kind=Kind.REFUND, amount_minor=300).delete()
+    Operation.objects.filter(kind=Kind.REFUND, amount_minor=950).update(refusal_reason=FAILED)
+    first = notified(refunded_in_part, "refunded", 950)
+    notified(refunded_in_part, "refunded", 950, event_id="e-2")
+    notified(refunded_in_part, "refunded", None, event_id="e-3")
+    notified(refunded_in_part, "refunded", 300, event_id="e-4")
+    assert first is not None
+    answered(first, outcome=checked(refunded_in_part, 950))
+    assert first.data["answer"] == "booked"
+    (other,) = Saga.objects.filter(kind="verification").exclude(pk=first.pk)
+    answered(other, outcome=checked(refunded_in_part, 300), why="None of ours is of 3.00 GBP.")
+    assert other.status == Saga.Status.PARKED

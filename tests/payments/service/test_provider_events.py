@@ -260,7 +260,7 @@ def test_two_that_we_hold_as_refused_are_two_questions(authorised):
         assert commands_of(notified(authorised, "refunded", operation.reference)) == ["payments.check_claim"]
 
 
-@pytest.mark.parametrize("kind", ["settled", "other", "error", "authorised"])
+@pytest.mark.parametrize("kind", ["other", "error", "authorised"])
 def test_what_says_nothing_of_money_is_not_verified(authorised, kind):
     assert notified(authorised, kind).commands == []
 

@@ -170,7 +170,7 @@ def _judged(
         now = booked_operations_of(attempt, kind)
         if now != known:
             return ClaimOutcome.UNKNOWN
-        outcome = _judged_by_sums(command, total, now, result)
+        outcome = _judged_by_sums(attempt, command, total, now, result)
         is_open = outcome == ClaimOutcome.DENIED and _may_be_instead_of_another(attempt, command, total)
         return ClaimOutcome.UNDECIDED if is_open else outcome
     if result.kind != claim and result.kind not in IMPLIED_BY.get(claim, ()):
@@ -216,7 +216,7 @@ def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int
 
 
 def _judged_by_sums(
-    command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult
+    attempt: Attempt, command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult
 ) -> ClaimOutcome:
     """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
 
@@ -231,5 +231,9 @@ def _judged_by_sums(
         return ClaimOutcome.UNKNOWN if command.operation else ClaimOutcome.DENIED
     if total > now.most:
         return ClaimOutcome.CONFIRMED
-    # The named operation was refused: the surplus is due to it, or to one that is open. Ask again.
-    return ClaimOutcome.UNKNOWN if command.operation and total > now.least else ClaimOutcome.DENIED
+    # The named operation was refused, or none of ours has this amount: the surplus is due to the claimed
+    # movement, or to an operation that is open. Ask again until that one has its outcome.
+    surplus = total - now.least
+    is_none_of_ours = _is_of_another_amount(attempt, command) and surplus >= (command.minor or 0)
+    is_possible = is_none_of_ours or (bool(command.operation) and surplus > 0)
+    return ClaimOutcome.UNKNOWN if is_possible else ClaimOutcome.DENIED
