@@ -19,6 +19,7 @@ from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
+from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -297,3 +298,18 @@ def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
         deliver(checkout.service, command(event))
     asked = Saga.objects.filter(kind="verification").order_by("pk")
     assert [saga.data["event_id"] for saga in asked] == ["e-1", "e-2"]
+
+
+@pytest.mark.parametrize(
+    ("last", "entered", "told"),
+    [(CHARGED_BACK, 500, 300), (CHARGED_BACK, 300, 500), (REVERSED, 300, 200)],
+)
+def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
+    captured, order, says, last, entered, told
+):
+    """Staff enter one sum: that of two charge-backs, or of one less what has been returned."""
+    settled(conflicted(captured, Attempt.State.AUTHORISED), books_with(1000, charged_back=entered))
+    says(EventKind(last))
+    assert checked(captured, last, told) == "unclear"
+    assert "Staff have entered" in why()
+    assert booked() == [(Kind.CHARGE_BACK, entered)]

@@ -1,8 +1,8 @@
 """Book an issuer's charge-back, or its reversal, that a notification reports.
 
 The provider's own sum (``Position.charged_back``) decides. If the provider reports no such sum, its last
-event must be the notified one, and the notification must be proven and have a possible amount. Everything
-else is left to staff: nothing is booked by guessing.
+event must be the notified one, the notification must be proven and have a possible amount, and staff must not
+have entered a sum that may include it. Everything else is left to staff: nothing is booked by guessing.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from checkout.payments.messages import CheckClaim, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
+from checkout.payments.sagas.settlement.reckoning import FOUND_BY_STAFF
 from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, operations_of, sums_of_attempt
 from checkout.states import OPEN_ATTEMPTS
@@ -99,9 +100,16 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
         return Judgement(
             ClaimOutcome.UNCLEAR, f"{untold}; the notification says {amount}, not in {currency}."
         )
-    if any((each.kind, each.amount) == (kind, amount) for each in operations_of(attempt)):
+    operations = operations_of(attempt)
+    if any((each.kind, each.amount) == (kind, amount) for each in operations):
         return Judgement(
             ClaimOutcome.UNCLEAR, f"{untold}; {amount} is booked already, and may be this or another one."
+        )
+    if any(each.kind in NAMES and each.reason == FOUND_BY_STAFF for each in operations):
+        # One sum, which may be that of several charge-backs, less what was returned.
+        return Judgement(
+            ClaimOutcome.UNCLEAR,
+            f"{untold}. Staff have entered what was charged back, which may include this {amount}.",
         )
     return _checked(kind, amount, now)
 
