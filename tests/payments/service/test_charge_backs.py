@@ -18,7 +18,9 @@ from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
+from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
+from tests.payments.service.claiming import carried_out, claimed, said
 from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
 
@@ -313,3 +315,17 @@ def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
     assert checked(captured, last, told) == "unclear"
     assert "Staff have entered" in why()
     assert booked() == [(Kind.CHARGE_BACK, entered)]
+
+
+def test_one_that_staff_may_have_included_in_another_claim_s_amount_is_not_booked_again(
+    captured, order, says
+):
+    """They are asked for all that our books do not have yet."""
+    conflicted(captured, Attempt.State.AUTHORISED)
+    Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+    saga = claimed(captured, minor=None)
+    carried_out(said(saga, is_true=True, amount=gbp(500)), saga)
+    says(EventKind.CHARGED_BACK)
+    assert checked(captured, CHARGED_BACK, 300, event_id="e-2") == "unclear"
+    says(EventKind.CHARGE_BACK_REVERSED)
+    assert checked(captured, REVERSED, 300, event_id="e-3") == "booked"

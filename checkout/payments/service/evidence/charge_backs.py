@@ -13,6 +13,7 @@ from checkout.payments.messages import CheckClaim, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
+from checkout.payments.sagas.settlement.claim import REASON as FOUND_FOR_CLAIM
 from checkout.payments.sagas.settlement.reckoning import FOUND_BY_STAFF
 from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, operations_of, sums_of_attempt
@@ -105,13 +106,23 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
         return Judgement(
             ClaimOutcome.UNCLEAR, f"{untold}; {amount} is booked already, and may be this or another one."
         )
-    if any(each.kind in NAMES and each.reason == FOUND_BY_STAFF for each in operations):
-        # One sum, which may be that of several charge-backs, less what was returned.
+    if any(_may_include(each, kind) for each in operations):
         return Judgement(
             ClaimOutcome.UNCLEAR,
             f"{untold}. Staff have entered what was charged back, which may include this {amount}.",
         )
     return _checked(kind, amount, now)
+
+
+def _may_include(operation: Operation, kind: str) -> bool:
+    """Return True if staff may have entered, in one sum, a movement of this kind that is notified later.
+
+    The figures of a settlement are those of all charge-backs, less what was returned; a claim's amount is that
+    of all that our books lacked.
+    """
+    if operation.reason == FOUND_BY_STAFF:
+        return operation.kind in NAMES
+    return operation.reason == FOUND_FOR_CLAIM and operation.kind == kind
 
 
 def _checked(kind: str, amount: Money, now: Sums) -> Judgement:
