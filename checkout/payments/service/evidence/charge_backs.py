@@ -117,8 +117,8 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
 def _may_include(operation: Operation, kind: str) -> bool:
     """Return True if staff may have entered, in one sum, a movement of this kind that is notified later.
 
-    The figures of a settlement are those of all charge-backs, less what was returned; a claim's amount is that
-    of all that our books lacked.
+    The figures of a settlement are those of all charge-backs, less what was returned. The amount
+    of a claim is all that our books lacked.
     """
     if operation.reason == FOUND_BY_STAFF:
         return operation.kind in NAMES
