@@ -237,6 +237,13 @@ def test_a_charge_back_of_more_than_was_taken_can_be_answered_by_settling_the_pa
     assert links == both[: 1 + is_offered]
 
 
+def test_an_order_that_cannot_be_confirmed_is_not_sent_to_the_provider_s_portal(admin_client):
+    payment = rows.captured()
+    saga = rows.saga(payment, Saga.Status.PARKED, step="confirm_order")
+    [(_, links)] = lines(admin_client, payment)
+    assert links == [address("saga", saga, "resume")]
+
+
 def test_a_payment_whose_sums_differ_can_be_put_aside_from_the_line_that_says_so(admin_client):
     payment = rows.captured()
     rows.difference(payment, order_code=payment.attempts.get().order_code)

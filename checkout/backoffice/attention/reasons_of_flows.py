@@ -16,6 +16,7 @@ from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTL
 from checkout.conf import conf
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import question_of
 from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside, lacks_room
@@ -29,6 +30,8 @@ RESUME = "payments.resume_saga"
 LATE = timedelta(minutes=2)
 # The flows that move an unsettled payment.
 MOVERS = (Purchase.kind, Kind.CAPTURE, Kind.VOID)
+# Steps of a parked purchase of which the provider's portal may show more.
+LEFT_BY_PROVIDER = (At.INQUIRE, At.VOID, At.UNPAID)
 SO_FAR = {
     State.REQUESTED: "was asked for, and the provider has not answered",
     State.UNKNOWN: "was sent to the provider, which has not said what became of it",
@@ -126,7 +129,8 @@ class _Flows:
         else:
             what, page = f"The {saga.kind} is parked.", ("resume", RESUME, "Have it tried again")
         links = links_to(self._user, saga, page)
-        may_be_aside = saga.kind == Purchase.kind or lacks_room(saga)
+        is_of_provider = saga.kind == Purchase.kind and saga.step in LEFT_BY_PROVIDER
+        may_be_aside = is_of_provider or lacks_room(saga)
         if may_be_aside and attempt_to_put_aside(self._payment) is not None:
             aside = ("put_aside", SETTLE, "Settle it yourself, if you have looked it up at the provider")
             links += links_to(self._user, self._payment, aside)

@@ -18,7 +18,10 @@ from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
+from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
+from tests.payments.service.claiming import carried_out, claimed, said
+from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -297,3 +300,32 @@ def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
         deliver(checkout.service, command(event))
     asked = Saga.objects.filter(kind="verification").order_by("pk")
     assert [saga.data["event_id"] for saga in asked] == ["e-1", "e-2"]
+
+
+@pytest.mark.parametrize(
+    ("last", "entered", "told"),
+    [(CHARGED_BACK, 500, 300), (CHARGED_BACK, 300, 500), (REVERSED, 300, 200)],
+)
+def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
+    captured, order, says, last, entered, told
+):
+    """Staff enter one sum: that of two charge-backs, or of one less what has been returned."""
+    settled(conflicted(captured, Attempt.State.AUTHORISED), books_with(1000, charged_back=entered))
+    says(EventKind(last))
+    assert checked(captured, last, told) == "unclear"
+    assert "Staff have entered" in why()
+    assert booked() == [(Kind.CHARGE_BACK, entered)]
+
+
+def test_one_that_staff_may_have_included_in_another_claim_s_amount_is_not_booked_again(
+    captured, order, says
+):
+    """They are asked for all that our books do not have yet."""
+    conflicted(captured, Attempt.State.AUTHORISED)
+    Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+    saga = claimed(captured, minor=None)
+    carried_out(said(saga, is_true=True, amount=gbp(500)), saga)
+    says(EventKind.CHARGED_BACK)
+    assert checked(captured, CHARGED_BACK, 300, event_id="e-2") == "unclear"
+    says(EventKind.CHARGE_BACK_REVERSED)
+    assert checked(captured, REVERSED, 300, event_id="e-3") == "booked"

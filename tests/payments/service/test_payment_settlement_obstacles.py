@@ -320,11 +320,17 @@ def begin_saga(attempt):
     saga_of(attempt, "purchase", "running", "confirm_order")
 
 
+def be_notified(attempt):
+    Fact.objects.create(
+        payment=attempt.payment, attempt=attempt, source=Actor.PROVIDER, kind="notified_captured"
+    )
+
+
 def resolve(attempt):
     Payment.objects.update(state=P.AUTHORISED)
 
 
-@pytest.mark.parametrize("change", [change_sums, change_state, begin_saga])
+@pytest.mark.parametrize("change", [change_sums, change_state, begin_saga, be_notified])
 def test_who_decided_on_less_than_is_known_by_now_is_told_to_look_again(authorised, change):
     seen = seen_now(authorised.payment)
     change(authorised)
@@ -332,7 +338,7 @@ def test_who_decided_on_less_than_is_known_by_now_is_told_to_look_again(authoris
     refused(authorised, HELD, "Look again", seen=seen)
 
 
-@pytest.mark.parametrize("change", [change_sums, change_state, begin_saga, resolve])
+@pytest.mark.parametrize("change", [change_sums, change_state, begin_saga, be_notified, resolve])
 def test_what_moves_between_the_decision_and_its_turn_comes_first(authorised, change):
     envelope = said(authorised, NOTHING)
     change(authorised)

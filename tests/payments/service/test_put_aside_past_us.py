@@ -12,6 +12,7 @@ from tests.payments.service.contradicting import (
     balances,
     books_with,
     conflicted,
+    kept,
     posted,
     put_aside_by_staff,
     settled,
@@ -68,7 +69,7 @@ def test_an_authorisation_that_was_cancelled_in_the_portal_is_released(attempt):
     assert settled(attempt, books_with(0)).state == PaymentState.VOIDED
 
 
-@pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.REFUSED, PaymentState.VOIDED])
+@pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.REFUSED, PaymentState.CONFIRMING])
 def test_a_payment_without_money_is_not(captured, state):
     Payment.objects.update(state=state)
     assert not is_put_aside(captured)
@@ -88,6 +89,34 @@ def test_the_attempt_whose_sums_differ_comes_before_that_with_the_money(captured
     assert is_put_aside(captured)
     other.refresh_from_db()
     assert other.state == Attempt.State.CONFLICTED
+
+
+def test_what_was_captured_in_the_portal_before_the_rest_expired_is_booked(attempt):
+    """Without sums, the provider's last event is the expiry."""
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    Payment.objects.update(state=PaymentState.EXPIRED)
+    assert is_put_aside(attempt)
+    assert settled(attempt, books_with(300)).state == PaymentState.PARTIALLY_CAPTURED
+    assert balances() == kept(300)
+
+
+def test_a_charge_back_of_what_was_captured_before_a_void_is_entered_with_the_capture(attempt):
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    posted(attempt, Kind.VOID)
+    Payment.objects.update(state=PaymentState.VOIDED)
+    saga = claimed(attempt, minor=300)
+    assert is_put_aside(attempt)
+    assert settled(attempt, books_with(300, charged_back=300)).state == PaymentState.CHARGED_BACK
+    carried_out(said(saga, is_true=False), saga)
+    assert balances() == {}
+
+
+@pytest.mark.parametrize("state", [PaymentState.VOIDED, PaymentState.EXPIRED])
+def test_what_was_released_is_voided_when_staff_find_nothing_captured(attempt, state):
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    Payment.objects.update(state=state)
+    assert is_put_aside(attempt)
+    assert settled(attempt, books_with(0)).state == PaymentState.VOIDED
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
     """Let staff settle a payment by what the provider's books have, as if its answer contradicted us.
 
     That is for a payment of which the provider does not say what became of it, for one of which
-    reconciliation found other sums, for one that can be neither captured nor released, and for one with
-    money, as that was perhaps moved in the provider's portal. The flow that has given up stops, and the
+    reconciliation found other sums, for one that can be neither captured nor released, and for one that was
+    authorised, as money was perhaps moved in the provider's portal. The flow that has given up stops, and the
     payment is conflicted a moment later. Raises ``PaymentNotFound``, and ``OperationRejected`` if there is no
     reason for it, or a flow is still at work.
     """
@@ -47,7 +47,7 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
     if found is None:
         raise OperationRejected(
             "A flow is still at work, the provider is still being asked, or it has said what became of the "
-            "payment, and no money is in it."
+            "payment, and none of its money was ever held."
         )
     attempt = locked_attempt(found.pk)
     if not attempt_machine.allows(attempt.state, "conflicted", Actor.STAFF):

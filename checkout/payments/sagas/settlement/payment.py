@@ -18,6 +18,7 @@ from checkout.payments.events import move_attempt, move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
 from checkout.payments.sagas.operations.adoption import adopt
@@ -28,6 +29,7 @@ from checkout.payments.sagas.purchase.data import with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.reckoning import (
+    FOUND_BY_STAFF,
     MAY_HOLD_MONEY,
     NOT_FOUND,
     Reckoning,
@@ -48,14 +50,15 @@ log = structlog.get_logger(__name__)
 Kind = Operation.Kind
 
 PAYMENT_SETTLED = "payment_settled_by"
-REASON = "Staff found it in the provider's books"
 
 
 def seen_now(payment: Payment) -> str:
     """Return a digest of the payment's present state, which differs as soon as anything has moved.
 
-    After a contradiction that was settled, all may look the same at the next one, but for the version.
+    After a contradiction that was settled, all may look the same at the next one, but for the version. Staff
+    may have looked the order up before the latest notification, which moves nothing meanwhile.
     """
+    told = payment.facts.filter(kind__startswith=NOTIFIED).order_by("-pk")
     open_sagas = payment.sagas.filter(status__in=UNFINISHED)
     standing = (
         payment.state,
@@ -63,6 +66,7 @@ def seen_now(payment: Payment) -> str:
         list(payment.attempts.order_by("pk").values_list("order_code", "state")),
         list(payment.operations.order_by("pk").values_list("reference", "state", "amount_minor")),
         list(open_sagas.order_by("pk").values_list("pk", "version")),
+        told.values_list("pk", flat=True).first(),
     )
     return hashlib.sha256(msgspec.json.encode(standing)).hexdigest()[:40]
 
@@ -169,7 +173,7 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
     for operation in reckoning.arrived:
         move_operation(payment, operation, Operation.State.DONE)
     for kind, amount in reckoning.booked:
-        adopt(attempt, kind, amount.minor, reason=REASON, by=by)
+        adopt(attempt, kind, amount.minor, reason=FOUND_BY_STAFF, by=by)
 
 
 def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:

@@ -19,6 +19,8 @@ Kind, State = Operation.Kind, Operation.State
 
 # The refusal reason of an operation that staff did not find at the provider.
 NOT_FOUND = "not_found_at_provider"
+# The reason of an operation that was booked because staff found its sum at the provider.
+FOUND_BY_STAFF = "Staff found it in the provider's books"
 MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
 
 

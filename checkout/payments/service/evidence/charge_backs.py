@@ -1,8 +1,8 @@
 """Book an issuer's charge-back, or its reversal, that a notification reports.
 
 The provider's own sum (``Position.charged_back``) decides. If the provider reports no such sum, its last
-event must be the notified one, and the notification must be proven and have a possible amount. Everything
-else is left to staff: nothing is booked by guessing.
+event must be the notified one, the notification must be proven and have a possible amount, and staff must not
+have entered a sum that may include it. Everything else is left to staff: nothing is booked by guessing.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from checkout.payments.messages import CheckClaim, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
+from checkout.payments.sagas.settlement.claim import REASON as FOUND_FOR_CLAIM
+from checkout.payments.sagas.settlement.reckoning import FOUND_BY_STAFF
 from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, operations_of, sums_of_attempt
 from checkout.states import OPEN_ATTEMPTS
@@ -99,11 +101,28 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
         return Judgement(
             ClaimOutcome.UNCLEAR, f"{untold}; the notification says {amount}, not in {currency}."
         )
-    if any((each.kind, each.amount) == (kind, amount) for each in operations_of(attempt)):
+    operations = operations_of(attempt)
+    if any((each.kind, each.amount) == (kind, amount) for each in operations):
         return Judgement(
             ClaimOutcome.UNCLEAR, f"{untold}; {amount} is booked already, and may be this or another one."
         )
+    if any(_may_include(each, kind) for each in operations):
+        return Judgement(
+            ClaimOutcome.UNCLEAR,
+            f"{untold}. Staff have entered what was charged back, which may include this {amount}.",
+        )
     return _checked(kind, amount, now)
+
+
+def _may_include(operation: Operation, kind: str) -> bool:
+    """Return True if staff may have entered, in one sum, a movement of this kind that is notified later.
+
+    The figures of a settlement are those of all charge-backs, less what was returned. The amount
+    of a claim is all that our books lacked.
+    """
+    if operation.reason == FOUND_BY_STAFF:
+        return operation.kind in NAMES
+    return operation.reason == FOUND_FOR_CLAIM and operation.kind == kind
 
 
 def _checked(kind: str, amount: Money, now: Sums) -> Judgement:

@@ -72,7 +72,7 @@ def _conclude(
         amount = Money(command.minor or 0, command.currency)
         why = (
             f"None of ours is of {amount}, and the provider does not tell its sums. If somebody has done it "
-            "in the provider's portal, it is so."
+            "in the provider's portal, and our books do not have it yet, it is so."
         )
     if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.EXPIRED:
         outcome, why = _judged_expiry(attempt, result)
@@ -101,7 +101,7 @@ def _judged_expiry(attempt: Attempt, result: ProviderResult) -> tuple[ClaimOutco
         return ClaimOutcome.CONFIRMED, ""
     return ClaimOutcome.UNCLEAR, (
         f"The provider has captured {result.kept}, which is not in our books: only the rest has expired. Say "
-        "that it is not so. Once reconciliation has found the capture, put the payment aside and settle it."
+        "that it is not so; then settle the payment yourself, with the capture among the figures."
     )
 
 
