@@ -7,11 +7,11 @@ from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.claim import seen_now
+from checkout.payments.sagas.settlement.claim import left_to_book, seen_now
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
-from checkout.states import AttemptState
+from checkout.states import AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
@@ -46,6 +46,10 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
         more = truth.charged_back - ours.charged_back - _left_to_others(saga)
         minor = more if BY_ISSUER[claim] == Kind.CHARGE_BACK else -more
         amount = Money(minor, saga.payment.currency) if minor > 0 else None
+        is_to_be_entered = saga.payment.state == PaymentState.CONFLICTED
+        if amount is not None and is_to_be_entered and left_to_book(claim, saga.attempt) < amount:
+            # As the page advises: it is among the figures with which the payment is settled.
+            amount = None
         is_true = amount is not None
         actions.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason, seen=seen)
     else:

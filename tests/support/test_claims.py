@@ -2,7 +2,9 @@
 
 import pytest
 
-from checkout.payments.models import Fact
+from checkout.errors import OperationRejected
+from checkout.payments.models import Fact, Operation, Payment
+from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.support.claims import Truth, settle_claim_by
 
@@ -18,3 +20,20 @@ def test_an_open_refund_of_ours_explains_the_provider_s_only_if_it_has_arrived(a
     truth = Truth(captured=1250, refunded=1250 if made else 340, charged_back=0, made=made)
     settle_claim_by(truth, claim.pk, by="ann")
     assert Fact.objects.get(kind="claim_settled_by").data["said"] == said
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [(PaymentState.CONFLICTED, "untrue"), (PaymentState.PARTIALLY_CAPTURED, "refused")]
+)
+def test_a_charge_back_of_more_than_our_books_have_is_entered_when_the_payment_is_settled(state, said):
+    payment = rows.captured()
+    Operation.objects.update(amount_minor=500)
+    Payment.objects.update(state=state)
+    claim = rows.claimed(payment, minor=300)
+    truth = Truth(captured=1250, refunded=0, charged_back=1250)
+    if said == "refused":
+        with pytest.raises(OperationRejected, match="If money is missing in our books"):
+            settle_claim_by(truth, claim.pk, by="ann")
+    else:
+        settle_claim_by(truth, claim.pk, by="ann")
+        assert Fact.objects.get(kind="claim_settled_by").data["said"] == said
