@@ -43,7 +43,8 @@ UNTOLD = """
 INCLUDED = "SELECT order_code, capture_reference FROM payments_attempt WHERE order_code = %s"
 DIFFERING = """
     SELECT DISTINCT reference FROM payments_difference difference
-    JOIN payments_payment payment ON payment.id = payment_id WHERE resolved_at IS NULL"""
+    JOIN payments_payment payment ON payment.id = payment_id
+    WHERE resolved_at IS NULL AND kind IN ('authorised', 'captured', 'refunded', 'charged_back')"""
 POSTPONED = """
     SELECT reference FROM payments_postponedcomparison
     JOIN payments_payment payment ON payment.id = payment_id"""

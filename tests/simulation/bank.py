@@ -66,6 +66,8 @@ class Bank:
         self._made_after_all: list[Movement] = []
         # The payments about whose orders somebody has done something in the portal.
         self.used_portal: set[str] = set()
+        # The orders that were cancelled or refunded there because the payment was paid with another one.
+        self.given_up: set[str] = set()
         self._portal_movements = 0
 
     @property

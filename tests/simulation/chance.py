@@ -70,6 +70,12 @@ SLOW_TO_SHOW = 0.4
 # The shares of orders whose rest the bank releases after the first capture, of which a schedule has one.
 RELEASES_REST = (0.0, 0.5, 1.0)
 
+# The shares of authorisations that the provider carries out only hours after it was asked; each schedule
+# has one. The most of them, and the bounds of the seconds. Nothing shows of the order before.
+CARRIED_OUT_LATE = (0.0,) * 9 + (0.6,)
+MOST_CARRIED_OUT_LATE = 2
+CARRIED_OUT_SECONDS = (3600.0, 48 * 3600.0)
+
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
 
@@ -119,6 +125,9 @@ class Chance:
         self._is_slow_to_show = self._search.random() < SLOW_TO_SHOW
         lag = conf.order_lag.total_seconds()
         self.copy_lag_seconds = self._search.uniform(1, lag) if self._is_slow_to_show else 0.0
+        self._delays = Random(f"delays of schedule {seed}")
+        self._share_of_delays = self._delays.choice(CARRIED_OUT_LATE)
+        self._delays_left = MOST_CARRIED_OUT_LATE
         self._closing = Random(f"closing of schedule {seed}")
         self._share_of_closed = self._closing.choice(CLOSED)
         self._rests = Random(f"rests of schedule {seed}")
@@ -129,7 +138,7 @@ class Chance:
     def calm_down(self) -> None:
         """Stop all faults."""
         self._rates = dict.fromkeys(self._rates, 0.0)
-        self._undecided_left = self._wrong_answers_left = 0
+        self._undecided_left = self._wrong_answers_left = self._delays_left = 0
 
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""
@@ -166,6 +175,14 @@ class Chance:
         """Return the seconds after which searches show a new order, within the lag of orders."""
         lag = conf.order_lag.total_seconds()
         return self._search.uniform(0, lag) if self._is_slow_to_show and self._search.random() < 0.5 else 0.0
+
+    def seconds_until_carried_out(self) -> float:
+        """Return the seconds after which the provider carries out an authorisation, mostly none."""
+        if not self._delays_left or self._delays.random() >= self._share_of_delays:
+            return 0.0
+        self._delays_left -= 1
+        self.count("carried_out_late")
+        return self._delays.uniform(*CARRIED_OUT_SECONDS)
 
     def is_booked_late(self) -> bool:
         """Decide if a capture or refund is booked only within the lag of modifications."""

@@ -111,11 +111,7 @@ class Ledgers:
 
     def held(self, payment: str) -> int:
         """Return the money that the provider has of the shopper, or could still take, in minor units."""
-        return sum(
-            order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
-            for order in self.orders[payment]
-            if order.state == OrderState.AUTHORISED
-        )
+        return sum(_held(order) for order in self.orders[payment])
 
     def kept(self, payment: str) -> int:
         """Return the captured amount less refunds and charge-backs, in minor units."""
@@ -123,6 +119,12 @@ class Ledgers:
             order.captured.minor - order.refunded.minor - order.charged_back.minor
             for order in self.orders[payment]
         )
+
+
+def _held(order: Order) -> int:
+    if order.state != OrderState.AUTHORISED:
+        return 0
+    return order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
 
 
 def _nothing_lost(world: "World", books: Ledgers) -> Iterator[str]:
@@ -136,7 +138,7 @@ def _nothing_lost(world: "World", books: Ledgers) -> Iterator[str]:
 
 def _nothing_twice(books: Ledgers) -> Iterator[str]:
     for payment, orders in books.orders.items():
-        live = [order.order_code for order in orders if order.state == OrderState.AUTHORISED]
+        live = [order.order_code for order in orders if _held(order)]
         if len(live) > 1:
             yield f"I2: {payment} is authorised more than once: {', '.join(live)}"
 

@@ -8,6 +8,7 @@ from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Order, OrderState
+from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, settle_claim_by, settle_payment_by
 
@@ -26,6 +27,14 @@ VISITS = 5
 LAST_VISITS = 8
 # Before each of the last visits they wait: a request that was sent a moment ago may still be on its way.
 LAST_PAUSE_SECONDS = 300.0
+
+
+def holds(order: Order) -> bool:
+    """Return True if the provider has money of the shopper for this order, or could still take it."""
+    if order.state != OrderState.AUTHORISED:
+        return False
+    gone = order.asked_for(EventKind.REFUNDED).minor + order.charged_back.minor
+    return order.captured.minor == 0 or order.captured.minor > gone
 
 
 class Staff:
@@ -69,12 +78,17 @@ class Staff:
         ).fetchall()
 
     def _differing(self) -> list[tuple[str]]:
-        """Return the payments whose sums differ from those in the bank's books, as reconciliation found."""
-        return self._world.rows.execute(
-            "SELECT DISTINCT p.reference FROM payments_difference d "
+        """Return the payments whose sums differ from those in the bank's books, as reconciliation found.
+
+        Of an order that was given up they say that nothing was captured, as they must, and leave it at that.
+        """
+        found = self._world.rows.execute(
+            "SELECT DISTINCT p.reference, d.order_code FROM payments_difference d "
             "JOIN payments_payment p ON p.id = d.payment_id "
-            "WHERE d.resolved_at IS NULL AND p.state <> 'conflicted' ORDER BY p.id"
+            "WHERE d.resolved_at IS NULL AND p.state <> 'conflicted' "
+            f"AND d.kind IN {tuple(map(str, OF_AN_ATTEMPT))} ORDER BY p.id"
         ).fetchall()
+        return [(reference,) for reference, code in found if code not in self._world.bank.given_up]
 
     def _unlike_in_portal(self) -> list[tuple[str]]:
         """Return the payments whose sums are not the bank's, and that somebody moved in the portal.
@@ -99,7 +113,8 @@ class Staff:
         return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
 
     def _theirs(self, reference: str) -> tuple[int, int, int]:
-        codes = [code for code in self._world.bank.books.orders if code.startswith(f"{reference}-")]
+        bank = self._world.bank
+        codes = {code for code in bank.books.orders if code.startswith(f"{reference}-")} - bank.given_up
         truths = [self._truth_of(code) for code in codes]
         return (
             sum(each.captured for each in truths),
@@ -136,7 +151,35 @@ class Staff:
             self._explained.add(reference)
             self._world.spawn(self._do("puts aside", reference, self._put_aside(reference)))
         for (reference,) in conflicted:
+            self._give_up_spare(reference)
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
+
+    def _give_up_spare(self, reference: str) -> None:
+        """Cancel or refund, in the portal, all but one of a payment's orders that hold money.
+
+        The one to be kept is that of which our books know the most.
+        """
+        codes = [code for code in self._world.bank.books.orders if code.startswith(f"{reference}-")]
+        live = [order for order in map(self._world.bank.books.orders.get, codes) if order and holds(order)]
+        if len(live) < 2 or any(order.under_way for order in live):
+            return
+        known = dict(
+            self._world.rows.execute(
+                "SELECT a.order_code, COUNT(o.id) + (a.state = 'authorised') FROM payments_attempt a "
+                "LEFT JOIN payments_operation o ON o.attempt_id = a.id AND o.state <> 'refused' GROUP BY a.id"
+            )
+        )
+        live.sort(key=lambda order: int(known[order.order_code]))
+        for spare in live[:-1]:
+            self._world.bank.used_portal.add(reference)
+            self._world.bank.given_up.add(spare.order_code)
+            self._explained.add(reference)
+            self._world.trace.note("staff", "gives up", spare.order_code)
+            if spare.captured.minor:
+                left = spare.captured - spare.asked_for(EventKind.REFUNDED) - spare.charged_back
+                self._world.bank.move(spare, EventKind.REFUNDED, left)
+            else:
+                self._world.bank.cancel(spare)
 
     def _has_arrived(self, kind: str, reference: str, order_code: str) -> bool:
         order = self._world.bank.books.orders[order_code]

@@ -68,7 +68,10 @@ class Twin(MemoryProvider):
                 Line.world.bank.decide_later(self, request.order_code)
             return self._tokens.told(result, is_reply=True)
 
-        return self._call(Verb.AUTHORISE, request.order_code, act)
+        # A card that is erased or removed meanwhile must not be charged or kept.
+        may_be_delayed = request.stored_card is None and not request.saves_for
+        delay_seconds = Line.world.chance.seconds_until_carried_out() if may_be_delayed else 0.0
+        return self._call(Verb.AUTHORISE, request.order_code, act, delay_seconds)
 
     def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
@@ -134,10 +137,13 @@ class Twin(MemoryProvider):
                 Line.world.bank.took(order, movement, seconds_left)
         return result
 
-    def _call(self, verb: Verb, about: str, act: Callable[[float], ProviderResult]) -> ProviderResult:
+    def _call(
+        self, verb: Verb, about: str, act: Callable[[float], ProviderResult], delay_seconds: float = 0.0
+    ) -> ProviderResult:
         """Call ``act`` at the provider, if the request arrives there.
 
-        Its argument is the number of seconds for which its effect may remain invisible.
+        Its argument is the number of seconds for which its effect may remain invisible. A request that is
+        carried out after ``delay_seconds`` gets no answer.
         """
         if connection.in_atomic_block:
             Line.world.violations.append(f"a transaction is held open while {verb} {about} is on its way")
@@ -148,8 +154,10 @@ class Twin(MemoryProvider):
             fate = chance.one_of(FATES)
         elif is_movement and chance.happens("movement_lost"):
             fate = chance.one_of(FATES, (1, 2, 2, 4, 4))
+        if delay_seconds:
+            fate = "delayed"
         Line.world.trace.note("gateway", "asks to", verb, about, fate)
-        there, back = chance.around(0.3), chance.around(0.3)
+        there, back = delay_seconds or chance.around(0.3), chance.around(0.3)
         if fate == "unreachable":
             pause(there)
             raise ProviderUnavailable("no connection")
@@ -158,7 +166,7 @@ class Twin(MemoryProvider):
             there = chance.between(TIMEOUT_SECONDS, _SECONDS_TO_SETTLE)
         results: list[ProviderResult] = []
         if fate != "lost":
-            left = _SECONDS_TO_SETTLE - there
+            left = max(0.0, _SECONDS_TO_SETTLE - there)
             outside(Line.world.loop.call_later, there, self._arrive, verb, about, act, left, results)
         if fate in ("lost", "late") or there + back > TIMEOUT_SECONDS:
             pause(TIMEOUT_SECONDS)

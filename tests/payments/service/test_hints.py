@@ -174,3 +174,11 @@ def test_a_stored_notification_that_the_parser_fails_at_is_for_staff(attempt, mo
     monkeypatch.setitem(ADAPTERS, "memory", "tests.support.parsers.ParserWithDefect")
     assert notify(attempt, row).commands == []
     assert (row.state, row.reason) == (State.UNREADABLE, "the parser failed: ZeroDivisionError")
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_money_of_an_attempt_that_ended_without_any_is_asked_about_whatever_its_amount(attempt, is_proven):
+    """Without an answer nobody would know of it. The amount is the provider's to say."""
+    authorise(attempt, "refuse")
+    row = stored(attempt, body(attempt, "AUTHORISED", minor=1), is_proven=is_proven)
+    assert [event.kind for event in events(notify(attempt, row))] == ["authorised"]

@@ -15,7 +15,7 @@ from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payme
 from checkout.payments.service.operation_outcome import KINDS, operation_of, settle
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
-from checkout.states import Actor, AttemptState
+from checkout.states import ENDED_WITHOUT_MONEY, Actor, AttemptState
 from messaging.compiled_queries import Compiled, insert_in_batch
 from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
@@ -204,11 +204,10 @@ def _judged(
     )
     is_open = attempt.state not in ENDS
     if is_for_another_payment(attempt, result):
-        # For an open attempt the provider is asked, and its reply will contain the amount.
+        # Unless the attempt has the money, the provider is asked, and its reply will contain the amount.
         reason = f"{OTHER_AMOUNT}{statement.amount}, the payment is {attempt.payment.amount}"
-        return StatementResult(
-            State.CONFLICTED, reason, signals=statement.kind if is_open and is_proven else ""
-        )
+        is_asked = attempt.state in ENDED_WITHOUT_MONEY or (is_open and is_proven)
+        return StatementResult(State.CONFLICTED, reason, signals=statement.kind if is_asked else "")
     names = (*statement.references, statement.reference)
     operation = operation_of(operations, statement.kind, names)
     if operation is not None and statement.amount not in (None, operation.amount):
