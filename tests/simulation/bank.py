@@ -226,7 +226,7 @@ class Bank:
         self._certain.add(movement.reference or order.order_code)
         if movement.kind == EventKind.CAPTURED:
             self._plan_the_future(order)
-        elif self._chance.happens("refund_returned"):
+        elif order.order_code not in self.given_up and self._chance.happens("refund_returned"):
             self._later(self._chance.between(600, 2 * DAY), lambda: self._return(order, movement))
 
     def _return(self, order: Order, movement: Movement) -> None:

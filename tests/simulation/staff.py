@@ -29,14 +29,6 @@ LAST_VISITS = 8
 LAST_PAUSE_SECONDS = 300.0
 
 
-def holds(order: Order) -> bool:
-    """Return True if the provider has money of the shopper for this order, or could still take it."""
-    if order.state != OrderState.AUTHORISED:
-        return False
-    gone = order.asked_for(EventKind.REFUNDED).minor + order.charged_back.minor
-    return order.captured.minor == 0 or order.captured.minor > gone
-
-
 class Staff:
     """Staff with access to the bank's books, in which they search for our references."""
 
@@ -80,7 +72,7 @@ class Staff:
     def _differing(self) -> list[tuple[str]]:
         """Return the payments whose sums differ from those in the bank's books, as reconciliation found.
 
-        Of an order that was given up they say that nothing was captured, as they must, and leave it at that.
+        Those of an order that was given up are left as they are.
         """
         found = self._world.rows.execute(
             "SELECT DISTINCT p.reference, d.order_code FROM payments_difference d "
@@ -155,12 +147,14 @@ class Staff:
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
 
     def _give_up_spare(self, reference: str) -> None:
-        """Cancel or refund, in the portal, all but one of a payment's orders that hold money.
+        """Cancel or refund, in the portal, all but one of a payment's orders that hold money, or held it.
 
         The one to be kept is that of which our books know the most.
         """
-        codes = [code for code in self._world.bank.books.orders if code.startswith(f"{reference}-")]
-        live = [order for order in map(self._world.bank.books.orders.get, codes) if order and holds(order)]
+        bank = self._world.bank
+        orders = [order for code, order in bank.books.orders.items() if code.startswith(f"{reference}-")]
+        live = [order for order in orders if order.state == OrderState.AUTHORISED]
+        live = [order for order in live if order.order_code not in bank.given_up]
         if len(live) < 2 or any(order.under_way for order in live):
             return
         known = dict(
@@ -171,15 +165,15 @@ class Staff:
         )
         live.sort(key=lambda order: int(known[order.order_code]))
         for spare in live[:-1]:
-            self._world.bank.used_portal.add(reference)
-            self._world.bank.given_up.add(spare.order_code)
+            bank.used_portal.add(reference)
+            bank.given_up.add(spare.order_code)
             self._explained.add(reference)
             self._world.trace.note("staff", "gives up", spare.order_code)
-            if spare.captured.minor:
-                left = spare.captured - spare.asked_for(EventKind.REFUNDED) - spare.charged_back
-                self._world.bank.move(spare, EventKind.REFUNDED, left)
-            else:
-                self._world.bank.cancel(spare)
+            left = spare.captured - spare.asked_for(EventKind.REFUNDED) - spare.charged_back
+            if left.minor > 0:
+                bank.move(spare, EventKind.REFUNDED, left)
+            elif not spare.captured.minor:
+                bank.cancel(spare)
 
     def _has_arrived(self, kind: str, reference: str, order_code: str) -> bool:
         order = self._world.bank.books.orders[order_code]
@@ -216,7 +210,8 @@ class Staff:
 
     def _truth_of(self, order_code: str) -> Truth:
         order = self._world.bank.books.orders.get(order_code)
-        if order is None:
+        if order is None or order_code in self._world.bank.given_up:
+            # Of one that was given up staff say that nothing was captured, as the page tells them.
             return Truth(captured=0, refunded=0, charged_back=0)
         return Truth(
             captured=order.asked_for(EventKind.CAPTURED).minor,

@@ -82,11 +82,7 @@ def settle_payment_by(
     if not is_explained and not reviewed.exists():
         return False
     books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
-    attempt, theirs = min(books, key=lambda found: found[1].has_money and not found[1].is_given_back)
-    if theirs.is_given_back and len(books) > 1:
-        # As the page advises for one of two attempts with money, once that of this one went back.
-        nothing = Money(0, payment.currency)
-        theirs = TheirBooks(captured=nothing, refunded=nothing, charged_back=nothing, is_held=False)
+    attempt, theirs = min(books, key=lambda found: found[1].has_money)
     reason = "It was looked up in the provider's books."
     actions.settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
     return True

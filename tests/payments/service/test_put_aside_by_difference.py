@@ -51,6 +51,15 @@ def test_a_forgotten_refund_is_booked_by_what_staff_found(forgotten_refund):
     assert balances() == {"provider:captured": 850, "merchant:payable": -850}
 
 
+def test_its_differences_are_resolved_by_what_staff_found(forgotten_refund):
+    """The provider may not tell its sums any more, so that no comparison would resolve them."""
+    put_aside_by_staff(forgotten_refund)
+    differs(forgotten_refund, "ledger_refunded", ours=0, theirs=400)
+    settled(forgotten_refund, books_with(1250, refunded=1250))
+    resolved = {each.kind: each.resolved_at is not None for each in Difference.objects.all()}
+    assert resolved == {"refunded": True, "ledger_refunded": False}
+
+
 @pytest.fixture
 def forgotten_payment(attempt: Attempt) -> Attempt:
     """Return an attempt without money of which the provider has a capture."""
