@@ -1,4 +1,7 @@
-"""Differences over time: opened when first seen, touched when seen again, resolved when the books agree."""
+"""Differences over time: opened when first seen, touched when seen again, resolved when the books agree.
+
+Staff who settle the payment resolve them, too (``sagas/settlement/payment.py``).
+"""
 
 from collections.abc import Sequence
 

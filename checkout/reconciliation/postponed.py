@@ -30,7 +30,9 @@ def postponed_payments(account: ProviderAccount) -> set[int]:
 
 def postpone(account: ProviderAccount, payment_pk: int) -> None:
     """Have the next run compare a payment although it may not change any more."""
-    PostponedComparison.objects.get_or_create(account=account, payment_id=payment_pk)
+    PostponedComparison.objects.get_or_create(
+        account=account, payment_id=payment_pk, defaults={"postponed_at": server_time_now()}
+    )
 
 
 def postpone_sums(

@@ -106,6 +106,20 @@ def test_neither_a_hint_nor_the_notification_of_our_own_has_it_compared(refunded
     assert not PostponedComparison.objects.exists()
 
 
+def test_a_capture_in_the_portal_of_which_only_its_settlement_tells_is_found(paid):
+    """Each capture is settled by itself, so that the amounts alone do not add up to more than ours."""
+    purchase: Twinned = paid()
+    purchase.operation("capture", 600)
+    purchase.books_have(captured=600)
+    reconcile()
+    let_pass(HOUR)
+    assert reconcile() == []
+    purchase.books_have(captured=900)
+    settlement = body(purchase.attempt, "SETTLED", merchant_code="TWIN", minor=300, number=1)
+    notify(purchase.attempt, settlement)
+    assert ("captured", 600, 900) in found(reconcile())
+
+
 def test_it_is_compared_as_long_although_earlier_sums_were_to_be_compared_again(refunded):
     PostponedComparison.objects.create(
         account=refunded.attempt.provider_account, payment=refunded.payment, sums={"refunded x": 1}

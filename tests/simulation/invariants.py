@@ -63,7 +63,7 @@ def check(world: "World") -> list[str]:
     books = Ledgers(world.rows, world.bank.books)
     findings = [
         *_nothing_lost(world, books),
-        *_nothing_twice(books),
+        *_nothing_twice(world, books),
         *_nothing_stuck(books),
         *_compensated(books),
         *_stock(world, books),
@@ -111,7 +111,11 @@ class Ledgers:
 
     def held(self, payment: str) -> int:
         """Return the money that the provider has of the shopper, or could still take, in minor units."""
-        return sum(_held(order) for order in self.orders[payment])
+        return sum(
+            order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
+            for order in self.orders[payment]
+            if order.state == OrderState.AUTHORISED
+        )
 
     def kept(self, payment: str) -> int:
         """Return the captured amount less refunds and charge-backs, in minor units."""
@@ -119,12 +123,6 @@ class Ledgers:
             order.captured.minor - order.refunded.minor - order.charged_back.minor
             for order in self.orders[payment]
         )
-
-
-def _held(order: Order) -> int:
-    if order.state != OrderState.AUTHORISED:
-        return 0
-    return order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
 
 
 def _nothing_lost(world: "World", books: Ledgers) -> Iterator[str]:
@@ -136,9 +134,10 @@ def _nothing_lost(world: "World", books: Ledgers) -> Iterator[str]:
             yield f"I1: the provider's order {code} belongs to no payment"
 
 
-def _nothing_twice(books: Ledgers) -> Iterator[str]:
+def _nothing_twice(world: "World", books: Ledgers) -> Iterator[str]:
     for payment, orders in books.orders.items():
-        live = [order.order_code for order in orders if _held(order)]
+        live = [order.order_code for order in orders if order.state == OrderState.AUTHORISED]
+        live = [code for code in live if code not in world.bank.given_up]
         if len(live) > 1:
             yield f"I2: {payment} is authorised more than once: {', '.join(live)}"
 

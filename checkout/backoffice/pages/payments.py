@@ -65,7 +65,10 @@ PUT_ASIDE = Verb(
         "you want it."
     ),
     done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
-    otherwise="a flow is still at work on it, or none of its money was ever held. Nothing was changed.",
+    otherwise=(
+        "a flow is still at work on it, none of its money was ever held, or it waits for “Settle "
+        "contradiction” already. Nothing was changed."
+    ),
     is_offered=lambda payment: attempt_to_put_aside(payment) is not None,
     carry_out=lambda payment, by, why: actions.put_aside(payment.reference, by=by, reason=why),
     asks_why=True,

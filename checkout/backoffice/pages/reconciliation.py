@@ -52,7 +52,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Difference)
 class DifferenceAdmin(ActingAdmin):
-    """One sum of one order. It is resolved when a later reconciliation finds the books in agreement.
+    """One sum of one order. It is resolved when the books agree later, or staff settle the payment.
 
     An order for which the provider does not answer is listed as well, without sums.
     """

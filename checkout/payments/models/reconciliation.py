@@ -16,10 +16,10 @@ UNKNOWN_CURRENCY = "XXX"
 class Difference(DealtWith):
     """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
-    ``resolved_at`` is set when a later reconciliation finds that the books agree again. Staff may mark an
-    open difference as dealt with, which is so until another sum is found. The kinds ``ledger_…`` compare the
-    payment's ledger entries, and have the order code of its first attempt; the others compare its attempt and
-    operations. The kind
+    ``resolved_at`` is set when a later reconciliation finds that the books agree again, or when staff settle
+    the payment by the provider's sums. Staff may mark an open difference as dealt with, which is so until
+    another sum is found. The kinds ``ledger_…`` compare the payment's ledger entries, and have the order code
+    of its first attempt; the others compare its attempt and operations. The kind
     ``order`` is an order that only the provider knows. That of ``unanswered`` has no sums: the provider does
     not say what it has of the order, although it answers for others.
     """
@@ -97,8 +97,8 @@ class PostponedComparison(models.Model):
     The next run compares it although it has not changed: a posting to the ledger, for example, changes
     neither the payment nor its sagas. Nor does the notification of a movement that may be made in the
     provider's portal and is taken for ours. The row is deleted when the payment has been compared by a run
-    that began after ``postponed_at``. In the second case, ``sums`` has our sums of that time, with which the
-    provider's are compared later.
+    that began after ``postponed_at``. In the second case, ``sums`` has our sums of that time or before, with
+    which the provider's are compared later.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")

@@ -59,6 +59,9 @@ def apply(command: ApplyProviderEvent, message: Message) -> None:
     believed until the provider confirms it.
     """
     attempt = _attempt(command.attempt)
+    if command.kind == EventKind.SETTLED and command.currency != attempt.payment.currency:
+        # Money may be settled in another currency, in which the amount says nothing about our captures.
+        command = with_changes(command, minor=None, currency="")
     sagas = sagas_of(attempt)
     payment = attempt.payment = locked_payment_of(attempt)
     if command.is_proven:
@@ -192,9 +195,7 @@ def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
     """
     captures = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.CAPTURE]
     asked = sum(each.amount_minor for each in captures if each.state != State.REFUSED)
-    is_same_currency = told.currency == attempt.payment.currency
-    is_more = is_same_currency and told.minor is not None and told.minor > asked
-    return asked > 0 and not is_more
+    return asked > 0 and (told.minor is None or told.minor <= asked)
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:

@@ -159,7 +159,8 @@ def found() -> list[tuple[str, int, str]]:
 def put_aside_by_staff(attempt: Attempt) -> Payment:
     """Put the payment aside, and deliver the event that follows. Return the payment."""
     put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")
-    deliver(service, envelope_of(OutboxMessage.objects.filter(type="checkout.apply_provider_event").get()))
+    event = OutboxMessage.objects.filter(type="checkout.apply_provider_event").latest("pk")
+    deliver(service, envelope_of(event))
     return Payment.objects.get(pk=attempt.payment_id)
 
 

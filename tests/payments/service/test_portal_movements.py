@@ -139,6 +139,12 @@ def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised):
     assert notified(authorised, "settled", 99_000, currency="JPY") is None
 
 
+def test_of_one_without_a_capture_of_ours_the_amount_says_nothing_in_another_currency(authorised):
+    saga = notified(authorised, "settled", 99_000, currency="JPY")
+    assert saga is not None
+    assert (saga.data["claim"], saga.data["minor"], saga.data["currency"]) == ("captured", None, "")
+
+
 @pytest.mark.parametrize(("kind", "event"), [(Kind.CAPTURE, "captured"), (Kind.REFUND, "refunded")])
 def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
     authorised, books, kind, event

@@ -60,6 +60,13 @@ def test_its_differences_are_resolved_by_what_staff_found(forgotten_refund):
     assert resolved == {"refunded": True, "ledger_refunded": False}
 
 
+def test_one_that_staff_have_dealt_with_stays_so(forgotten_refund):
+    put_aside_by_staff(forgotten_refund)
+    Difference.objects.update(dealt_with_at=timezone.now())
+    settled(forgotten_refund, books_with(1250, refunded=400))
+    assert Difference.objects.get().resolved_at is None
+
+
 @pytest.fixture
 def forgotten_payment(attempt: Attempt) -> Attempt:
     """Return an attempt without money of which the provider has a capture."""

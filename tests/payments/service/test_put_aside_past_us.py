@@ -119,6 +119,18 @@ def test_what_was_released_is_voided_when_staff_find_nothing_captured(attempt, s
     assert settled(attempt, books_with(0)).state == PaymentState.VOIDED
 
 
+def test_who_has_entered_nothing_by_mistake_enters_the_capture_later(attempt):
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    posted(attempt, Kind.VOID)
+    Payment.objects.update(state=PaymentState.VOIDED)
+    assert is_put_aside(attempt)
+    settled(attempt, books_with(0))
+    attempt.refresh_from_db()
+    assert is_put_aside(attempt)
+    assert settled(attempt, books_with(300)).state == PaymentState.PARTIALLY_CAPTURED
+    assert balances() == {"provider:captured": 300, "merchant:payable": -300}
+
+
 @pytest.fixture
 def captured_in_part(attempt: Attempt) -> Attempt:
     """Return an attempt of 12.50 GBP with 3.00 captured in our books, and the rest perhaps in the portal."""

@@ -56,14 +56,14 @@ def deal_with_notification(pk: int, *, by: str, note: str) -> None:
 def deal_with_difference(pk: int, *, by: str, note: str) -> None:
     """Mark a difference that cannot be put right in the books. It waits again if another sum is found.
 
-    Raises ``OperationRejected`` when there is none, the books agree again, or somebody has marked it before.
+    Raises ``OperationRejected`` when there is none, it is resolved, or somebody has marked it before.
     """
     found = Difference.objects.select_for_update(of=("self",)).select_related("payment")
     difference = found.filter(pk=pk).first()
     if difference is None:
         raise OperationRejected("There is no such difference.")
     if difference.resolved_at is not None:
-        raise OperationRejected("The books agree again, so that it waits for nobody.")
+        raise OperationRejected("The books agree, or the payment was settled, so that it waits for nobody.")
     _mark(difference, by, note)
     if difference.payment is not None:
         _record(difference.payment, "difference_dealt_with", difference, about=difference.kind)

@@ -9,7 +9,7 @@ from checkout.payments.locking import found_payment, locked_attempt
 from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
+from checkout.payments.sagas.settlement.contradiction import PUT_ASIDE, attempt_to_put_aside
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState, attempt_machine
 
@@ -47,7 +47,7 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
     if found is None:
         raise OperationRejected(
             "A flow is still at work, the provider is still being asked, or it has said what became of the "
-            "payment, and none of its money was ever held."
+            "payment, and none of its money was ever held; or it contradicts us already."
         )
     attempt = locked_attempt(found.pk)
     if not attempt_machine.allows(attempt.state, "conflicted", Actor.STAFF):
@@ -57,7 +57,7 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
         payment=payment,
         attempt=attempt,
         source=Actor.STAFF,
-        kind="put_aside_by",
+        kind=PUT_ASIDE,
         data={"by": by, "reason": scrub_note(reason)},
     )
     event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=ProviderOutcome.CONFLICTED)

@@ -26,6 +26,8 @@ OF_AN_ATTEMPT = (
     Difference.Kind.REFUNDED,
     Difference.Kind.CHARGED_BACK,
 )
+# The fact that staff put an attempt aside.
+PUT_ASIDE = "put_aside_by"
 _WAS_AUTHORISED = WITH_MONEY | {PaymentState.VOIDED, PaymentState.EXPIRED}
 
 
@@ -69,16 +71,19 @@ def _ended_attempt_to_put_aside(payment: Payment) -> Attempt | None:
 
     No notification tells us again what a database has forgotten that was restored to an earlier moment. A
     purchase can neither capture nor release what somebody has captured in part in the provider's portal.
-    Without these, return the one with the payment's money, if any: what was done with it in the portal shows
-    nowhere if the provider tells no sums, and has notified nothing, but staff may know of it. A part may also
-    have been captured before the rest was released, or has expired.
+    Without these, return the first that was authorised: what was done with it in the portal shows nowhere if
+    the provider tells no sums, and has notified nothing, but staff may know of it. A part may also have been
+    captured before the rest was released, or has expired. Staff may also have entered nothing by mistake.
     """
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
     stuck = payment.sagas.filter(kind=Purchase.kind, step=At.VOID, status=Saga.Status.PARKED)
+    entered = payment.facts.filter(kind=PUT_ASIDE)
     is_authorised = Q(state=AttemptState.AUTHORISED)
     is_reason = Q(order_code__in=differences.values("order_code"))
     is_reason |= is_authorised & Q(pk__in=stuck.values("attempt"))
-    is_candidate = is_reason | is_authorised if payment.state in _WAS_AUTHORISED else is_reason
+    is_candidate = is_reason
+    if payment.state in _WAS_AUTHORISED:
+        is_candidate |= is_authorised | Q(state=AttemptState.REFUSED, pk__in=entered.values("attempt"))
     ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
     by_reason = Case(When(is_reason, then=0), default=1)
     return ended.filter(is_candidate).order_by(by_reason, "number").first()

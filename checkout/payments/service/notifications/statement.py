@@ -137,6 +137,10 @@ class _Known:
 
         One that names ours is not, but an earlier one without a reference may be what has ended ours.
         """
+        if statement.kind == EventKind.SETTLED:
+            # Each capture is settled by itself. Of one in the portal nothing else may tell.
+            captures = [each.amount for each in operations if each.kind == Operation.Kind.CAPTURE]
+            return statement.amount is not None and statement.amount not in captures
         if statement.kind not in KINDS:
             return False
         ours = {each.reference for each in operations}
