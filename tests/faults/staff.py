@@ -11,7 +11,7 @@ from messaging.concurrency.database import in_thread
 from tests.faults.evidence import INNOCENT
 from tests.faults.provider_books import Order, read_orders
 from tests.faults.site import Site
-from tests.support.claims import Truth, settle_claim_by, settle_payment_by
+from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 from tests.support.reconciling import reconcile
 
 BY = "campaign"
@@ -201,8 +201,7 @@ class Staff:
         return [each for each in self.used_portal if self._ours(each) != self._theirs(each)]
 
     def _ours(self, reference: str) -> tuple[int, int, int]:
-        done: Counter[str] = Counter(dict(self.site.rows(MOVED, reference)))
-        return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
+        return net_sums(Counter(dict(self.site.rows(MOVED, reference))))
 
     def _theirs(self, reference: str) -> tuple[int, int, int]:
         orders = list(read_orders(self.site.stack.sandbox_url, {}, prefix=f"{reference}-"))

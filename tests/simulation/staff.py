@@ -10,7 +10,7 @@ from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
 from tests.simulation.web import Unanswered
-from tests.support.claims import Truth, settle_claim_by, settle_payment_by
+from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -102,7 +102,7 @@ class Staff:
             (payment,),
         ):
             done[kind] += minor
-        return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
+        return net_sums(done)
 
     def _theirs(self, reference: str) -> tuple[int, int, int]:
         bank = self._world.bank
@@ -211,7 +211,7 @@ class Staff:
     def _truth_of(self, order_code: str) -> Truth:
         order = self._world.bank.books.orders.get(order_code)
         if order is None or order_code in self._world.bank.given_up:
-            # Of one that was given up staff say that nothing was captured, as the page tells them.
+            # The page tells staff to enter an order that was given up as one without a capture.
             return Truth(captured=0, refunded=0, charged_back=0)
         return Truth(
             captured=order.asked_for(EventKind.CAPTURED).minor,

@@ -131,7 +131,7 @@ class World:
                     self._reconcile()
             if self.loop.is_at_rest and (self.chance.of(RECONCILED) or self.chance.has_portal):
                 self.violations += [
-                    # Staff say of an order that was given up that nothing was ever captured, as they must.
+                    # Staff have to enter an order that was given up as one without a capture.
                     f"I5: reconciliation finds {found}"
                     for found in self._reconcile()
                     if found.order_code not in self.bank.given_up

@@ -1,5 +1,6 @@
 """Settle claims and contradictions as staff would who know the provider's true books."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,14 @@ class Truth:
     is_held: bool = False
     is_released: bool = False
     has_expired: bool = False
+
+
+def net_sums(done: Counter[str]) -> tuple[int, int, int]:
+    """Return what was captured, refunded, and charged back and kept by the issuer, in minor units.
+
+    ``done`` has the sum of the operations that are done, by kind.
+    """
+    return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
 
 
 def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:

@@ -43,20 +43,15 @@ def notified(
     notify(attempt, stored(attempt, text, is_proven=is_proven))
 
 
-def test_a_capture_in_the_portal_does_not_show_that_ours_arrived(authorised, books):
-    """Otherwise an order would be confirmed, with a receipt for money that was never taken."""
+@pytest.mark.parametrize("event", ["CAPTURED", "SETTLED"])
+def test_a_capture_in_the_portal_does_not_show_that_ours_arrived(authorised, books, event):
+    """Otherwise an order would be confirmed, with a receipt for money that was never taken.
+
+    The account may not have selected CAPTURED, so that only SETTLED tells of the capture.
+    """
     ours = lost(authorised, Kind.CAPTURE)
     books.orders[authorised.order_code].captured = gbp(235)
-    notified(authorised, "CAPTURED", 235)
-    assert inquire_operation(ours) == "unknown"
-    assert ours.state == State.UNKNOWN
-
-
-def test_nor_does_one_that_is_only_told_as_settled(authorised, books):
-    """The account may not have selected CAPTURED."""
-    ours = lost(authorised, Kind.CAPTURE)
-    books.orders[authorised.order_code].captured = gbp(235)
-    notified(authorised, "SETTLED", 235)
+    notified(authorised, event, 235)
     assert inquire_operation(ours) == "unknown"
     assert ours.state == State.UNKNOWN
 
