@@ -56,6 +56,10 @@ class Staff:
         self._world.later(LAST_PAUSE_SECONDS, lambda: self._visit(tries_again=False))
         return True
 
+    def sees_differences(self) -> bool:
+        """Return True if a comparison of the books found something that has not agreed since."""
+        return bool(self._differing())
+
     def _parked(self) -> list[tuple[Any, ...]]:
         return self._world.rows.execute(
             "SELECT s.id, s.kind, s.key, s.step, a.order_code, p.reference, o.state FROM payments_saga s "
