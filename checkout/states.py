@@ -186,7 +186,7 @@ PAYMENT_EDGES = (
     _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA),
     _edge("voided", (*LIVE, *_HELD), P.VOIDED, Actor.SAGA),
     _edge("refunded_in_part", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
-    _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
+    _edge("refunded", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.REFUNDED, Actor.SAGA),
     # An issuer took money back, and may return it. The payment then returns to the state of its captures and
     # refunds.
     _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK), P.CHARGED_BACK, Actor.SAGA),

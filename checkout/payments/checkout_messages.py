@@ -172,6 +172,15 @@ class AnnouncePayment(Command[None], frozen=True):
     payment: str
 
 
+class ReviewOrder(Command[None], frozen=True):
+    """Bring a payment's order to staff if money came back after the order had been given up."""
+
+    to = "checkout.review_order"
+    again = "looked at again"
+
+    payment: str
+
+
 class ApplyProviderEvent(Command[None], frozen=True, omit_defaults=True):
     """Signal a notification's statement, already matched and recorded, to the sagas that it is about."""
 

@@ -1,12 +1,12 @@
 """Sums of a payment's operations by kind, and the state that they give it. Read with the payment locked."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Operation, Payment
-from checkout.states import PaymentState
+from checkout.states import AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
@@ -143,8 +143,29 @@ def operations_of_payment(payment: Payment) -> list[Operation]:
 
 
 def sums_of(payment: Payment) -> Sums:
-    """Add up the operations of a payment."""
-    return added_up(payment, operations_of_payment(payment))
+    """Add up the operations of a payment, those that count."""
+    return added_up(payment, operations_that_count(payment))
+
+
+def operations_that_count(payment: Payment) -> Sequence[Operation]:
+    """Return the operations of a payment, the oldest first, without a void that says nothing of its money."""
+    authorised = payment.attempts.filter(state=AttemptState.AUTHORISED)
+    return without_idle_voids(operations_of_payment(payment), lambda: authorised.values_list("pk", flat=True))
+
+
+def without_idle_voids(
+    operations: Sequence[Operation], authorised: Callable[[], Iterable[int]]
+) -> Sequence[Operation]:
+    """Leave out the void of one attempt if another attempt holds the payment's money.
+
+    A provider may carry an authorisation out hours later. If the shopper has tried again meanwhile, and that
+    attempt was released, its void says nothing about the money that is held now. ``authorised`` returns the
+    keys of the payment's authorised attempts. It is called only if there is a void.
+    """
+    voids = [each for each in operations if each.kind == Kind.VOID and each.state != State.REFUSED]
+    if not voids or {each.attempt_id for each in voids}.issuperset(authorised()):
+        return operations
+    return [each for each in operations if each not in voids]
 
 
 def sums_of_attempt(attempt: Attempt) -> Sums:

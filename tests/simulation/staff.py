@@ -9,6 +9,7 @@ from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
+from checkout.states import PaymentState
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 
@@ -21,6 +22,8 @@ OPERATIONS = {
     "void": EventKind.CANCELLED,
     "refund": EventKind.REFUNDED,
 }
+# Steps of a parked purchase that wants to have its order confirmed.
+CONFIRMING = ("confirm_order", "money_returned")
 # The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
 # In the latter visits staff look up everything that they can, instead of sometimes only trying again.
 VISITS = 5
@@ -136,6 +139,8 @@ class Staff:
                 # It can be neither captured nor released, as a part was captured in the portal.
                 self._explained.add(payment)
                 self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+            elif kind == "purchase" and step in CONFIRMING and self._is_called_off(payment):
+                self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
                 self._world.spawn(
                     self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))
@@ -178,6 +183,27 @@ class Staff:
                 bank.move(spare, EventKind.REFUNDED, left)
             elif not spare.captured.minor:
                 bank.cancel(spare)
+
+    def _is_called_off(self, reference: str) -> bool:
+        query = "SELECT 1 FROM orders_reservation WHERE payment_reference = ? AND state = 'cancelled'"
+        return self._world.rows.execute(query, (reference,)).fetchone() is not None
+
+    def _give_back(self, reference: str, number: int) -> Callable[[], object]:
+        """Return a function that refunds or releases a payment whose order cannot be confirmed any more.
+
+        If nothing is left to be given back, its purchase is tried again, and ends.
+        """
+
+        def give_back() -> None:
+            state = self._world.state_of(reference)
+            if state == PaymentState.AUTHORISED:
+                actions.request_void(reference, by="staff", idempotency_key="")
+            elif state.is_paid:
+                actions.request_refund(reference, by="staff", idempotency_key="", amount=None)
+            else:
+                actions.resume_saga(number, by="staff")
+
+        return give_back
 
     def _has_arrived(self, kind: str, reference: str, order_code: str) -> bool:
         order = self._world.bank.books.orders[order_code]

@@ -124,6 +124,7 @@ STEPS: Mapping[str, str] = {
     "post_ledger": "Write it into the ledger",
     "confirm_order": "Confirm the order",
     "release_stock": "Give the goods back to the stock",
+    "money_returned": "Confirm the order after all, or refund it: its money came back",
     "settle_undone": "Settle by hand what steps of your own have undone",
     "cancel_order": "Call the order off and give the goods back to the stock",
 }

@@ -1,8 +1,10 @@
 """The public object of a payment, which answers what clients would otherwise guess."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Literal
 
@@ -13,8 +15,15 @@ from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction, card_of, error_of
-from checkout.payments.totals import Sums, added_up, is_accounted_for, is_stuck, operations_of_payment
-from checkout.states import PaymentState
+from checkout.payments.totals import (
+    Sums,
+    added_up,
+    is_accounted_for,
+    is_stuck,
+    operations_that_count,
+    without_idle_voids,
+)
+from checkout.states import AttemptState, PaymentState
 
 
 class PaymentStatus(StrEnum):
@@ -131,7 +140,7 @@ def payment_object(payment: Payment) -> PaymentObject:
 
     Reads its operations and its latest attempt, in the states in which they matter.
     """
-    operations = () if payment.state in _WITHOUT_OPERATIONS else operations_of_payment(payment)
+    operations = () if payment.state in _WITHOUT_OPERATIONS else operations_that_count(payment)
     attempt = None if payment.state in _WITHOUT_ATTEMPT else latest_attempt(payment)
     return _object(payment, operations, attempt)
 
@@ -144,10 +153,18 @@ def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:
     attempts = Attempt.objects.filter(payment_id__in=keys).order_by("payment_id", "number")
     # The attempts are in order, so the last one of each payment remains.
     latest = {attempt.payment_id: attempt for attempt in attempts}
+    authorised: defaultdict[int, list[int]] = defaultdict(list)
+    for attempt in attempts:
+        if attempt.state == AttemptState.AUTHORISED:
+            authorised[attempt.payment_id].append(attempt.pk)
     return [
         _object(
             payment,
-            () if payment.state in _WITHOUT_OPERATIONS else of_payment.get(payment.pk, ()),
+            ()
+            if payment.state in _WITHOUT_OPERATIONS
+            else without_idle_voids(
+                of_payment.get(payment.pk, ()), partial(authorised.__getitem__, payment.pk)
+            ),
             None if payment.state in _WITHOUT_ATTEMPT else latest.get(payment.pk),
         )
         for payment in payments

@@ -5,9 +5,11 @@ The payment must be locked. Its attempt is locked after it, always in that order
 
 from typing import Any
 
+from checkout.payments.checkout_messages import ReviewOrder
 from checkout.payments.events import EVENT_TYPES, changes
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation, Payment, Saga
+from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
 from checkout.states import (
@@ -22,6 +24,8 @@ from checkout.states import (
 from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
+# The states of a payment all of whose money went back.
+_GIVEN_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
 ENDS_OF_CONTRADICTION = ("conflict_resolved", "conflict_released")
 
 
@@ -105,7 +109,11 @@ def follow_sums(payment: Payment, message: Message) -> None:
         # Money moved after the payment had ended otherwise, or while staff look at it.
         _record_not_applied(payment, target, Actor.SAGA)
     else:
+        was_given_back = payment.state in _GIVEN_BACK
         move_payment_if_allowed(payment, event, Actor.SAGA, message)
+        if was_given_back and PaymentState(payment.state).is_paid:
+            # By now the order may have been given up. Its purchase is locked before the payment, so not here.
+            send_to_checkout(ReviewOrder(payment=payment.reference), payment.reference)
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:

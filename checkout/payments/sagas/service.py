@@ -9,6 +9,7 @@ from checkout.payments.checkout_messages import (
     CompleteChallenge,
     PassDeadline,
     ResumeSaga,
+    ReviewOrder,
     ReviewPayment,
     SettleClaim,
     SettleOperation,
@@ -31,6 +32,7 @@ from checkout.payments.sagas.settlement import (
     claim as claim_settlement,
     operation as operation_settlement,
     payment as payment_settlement,
+    returned_money,
 )
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
@@ -196,6 +198,12 @@ def announce_payment(command: AnnouncePayment, message: Message) -> None:
     publish_state(payment, message)
     if payment.state != PaymentState.PROCESSING:
         reply_with_state(payment, payment.waiters.all(), message)
+
+
+@service.handles(ReviewOrder)
+def review_order(command: ReviewOrder, message: Message) -> None:
+    """Bring an order to staff that was given up, and whose money came back."""
+    returned_money.review_order(command, message)
 
 
 @service.handles(ApplyProviderEvent)

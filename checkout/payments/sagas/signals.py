@@ -64,6 +64,9 @@ class Signal(StrEnum):
     # Nothing is held for the purchase's own attempt, but another one has the payment's money, or may have it.
     HELD_ELSEWHERE = "held_elsewhere"
 
+    # Money that had gone back is here again, after the order had been given up.
+    MONEY_RETURNED = "money_returned"
+
     # The provider, or staff, have confirmed that the authorisation has expired.
     LAPSED = "lapsed"
 

@@ -12,6 +12,7 @@ from checkout.payments import service as payments
 from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.messages import ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.objects.payment import payment_object, payment_objects
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
@@ -106,6 +107,21 @@ def test_a_purchase_without_money_does_not_confirm_the_order_for_that_of_another
     conflicted(first.attempt)
     assert ended(first.attempt).state == state
     assert place_of(first) == ("release_stock", Status.COMPENSATED)
+
+
+def test_the_void_of_one_attempt_does_not_release_the_money_of_another(first: Saga, second: Saga) -> None:
+    """The provider carries the first authorisation out a day later, when the second one was released."""
+    posted(second.attempt, Kind.VOID)
+    standing(second, "release_stock", Status.COMPENSATED)
+    Attempt.objects.filter(pk=second.attempt_id).update(state=AttemptState.REFUSED)
+    conflicted(first.attempt)
+    payment = settled(first.attempt, HELD)
+    assert payment.state == PaymentState.AUTHORISED
+    assert place_of(first) == ("confirm_order", Status.RUNNING)
+    assert payment_object(payment).amounts.capturable == 1250
+    assert payment_objects([payment]) == [payment_object(payment)]
+    posted(first.attempt, Kind.VOID)
+    assert Payment.objects.get().state == PaymentState.VOIDED
 
 
 @pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])

@@ -30,6 +30,7 @@ class At(StrEnum):
     CONFLICTED = "conflicted"
     FINISHED = "finished"
     UNPAID = "unpaid"
+    MONEY_RETURNED = "money_returned"
     SETTLE_UNDONE = "settle_undone"
 
 

@@ -185,7 +185,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             on={Success.DONE: own.released},
             failed=fulfilment.until_released(own.released),
             unknown=again(At.RELEASE_STOCK),
-            hears=TAKEN_UP_AGAIN,
+            hears={**TAKEN_UP_AGAIN, Signal.MONEY_RETURNED: fulfilment.money_returned},
             is_owed=True,
         ),
         Step(
@@ -195,6 +195,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             on={Success.DONE: own.cancelled},
             failed=fulfilment.until_done(At.CANCEL_ORDER),
             unknown=again(At.CANCEL_ORDER),
+            hears={Signal.MONEY_RETURNED: fulfilment.money_returned},
             is_owed=True,
         ),
         Step(
@@ -226,6 +227,20 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at_the_end,
                 Signal.HELD_ELSEWHERE: fulfilment.found_taken_at_the_end,
                 **fulfilment.NOT_HELD_ANY_MORE,
+            },
+        ),
+        Step(
+            name=At.MONEY_RETURNED,
+            ends=End.PARKED,
+            why="Money came back after the order had been given up.",
+            unknown=fulfilment.unless_called_off(fulfilment.taken_up_again),
+            hears={
+                Signal.REVIEW_HELD: fulfilment.unless_called_off(fulfilment.found_held),
+                Signal.REVIEW_CAPTURED: fulfilment.unless_called_off(fulfilment.found_taken),
+                Signal.GIVEN_BACK: fulfilment.given_up_for_good,
+                Signal.REVIEW_RELEASED: fulfilment.given_up_for_good,
+                Signal.REVIEW_GIVEN_BACK: fulfilment.given_up_for_good,
+                Signal.HELD_ELSEWHERE: fulfilment.given_up_for_good,
             },
         ),
         *own.rows(),

@@ -238,6 +238,29 @@ def found_taken(data: PurchaseData) -> PurchaseDecision:
     return taken_up_again(with_changes(data, is_taken=True))
 
 
+def money_returned(data: PurchaseData) -> PurchaseDecision:
+    """Park a purchase whose money came back after its order had been given up.
+
+    The goods may have been sold to others, and the merchant may have settled it with the shopper: staff
+    decide.
+    """
+    why = "Money came back after the order had been given up. Refund it, or try again to confirm the order."
+    if data.is_order_cancelled:
+        why = "Money came back after the order had been called off. Refund it; trying again ends this only."
+    return Go(step=At.MONEY_RETURNED, data=data, why=why)
+
+
+def unless_called_off(follows: Callable[[PurchaseData], PurchaseDecision]) -> AfterSignal[PurchaseData]:
+    """Return what follows for money that came back. An order that was called off is never confirmed."""
+    return lambda data: given_up_for_good(data) if data.is_order_cancelled else follows(data)
+
+
+def given_up_for_good(data: PurchaseData) -> PurchaseDecision:
+    """End where the undoing has ended: staff have given back the money that came back."""
+    step = At.CANCEL_ORDER if data.is_order_cancelled else At.RELEASE_STOCK
+    return PurchaseDecision(step=step, data=data, end=End.COMPENSATED)
+
+
 def found_released(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=())
 

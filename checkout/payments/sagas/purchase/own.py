@@ -184,6 +184,7 @@ class OwnSteps:
             hears={
                 Signal.REVIEW_HELD: _taken_up(fulfilment.found_held),
                 Signal.REVIEW_CAPTURED: _taken_up(fulfilment.found_taken),
+                Signal.MONEY_RETURNED: _money_returned,
             },
             is_owed=True,
         )
@@ -192,6 +193,10 @@ class OwnSteps:
 def _taken_up(follows: Callable[[PurchaseData], PurchaseDecision]) -> AfterSignal[PurchaseData]:
     """Go on with a purchase whose money was found after all, unless its order was cancelled for good."""
     return lambda data: None if data.is_order_cancelled else follows(with_changes(data, own_undone=True))
+
+
+def _money_returned(data: PurchaseData) -> PurchaseDecision:
+    return fulfilment.money_returned(with_changes(data, own_undone=True))
 
 
 def _taken(step: OwnStep, data: PurchaseData) -> PurchaseDecision:

@@ -1,0 +1,184 @@
+"""Money that comes back after its order was given up: staff confirm the order after all, or refund it.
+
+An issuer returns what was charged back, or a refund fails. The stock has been given back by then.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from checkout.payments.actions import resume_saga
+from checkout.payments.checkout_messages import ReviewOrder
+from checkout.payments.failed_refunds import fail_refund
+from checkout.payments.models import Attempt, Event, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.states import AttemptState, PaymentState
+from tests.payments.service.contradicting import (
+    another,
+    books_with,
+    conflicted,
+    envelope_of,
+    posted,
+    settled,
+)
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered, commands_of, notified
+from tests.payments.service.test_two_purchases_settled import place_of, purchase_of
+
+pytestmark = pytest.mark.django_db
+
+Kind, Status = Operation.Kind, Saga.Status
+
+
+@pytest.fixture
+def releasing(attempt: Attempt) -> Saga:
+    """Return a purchase whose money staff found taken and charged back, so that it releases its stock."""
+    conflicted(attempt)
+    purchase = purchase_of(attempt, "conflicted", Status.PARKED)
+    assert settled(attempt, books_with(1250, charged_back=1250)).state == PaymentState.CHARGED_BACK
+    assert place_of(purchase) == ("release_stock", Status.RUNNING)
+    return purchase
+
+
+@pytest.fixture
+def purchase(releasing: Saga) -> Saga:
+    """Return the purchase when the stock has been released."""
+    answered(releasing)
+    assert place_of(releasing) == ("release_stock", Status.COMPENSATED)
+    return releasing
+
+
+def reversed_by_issuer(purchase: Saga, minor: int = 1250) -> None:
+    posted(purchase.attempt, Kind.CHARGE_BACK_REVERSAL, minor)
+
+
+def orders_reviewed() -> int:
+    """Deliver what asks for a look at an order, and return how often that is."""
+    rows = OutboxMessage.objects.filter(type=ReviewOrder.to).order_by("pk")
+    for row in rows:
+        deliver(service, envelope_of(row))
+    return len(rows)
+
+
+def tried_again(purchase: Saga) -> list[str]:
+    """Have staff try the purchase again, and return the commands that follow."""
+    resume_saga(purchase.pk, by="ada")
+    row = OutboxMessage.objects.filter(type="checkout.resume_saga").latest("pk")
+    return commands_of(deliver(service, envelope_of(row)))
+
+
+@pytest.mark.parametrize(("minor", "state"), [(1250, PaymentState.CAPTURED), (1, PaymentState.CHARGED_BACK)])
+def test_staff_decide_on_an_order_whose_payment_counts_again(purchase: Saga, minor: int, state: str) -> None:
+    reversed_by_issuer(purchase, minor)
+    assert Payment.objects.get().state == state
+    is_paid = state == PaymentState.CAPTURED
+    assert orders_reviewed() == is_paid
+    if is_paid:
+        assert place_of(purchase) == ("money_returned", Status.PARKED)
+        fact = purchase.payment.facts.get(kind="saga_parked", data__step="money_returned")
+        assert "Refund it, or try again" in fact.data["why"]
+
+
+def test_tried_again_it_has_the_order_confirmed_and_sends_a_receipt(purchase: Saga) -> None:
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    assert tried_again(purchase) == ["orders.confirm"]
+    purchase.refresh_from_db()
+    assert "notifications.send_receipt" in commands_of(answered(purchase))
+    assert place_of(purchase) == ("finished", Status.COMPLETED)
+
+
+def test_once_it_is_refunded_it_ends_when_it_is_tried_again(purchase: Saga) -> None:
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    posted(purchase.attempt, Kind.REFUND)
+    assert Payment.objects.get().state == PaymentState.REFUNDED
+    assert tried_again(purchase) == []
+    assert place_of(purchase) == ("release_stock", Status.COMPENSATED)
+
+
+def test_an_order_that_was_called_off_is_never_confirmed(purchase: Saga) -> None:
+    data = {**purchase.data, "is_order_cancelled": True}
+    Saga.objects.filter(pk=purchase.pk).update(step="cancel_order", data=data)
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
+    assert tried_again(purchase) == []
+    assert place_of(purchase) == ("cancel_order", Status.COMPENSATED)
+
+
+def test_a_refund_that_fails_brings_the_order_back_to_staff_as_well(attempt: Attempt) -> None:
+    conflicted(attempt)
+    purchase = purchase_of(attempt, "conflicted", Status.PARKED)
+    settled(attempt, books_with(1250, refunded=1250))
+    answered(purchase)
+    refund = Operation.objects.get(kind=Kind.REFUND)
+    fail_refund(Payment.objects.get(), refund)
+    notified(attempt, "refund_failed", refund.reference)
+    saga = Saga.objects.get(kind=Kind.REFUND)
+    answered(saga, outcome="refused")
+    assert Payment.objects.get().state == PaymentState.CAPTURED
+    assert orders_reviewed() == 1
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
+
+
+def test_while_the_stock_is_still_being_released_it_is_looked_at_again_later(releasing: Saga) -> None:
+    reversed_by_issuer(releasing)
+    deliver(service, command(ReviewOrder(payment=releasing.payment.reference)))
+    later = OutboxMessage.objects.filter(type=ReviewOrder.to).latest("pk")
+    assert later.available_at - later.created_at >= timedelta(seconds=60)
+    assert place_of(releasing) == ("release_stock", Status.RUNNING)
+    answered(releasing)
+    deliver(service, envelope_of(later))
+    assert place_of(releasing) == ("money_returned", Status.PARKED)
+
+
+@pytest.mark.parametrize("state", [PaymentState.REFUNDED, PaymentState.CONFLICTED])
+def test_nothing_happens_if_the_money_has_gone_again(purchase: Saga, state: PaymentState) -> None:
+    reversed_by_issuer(purchase)
+    Payment.objects.update(state=state)
+    orders_reviewed()
+    assert place_of(purchase) == ("release_stock", Status.COMPENSATED)
+
+
+def test_an_order_that_another_attempt_has_confirmed_is_left_as_it_is(purchase: Saga) -> None:
+    purchase_of(another(purchase.attempt, AttemptState.AUTHORISED), "finished", Status.COMPLETED)
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    assert place_of(purchase) == ("release_stock", Status.COMPENSATED)
+
+
+def test_only_the_purchase_whose_own_money_came_back_is_brought_to_staff(purchase: Saga) -> None:
+    other = purchase_of(another(purchase.attempt, AttemptState.REFUSED), "release_stock", Status.COMPENSATED)
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    assert place_of(other) == ("release_stock", Status.COMPENSATED)
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
+
+
+# More goes back than was taken.
+
+
+@pytest.fixture
+def amount_told() -> Callable[[], int]:
+    """Return a function that reads the refunded sum of the payment's own latest event."""
+
+    def read() -> int:
+        events = Event.objects.filter(type__startswith="payment.").order_by("-sequence")
+        refunded: int = events[0].data["object"]["amounts"]["refunded"]
+        return refunded
+
+    return read
+
+
+def test_a_second_refund_of_everything_is_told_to_the_merchant(
+    attempt: Attempt, amount_told: Callable[[], int]
+) -> None:
+    """Somebody refunds it in the portal, and a refund of ours that had failed is made after all."""
+    conflicted(attempt)
+    settled(attempt, books_with(1250, refunded=1250))
+    assert amount_told() == 1250
+    posted(attempt, Kind.REFUND, 500)
+    assert Payment.objects.get().state == PaymentState.REFUNDED
+    assert amount_told() == 1750
