@@ -66,7 +66,8 @@ class Bank:
         self._made_after_all: list[Movement] = []
         # The payments about whose orders somebody has done something in the portal.
         self.used_portal: set[str] = set()
-        # The orders that were cancelled or refunded there because the payment was paid with another one.
+        # The orders that were cancelled or refunded there because the payment was paid with another one. No
+        # money moves any more with these: of such an order staff have entered that nothing was captured.
         self.given_up: set[str] = set()
         self._portal_movements = 0
 
@@ -226,11 +227,11 @@ class Bank:
         self._certain.add(movement.reference or order.order_code)
         if movement.kind == EventKind.CAPTURED:
             self._plan_the_future(order)
-        elif order.order_code not in self.given_up and self._chance.happens("refund_returned"):
+        elif self._chance.happens("refund_returned"):
             self._later(self._chance.between(600, 2 * DAY), lambda: self._return(order, movement))
 
     def _return(self, order: Order, movement: Movement) -> None:
-        if movement in order.taken:
+        if movement in order.taken and order.order_code not in self.given_up:
             order.fail_refund(movement)
             self._post.contradict(order, "REFUND_FAILED", movement.amount, movement.reference)
             if self._chance.refund_is_made_after_all():
@@ -238,7 +239,8 @@ class Bank:
                 self._later(pause_seconds, lambda: self._make_after_all(order, movement))
 
     def _make_after_all(self, order: Order, movement: Movement) -> None:
-        if any(each.reference == movement.reference for each in order.taken):
+        is_paid_again = any(each.reference == movement.reference for each in order.taken)
+        if is_paid_again or order.order_code in self.given_up:
             # Staff found that the refund had failed, and it was sent again. A reference is paid only once.
             return
         order.make_refund_after_all(movement)
@@ -272,7 +274,7 @@ class Bank:
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = order.manners.tells_position and not order.manners.releases_rest
         is_told = tells_all or not self._habits[order.order_code].is_open
-        if left.minor <= 0 or not is_told:
+        if left.minor <= 0 or not is_told or order.order_code in self.given_up:
             return
         amount = self._all_or_a_part(left)
         order.charged_back += amount
@@ -282,7 +284,8 @@ class Bank:
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))
 
     def _reverse_charge_back(self, order: Order) -> None:
-        if not order.charged_back.minor:  # an earlier reversal returned everything
+        # An earlier reversal may have returned everything.
+        if not order.charged_back.minor or order.order_code in self.given_up:
             return
         amount = self._all_or_a_part(order.charged_back)
         order.charged_back -= amount

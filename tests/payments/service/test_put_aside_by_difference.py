@@ -7,8 +7,10 @@ from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments.actions import put_aside, request_refund
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
+from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
 from checkout.states import PaymentState
 from tests.payments.service.contradicting import (
+    NOTHING,
     another,
     balances,
     books_with,
@@ -65,6 +67,35 @@ def test_one_that_staff_have_dealt_with_stays_so(forgotten_refund):
     Difference.objects.update(dealt_with_at=timezone.now())
     settled(forgotten_refund, books_with(1250, refunded=400))
     assert Difference.objects.get().resolved_at is None
+
+
+@pytest.mark.parametrize(
+    ("told", "is_dealt_with"),
+    [
+        ({"authorised": 1250, "captured": 1250, "refunded": 1250}, True),
+        ({"captured": 1250, "refunded": 250, "charged_back": 1000}, True),
+        ({"authorised": 1250}, False),
+        ({"captured": 1250, "refunded": 1249}, False),
+    ],
+)
+def test_an_order_of_which_nothing_was_kept_does_not_stand_in_the_way_of_another(
+    attempt: Attempt, told: dict[str, int], is_dealt_with: bool
+):
+    """The page has it entered as one without a capture, as another order pays. It differs for ever.
+
+    If anything was kept, this is a mistake, and it stays among what needs attention.
+    """
+    pays = another(attempt, Attempt.State.AUTHORISED)
+    posted(pays, Operation.Kind.CAPTURE)
+    conflicted(attempt)
+    for kind, minor in told.items():
+        differs(attempt, kind, ours=0, theirs=minor)
+    differs(pays, ours=0, theirs=400)
+    settled(attempt, NOTHING)
+    marks = {each.dealt_with_by for each in Difference.objects.filter(order_code=attempt.order_code)}
+    assert marks == ({"ada"} if is_dealt_with else {""})
+    waits = pays if is_dealt_with else attempt
+    assert attempt_to_put_aside(Payment.objects.get()) == waits
 
 
 @pytest.fixture

@@ -18,9 +18,8 @@ from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.events import move_attempt, move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
-from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment, Saga
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
 from checkout.payments.sagas.operations.adoption import adopt
@@ -30,6 +29,7 @@ from checkout.payments.sagas.orchestration.locking import sagas_of_payment
 from checkout.payments.sagas.purchase.data import with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
+from checkout.payments.sagas.settlement.differences import settle_differences
 from checkout.payments.sagas.settlement.reckoning import (
     FOUND_BY_STAFF,
     MAY_HOLD_MONEY,
@@ -135,8 +135,7 @@ def settle(command: SettlePayment, message: Message) -> None:
         return
     reckoning = reckon(attempt, theirs)
     _correct_the_books(payment, attempt, reckoning, command.by)
-    if theirs.has_money:
-        _resolve_differences(attempt)
+    settle_differences(attempt, theirs, command.by)
     _move_attempt(attempt, has_money=theirs.has_money)
     if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
         open_capture(attempt)
@@ -178,20 +177,6 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
         move_operation(payment, operation, Operation.State.DONE)
     for kind, amount in reckoning.booked:
         adopt(attempt, kind, amount.minor, reason=FOUND_BY_STAFF, by=by)
-
-
-def _resolve_differences(attempt: Attempt) -> None:
-    """Resolve the differences of the sums that staff have entered.
-
-    The provider may not tell its sums any more, so that no comparison would. One that does opens them again.
-    """
-    kinds = (Difference.Kind.CAPTURED, Difference.Kind.REFUNDED, Difference.Kind.CHARGED_BACK)
-    Difference.objects.filter(
-        OPEN_DIFFERENCE,
-        account=attempt.provider_account_id,
-        order_code=attempt.order_code,
-        kind__in=kinds,
-    ).update(resolved_at=timezone.now())
 
 
 def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:
