@@ -60,7 +60,7 @@ def watch_history(database: sqlite3.Connection) -> None:
 
 def check(world: "World") -> list[str]:
     """Return violations of I1 to I7, I9, I11 and I13 at rest; earlier ones are in ``world.violations``."""
-    books = Ledgers(world.rows, world.bank.books)
+    books = Ledgers(world.rows, world.bank.books, world.bank.given_up)
     findings = [
         *_nothing_lost(world, books),
         *_nothing_twice(world, books),
@@ -91,8 +91,9 @@ def check(world: "World") -> list[str]:
 class Ledgers:
     """The gateway's rows and the provider's orders, by payment."""
 
-    def __init__(self, database: sqlite3.Connection, books: Books) -> None:
+    def __init__(self, database: sqlite3.Connection, books: Books, given_up: set[str]) -> None:
         self._database = database
+        self._given_up = given_up
         self.payments: dict[str, str] = dict(self.rows("SELECT reference, state FROM payments_payment"))
         self.payment_of: dict[str, str] = dict(
             self.rows(
@@ -114,7 +115,7 @@ class Ledgers:
         return sum(
             order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
             for order in self.orders[payment]
-            if order.state == OrderState.AUTHORISED
+            if order.state == OrderState.AUTHORISED and order.order_code not in self._given_up
         )
 
     def kept(self, payment: str) -> int:

@@ -9,7 +9,6 @@ from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
-from checkout.states import PaymentState
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 
@@ -139,7 +138,7 @@ class Staff:
                 # It can be neither captured nor released, as a part was captured in the portal.
                 self._explained.add(payment)
                 self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
-            elif kind == "purchase" and step in CONFIRMING and self._is_called_off(payment):
+            elif kind == "purchase" and step in CONFIRMING and self._cannot_be_confirmed(payment):
                 self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
                 self._world.spawn(
@@ -184,9 +183,15 @@ class Staff:
             elif not spare.captured.minor:
                 bank.cancel(spare)
 
-    def _is_called_off(self, reference: str) -> bool:
-        query = "SELECT 1 FROM orders_reservation WHERE payment_reference = ? AND state = 'cancelled'"
-        return self._world.rows.execute(query, (reference,)).fetchone() is not None
+    def _cannot_be_confirmed(self, reference: str) -> bool:
+        """Return True if the order was called off, or its stock was given back and sold since."""
+        ended = self._world.rows.execute(
+            "SELECT 1 FROM orders_reservation WHERE payment_reference = ?1 AND state = 'cancelled' UNION ALL "
+            "SELECT 1 FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
+            "WHERE p.reference = ?1 AND f.kind = 'saga_parked' AND f.data LIKE '%sold since%'",
+            (reference,),
+        )
+        return ended.fetchone() is not None
 
     def _give_back(self, reference: str, number: int) -> Callable[[], object]:
         """Return a function that refunds or releases a payment whose order cannot be confirmed any more.
@@ -195,11 +200,11 @@ class Staff:
         """
 
         def give_back() -> None:
-            state = self._world.state_of(reference)
-            if state == PaymentState.AUTHORISED:
-                actions.request_void(reference, by="staff", idempotency_key="")
-            elif state.is_paid:
-                actions.request_refund(reference, by="staff", idempotency_key="", amount=None)
+            left = actions.available(reference)
+            if left.refundable.minor:
+                actions.request_refund(reference, by="staff")
+            elif left.can_be_voided:
+                actions.request_void(reference, by="staff")
             else:
                 actions.resume_saga(number, by="staff")
 

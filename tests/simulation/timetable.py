@@ -49,7 +49,7 @@ WHERE p.state = 'processing' AND a.state = 'created' AND NOT EXISTS
 """
 _UNCAPTURED = """
 SELECT MIN(f.recorded_at) FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id
-WHERE f.kind = 'authorised' AND p.state = 'authorised' AND NOT EXISTS (SELECT 1 FROM payments_operation o
+WHERE f.kind IN ('authorised', 'conflict_resolved') AND p.state = 'authorised' AND NOT EXISTS (SELECT 1 FROM payments_operation o
 WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'authorisation_expired'))
 """
 _UNBEGUN = """

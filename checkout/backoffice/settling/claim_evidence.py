@@ -17,8 +17,7 @@ from checkout.backoffice.settling.evidence import (
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.settlement.claim import CLAIM_SETTLED
-from checkout.payments.sagas.settlement.verification import VerificationData
+from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, VerificationData
 from checkout.payments.totals import added_up
 
 

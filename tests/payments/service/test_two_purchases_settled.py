@@ -10,13 +10,14 @@ import pytest
 
 from checkout.payments import service as payments
 from checkout.payments.checkout_messages import ReviewPayment
+from checkout.payments.events import move_attempt
 from checkout.payments.messages import ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.objects.payment import payment_object, payment_objects
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
-from checkout.states import AttemptState, PaymentState
+from checkout.states import Actor, AttemptState, PaymentState
 from tests.payments.service.contradicting import (
     HELD,
     NOTHING,
@@ -122,6 +123,54 @@ def test_the_void_of_one_attempt_does_not_release_the_money_of_another(first: Sa
     assert payment_objects([payment]) == [payment_object(payment)]
     posted(first.attempt, Kind.VOID)
     assert Payment.objects.get().state == PaymentState.VOIDED
+
+
+@pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])
+def test_the_end_of_one_contradiction_does_not_end_that_of_another_attempt(
+    first: Saga, second: Saga, ended: Callable[[Attempt], Payment]
+) -> None:
+    """The provider has confirmed that somebody captured the second order in its portal."""
+    Fact.objects.create(
+        payment=second.payment,
+        attempt=second.attempt,
+        source="provider",
+        kind="claim_confirmed",
+        data={"claim": "captured"},
+    )
+    conflicted(first.attempt)
+    payment = ended(first.attempt)
+    assert payment.state == PaymentState.CONFLICTED
+    assert attempt_to_settle(payment) == second.attempt
+    assert settled(second.attempt, books_with(500)).state == PaymentState.PARTIALLY_CAPTURED
+    conflicted(first.attempt)
+    assert settled(first.attempt, NOTHING).state == PaymentState.PARTIALLY_CAPTURED, "it was looked into"
+
+
+def test_what_was_said_of_an_attempt_may_be_said_again_when_it_contradicts_us_again(
+    first: Saga, second: Saga
+) -> None:
+    """The other attempt is still to be settled, so that all else is as it was."""
+    conflicted(first.attempt, AttemptState.REFUSED)
+    conflicted(second.attempt)
+    for _ in range(2):
+        attempt = Attempt.objects.get(pk=first.attempt_id)
+        move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)
+        assert settled(attempt, NOTHING).state == PaymentState.CONFLICTED
+        assert attempt.state == AttemptState.REFUSED
+
+
+@pytest.mark.parametrize("claim", ["authorised", "expired", "charged_back"])
+def test_a_claim_that_contradicts_nothing_is_not_waited_for(first: Saga, second: Saga, claim: str) -> None:
+    Fact.objects.create(
+        payment=second.payment,
+        attempt=second.attempt,
+        source="provider",
+        kind="claim_confirmed",
+        data={"claim": claim},
+    )
+    posted(second.attempt, Kind.CAPTURE)
+    conflicted(first.attempt)
+    assert settled(first.attempt, NOTHING).state == PaymentState.CAPTURED
 
 
 @pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])

@@ -11,7 +11,6 @@ from checkout.payments.models import Fact
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.orchestration.locking import numbered_saga
 from checkout.payments.sagas.settlement.claim import (
-    CLAIM_SETTLED,
     TRUE,
     UNTRUE,
     Seen,
@@ -19,6 +18,7 @@ from checkout.payments.sagas.settlement.claim import (
     seen_now,
     word,
 )
+from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 

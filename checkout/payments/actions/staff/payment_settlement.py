@@ -9,8 +9,8 @@ from checkout.payments.locking import found_payment, locked_attempt
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
-from checkout.payments.sagas.settlement.payment import PAYMENT_SETTLED, obstacle, seen_now
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.sagas.settlement.payment import obstacle, seen_now
+from checkout.payments.sagas.settlement.reckoning import PAYMENT_SETTLED, TheirBooks
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
 

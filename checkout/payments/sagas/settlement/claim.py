@@ -21,7 +21,12 @@ from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import numbered_saga
-from checkout.payments.sagas.settlement.verification import CHECK, Verification, VerificationData
+from checkout.payments.sagas.settlement.verification import (
+    CHECK,
+    CLAIM_SETTLED,
+    Verification,
+    VerificationData,
+)
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
@@ -33,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 Kind = Operation.Kind
 
-CLAIM_SETTLED = "claim_settled_by"
 TRUE, UNTRUE = "true", "untrue"
 REASON = "Staff found out that it happened"
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 import msgspec
 import structlog
-from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.checkout_messages import SettlePayment
@@ -34,9 +33,11 @@ from checkout.payments.sagas.settlement.reckoning import (
     FOUND_BY_STAFF,
     MAY_HOLD_MONEY,
     NOT_FOUND,
+    PAYMENT_SETTLED,
     Reckoning,
     TheirBooks,
     holders_beside,
+    is_contradicted_beside,
     others_of,
     reckon,
 )
@@ -51,20 +52,20 @@ log = structlog.get_logger(__name__)
 
 Kind = Operation.Kind
 
-PAYMENT_SETTLED = "payment_settled_by"
-
 
 def seen_now(payment: Payment) -> str:
     """Return a digest of the payment's present state, which differs as soon as anything has moved.
 
-    After a contradiction that was settled, all may look the same at the next one, but for the version. Staff
+    After a contradiction that was settled, all may look the same at the next one, but for the events. Staff
     may have looked the order up before the latest notification, which moves nothing meanwhile.
     """
+    events = payment.events.order_by("-sequence")
     told = payment.facts.filter(kind__startswith=NOTIFIED).order_by("-pk")
     open_sagas = payment.sagas.filter(status__in=UNFINISHED)
     standing = (
         payment.state,
         payment.version,
+        events.values_list("sequence", flat=True).first(),
         list(payment.attempts.order_by("pk").values_list("order_code", "state")),
         list(payment.operations.order_by("pk").values_list("reference", "state", "amount_minor")),
         list(open_sagas.order_by("pk").values_list("pk", "version")),
@@ -139,7 +140,7 @@ def settle(command: SettlePayment, message: Message) -> None:
     _move_attempt(attempt, has_money=theirs.has_money)
     if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
         open_capture(attempt)
-    if not others_of(attempt, AttemptState.CONFLICTED):
+    if not (others_of(attempt, AttemptState.CONFLICTED) or is_contradicted_beside(attempt)):
         _end_contradiction(payment, attempt, theirs, sagas, message)
     own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
     if not theirs.captured.minor:

@@ -7,12 +7,22 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef, Q
+
 from checkout.money import Money
-from checkout.payments.messages import ClaimOutcome
-from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.messages import ClaimOutcome, ReviewOutcome
+from checkout.payments.models import Attempt, Fact, Operation, Payment
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.settlement.verification import Verification
-from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, operations_of, sums_of, sums_of_attempt
+from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, Verification
+from checkout.payments.totals import (
+    ALL_BUT_REFUSED,
+    BY_ISSUER,
+    OPEN,
+    Sums,
+    operations_of,
+    sums_of,
+    sums_of_attempt,
+)
 from checkout.states import AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -21,6 +31,12 @@ Kind, State = Operation.Kind, Operation.State
 NOT_FOUND = "not_found_at_provider"
 # The reason of an operation that was booked because staff found its sum at the provider.
 FOUND_BY_STAFF = "Staff found it in the provider's books"
+# The facts that an attempt was looked into: by staff, or by a review that has found the provider to agree.
+PAYMENT_SETTLED = "payment_settled_by"
+_LOOKED_INTO = (PAYMENT_SETTLED, f"review_{ReviewOutcome.HELD}")
+# The facts that a claim is true, and the claims that contradict nothing when they are.
+_TRUE = Q(kind=f"claim_{ClaimOutcome.CONFIRMED}") | Q(kind=CLAIM_SETTLED, data__said="true")
+_HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUER)
 MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
 
 
@@ -102,6 +118,19 @@ def holders_beside(attempt: Attempt) -> list[Attempt]:
     """
     others = others_of(attempt, AttemptState.AUTHORISED)
     return [each for each in others if sums_of_attempt(each).captured or not _is_released(each)]
+
+
+def is_contradicted_beside(attempt: Attempt) -> bool:
+    """Return True if another authorised attempt contradicts us, and nobody has looked into that one since.
+
+    Somebody has moved its money in the provider's portal. Its contradiction began, or would have begun, that
+    of the payment, which must not end with that of this attempt.
+    """
+    of_others = Fact.objects.filter(payment=attempt.payment, attempt__state=AttemptState.AUTHORISED)
+    of_others = of_others.exclude(attempt=attempt)
+    looked_into = of_others.filter(attempt=OuterRef("attempt"), pk__gt=OuterRef("pk"), kind__in=_LOOKED_INTO)
+    claims = of_others.filter(_TRUE).exclude(data__claim__in=_HARMLESS)
+    return claims.exclude(Exists(looked_into)).exists()
 
 
 def _is_released(attempt: Attempt) -> bool:

@@ -28,6 +28,8 @@ EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"
 NEWS: Mapping[PaymentEvent, Signal] = {"authorisation_expired": Signal.LAPSED}
 
 CHECK = "check"
+# The fact that staff settled a claim.
+CLAIM_SETTLED = "claim_settled_by"
 
 
 class VerificationData(Body, frozen=True, forbid_unknown_fields=False):

@@ -16,7 +16,11 @@ from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.reckoning import holders_beside, others_of
+from checkout.payments.sagas.settlement.reckoning import (
+    holders_beside,
+    is_contradicted_beside,
+    others_of,
+)
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
@@ -215,7 +219,7 @@ def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
         _move(attempt, "reviewed_as_refused")
     elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
         adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
-    if others_of(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
+    if others_of(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS) or is_contradicted_beside(attempt):
         return _stands("Nothing is held for this attempt, but another one is not settled either.")
     if holders_beside(attempt):
         return ReviewResult(ReviewOutcome.HELD)
