@@ -49,8 +49,10 @@ WHERE p.state = 'processing' AND a.state = 'created' AND NOT EXISTS
 """
 _UNCAPTURED = """
 SELECT MIN(f.recorded_at) FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id
-WHERE f.kind IN ('authorised', 'conflict_resolved') AND p.state = 'authorised' AND NOT EXISTS (SELECT 1 FROM payments_operation o
-WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'authorisation_expired'))
+WHERE f.kind IN ('authorised', 'conflict_resolved') AND p.state = 'authorised' AND NOT EXISTS
+(SELECT 1 FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id
+WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'authorisation_expired')
+AND NOT (o.kind = 'void' AND a.state = 'refused'))
 """
 _UNBEGUN = """
 SELECT MIN(o.created_at) FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id

@@ -25,8 +25,12 @@ from checkout.backoffice.settling.evidence import (
 from checkout.money import Money
 from checkout.payments.models import Attempt, Fact, Operation
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.settlement.payment import PAYMENT_SETTLED
-from checkout.payments.sagas.settlement.reckoning import Reckoning, TheirBooks, state_after
+from checkout.payments.sagas.settlement.reckoning import (
+    PAYMENT_SETTLED,
+    Reckoning,
+    TheirBooks,
+    state_after,
+)
 from checkout.payments.totals import OPEN
 from checkout.states import PaymentState
 

@@ -1,7 +1,7 @@
 """Void authorisations that were never captured, before the issuer lets them lapse."""
 
 import structlog
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from checkout.conf import conf
 from checkout.errors import OperationRejected
@@ -9,7 +9,7 @@ from checkout.payments import actions
 from checkout.payments.actions.modification import BY_CLOCK
 from checkout.payments.models import Fact, Operation, Payment
 from checkout.payments.timers.timer import BATCH
-from checkout.states import PaymentState
+from checkout.states import AttemptState, PaymentState
 from messaging.outbox.clock import server_time
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,9 @@ def void_expired() -> int:
     long_ago = server_time() - conf.authorisation_lifetime
     authorised_long_ago = Fact.objects.filter(payment=OuterRef("pk"), kind__in=HELD, recorded_at__lt=long_ago)
     of_payment = Operation.objects.filter(payment=OuterRef("pk"))
-    in_the_way = of_payment.exclude(state=Operation.State.REFUSED)
+    # The void of an attempt that was released is not one of the money that another attempt holds.
+    released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
+    in_the_way = of_payment.exclude(state=Operation.State.REFUSED).exclude(released)
     references = Payment.objects.filter(
         Exists(authorised_long_ago),
         ~Exists(in_the_way),

@@ -8,6 +8,7 @@ from django.utils import timezone
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.payments.timers.authorisations import KEY, void_expired
 from tests.payments.service.at_once import at_once
+from tests.payments.service.contradicting import another
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +76,12 @@ def test_a_payment_older_than_its_authorisation_counts_from_that(old: Attempt):
 def test_what_is_captured_or_voided_or_about_to_be_is_left(authorised: Attempt, kind, state, voided):
     operation(authorised, kind, state)
     assert void_expired() == voided
+
+
+def test_the_void_of_an_attempt_that_was_released_is_not_in_the_way(authorised: Attempt):
+    operation(another(authorised, Attempt.State.REFUSED), "void", "done")
+    assert void_expired() == 1
+    assert Operation.objects.get(idempotency_key=KEY).attempt == authorised
 
 
 @pytest.mark.parametrize("state", ["captured", "capture_pending", "voided", "conflicted", "expired"])
