@@ -96,6 +96,11 @@ class Sums:
         return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
     @property
+    def is_all_being_refunded(self) -> bool:
+        """Return True if refunds without an outcome are of all that is left."""
+        return self.total(Kind.REFUND, *OPEN) > 0 and self.left_to_refund == 0
+
+    @property
     def can_be_voided(self) -> bool:
         """Return True if no capture and no other void stands in the way."""
         return not (self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) or self.has_void)
@@ -148,24 +153,30 @@ def sums_of(payment: Payment) -> Sums:
 
 
 def operations_that_count(payment: Payment) -> Sequence[Operation]:
-    """Return the operations of a payment, the oldest first, without a void that says nothing of its money."""
-    authorised = payment.attempts.filter(state=AttemptState.AUTHORISED)
-    return without_idle_voids(operations_of_payment(payment), lambda: authorised.values_list("pk", flat=True))
+    """Return the operations of a payment, the oldest first, without voids that say nothing of its money."""
+    return without_idle_voids(operations_of_payment(payment), lambda: _authorised_attempts(payment))
 
 
 def without_idle_voids(
     operations: Sequence[Operation], authorised: Callable[[], Iterable[int]]
 ) -> Sequence[Operation]:
-    """Leave out the void of one attempt if another attempt holds the payment's money.
+    """Leave out the voids of attempts that hold nothing if another attempt holds the payment's money.
 
     A provider may carry an authorisation out hours later. If the shopper has tried again meanwhile, and that
     attempt was released, its void says nothing about the money that is held now. ``authorised`` returns the
     keys of the payment's authorised attempts. It is called only if there is a void.
     """
     voids = [each for each in operations if each.kind == Kind.VOID and each.state != State.REFUSED]
-    if not voids or {each.attempt_id for each in voids}.issuperset(authorised()):
+    holding = set(authorised()) if voids else set()
+    if not holding:
         return operations
-    return [each for each in operations if each not in voids]
+    if holding - {each.attempt_id for each in voids}:
+        return [each for each in operations if each not in voids]
+    return [each for each in operations if each not in voids or each.attempt_id in holding]
+
+
+def _authorised_attempts(payment: Payment) -> Iterable[int]:
+    return payment.attempts.filter(state=AttemptState.AUTHORISED).values_list("pk", flat=True)
 
 
 def sums_of_attempt(attempt: Attempt) -> Sums:

@@ -125,7 +125,10 @@ class Staff:
         for number, kind, key, step, order_code, payment, state in parked:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
-            if kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
+            if kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
+                self._explained.add(payment)
+                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+            elif kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
                 has_arrived = self._has_arrived(kind, key, order_code)
                 if has_arrived:
                     self._world.bank.looked_up(key)
@@ -182,6 +185,10 @@ class Staff:
                 bank.move(spare, EventKind.REFUNDED, left)
             elif not spare.captured.minor:
                 bank.cancel(spare)
+
+    def _is_captured_in_portal(self, payment: str, order_code: str) -> bool:
+        used_portal = payment in self._world.bank.used_portal
+        return used_portal and self._world.bank.books.orders[order_code].captured.minor > 0
 
     def _cannot_be_confirmed(self, reference: str) -> bool:
         """Return True if the order was called off, or its stock was given back and sold since."""

@@ -95,6 +95,7 @@ FACTS: Mapping[str, str] = {
     "refund_requested_by": "Somebody asked for money to be given back",
     "claim_settled_by": "Staff said if it is so what was told in the provider's name",
     "payment_settled_by": "Staff said what the provider's books have of the payment",
+    "payment_settled_by_applied": "Our books were made to match what staff said",
     "put_aside_by": "Staff put the payment aside, to settle it by what they found at the provider",
     "operation_settled_by": "Staff said what became of a capture, void or refund",
     "message_sent_again": "Staff had a message sent again that may have been lost",

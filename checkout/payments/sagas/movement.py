@@ -24,9 +24,10 @@ from checkout.states import (
 from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
-# The states of a payment all of whose money went back.
+# The states of a payment all of whose money may have gone back.
 _GIVEN_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
-ENDS_OF_CONTRADICTION = ("conflict_resolved", "conflict_released")
+CONFLICT_RESOLVED = "conflict_resolved"
+ENDS_OF_CONTRADICTION = (CONFLICT_RESOLVED, "conflict_released")
 
 
 def group_of(payment_reference: str) -> str:
@@ -66,6 +67,9 @@ def move_payment_if_allowed(
     changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     publish_state(payment, message)
+    if event == CONFLICT_RESOLVED:
+        # Money may have come back while staff were to look at the payment.
+        _have_order_reviewed(payment)
     return True
 
 
@@ -96,11 +100,12 @@ def follow_sums(payment: Payment, message: Message) -> None:
 
     If its state stays the same, and another part of its money has moved, its new amounts are told.
     """
-    target = sums_of(payment).state
-    if PaymentState(payment.state).is_under_way:
+    sums, earlier = sums_of(payment), payment.state
+    target = sums.state
+    if PaymentState(earlier).is_under_way:
         return
-    event = payment_machine.event_between(payment.state, target, COUNTED)
-    if payment.state == target:
+    event = payment_machine.event_between(earlier, target, COUNTED)
+    if earlier == target:
         # The operation that moved is recorded by its own fact.
         if event is not None and changes.has_untold_amounts(payment):
             changes.move_payment(payment, event, Actor.SAGA)
@@ -109,11 +114,17 @@ def follow_sums(payment: Payment, message: Message) -> None:
         # Money moved after the payment had ended otherwise, or while staff look at it.
         _record_not_applied(payment, target, Actor.SAGA)
     else:
-        was_given_back = payment.state in _GIVEN_BACK
         move_payment_if_allowed(payment, event, Actor.SAGA, message)
-        if was_given_back and PaymentState(payment.state).is_paid:
-            # By now the order may have been given up. Its purchase is locked before the payment, so not here.
-            send_to_checkout(ReviewOrder(payment=payment.reference), payment.reference)
+    if earlier in _GIVEN_BACK and sums.left_to_charge_back:
+        _have_order_reviewed(payment)
+
+
+def _have_order_reviewed(payment: Payment) -> None:
+    """Have staff decide if money came back whose order has been given up.
+
+    The purchase is locked before the payment, so it is looked at by a transaction of its own.
+    """
+    send_to_checkout(ReviewOrder(payment=payment.reference), payment.reference)
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:

@@ -159,6 +159,8 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
     payment = locked_payment_of(saga)
+    if returned_money.waits_for_refund(saga, payment):
+        return
     if is_given_back(payment) and orchestrator.takes(saga, Signal.GIVEN_BACK):
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
     elif saga.kind == Purchase.kind and saga.step == At.VOID and is_kept(payment):

@@ -23,18 +23,18 @@ def void_expired() -> int:
     """Request a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
 
     This is done once per payment: after a refused void, the provider must report how the authorisation ends.
-    With the idempotency key, two relays that find the same payment make one request.
+    With the idempotency key, two relays that find the same payment make one request. If another attempt was
+    voided so before, it is another key.
     """
     long_ago = server_time() - conf.authorisation_lifetime
     authorised_long_ago = Fact.objects.filter(payment=OuterRef("pk"), kind__in=HELD, recorded_at__lt=long_ago)
-    of_payment = Operation.objects.filter(payment=OuterRef("pk"))
     # The void of an attempt that was released is not one of the money that another attempt holds.
-    released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
-    in_the_way = of_payment.exclude(state=Operation.State.REFUSED).exclude(released)
+    of_released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
+    of_payment = Operation.objects.filter(payment=OuterRef("pk")).exclude(of_released)
     references = Payment.objects.filter(
         Exists(authorised_long_ago),
-        ~Exists(in_the_way),
-        ~Exists(of_payment.filter(idempotency_key=KEY)),
+        ~Exists(of_payment.exclude(state=Operation.State.REFUSED)),
+        ~Exists(of_payment.filter(idempotency_key__startswith=KEY)),
         state=PaymentState.AUTHORISED,
         created_at__lt=long_ago,
     ).values_list("reference", flat=True)
@@ -42,8 +42,10 @@ def void_expired() -> int:
 
 
 def _void(reference: str) -> bool:
+    earlier = Operation.objects.filter(payment__reference=reference, idempotency_key__startswith=KEY).count()
+    key = f"{KEY}_{earlier + 1}" if earlier else KEY
     try:
-        actions.request_void(reference, by=BY_CLOCK, idempotency_key=KEY, reason="nobody has captured it")
+        actions.request_void(reference, by=BY_CLOCK, idempotency_key=key, reason="nobody has captured it")
     except OperationRejected as rejection:
         # The payment has been captured or voided meanwhile.
         log.info("authorisation not given back", payment=reference, reason=str(rejection))

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 import pytest
 
+from checkout.errors import OperationRejected
 from checkout.payments.actions import resume_saga
 from checkout.payments.checkout_messages import ReviewOrder
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.models import Attempt, Event, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import AttemptState, PaymentState
+from tests.payments.service.asking import operation_on
 from tests.payments.service.contradicting import (
     another,
     books_with,
@@ -46,6 +48,8 @@ def purchase(releasing: Saga) -> Saga:
     """Return the purchase when the stock has been released."""
     answered(releasing)
     assert place_of(releasing) == ("release_stock", Status.COMPENSATED)
+    orders_reviewed()
+    OutboxMessage.objects.filter(type=ReviewOrder.to).delete()
     return releasing
 
 
@@ -69,15 +73,58 @@ def tried_again(purchase: Saga) -> list[str]:
 
 
 @pytest.mark.parametrize(("minor", "state"), [(1250, PaymentState.CAPTURED), (1, PaymentState.CHARGED_BACK)])
-def test_staff_decide_on_an_order_whose_payment_counts_again(purchase: Saga, minor: int, state: str) -> None:
+def test_staff_decide_on_an_order_of_which_money_is_kept_again(
+    purchase: Saga, minor: int, state: str
+) -> None:
     reversed_by_issuer(purchase, minor)
     assert Payment.objects.get().state == state
-    is_paid = state == PaymentState.CAPTURED
-    assert orders_reviewed() == is_paid
-    if is_paid:
-        assert place_of(purchase) == ("money_returned", Status.PARKED)
-        fact = purchase.payment.facts.get(kind="saga_parked", data__step="money_returned")
-        assert "Refund it, or try again" in fact.data["why"]
+    assert orders_reviewed() == 1
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
+    fact = purchase.payment.facts.get(kind="saga_parked", data__step="money_returned")
+    assert "Refund it, or try again" in fact.data["why"]
+
+
+def test_an_order_that_was_confirmed_is_no_question(purchase: Saga) -> None:
+    Saga.objects.filter(pk=purchase.pk).update(step="finished", status=Status.COMPLETED)
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    assert place_of(purchase) == ("finished", Status.COMPLETED)
+
+
+def test_money_that_came_back_during_a_contradiction_is_brought_to_staff_afterwards(
+    purchase: Saga,
+) -> None:
+    conflicted(purchase.attempt, AttemptState.AUTHORISED)
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    assert place_of(purchase) == ("release_stock", Status.COMPENSATED)
+    data = {**purchase.data, "is_order_cancelled": True}
+    Saga.objects.filter(pk=purchase.pk).update(step="cancel_order", data=data)
+    assert settled(purchase.attempt, books_with(1250)).state == PaymentState.CAPTURED
+    orders_reviewed()
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
+
+
+def test_the_order_is_not_confirmed_while_all_of_the_money_is_being_refunded(purchase: Saga) -> None:
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    refund = operation_on(purchase.attempt, Kind.REFUND, 1250)
+    with pytest.raises(OperationRejected, match="being refunded"):
+        resume_saga(purchase.pk, by="ada")
+    Operation.objects.filter(pk=refund.pk).update(state=Operation.State.REFUSED)
+    resume_saga(purchase.pk, by="ada")
+    Operation.objects.filter(pk=refund.pk).update(state=Operation.State.PENDING)
+    row = OutboxMessage.objects.filter(type="checkout.resume_saga").latest("pk")
+    assert commands_of(deliver(service, envelope_of(row))) == [], "it was asked for meanwhile"
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
+
+
+def test_what_staff_settle_meanwhile_does_not_decide_on_the_order(purchase: Saga) -> None:
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    conflicted(purchase.attempt, AttemptState.AUTHORISED)
+    settled(purchase.attempt, books_with(1250, refunded=250))
+    assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
 def test_tried_again_it_has_the_order_confirmed_and_sends_a_receipt(purchase: Saga) -> None:
@@ -119,7 +166,7 @@ def test_a_refund_that_fails_brings_the_order_back_to_staff_as_well(attempt: Att
     saga = Saga.objects.get(kind=Kind.REFUND)
     answered(saga, outcome="refused")
     assert Payment.objects.get().state == PaymentState.CAPTURED
-    assert orders_reviewed() == 1
+    orders_reviewed()
     assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
@@ -127,18 +174,26 @@ def test_while_the_stock_is_still_being_released_it_is_looked_at_again_later(rel
     reversed_by_issuer(releasing)
     deliver(service, command(ReviewOrder(payment=releasing.payment.reference)))
     later = OutboxMessage.objects.filter(type=ReviewOrder.to).latest("pk")
-    assert later.available_at - later.created_at >= timedelta(seconds=60)
+    assert later.available_at - later.created_at >= timedelta(minutes=10)
     assert place_of(releasing) == ("release_stock", Status.RUNNING)
     answered(releasing)
     deliver(service, envelope_of(later))
     assert place_of(releasing) == ("money_returned", Status.PARKED)
 
 
-@pytest.mark.parametrize("state", [PaymentState.REFUNDED, PaymentState.CONFLICTED])
-def test_nothing_happens_if_the_money_has_gone_again(purchase: Saga, state: PaymentState) -> None:
+def test_one_that_is_parked_while_it_undoes_is_looked_at_again_later(releasing: Saga) -> None:
+    Saga.objects.filter(pk=releasing.pk).update(status=Status.PARKED)
+    reversed_by_issuer(releasing)
+    before = OutboxMessage.objects.filter(type=ReviewOrder.to).count()
+    deliver(service, command(ReviewOrder(payment=releasing.payment.reference)))
+    assert OutboxMessage.objects.filter(type=ReviewOrder.to).count() == before + 1
+    assert place_of(releasing) == ("release_stock", Status.PARKED)
+
+
+def test_nothing_happens_if_the_money_has_gone_again(purchase: Saga) -> None:
     reversed_by_issuer(purchase)
-    Payment.objects.update(state=state)
-    orders_reviewed()
+    posted(purchase.attempt, Kind.REFUND)
+    assert orders_reviewed() == 1
     assert place_of(purchase) == ("release_stock", Status.COMPENSATED)
 
 

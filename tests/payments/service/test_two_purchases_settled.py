@@ -17,15 +17,19 @@ from checkout.payments.objects.payment import payment_object, payment_objects
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
+from tests.payments.service.asking import operation_on
 from tests.payments.service.contradicting import (
     HELD,
     NOTHING,
     another,
     books_with,
+    carried_out,
     conflicted,
     parked,
     posted,
+    said,
     settled,
 )
 from tests.payments.service.delivering import command, deliver
@@ -33,7 +37,7 @@ from tests.payments.service.replying import answered, reply_to
 
 pytestmark = pytest.mark.django_db
 
-Kind, Status = Operation.Kind, Saga.Status
+Kind, State, Status = Operation.Kind, Operation.State, Saga.Status
 
 
 @pytest.fixture
@@ -78,6 +82,27 @@ def standing(purchase: Saga, step: str, status: str = Status.PARKED) -> Saga:
 def place_of(purchase: Saga) -> tuple[str, str]:
     purchase.refresh_from_db()
     return purchase.step, purchase.status
+
+
+def confirmed(attempt: Attempt, claim: str, answer: str = "confirmed") -> None:
+    """Record that the provider has confirmed a claim about an attempt, or that staff have booked it."""
+    Saga.objects.create(
+        kind="verification",
+        key=f"{claim}:1",
+        payment=attempt.payment,
+        attempt=attempt,
+        step="finished",
+        status=Status.COMPLETED,
+        data={"claim": claim, "answer": answer},
+    )
+    is_by_staff = answer == "booked"
+    Fact.objects.create(
+        payment=attempt.payment,
+        attempt=attempt,
+        source="staff" if is_by_staff else "provider",
+        kind="claim_settled_by" if is_by_staff else "claim_confirmed",
+        data={"claim": claim, "said": "true"},
+    )
 
 
 def released_by_review(attempt: Attempt) -> Payment:
@@ -130,13 +155,7 @@ def test_the_end_of_one_contradiction_does_not_end_that_of_another_attempt(
     first: Saga, second: Saga, ended: Callable[[Attempt], Payment]
 ) -> None:
     """The provider has confirmed that somebody captured the second order in its portal."""
-    Fact.objects.create(
-        payment=second.payment,
-        attempt=second.attempt,
-        source="provider",
-        kind="claim_confirmed",
-        data={"claim": "captured"},
-    )
+    confirmed(second.attempt, "captured")
     conflicted(first.attempt)
     payment = ended(first.attempt)
     assert payment.state == PaymentState.CONFLICTED
@@ -161,16 +180,46 @@ def test_what_was_said_of_an_attempt_may_be_said_again_when_it_contradicts_us_ag
 
 @pytest.mark.parametrize("claim", ["authorised", "expired", "charged_back"])
 def test_a_claim_that_contradicts_nothing_is_not_waited_for(first: Saga, second: Saga, claim: str) -> None:
-    Fact.objects.create(
-        payment=second.payment,
-        attempt=second.attempt,
-        source="provider",
-        kind="claim_confirmed",
-        data={"claim": claim},
-    )
+    confirmed(second.attempt, claim)
     posted(second.attempt, Kind.CAPTURE)
     conflicted(first.attempt)
     assert settled(first.attempt, NOTHING).state == PaymentState.CAPTURED
+
+
+def test_nor_is_one_that_staff_have_booked(first: Saga, second: Saga) -> None:
+    """A refund that had failed was made after all."""
+    confirmed(second.attempt, "refunded", "booked")
+    posted(second.attempt, Kind.CAPTURE)
+    conflicted(first.attempt)
+    assert settled(first.attempt, NOTHING).state == PaymentState.CAPTURED
+
+
+def test_a_decision_that_came_too_late_is_not_taken_for_a_look(first: Saga, second: Saga) -> None:
+    confirmed(second.attempt, "captured")
+    conflicted(first.attempt, AttemptState.REFUSED)
+    conflicted(second.attempt, AttemptState.AUTHORISED)
+    too_late = said(second.attempt, books_with(500))
+    conflicted(first.attempt)
+    carried_out(too_late)
+    assert Fact.objects.filter(kind="payment_settled_by_not_applied").exists()
+    assert settled(first.attempt, NOTHING).state == PaymentState.CONFLICTED
+    assert attempt_to_settle(Payment.objects.get()) == second.attempt
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_void_that_is_refused_releases_nothing(first: Saga, second: Saga, is_made: bool) -> None:
+    """That of another attempt, which was made, says nothing about it."""
+    posted(second.attempt, Kind.VOID)
+    standing(second, "release_stock", Status.COMPENSATED)
+    Attempt.objects.filter(pk=second.attempt_id).update(state=AttemptState.REFUSED)
+    conflicted(first.attempt)
+    payment = settled(first.attempt, HELD)
+    void = operation_on(first.attempt, Kind.VOID, 1250)
+    for state in (State.UNKNOWN, State.PENDING):
+        Operation.objects.filter(pk=void.pk).update(state=state)
+        assert sums_of(Payment.objects.get()).state == PaymentState.VOID_PENDING
+    Operation.objects.filter(pk=void.pk).update(state=State.DONE if is_made else State.REFUSED)
+    assert sums_of(payment).state == (PaymentState.VOIDED if is_made else PaymentState.AUTHORISED)
 
 
 @pytest.mark.parametrize("ended", [released_by_review, lambda attempt: settled(attempt, NOTHING)])

@@ -35,7 +35,8 @@ class At(StrEnum):
 
 
 # The beginnings of the names of steps of your own, and of their undoing.
-STEPS_OF_YOUR_OWN = ("own_", "undo_")
+UNDO = "undo_"
+STEPS_OF_YOUR_OWN = ("own_", UNDO)
 
 
 def advice_about(step: str) -> str:

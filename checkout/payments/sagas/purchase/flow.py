@@ -233,10 +233,8 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             name=At.MONEY_RETURNED,
             ends=End.PARKED,
             why="Money came back after the order had been given up.",
-            unknown=fulfilment.unless_called_off(fulfilment.taken_up_again),
+            unknown=fulfilment.confirmed_after_all,
             hears={
-                Signal.REVIEW_HELD: fulfilment.unless_called_off(fulfilment.found_held),
-                Signal.REVIEW_CAPTURED: fulfilment.unless_called_off(fulfilment.found_taken),
                 Signal.GIVEN_BACK: fulfilment.given_up_for_good,
                 Signal.REVIEW_RELEASED: fulfilment.given_up_for_good,
                 Signal.REVIEW_GIVEN_BACK: fulfilment.given_up_for_good,

@@ -246,13 +246,13 @@ def money_returned(data: PurchaseData) -> PurchaseDecision:
     """
     why = "Money came back after the order had been given up. Refund it, or try again to confirm the order."
     if data.is_order_cancelled:
-        why = "Money came back after the order had been called off. Refund it; trying again ends this only."
+        why = "Money came back after the order had been called off. Refund it. Trying again only closes this."
     return Go(step=At.MONEY_RETURNED, data=data, why=why)
 
 
-def unless_called_off(follows: Callable[[PurchaseData], PurchaseDecision]) -> AfterSignal[PurchaseData]:
-    """Return what follows for money that came back. An order that was called off is never confirmed."""
-    return lambda data: given_up_for_good(data) if data.is_order_cancelled else follows(data)
+def confirmed_after_all(data: PurchaseData) -> PurchaseDecision:
+    """Have the order confirmed, as staff want. One that was called off is never confirmed."""
+    return given_up_for_good(data) if data.is_order_cancelled else taken_up_again(data)
 
 
 def given_up_for_good(data: PurchaseData) -> PurchaseDecision:

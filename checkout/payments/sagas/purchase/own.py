@@ -16,7 +16,7 @@ from checkout.own.step import OwnStep, Place
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import OVERDUE, service_wait
 from checkout.payments.sagas.purchase import authorisation, fulfilment
-from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
+from checkout.payments.sagas.purchase.data import UNDO, At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Go, Repeated, Step, again
 from messaging.envelope import Reply
@@ -239,7 +239,7 @@ def _row(name: str) -> str:
 
 
 def _undo_of(name: str) -> str:
-    return f"undo_{name}"
+    return f"{UNDO}{name}"
 
 
 def _first_try(step: OwnStep) -> int:

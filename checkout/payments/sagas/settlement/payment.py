@@ -34,6 +34,7 @@ from checkout.payments.sagas.settlement.reckoning import (
     MAY_HOLD_MONEY,
     NOT_FOUND,
     PAYMENT_SETTLED,
+    SETTLEMENT_APPLIED,
     Reckoning,
     TheirBooks,
     holders_beside,
@@ -134,6 +135,7 @@ def settle(command: SettlePayment, message: Message) -> None:
     if why or seen_now(payment) != command.seen:
         _record_not_applied(attempt, theirs, why or "More has become known meanwhile.")
         return
+    insert_in_batch(_fact(attempt, theirs, SETTLEMENT_APPLIED))
     reckoning = reckon(attempt, theirs)
     _correct_the_books(payment, attempt, reckoning, command.by)
     settle_differences(attempt, theirs, command.by)
@@ -227,11 +229,14 @@ def _tell_purchases(sagas: Iterable[Saga], name: Signal, message: Message, payme
 
 def _record_not_applied(attempt: Attempt, theirs: TheirBooks, why: str) -> None:
     log.warning("settlement of a payment came too late", attempt=attempt.order_code)
-    fact = Fact(
+    insert_in_batch(_fact(attempt, theirs, f"{PAYMENT_SETTLED}_not_applied", why=why))
+
+
+def _fact(attempt: Attempt, theirs: TheirBooks, kind: str, **more: str) -> Fact:
+    return Fact(
         payment_id=attempt.payment_id,
         attempt_id=attempt.pk,
         source=Actor.SAGA,
-        kind=f"{PAYMENT_SETTLED}_not_applied",
-        data={"said": theirs.in_words, "why": why},
+        kind=kind,
+        data={"said": theirs.in_words, **more},
     )
-    insert_in_batch(fact)

@@ -3,15 +3,15 @@
 The result is everything that has to change in our books so that both agree. Nothing is changed here.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from checkout.money import Money
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
-from checkout.payments.models import Attempt, Fact, Operation, Payment
+from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, Verification
 from checkout.payments.totals import (
@@ -19,9 +19,11 @@ from checkout.payments.totals import (
     BY_ISSUER,
     OPEN,
     Sums,
+    added_up,
     operations_of,
-    sums_of,
+    operations_of_payment,
     sums_of_attempt,
+    without_idle_voids,
 )
 from checkout.states import AttemptState, PaymentState
 
@@ -31,9 +33,11 @@ Kind, State = Operation.Kind, Operation.State
 NOT_FOUND = "not_found_at_provider"
 # The reason of an operation that was booked because staff found its sum at the provider.
 FOUND_BY_STAFF = "Staff found it in the provider's books"
-# The facts that an attempt was looked into: by staff, or by a review that has found the provider to agree.
 PAYMENT_SETTLED = "payment_settled_by"
-_LOOKED_INTO = (PAYMENT_SETTLED, f"review_{ReviewOutcome.HELD}")
+# The fact that a decision of staff was carried out.
+SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
+# The facts that an attempt was looked into: by staff, or by a review that has found the provider to agree.
+_LOOKED_INTO = (SETTLEMENT_APPLIED, f"review_{ReviewOutcome.HELD}", f"review_{ReviewOutcome.RELEASED}")
 # The facts that a claim is true, and the claims that contradict nothing when they are.
 _TRUE = Q(kind=f"claim_{ClaimOutcome.CONFIRMED}") | Q(kind=CLAIM_SETTLED, data__said="true")
 _HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUER)
@@ -92,17 +96,27 @@ class Reckoning:
     booked: Sequence[tuple[str, Money]] = ()
     why: str = ""
 
-    def sums_after(self, payment: Payment) -> Sums:
+    def sums_after(self, attempt: Attempt, *, has_money: bool) -> Sums:
         """Add up the payment's operations as they will be after the changes."""
-        before = sums_of(payment)
-        sums: Counter[tuple[str, str]] = Counter(before.by_kind_and_state)
-        for operation in (*self.undone, *self.given_up, *self.arrived):
-            sums[operation.kind, operation.state] -= operation.amount_minor
-        for operation in self.arrived:
-            sums[operation.kind, State.DONE] += operation.amount_minor
-        for kind, amount in self.booked:
-            sums[kind, State.DONE] += amount.minor
-        return Sums(before.owed, sums, before.has_final_capture)
+        states = {each.pk: State.REFUSED for each in (*self.undone, *self.given_up)}
+        states |= {each.pk: State.DONE for each in self.arrived}
+        after = [
+            _with_state(each, states.get(each.pk, each.state))
+            for each in operations_of_payment(attempt.payment)
+        ]
+        after += [
+            Operation(attempt=attempt, kind=kind, amount_minor=amount.minor, state=State.DONE)
+            for kind, amount in self.booked
+        ]
+        holding = [each.pk for each in others_of(attempt, AttemptState.AUTHORISED)]
+        holding += [attempt.pk] if has_money else []
+        return added_up(attempt.payment, without_idle_voids(after, lambda: holding))
+
+
+def _with_state(operation: Operation, state: str) -> Operation:
+    changed = copy(operation)
+    changed.state = state
+    return changed
 
 
 def others_of(attempt: Attempt, *states: AttemptState) -> list[Attempt]:
@@ -126,11 +140,15 @@ def is_contradicted_beside(attempt: Attempt) -> bool:
     Somebody has moved its money in the provider's portal. Its contradiction began, or would have begun, that
     of the payment, which must not end with that of this attempt.
     """
-    of_others = Fact.objects.filter(payment=attempt.payment, attempt__state=AttemptState.AUTHORISED)
-    of_others = of_others.exclude(attempt=attempt)
-    looked_into = of_others.filter(attempt=OuterRef("attempt"), pk__gt=OuterRef("pk"), kind__in=_LOOKED_INTO)
-    claims = of_others.filter(_TRUE).exclude(data__claim__in=_HARMLESS)
-    return claims.exclude(Exists(looked_into)).exists()
+    return any(map(_has_open_claim, others_of(attempt, AttemptState.AUTHORISED)))
+
+
+def _has_open_claim(attempt: Attempt) -> bool:
+    confirmed = attempt.sagas.filter(kind=Verification.kind, data__answer=ClaimOutcome.CONFIRMED)
+    claims = {saga.data["claim"] for saga in confirmed} - {*map(str, _HARMLESS)}
+    looked_into = attempt.facts.filter(kind__in=_LOOKED_INTO).order_by("-pk").values_list("pk", flat=True)
+    said = attempt.facts.filter(_TRUE, pk__gt=looked_into.first() or 0)
+    return any(fact.data["claim"] in claims for fact in said)
 
 
 def _is_released(attempt: Attempt) -> bool:
@@ -171,10 +189,10 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
 
 def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:
     """Return the state that the payment will have."""
-    if others_of(attempt, AttemptState.CONFLICTED):
+    if others_of(attempt, AttemptState.CONFLICTED) or is_contradicted_beside(attempt):
         return PaymentState.CONFLICTED
     if theirs.has_money or holders_beside(attempt):
-        return reckoning.sums_after(attempt.payment).state
+        return reckoning.sums_after(attempt, has_money=theirs.has_money).state
     return PaymentState.VOIDED
 
 
