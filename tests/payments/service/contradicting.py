@@ -15,7 +15,7 @@ from checkout.payments import service as payments
 from checkout.payments.actions import put_aside, settle_payment
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon, state_after
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.payments.service.asking import operation_on, settle
@@ -107,10 +107,14 @@ def carried_out(envelope: Envelope) -> Delivered:
 
 
 def settled(attempt: Attempt, theirs: TheirBooks, **more: Any) -> Payment:
-    """Settle the payment by `theirs`, and return the payment in its new state."""
+    """Settle the payment by `theirs`, and return the payment in its new state, which the page announces."""
+    fresh = Attempt.objects.get(pk=attempt.pk)
+    announced = state_after(fresh, theirs, reckon(fresh, theirs))
     carried_out(said(attempt, theirs, **more))
     attempt.refresh_from_db()
-    return Payment.objects.get(pk=attempt.payment_id)
+    payment = Payment.objects.get(pk=attempt.payment_id)
+    assert payment.state == announced
+    return payment
 
 
 def balances() -> dict[str, int]:

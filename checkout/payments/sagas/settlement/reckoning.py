@@ -191,9 +191,12 @@ def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> P
     """Return the state that the payment will have."""
     if others_of(attempt, AttemptState.CONFLICTED) or is_contradicted_beside(attempt):
         return PaymentState.CONFLICTED
-    if theirs.has_money or holders_beside(attempt):
-        return reckoning.sums_after(attempt, has_money=theirs.has_money).state
-    return PaymentState.VOIDED
+    if not theirs.has_money and not holders_beside(attempt):
+        return PaymentState.VOIDED
+    if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
+        # The provider captures with the authorisation, without being asked again.
+        return PaymentState.CAPTURE_PENDING
+    return reckoning.sums_after(attempt, has_money=theirs.has_money).state
 
 
 def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> list[Operation]:
