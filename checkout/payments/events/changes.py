@@ -66,6 +66,13 @@ def has_untold_amounts(payment: Payment) -> bool:
     return any(told.get(name, 0) != getattr(now, name) for name in _MOVED)
 
 
+def kept_when_last_told(payment: Payment) -> int:
+    """Return what was captured and had not gone back by the payment's own last event, in minor units."""
+    before = latest_of(payment).own
+    told = before.data["object"].get("amounts", {}) if before else {}
+    return max(0, told.get("captured", 0) - told.get("refunded", 0) - told.get("disputed", 0))
+
+
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
     """Insert a new attempt, with which the payment is being processed. Raises ``IllegalTransition``.
 

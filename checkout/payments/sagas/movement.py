@@ -102,6 +102,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
     """
     sums, earlier = sums_of(payment), payment.state
     target = sums.state
+    is_more_kept = earlier in _GIVEN_BACK and sums.left_to_charge_back > changes.kept_when_last_told(payment)
     if PaymentState(earlier).is_under_way:
         return
     event = payment_machine.event_between(earlier, target, COUNTED)
@@ -115,7 +116,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
         _record_not_applied(payment, target, Actor.SAGA)
     else:
         move_payment_if_allowed(payment, event, Actor.SAGA, message)
-    if earlier in _GIVEN_BACK and sums.left_to_charge_back:
+    if is_more_kept:
         _have_order_reviewed(payment)
 
 

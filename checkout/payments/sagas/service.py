@@ -159,14 +159,16 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
     payment = locked_payment_of(saga)
-    if returned_money.waits_for_refund(saga, payment):
-        return
-    if is_given_back(payment) and orchestrator.takes(saga, Signal.GIVEN_BACK):
+    if why := returned_money.obstacle_to_confirming(saga, payment):
+        orchestrator.record_not_resumed(saga, why)
+    elif is_given_back(payment) and orchestrator.takes(saga, Signal.GIVEN_BACK):
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
     elif saga.kind == Purchase.kind and saga.step == At.VOID and is_kept(payment):
         # A void could only release the rest, and would have the stock given back of what is paid for.
         saga.data = with_taken(saga.data, sums_of_attempt(saga.attempt).captured)
         orchestrator.signal(saga, Signal.REVIEW_CAPTURED, message, payment)
+    elif saga.kind == Purchase.kind and saga.step == At.MONEY_RETURNED:
+        returned_money.decided_by_staff(saga, message, payment)
     else:
         orchestrator.resume(saga, message)
 

@@ -42,7 +42,8 @@ def void_expired() -> int:
 
 
 def _void(reference: str) -> bool:
-    earlier = Operation.objects.filter(payment__reference=reference, idempotency_key__startswith=KEY).count()
+    released = Operation.objects.filter(attempt__state=AttemptState.REFUSED, idempotency_key__startswith=KEY)
+    earlier = released.filter(payment__reference=reference).count()
     key = f"{KEY}_{earlier + 1}" if earlier else KEY
     try:
         actions.request_void(reference, by=BY_CLOCK, idempotency_key=key, reason="nobody has captured it")

@@ -10,13 +10,14 @@ import pytest
 
 from checkout.errors import OperationRejected
 from checkout.payments.actions import resume_saga
-from checkout.payments.checkout_messages import ReviewOrder
+from checkout.payments.checkout_messages import ReviewOrder, ReviewPayment
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.models import Attempt, Event, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import AttemptState, PaymentState
 from tests.payments.service.asking import operation_on
 from tests.payments.service.contradicting import (
+    HELD,
     another,
     books_with,
     conflicted,
@@ -119,6 +120,53 @@ def test_the_order_is_not_confirmed_while_all_of_the_money_is_being_refunded(pur
     assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
+def test_nor_while_the_payment_contradicts_us(purchase: Saga) -> None:
+    """Somebody may have refunded it in the provider's portal."""
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    resume_saga(purchase.pk, by="ada")
+    conflicted(purchase.attempt, AttemptState.AUTHORISED)
+    row = OutboxMessage.objects.filter(type="checkout.resume_saga").latest("pk")
+    assert commands_of(deliver(service, envelope_of(row))) == []
+    assert "contradicts us" in purchase.payment.facts.get(kind="saga_resumed_not_applied").data["why"]
+    with pytest.raises(OperationRejected, match="contradicts us"):
+        resume_saga(purchase.pk, by="ada")
+
+
+def test_one_that_staff_have_closed_is_not_brought_back_by_money_that_goes(purchase: Saga) -> None:
+    data = {**purchase.data, "is_order_cancelled": True}
+    Saga.objects.filter(pk=purchase.pk).update(step="cancel_order", data=data)
+    reversed_by_issuer(purchase, 500)
+    orders_reviewed()
+    assert tried_again(purchase) == []
+    OutboxMessage.objects.filter(type=ReviewOrder.to).delete()
+    posted(purchase.attempt, Kind.REFUND, 200)
+    assert orders_reviewed() == 0
+    assert place_of(purchase) == ("cancel_order", Status.COMPENSATED)
+
+
+def test_it_ends_if_nothing_is_taken_any_more(purchase: Saga) -> None:
+    reversed_by_issuer(purchase)
+    orders_reviewed()
+    conflicted(purchase.attempt, AttemptState.AUTHORISED)
+    settled(purchase.attempt, HELD)
+    assert tried_again(purchase) == []
+    assert place_of(purchase) == ("release_stock", Status.COMPENSATED)
+
+
+def test_a_review_that_finds_all_of_it_gone_back_confirms_nothing(purchase: Saga) -> None:
+    """Nor does it bring the order to staff."""
+    for step, status in (("release_stock", Status.COMPENSATED), ("conflicted", Status.PARKED)):
+        Saga.objects.filter(pk=purchase.pk).update(step=step, status=status)
+        conflicted(purchase.attempt, AttemptState.AUTHORISED)
+        deliver(service, command(ReviewPayment(payment=purchase.payment.reference)))
+        review = Saga.objects.filter(kind="review").latest("pk")
+        answered(review, outcome="held")
+        assert Payment.objects.get().state == PaymentState.CHARGED_BACK
+        orders_reviewed()
+        assert place_of(purchase)[0] == "release_stock"
+
+
 def test_what_staff_settle_meanwhile_does_not_decide_on_the_order(purchase: Saga) -> None:
     reversed_by_issuer(purchase)
     orders_reviewed()
@@ -132,6 +180,7 @@ def test_tried_again_it_has_the_order_confirmed_and_sends_a_receipt(purchase: Sa
     orders_reviewed()
     assert tried_again(purchase) == ["orders.confirm"]
     purchase.refresh_from_db()
+    assert (purchase.data["is_taken"], purchase.data["taken_minor"]) == (True, 1250)
     assert "notifications.send_receipt" in commands_of(answered(purchase))
     assert place_of(purchase) == ("finished", Status.COMPLETED)
 

@@ -10,7 +10,7 @@ from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.settlement.contradiction import PUT_ASIDE, attempt_to_put_aside
-from checkout.payments.sagas.settlement.returned_money import waits_for_refund
+from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState, attempt_machine
 
@@ -70,13 +70,13 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
     """Have the step at which a saga was parked carried out again.
 
     Raises ``OperationRejected`` when there is no such saga, it is not parked (any more), or it would confirm
-    an order whose money is being refunded.
+    an order whose money is being refunded or is contradicted.
     """
     saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
     if saga is None or saga.status != Saga.Status.PARKED:
         raise OperationRejected("Only a parked saga can be resumed.")
-    if waits_for_refund(saga, saga.payment):
-        raise OperationRejected("All of the money is being refunded. Try again when the refund has ended.")
+    if why := obstacle_to_confirming(saga, saga.payment):
+        raise OperationRejected(why)
     Fact.objects.create(
         payment=saga.payment,
         attempt_id=saga.attempt_id,

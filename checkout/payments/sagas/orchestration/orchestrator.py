@@ -297,6 +297,18 @@ def _record_parking(saga: Saga, why: str) -> None:
     )
 
 
+def record_not_resumed(saga: Saga, why: str) -> None:
+    """Record that a parked saga was not resumed although staff wanted it, as something came between."""
+    data = {"saga": saga.kind, "step": saga.step, "why": why}
+    Fact.objects.create(
+        payment_id=saga.payment_id,
+        attempt_id=saga.attempt_id,
+        source=Actor.SAGA,
+        kind="saga_resumed_not_applied",
+        data=data,
+    )
+
+
 def _clean(text: str) -> str:
     """Return a service's text as it may be kept: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
     return scrub_text(text.replace("\0", ""))[:500]

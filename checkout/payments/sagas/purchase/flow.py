@@ -236,6 +236,8 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             unknown=fulfilment.confirmed_after_all,
             hears={
                 Signal.GIVEN_BACK: fulfilment.given_up_for_good,
+                Signal.VOID_DONE: fulfilment.given_up_for_good,
+                Signal.LAPSED: fulfilment.given_up_for_good,
                 Signal.REVIEW_RELEASED: fulfilment.given_up_for_good,
                 Signal.REVIEW_GIVEN_BACK: fulfilment.given_up_for_good,
                 Signal.HELD_ELSEWHERE: fulfilment.given_up_for_good,

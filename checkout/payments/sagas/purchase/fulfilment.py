@@ -252,7 +252,7 @@ def money_returned(data: PurchaseData) -> PurchaseDecision:
 
 def confirmed_after_all(data: PurchaseData) -> PurchaseDecision:
     """Have the order confirmed, as staff want. One that was called off is never confirmed."""
-    return given_up_for_good(data) if data.is_order_cancelled else taken_up_again(data)
+    return given_up_for_good(data) if data.is_order_cancelled else found_taken(data)
 
 
 def given_up_for_good(data: PurchaseData) -> PurchaseDecision:

@@ -5,15 +5,21 @@ A payment may have several attempts. Each purchase only goes on with the money o
 
 from checkout.payments.models import Attempt, Saga
 from checkout.payments.sagas.signals import Signal
+from checkout.payments.totals import sums_of_attempt
 from checkout.states import AttemptState
 
 
 def news_of_own_money(saga: Saga, name: Signal) -> Signal:
     """Return the signal that a saga's parent gets instead of ``name``.
 
-    A review finds a payment held if any of its attempts holds money. One that does is authorised.
+    A review finds a payment held if any of its attempts holds money. One that does is authorised. It stays so
+    when all that was taken has gone back.
     """
     if name is not Signal.REVIEW_HELD:
         return name
-    is_own = Attempt.objects.filter(pk=saga.attempt_id, state=AttemptState.AUTHORISED).exists()
-    return name if is_own else Signal.HELD_ELSEWHERE
+    attempt = Attempt.objects.get(pk=saga.attempt_id)
+    if attempt.state != AttemptState.AUTHORISED:
+        return Signal.HELD_ELSEWHERE
+    sums = sums_of_attempt(attempt)
+    has_gone_back = sums.captured > 0 and not sums.left_to_charge_back
+    return Signal.REVIEW_GIVEN_BACK if has_gone_back else name

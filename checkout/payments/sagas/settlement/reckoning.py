@@ -193,7 +193,8 @@ def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> P
         return PaymentState.CONFLICTED
     if not theirs.has_money and not holders_beside(attempt):
         return PaymentState.VOIDED
-    if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
+    is_known = any(each.reference == attempt.capture_reference for each in operations_of(attempt))
+    if attempt.capture_reference and not is_known and theirs.is_held and not theirs.captured.minor:
         # The provider captures with the authorisation, without being asked again.
         return PaymentState.CAPTURE_PENDING
     return reckoning.sums_after(attempt, has_money=theirs.has_money).state

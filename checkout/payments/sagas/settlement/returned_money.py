@@ -1,15 +1,20 @@
 """Orders that were given up because all of their money had gone back, after some of it came back."""
 
+import structlog
+
 from checkout.payments.checkout_messages import ReviewOrder
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Payment, Saga
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of_payment
-from checkout.payments.sagas.purchase.data import UNDO, At
+from checkout.payments.sagas.purchase.data import UNDO, At, with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.signals import Signal
-from checkout.payments.totals import WITH_MONEY, sums_of, sums_of_attempt
+from checkout.payments.totals import WITH_MONEY, is_given_back, sums_of, sums_of_attempt
+from checkout.states import PaymentState
 from messaging.worker.service import Message
+
+log = structlog.get_logger(__name__)
 
 # The time after which an order is looked at again whose purchase is still undoing something.
 LATER_SECONDS = 600.0
@@ -26,20 +31,40 @@ def review_order(command: ReviewOrder, message: Message) -> None:
         return
     purchases = [saga for saga in sagas_of_payment(attempt) if saga.kind == Purchase.kind]
     payment = locked_payment_of(attempt)
-    if payment.state not in WITH_MONEY or not all(map(_is_given_up, purchases)):
+    kept = [each for each in purchases if sums_of_attempt(each.attempt).left_to_charge_back]
+    if not kept or payment.state not in WITH_MONEY or not all(map(_is_given_up, purchases)):
         return
     if any(each.status != Saga.Status.COMPENSATED for each in purchases):
         message.send(*command.address, command, reply_to="", delay_seconds=LATER_SECONDS)
         return
-    for purchase in purchases:
-        if sums_of_attempt(purchase.attempt).left_to_charge_back:
-            orchestrator.signal(purchase, Signal.MONEY_RETURNED, message, payment)
+    for purchase in kept:
+        if not orchestrator.takes(purchase, Signal.MONEY_RETURNED):
+            log.error("money came back, and its purchase cannot be parked", saga=purchase.pk)
+        orchestrator.signal(purchase, Signal.MONEY_RETURNED, message, payment)
 
 
-def waits_for_refund(saga: Saga, payment: Payment) -> bool:
-    """Return True for a purchase that would confirm its order although all of its money is being refunded."""
-    is_to_confirm = saga.kind == Purchase.kind and saga.step in (At.CONFIRM_ORDER, At.MONEY_RETURNED)
-    return is_to_confirm and sums_of(payment).is_all_being_refunded
+def obstacle_to_confirming(saga: Saga, payment: Payment) -> str:
+    """Return why a parked purchase must not have its order confirmed now; empty if nothing is in the way."""
+    if saga.kind != Purchase.kind or saga.step not in (At.CONFIRM_ORDER, At.MONEY_RETURNED):
+        return ""
+    if payment.state == PaymentState.CONFLICTED:
+        return "The payment contradicts us. Settle that first, then try again."
+    if sums_of(payment).is_all_being_refunded and not is_given_back(payment):
+        return "All of the money is being refunded. Try again when the refund has ended."
+    return ""
+
+
+def decided_by_staff(purchase: Saga, message: Message, payment: Payment) -> None:
+    """Have the order confirmed whose money came back, or end its purchase if nothing of that is kept.
+
+    The receipt is for what was captured.
+    """
+    sums = sums_of_attempt(purchase.attempt)
+    if sums.left_to_charge_back:
+        purchase.data = with_taken(purchase.data, sums.captured)
+        orchestrator.resume(purchase, message)
+    else:
+        orchestrator.signal(purchase, Signal.GIVEN_BACK, message, payment)
 
 
 def _is_given_up(purchase: Saga) -> bool:
