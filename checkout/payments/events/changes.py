@@ -69,7 +69,7 @@ def has_untold_amounts(payment: Payment) -> bool:
 def kept_when_last_told(payment: Payment) -> int:
     """Return what was captured and had not gone back by the payment's own last event, in minor units."""
     before = latest_of(payment).own
-    told = before.data["object"].get("amounts", {}) if before else {}
+    told: dict[str, int] = before.data["object"].get("amounts", {}) if before else {}
     return max(0, told.get("captured", 0) - told.get("refunded", 0) - told.get("disputed", 0))
 
 
