@@ -18,7 +18,8 @@ TRY_AGAIN = Verb(
     explanation=(
         "The step at which this saga was parked is carried out again. What may have reached the provider "
         "before is not sent a second time: the provider is asked about it first. An order that could not be "
-        "confirmed is called off instead if its payment has been refunded."
+        "confirmed, or whose money came back, is confirmed if that is possible now; if its payment has been "
+        "refunded, it is given up for good instead."
     ),
     done="It will be tried again in a moment. Reload this page to see how it goes.",
     otherwise="only a parked saga can be tried again. Nothing was changed.",
