@@ -156,6 +156,8 @@ class World:
 
         The ledger, which is compared with the sums of all orders, lacks it as well.
         """
+        if found.payment is None:
+            return False
         codes = {code for code in self.bank.given_up if code.startswith(f"{found.payment.reference}-")}
         return found.order_code in codes or (bool(codes) and found.kind.startswith("ledger_"))
 

@@ -121,7 +121,7 @@ def test_the_order_is_not_confirmed_while_all_of_the_money_is_being_refunded(pur
 
 
 def test_nor_while_the_payment_contradicts_us(purchase: Saga) -> None:
-    """Somebody may have refunded it in the provider's portal."""
+    """The merchant's staff may have refunded the payment in the provider's portal."""
     reversed_by_issuer(purchase)
     orders_reviewed()
     resume_saga(purchase.pk, by="ada")
@@ -279,7 +279,7 @@ def amount_told() -> Callable[[], int]:
 def test_a_second_refund_of_everything_is_told_to_the_merchant(
     attempt: Attempt, amount_told: Callable[[], int]
 ) -> None:
-    """Somebody refunds it in the portal, and a refund of ours that had failed is made after all."""
+    """The merchant's staff refund all of it in the portal. A refund of ours that had failed is then made."""
     conflicted(attempt)
     settled(attempt, books_with(1250, refunded=1250))
     assert amount_told() == 1250
