@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.asgi import get_script_prefix
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
@@ -25,12 +25,13 @@ from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import request_id_of
 from payments_gateway.serving.scope import ANSWER, MATCH, WHEN_LEFT, Answer, Message, Receive, Scope, Send
 from payments_gateway.serving.security.headers import ContentSecurity, HybridMiddleware, encoded_headers
+from payments_gateway.serving.security.unreadable import UnreadableRefused
 from payments_gateway.serving.views import is_for_programs
 
 WATCH_AFTER_SECONDS = 0.05
 
 
-class HeldRequestHandler(ASGIHandler):
+class HeldRequestHandler(UnreadableRefused):
     """A handler that runs asynchronous views behind three middlewares that stay on the event loop.
 
     The middlewares are called as plain functions in one coroutine. Django would have two coroutines for each

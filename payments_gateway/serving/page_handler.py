@@ -19,7 +19,7 @@ from io import BytesIO
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -29,6 +29,7 @@ from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
+from payments_gateway.serving.security.unreadable import UnreadableRefused
 
 # The key of an admitted request's place in its scope.
 PLACE = "serving.place"
@@ -99,7 +100,7 @@ class Place:
             self.line.leave(self.client, is_known=self.is_known)
 
 
-class PageHandler(ASGIHandler):
+class PageHandler(UnreadableRefused):
     """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
     ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would use

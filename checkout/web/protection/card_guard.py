@@ -51,7 +51,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
 
     async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
         """See HybridMiddleware."""
-        if not _has_large_body(request):
+        if _is_exempt(request) or not _has_large_body(request):
             return self.before(request)
         return await sync_to_async(self.before, thread_sensitive=False, executor=_reader)(request)
 
@@ -103,8 +103,8 @@ def _text_of(request: HttpRequest) -> str:
     # view will see them, because a part may have its own encoding.
     try:
         posted = request.POST
-    except LookupError:
-        raise BadRequest("The form has a charset that is none of text.") from None
+    except (LookupError, ValueError):
+        raise BadRequest("The form has a charset that is none of text, or is not in its charset.") from None
     fields = "\n".join(part for name, values in posted.lists() for part in (name, *values))
     try:
         fields.encode()

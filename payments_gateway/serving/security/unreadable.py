@@ -1,0 +1,26 @@
+"""Requests that Django cannot make, because it reads the query while it makes them."""
+
+from io import IOBase
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.asgi import ASGIHandler
+
+from payments_gateway.serving.problems import MALFORMED
+from payments_gateway.serving.scope import REFUSED, Scope
+from payments_gateway.serving.security.content_type import without_content_type
+
+
+class UnreadableRefused(ASGIHandler):
+    """A handler that refuses a request whose query has too many fields, however early Django reads it.
+
+    Django reads the query of a request with a charset in its Content-Type before any middleware could answer
+    what it raises.
+    """
+
+    def create_request(self, scope: Scope, body_file: IOBase) -> Any:
+        """See ASGIHandler."""
+        try:
+            return super().create_request(scope, body_file)
+        except SuspiciousOperation:
+            return super().create_request({**without_content_type(scope), REFUSED: MALFORMED}, body_file)
