@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
 from threading import Lock
 from time import monotonic
+from typing import Any
 
 WINDOW_SECONDS = 60.0
-# The most keys that are kept. Further keys share one count until the minute is over.
+# The most keys that are kept. The one that was used longest ago gives way, so that nobody can fill the table
+# and leave too little to those who come next.
 MOST_KEYS = 10_000
 
 
@@ -26,13 +28,11 @@ class RateLimit:
         if now >= self._ends:
             self._counts.clear()
             self._ends = now + WINDOW_SECONDS
-        if key not in self._counts and len(self._counts) >= self._most_keys:
-            key = ""
-        count = self._counts.get(key, 0)
-        if count >= most:
-            return max(1, ceil(self._ends - now))
-        self._counts[key] = count + 1
-        return 0
+        count = self._counts.pop(key, 0)
+        is_allowed = count < most
+        make_room(self._counts, self._most_keys)
+        self._counts[key] = count + is_allowed
+        return 0 if is_allowed else max(1, ceil(self._ends - now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,12 @@ class Turn:
 
 
 class Turns:
-    """Turns for each key at a fixed interval. Their memory is bounded.
-
-    Keys beyond the maximum share their turns.
-    """
+    """Turns for each key at a fixed interval. Their memory is bounded."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
         self._clock = clock
         self._most_keys = most_keys
         self._last: dict[str, float] = {}
-        self._swept = -inf
 
     def book(self, key: str, *, every_seconds: float, most_seconds: float) -> Turn:
         """Return the next turn of ``key``, and book it unless it is more than ``most_seconds`` away.
@@ -61,22 +57,14 @@ class Turns:
         The first turn, too, comes one interval from now.
         """
         now = self._clock()
-        if key not in self._last and len(self._last) >= self._most_keys:
-            self._forget_passed(now, every_seconds)
-            if len(self._last) >= self._most_keys:
-                key = ""
         turn = max(now, self._last.get(key, now)) + every_seconds
         seconds = turn - now
         is_booked = seconds <= most_seconds
         if is_booked:
+            self._last.pop(key, None)
+            make_room(self._last, self._most_keys)
             self._last[key] = turn
         return Turn(seconds, is_booked)
-
-    def _forget_passed(self, now: float, every_seconds: float) -> None:
-        """Forget past turns, at most once per interval, as all turns are examined."""
-        if now >= self._swept + every_seconds:
-            self._last = {key: turn for key, turn in self._last.items() if turn > now}
-            self._swept = now
 
 
 class Pace:
@@ -104,3 +92,9 @@ class Pace:
                 return None
             self._next[key] = at
             return seconds
+
+
+def make_room(table: dict[str, Any], most: int) -> None:
+    """Remove the oldest entries of a table that has ``most`` of them or more."""
+    while len(table) >= most:
+        del table[next(iter(table))]

@@ -22,10 +22,16 @@ def test_only_so_many_are_allowed_until_the_minute_is_over():
     assert limit.seconds_until_allowed("a", most=2) == 0
 
 
-def test_keys_beyond_those_that_are_remembered_share_one_limit():
+def test_strangers_from_many_networks_leave_nobody_without_a_use():
     limit = RateLimit(clock=Clock(), most_keys=2)
-    assert [limit.seconds_until_allowed(key, most=1) for key in "abcd"] == [0, 0, 0, 60]
-    assert limit.seconds_until_allowed("a", most=2) == 0
+    assert [limit.seconds_until_allowed(key, most=1) for key in "abcd"] == [0, 0, 0, 0]
+    assert limit.seconds_until_allowed("d", most=1) == 60
+    assert len(limit._counts) == 2
+
+
+def test_a_key_at_its_limit_is_remembered_while_it_tries():
+    limit = RateLimit(clock=Clock(), most_keys=2)
+    assert [limit.seconds_until_allowed(key, most=1) for key in "abacad"] == [0, 0, 60, 0, 60, 0]
 
 
 def booked(turns: Turns, key: str) -> tuple[float, bool]:
@@ -44,15 +50,11 @@ def test_a_key_has_a_turn_every_so_many_seconds_and_no_more_than_may_wait():
     assert booked(turns, "a") == (5, True)
 
 
-def test_keys_beyond_those_that_are_remembered_share_their_turns_until_others_have_passed():
-    clock = Clock()
-    turns = Turns(clock=clock, most_keys=2)
-    assert [booked(turns, key) for key in "abcd"] == [(5, True), (5, True), (5, True), (10, True)]
-    assert booked(turns, "e") == (15, False)
-    assert len(turns._last) <= 3
-    clock.now += 11
-    assert booked(turns, "f") == (5, True)
-    assert set(turns._last) == {"f"}
+def test_strangers_from_many_networks_delay_nobody_s_turn():
+    turns = Turns(clock=Clock(), most_keys=2)
+    assert [booked(turns, key) for key in "abcd"] == [(5, True), (5, True), (5, True), (5, True)]
+    assert booked(turns, "d") == (10, True)
+    assert len(turns._last) == 2
 
 
 def turns(pace, key="a", *, count=1, most=2, patience=600.0):

@@ -106,6 +106,7 @@ async def test_a_merchant_whom_nobody_could_pay_gets_no_payment(api, books, path
         ({"metadata": {"a": 1}}, "/metadata"),
         ({"metadata": {41 * "a": "x"}}, "/metadata"),
         ({"metadata": []}, "/metadata"),
+        ({"metadata": {str(number): "" for number in range(51)}}, "/metadata"),
         ({"expires_at": "yesterday"}, "/expires_at"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "2030-01-01T00:00:00"}, "/expires_at"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.api.access.keys import make_key
+from checkout.api.access.keys import make_key, revoke_key
 from checkout.api.access.rate_limit import KeyLimit
 from checkout.api.access.scopes import Scope
 from checkout.api.access.unknown_keys import MOST_ADDRESSES, MOST_REQUESTS, UnknownKeys
@@ -118,6 +118,17 @@ async def test_an_address_with_many_unknown_keys_waits_and_its_valid_key_does_no
     assert (await api.get("/payments")).status == 200
     unknown.client.address = "192.0.2.8"
     assert (await unknown.get("/payments")).status == 401
+
+
+async def test_a_key_that_is_no_longer_valid_counts_like_an_unknown_one(api, shop):
+    key, secret = await in_thread(make_key, shop, name="leaked", scopes=[Scope.PAYMENTS_READ], by="ada")
+    leaked = Caller(secret)
+    assert [(await caller.get("/payments")).status for caller in (leaked, api)] == [200, 200]
+    await in_thread(revoke_key, key.pk)
+    statuses = [(await leaked.get("/payments")).status for _ in range(MOST_REQUESTS)]
+    assert set(statuses) == {401}
+    assert (await leaked.get("/payments")).status == 429
+    assert (await api.get("/payments")).status == 200
 
 
 def test_addresses_are_counted_by_network_in_bounded_memory():

@@ -37,6 +37,8 @@ class KeyAuthentication(BaseAuthentication):
             unknown_keys.count(address)
             raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER)
         key, merchant = found
+        if key.is_revoked or key.is_expired:
+            unknown_keys.count_ended(address, hashed)
         if key.is_revoked:
             raise fault_of_header(catalogue.KEY_REVOKED, HEADER)
         if key.is_expired:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from math import ceil
 from threading import Lock
 from time import time
-from typing import Any
 
+from checkout.rates import make_room
 from payments_gateway.serving.clients import network_of
 
 MOST_REQUESTS = 60
@@ -43,14 +43,20 @@ class UnknownKeys:
             self._begin()
             # The address that was counted longest ago gives way, so that the memory is bounded.
             count = self._counts.pop(network, 0)
-            _make_room(self._counts, MOST_ADDRESSES)
+            make_room(self._counts, MOST_ADDRESSES)
             self._counts[network] = count + 1
+
+    def count_ended(self, address: str, secret_hash: str) -> None:
+        """Count one request with a key that is no longer valid, and forget that it was."""
+        with self._lock:
+            self._valid.pop(secret_hash, None)
+        self.count(address)
 
     def remember(self, secret_hash: str) -> None:
         """Remember a key that is valid."""
         with self._lock:
             self._valid.pop(secret_hash, None)
-            _make_room(self._valid, MOST_KEYS)
+            make_room(self._valid, MOST_KEYS)
             self._valid[secret_hash] = None
 
     def forget(self) -> None:
@@ -64,11 +70,6 @@ class UnknownKeys:
         if (number := int(now // WINDOW_SECONDS)) != self._window:
             self._window, self._counts = number, {}
         return now
-
-
-def _make_room(table: dict[str, Any], most: int) -> None:
-    while len(table) >= most:
-        del table[next(iter(table))]
 
 
 unknown_keys = UnknownKeys()

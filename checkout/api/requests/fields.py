@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from checkout.payments.actions.metadata import MOST_KEYS
+
 _BLANK_FOR_PLUS = re.compile(r"[0-9-]{8,10}T[0-9:.]{2,20} [0-9]{2}:?[0-9]{2}")
 
 
@@ -126,16 +128,19 @@ class QueryTime(Time):
 
 
 class Metadata(serializers.Field[Any, Any, Any, Any]):
-    """A flat object of texts. ``create_payment`` checks its size, for all callers."""
+    """A flat object of texts. ``create_payment`` checks their sizes, for all callers."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid": "This is an object whose values are texts."
+        "invalid": "This is an object whose values are texts.",
+        "too_many": f"These are at most {MOST_KEYS} names with their values.",
     }
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """See ``Field``."""
         if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
             self.fail("invalid")
+        if len(data) > MOST_KEYS:  # before each of them is hashed for the idempotency key
+            self.fail("too_many")
         return data
 
     def to_representation(self, value: Any) -> Any:
