@@ -22,7 +22,7 @@ from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid,
 from checkout.mail.addresses import in_ascii
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
-from checkout.privacy.scrubbing import scrub_note
+from checkout.privacy.scrubbing import contains_card_number, scrub_note
 from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.deliveries import (
     BATCH,
@@ -364,7 +364,9 @@ def _fault_of_email(value: Any) -> str:
 
 
 def _fault_of_description(value: Any) -> str:
-    return "" if isinstance(value, str) and len(value) <= 200 else "It has at most 200 characters."
+    if not isinstance(value, str) or len(value) > 200:
+        return "It has at most 200 characters."
+    return "This has a card number in it, which is not kept here." if contains_card_number(value) else ""
 
 
 def _fault_of_payload(value: Any) -> str:

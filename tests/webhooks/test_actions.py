@@ -96,6 +96,7 @@ def test_a_changed_seal_is_refused():
         ("event_types", [1]),
         ("payload", "heavy"),
         ("description", "x" * 201),
+        ("description", "x4444333322221111"),
         ("contact_email", "nobody"),
         ("contact_email", "dev@1א.example"),
         ("state", "enabled"),

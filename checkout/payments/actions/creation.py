@@ -295,6 +295,7 @@ def _line(field: str, line: object) -> dict[str, Any]:
         raise RequestInvalid(field, f"{error}.") from None
     if not 0 < len(read.sku.strip()) <= len(read.sku) <= LONGEST_SKU or not read.sku.isprintable():
         raise RequestInvalid(f"{field}.sku", f"This is a text of 1 to {LONGEST_SKU} characters.")
+    require_no_card_number(f"{field}.sku", read.sku)
     if not 0 < read.quantity <= MOST_OF_A_LINE:
         raise RequestInvalid(f"{field}.quantity", f"This is 1 to {MOST_OF_A_LINE:,}.")
     return {"sku": read.sku, "quantity": read.quantity}

@@ -99,8 +99,10 @@ def record_notification(
     row = ProviderNotification(
         account=account,
         digest=hashlib.sha256(body).hexdigest(),
-        body=_kept(provider, body, is_whole=is_trusted or reading.statements is not None),
-        statements=None if reading.statements is None else to_json(provider, reading.statements),
+        body=_kept(provider, body, is_whole=is_trusted),
+        statements=None
+        if reading.statements is None
+        else to_json(provider, reading.statements, is_hint=not is_trusted),
         is_proven=is_trusted,
         state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
         reason=scrub_text(reading.fault)[:REASON_LENGTH],

@@ -15,6 +15,9 @@ from checkout.payments.providers.base import EventKind, Notification, Provider
 # The most statements of one notification that are applied; the others are left to staff. No provider makes
 # so many, and each costs time under a lock.
 MOST_STATEMENTS = 50
+# The most statements of a hint, and references in each. Anybody can send one, and what it says only makes a
+# saga ask the provider.
+MOST_OF_HINT = 5
 # The most characters of a name. No name of ours is as long.
 MAX_NAME = 200
 
@@ -31,8 +34,8 @@ class Statements:
         return cls(made[:MOST_STATEMENTS], len(made))
 
 
-def to_json(provider: Provider, made: Sequence[Notification]) -> dict[str, Any]:
-    """Return the statements as JSON, in which names hold neither card numbers nor secrets.
+def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool = False) -> dict[str, Any]:
+    """Return the first statements as JSON, in which names hold neither card numbers nor secrets.
 
     Our own references contain neither, so they are stored unchanged.
     """
@@ -45,9 +48,9 @@ def to_json(provider: Provider, made: Sequence[Notification]) -> dict[str, Any]:
         whole = name.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
         return provider.scrub(whole)[:MAX_NAME]
 
-    statements = Statements.of(made)
+    most = MOST_OF_HINT if is_hint else MOST_STATEMENTS
     return {
-        "count": statements.count,
+        "count": len(made),
         "first": [
             {
                 "merchant_code": clean(each.merchant_code),
@@ -56,11 +59,13 @@ def to_json(provider: Provider, made: Sequence[Notification]) -> dict[str, Any]:
                 "event": clean(each.event),
                 "amount": [each.amount.minor, each.amount.currency] if each.amount else None,
                 "reference": clean(each.reference),
-                "references": [clean(reference) for reference in each.references],
+                "references": [
+                    clean(reference) for reference in each.references[: most if is_hint else None]
+                ],
                 "event_id": clean(each.event_id),
                 "is_known": each.is_known,
             }
-            for each in statements.first
+            for each in made[:most]
         ],
     }
 

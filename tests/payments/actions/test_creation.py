@@ -111,6 +111,7 @@ def test_asked_again_it_is_the_same_payment(merchant):
         ({"lines": [{"sku": "TEA-100", "quantity": 0}]}, "lines[0].quantity"),
         ({"lines": [{"sku": "TEA-100", "quantity": 1_000_001}]}, "lines[0].quantity"),
         ({"lines": [{"sku": "", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "x4444333322221111", "quantity": 1}]}, "lines[0].sku"),
         ({"lines": [{"sku": "T\0", "quantity": 1}]}, "lines[0].sku"),
         ({"lines": [object()]}, "lines[0]"),
         ({"lines": "tea"}, "lines"),

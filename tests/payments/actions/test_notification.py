@@ -162,6 +162,16 @@ def test_of_a_hint_that_cannot_be_read_an_excerpt_is_kept_and_nobody_is_alarmed(
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
 
 
+def test_of_a_hint_that_can_be_read_little_is_kept_and_all_of_it_once_it_is_proven(account: ProviderAccount):
+    body = json.dumps(json.loads(BODY) | {"unused": "x" * 60_000}).encode()
+    record_notification("twin", body)
+    row = ProviderNotification.objects.get()
+    assert (row.body, row.state) == (body.decode()[:4096], ProviderNotification.State.RECEIVED)
+    record_notification("twin", body, is_proven=True)
+    row.refresh_from_db()
+    assert (row.body, row.is_proven) == (body.decode(), True)
+
+
 def test_of_what_is_too_large_to_be_read_the_beginning_is_kept(account: ProviderAccount):
     body = b" " * 65_536 + BODY
     assert record_notification("twin", body).owed is None

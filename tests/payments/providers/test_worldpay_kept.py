@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from checkout.payments.providers.base import Account, Notification
-from checkout.payments.providers.statements import MOST_STATEMENTS, from_json, to_json
+from checkout.payments.providers.statements import MOST_OF_HINT, MOST_STATEMENTS, from_json, to_json
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from checkout.privacy.scrubbing import contains_card_number
 from tests.payments.providers.worldpay_messages import (
@@ -137,3 +137,5 @@ def test_of_many_statements_those_are_kept_that_may_be_applied_and_the_number_of
     made = provider.parse_notification(notification(payment() + 90 * journal("SETTLED")))
     kept = from_json(to_json(provider, made))
     assert (kept.first, kept.count) == (made[:MOST_STATEMENTS], 90)
+    hint = from_json(to_json(provider, made, is_hint=True))
+    assert (hint.first, hint.count) == (made[:MOST_OF_HINT], 90)

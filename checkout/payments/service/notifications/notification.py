@@ -12,7 +12,7 @@ from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, ProviderNotification
 from checkout.payments.providers.base import Notification
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.providers.statements import MOST_STATEMENTS, Statements, from_json
+from checkout.payments.providers.statements import Statements, from_json
 from checkout.payments.service.notifications.statement import StatementResult, apply_statements
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
@@ -66,7 +66,7 @@ def _is_given_up(row: ProviderNotification) -> bool:
 
 
 def _apply(row: ProviderNotification, statements: Statements, message: Message) -> list[StatementResult]:
-    """Apply the statements, at most ``MOST_STATEMENTS`` of them, order by order."""
+    """Apply the statements that were stored, order by order. Those beyond are left to staff."""
     by_order: dict[str, list[Notification]] = {}
     for statement in statements.first:
         by_order.setdefault(statement.order_code, []).append(statement)
@@ -79,8 +79,8 @@ def _apply(row: ProviderNotification, statements: Statements, message: Message) 
             results.append(StatementResult(State.UNMATCHED, f"this account has no order {order_code}"))
         else:
             results += apply_statements(attempt, about_it, message, row)
-    if statements.count > MOST_STATEMENTS:
-        reason = f"has {statements.count} statements, of which the first {MOST_STATEMENTS} were applied"
+    if statements.count > len(statements.first):
+        reason = f"has {statements.count} statements, of which the first {len(statements.first)} were applied"
         results.append(StatementResult(State.UNREADABLE, reason))
     return results
 
