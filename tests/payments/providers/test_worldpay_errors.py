@@ -69,6 +69,7 @@ def test_an_order_that_the_provider_never_heard_of_was_not_sent():
         (5, "This order cannot be captured", Verb.CAPTURE, Outcome.REFUSED),
         (7, "Could not find order", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
         (5, "Could not find payment for order", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
+        (5, "Could not find payment for order", Verb.AUTHORISE, Outcome.UNKNOWN),
         (7, "Could not find order", Verb.AUTHORISE, Outcome.UNKNOWN),
         (7, "Invalid payment details", Verb.AUTHORISE, Outcome.REFUSED),
         (9, "Service not enabled: not enabled for this customer", Verb.AUTHORISE, Outcome.REFUSED),

@@ -240,6 +240,18 @@ def test_the_events_in_a_report_are_statements_like_any_others():
     assert (second.order_code, second.kind) == ("order-2", EventKind.CAPTURED)
 
 
+def test_of_a_report_an_event_that_cannot_be_read_is_left_to_staff_and_spoils_no_other():
+    content = payment("CAPTURED") + journal("CAPTURED")
+    event = f'<orderStatusEvent orderCode="order-{{}}">{content}</orderStatusEvent>'
+    strange = f'<orderStatusEvent orderCode="another-program\'s">{content * 2}</orderStatusEvent>'
+    first, unread, last = parse_notification(report(event.format(1) + strange + event.format(2)))
+    assert [each.order_code for each in (first, unread, last)] == ["order-1", "another-program's", "order-2"]
+    assert [each.is_known for each in (first, unread, last)] == [True, False, True]
+    assert (unread.kind, unread.event, unread.amount) == (EventKind.OTHER, "UNREADABLE", None)
+    with pytest.raises(NotificationRejected):
+        parse_notification(report(strange))
+
+
 def test_a_report_of_journals_without_orders_cannot_be_read():
     with pytest.raises(NotificationRejected):
         parse_notification(report(journal("CAPTURED")))

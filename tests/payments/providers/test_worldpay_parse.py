@@ -243,17 +243,17 @@ def test_a_challenge_that_no_browser_should_follow_is_an_invalid_reply(body):
 
 
 @pytest.mark.parametrize(
-    ("tag", "content", "money"),
+    ("verb", "tag", "content", "money"),
     [
-        ("captureReceived", amount(500), Money(500, "GBP")),
-        ("refundReceived", amount(300, "JPY", 0), Money(300, "JPY")),
-        ("cancelReceived", "", None),
-        ("voidReceived", "", None),
-        ("somethingNewReceived", "", None),
+        (Verb.CAPTURE, "captureReceived", amount(500), Money(500, "GBP")),
+        (Verb.REFUND, "refundReceived", amount(300, "JPY", 0), Money(300, "JPY")),
+        (Verb.VOID, "cancelReceived", "", None),
+        (Verb.VOID, "voidReceived", "", None),
+        (Verb.CAPTURE, "somethingNewReceived", "", None),
     ],
 )
-def test_an_acknowledgement_is_not_success(tag, content, money):
-    result = parse_reply(acknowledged(tag, content), Verb.CAPTURE)
+def test_an_acknowledgement_is_not_success(verb, tag, content, money):
+    result = parse_reply(acknowledged(tag, content), verb)
     assert (result.outcome, result.order_code, result.event) == (Outcome.PENDING, "order-1", tag)
     assert result.amount == money
 

@@ -153,7 +153,9 @@ def test_the_answer_to_a_payment_that_is_captured_at_once_is_its_authorisation()
     assert result.amount == Money(1050, "GBP")
 
 
-@pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED"])
+@pytest.mark.parametrize(
+    "event", ["SENT_FOR_REFUND", "SENT_FOR_FAST_REFUND", "REFUNDED", "REFUNDED_BY_MERCHANT"]
+)
 def test_sums_from_before_the_last_refund_are_not_taken_for_its_absence(event):
     assert position(event, balance(KEPT, 1050)) is None
 

@@ -61,6 +61,10 @@ def test_every_cookie_of_the_first_answer_goes_back_with_the_second_message_what
         ("machine=old; node=1", ["machine=; path=/"], "node=1"),
         ("machine=old; node=1", ["machine=x; Max-Age=0"], "node=1"),
         ("machine=old; node=1", ["machine=x; max-age = -1"], "node=1"),
+        ("machine=old; node=1", ["machine=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/"], "node=1"),
+        ("machine=old", ["machine=x; expires=Fri, 31 Dec 2099 23:59:59 GMT"], "machine=x"),
+        ("machine=old", ["machine=x; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], "machine=x"),
+        ("machine=old", ["machine=x; expires=never"], "machine=x"),
         ("machine=old", [], "machine=old"),
         ("machine=old", ["no cookie", "=x", "$Version=1", "a b=c", 'q="a b"', "n\u00e4me=1"], "machine=old"),
         ("machine=old", ["machine=" + 2_500 * "x"], "machine=old"),
@@ -122,6 +126,27 @@ def test_a_cancel_has_no_key_since_the_service_does_not_cover_it(form):
     assert result.outcome == Outcome.PENDING
     assert server.requests[0].header("Idempotency-Key") == []
     assert server.requests[0].header("Cookie") == ["machine=a"]
+
+
+def test_the_cookies_of_an_inquiry_do_not_take_the_place_of_the_order_s():
+    with ScriptedServer(answer(paid(), 200, "Set-Cookie: machine=b")) as server:
+        result = provider(server).inquire("order-1")
+    assert server.requests[0].header("Cookie") == []
+    assert result.session_state == ""
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("capture", "cancelReceived"),
+        ("capture", "refundReceived"),
+        ("refund", "captureReceived"),
+    ],
+)
+def test_the_acknowledgement_of_another_request_says_nothing_of_ours(verb, said):
+    with ScriptedServer(answer(acknowledged(said))) as server:
+        result = getattr(provider(server), verb)(modification(verb))
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "CONTRADICTORY")
 
 
 @pytest.mark.parametrize("verb", ["capture", "refund"])

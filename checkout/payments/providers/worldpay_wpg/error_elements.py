@@ -111,9 +111,13 @@ def is_not_enabled(said: str) -> bool:
 
 
 def _has_no_record(code: str, said: str, verb: Verb) -> bool:
-    """Return True if the provider has no such order. An order that had a challenge cannot be missing."""
+    """Return True if the provider has no such order.
+
+    An order that had a challenge cannot be missing. In answer to the first message the text makes no sense,
+    and may come from a copy of the books that lacks what was done: it shows nothing.
+    """
     if code == INVALID_REQUEST and NO_RECORD in said:
-        return verb != Verb.COMPLETE_CHALLENGE
+        return verb not in (Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE)
     return verb == Verb.INQUIRE and code in {INVALID_REQUEST, PAYMENT_DETAILS} and NO_ORDER in said
 
 

@@ -30,6 +30,8 @@ _OF_THE_WHOLE_ORDER = {
 # The ends of an authorisation. If Worldpay's risk service cancels an order at once, the notification has the
 # journal AUTHORISED and the last event CANCELLED (Worldpay/hybris#130), and may be the only one.
 _ENDS = {EventKind.REFUSED, EventKind.CANCELLED, EventKind.EXPIRED}
+# An event of our own: one of a report that is not understood.
+UNREADABLE = "UNREADABLE"
 _FORM = re.compile(rb"\s{0,16}[A-Za-z][A-Za-z0-9_.%-]{0,63}=")
 _ISO_4217: Mapping[str, int] = MappingProxyType({})
 
@@ -41,8 +43,9 @@ def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) ->
     the notification. A last event that ends the authorisation is a statement of its own then. ``amount`` is
     what the journal's accounts moved. The payment's own amount is the order's, and is used only if no account
     is named and the event concerns the whole order. ``exponents`` are the account's, where they differ from
-    ISO 4217. A report (DTD, ``report``) has the same events as other notifications. One of journals without
-    orders is rejected, and an empty one yields an empty list.
+    ISO 4217. A report (DTD, ``report``) has the same events as other notifications; of several, one that
+    cannot be read is a statement that is not known. One of journals without orders is rejected, and an empty
+    one yields an empty list.
     There is no signature: the caller must compare merchant, amount and currency with its own record. Events
     may come in any order.
     """
@@ -75,7 +78,27 @@ def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
     if not events and notify.find("report/journal") is not None:
         raise UnreadableMessage("a report of journals that name no order")
     merchant_code = root.get("merchantCode", "").strip()
-    return [entry for event in events for entry in _read_event(merchant_code, event, exponents)]
+    if len(events) == 1:
+        return list(_read_event(merchant_code, events[0], exponents))
+    return [entry for event in events for entry in _read_one_of_many(merchant_code, event, exponents)]
+
+
+def _read_one_of_many(
+    merchant_code: str, event: Element, exponents: Mapping[str, int]
+) -> Sequence[Notification]:
+    """Read an event of a report. One that is not understood, such as another program's, spoils no other."""
+    try:
+        return list(_read_event(merchant_code, event, exponents))
+    except UnreadableMessage:
+        unreadable = Notification(
+            merchant_code=merchant_code,
+            order_code=event.get("orderCode", "").strip(),
+            kind=EventKind.OTHER,
+            event=UNREADABLE,
+            event_id=_digest(merchant_code, event),
+            is_known=False,
+        )
+        return [unreadable]
 
 
 def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]) -> Iterator[Notification]:

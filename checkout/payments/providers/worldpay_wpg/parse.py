@@ -40,6 +40,13 @@ UNREADABLE = "UNREADABLE"
 OLD_CHALLENGE = "request3DSecure"
 # The element that repeats the request in the status of an order that was modified at once.
 _REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
+# The modification that each acknowledgement (DTD, ``ok``) is of.
+_RECEIVED = {
+    "captureReceived": Verb.CAPTURE,
+    "cancelReceived": Verb.VOID,
+    "voidReceived": Verb.VOID,
+    "refundReceived": Verb.REFUND,
+}
 _PAYS = {Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE}
 _OF_A_LIST = {"orderStatus", "actions"}
 _NOTHING_HELD = {"CANCELLED", "VOIDED"}
@@ -62,8 +69,8 @@ def parse_reply(
     careful reading. The status of an order in answer to a capture, void or refund is that operation's, see
     ``_read_modified``. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
     "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
-    statement about its order (two payments, or a payment and an error) is ``UNKNOWN`` with the event
-    ``CONTRADICTORY``.
+    statement about its order (two payments, or a payment and an error), or with the acknowledgement of
+    another modification, is ``UNKNOWN`` with the event ``CONTRADICTORY``.
     """
     try:
         return _read_reply(_reply_in(read_message(body), merchant_code), verb, exponents)
@@ -149,7 +156,7 @@ def _read_reply(reply: Element, verb: Verb, exponents: Mapping[str, int]) -> Pro
     if errors:
         return read_error(errors[0], "", verb)
     if received:
-        return _read_acknowledgement(received[0], exponents)
+        return _read_acknowledgement(received[0], verb, exponents)
     raise UnreadableMessage("neither an order, nor an error, nor an acknowledgement")
 
 
@@ -157,11 +164,17 @@ def _contradiction(order_code: str) -> ProviderResult:
     return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=CONTRADICTORY)
 
 
-def _read_acknowledgement(received: Element, exponents: Mapping[str, int]) -> ProviderResult:
-    """Read an ``ok``, which is not success: the request was accepted, and a notification has its result."""
+def _read_acknowledgement(received: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
+    """Read an ``ok``, which is not success: the request was accepted, and a notification has its result.
+
+    That of another request than ours says nothing about ours.
+    """
+    order_code = received.get("orderCode", "").strip()
+    if verb in _REQUESTS and _RECEIVED.get(received.tag, verb) != verb:
+        return _contradiction(order_code)
     return ProviderResult(
         outcome=Outcome.PENDING,
-        order_code=received.get("orderCode", "").strip(),
+        order_code=order_code,
         event=word(received.tag),
         amount=read_amount(received, "amount", exponents),
     )

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from http.cookiejar import http2time
+from time import time
 
 from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
 from checkout.money import Money
@@ -49,6 +51,8 @@ _ADVICE = {
 # A cookie's name and value (RFC 6265, 4.1.1). Names that begin with $ are attributes in an old form.
 _COOKIE = re.compile(r"\s*([!#%&'*+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*)=([!-+\--:<-~]*)\s*(?:;|\Z)")
 _REMOVES = re.compile(r";\s*max-age\s*=\s*(?:0|-)", re.IGNORECASE)
+_MAX_AGE = re.compile(r";\s*max-age\s*=", re.IGNORECASE)
+_EXPIRES = re.compile(r";\s*expires\s*=([^;]{1,60})", re.IGNORECASE)
 MAX_SESSION_STATE = 2_000
 
 
@@ -177,7 +181,8 @@ class WorldpayWpg:
         return replace(
             result,
             order_code=order_code,
-            session_state=_cookies(session_state, reply.set_cookies),
+            # Any machine answers inquiries, without a cookie: theirs would replace those of the order.
+            session_state="" if verb == Verb.INQUIRE else _cookies(session_state, reply.set_cookies),
             transcript=f"{self.scrub(message)}\n\n{self.scrub(reply.body)}",
         )
 
@@ -210,9 +215,18 @@ def _cookies(before: str, set_cookies: Sequence[str]) -> str:
         if (found := _COOKIE.match(cookie)) is None or len(found[0]) > MAX_SESSION_STATE:
             continue
         cookies.pop(found[1], None)
-        if found[2] and not _REMOVES.search(cookie):
+        if found[2] and not _is_removed(cookie):
             cookies[found[1]] = found[2]
     pairs = [f"{name}={value}" for name, value in cookies.items()]
     while len(kept := "; ".join(pairs)) > MAX_SESSION_STATE:
         del pairs[0]
     return kept
+
+
+def _is_removed(cookie: str) -> bool:
+    """Return True if the cookie is to be forgotten at once (RFC 6265, 5.3: Max-Age counts before Expires)."""
+    if _MAX_AGE.search(cookie):
+        return _REMOVES.search(cookie) is not None
+    expires = _EXPIRES.search(cookie)
+    at = http2time(expires[1].strip()) if expires else None
+    return at is not None and at <= time()
