@@ -25,6 +25,7 @@ from messaging.channels.layer import RabbitmqChannelLayer
 from messaging.concurrency import loops
 from messaging.envelope import (
     DEADLINE,
+    SCHEMA_VERSION,
     SEALED,
     SUBJECT,
     Envelope,
@@ -123,7 +124,8 @@ async def _first_attempt(broker: Broker, answer: "asyncio.Future[bytes]") -> Non
 def _headers(
     seconds_left: float, subject: str, sealed: str, others: Mapping[str, HeaderValue] | None
 ) -> dict[str, HeaderValue]:
-    headers: dict[str, HeaderValue] = {DEADLINE: int((time.time() + seconds_left) * 1000)}
+    deadline = int((time.time() + seconds_left) * 1000)
+    headers: dict[str, HeaderValue] = {SCHEMA_VERSION: 1, DEADLINE: deadline}
     if subject:
         headers[SUBJECT] = subject
     if sealed:

@@ -11,7 +11,7 @@ import structlog
 
 from checkout.payments.actions import Pending
 from checkout.payments.actions.shopper.pending import CARD_GRACE_SECONDS
-from messaging.envelope import SUBJECT, Envelope, encode_body
+from messaging.envelope import Envelope, command_envelope
 from messaging.errors import MessagingError
 from messaging.registry import get_broker
 
@@ -56,28 +56,26 @@ async def flush() -> None:
 
 
 async def _publish_in_time(pending: Pending, sealed: str, until: float) -> None:
-    envelope = Envelope(
-        type=pending.command.to,
-        body=encode_body(pending.command),
-        message_id=pending.message_id,
-        headers={SUBJECT: pending.payment},
-    ).with_sealed(sealed)
+    envelope = command_envelope(
+        pending.command.to, pending.command, subject=pending.payment, message_id=pending.message_id
+    )
+    service, _ = pending.command.address
     try:
         async with asyncio.timeout_at(until):
-            await _publish(envelope)
+            await _publish(service, envelope.with_sealed(sealed))
     except TimeoutError:
         log.warning("kept submission given up", payment=pending.payment)
     else:
         log.info("kept submission published", payment=pending.payment)
 
 
-async def _publish(envelope: Envelope) -> None:
+async def _publish(service: str, envelope: Envelope) -> None:
     broker = get_broker()
     while True:
         await broker.wait_connected()
         try:
             await broker.publish(
-                broker.topology.commands, "checkout", envelope, timeout_seconds=PUBLISH_TIMEOUT_SECONDS
+                broker.topology.commands, service, envelope, timeout_seconds=PUBLISH_TIMEOUT_SECONDS
             )
         except MessagingError as error:
             log.info("kept submission not published yet", payment=envelope.subject, reason=error.code)

@@ -31,6 +31,12 @@ async def test_a_capture_is_held_until_the_provider_has_answered(api, manual, ba
     assert not await in_thread(Waiter.objects.count)
 
 
+async def test_of_both_preferences_the_wait_counts(api, manual, back_end):
+    await authorise(manual)
+    answer = await api.post(f"/payments/{manual.reference}/capture", {}, prefer="respond-async, wait=9")
+    assert (answer.status, header(answer, "Preference-Applied")) == (201, "wait=9")
+
+
 async def test_respond_async_is_not_held_and_its_repetition_gets_the_final_answer(api, manual, back_end):
     await authorise(manual)
     path = f"/payments/{manual.reference}/capture"

@@ -90,6 +90,7 @@ async def test_a_reply_comes_back(lab: Lab):
     assert request is not None
     assert (request.type, request.message_id, request.subject) == ("echo.say", "m1", "pay_1")
     assert (request.sealed, request.headers["traceparent"]) == ("secret", "t")
+    assert request.headers["schema-version"] == 1
     assert request.deadline is not None
     assert get_broker().reply_queue.waiting == 0
 

@@ -37,12 +37,15 @@ class Preference:
 
 
 def preference_in(header: str, *, is_held_by_default: bool) -> Preference:
-    """Return what is done about the header's value. Of both preferences, ``respond-async`` counts."""
+    """Return what is done about the header's value.
+
+    A client that gives both preferences is answered after its ``wait`` (RFC 7240, section 4.3).
+    """
     wanted = PreferHeader.read(header)
+    if wanted.wait_seconds is not None:
+        seconds = min(wanted.wait_seconds, conf.api_longest_wait_seconds)
+        return Preference(seconds, f"wait={int(seconds)}")
     if wanted.responds_async:
         return Preference(0, "respond-async")
-    if wanted.wait_seconds is None:
-        seconds = conf.api_wait_seconds if is_held_by_default else 0
-        return Preference(min(seconds, conf.api_longest_wait_seconds))
-    seconds = min(wanted.wait_seconds, conf.api_longest_wait_seconds)
-    return Preference(seconds, f"wait={int(seconds)}")
+    seconds = conf.api_wait_seconds if is_held_by_default else 0
+    return Preference(min(seconds, conf.api_longest_wait_seconds))
