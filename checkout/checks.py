@@ -24,7 +24,7 @@ from checkout.privacy.card_seal import require_keys
 from checkout.web.protection.captcha import fault_of_captcha, get_captcha
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
-from messaging.setting import parts_of
+from messaging.setting import comma_separated
 
 
 @checks.register()
@@ -75,7 +75,7 @@ def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessa
 @checks.register(checks.Tags.security, deploy=True)
 def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Require TLS: issuers get addresses of ours whose tokens could otherwise be read on the way."""
-    if conf.public_url.startswith("https://"):
+    if conf.is_tls:
         return []
     return [
         checks.Error(
@@ -117,7 +117,7 @@ def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckM
 @checks.register(checks.Tags.security, deploy=True)
 def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Refuse to trust every proxy: limits, risk and notifications rely on uvicorn's client address."""
-    everybody = [name for name in parts_of(conf.trusted_proxies) if is_everybody(name)]
+    everybody = [name for name in comma_separated(conf.trusted_proxies) if is_everybody(name)]
     if not everybody:
         return []
     return [
@@ -138,14 +138,14 @@ def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[che
     address means that there is a proxy. The proxy is recognised only by its address; a proxy on the same
     machine, for a port that only this machine can reach, has a loopback address.
     """
-    if not conf.public_url.startswith("https://"):
+    if not conf.is_tls:
         return []
     hint = (
         "Set FORWARDED_ALLOW_IPS to the addresses or networks, separated by commas, from which your proxies "
         "connect to the web process (10.0.0.0/24, say), have each of them send X-Forwarded-For, and let "
         "nobody else reach this port. A proxy on this machine needs no more than HOST=127.0.0.1."
     )
-    trusted = parts_of(conf.trusted_proxies)
+    trusted = comma_separated(conf.trusted_proxies)
     if strange := sorted(name for name in trusted if name != "*" and not _is_address(name)):
         what = f"FORWARDED_ALLOW_IPS has {', '.join(strange)}, which is no address that a proxy could have"
     elif not trusted:

@@ -29,6 +29,7 @@ CheckoutError
 │   ├── ProviderUnavailable    certainly not sent: may be tried again
 │   ├── OutcomeUnknown         may have happened: inquire, never repeat blindly
 │   ├── ProviderReplyInvalid   not understood: treated like unknown, a developer must look
+│   ├── ListIncomplete         the list of orders was cut: ask for a shorter period
 │   ├── ProviderMisconfigured  credentials or merchant set-up: an operator must look
 │   │   └── AmountNotSupported  the account cannot send this amount: another one must be asked for
 │   └── NotificationRejected   not authentic or not readable

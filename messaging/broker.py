@@ -27,7 +27,7 @@ NOT_AN_ADDRESS = (
 )
 
 
-def parts_of(url: str) -> SplitResult:
+def split_address(url: str) -> SplitResult:
     """Return the parts of a broker's address. Raises ValueError, without any part of the address."""
     try:
         return urlsplit(url)
@@ -37,12 +37,12 @@ def parts_of(url: str) -> SplitResult:
 
 def user_of(url: str) -> str:
     """Return the user name in a broker's address. Raises ValueError if it is none."""
-    return unquote(parts_of(url).username or "guest")
+    return unquote(split_address(url).username or "guest")
 
 
 def vhost_of(url: str) -> str:
     """Return the virtual host in a broker's address, ``/`` without one. Raises ValueError if it is none."""
-    return unquote(parts_of(url).path.removeprefix("/")) or "/"
+    return unquote(split_address(url).path.removeprefix("/")) or "/"
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def first_attempt_to_publish(self) -> None:
-        """Wait for the first attempt as above, whether or not messages can be received yet."""
+        """Wait in the same way for the connection that publishes, even if none can receive yet."""
 
     @abstractmethod
     def publish_nowait(

@@ -88,7 +88,7 @@ def duration(name: str, default_seconds: float, help: str, **bounds: Any) -> Set
     )
 
 
-def parts_of(text: str) -> list[str]:
+def comma_separated(text: str) -> list[str]:
     """Return the parts of a text with commas between them, without the spaces around each."""
     return [part.strip() for part in text.split(",") if part.strip()]
 

@@ -13,7 +13,7 @@ from checkout.conf.card_keys import card_keys_of
 from checkout.conf.networks import is_everybody, is_loopback_name
 from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES, REPLACED
-from messaging.setting import Setting, declared, parts_of
+from messaging.setting import Setting, comma_separated, declared
 from payments_gateway.database_address import is_postgresql, places_of
 from payments_gateway.mail_server import MailServer
 
@@ -215,7 +215,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @property
     def own_apps(self) -> list[str]:
         """The packages of apps of your own."""
-        return parts_of(self.declared()["CHECKOUT_OWN_APPS"])
+        return comma_separated(self.declared()["CHECKOUT_OWN_APPS"])
 
     @model_validator(mode="after")
     def _own_apps_exist(self) -> "Environment":
@@ -238,7 +238,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return parts_of(value) if isinstance(value, str) else value
+        return comma_separated(value) if isinstance(value, str) else value
 
     @field_validator("card_keys")
     @classmethod
@@ -334,7 +334,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
                 "BROKER_URL is memory://, with which queued messages are lost when the process ends. "
                 "Set it to amqp:// or amqps:// with the user of this program"
             )
-        if everybody := [name for name in parts_of(self.forwarded_allow_ips) if is_everybody(name)]:
+        if everybody := [name for name in comma_separated(self.forwarded_allow_ips) if is_everybody(name)]:
             faults.append(
                 f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}, so that a client has whatever address it "
                 "sends in X-Forwarded-For. Set it to the addresses or networks of the proxies in front"

@@ -11,7 +11,7 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import LONGEST_SECONDS, Setting, number, parts_of, text
+from messaging.setting import LONGEST_SECONDS, Setting, comma_separated, number, text
 
 
 class Installation:
@@ -41,7 +41,7 @@ class Installation:
         "The Python packages of apps of your own, with commas between them, which add services and steps of "
         "the purchase (docs/own-steps.md).",
         type=str,
-        read=lambda value: tuple(parts_of(value)),
+        read=lambda value: tuple(comma_separated(value)),
         pattern=r"^[\w., ]*$",
     )
 

@@ -34,4 +34,4 @@ class _PatientSMTP(smtplib.SMTP):
 
 
 class _PatientSMTPS(_PatientSMTP, smtplib.SMTP_SSL):
-    """The same over TLS from the beginning."""
+    """A ``_PatientSMTP`` that uses TLS from the first byte."""

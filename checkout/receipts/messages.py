@@ -1,4 +1,4 @@
-"""The commands of the notifications service."""
+"""The commands of the receipts service, which is called ``notifications`` on the wire."""
 
 from checkout.messages import Command, Done
 from checkout.orders.messages import OrderLine

@@ -25,7 +25,7 @@ from messaging.concurrency.database import run_in
 from messaging.conf import conf
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Delivery
-from messaging.envelope import REPLY, Envelope, Reply
+from messaging.envelope import REPLY, SCHEMA_VERSION, Envelope, Reply
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
 from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
@@ -356,7 +356,7 @@ class Worker:
             type=REPLY,
             body=Reply.failure("malformed_message", reason).encode(),
             correlation_id=envelope.correlation_id,
-            headers=envelope.travelling_headers(),
+            headers={**envelope.travelling_headers(), SCHEMA_VERSION: 1},
         )
         refusal = Outgoing(self._broker.topology.replies, envelope.reply_to, reply, is_owed=False)
         self._start(self._publish(refusal))

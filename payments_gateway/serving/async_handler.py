@@ -24,7 +24,8 @@ from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import request_id_of
 from payments_gateway.serving.scope import ANSWER, MATCH, WHEN_LEFT, Answer, Message, Receive, Scope, Send
-from payments_gateway.serving.security.headers import ContentSecurity, HybridMiddleware, encoded_headers
+from payments_gateway.serving.security.headers import ContentSecurity, encoded_headers
+from payments_gateway.serving.security.hybrid_middleware import HybridMiddleware
 from payments_gateway.serving.security.unreadable import UnreadableRefused
 from payments_gateway.serving.views import is_for_programs
 

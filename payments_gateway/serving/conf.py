@@ -16,6 +16,11 @@ class Conf:
         return str(settings.PUBLIC_URL).rstrip("/")
 
     @cached_property
+    def is_tls(self) -> bool:
+        """Return True if browsers and programs reach the application over TLS."""
+        return self.public_url.startswith("https://")
+
+    @cached_property
     def root_urlconf(self) -> str:
         """The module with the addresses of the whole project."""
         return str(settings.ROOT_URLCONF)

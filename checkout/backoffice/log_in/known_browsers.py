@@ -50,7 +50,7 @@ class KnownBrowserMiddleware(MiddlewareMixin):
                 cookie,
                 max_age=conf.retention,
                 path=reverse("admin:index"),
-                secure=conf.public_url.startswith("https://"),
+                secure=conf.is_tls,
                 httponly=True,
                 samesite="Lax",
             )

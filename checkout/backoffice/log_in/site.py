@@ -10,7 +10,7 @@ from checkout.backoffice.log_in.log_in import locked_out
 
 
 class BackOffice(AdminSite):
-    """See the module."""
+    """The admin, whose page for a new password counts wrong old ones like failed log-ins."""
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Let users change their passwords. A wrong old password counts like a failed log-in.

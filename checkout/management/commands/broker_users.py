@@ -25,7 +25,7 @@ SLUG = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Print the definitions of the broker's users."""
 
     requires_system_checks: list[str] = []  # it needs neither broker nor database
     help = (

@@ -29,7 +29,7 @@ WITHOUT_DATABASE = ("doctor", "topology")
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Examine and repair an installation, by the subcommands of ``management.gateway``."""
 
     requires_system_checks: list[str] = []  # `doctor` reports them, and the others work in spite of them
     help = f"Looks after a gateway: {', '.join(MODULES)}."

@@ -31,7 +31,7 @@ QUANTITY = 100_000
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Write the data of the example merchant."""
 
     help = "Loads a merchant, its account with the sandbox, stock and a user for the back office."
 

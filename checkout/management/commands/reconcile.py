@@ -23,7 +23,7 @@ Found = list[Difference]
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Compare our books with those of the providers."""
 
     # A setting that is wrong is no difference, which the exit code would say. `check` and `doctor` report it.
     requires_system_checks: list[str] = []

@@ -13,7 +13,7 @@ PORT = 8000
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Buy once, print every hop, and serve the try-out."""
 
     help = "Try it out: one purchase through 3-D Secure with its timeline, then serve until Ctrl-C."
     requires_system_checks: list[str] = []  # its children have settings of their own, and check those

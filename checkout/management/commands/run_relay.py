@@ -13,7 +13,7 @@ from checkout.running.relay import run_relay
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Publish what is due, run the timers and keep dead letters, until the process is stopped."""
 
     requires_system_checks: list[str] = []  # see run_service
     help = "Publishes outbox rows that are due, lets time pass and keeps dead letters, until stopped."

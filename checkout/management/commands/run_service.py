@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Run services until the process is stopped."""
 
     # They load the pages and the back office, which a service has no use for. A deployment makes them once.
     requires_system_checks: list[str] = []

@@ -14,7 +14,7 @@ from checkout.running.webhooks import run_webhooks
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Send webhooks until the process is stopped."""
 
     requires_system_checks: list[str] = []  # see run_service
     help = "Sends webhooks to merchants, until stopped."

@@ -17,7 +17,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,29}")
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Write the package of a service."""
 
     requires_system_checks: list[str] = []  # it only writes files
     help = "Writes the package of a service of your own: messages, service, table, step, tests, README."

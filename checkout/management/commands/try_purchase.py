@@ -23,7 +23,7 @@ NOT_POSSIBLE = 2
 
 
 class Command(BaseCommand):
-    """See the module."""
+    """Buy as a scripted shopper, and print every hop."""
 
     help = (
         "Buys something as a browser would, and prints every hop. Exits with 0 only if it ends as expected."

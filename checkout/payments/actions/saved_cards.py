@@ -40,10 +40,10 @@ def card_of(merchant: Merchant, reference: str) -> SavedCard:
 
 @transaction.atomic
 def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
-    """Remove a card at once and for good; its token is then deleted at the provider. A removed one stays so.
+    """Remove a card, and all others with the same token, at once and for good.
 
-    So are all other cards with the same token. A charge that has been sent to the provider already goes on.
-    Raises ``SavedCardNotFound``.
+    The provider is then asked to delete the token. Removing a removed card changes nothing. A charge that has
+    been sent to the provider already goes on. Raises ``SavedCardNotFound``.
     """
     card_of(merchant, reference)
     _remove(SavedCard.objects.filter(merchant=merchant, reference=reference), by)

@@ -18,8 +18,8 @@ from checkout.web.pages import payment_page_of
 from checkout.web.way_back import allow_frames, is_return, tried_again
 from payments_gateway.serving.problems import MALFORMED, Problem
 from payments_gateway.serving.scope import REFUSED
-from payments_gateway.serving.security.headers import HybridMiddleware
 from payments_gateway.serving.security.hosts import require_known_host
+from payments_gateway.serving.security.hybrid_middleware import HybridMiddleware
 
 V = TypeVar("V", bound=Callable[..., Any])
 

@@ -1,4 +1,4 @@
-"""Health checks: whether this process lives, and whether it can do its work."""
+"""Health checks: one of the event loop, and one of the database and the broker."""
 
 import asyncio
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 import pika
 import structlog
 
-from messaging.broker import parts_of, user_of, vhost_of
+from messaging.broker import split_address, user_of, vhost_of
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ def nodes_of(url: str) -> tuple[Node, ...]:
     A node without a port has the scheme's. Raises ValueError, without any part of the address, if a port is
     no number, as it may be a part of a password, and if one of several nodes has no host.
     """
-    parts = parts_of(url)
+    parts = split_address(url)
     default = TLS_PORT if parts.scheme == "amqps" else PORT
     hosts = [host.strip() for host in parts.netloc.rpartition("@")[2].split(",")]
     # A single node without a host is on this machine. Of several it is a mistake, which would send a password
@@ -68,7 +68,7 @@ def nodes_of(url: str) -> tuple[Node, ...]:
 
 
 def _node(text: str, default_port: int) -> Node:
-    parts = parts_of(f"//{text}")
+    parts = split_address(f"//{text}")
     try:
         port = parts.port
     except ValueError:
@@ -95,7 +95,7 @@ def connection_parameters(
     broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=`` name files in PEM
     format. Raises ValueError for any other scheme, another parameter, and a file that cannot be used.
     """
-    parts = parts_of(url)
+    parts = split_address(url)
     if parts.scheme not in ("amqp", "amqps") or not parts.netloc:
         raise ValueError("a broker's address begins with amqp:// or amqps://")
     files = _files(parts.query)

@@ -7,7 +7,8 @@ name when it reads the form. So the header may name the usual charsets only, and
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from typing import Any
 
 from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.scope import REFUSED, Application, Receive, Scope, Send
@@ -37,7 +38,7 @@ class ContentTypeLimit:
         return self._application(scope, receive, send)
 
 
-def without_content_type(scope: Scope) -> Scope:
+def without_content_type(scope: Mapping[str, Any]) -> Scope:
     """Return a copy of the scope without this header."""
     return {**scope, "headers": [field for field in scope["headers"] if field[0] != b"content-type"]}
 

@@ -1,20 +1,15 @@
-"""The security headers of all responses.
-
-They are added on the event loop as well as in threads, without blocking either.
-"""
+"""The security headers of all responses."""
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import cast
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 
 from payments_gateway.serving.conf import conf
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+from payments_gateway.serving.security.hybrid_middleware import HybridMiddleware
 
 # Visible ASCII without the characters that end a source, a directive or a policy (CSP 3, section 2.2.1).
 _SOURCE = re.compile(r"[!-+\--:<-~]+")
@@ -79,43 +74,6 @@ def content_security(request: HttpRequest) -> ContentSecurity:
     return cast(ContentSecurity, request.content_security)  # type: ignore[attr-defined]
 
 
-class HybridMiddleware:
-    """A middleware of two plain functions that serves both kinds of handler without a change of thread."""
-
-    sync_capable = async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if self._is_async:
-            return self._respond(request)
-        response = self.before(request) or cast(HttpResponseBase, self.get_response(request))
-        self.after(request, response)
-        return response
-
-    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        response = await self.before_on_loop(request)
-        if response is None:
-            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
-        self.after(request, response)
-        return response
-
-    def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return a response to answer the request without calling any inner handler."""
-        return None
-
-    async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Do the same on the event loop, without blocking it."""
-        return self.before(request)
-
-    def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
-        """Change the response."""
-
-
 class SecurityHeadersMiddleware(HybridMiddleware):
     """A middleware that sets headers to limit what a browser does with our pages. A view may set its own."""
 
@@ -124,7 +82,7 @@ class SecurityHeadersMiddleware(HybridMiddleware):
         return None
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
-        for name, value in _headers_of(content_security(request), is_tls=_is_tls()).items():
+        for name, value in _headers_of(content_security(request), is_tls=conf.is_tls).items():
             response.headers.setdefault(name, value)
 
 
@@ -134,7 +92,7 @@ def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collect
     Nearly all responses have the same headers, which are encoded only once.
     """
     policy = content_security(request)
-    encoded = _strict(is_tls=_is_tls()) if policy.is_strict else _encoded(policy, is_tls=_is_tls())
+    encoded = _strict(is_tls=conf.is_tls) if policy.is_strict else _encoded(policy, is_tls=conf.is_tls)
     own = {name.lower() for name in response.headers}
     if encoded.keys().isdisjoint(own):
         return encoded.values()
@@ -143,7 +101,7 @@ def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collect
 
 def strict_headers() -> Collection[tuple[bytes, bytes]]:
     """Return the headers of a response that is not a page and allows nothing."""
-    return _strict(is_tls=_is_tls()).values()
+    return _strict(is_tls=conf.is_tls).values()
 
 
 @cache
@@ -154,10 +112,6 @@ def _strict(*, is_tls: bool) -> dict[str, tuple[bytes, bytes]]:
 def _encoded(policy: ContentSecurity, *, is_tls: bool) -> dict[str, tuple[bytes, bytes]]:
     headers = _headers_of(policy, is_tls=is_tls)
     return {name.lower(): (name.encode(), value.encode()) for name, value in headers.items()}
-
-
-def _is_tls() -> bool:
-    return conf.public_url.startswith("https://")
 
 
 def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:

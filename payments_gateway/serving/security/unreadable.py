@@ -1,13 +1,13 @@
 """Requests that Django cannot make, because it reads the query while it makes them."""
 
-from io import IOBase
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler
 
 from payments_gateway.serving.problems import MALFORMED
-from payments_gateway.serving.scope import REFUSED, Scope
+from payments_gateway.serving.scope import REFUSED
 from payments_gateway.serving.security.content_type import without_content_type
 
 
@@ -18,7 +18,7 @@ class UnreadableRefused(ASGIHandler):
     what it raises.
     """
 
-    def create_request(self, scope: Scope, body_file: IOBase) -> Any:
+    def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
         """See ASGIHandler."""
         try:
             return super().create_request(scope, body_file)

@@ -62,6 +62,7 @@ def test_every_cookie_of_the_first_answer_goes_back_with_the_second_message_what
         ("machine=old; node=1", ["machine=x; Max-Age=0"], "node=1"),
         ("machine=old; node=1", ["machine=x; max-age = -1"], "node=1"),
         ("machine=old; node=1", ["machine=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/"], "node=1"),
+        ("machine=old; node=1", ["machine=x; expires=Thu, 01-Jan-1970 00:00:00 GMT"], "node=1"),
         ("machine=old", ["machine=x; expires=Fri, 31 Dec 2099 23:59:59 GMT"], "machine=x"),
         ("machine=old", ["machine=x; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], "machine=x"),
         ("machine=old", ["machine=x; expires=never"], "machine=x"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from http.cookiejar import http2time
+from email.utils import parsedate_to_datetime
 from time import time
 
 from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
@@ -228,5 +228,7 @@ def _is_removed(cookie: str) -> bool:
     if _MAX_AGE.search(cookie):
         return _REMOVES.search(cookie) is not None
     expires = _EXPIRES.search(cookie)
-    at = http2time(expires[1].strip()) if expires else None
-    return at is not None and at <= time()
+    try:
+        return expires is not None and parsedate_to_datetime(expires[1]).timestamp() <= time()
+    except (ValueError, OverflowError):
+        return False

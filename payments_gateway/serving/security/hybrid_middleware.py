@@ -1,0 +1,46 @@
+"""A base class of middlewares for requests on the event loop as well as in threads, which blocks neither."""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+
+class HybridMiddleware:
+    """A middleware of two plain functions that serves both kinds of handler without a change of thread."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self._respond(request)
+        response = self.before(request) or cast(HttpResponseBase, self.get_response(request))
+        self.after(request, response)
+        return response
+
+    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        response = await self.before_on_loop(request)
+        if response is None:
+            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
+        self.after(request, response)
+        return response
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Return a response to answer the request without calling any inner handler."""
+        return None
+
+    async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Do the same on the event loop, without blocking it."""
+        return self.before(request)
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        """Change the response."""
