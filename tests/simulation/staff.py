@@ -144,9 +144,8 @@ class Staff:
             elif kind == "purchase" and step in CONFIRMING and self._cannot_be_confirmed(payment):
                 self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
-                self._world.spawn(
-                    self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))
-                )
+                settle = self._settle_claim(number, order_code, payment, is_last=not tries_again)
+                self._world.spawn(self._do("settles", f"{kind} {key}", settle))
             elif tries_again or kind in OPERATIONS or (payment,) not in conflicted:
                 # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
@@ -244,9 +243,19 @@ class Staff:
 
         return settle
 
-    def _settle_claim(self, number: int, order_code: str) -> Callable[[], object]:
+    def _settle_claim(
+        self, number: int, order_code: str, payment: str, *, is_last: bool
+    ) -> Callable[[], object]:
+        """Return a function that settles a claim or, if in the end it says so, puts the payment aside."""
+
         def settle() -> None:
-            settle_claim_by(self._truth_of(order_code), number, by="staff")
+            try:
+                settle_claim_by(self._truth_of(order_code), number, by="staff")
+            except OperationRejected as advice:
+                if not is_last or "settle the payment yourself" not in str(advice):
+                    raise
+                self._explained.add(payment)
+                self._put_aside(payment)()
 
         return settle
 
