@@ -43,7 +43,7 @@ MEANINGS: dict[Trait, str] = {
     "no_ceiling": "captures beyond the authorisation and refunds beyond the captures are taken",
     "captured_unselected": "no CAPTURED is sent",
     "settled_unselected": "no SETTLED is sent",
-    "refunded_unselected": "SENT_FOR_REFUND is sent instead of REFUNDED",
+    "refunded_unselected": "no REFUNDED is sent, only the SENT_FOR_REFUND before it",
     "settled": "what was captured is settled after a while",
     "early_notification": "captures and refunds are booked and notified before their reply",
     "refund_failed_then_refunded": "every refund fails first and is made later",

@@ -149,15 +149,25 @@ class Bookings:
             detail=detail,
         )
         order = self._order(plan.order_code)
+        if kind in (Kind.REFUNDED, Kind.REFUND_FAILED):
+            self._announce_sent(order, plan, amount, is_made=kind == Kind.REFUNDED)
         if UNSELECTED.get(kind) not in order.traits:
             self._outgoing.announce(order, kind.value.upper(), amount, plan.reference)
-        elif kind == Kind.REFUNDED:
-            # The issuer authorises some refunds. For the others, no message says that they were made.
-            is_authorised = happens(self._seed, order.code, f"refund {plan.reference} is authorised")
-            authorisation = order.authorisation_id if is_authorised else "null"
-            self._outgoing.announce(
-                order, "SENT_FOR_REFUND", amount, plan.reference, refund_authorisation=authorisation
-            )
+
+    def _announce_sent(self, order: Order, plan: Plan, amount: int, *, is_made: bool) -> None:
+        """Queue the event that comes before that of a refund, made or failed.
+
+        The issuer authorises some of the refunds that are made. If REFUNDED is not selected, no message says
+        that the others were made.
+        """
+        is_authorised = is_made and happens(self._seed, order.code, f"refund {plan.reference} is authorised")
+        self._outgoing.announce(
+            order,
+            "SENT_FOR_REFUND",
+            amount,
+            plan.reference,
+            refund_authorisation=order.authorisation_id if is_authorised else "null",
+        )
 
     def _follow(
         self, plan: Plan, kind: Kind, wait: Wait, *, times: int = 1, amount: int = 0, **detail: bool

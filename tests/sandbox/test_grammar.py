@@ -51,7 +51,7 @@ def test_every_reply_and_notification_is_valid(sandbox_of, inbox, grammar):
         merchant.submit("unknown token", instrument=f"<TOKEN-SSL>{kept}</TOKEN-SSL>", three_ds=False)
         replies = [reply for _, reply in merchant.exchanges]
         unreadable = merchant.post_raw(b"not xml").content
-        wait_until(lambda: len(inbox.bodies) == 12, "all notifications")
+        wait_until(lambda: len(inbox.bodies) == 13, "all notifications")
     for document in [*replies, unreadable, *inbox.bodies]:
         _assert_valid(grammar, document)
 

@@ -43,7 +43,7 @@ def test_an_overtaken_one_is_not_satisfied_with_those_that_were_there_before_it(
     notifying.capture("order-1", 1050)
     wait_until(lambda: notifying.books("order-1")["captured"] == 1050, "the booking")
     notifying.refund("order-1", 1)
-    arrived(inbox, "AUTHORISED", "REFUNDED", "CAPTURED")
+    arrived(inbox, "AUTHORISED", "SENT_FOR_REFUND", "CAPTURED", "REFUNDED")
 
 
 def test_a_lost_one_never_comes(notifying, inbox):

@@ -21,7 +21,7 @@ def test_a_purchase_is_announced_and_then_its_booking(notifying, inbox):
     notifying.capture("order-1", 1050)
     wait_until(lambda: inbox.journal_types() == ["AUTHORISED", "CAPTURED"], "the capture")
     notifying.refund("order-1", 50)
-    wait_until(lambda: inbox.journal_types()[2:] == ["REFUNDED"], "the refund")
+    wait_until(lambda: inbox.journal_types()[2:] == ["SENT_FOR_REFUND", "REFUNDED"], "the refund")
 
 
 @pytest.mark.parametrize("holder", ["REFUSED", "ERROR", "CANCELLED"])

@@ -147,7 +147,8 @@ def test_an_unselected_settlement_happens_in_silence(notifying, inbox):
     purchase(notifying, "SETTLED_UNSELECTED SETTLED")
     wait_until(lambda: notifying.inquire("order-1").text("lastEvent") == "SETTLED", "the settlement")
     notifying.refund("order-1", 50)
-    wait_until(lambda: sorted(inbox.journal_types()) == ["AUTHORISED", "CAPTURED", "REFUNDED"], "the refund")
+    told = ["AUTHORISED", "CAPTURED", "REFUNDED", "SENT_FOR_REFUND"]
+    wait_until(lambda: sorted(inbox.journal_types()) == told, "the refund")
 
 
 def test_sent_for_refund_comes_instead_of_refunded_and_says_which_refunds_an_issuer_authorised(
@@ -199,7 +200,7 @@ def test_an_early_notification_arrives_before_the_reply(sandbox_of, inbox):
         assert merchant.capture("order-1", 1050).root.find(".//captureReceived") is not None
         assert inbox.journal_types() == ["AUTHORISED", "CAPTURED"]
         merchant.refund("order-1", 50)
-        assert inbox.journal_types() == ["AUTHORISED", "CAPTURED", "REFUNDED"]
+        assert inbox.journal_types() == ["AUTHORISED", "CAPTURED", "SENT_FOR_REFUND", "REFUNDED"]
 
 
 def test_a_refund_that_failed_may_be_made_after_all_and_keeps_its_claim_meanwhile(notifying, inbox):
@@ -208,7 +209,8 @@ def test_a_refund_that_failed_may_be_made_after_all_and_keeps_its_claim_meanwhil
     journal_of(inbox, "REFUND_FAILED")
     assert notifying.refund("order-1", 51).error[0] == "5"
     journal_of(inbox, "REFUNDED")
-    assert inbox.journal_types()[2:] == ["REFUND_FAILED", "REFUNDED"]
+    told = ["SENT_FOR_REFUND", "REFUND_FAILED", "SENT_FOR_REFUND", "REFUNDED"]
+    assert inbox.journal_types()[2:] == told
     books = notifying.books("order-1")
     assert (books["refund_requested"], books["refunded"], books["refund_denied"]) == (1000, 1000, 1000)
 

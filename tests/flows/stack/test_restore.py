@@ -113,6 +113,7 @@ def test_after_a_restore_reconciliation_names_what_the_database_does_not_have(ba
         forgotten = pay(stack)
         backups.run("pg_basebackup", stack.database_url)
         assert len(backups.bases()) == 2
+        backups.run("oldest=", stack.database_url)
         rows(stack, "SELECT pg_switch_wal()")
         wait_until(lambda: rows(stack, ARCHIVED) == [(True,)], "the log to be archived")
 
