@@ -34,7 +34,7 @@ from messaging.envelope import (
     encode_body,
     new_message_id,
 )
-from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyTimeout
+from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyLost, ReplyTimeout
 
 # Not Channels' default layer, which may be of another kind. The layer has no state apart from the broker's.
 _layer = RabbitmqChannelLayer()
@@ -102,6 +102,11 @@ async def acall(
         reply = await answer
     except TimeoutError:
         raise _time_out(progress, service, type, timeout_seconds) from None
+    except ReplyLost:
+        # Of both connections, that for replies may be the first whose loss is seen.
+        if progress == "confirmed":
+            raise
+        raise PublishUncertain(f"{type} to {service}: the connection was lost before the confirm") from None
     finally:
         timer.cancel()
         replies.forget(correlation_id)

@@ -50,7 +50,10 @@ class SharedChannel:
     async def send(self, envelope: Envelope, *, timeout_seconds: float) -> None:
         """Publish to the queue. Raises ChannelFull and the errors of ``Broker.publish``."""
         exchange = self._broker.topology.replies
-        for _ in range(2):
+        for is_last in (False, True):
+            if not self._is_declared:
+                # A declaration needs the connection that receives, which may come after the other one.
+                await self._broker.wait_reachable(timeout_seconds=timeout_seconds)
             await self._declare()
             try:
                 await self._broker.publish(exchange, self._queue, envelope, timeout_seconds=timeout_seconds)
@@ -58,6 +61,8 @@ class SharedChannel:
                 raise ChannelFull(self._name) from None
             except Undeliverable:
                 self._is_declared = False  # the broker has deleted it, as it was unused for too long
+                if is_last:
+                    raise
             else:
                 return
 

@@ -220,6 +220,18 @@ async def test_a_connection_lost_while_waiting_ends_the_wait_at_once(lab: Lab):
     assert broker.reply_queue.waiting == 0
 
 
+async def test_a_loss_before_the_confirm_leaves_open_if_the_command_was_published(lab: Lab):
+    await Echo(await lab.broker(), is_silent).start()
+    broker = await caller()
+    call = asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=3600.0))
+    while not broker.reply_queue.waiting:  # noqa: ASYNC110 (only a counter shows it)
+        await asyncio.sleep(0)
+    broker.reply_queue.end_waiters(ReplyLost, "the connection was lost")
+    confirms_at_once = not isinstance(lab, RabbitmqLab)
+    with pytest.raises(ReplyLost if confirms_at_once else PublishUncertain):
+        await within(call)
+
+
 async def test_a_call_just_after_a_connection_was_lost_is_answered_on_the_next_one(lab: Lab):
     """The call waits for the attempt to connect, and is not ended by the loss before it was sent."""
     service, broker = await lab.broker(), await caller()

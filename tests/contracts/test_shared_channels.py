@@ -8,6 +8,7 @@ import pytest
 
 from messaging.channels.layer import RabbitmqChannelLayer
 from messaging.errors import Undeliverable
+from messaging.topology import Queue
 from tests.contracts.layers import connected, decoded, elsewhere, encoded, silent
 from tests.support.brokers import Lab, command, reconnected, within
 
@@ -157,6 +158,19 @@ async def test_a_reader_that_waits_goes_on_waiting_when_the_layer_is_flushed(
     await layer.flush()
     await other.send("shared", encoded({"type": "a"}))
     assert await within(reader) == {"type": "a"}
+
+
+async def test_a_message_that_no_queue_takes_is_not_lost_in_silence(
+    layer: RabbitmqChannelLayer, monkeypatch: pytest.MonkeyPatch
+):
+    broker = await connected(layer)
+
+    async def refused(*_queues: Queue) -> None:
+        """Leave the queue out, as a broker does that refuses its declaration."""
+
+    monkeypatch.setattr(broker, "declare", refused)
+    with pytest.raises(Undeliverable):
+        await within(layer.send("nobody-makes-it", {"type": "a"}))
 
 
 async def test_a_channel_is_a_member_of_groups_and_hears_in_order(layer: RabbitmqChannelLayer):

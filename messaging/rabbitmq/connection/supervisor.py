@@ -113,7 +113,10 @@ class Supervisor:
             self.ready.set()
             self.first_attempt.set()
             reason = _named(await asyncio.shield(link.closed))
-        except (AMQPError, OSError, TimeoutError) as error:
+        except Exception as error:
+            # A defect must not end the supervisor: the process would stay alive without a connection.
+            if not isinstance(error, AMQPError | OSError | TimeoutError):
+                log.exception("connection failed by a defect", connection=self.name)
             # If the broker has closed the connection, that is the reason, and the error its consequence.
             reason = _named(link.closed.result() if link is not None and link.closed.done() else error)
         finally:
