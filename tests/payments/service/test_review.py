@@ -1,5 +1,6 @@
 """Reviews, which ask if the provider and we now agree about an attempt of a conflicted payment."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -259,6 +260,20 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
     assert reviewed(authorised) == "unknown"
     assert "Ask again" in why()
     assert adopted() == []
+
+
+@pytest.mark.parametrize("event", [EventKind.CHARGED_BACK, EventKind.SETTLED, EventKind.REFUND_FAILED])
+def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, monkeypatch, event):
+    """The provider tells only what it keeps, which is nothing. That is what is kept of an unused hold, too."""
+    inquire = memory.MemoryProvider.inquire
+
+    def keeping_nothing(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        return replace(inquire(provider, order_code), position=None, kept=gbp(0), kind=event)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", keeping_nothing)
+    assert reviewed(aside) == "stands"
+    assert "does not tell how much was captured" in why()
+    assert aside.state == Attempt.State.CONFLICTED
 
 
 def test_a_release_behind_our_back_becomes_a_void(authorised, books):

@@ -18,6 +18,7 @@ from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
 from checkout.payments.sagas.settlement.verification import Verification
+from checkout.payments.service.operation_outcome import AFTER_A_CAPTURE
 from checkout.payments.totals import BY_ISSUER, Sums, operations_of, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
 
@@ -112,6 +113,8 @@ def position_given(
     to be the one within the bounds that fits best, or the kept sum if that is more. Nothing follows from
 
     - a kept sum that includes no refund although the last event is one: it may be from before that refund;
+    - a kept sum of nothing if none of our captures explains a last event that follows a capture: what was
+      taken has gone back;
     - the news that all was released if a part may be captured: it may be about the rest.
     """
     least, most = captured
@@ -123,6 +126,8 @@ def position_given(
     kept, currency = result.kept.minor, result.kept.currency
     taken = max(kept, least, min(kept + least_refunded, most))
     if taken == kept and result.kind in (EventKind.REFUND_SENT, EventKind.REFUNDED):
+        return None
+    if not taken and result.kind in AFTER_A_CAPTURE:
         return None
     return Position(
         authorised=result.amount, captured=Money(taken, currency), refunded=Money(taken - kept, currency)
