@@ -51,6 +51,16 @@ def test_a_hint_settles_no_operation_even_one_that_it_names_but_is_told_on_as_wh
     assert not attempt.facts.filter(kind__startswith="notified_").exists()
 
 
+def test_a_hint_at_a_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(attempt):
+    authorise(attempt, "approve")
+    row = stored(attempt, body(attempt, "REFUSED"), is_proven=False)
+    assert events(notify(attempt, row)) == []
+    assert attempt.state == Attempt.State.AUTHORISED
+    assert row.state == State.APPLIED
+    assert row.reason == "comes too late: the attempt is authorised"
+    assert Fact.objects.get(kind="hinted_refused").data["not_applied"] == row.reason
+
+
 def test_the_same_statement_is_applied_when_it_is_proven(attempt):
     operation = pending(attempt, Kind.CAPTURE)
     told = {"reference": operation.reference, "number": 7}

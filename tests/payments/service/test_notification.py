@@ -16,9 +16,11 @@ from checkout.payments.models import (
     ProviderNotification,
 )
 from checkout.payments.providers.base import EventKind, Outcome
+from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, to_capture
+from tests.payments.service.claiming import checked
 from tests.payments.service.delivering import Delivered, command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -194,14 +196,14 @@ def test_a_refund_that_is_on_its_way_is_not_yet_made(attempt, state):
     assert (told.kind, told.operation) == ("refund_sent", operation.reference)
 
 
-def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(attempt):
+def test_a_proven_refusal_of_an_authorised_attempt_is_asked_about_as_the_end_of_its_hold(attempt, books):
     authorise(attempt, "approve")
     row = stored(attempt, body(attempt, "REFUSED"))
-    assert events(notify(attempt, row)) == []
-    assert attempt.state == Attempt.State.AUTHORISED
-    assert row.state == State.APPLIED
-    assert row.reason == "comes too late: the attempt is authorised"
-    assert Fact.objects.get(kind="notified_refused").data["not_applied"] == row.reason
+    [told] = events(notify(attempt, row))
+    assert (told.kind, attempt.state, row.state) == ("cancelled", Attempt.State.AUTHORISED, State.APPLIED)
+    assert checked(attempt, None, "cancelled") == "denied", "the provider holds the money"
+    books.orders[attempt.order_code].state = OrderState.REFUSED
+    assert checked(attempt, None, "cancelled") == "confirmed"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_a_hint_that_settled_nothing_is_not_called_applied(authorised):
 def test_what_repeats_an_earlier_one_or_comes_too_late_changed_nothing(authorised):
     told(authorised, "CAPTURED", is_proven=True)
     again = told(authorised, "CAPTURED", spaces="  ", is_proven=True)
-    late = told(authorised, "REFUSED", number=2, is_proven=True)
+    late = told(authorised, "REFUSED", number=2, is_proven=False)
     assert [result_of(row).result for row in (again, late)] == ["changed_nothing"] * 2
 
 

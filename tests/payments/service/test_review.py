@@ -264,7 +264,7 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
 
 @pytest.mark.parametrize("event", [EventKind.CHARGED_BACK, EventKind.SETTLED, EventKind.REFUND_FAILED])
 def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, monkeypatch, event):
-    """The provider tells only what it keeps, which is nothing. That is what is kept of an unused hold, too."""
+    """The provider tells only what it keeps: nothing, which is what is kept of an unused hold, too."""
     inquire = memory.MemoryProvider.inquire
 
     def keeping_nothing(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:

@@ -42,6 +42,8 @@ from messaging.worker.service import Message
 IMPLIED_BY: Mapping[str, Sequence[EventKind]] = {
     EventKind.CAPTURED: AFTER_A_CAPTURE,
     EventKind.REFUNDED: (EventKind.REFUND_SENT, EventKind.REFUNDED),
+    # An authorisation that is refused afterwards, as by a risk service, is held no longer.
+    EventKind.CANCELLED: (EventKind.REFUSED,),
 }
 
 

@@ -235,6 +235,9 @@ def _judged(
         # reason to ask.
         return told
     if result.outcome == Outcome.REFUSED:
+        if attempt.state == AttemptState.AUTHORISED and is_proven:
+            # A risk service may refuse an order that was authorised (Worldpay/hybris#130).
+            return replace(told, signals=EventKind.CANCELLED, reason="was authorised: the provider is asked")
         is_news = attempt.state != AttemptState.REFUSED
         reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
         return StatementResult(State.APPLIED, reason)
