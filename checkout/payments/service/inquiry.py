@@ -73,8 +73,13 @@ def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | 
         result = not_sent(RefusalReason.PROVIDER_ERROR)
     # Providers deny knowing an order that is in a challenge. That includes a challenge that began after the
     # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
-    is_challenged = attempt.state == AttemptState.CHALLENGE_REQUIRED or _is_back_from_challenge(attempt)
+    is_back = _is_back_from_challenge(attempt)
+    is_challenged = is_back or attempt.state == AttemptState.CHALLENGE_REQUIRED
     if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
+        return Conclusion(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
+    if is_back and result is not None and result.outcome == Outcome.UNKNOWN:
+        # The second message, which is about to be sent, brings the outcome. It would not be sent to an
+        # attempt whose outcome is unknown.
         return Conclusion(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if result is None:
         return Conclusion(answer_of(attempt, otherwise=Outcome.UNKNOWN))

@@ -205,6 +205,15 @@ def test_a_shopper_who_is_just_back_is_not_given_up_before_the_second_message_is
     assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "approved"
 
 
+def test_a_shopper_who_is_just_back_may_pay_although_the_provider_cannot_be_asked(attempt, settings):
+    authorise(attempt, "challenge")
+    come_back(attempt)
+    credentials, settings.CHECKOUT_PROVIDER_CREDENTIALS = settings.CHECKOUT_PROVIDER_CREDENTIALS, {}
+    assert inquire(attempt).result["outcome"] == "challenge_required"
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = credentials
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "approved"
+
+
 def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
     authorise(attempt, "challenge")
     come_back(attempt)
