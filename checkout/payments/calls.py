@@ -17,6 +17,16 @@ TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 
 
+def authorise_key(attempt: Attempt) -> str:
+    """Return the idempotency key of the attempt's first message."""
+    return f"{attempt.order_code}:authorise"
+
+
+def completion_key(attempt: Attempt) -> str:
+    """Return the idempotency key of the second message, after the attempt's latest challenge."""
+    return f"{attempt.order_code}:challenge:{attempt.challenge_count}"
+
+
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:
     """Return True if one of the requests may still reach the provider: it is recent and unanswered."""
     since = server_time() - conf.settling_time

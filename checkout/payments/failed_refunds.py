@@ -7,6 +7,7 @@ from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.events import move_operation
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import Attempt, Fact, Operation, Payment
+from checkout.payments.providers.base import EventKind
 from checkout.payments.totals import operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
@@ -38,6 +39,12 @@ def refund_made_after_all(attempt: Attempt, reference: str, minor: int | None = 
     failed = failed_refunds(attempt)
     is_certain = len(failed) == 1 and minor in (None, failed[0].amount_minor)
     return failed[0] if is_certain else None
+
+
+def refund_claimed(attempt: Attempt, claim: str, reference: str, minor: int | None) -> Operation | None:
+    """Return the refused refund that a claim says was made after all; None for a claim of another kind."""
+    is_refund = claim == EventKind.REFUNDED
+    return refund_made_after_all(attempt, reference, minor) if is_refund else None
 
 
 def fail_refund(payment: Payment, refund: Operation) -> None:

@@ -100,10 +100,13 @@ def create_payment(
     return created_or_known(merchant, wanted)[0]
 
 
-def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Payment, bool]:
+def created_or_known(
+    merchant: Merchant, wanted: Mapping[str, Any], *, by: Actor = Actor.MERCHANT
+) -> tuple[Payment, bool]:
     """Return the payment with the columns of ``checked_fields``, and True if it was created just now.
 
-    Raises the errors of ``create_payment``.
+    ``by`` is who has it created: the merchant's program or, with a payment link, a shopper. Raises the errors
+    of ``create_payment``.
     """
     payment = Payment(merchant=merchant, **wanted)
     try:
@@ -117,7 +120,7 @@ def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Pay
         # A savepoint would cost two statements, and any error below ends the caller's transaction as well.
         with transaction.atomic(savepoint=False), batch():
             if open_payment_once(payment):
-                insert_in_batch(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
+                insert_in_batch(Fact(payment=payment, source=by, kind="created"))
                 return payment, True
         known = payment_of(merchant, wanted["order_reference"])
         assert known is not None  # noqa: S101  it is in the way, and payments are never deleted

@@ -21,6 +21,7 @@ from checkout.payments.actions.creation import (
     require_future,
 )
 from checkout.payments.models import Merchant, Payment, PaymentLink
+from checkout.states import Actor
 
 # A day less than the longest life of a payment, as the clocks of two processes may differ.
 LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
@@ -166,7 +167,7 @@ def _own_payment(link: PaymentLink) -> Payment:
     """Return the payment of a link that is not reusable, making it at the first use."""
     if link.openings and (known := payment_of(link.merchant, link.order_reference)) is not None:
         return known
-    return created_or_known(link.merchant, _wanted(link))[0]
+    return created_or_known(link.merchant, _wanted(link), by=Actor.SHOPPER)[0]
 
 
 def _wanted(link: PaymentLink) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def _new_payment(link: PaymentLink) -> Payment | None:
         order = f"{link.order_reference}-{link.last_number}"
         wanted = checked_fields(link.merchant, order_reference=order, **_fields(link))
         with suppress(DuplicateRequest):
-            payment, is_new = created_or_known(link.merchant, wanted)
+            payment, is_new = created_or_known(link.merchant, wanted, by=Actor.SHOPPER)
             if is_new:
                 link.openings += 1
                 return payment

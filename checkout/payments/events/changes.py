@@ -61,16 +61,21 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
 
 def has_untold_amounts(payment: Payment) -> bool:
     """Return True if money has moved since the payment's own last event, so that its amounts are old."""
-    before, now = latest_of(payment).own, payment_object(payment).amounts
-    told = before.data["object"].get("amounts", {}) if before else {}
+    now, told = payment_object(payment).amounts, _told_amounts(payment)
     return any(told.get(name, 0) != getattr(now, name) for name in _MOVED)
 
 
 def kept_when_last_told(payment: Payment) -> int:
     """Return what was captured and had not gone back by the payment's own last event, in minor units."""
-    before = latest_of(payment).own
-    told: dict[str, int] = before.data["object"].get("amounts", {}) if before else {}
+    told = _told_amounts(payment)
     return max(0, told.get("captured", 0) - told.get("refunded", 0) - told.get("disputed", 0))
+
+
+def _told_amounts(payment: Payment) -> Mapping[str, int]:
+    """Return the amounts of the payment's own last event, by name, in minor units; empty if there is none."""
+    own = latest_of(payment).own
+    told: Mapping[str, int] = own.data["object"].get("amounts", {}) if own else {}
+    return told
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:

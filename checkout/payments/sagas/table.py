@@ -56,9 +56,9 @@ def again(step: str) -> Callable[[Any], Decision[Any]]:
 class Step(Generic[DataT]):
     """A row of the table.
 
-    - ``asks`` is the command that is sent. Its fields are those of the same names in the saga's data, unless
-      ``body`` makes it. ``starts`` makes another saga that does the step instead. A step without either
-      waits for a signal, or ``ends`` the saga; ``why`` tells staff why it is parked there.
+    - ``asks`` is the command that is sent. Its fields are those of the same names in the saga's data.
+      ``starts`` makes another saga that does the step instead. A step without either waits for a signal, or
+      ``ends`` the saga; ``why`` tells staff why it is parked there.
     - ``on`` has what follows from each answer, ``hears`` from each signal; other signals are ignored.
     - ``unknown`` follows if there is no answer by the end of the time ``within`` which one is expected, if
       the answer is none of those in ``on``, or an error. ``failed`` follows an error, or such an answer,
@@ -70,7 +70,6 @@ class Step(Generic[DataT]):
 
     name: str
     asks: type[Command[Any]] | None = None
-    body: Callable[[DataT], Command[Any]] | None = None
     starts: Callable[[DataT], Start] | None = None
     ends: End | None = None
     why: str = ""
@@ -85,8 +84,6 @@ class Step(Generic[DataT]):
 
     def command(self, data: DataT) -> Command[Any] | None:
         """Return the command with its fields from the saga's data."""
-        if self.body is not None:
-            return self.body(data)
         if self.asks is None:
             return None
         return self.asks(**{name: getattr(data, name) for name in self.asks.__struct_fields__})
@@ -211,7 +208,7 @@ class TableSaga(ABC, Generic[DataT]):
         if not all(isinstance(word, words) for word in row.on):
             raise TypeError(f"{row.name} expects answers that {row.asks.__name__} does not have")
         lacking = {*row.asks.__struct_fields__} - {*self.data_type.__struct_fields__}
-        if lacking and row.body is None:
+        if lacking:
             raise TypeError(f"{row.name} has no {lacking} for its {row.asks.__name__}")
 
 

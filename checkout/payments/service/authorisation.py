@@ -6,6 +6,7 @@ import structlog
 
 from checkout.conf import conf
 from checkout.errors import CardSealRefused, StoredSecretUnreadable
+from checkout.payments.calls import authorise_key, completion_key
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.payments.models import Attempt, SavedCard
@@ -49,7 +50,7 @@ def authorise(command: AuthorisePayment, message: Message) -> None:
     sealed = message.take_sealed()
 
     def intend(attempt: Attempt) -> Intent:
-        key = f"{attempt.order_code}:authorise"
+        key = authorise_key(attempt)
         return Intent(
             verb=Verb.AUTHORISE,
             key=key,
@@ -66,7 +67,7 @@ def complete_challenge(command: CompleteAuthentication, message: Message) -> Non
     """Send the second message after the shopper's return. The provider knows the result from the ACS."""
 
     def intend(attempt: Attempt) -> Intent:
-        key = f"{attempt.order_code}:challenge:{attempt.challenge_count}"
+        key = completion_key(attempt)
         return Intent(
             verb=Verb.COMPLETE_CHALLENGE,
             key=key,

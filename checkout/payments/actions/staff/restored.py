@@ -19,7 +19,13 @@ from django.db.models import F, Q
 
 from checkout.conf import conf
 from checkout.database.owners import database_of
-from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN, UNANSWERED
+from checkout.payments.calls import (
+    MODIFICATIONS,
+    TO_BE_SENT_AGAIN,
+    UNANSWERED,
+    authorise_key,
+    completion_key,
+)
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import (
@@ -50,11 +56,10 @@ def doubt_requests() -> int:
     """Write each request down as perhaps made that is to be made, or made again. Return their number."""
     doubted = 0
     for attempt in Attempt.objects.filter(state=AttemptState.CREATED):
-        doubted += _doubt(attempt, Verb.AUTHORISE, f"{attempt.order_code}:authorise")
+        doubted += _doubt(attempt, Verb.AUTHORISE, authorise_key(attempt))
         _go_on_at_the_inquiry(attempt)
     for attempt in Attempt.objects.filter(state=AttemptState.CHALLENGE_RETURNED):
-        key = f"{attempt.order_code}:challenge:{attempt.challenge_count}"
-        doubted += _doubt(attempt, Verb.COMPLETE_CHALLENGE, key)
+        doubted += _doubt(attempt, Verb.COMPLETE_CHALLENGE, completion_key(attempt))
     still_to_be_sent = Operation.objects.filter(
         state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN), kind__in=MODIFICATIONS
     )

@@ -14,7 +14,7 @@ from django.db.models import Q
 from checkout.money import Money
 from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.events import move_attempt
-from checkout.payments.failed_refunds import make_after_all, refund_made_after_all
+from checkout.payments.failed_refunds import make_after_all, refund_claimed
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.providers.base import EventKind
@@ -79,8 +79,7 @@ def seen_now(saga: Saga) -> Seen:
 
 def failed_refund_of(question: VerificationData, attempt: Attempt) -> Operation | None:
     """Return the refund that failed, if the claim is that it was made after all; None for another claim."""
-    is_refund = question.claim == EventKind.REFUNDED
-    return refund_made_after_all(attempt, question.operation, question.minor) if is_refund else None
+    return refund_claimed(attempt, question.claim, question.operation, question.minor)
 
 
 def left_to_book(claim: str, attempt: Attempt) -> Money:

@@ -6,7 +6,7 @@ from functools import partial
 
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
-from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
+from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_claimed
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
@@ -121,8 +121,7 @@ def _conclude_movement(
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
     """Return the refund that the claim says was made and that we have as refused; None if there is none."""
-    is_refund = command.claim == EventKind.REFUNDED
-    return refund_made_after_all(attempt, command.operation, command.minor) if is_refund else None
+    return refund_claimed(attempt, command.claim, command.operation, command.minor)
 
 
 def _made_after_all(
