@@ -109,7 +109,8 @@ def fault_of_number(merchant: str) -> str:
 def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:
     """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``.
 
-    A new address begins without the failures of the old one, and what is due is sent to it at once.
+    A new address begins without the failures of the old one, and what waits for its next attempt, perhaps for
+    a day, is sent to it at once.
     """
     _check(values)
     with transaction.atomic():
@@ -119,8 +120,9 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
             setattr(endpoint, name, value)
         if is_moved:
             _forget_failures(endpoint)
-            wake_after_commit()
         endpoint.save(update_fields=[*values, *(_FAILURES if is_moved else ())])
+        if is_moved:
+            end_waiting(endpoint)
     return endpoint
 
 
@@ -156,8 +158,8 @@ def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> Ne
 def enable(merchant: str, reference: str) -> WebhookEndpoint:
     """Send to the endpoint again, beginning with what was pending. Raises ``WebhookNotFound``.
 
-    If the endpoint is enabled and paused after failures, its pause ends. In both cases what waits for its
-    next attempt, perhaps for a day, is due now.
+    If the endpoint is enabled already, its pause ends, if it has one. In all cases what waits for its next
+    attempt, perhaps for a day, is due now.
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
@@ -165,11 +167,11 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
             begin_state(endpoint, State.ENABLED)
             _forget_failures(endpoint)
             endpoint.save()
-            end_waiting(endpoint)
         elif endpoint.paused_until is not None:
             endpoint.paused_until = None
             endpoint.save(update_fields=["paused_until"])
-            end_waiting(endpoint)
+        # A ping, say, may have ended the pause before: it leaves the times of other attempts as they are.
+        end_waiting(endpoint)
     return endpoint
 
 

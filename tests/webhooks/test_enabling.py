@@ -44,6 +44,32 @@ async def test_a_paused_endpoint_is_tried_at_once_when_it_is_enabled(shop, make_
     assert (await fresh(made.endpoint)).failures == 0
 
 
+async def test_what_waits_is_sent_by_enabling_an_endpoint_whose_pause_a_test_event_has_ended(
+    shop, make_sender
+):
+    made = await registered(shop.url())
+    delivery = await waiting(made)
+    pause = {"failures": 12, "paused_until": timezone.now() + timedelta(minutes=15)}
+    await in_thread(lambda: WebhookEndpoint.objects.filter(pk=made.endpoint.pk).update(**pause))
+    await pinged(made)
+    assert await make_sender().send_due() == 1, "the test event only"
+    await in_thread(actions.enable, SHOP, made.endpoint.reference)
+    assert await make_sender().send_due() == 1
+    assert (await fresh(delivery)).state == Delivery.State.DELIVERED
+
+
+async def test_what_waits_is_sent_to_a_new_address_at_once(shop, make_sender):
+    made = await registered(shop.url("/old"))
+    delivery = await waiting(made)
+    change = {"url": shop.url("/new")}
+    await in_thread(lambda: actions.change_endpoint(SHOP, made.endpoint.reference, **change))
+    assert await make_sender().send_due() == 1
+    assert (await fresh(delivery)).state == Delivery.State.DELIVERED
+    await waiting(made)
+    await in_thread(lambda: actions.change_endpoint(SHOP, made.endpoint.reference, **change))
+    assert await make_sender().send_due() == 0, "the address is the same"
+
+
 async def test_what_is_under_way_when_the_endpoint_is_enabled_is_not_sent_twice(shop, make_sender):
     made = await registered(shop.url())
     await waiting(made, lease="of another sender", next_try_at=timezone.now() + timedelta(seconds=50))

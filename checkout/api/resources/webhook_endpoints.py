@@ -154,7 +154,7 @@ class EnableEndpoint(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Enable the endpoint. One that is enabled stays so."""
+        """Enable the endpoint. One that is enabled stays so, and gets what is pending now."""
         _ = self.body
         return Answer.of(200, endpoint_object(actions.enable(self.merchant.code, reference)))
 
