@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from checkout.payments.events.types import EVENT_TYPES
-from checkout.payments.models import Event
+from checkout.payments.models import Event, Merchant
 from checkout.payments.objects import webhook_object
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Horizon",
     "bodies",
     "horizon",
+    "is_live",
     "items",
     "items_between",
     "items_of",
@@ -96,6 +97,11 @@ def bodies(references: Collection[str], api_version: str, *, is_thin: bool) -> d
         event.reference: msgspec.json.encode(webhook_object(event, api_version, is_thin=is_thin))
         for event in events
     }
+
+
+def is_live(merchant: str) -> bool:
+    """Return ``live`` of the merchant's events: True if its payments are real."""
+    return Merchant.objects.filter(code=merchant, is_live=True).exists()
 
 
 def _items(most: int | None = None, **conditions: object) -> Sequence[FeedItem]:

@@ -328,6 +328,7 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
         "object": "event",
         "type": TEST_TYPE,
         "created_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "live": event_feed.is_live(endpoint.merchant),
         "merchant": endpoint.merchant,
         "endpoint": endpoint.reference,
         "api_version": endpoint.version,

@@ -55,4 +55,6 @@ async def test_captures_and_refunds_that_cannot_be_sent_are_refused_at_once(api,
 async def refuse(api, path):
     refused = await api.post(path, {"amount": 5050})
     assert refused.status == 422
-    assert "50.50 HUF" in document(refused)["detail"]
+    [fault] = document(refused)["errors"]
+    assert fault["pointer"] == "/amount"
+    assert "50.50 HUF" in fault["detail"]

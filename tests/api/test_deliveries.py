@@ -88,6 +88,20 @@ async def test_a_delivery_is_read_with_its_attempts(api, told):
     assert (attempt["status"], attempt["error"], attempt["response"]) == (200, None, "ok")
 
 
+async def test_the_delivery_of_a_test_event_is_listed_although_it_is_no_event_of_a_payment(
+    api, stranger, told
+):
+    event = document(await api.post(f"/webhook-endpoints/{told.reference}/ping"))["event"]
+    assert events_in(await api.get(f"/events/{event}/deliveries")) == [event]
+    for caller, path in (
+        (stranger, f"/events/{event}/deliveries"),
+        (api, f"/events/evt_{'0' * 32}/deliveries"),
+        (api, f"/events/{event}"),
+    ):
+        refused = await caller.get(path)
+        assert (refused.status, document(refused)["code"]) == (404, "event_not_found")
+
+
 async def test_one_is_sent_again(api, told):
     _, first = await all_events()
     [listed] = document(await api.get(f"/events/{first}/deliveries"))["data"]

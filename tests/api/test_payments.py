@@ -63,6 +63,11 @@ async def test_the_same_order_again_is_the_same_payment_and_another_amount_a_con
     other = await api.post("/payments", order(amount=1251))
     assert (other.status, document(other)["code"]) == (409, "order_has_payment")
     assert document(other)["errors"][0]["pointer"] == "/amount"
+    elsewhere = document(await api.post("/payments", order(customer_email="other@shop.example")))
+    [fault] = elsewhere["errors"]
+    assert fault["pointer"] == "/customer_email"
+    assert elsewhere["detail"] == fault["detail"]
+    assert "another customer email" in fault["detail"]
 
 
 @pytest.mark.parametrize("path", ["/payments", "/payment-links"])

@@ -152,6 +152,17 @@ async def test_a_test_event_is_owed_once_per_key(api, made):
     assert await in_thread(Delivery.objects.count) == 1
 
 
+async def test_a_test_event_says_like_others_if_its_merchant_is_live(api, shop, made):
+    def told():
+        return [each.content["live"] for each in Delivery.objects.order_by("pk")]
+
+    await api.post(f"{ENDPOINTS}/{made['id']}/ping")
+    assert await in_thread(told) == [False]
+    await in_thread(lambda: type(shop).objects.update(is_live=True))
+    await in_thread(actions.ping, shop.code, made["id"])
+    assert await in_thread(told) == [False, True]
+
+
 async def test_a_deleted_endpoint_is_gone_for_its_merchant(api, made):
     path = f"{ENDPOINTS}/{made['id']}"
     delivery = document(await api.post(f"{path}/ping"))

@@ -95,10 +95,11 @@ def refusal_of(error: Exception) -> Refusal:
             refundable = error.available.minor
             return refusal(catalogue.REFUNDABLE_CHANGED, str(error), faults=[fault], refundable=refundable)
         case DuplicateRequest():
-            fault = Fault(str(error), pointer=pointer_to(error.field) if error.field else "")
+            detail = _in_our_names(error)
+            fault = Fault(detail, pointer=pointer_to(error.field) if error.field else "")
             is_key = isinstance(error, KeyReused)
             problem = catalogue.KEY_REUSED if is_key else catalogue.ORDER_HAS_PAYMENT
-            return refusal(problem, str(error), faults=[fault])
+            return refusal(problem, detail, faults=[fault])
         case AmountNotAvailable():
             return refusal(
                 catalogue.AMOUNT_NOT_AVAILABLE,
@@ -128,6 +129,12 @@ def pointer_to(field: str) -> str:
         return f"/metadata/{_escaped(field.removeprefix(_METADATA))}"
     first, *rest = field.replace("[", ".").replace("]", "").split(".")
     return "/".join(["", _NAMES.get(first, first), *rest])
+
+
+def _in_our_names(error: DuplicateRequest) -> str:
+    """Return the text of the error, with the API's name of the field that differs."""
+    name = _NAMES.get(error.field)
+    return str(error).replace(error.field.replace("_", " "), name.replace("_", " ")) if name else str(error)
 
 
 def _faults(detail: Any, pointer: str) -> Iterator[Fault]:

@@ -59,11 +59,12 @@ TEST_EVENT: Schema = {
         "object": {"type": "string", "const": "event"},
         "type": {"type": "string", "const": "webhook.test"},
         "created_at": {"type": "string", "format": "date-time"},
+        "live": {"type": "boolean"},
         "merchant": {"type": "string"},
         "endpoint": {"type": "string"},
         "api_version": {"type": "string"},
     },
-    "required": ["id", "object", "type", "created_at", "merchant", "endpoint", "api_version"],
+    "required": ["id", "object", "type", "created_at", "live", "merchant", "endpoint", "api_version"],
 }
 
 
