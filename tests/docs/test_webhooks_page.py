@@ -23,6 +23,7 @@ from tests.support.program import ROOT
 
 PAGE = text_of("docs/webhooks.md")
 BODY = json.dumps({"type": "payment.captured", "name": "ü"}, ensure_ascii=False).encode()
+PAY_AT = "https://pay.example/checkout/pay_1/"
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -137,11 +138,30 @@ def test_return_and_webhook_settle_the_order_once_in_either_order():
         assert settled.settle({}, payment(state, 2)) == "being confirmed"
     assert settled.settle(order, payment("captured", 3, captured=1250, is_final=True)) == "thank you"
     assert settled.settle(order, payment("processing", 1)) == "thank you"
-    assert order == {"version": 3, "paid": True, "ship": True}
-    assert settled.settle({}, payment("declined", 2, can_retry=True)) == "choose another way to pay"
-    assert settled.settle({}, payment("expired", 2, is_final=True)) == "choose another way to pay"
-    newer: dict[str, object] = {"version": 3}
-    assert settled.settle(newer, payment("declined", 2, can_retry=True)) == "being confirmed"
+    assert order == {"version": 3, "pay_at": "", "paid": True, "ship": True}
+
+
+@pytest.mark.parametrize("state", ["open", "declined"])
+def test_a_shopper_who_may_still_pay_is_led_back_to_the_same_payment(state):
+    """A second payment beside one that its pages still offer could be paid as well."""
+    settle, order = run(code("python", "def settle")).settle, dict[str, object]()
+    assert settle(order, payment(state, 2, pay_at=PAY_AT)) == "try again"
+    assert order["pay_at"] == PAY_AT
+    assert settle(order, payment("processing", 3)) == "being confirmed"
+    assert order["pay_at"] == ""
+    assert settle(order, payment(state, 2, pay_at=PAY_AT)) == "being confirmed", "that is older"
+
+
+@pytest.mark.parametrize("state", ["open", "declined", "expired", "cancelled", "voided"])
+def test_a_payment_that_nobody_can_pay_any_more_is_not_being_confirmed(state):
+    """If all attempts of a payment were declined, it is not final for a day."""
+    page = run(code("python", "def settle")).settle({}, payment(state, 2, is_final=state in FINAL))
+    assert page == "choose another way to pay"
+
+
+def test_during_a_challenge_the_payment_is_being_confirmed_although_it_has_a_next_action():
+    page = run(code("python", "def settle")).settle({}, payment("action_required", 2, pay_at=PAY_AT))
+    assert page == "being confirmed"
 
 
 @pytest.mark.parametrize(
@@ -170,14 +190,15 @@ def test_nobody_pays_again_of_whom_money_was_taken(state, is_final):
 def test_an_order_is_paid_by_what_was_taken_and_shipped_for_what_was_kept(state, amounts, is_shipped):
     settle, order = run(code("python", "def settle")).settle, dict[str, object]()
     assert settle(order, payment(state, 5, is_final=True, **amounts)) == "thank you"
-    assert order == {"version": 5, "paid": True, "ship": is_shipped}
+    assert order == {"version": 5, "pay_at": "", "paid": True, "ship": is_shipped}
 
 
-def payment(state: str, version: int, *, is_final: bool = False, can_retry: bool = False, **amounts: int):
+def payment(state: str, version: int, *, is_final: bool = False, pay_at: str = "", **amounts: int):
     """Return as much of a payment of 12.50 as the page's code reads."""
     sums = {"captured": 0, "refunded": 0, "disputed": 0, **amounts}
-    flags = {"is_final": is_final, "can_retry": can_retry}
-    return {"state": state, "version": version, "amount": 1250, "amounts": sums, **flags}
+    following = {"type": "redirect", "url": pay_at} if pay_at else None
+    told = {"is_final": is_final, "can_retry": state == "declined" and bool(pay_at), "next_action": following}
+    return {"state": state, "version": version, "amount": 1250, "amounts": sums, **told}
 
 
 def seconds(text: str) -> float:
