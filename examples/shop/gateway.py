@@ -18,6 +18,10 @@ class NotDone(Exception):
     """The gateway refused, or there was no answer. The request may be sent again with its key."""
 
 
+class NotPossibleNow(NotDone):
+    """The gateway refused because of the payment's state: somebody may just be paying it."""
+
+
 class Gateway:
     """The API at one address, with one key."""
 
@@ -26,14 +30,29 @@ class Gateway:
         self._key = key
 
     def create_payment(self, order: str, **fields: Any) -> dict[str, Any]:
-        """Create the payment of an order, or return the one that it has: the order's number is the key."""
-        return self._send(
-            "POST", "/payments", key=f"order-{order}", json={"order_reference": order, **fields}
-        )
+        """Create the payment of an order, or return the one that it has: the order's number is the key.
+
+        A repeated answer has the state of the first one, so the payment may be paid or cancelled by now.
+        """
+        wanted = {"order_reference": order, **fields}
+        answer = self._answer("POST", "/payments", key=f"order-{order}", json=wanted)
+        payment: dict[str, Any] = answer.json()
+        is_repeated = answer.headers.get("Idempotent-Replayed") == "true"
+        return self.payment(payment["id"]) if is_repeated else payment
 
     def payment(self, reference: str) -> dict[str, Any]:
         """Return a payment as it is now. A moment's wait spares most shoppers a page that says "wait"."""
         return self._send("GET", f"/payments/{reference}", wait=3)
+
+    def close(self, reference: str) -> dict[str, Any]:
+        """Cancel a payment, so that nobody can pay it any more. Return it as it is then.
+
+        It could not be cancelled if somebody is just paying it, or has paid it, or if it has ended already.
+        """
+        try:
+            return self._send("POST", f"/payments/{reference}/cancel")
+        except NotPossibleNow:
+            return self.payment(reference)
 
     def add_webhook(self, url: str, key: str) -> dict[str, Any]:
         """Register an address for webhooks. Its ``secret`` is None if the key was used over an hour ago."""
@@ -43,9 +62,13 @@ class Gateway:
         """Have nothing more sent to an address that was registered."""
         self._send("DELETE", f"/webhook-endpoints/{reference}")
 
-    def _send(
+    def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        document: dict[str, Any] = self._answer(method, path, **options).json()
+        return document
+
+    def _answer(
         self, method: str, path: str, *, key: str = "", wait: int = 0, json: Any = None
-    ) -> dict[str, Any]:
+    ) -> requests.Response:
         headers = {"Authorization": f"Bearer {self._key}"}
         if key:
             headers["Idempotency-Key"] = key
@@ -60,8 +83,9 @@ class Gateway:
             raise NotDone(f"{method} {path}: {error}") from error
         is_gone = method == "DELETE" and answer.status_code == 404
         if not answer.ok and not is_gone:
-            raise NotDone(f"{method} {path}: {answer.status_code} {document.get('detail', '')}")
-        return document
+            kind = NotPossibleNow if document.get("code") == "not_possible_now" else NotDone
+            raise kind(f"{method} {path}: {answer.status_code} {document.get('detail', '')}")
+        return answer
 
 
 def is_genuine(headers: Mapping[str, str], body: bytes, secret: str) -> bool:

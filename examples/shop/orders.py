@@ -11,15 +11,21 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS orders (
     number TEXT PRIMARY KEY, title TEXT, amount INTEGER, currency TEXT,
     payment TEXT DEFAULT '', version INTEGER DEFAULT 0, state TEXT DEFAULT '', is_paid INTEGER DEFAULT 0,
-    may_change INTEGER DEFAULT 1, shipments INTEGER DEFAULT 0
+    pay_at TEXT DEFAULT '', shipments INTEGER DEFAULT 0, replaced_by TEXT DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT);
 """
+# In these states nobody can pay the payment any more. In the others without money, shoppers may still pay it.
+CLOSED = ("cancelled", "expired", "voided")
+UNPAID = ("open", "declined", *CLOSED)
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order. ``payment`` is empty until the gateway has answered."""
+    """An order. ``payment`` is empty until the gateway has answered, ``pay_at`` unless it may be paid there.
+
+    ``replaced_by`` is the order that the shopper made of it, to pay in another way.
+    """
 
     number: str
     title: str
@@ -29,8 +35,19 @@ class Order:
     version: int
     state: str
     is_paid: bool
-    may_change: bool
+    pay_at: str
     shipments: int
+    replaced_by: str
+
+    @property
+    def is_unpaid(self) -> bool:
+        """True if no money was taken, and none is under way."""
+        return not self.is_paid and self.state in UNPAID
+
+    @property
+    def is_closed(self) -> bool:
+        """True if it was not paid, and nobody can pay it any more: another payment may take its place."""
+        return not self.is_paid and self.state in CLOSED
 
 
 class Orders:
@@ -44,13 +61,28 @@ class Orders:
 
     def add(self, title: str, amount: int, currency: str) -> Order:
         """Keep a new order, before anybody else hears of it."""
-        number = f"S-{secrets.token_hex(6)}"
+        number = new_number()
         with self._changing() as database:
             database.execute(
                 "INSERT INTO orders (number, title, amount, currency) VALUES (?, ?, ?, ?)",
                 (number, title, amount, currency),
             )
         return self.by("number", number)
+
+    def replace(self, closed: Order) -> Order:
+        """Return the order that replaces a closed one: it is the same each time, as after a double click."""
+        number = new_number()
+        with self._changing() as database:
+            first = database.execute(
+                "UPDATE orders SET replaced_by = ? WHERE number = ? AND replaced_by = ''",
+                (number, closed.number),
+            )
+            if first.rowcount:
+                database.execute(
+                    "INSERT INTO orders (number, title, amount, currency) VALUES (?, ?, ?, ?)",
+                    (number, closed.title, closed.amount, closed.currency),
+                )
+        return self.by("number", self.by("number", closed.number).replaced_by)
 
     def by(self, field: str, value: str) -> Order:
         """Return the order with this number or payment. Raises ``KeyError``."""
@@ -70,17 +102,17 @@ class Orders:
         The order is paid as soon as money was taken, also if it was given back or disputed before we saw it.
         It is shipped when all of its price was taken and kept, and once.
         """
+        following = payment["next_action"] if payment["state"] in UNPAID else None
         amounts = payment["amounts"]
-        is_certain = payment["state"] != "unknown"
-        is_paid = is_certain and amounts["captured"] > 0
+        is_paid = payment["state"] != "unknown" and amounts["captured"] > 0
         kept = amounts["captured"] - amounts["refunded"] - amounts["disputed"]
         with self._changing() as database:
             newer = database.execute(
-                "UPDATE orders SET payment = ?, version = ?, state = ?, may_change = ?"
+                "UPDATE orders SET payment = ?, version = ?, state = ?, pay_at = ?"
                 " WHERE number = ? AND amount = ? AND currency = ? AND version <= ?",
                 (
                     *(payment["id"], payment["version"], payment["state"]),
-                    not (is_certain and (payment["is_final"] or payment["can_retry"])),
+                    following["url"] if following else "",
                     *(payment["order_reference"], payment["amount"], payment["currency"], payment["version"]),
                 ),
             )
@@ -110,3 +142,8 @@ class Orders:
             database.execute("BEGIN IMMEDIATE")
             yield database
             database.execute("COMMIT")
+
+
+def new_number() -> str:
+    """Return the number of a new order."""
+    return f"S-{secrets.token_hex(6)}"

@@ -68,32 +68,61 @@ class Shop(BaseHTTPRequestHandler):
             self.webhook(body)
         elif self.path == "/orders":
             self.shopper_orders(parse_qs(body.decode("ascii", "replace")).get("sku", [""])[0])
+        elif self.path == "/replacements":
+            self.shopper_pays_otherwise(parse_qs(body.decode("ascii", "replace")).get("payment", [""])[0])
         else:
             self.page(404, "Not here", "")
 
     def shopper_orders(self, sku: str) -> None:
-        """Keep the order, create its payment, and send the shopper there."""
+        """Keep the order, and send the shopper to its payment."""
         if sku not in GOODS:
             self.page(400, "We do not sell this", "")
             return
-        title, amount, currency = GOODS[sku]
-        order = orders.add(title, amount, currency)
+        self.to_payment(orders.add(*GOODS[sku]))
+
+    def shopper_pays_otherwise(self, reference: str) -> None:
+        """Replace an order by one with another payment, unless its own may have been paid, or may still be.
+
+        It could still be paid from the gateway's page in another tab, so it is cancelled first.
+        """
+        try:
+            order = orders.by("payment", reference)
+            if not order.is_closed:
+                orders.settle(gateway.close(reference))
+                order = orders.by("payment", reference)
+        except KeyError:
+            self.page(404, "Not one of our orders", "")
+        except NotDone as error:
+            self.log_error("%s", error)
+            self.page(503, "Please try again", "")
+        else:
+            if order.is_closed:
+                self.to_payment(orders.replace(order))
+            else:
+                self.show(order)
+
+    def to_payment(self, order: Order) -> None:
+        """Create the payment of an order, or find the one that it has, and send the shopper there."""
         try:
             payment = gateway.create_payment(
                 order.number,
-                amount=amount,
-                currency=currency,
-                description=title,
+                amount=order.amount,
+                currency=order.currency,
+                description=order.title,
                 return_url=f"{ADDRESS}/return",
-                cancel_url=f"{ADDRESS}/",
+                cancel_url=f"{ADDRESS}/return",
             )
         except NotDone as error:
             self.log_error("%s", error)
             self.page(503, "Please try again", "Nothing has been paid.")
             return
         orders.settle(payment)
+        order = orders.by("number", order.number)
+        if not order.pay_at:
+            self.show(order)  # it was paid, or is being paid, since its payment was created
+            return
         self.send_response(303)
-        self.send_header("Location", payment["checkout_url"])
+        self.send_header("Location", order.pay_at)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -108,8 +137,7 @@ class Shop(BaseHTTPRequestHandler):
         except NotDone as error:
             # The webhook will come.
             self.log_error("%s", error)
-        order = orders.by("payment", reference)
-        self.page(200, heading(order), f"<p>{escape(order.title)}, order {order.number}: {order.state}</p>")
+        self.show(orders.by("payment", reference))
 
     def webhook(self, body: bytes) -> None:
         """Settle the order of a genuine webhook about a payment. Others are taken in silence."""
@@ -121,6 +149,11 @@ class Shop(BaseHTTPRequestHandler):
             orders.settle(event["data"]["object"])
         self.send_response(204)
         self.end_headers()
+
+    def show(self, order: Order) -> None:
+        """Answer with the page of an order."""
+        about = f"<p>{escape(order.title)}, order {order.number}: {order.state}</p>"
+        self.page(200, heading(order), about + choices(order))
 
     def page(self, status: int, title: str, content: str) -> None:
         """Answer with a page."""
@@ -145,7 +178,19 @@ def heading(order: Order) -> str:
     """Return what the shopper is told. Not knowing is never told as a failure."""
     if order.is_paid:
         return "Thank you"
-    return "Your payment is being confirmed" if order.may_change else "Choose another way to pay"
+    if not order.is_unpaid:
+        return "Your payment is being confirmed"
+    return "You have not paid yet" if order.pay_at else "Choose another way to pay"
+
+
+def choices(order: Order) -> str:
+    """Return what the shopper can do about an order that was not paid."""
+    again = f'<p><a href="{escape(order.pay_at)}">Try again</a></p>' if order.pay_at else ""
+    anew = (
+        '<form method="post" action="/replacements"><button>Pay in another way</button>'
+        f'<input type="hidden" name="payment" value="{order.payment}"></form>'
+    )
+    return again + anew if order.is_unpaid else ""
 
 
 def main() -> None:

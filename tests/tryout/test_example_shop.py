@@ -70,6 +70,23 @@ def order_of(database: Path, payment: str) -> dict[str, object]:
         return dict(connection.execute("SELECT * FROM orders WHERE payment = ?", (payment,)).fetchone())
 
 
+def replaced(shop, payment: str) -> str:
+    """Choose to pay in another way, and return the payment to which the shop sends the browser."""
+    answer = requests.post(
+        f"{shop.url}/replacements", {"payment": payment}, allow_redirects=False, timeout=20
+    )
+    assert answer.status_code == 303, answer.text
+    (reference,) = re.findall(r"/checkout/(pay_[0-9a-f]{32})/$", answer.headers["location"])
+    return str(reference)
+
+
+def state_at(demo, payment: str) -> str:
+    """Return the state of a payment at the gateway."""
+    headers = {"Authorization": f"Bearer {TRY_OUT_API_KEY}"}
+    read = requests.get(f"{demo.url}/api/v1/payments/{payment}", headers=headers, timeout=20)
+    return str(read.json()["state"])
+
+
 def way_back(demo, payment: str) -> requests.Response:
     """Follow the link on the gateway's result page."""
     result = requests.get(f"{demo.url}/checkout/{payment}/result/", timeout=20).text
@@ -87,11 +104,46 @@ def test_a_webhook_pays_the_order_of_a_shopper_who_never_comes_back(demo, shop):
     assert order_of(shop.database, payment)["shipments"] == 1, "the return ships nothing again"
 
 
-def test_a_shopper_whose_card_is_refused_is_offered_another_way(demo, shop):
+def test_a_shopper_whose_card_is_refused_is_led_back_to_the_same_payment(demo, shop):
     payment = ordered(shop, "mug")
     assert play(SCENARIOS["refused"], demo.url, payment).is_as_expected
-    assert "<h1>Choose another way to pay</h1>" in way_back(demo, payment).text
+    page = way_back(demo, payment).text
+    assert "<h1>You have not paid yet</h1>" in page
+    assert f'<a href="{demo.url}/checkout/{payment}/">Try again</a>' in page
     assert order_of(shop.database, payment)["shipments"] == 0
+    assert play(SCENARIOS["frictionless"], demo.url, payment).is_as_expected
+    assert "<h1>Thank you</h1>" in way_back(demo, payment).text
+
+
+def test_a_shopper_who_pays_in_another_way_cannot_pay_twice(demo, shop):
+    payment = ordered(shop, "mug")
+    assert play(SCENARIOS["refused"], demo.url, payment).is_as_expected
+    assert "Pay in another way" in way_back(demo, payment).text
+    another = replaced(shop, payment)
+    assert another != payment
+    assert state_at(demo, payment) == "cancelled"
+    assert replaced(shop, payment) == another, "after a double click"
+    assert play(SCENARIOS["frictionless"], demo.url, another).is_as_expected
+    late = requests.post(f"{shop.url}/replacements", {"payment": payment}, allow_redirects=False, timeout=20)
+    assert (late.status_code, "<h1>Thank you</h1>" in late.text) == (200, True), "it is paid"
+    assert state_at(demo, another) == "captured"
+
+
+def test_a_shopper_who_is_just_paying_gets_no_second_payment(demo, shop):
+    payment = ordered(shop)
+    assert play(SCENARIOS["challenge_abandoned"], demo.url, payment).is_as_expected
+    page = requests.post(f"{shop.url}/replacements", {"payment": payment}, allow_redirects=False, timeout=20)
+    assert (page.status_code, "<h1>Your payment is being confirmed</h1>" in page.text) == (200, True)
+    assert "Pay in another way" not in page.text
+    assert order_of(shop.database, payment)["replaced_by"] == ""
+    assert requests.post(f"{shop.url}/replacements", {"payment": "pay_1"}, timeout=20).status_code == 404
+
+
+def test_the_way_back_from_the_card_form_leads_to_the_order(demo, shop):
+    payment = ordered(shop)
+    form = requests.get(f"{demo.url}/checkout/{payment}/", timeout=20).text
+    (link,) = re.findall(r'href="([^"]*/return\?[^"]*)"', form)
+    assert "<h1>You have not paid yet</h1>" in requests.get(link, timeout=20).text
 
 
 def test_during_a_challenge_the_payment_is_being_confirmed(demo, shop):
@@ -99,6 +151,15 @@ def test_during_a_challenge_the_payment_is_being_confirmed(demo, shop):
     assert play(SCENARIOS["challenge_abandoned"], demo.url, payment).is_as_expected
     page = requests.get(f"{shop.url}/return", {"payment": payment}, timeout=20)
     assert "<h1>Your payment is being confirmed</h1>" in page.text
+
+
+def test_a_repeated_creation_returns_the_payment_as_it_is_now(demo):
+    gateway = run_path(str(FOLDER / "gateway.py"))["Gateway"](f"{demo.url}/api/v1", TRY_OUT_API_KEY)
+    wanted = {"amount": 1250, "currency": "GBP", "description": "Tea"}
+    payment = gateway.create_payment("S-repeated", **wanted)
+    assert gateway.close(payment["id"])["state"] == "cancelled"
+    again = gateway.create_payment("S-repeated", **wanted)
+    assert (again["id"], again["state"]) == (payment["id"], "cancelled")
 
 
 def test_forged_news_change_nothing(shop):
@@ -185,7 +246,7 @@ def test_whichever_news_come_second_or_again_change_nothing(tmp_path):
 
     def settled(state: str, version: int, captured: int = 0, **changes: object) -> tuple[str, bool, int]:
         payment = {"id": "pay_1", "order_reference": order.number, "amount": 1250, "currency": "GBP"}
-        payment |= {"state": state, "version": version, "is_final": False, "can_retry": False}
+        payment |= {"state": state, "version": version, "next_action": None}
         payment |= {"amounts": {"captured": captured, "refunded": 0, "disputed": 0}, **changes}
         orders.settle(payment)
         now = orders.by("number", order.number)
@@ -224,3 +285,14 @@ def test_the_page_of_the_shop_names_what_there_is():
     assert f"<{EXAMPLE_SHOP}/>" in page
     settings = re.compile(r"SHOP_\w+")
     assert set(settings.findall(page)) <= set(settings.findall((FOLDER / "shop.py").read_text()))
+
+
+def test_a_payment_that_nobody_can_pay_any_more_is_not_being_confirmed(tmp_path):
+    """If all attempts of a payment were declined, it is not final for a day."""
+    orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
+    order = orders.add("Tea", 1250, "GBP")
+    payment = {"id": "pay_1", "order_reference": order.number, "amount": 1250, "currency": "GBP"}
+    payment |= {"state": "declined", "version": 12, "next_action": None}
+    orders.settle(payment | {"amounts": {"captured": 0, "refunded": 0, "disputed": 0}})
+    now = orders.by("number", order.number)
+    assert (now.is_unpaid, now.pay_at, now.is_closed) == (True, "", False)
