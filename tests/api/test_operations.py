@@ -138,6 +138,24 @@ async def test_refunds_of_two_clerks_at_once_are_noticed(api, manual, books, bac
     assert document(rest)["amount"] == 1000
 
 
+async def test_a_version_counts_the_events_about_the_payment_and_no_requests(api, manual, books, back_end):
+    """docs/life-cycle.md says how a program combines events with payments that it reads."""
+    await captured(manual, books)
+    path = f"/payments/{manual.reference}"
+    before = document(await api.get(path))
+    assert (await api.post(f"{path}/refund", {"amount": 250})).status == 201
+    after = document(await api.get(path))
+    assert after["version"] == before["version"], "the request of an operation is no move"
+    assert (before["amounts"]["refundable"], after["amounts"]["refundable"]) == (1250, 1000)
+    await notify_all(books)
+    await eventually(saga_status(manual, "refund"), "completed")
+    listed = document(await api.get(f"/events?object_id={manual.reference}&limit=100"))["data"]
+    told = [each["data"]["object"] for each in reversed(listed) if each["type"].startswith("payment.")]
+    assert [each["version"] for each in told] == list(range(len(told)))
+    read = document(await api.get(path))
+    assert (read["version"], read["state"]) == (len(told) - 1, "partially_refunded")
+
+
 async def test_a_void_releases_the_authorisation(api, manual, back_end):
     await authorise(manual)
     answer = await api.post(f"/payments/{manual.reference}/void")

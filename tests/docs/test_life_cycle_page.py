@@ -1,7 +1,11 @@
 """The page about the life of a payment has the states, moves and events that there are."""
 
+import pytest
+
 from checkout.payments.objects import AmountsObject, AttemptStatus, OperationState, PaymentObject
+from payments_gateway.environment import Environment
 from scripts.life_cycle_page import PAGE, page
+from tests.support.pages import text_of
 
 
 def test_the_tables_are_made_from_the_code():
@@ -24,3 +28,20 @@ def test_the_page_names_what_there_is():
         "version",
     }
     assert fields <= explained & set(PaymentObject.__struct_fields__)
+
+
+@pytest.mark.parametrize("page", ["docs/life-cycle.md", "docs/api.md"])
+def test_the_deadlines_of_an_integrator_have_the_default_values(page):
+    seconds = {field.alias: field.default for field in Environment.model_fields.values()}
+    hours, days = (
+        seconds["CHECKOUT_ABANDONED_SECONDS"] / 3600,
+        seconds["CHECKOUT_AUTHORISATION_SECONDS"] / 86400,
+    )
+    text = text_of(page)
+    assert f"expires {hours:.0f} hours after it was last touched (`CHECKOUT_ABANDONED_SECONDS`)" in text
+    assert f"is voided after {days:.0f} days (`CHECKOUT_AUTHORISATION_SECONDS`)" in text
+
+
+def test_the_page_has_the_routing_key_of_events():
+    """The queues of subscribers are bound by it (docs/messages.md)."""
+    assert "`<type>.<merchant>`" in PAGE.read_text()

@@ -28,7 +28,12 @@ CUSTOMER_REFERENCE = (
     "Your own id of the customer, who may then save the card on the checkout page. Not a name, nor an e-mail "
     "address."
 )
-ORIGIN = "Its origin is one that is registered with the merchant."
+WITH_PAYMENT = (
+    "Its origin is one that is registered with the merchant. The query parameter `payment`, with the "
+    "payment's id, is added to it; the payment's state is not: read it."
+)
+RETURN = f"The address to which the page with the result leads the shopper. {WITH_PAYMENT}"
+CANCEL = f"The address to which the card form leads a shopper who gives up. {WITH_PAYMENT}"
 LOCALE = "A language tag such as de-CH, which is only kept: the hosted pages are in English."
 CAPTURES = (
     "If it is false, capture the payment yourself. An authorisation without a capture is voided after 6 "
@@ -61,8 +66,8 @@ class CreatePayment(Strict):
         help_text="What is reserved in the gateway's stock. If it is not there, the attempt is declined as "
         "`out_of_stock`.",
     )
-    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
-    cancel_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
+    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
+    cancel_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=CANCEL)
     locale = Text(required=False, allow_blank=True, max_length=35, default="", help_text=LOCALE)
     metadata = Metadata(required=False, default=dict, help_text="At most 50 names of 40 characters each.")
     expires_at = Time(required=False, allow_null=True, default=None)
@@ -107,7 +112,7 @@ class CreatePaymentLink(Strict):
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
     reusable = Flag(required=False, default=False, help_text="Each opening makes a payment of its own.")
-    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=ORIGIN)
+    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
     metadata = Metadata(required=False, default=dict, help_text="That of the payments.")
     expires_at = Time(
         required=False,
