@@ -35,8 +35,9 @@ class Failing(msgspec.Struct, frozen=True, kw_only=True):
 class WebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
     """An address that is told of events.
 
-    An empty list of ``event_types`` stands for all. ``public_keys`` verify ``v1a`` signatures, newest first:
-    while a secret is being replaced there are two.
+    An empty list of ``event_types`` stands for all. ``contact_email`` is written to when the endpoint has
+    failed for 24 hours, and when it is disabled; "" if there is none. ``public_keys`` verify ``v1a``
+    signatures, newest first: while a secret is being replaced there are two.
     """
 
     id: str

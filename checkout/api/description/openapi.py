@@ -65,7 +65,8 @@ _SENT = list(_HEADERS)
 _HEADERS |= {
     "Location": {"description": "The address of the object.", **_TEXT},
     "Idempotent-Replayed": {
-        "description": "`true` if this is the answer to an earlier request; absent otherwise.",
+        "description": "`true` if this is the answer to an earlier request, with the state of that moment; "
+        "absent otherwise. Read the object for its present state.",
         **_TEXT,
     },
     "Preference-Applied": {"description": "The part of `Prefer` that was applied, if any.", **_TEXT},

@@ -10,6 +10,11 @@ from checkout.payments.event_feed import EVENT_TYPES
 
 PAYLOADS = ("full", "thin")
 STATES = ("pending", "delivered", "failed")
+CONTACT = (
+    "The e-mail address that is written to when the endpoint has failed for 24 hours, and when it is "
+    "disabled. The gateway's operators may be written to as well. If neither has an address, nobody is told "
+    "before the endpoint is disabled."
+)
 
 
 def _types(**options: Any) -> serializers.ListField:
@@ -27,7 +32,7 @@ class CreateWebhookEndpoint(Strict):
     event_types = _types(default=list)
     payload = serializers.ChoiceField(choices=PAYLOADS, required=False, default="full")
     description = Text(required=False, allow_blank=True, max_length=200, default="")
-    contact_email = Text(required=False, allow_blank=True, max_length=254, default="")
+    contact_email = Text(required=False, allow_blank=True, max_length=254, default="", help_text=CONTACT)
 
 
 class ChangeWebhookEndpoint(Strict):
@@ -37,7 +42,7 @@ class ChangeWebhookEndpoint(Strict):
     event_types = _types()
     payload = serializers.ChoiceField(choices=PAYLOADS, required=False)
     description = Text(required=False, allow_blank=True, max_length=200)
-    contact_email = Text(required=False, allow_blank=True, max_length=254)
+    contact_email = Text(required=False, allow_blank=True, max_length=254, help_text=CONTACT)
 
 
 class DisableWebhookEndpoint(Strict):
