@@ -1,6 +1,7 @@
 """All problems of a request, each as one clear page or one problem document (RFC 9457)."""
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 
@@ -22,6 +23,7 @@ from checkout.errors import (
     PaymentLinkNotFound,
     PaymentNotFound,
     ProviderAccountNotFound,
+    RequestInvalid,
     SenderNotAllowed,
     TokenRejected,
     TooManyAttempts,
@@ -33,6 +35,9 @@ from payments_gateway.serving.views import is_for_programs
 # Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
 # one.
 EXPECTED = (CheckoutError, MessagingError, DatabaseError, InterfaceError)
+
+# A shopper who came by a payment link has no shop to go back to.
+ORDER_AGAIN = "To pay, order again, or ask the seller for a new link."
 
 NOT_FOUND = Problem(404, "not_found", "Page not found", "There is nothing at this address.")
 FORBIDDEN = Problem(403, "forbidden", "Not allowed", "You may not do this.")
@@ -49,13 +54,18 @@ BROKEN = Problem(
     500,
     "internal_error",
     "Something went wrong here",
-    "This is our fault, and we have been told. Nothing is lost.",
+    "This is our fault.",
+)
+BROKEN_FOR_SHOPPERS = replace(
+    BROKEN,
+    detail="This is our fault. If you have just paid, the payment may have reached us: do not pay again "
+    "before you have seen where your payment stands.",
 )
 PAYMENT_NOT_FOUND = Problem(
     404,
     "payment_not_found",
     "Payment not found",
-    "We do not know this payment. Please start again in the shop.",
+    f"We do not know this payment. {ORDER_AGAIN}",
 )
 ACCOUNT_NOT_FOUND = Problem(
     404, "account_not_found", "Account not found", "There is no such provider account."
@@ -77,8 +87,8 @@ CHALLENGE_OVER = Problem(
     410,
     "challenge_over",
     "The time at your bank is over",
-    "Your bank's page can no longer be used for this payment. We are finding out where it stands: this page "
-    "goes on by itself.",
+    "Your bank's page can no longer be used for this payment. Please do not pay again yet: we are finding "
+    "out where the payment stands.",
     {"Refresh": "10"},
 )
 LINK_NOT_FOUND = Problem(
@@ -138,8 +148,7 @@ TRIED_TOO_OFTEN = Problem(
     429,
     "too_many_attempts",
     "Too many attempts",
-    "This payment was tried too often and cannot be tried again. Nothing was charged. "
-    "Please start again in the shop.",
+    f"This payment was tried too often and cannot be tried again. Nothing was charged. {ORDER_AGAIN}",
 )
 
 
@@ -184,6 +193,16 @@ def too_many_link_uses(retry_after_seconds: int) -> Problem:
     )
 
 
+def link_without_payment(error: DuplicateRequest | RequestInvalid) -> Problem:
+    """Return the problem of a payment link that cannot make a payment. Its merchant has to make another."""
+    return replace(
+        problem_of(error),
+        title="This link does not work at the moment",
+        detail="No payment was begun, and nothing was charged. Please try the link once more. If it still "
+        "does not work, ask its sender for a new one.",
+    )
+
+
 def too_many_notifications(retry_after_seconds: int) -> Problem:
     """Return the problem of more unproven notifications than are accepted within a minute."""
     return Problem(
@@ -193,6 +212,12 @@ def too_many_notifications(retry_after_seconds: int) -> Problem:
         "More notifications came over the public address than are taken there. This one was not kept.",
         {"Retry-After": str(retry_after_seconds)},
     )
+
+
+def broken_for(request: HttpRequest) -> Problem:
+    """Return the problem of a mistake of ours. Shoppers also read what to do if they have just paid."""
+    is_for_staff = _home(request) == "admin:index"
+    return BROKEN if is_for_staff or wants_json(request) else BROKEN_FOR_SHOPPERS
 
 
 def problem_of(error: Exception) -> Problem:

@@ -102,5 +102,8 @@ def receipt_email(receipt: Receipt) -> EmailMessage:
         subject=f"{'Test: ' if receipt.is_test else ''}Your payment to {receipt.merchant}",
         body=_EMAIL.render(Context({"receipt": receipt, "amount": amount})),
         to=[in_ascii(receipt.email)],
-        headers={"Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>"},
+        headers={
+            "Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>",
+            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office reply
+        },
     )

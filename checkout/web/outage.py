@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from checkout import problems
+from checkout.web.pages import payment_page_of
 from messaging.concurrency.database import drop_dead_connections
 
 log = structlog.get_logger(__name__)
@@ -28,4 +29,4 @@ def unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespon
         return None
     log.warning("database away", path=request.path, reason=repr(error))
     drop_dead_connections(error)
-    return problems.respond(request, problems.UNAVAILABLE)
+    return problems.respond(request, problems.UNAVAILABLE, back=payment_page_of(request))

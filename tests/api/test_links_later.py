@@ -61,6 +61,20 @@ async def test_a_link_uses_its_return_url_again_once_the_origin_is_registered_ag
     ]
 
 
+@pytest.mark.parametrize(("is_taken", "code"), [(True, "conflict"), (False, "rejected")])
+async def test_a_shopper_whose_link_cannot_make_a_payment_reads_what_to_do(api, is_taken, code):
+    link = await made(api)
+    if is_taken:
+        assert (await api.post("/payments", {**WANTED, "amount": 99})).status == 201
+    else:
+        # As a release that is stricter than the one that made the link.
+        await in_thread(lambda: PaymentLink.objects.update(description="Tea <b>\n"))
+    answer = await opened(link)
+    assert "No payment was begun, and nothing was charged. Please try the link once more." in answer.text
+    assert "ask its sender for a new one" in answer.text
+    assert f"{answer.status} · {code}<" in answer.text
+
+
 async def test_a_link_leads_to_its_payment_although_that_was_erased(api):
     link = await made(api)
     first = await opened(link)

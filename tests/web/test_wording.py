@@ -1,6 +1,7 @@
 """Texts on a shopper's pages: sums of what was taken or given back, and names in any direction of writing."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.template.loader import render_to_string
@@ -21,6 +22,7 @@ PAGES = sorted((ROOT / "templates" / "checkout").glob("*.html")) + sorted(
     (ROOT / "templates" / "shop").glob("*.html")
 )
 
+SHOWN_LATER = "Your bank may take some days to show it."
 AND_THE_REST_IS_RESERVED = "and the rest is reserved until the whole order is sent"
 
 
@@ -86,14 +88,37 @@ def test_a_part_that_was_given_back_is_named():
     rows.operation(payment, "refund", 250, state="done")
     rows.operation(payment, "refund", 100, state="refused")
     text = text_about(payment, PaymentState.PARTIALLY_REFUNDED)
-    assert text == "2.50 GBP has been given back to your card."
+    assert text == f"2.50 GBP has been given back to your card. {SHOWN_LATER}"
 
 
 def test_a_refund_of_all_that_was_taken_names_what_was_taken():
     payment = rows.authorised()
     rows.operation(payment, "capture", 1000, state="done", is_final=True)
     rows.operation(payment, "refund", 1000, state="done")
-    assert text_about(payment, PaymentState.REFUNDED) == "10.00 GBP has been given back to your card."
+    text = text_about(payment, PaymentState.REFUNDED)
+    assert text == f"10.00 GBP has been given back to your card. {SHOWN_LATER}"
+
+
+@pytest.mark.parametrize("state", [PaymentState.VOIDED, PaymentState.EXPIRED])
+def test_a_shopper_does_not_expect_a_released_amount_back_at_once(state):
+    text = text_about(rows.authorised(), state)
+    assert ("nothing was charged" in text.lower(), "bank may take some days to show" in text) == (True, True)
+
+
+def test_a_shopper_whose_amount_could_not_be_taken_is_not_thanked_for_paying():
+    payment = rows.authorised()
+    assert ending_of(payment_view(payment.reference)).tone == "good"
+    Payment.objects.update(captures_automatically=True)
+    ending = ending_of(payment_view(payment.reference))
+    assert (ending.title, ending.tone) == ("Reserved on your card", "calm")
+    assert "has not been taken. The seller will contact you." in ending.text
+
+
+@pytest.mark.parametrize("state", [PaymentState.CANCELLED, PaymentState.EXPIRED, PaymentState.REFUSED])
+def test_a_shopper_who_came_by_a_link_is_not_sent_to_a_shop(settings, state):
+    settings.CHECKOUT_MAX_ATTEMPTS = 1
+    text = text_about(rows.authorised(), state)
+    assert ("To pay, order again" in text, "in the shop" in text) == (True, False)
 
 
 def test_a_part_that_was_taken_is_named_while_the_rest_is_reserved():
@@ -118,11 +143,24 @@ def test_a_rest_that_is_just_being_taken_is_not_called_released():
     assert text == "Thank you. 10.00 GBP has been taken, and the rest is being taken."
 
 
+def without_title(page: Path) -> str:
+    """Return a template without its title, in which there can be no elements."""
+    return re.sub(r"{% block title %}.*?{% endblock %}", "", page.read_text())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_merchants_text_does_not_turn_the_text_around_it_to_another_direction(page):
-    text = re.sub(r"{% block (title|banner) %}.*?{% endblock %}", "", page.read_text())
-    shown = re.findall(r"(.{5}){{ \S*(?:description|merchant_name|merchant\.name|order_reference) }}", text)
-    assert [before for before in shown if before != "<bdi>"] == []
+    text = without_title(page)
+    shown = re.findall(r"(\S+|\s){{ \S*(?:description|merchant_name|merchant\.name|order_reference) }}", text)
+    assert [before for before in shown if not before.endswith(("<bdi>", '"no">'))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_browser_translates_a_name_a_number_of_an_order_or_an_amount(page):
+    shown = (
+        r"(.{15}){{ (?:payment|link)\.(?:merchant_name|merchant\.name|order_reference|reference|amount) }}"
+    )
+    assert [before for before in re.findall(shown, without_title(page)) if before != 'translate="no">'] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -9,7 +9,7 @@ from checkout.errors import IllegalTransition, TokenRejected
 from checkout.payments import actions
 from checkout.payments.actions import ChallengePage, PaymentView
 from checkout.web.forms import ReturnForm
-from checkout.web.pages import CHALLENGE, page_of, path_of
+from checkout.web.pages import CHALLENGE, page_of, path_of, payment_page_of
 from checkout.web.views.page import page, see_other
 from checkout.web.waiting import commit_and_answer
 from checkout.web.way_back import allow_frames, issuers
@@ -25,7 +25,7 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
     try:
         shown = await in_thread(_challenge_or_payment, reference)
     except TokenRejected:
-        return problems.respond(request, problems.CHALLENGE_OVER)
+        return problems.respond(request, problems.CHALLENGE_OVER, back=payment_page_of(request))
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
     policy = content_security(request)

@@ -64,7 +64,8 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 503 if Django's own middleware found no database, for example for a session; otherwise 500."""
-    return unavailable(request, sys.exception()) or problems.respond(request, problems.BROKEN)
+    outage = unavailable(request, sys.exception())
+    return outage or problems.respond(request, problems.broken_for(request), back=payment_page_of(request))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -1,16 +1,20 @@
 """The page of a payment link, which leads a shopper to the checkout."""
 
+import structlog
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from checkout import problems
 from checkout.conf import conf
+from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.payments.actions.links import open_for_shopper, payment_by_link
 from checkout.rates import RateLimit
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.clients import network_of
+
+log = structlog.get_logger(__name__)
 
 uses_by_address = RateLimit()
 uses_by_link = RateLimit()
@@ -32,7 +36,11 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
         seconds = uses_by_link.seconds_until_allowed(link.reference, most=conf.max_link_uses_per_link)
     if seconds:
         return problems.respond(request, problems.too_many_link_uses(seconds))
-    payment = await in_thread(payment_by_link, token)
+    try:
+        payment = await in_thread(payment_by_link, token)
+    except (DuplicateRequest, RequestInvalid) as error:
+        log.warning("payment link makes no payment", reason=repr(error))
+        return problems.respond(request, problems.link_without_payment(error))
     return see_other(reverse("checkout:checkout", args=[payment.reference]))
 
 

@@ -27,7 +27,11 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
         return see_other(path_of(reference, payment.state))
     # In some browsers, 'self' does not include WebSockets of the same host.
     content_security(request).allow("connect-src", conf.public_url.replace("http", "ws", 1))
-    context = {"payment": payment, "token": actions.status_token(reference)}
+    context = {
+        "payment": payment,
+        "token": actions.status_token(reference),
+        "is_checked_by_staff": payment.state is PaymentState.CONFLICTED,
+    }
     return render(request, "checkout/status.html", context)
 
 

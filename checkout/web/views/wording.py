@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from checkout.payments.actions import PaymentView, Taken
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for, is_ours
 from checkout.payments.providers.base import RefusalReason
-from checkout.problems import TRIED_TOO_OFTEN
+from checkout.problems import ORDER_AGAIN, TRIED_TOO_OFTEN
 from checkout.states import PaymentState
 
 
@@ -23,35 +23,43 @@ class Ending:
     another_try: str = ""
 
 
+RESERVED = Ending(
+    "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
+)
+# Its capture was refused after the order had been confirmed, or staff found the money reserved only.
+NOT_TAKEN = Ending(
+    "Reserved on your card",
+    "The amount is reserved on your card, and has not been taken. The seller will contact you.",
+)
 PAID = Ending("Payment complete", "Thank you.", "good")
+SHOWN_LATER = " Your bank may take some days to show it."
 WITH_RECEIPT = " You will get a receipt by e-mail."
 
 ENDINGS = {
     PaymentState.CAPTURE_PENDING: PAID,
     PaymentState.CAPTURED: PAID,
-    PaymentState.AUTHORISED: Ending(
-        "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
-    ),
+    PaymentState.AUTHORISED: RESERVED,
     PaymentState.PARTIALLY_CAPTURED: Ending("Payment accepted", "Thank you. {taken}.", "good"),
     PaymentState.PARTIALLY_REFUNDED: Ending(
-        "Paid, partly refunded", "{refunded} has been given back to your card."
+        "Paid, partly refunded", f"{{refunded}} has been given back to your card.{SHOWN_LATER}"
     ),
-    PaymentState.REFUNDED: Ending("Refunded", "{refunded} has been given back to your card."),
+    PaymentState.REFUNDED: Ending("Refunded", f"{{refunded}} has been given back to your card.{SHOWN_LATER}"),
     PaymentState.VOID_PENDING: Ending(
         "Being cancelled", "The amount reserved on your card is being released."
     ),
     PaymentState.VOIDED: Ending(
-        "Cancelled", "The amount reserved on your card has been released. Nothing was charged."
+        "Cancelled",
+        f"The amount reserved on your card has been released. Nothing was charged.{SHOWN_LATER}",
     ),
     PaymentState.CHARGED_BACK: Ending(
         "Payment disputed", "Your bank has taken this payment back, or a part of it. Please ask the shop."
     ),
-    PaymentState.CANCELLED: Ending(
-        "Payment cancelled", "Nothing was charged. Please start again in the shop."
-    ),
+    PaymentState.CANCELLED: Ending("Payment cancelled", f"Nothing was charged. {ORDER_AGAIN}"),
     PaymentState.EXPIRED: Ending(
         "Payment expired",
-        "It was not completed in time, and nothing was charged. Please start again in the shop.",
+        "The time for this payment is over, and nothing was charged. If an amount was reserved on your card, "
+        "it is released; your bank may take some days to show that. To pay, order again, or contact the "
+        "seller.",
     ),
 }
 
@@ -125,8 +133,10 @@ def ending_of(payment: PaymentView) -> Ending:
             return Ending("Payment not made", TRIED_TOO_OFTEN.detail, "bad")
         text = f"{advice_for(payment.refusal_reason)} Nothing was charged."
         return Ending("Payment not made", text, "bad", _another_try(payment.refusal_reason))
+    if payment.state is PaymentState.AUTHORISED and payment.captures_automatically:
+        return NOT_TAKEN
     ending = _with_sums(ENDINGS[payment.state], payment.taken)
-    has_receipt = ending is PAID and payment.has_receipt
+    has_receipt = ending in (PAID, RESERVED) and payment.has_receipt
     return replace(ending, text=ending.text + WITH_RECEIPT) if has_receipt else ending
 
 

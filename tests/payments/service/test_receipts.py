@@ -3,6 +3,7 @@
 import smtplib
 
 import pytest
+import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.test import override_settings
@@ -59,6 +60,23 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     for part in ("The Shop", "A-1", "Tea", "12.50 GBP", attempt.payment.reference):
         assert part in message.body
     assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_receipt_says_when_it_was_paid_whom_to_ask_and_what_to_do_about_a_payment_of_a_thief(attempt):
+    with time_machine.travel("2028-02-29T23:50:00Z"):
+        deliver(service, told(attempt))
+    [message] = mail.outbox
+    for part in (
+        "29 February 2028, 23:50 UTC",
+        "We process payments for The Shop. Please send questions about the order to The Shop,",
+        "If you did not make this payment, call your bank on the number on your card.",
+    ):
+        assert part in message.body
+
+
+def test_no_absent_shopper_s_mailbox_answers_a_receipt(attempt):
+    deliver(service, told(attempt))
+    assert mail.outbox[0].message()["Auto-Submitted"] == "auto-generated"
 
 
 def test_a_receipt_of_money_that_is_only_reserved_does_not_say_that_it_was_taken(attempt):

@@ -5,13 +5,14 @@ const WAIT_MILLISECONDS = 10_000;
 
 let collecting = null;
 
-/** Promise the reference for a card's first digits, or "" if none arrives in time. Collect once per value. */
+/** Promise the reference for a card's first digits, or "" if there is none in time. Collect once per value. */
 export function deviceData(bin) {
-  if (collecting?.bin !== bin) collecting = { bin, reference: collect(bin) };
+  if (collecting?.bin !== bin) collecting = { bin, reference: collect(bin).catch(() => "") };
   return collecting.reference;
 }
 
-function collect(bin) {
+// Asynchronous, so that anything that fails here rejects the promise: no device check keeps a shopper from paying.
+async function collect(bin) {
   const form = document.getElementById("device-data-form");
   const origin = new URL(form.getAttribute("action")).origin;
   const frame = openFrame(form.target);

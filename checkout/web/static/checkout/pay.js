@@ -12,6 +12,17 @@ const wayBack = document.getElementById("way-back");
 const LOST_MS = 10_000;
 // If nothing has changed by then, the form may never have arrived: the shopper finds a link out.
 const STUCK_MS = 15_000;
+const NOT_ENCRYPTED =
+  "The card could not be encrypted, and nothing was paid. Please load this page again, or use another browser.";
+const SLOW =
+  "This takes longer than usual. Your payment may have been made: " +
+  "please do not pay again before you have looked.";
+
+// The shopper has turned away while the device check was waited for: then nothing is sent any more.
+let isLeaving = false;
+const leave = () => {
+  isLeaving = true;
+};
 
 function browser() {
   return {
@@ -26,31 +37,51 @@ function browser() {
   };
 }
 
+/** Return the sealed card; "" if a field is wrong, or the card cannot be encrypted here. */
+function sealed() {
+  try {
+    return seal(form.dataset.publicKey);
+  } catch {
+    status.textContent = NOT_ENCRYPTED;
+    return "";
+  }
+}
+
 async function pay(event) {
   event.preventDefault();
   if (button.disabled) return;
-  const sealed = seal(form.dataset.publicKey);
-  if (!sealed) return;
+  isLeaving = false;
+  status.textContent = "";
+  const card = sealed();
+  if (!card) return;
   button.disabled = true;
   status.textContent = "Paying… Please stay on this page.";
-  const values = { encrypted_card: sealed, device_data_reference: await deviceData(bin()), ...browser() };
+  const values = { encrypted_card: card, device_data_reference: await deviceData(bin()), ...browser() };
+  if (isLeaving) {
+    button.disabled = false;
+    status.textContent = "Nothing was paid.";
+    return;
+  }
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
   form.submit();
   // From here on it would cancel nothing.
   if (wayBack) wayBack.hidden = true;
   setTimeout(() => import("./status.js"), LOST_MS);
   setTimeout(() => {
-    status.textContent = "This takes longer than usual.";
+    status.textContent = SLOW;
     document.getElementById("pay-slow").hidden = false;
   }, STUCK_MS);
 }
 
+document.getElementById("loading").hidden = true;
 if (globalThis.Worldpay) {
   form.hidden = false;
   form.addEventListener("submit", pay);
   form.addEventListener("input", (event) => forget(event.target.id));
   // Start the device check now: it is usually done by the time the rest is filled in.
   document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
+  wayBack?.addEventListener("click", leave);
+  window.addEventListener("pagehide", leave);
 } else {
   document.getElementById("no-encryption").hidden = false;
 }

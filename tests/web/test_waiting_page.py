@@ -1,0 +1,43 @@
+"""The page for shoppers who wait for the result of a payment: how long it takes, and whom to ask."""
+
+from functools import partial
+
+import pytest
+
+from checkout.payments.models import Merchant, Payment
+from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
+
+THREE_DAYS = "in rare cases it takes up to three days"
+
+
+async def status_in(checkout, state, **changes):
+    await in_thread(partial(Payment.objects.update, state=state, **changes))
+    return (await checkout.get("status/")).text
+
+
+@pytest.mark.parametrize("state", [PaymentState.PROCESSING, PaymentState.CONFIRMING])
+async def test_a_shopper_is_told_how_long_an_answer_can_take(shop, checkout, state):
+    page = await status_in(checkout, state)
+    assert "<title>Confirming your payment</title>" in page
+    assert (THREE_DAYS in page, 'class="waiting"' in page) == (True, True)
+
+
+async def test_a_shopper_whose_payment_staff_have_to_check_is_not_shown_a_wait_of_seconds(shop, checkout):
+    page = await status_in(checkout, PaymentState.CONFLICTED)
+    assert "<title>Checking your payment</title>" in page
+    assert "<h1>We are checking your payment</h1>" in page
+    assert "Please do not pay again." in page
+    assert "a person has to check them. This can take some days." in page
+    assert (THREE_DAYS in page, 'class="waiting"' in page) == (False, False)
+
+
+@pytest.mark.parametrize("state", [PaymentState.CONFIRMING, PaymentState.CONFLICTED])
+async def test_a_shopper_who_waits_knows_whom_to_ask_and_can_go_back_to_the_shop(shop, checkout, state):
+    await in_thread(partial(Merchant.objects.update, return_origins=["https://shop.example"]))
+    page = await status_in(checkout, state, return_url="https://shop.example/back")
+    assert "the result will be shown at the same address" in page
+    assert 'contact <bdi translate="no">The Shop</bdi> and give the order number below' in page
+    assert page.index("order number below") < page.index(">order-1</bdi>")
+    assert f'href="https://shop.example/back?payment={checkout.reference}"' in page
+    assert "Back to <bdi" not in await status_in(checkout, state, return_url="")
