@@ -168,6 +168,7 @@ def test_what_is_wrong_is_said_at_each_field_and_the_first_has_the_focus(
     expect(number).to_have_accessible_description(re.compile("has a wrong digit"))
     for label in ("Name on card", "Expiry date", "Security code"):
         expect(page.get_by_label(label)).to_have_accessible_description(re.compile("Enter the"))
+    expect(page.get_by_label("Expiry date")).to_have_accessible_description(re.compile("09/29 or 0929"))
     fill_in(page)
     page.route("**/pay/", lambda route: route.abort())
     page.get_by_role("button", name=re.compile("^Pay ")).click()
