@@ -80,7 +80,7 @@ if (globalThis.Worldpay) {
   form.addEventListener("input", (event) => forget(event.target.id));
   // Start the device check now: it is usually done by the time the rest is filled in.
   document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
-  wayBack?.addEventListener("click", leave);
+  wayBack?.querySelector("a").addEventListener("click", leave);
   window.addEventListener("pagehide", leave);
 } else {
   document.getElementById("no-encryption").hidden = false;
