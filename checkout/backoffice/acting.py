@@ -1,6 +1,6 @@
 """Actions on one row: a link on its page leads to a page that explains the action and has its button."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.facts import Line
 from checkout.errors import OperationRejected
 from checkout.privacy.scrubbing import NOTE_LENGTH
 
@@ -79,6 +80,10 @@ class Acting(ModelAdmin):
             for verb in self.verbs
             if self.may(request, verb) and verb.is_offered(row)
         ]
+
+    def facts(self, row: Any) -> Iterable[Line]:
+        """Return labels and values by which users recognise ``row`` on the pages of its actions."""
+        return ()
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
         """Return True if the user has the permission for ``verb``."""
@@ -174,6 +179,7 @@ class Acting(ModelAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
+            "facts": list(self.facts(row)),
             "title": title,
             "back": self.address("change", row),
             **context,

@@ -1,5 +1,6 @@
 """API keys: made, rotated and revoked by staff with a permission of its own. A secret is shown once."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
 from checkout.backoffice.acting import ActingAdmin, Tool, Verb
 from checkout.backoffice.base import ReadOnlyAdmin
+from checkout.backoffice.display.facts import Line, merchant_of_code
 from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
 from checkout.errors import DuplicateRequest, OperationRejected
@@ -72,6 +74,10 @@ class ApiKeyAdmin(ActingAdmin):
     def version(self, key: ApiKey) -> str:
         return key.api_version
 
+    def facts(self, row: ApiKey) -> Iterator[Line]:
+        yield "Merchant", merchant_of_code(row.merchant)
+        yield "Payments", "live" if row.is_live else "test: no money moves"
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return True for staff who may make keys: Django then shows its button for it."""
         return request.user.has_perm(PERMISSION)
@@ -128,8 +134,8 @@ class ApiKeyAdmin(ActingAdmin):
             return repeated
         form = RotateForm(request.POST if request.method == "POST" else None, successors=successors)
         if request.method != "POST" or not form.is_valid():
-            back = self.address("change", row)
-            return self._page(request, "form.html", form=form, title="Rotate", original=row, back=back)
+            shown = {"original": row, "facts": list(self.facts(row)), "back": self.address("change", row)}
+            return self._page(request, "form.html", form=form, title="Rotate", **shown)
         overlap = timedelta(hours=form.cleaned_data["hours"])
         try:
             key, secret = rotate_key(

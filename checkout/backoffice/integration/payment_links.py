@@ -1,5 +1,7 @@
 """Payment links, which merchants' programs make and send to shoppers."""
 
+from collections.abc import Iterator
+
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -7,6 +9,7 @@ from django.utils import timezone
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
 from checkout.backoffice.search import named
 from checkout.payments.actions import links
@@ -87,6 +90,11 @@ class PaymentLinkAdmin(ActingAdmin):
     ) -> tuple[QuerySet[PaymentLink], bool]:
         """See ``search.named``, which finds no link twice."""
         return named(queryset, search_term, *self.search_fields), False
+
+    def facts(self, row: PaymentLink) -> Iterator[Line]:
+        yield "Amount", str(row.amount)
+        yield "Order", f"{row.order_reference}: {row.description}"
+        yield "Merchant", merchant_text(row.merchant)
 
     @admin.display(description="state")
     def status(self, link: PaymentLink) -> str:

@@ -1,5 +1,7 @@
 """The pages of the rows that belong to a payment: its attempts, operations, provider calls and facts."""
 
+from collections.abc import Iterator
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -7,6 +9,7 @@ from django.http import HttpRequest
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.columns import OfPayment, WithState
+from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import (
     NOTHING,
     breakable,
@@ -134,6 +137,12 @@ class SavedCardAdmin(ActingAdmin):
     ) -> tuple[QuerySet[SavedCard], bool]:
         """See ``search.named``, which finds no card twice."""
         return named(queryset, search_term, *self.search_fields), False
+
+    def facts(self, row: SavedCard) -> Iterator[Line]:
+        yield "Merchant", merchant_text(row.merchant)
+        yield "Customer", row.customer_reference
+        yield "Card", f"{row.brand} •••• {row.last4}".lstrip()
+        yield "Expiry", row.expiry
 
     @admin.display(description="saved with")
     def payment_link(self, card: SavedCard) -> str:

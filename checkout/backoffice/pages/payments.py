@@ -1,5 +1,6 @@
 """Payments: a list to search, and a page with the whole history of each."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +13,7 @@ from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.facts import Line, payment_facts
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
 from checkout.backoffice.display.wording import STATES
 from checkout.backoffice.integration.events import events_tool
@@ -151,6 +153,9 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
         )
         events = [events_tool(row)] if request.user.has_perm("payments.view_event") else []
         return [*settling, *super().tools(request, row), *events]
+
+    def facts(self, row: Payment) -> Iterable[Line]:
+        return payment_facts(row)
 
     def render_change_form(
         self,

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
 from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
 from checkout.money import Money
@@ -159,5 +160,8 @@ class OperatingAdmin(ActingAdmin):
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm, template: str
     ) -> HttpResponse:
         amount = getattr(form, "cleaned_data", {}).get("amount", form.left)
-        context = {"wanted": wanted, "form": form, "left": form.left, "amount": amount}
+        context = {
+            **{"wanted": wanted, "form": form, "left": form.left, "amount": amount},
+            "facts": list(money_facts(payment)),
+        }
         return self.show(request, template, payment, f"{wanted.label}: {payment.order_reference}", context)

@@ -1,5 +1,6 @@
 """The pages on which staff settle a notification's claim: the facts, a decision, its confirmation."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.display.facts import Line, order_facts
 from checkout.backoffice.display.wording import BOOKED_AS, CLAIM_NOUNS, IF_IT_IS_SO
 from checkout.backoffice.settling.claim_evidence import evidence_of_claim
 from checkout.backoffice.settling.claim_form import ClaimForm
@@ -57,6 +59,9 @@ class ClaimSettlingAdmin(ActingAdmin):
 
     def get_urls(self) -> list[Any]:
         return [self.page("settle", self.settle_view), *super().get_urls()]
+
+    def facts(self, row: Saga) -> Iterable[Line]:
+        return order_facts(row.payment)
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""

@@ -1,5 +1,6 @@
 """The pages on which staff settle a capture, void or refund: the facts, a decision, its confirmation."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.display.facts import Line, order_facts
 from checkout.backoffice.display.wording import IF_IT_DID_ARRIVE
 from checkout.backoffice.settling.evidence import evidence_of
 from checkout.backoffice.settling.settling_form import SettlementForm
@@ -43,6 +45,9 @@ class SettlingAdmin(ActingAdmin):
     def tools(self, request: HttpRequest, row: Operation) -> list[Tool]:
         is_offered = request.user.has_perm(PERMISSION) and _waits(row)
         return [*([Tool(f"{LABEL}…", _address(row))] if is_offered else []), *super().tools(request, row)]
+
+    def facts(self, row: Operation) -> Iterable[Line]:
+        return order_facts(row.payment)
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""

@@ -1,5 +1,6 @@
 """Webhook endpoints: staff may add and change them for a merchant, and see why one is disabled."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
+from checkout.backoffice.display.facts import Line, merchant_of_code
 from checkout.backoffice.display.values import NOTHING, badge, counted
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
@@ -137,6 +139,10 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return what can be filled in, if the endpoint does not exist yet: it has no state then."""
         return self.fields if obj else (*self.form.Meta.fields, "form_key")
+
+    def facts(self, row: WebhookEndpoint) -> Iterator[Line]:
+        yield "URL", row.url
+        yield "Merchant", merchant_of_code(row.merchant)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """See ModelAdmin. An endpoint that its merchant has deleted is there for its log only."""

@@ -1,0 +1,69 @@
+"""The facts by which staff recognise a row before they act on it: pairs of a label and a value."""
+
+from collections.abc import Iterator
+
+from django.utils.formats import date_format
+
+from checkout.backoffice.display.values import badge
+from checkout.money import Money
+from checkout.payments.models import Merchant, Operation, Payment
+from checkout.payments.totals import OPEN, sums_of
+
+Line = tuple[str, object]
+
+TEST = "(test: no money moves)"
+REFUNDED_BEFORE = "(money was refunded before)"
+
+
+def merchant_text(merchant: Merchant) -> str:
+    """Return a merchant's name, and say so if its payments are only tests."""
+    return merchant.name if merchant.is_live else f"{merchant.name} {TEST}"
+
+
+def merchant_of_code(code: str) -> str:
+    """Return the name of the merchant with this code, of a table without a relation to merchants."""
+    found = Merchant.objects.filter(code=code).first()
+    return f"{code}: {merchant_text(found)}" if found else code
+
+
+def order_facts(payment: Payment) -> Iterator[Line]:
+    """Yield the order and its merchant. An order number is unique for one merchant only."""
+    yield "Order", f"{payment.order_reference}: {payment.description}"
+    yield "Merchant", merchant_text(payment.merchant)
+
+
+def payment_facts(payment: Payment) -> Iterator[Line]:
+    """Yield the order, its shopper, and the payment's amount and state."""
+    yield from _order_of_shopper(payment)
+    yield "Amount", _amount(payment)
+    yield "State", badge(payment.state)
+
+
+def money_facts(payment: Payment) -> Iterator[Line]:
+    """Yield the order, the payment, and all that was captured, refunded or charged back so far."""
+    yield from _order_of_shopper(payment)
+    yield "Payment", f"{_amount(payment)}, {payment.reference}"
+    sums, currency = sums_of(payment), payment.currency
+    captures_open = sums.total(Operation.Kind.CAPTURE, *OPEN)
+    refunds_open = sums.total(Operation.Kind.REFUND, *OPEN)
+    yield "Captured so far", str(Money(sums.captured, currency))
+    if captures_open:
+        yield "Captures without an outcome yet", str(Money(captures_open, currency))
+    refunded = str(Money(sums.refunded, currency))
+    yield "Refunded so far", f"{refunded} {REFUNDED_BEFORE}" if sums.refunded else refunded
+    if refunds_open:
+        yield "Refunds without an outcome yet", str(Money(refunds_open, currency))
+    if sums.charged_back:
+        yield "Charged back so far", str(Money(sums.charged_back, currency))
+
+
+def _order_of_shopper(payment: Payment) -> Iterator[Line]:
+    order, merchant = order_facts(payment)
+    yield order
+    if payment.shopper_email:
+        yield "Shopper", payment.shopper_email
+    yield merchant
+
+
+def _amount(payment: Payment) -> str:
+    return f"{payment.amount} of {date_format(payment.created_at, 'j F Y')}"
