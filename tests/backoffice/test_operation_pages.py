@@ -161,12 +161,12 @@ def test_a_bad_amount_is_an_error_at_the_field_and_changes_nothing(admin_client,
 @pytest.mark.parametrize(
     ("currency", "amount", "error"),
     [
-        ("GBP", "1.005", "GBP has 2 digits after the point."),
-        ("JPY", "12.5", "JPY has no digits after the point."),
+        ("GBP", "1.005", "GBP has 2 digits after the point, such as 12.50."),
+        ("JPY", "12.5", "JPY has no digits after the point, such as 1250."),
         ("GBP", "1,250", "Write the amount in GBP with digits and a point, such as 12.50."),
         # In another locale these are a thousand.
-        ("GBP", "1.000", "GBP has 2 digits after the point."),
-        ("JPY", "1.000", "JPY has no digits after the point."),
+        ("GBP", "1.000", "GBP has 2 digits after the point, such as 12.50."),
+        ("JPY", "1.000", "JPY has no digits after the point, such as 1250."),
         ("GBP", "12.51", "Only 12.50 GBP is left."),
     ],
 )

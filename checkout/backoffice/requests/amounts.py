@@ -32,12 +32,14 @@ class AmountField(forms.CharField):
         """Return the amount. Raises ``ValidationError`` with the correct form."""
         text = super().clean(value)
         digits = exponent(self.currency)
+        example = plain(Money(1250, self.currency))
         if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
-            example = plain(Money(1250, self.currency))
             signs = "digits and a point" if digits else "digits only"
             raise ValidationError(f"Write the amount in {self.currency} with {signs}, such as {example}.")
         if len(text.partition(".")[2]) > digits:
-            raise ValidationError(f"{self.currency} has {digits or 'no'} digits after the point.")
+            raise ValidationError(
+                f"{self.currency} has {digits or 'no'} digits after the point, such as {example}."
+            )
         minor = int(Decimal(text).scaleb(digits))
         if minor == 0 and not self.may_be_nothing:
             raise ValidationError("Write an amount of more than nothing.")
