@@ -115,7 +115,8 @@ class StockItemForm(ConfigurationForm):
     class Meta:
         model = StockItem
         fields = ("name", "sku", "price_minor", "currency", "quantity")
-        help_texts = {"price_minor": "In minor units: 1250 is 12.50 where the currency has two digits"}
+        labels = {"price_minor": "Price in minor units (1250 for 12.50)"}
+        help_texts = {"price_minor": "Without a point: 1250 is 12.50 GBP, 1250 JPY or 1.250 KWD."}
 
     def clean_price_minor(self) -> int:
         price: int = self.cleaned_data["price_minor"]

@@ -54,6 +54,12 @@ def test_staff_with_the_permission_edit_a_merchant(staff_client):
     assert row.code == "example", "the code is chosen once"
 
 
+def test_the_form_of_a_stock_item_says_in_which_unit_its_price_is(admin_client, item):
+    add = reverse("admin:orders_stockitem_add")
+    for page in (admin_client.get(change(item)), admin_client.get(add)):
+        assert "Price in minor units (1250 for 12.50):</label>" in page.content.decode()
+
+
 def test_staff_who_may_only_view_cannot_edit(staff_client):
     row = rows.merchant()
     client = staff_client("view_merchant", "view_provideraccount")
