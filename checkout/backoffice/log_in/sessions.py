@@ -38,6 +38,20 @@ class StaffSessionMiddleware(MiddlewareMixin):
         return None
 
 
+def seconds_left(session: SessionBase) -> int:
+    """Return the time for which a session lasts if its user does nothing more, in whole seconds."""
+    begun, seen = session.get(BEGUN), session.get(SEEN)
+    if not isinstance(begun, float) or not isinstance(seen, float):
+        return 0
+    end = min(begun + conf.session_lifetime.total_seconds(), seen + conf.session_idle.total_seconds())
+    return max(0, int(end - time.time()))
+
+
+def lengthen(session: SessionBase) -> None:
+    """Begin the time without activity anew."""
+    session[SEEN] = time.time()
+
+
 def _reason_to_end(session: SessionBase, now: float) -> str:
     """Return why a session is over, or "". A session without times is older than the longest lifetime."""
     begun, seen = session.get(BEGUN), session.get(SEEN)

@@ -1,16 +1,33 @@
-"""The site of the back office: Django's, with a bound on guesses at passwords inside it."""
+"""The site of the back office: Django's, with a bound on guesses at passwords and longer sessions."""
 
 from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import authenticate
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from django.views.decorators.http import require_safe
 
 from checkout.backoffice.log_in.log_in import locked_out
+from checkout.backoffice.log_in.sessions import lengthen, seconds_left
 
 
 class BackOffice(AdminSite):
     """The admin, whose page for a new password counts wrong old ones like failed log-ins."""
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_view(require_safe(self.session_view))
+        return [path("session/", view, name="session"), *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the time that is left to the user's session, for the warning before its end."""
+        left = seconds_left(request.session) if request.user.is_authenticated else 0
+        return {**super().each_context(request), "session_seconds": left}
+
+    def session_view(self, request: HttpRequest) -> HttpResponse:
+        """Lengthen the session of a user who stays at a form, and tell how long it lasts now."""
+        lengthen(request.session)
+        return JsonResponse({"seconds": seconds_left(request.session)})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Let users change their passwords. A wrong old password counts like a failed log-in.
