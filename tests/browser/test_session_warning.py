@@ -58,6 +58,18 @@ def test_the_keyboard_alone_keeps_its_user_logged_in_and_what_was_typed(form: Pa
     expect(form.get_by_label("Reason")).to_have_value("Arrived broken")
 
 
+def test_the_field_in_which_somebody_types_is_not_covered(form: Page) -> None:
+    form.set_viewport_size({"width": 320, "height": 800})
+    field = form.get_by_label("Reason")
+    field.focus()
+    form.clock.fast_forward(28 * MINUTE)
+    expect(warning(form)).to_contain_text(WARNING)
+    typed, covered = field.bounding_box(), warning(form).bounding_box()
+    assert typed is not None
+    assert covered is not None
+    assert typed["y"] + typed["height"] <= covered["y"] or typed["y"] >= covered["y"] + covered["height"]
+
+
 def test_a_server_that_does_not_answer_is_told_and_can_be_asked_again(form: Page) -> None:
     form.clock.fast_forward(28 * MINUTE)
     form.route("**/admin/session/", lambda route: route.abort())

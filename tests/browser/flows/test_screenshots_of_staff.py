@@ -20,6 +20,21 @@ def width(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
+# A payment of which a part was refunded, an open payment, and a saved card.
+MAKE_REFUNDED = """
+from checkout.payments.models import SavedCard
+from checkout.payments.providers.saved_cards import IssuedToken
+from tests.backoffice import rows
+who = {"shopper_email": "mary@shop.example", "customer_reference": "customer-9"}
+paid, is_open = rows.captured("refund-%(name)s", **who), rows.payment("open-%(name)s", **who)
+rows.operation(paid, "refund", 200, state="done")
+rows.operation(paid, "refund", 300, state="pending")
+token = IssuedToken(token="token-%(name)s", brand="visa", last4="1111", expiry="12/2030")
+card = SavedCard.of(paid.attempts.get(), token)
+card.save()
+print("KEYS", paid.pk, is_open.pk, card.pk)
+"""
+
 # A refund whose outcome the provider does not report.
 MAKE_UNSETTLED = """
 from tests.backoffice import rows
@@ -80,6 +95,34 @@ def test_pictures_of_the_back_office(shopper: Shopper, width: int) -> None:
     picture(page, "admin-payment", width)
     page.get_by_role("heading", name="Timeline").evaluate("heading => heading.scrollIntoView()")
     picture(page, "admin-timeline", width, full_page=False)
+
+
+def test_pictures_of_a_refund(shopper: Shopper, width: int) -> None:
+    made = shopper.stack.manage("shell", "--command", MAKE_REFUNDED % {"name": uuid4().hex[:6]})
+    captured, is_open, card = made.rpartition("KEYS")[2].split()
+    page, office = shopper.page, f"{shopper.stack.web_url}/admin/payments"
+    page.goto(f"{office}/payment/{captured}/refund/")
+    log_in(page)
+    page.clock.install()
+    page.reload()
+    page.get_by_label("Amount").fill("1.005")
+    page.get_by_label("Reason").fill("Damaged")
+    picture(page, "admin-refund", width)
+    page.clock.fast_forward(28 * 60_000)
+    expect(page.get_by_role("button", name="Stay logged in")).to_be_visible()
+    picture(page, "admin-refund-warning", width, full_page=False)
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-refund-wrong-fields", width)
+    page.get_by_label("Amount").fill("1.00")
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-refund-confirm", width)
+    page.goto(f"{office}/payment/{is_open}/cancel/")
+    picture(page, "admin-cancel", width)
+    page.goto(f"{office}/savedcard/{card}/remove/")
+    picture(page, "admin-remove-card", width)
+    page.goto(f"{shopper.stack.web_url}/admin/orders/stockitem/add/")
+    page.clock.fast_forward(28 * 60_000)
+    picture(page, "admin-stock-item-warning", width)
 
 
 def test_pictures_of_settling_a_refund(shopper: Shopper, width: int) -> None:

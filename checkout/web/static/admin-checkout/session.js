@@ -23,6 +23,10 @@
     others?.postMessage(end);
   }
 
+  function scrollAboveTheBox(field) {
+    if (field !== document.body) field.scrollIntoView({ block: "nearest" });
+  }
+
   // Show one of the texts, or nothing. The focus does not stay on a button that has gone.
   function show(text) {
     const hadFocus = box.contains(document.activeElement);
@@ -31,6 +35,7 @@
     box.hidden = !text;
     shown = text;
     if (hadFocus && (box.hidden || button.hidden)) focusedBefore?.focus();
+    else if (text) scrollAboveTheBox(document.activeElement);
   }
 
   function look() {
