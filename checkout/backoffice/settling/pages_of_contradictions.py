@@ -8,6 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.display.facts import order_facts
 from checkout.backoffice.settling.contradiction_evidence import consequences, evidence_of_contradiction
 from checkout.backoffice.settling.contradiction_form import ContradictionForm
 from checkout.backoffice.settling.pages_of_operations import LABEL, PERMISSION
@@ -101,7 +102,12 @@ class ContradictionSettlingAdmin(ActingAdmin):
         template: str,
         context: dict[str, Any],
     ) -> HttpResponse:
-        context = {**context, "form": form, "label": TITLE, "order_code": attempt.order_code}
+        context = {
+            **context,
+            **{"form": form, "label": TITLE, "order_code": attempt.order_code},
+            # Without the payment's amount and state, beside the sums and the state that are entered here.
+            "facts": list(order_facts(attempt.payment)),
+        }
         return self.show(request, f"{TEMPLATES}/{template}", attempt.payment, TITLE, context)
 
 
