@@ -57,13 +57,12 @@ class Turns:
         The first turn, too, comes one interval from now.
         """
         now = self._clock()
-        turn = max(now, self._last.get(key, now)) + every_seconds
+        last = max(now, self._last.pop(key, now))
+        turn = last + every_seconds
         seconds = turn - now
         is_booked = seconds <= most_seconds
-        if is_booked:
-            self._last.pop(key, None)
-            make_room(self._last, self._most_keys)
-            self._last[key] = turn
+        make_room(self._last, self._most_keys)
+        self._last[key] = turn if is_booked else last
         return Turn(seconds, is_booked)
 
 

@@ -36,7 +36,7 @@ from payments_gateway.serving.process.memory import give_freed_memory_back  # no
 from payments_gateway.serving.process.signals import announced  # noqa: E402
 from payments_gateway.serving.process.templates import load_templates  # noqa: E402
 from payments_gateway.serving.scope import MATCH, Receive, Scope, Send  # noqa: E402
-from payments_gateway.serving.security.content_type import ContentTypeLimit  # noqa: E402
+from payments_gateway.serving.security.plain_headers import PlainHeaders  # noqa: E402
 from payments_gateway.serving.security.web_origin import OwnPagesOnly  # noqa: E402
 from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
 from payments_gateway.serving.views import is_on_event_loop  # noqa: E402
@@ -95,5 +95,5 @@ load_templates()
 gc_tuning.freeze()
 give_freed_memory_back()
 application = ConcurrencyLimit(
-    BodyLimit(ContentTypeLimit(by_cycle), max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds)
+    BodyLimit(PlainHeaders(by_cycle), max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds)
 )

@@ -57,6 +57,11 @@ def test_strangers_from_many_networks_delay_nobody_s_turn():
     assert len(turns._last) == 2
 
 
+def test_a_key_without_a_free_turn_is_remembered_while_it_tries():
+    turns = Turns(clock=Clock(), most_keys=2)
+    assert [booked(turns, key)[1] for key in "aaabaca"] == [True, True, False, True, False, True, False]
+
+
 def turns(pace, key="a", *, count=1, most=2, patience=600.0):
     return [pace.seconds_until_turn(key, most=most, patience=patience) for _ in range(count)]
 

@@ -50,13 +50,16 @@ class SharedChannel:
     async def send(self, envelope: Envelope, *, timeout_seconds: float) -> None:
         """Publish to the queue. Raises ChannelFull and the errors of ``Broker.publish``."""
         exchange = self._broker.topology.replies
+        until = asyncio.get_running_loop().time() + timeout_seconds
         for is_last in (False, True):
             if not self._is_declared:
                 # A declaration needs the connection that receives, which may come after the other one.
-                await self._broker.wait_reachable(timeout_seconds=timeout_seconds)
+                await self._broker.wait_reachable(timeout_seconds=_seconds_to(until))
             await self._declare()
             try:
-                await self._broker.publish(exchange, self._queue, envelope, timeout_seconds=timeout_seconds)
+                await self._broker.publish(
+                    exchange, self._queue, envelope, timeout_seconds=_seconds_to(until)
+                )
             except PublishRefused:
                 raise ChannelFull(self._name) from None
             except Undeliverable:
@@ -156,3 +159,8 @@ class SharedChannel:
         if not self._readers and self._lingering is None:
             loop = asyncio.get_running_loop()
             self._lingering = loop.call_later(LINGER_SECONDS, self._ends.set)
+
+
+def _seconds_to(until: float) -> float:
+    """Return the seconds until a time of the loop, 0 if it has passed."""
+    return max(0.0, until - asyncio.get_running_loop().time())

@@ -15,7 +15,6 @@ from checkout.api.requests.waiting import Held, held_once
 from checkout.api.resources import inputs
 from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.errors import OperationRejected, RequestInvalid
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.actions import OperationView, reading
@@ -71,21 +70,15 @@ class OperationRequest(ApiView):
 
     def _begin_operation(self, reference: str, wanted: Wanted, keyed: Keyed) -> Made:
         payment = reading.read_payment(self.merchant, reference)
-        try:
-            view = self.request_operation(
-                payment,
-                wanted,
-                idempotency_key=keyed.name,
-                by=self.by,
-                reason=wanted["reason"],
-                metadata=wanted["metadata"],
-                merchant=self.merchant,
-            )
-        except OperationRejected as error:
-            if type(error) is OperationRejected:
-                # The body is valid and the payment's state allows it, so the account cannot send the amount.
-                raise RequestInvalid("amount", str(error)) from error
-            raise
+        view = self.request_operation(
+            payment,
+            wanted,
+            idempotency_key=keyed.name,
+            by=self.by,
+            reason=wanted["reason"],
+            metadata=wanted["metadata"],
+            merchant=self.merchant,
+        )
         return Made(_answer(reading.read_operation(self.merchant, view.reference)), view.reference)
 
 

@@ -1,4 +1,4 @@
-"""The site of the back office: Django's, with a bound on guesses at passwords and longer sessions."""
+"""The site of the back office: Django's, with a bound on guesses at passwords and a warning of log-outs."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from checkout.backoffice.log_in.sessions import lengthen, seconds_left
 
 
 class BackOffice(AdminSite):
-    """The admin, whose page for a new password counts wrong old ones like failed log-ins."""
+    """The admin, which bounds guesses at the old password, and tells how long a session lasts."""
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(require_safe(self.session_view))

@@ -17,6 +17,7 @@ from checkout.errors import (
     OperationRejected,
     PaymentNotFound,
     RefundableDiffers,
+    RequestInvalid,
 )
 from checkout.money import Money
 from checkout.payments.actions.accounts import fault_of_amount
@@ -220,7 +221,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
     if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):
-        raise OperationRejected(fault)
+        raise RequestInvalid("amount", fault)
     reason = scrub_note(wanted.reason)
     operation = Operation(
         payment=payment,

@@ -99,10 +99,11 @@ def record_notification(
     row = ProviderNotification(
         account=account,
         digest=hashlib.sha256(body).hexdigest(),
-        body=_kept(provider, body, is_whole=is_trusted),
+        # Only who has no secret can send any number of them.
+        body=_kept(provider, body, is_whole=is_proven),
         statements=None
         if reading.statements is None
-        else to_json(provider, reading.statements, is_hint=not is_trusted),
+        else to_json(provider, reading.statements, is_hint=not is_proven),
         is_proven=is_trusted,
         state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
         reason=scrub_text(reading.fault)[:REASON_LENGTH],

@@ -49,6 +49,7 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
         return provider.scrub(whole)[:MAX_NAME]
 
     most = MOST_OF_HINT if is_hint else MOST_STATEMENTS
+    most_references = MOST_OF_HINT if is_hint else None
     return {
         "count": len(made),
         "first": [
@@ -59,9 +60,7 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
                 "event": clean(each.event),
                 "amount": [each.amount.minor, each.amount.currency] if each.amount else None,
                 "reference": clean(each.reference),
-                "references": [
-                    clean(reference) for reference in each.references[: most if is_hint else None]
-                ],
+                "references": [clean(reference) for reference in each.references[:most_references]],
                 "event_id": clean(each.event_id),
                 "is_known": each.is_known,
             }

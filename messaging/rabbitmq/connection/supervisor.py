@@ -86,7 +86,12 @@ class Supervisor:
     async def _connect_again_and_again(self) -> None:
         while True:
             self.incarnation += 1
-            reason = await self._live()
+            try:
+                reason = await self._live()
+            except Exception as error:
+                # It must not end the supervisor: the process would stay alive without a connection.
+                log.exception("connection failed by a defect", connection=self.name)
+                reason = repr(error)
             if self._is_stopping:
                 return
             pause = self._pause_seconds()
@@ -113,10 +118,7 @@ class Supervisor:
             self.ready.set()
             self.first_attempt.set()
             reason = _named(await asyncio.shield(link.closed))
-        except Exception as error:
-            # A defect must not end the supervisor: the process would stay alive without a connection.
-            if not isinstance(error, AMQPError | OSError | TimeoutError):
-                log.exception("connection failed by a defect", connection=self.name)
+        except (AMQPError, OSError, TimeoutError) as error:
             # If the broker has closed the connection, that is the reason, and the error its consequence.
             reason = _named(link.closed.result() if link is not None and link.closed.done() else error)
         finally:

@@ -8,7 +8,7 @@ from django.core.handlers.asgi import ASGIHandler
 
 from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.scope import REFUSED
-from payments_gateway.serving.security.content_type import without_content_type
+from payments_gateway.serving.security.plain_headers import CONTENT_TYPE, without
 
 
 class UnreadableRefused(ASGIHandler):
@@ -23,4 +23,4 @@ class UnreadableRefused(ASGIHandler):
         try:
             return super().create_request(scope, body_file)
         except SuspiciousOperation:
-            return super().create_request({**without_content_type(scope), REFUSED: MALFORMED}, body_file)
+            return super().create_request({**without(CONTENT_TYPE, scope), REFUSED: MALFORMED}, body_file)

@@ -172,6 +172,14 @@ def test_of_a_hint_that_can_be_read_little_is_kept_and_all_of_it_once_it_is_prov
     assert (row.body, row.is_proven) == (body.decode(), True)
 
 
+def test_a_provider_at_a_new_address_is_no_stranger_and_all_that_it_says_is_kept(account: ProviderAccount):
+    only_from(account, ["192.0.2.0/24"])
+    body = json.dumps(json.loads(BODY) | {"unused": "x" * 60_000}).encode()
+    record_notification("twin", body, is_proven=True, sender="198.51.100.7")
+    row = ProviderNotification.objects.get()
+    assert (row.body, row.is_proven) == (body.decode(), False)
+
+
 def test_of_what_is_too_large_to_be_read_the_beginning_is_kept(account: ProviderAccount):
     body = b" " * 65_536 + BODY
     assert record_notification("twin", body).owed is None

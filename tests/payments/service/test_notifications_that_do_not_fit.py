@@ -1,5 +1,7 @@
 """Notifications that name too little, too much or other money than ours settle nothing by a guess."""
 
+from dataclasses import replace
+
 import pytest
 
 from checkout.payments.models import Operation, ProviderNotification
@@ -13,6 +15,17 @@ from tests.payments.service.test_notification import body, events, notify, store
 
 pytestmark = pytest.mark.django_db
 State = ProviderNotification.State
+
+
+def test_an_event_that_cannot_be_read_about_an_order_of_nobody_is_called_so(attempt):
+    row = stored(attempt, body(attempt, "CAPTURED", order_code="another-program's"))
+    provider = get_provider(attempt.provider_account.opened())
+    [made] = provider.parse_notification(row.body.encode())
+    row.statements = to_json(provider, [replace(made, is_known=False)])
+    row.save()
+    notify(attempt, row)
+    assert row.state == State.UNREADABLE
+    assert "another-program's, which is none of this account, cannot be read" in row.reason
 
 
 def test_of_two_operations_that_an_event_fits_none_is_taken_for_the_one_that_it_is_about(attempt):

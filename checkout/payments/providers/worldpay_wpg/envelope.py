@@ -28,8 +28,9 @@ _DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
 _RAW_AMPERSAND = re.compile(
     r"(<!\[CDATA\[.*?(?:\]\]>|\Z))|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)", re.S
 )
-# Encodings that are decoded as declared, by prefixes of Python's names. Others (such as punycode) are slow.
-_ENCODINGS = ("iso8859", "cp125")
+# Encodings that are decoded as declared. Others (such as punycode) are slow, and Python remembers every name
+# that it was asked for.
+_ENCODINGS = re.compile(r"iso[-_]?8859[-_]\d{1,2}|(?:windows-|cp)125\d", re.IGNORECASE)
 
 
 class UnreadableMessage(Exception):
@@ -111,8 +112,8 @@ def _decode(body: bytes) -> str:
     except UnicodeDecodeError:
         declared = _DECLARED.match(body.lstrip())
     try:
-        encoding = codecs.lookup(declared[1].decode()).name if declared else ""
-        if encoding.startswith(_ENCODINGS):
+        encoding = declared[1].decode() if declared else ""
+        if _ENCODINGS.fullmatch(encoding):
             return body.decode(encoding)
     except (LookupError, UnicodeError):
         pass

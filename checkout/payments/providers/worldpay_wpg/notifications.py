@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from xml.etree.ElementTree import Element, canonicalize, tostring
+from xml.etree.ElementTree import Element, ParseError, canonicalize, tostring
 
 from checkout.errors import NotificationFormatNotSupported, NotificationRejected
 from checkout.money import Money
@@ -161,5 +161,8 @@ def _amount(
 
 def _digest(merchant_code: str, event: Element) -> str:
     """Return a digest that is the same for each repetition, whatever its layout and its mark ``sent``."""
-    canonical = canonicalize(tostring(event, encoding="unicode"), strip_text=True, exclude_attrs=["sent"])
+    try:
+        canonical = canonicalize(tostring(event, encoding="unicode"), strip_text=True, exclude_attrs=["sent"])
+    except ParseError as error:
+        raise UnreadableMessage("an event that is no XML when it is written again") from error
     return hashlib.sha256(f"{merchant_code}\n{canonical}".encode()).hexdigest()[:40]

@@ -75,7 +75,10 @@ def _apply(row: ProviderNotification, statements: Statements, message: Message) 
     results = []
     for order_code, about_it in by_order.items():
         attempt = attempts.get(order_code)
-        if attempt is None:
+        if attempt is None and not all(statement.is_known for statement in about_it):
+            order = f"the order {order_code}, which is none of this account" if order_code else "no order"
+            results.append(StatementResult(State.UNREADABLE, f"an event of {order}, cannot be read"))
+        elif attempt is None:
             results.append(StatementResult(State.UNMATCHED, f"this account has no order {order_code}"))
         else:
             results += apply_statements(attempt, about_it, message, row)

@@ -1,0 +1,65 @@
+"""Headers of which Django has Python's codecs look up what they name, before any view.
+
+Python keeps the name of every codec that was ever looked up, known or not, and some codecs take quadratic
+time. Django looks up the charset of a Content-Type, those in parameters of RFC 2231 in it and in Accept, and
+those in the parts of a multipart form.
+"""
+
+import re
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from payments_gateway.serving.scope import Application, Receive, Scope, Send
+
+MAX_CONTENT_TYPE_BYTES = 256
+CONTENT_TYPE, ACCEPT = b"content-type", b"accept"
+# A media type and its parameters (RFC 9110, section 8.3.1), with neither a semicolon in quotation marks nor a
+# name that ends with an asterisk, as those of RFC 2231 do.
+_PARAMETER = rb"(?:[\w-]+=(?:\"[\w .:'()/=?,+-]*\"|[\w.:+-]*))?"
+_MEDIA_TYPE = re.compile(rb"[\w.+-]+/[\w.+-]+[ \t]*(?:;[ \t]*%b[ \t]*)*" % _PARAMETER)
+_CHARSET = re.compile(rb";[ \t]*charset=\"?([^;\" \t]*)")
+# All of these are decoded in linear time.
+_USUAL = re.compile(
+    rb"utf-?8|(?:us-)?ascii|latin-?1|iso[-_]?8859[-_]\d{1,2}|(?:windows-|cp)125\d|utf-?16(?:-?[bl]e)?"
+)
+
+
+class PlainHeaders:
+    """A middleware that leaves out a Content-Type or Accept that is not plain, as if it had not been sent.
+
+    A Content-Type is plain if there is one, which has the usual form, names at most one charset, which is a
+    usual one, and is not that of a multipart form: none of our pages sends one. A view that needs a
+    Content-Type refuses the request without it; the others do not mind.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http":
+            given = [value for name, value in scope["headers"] if name == CONTENT_TYPE]
+            if given and not (len(given) == 1 and is_plain_content_type(given[0])):
+                scope = without(CONTENT_TYPE, scope)
+            if not all(is_plain_accept(value) for name, value in scope["headers"] if name == ACCEPT):
+                scope = without(ACCEPT, scope)
+        return self._application(scope, receive, send)
+
+
+def without(header: bytes, scope: Mapping[str, Any]) -> Scope:
+    """Return a copy of the scope without this header."""
+    return {**scope, "headers": [field for field in scope["headers"] if field[0] != header]}
+
+
+def is_plain_content_type(value: bytes) -> bool:
+    """Return True if a Content-Type has the usual form, one part, and at most one charset, a usual one."""
+    value = value.strip(b" \t").lower()
+    if len(value) > MAX_CONTENT_TYPE_BYTES or value.startswith(b"multipart/"):
+        return False
+    charsets = _CHARSET.findall(value)
+    is_usual = len(charsets) <= 1 and all(_USUAL.fullmatch(charset) for charset in charsets)
+    return is_usual and _MEDIA_TYPE.fullmatch(value) is not None
+
+
+def is_plain_accept(value: bytes) -> bool:
+    """Return True if all asterisks of an Accept stand for a type or subtype."""
+    return b"*" not in value.replace(b"*/*", b"").replace(b"/*", b"")
