@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, Request, Response, Route, expect
 
 from tests.browser.looking import assert_accessible
 from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -292,6 +293,18 @@ def test_the_status_page_stands_still_for_those_who_prefer_that(
     expect(page.get_by_role("status")).to_contain_text("Please do not pay again")
     assert page.evaluate("document.getAnimations().length") == 0
     context.close()
+
+
+def test_an_open_status_page_says_when_staff_have_to_look(
+    page: Page, shared_stack: Stack, references: dict[str, str]
+) -> None:
+    loaded: list[str] = []
+    page.on(
+        "request", lambda request: loaded.append(request.url) if request.is_navigation_request() else None
+    )
+    page.route("**/status.json", lambda route: route.fulfill(json={"state": "conflicted", "next": None}))
+    page.goto(f"{shared_stack.web_url}/checkout/{references['confirming']}/status/")
+    wait_until(lambda: page.title() and len(loaded) > 1, "the page to be loaded again")
 
 
 def test_a_policy_stops_scripts_that_are_not_ours(

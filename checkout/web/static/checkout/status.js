@@ -1,8 +1,8 @@
 // Wait for the payment's state to change: listen on a WebSocket, and also poll, because a push can be lost.
 // A page without `data-socket` only polls: it has a faster way to proceed, and this is its fallback.
-// A page with `data-known` waits until the state is another one.
+// A page with `data-known` waits until the state is another one. One with `data-state` shows that state.
 
-const { poll, socket, known } = document.getElementById("payment-status").dataset;
+const { poll, socket, known, state: shown } = document.getElementById("payment-status").dataset;
 const DELAYS = [2000, 5000, 10_000];
 const SPREAD = 0.25; // spreads the requests of pages that a restart has disconnected at the same moment
 const PATIENCE = "wait=8"; // RFC 7240: without a push, the server may delay the answer until the state changes
@@ -17,6 +17,11 @@ let failures = 0;
 let isLeaving = false;
 
 function go({ state, next }) {
+  if (shown && shown !== state && state === "conflicted" && !isLeaving) {
+    isLeaving = true; // the same page says then that staff have to look
+    location.reload();
+    return;
+  }
   if (isLeaving || !next || next === location.pathname || state === known) return;
   isLeaving = true;
   location.replace(next);
