@@ -99,7 +99,7 @@ def record_notification(
     row = ProviderNotification(
         account=account,
         digest=hashlib.sha256(body).hexdigest(),
-        # Only who has no secret can send any number of them.
+        # Anybody can send any number without a secret, so little is kept of each.
         body=_kept(provider, body, is_whole=is_proven),
         statements=None
         if reading.statements is None
