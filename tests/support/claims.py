@@ -52,8 +52,11 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
     if claim in BY_ISSUER:
-        more = truth.charged_back - ours.charged_back - _left_to_others(saga)
-        minor = more if BY_ISSUER[claim] == Kind.CHARGE_BACK else -more
+        missing = truth.charged_back - ours.charged_back
+        sign = 1 if BY_ISSUER[claim] == Kind.CHARGE_BACK else -1
+        # If exactly this is missing, the other open notifications tell of what is in our books already.
+        is_all = missing * sign == saga.data["minor"]
+        minor = missing * sign if is_all else (missing - _left_to_others(saga)) * sign
         amount = Money(minor, saga.payment.currency) if minor > 0 else None
         is_to_be_entered = saga.payment.state == PaymentState.CONFLICTED
         if amount is not None and is_to_be_entered and left_to_book(claim, saga.attempt) < amount:
