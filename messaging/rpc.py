@@ -103,7 +103,7 @@ async def acall(
     except TimeoutError:
         raise _time_out(progress, service, type, timeout_seconds) from None
     except ReplyLost:
-        # Of both connections, that for replies may be the first whose loss is seen.
+        # The loss of the connection for replies may be noticed before that of the one that publishes.
         if progress == "confirmed":
             raise
         raise PublishUncertain(f"{type} to {service}: the connection was lost before the confirm") from None
