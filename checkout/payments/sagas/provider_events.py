@@ -151,11 +151,14 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     """Return the claim that the provider is to confirm; empty if we know it, or its own reply will tell.
 
     For a conflicted attempt, only charge-backs and their reversals are verified, as a review may never find
-    them. Any other event of such an attempt is left to its review. An attempt whose outcome is not known may
-    have been captured with its authorisation, and charged back.
+    them, and failed refunds that were made after all, whose money it may take for that of an open one. Any
+    other event of such an attempt is left to its review. An attempt whose outcome is not known may have been
+    captured with its authorisation, and charged back.
     """
     if attempt.state in ENDED_WITHOUT_MONEY:
         return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
+    if attempt.state == AttemptState.CONFLICTED and _is_made_after_all(attempt, told):
+        return told.kind
     kinds: Mapping[str, Collection[str]] = {
         AttemptState.AUTHORISED: CLAIMS,
         AttemptState.CONFLICTED: BY_ISSUER,
@@ -173,6 +176,14 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
         is_done = any(each.reference == told.operation and each.state == State.DONE for each in ours)
         return told.kind if is_done or not is_explained(attempt, told.kind) else ""
     return "" if is_explained(attempt, told.kind, told.operation, told.minor) else told.kind
+
+
+def _is_made_after_all(attempt: Attempt, told: ApplyProviderEvent) -> bool:
+    """Return True if the event says that a refund was made which we have as refused, and proves and names it."""
+    if told.kind != EventKind.REFUNDED or not told.is_proven:
+        return False
+    refused = (each for each in operations_under_lock(attempt) if each.state == State.REFUSED)
+    return any(each.reference == told.operation and each.kind == Operation.Kind.REFUND for each in refused)
 
 
 def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:

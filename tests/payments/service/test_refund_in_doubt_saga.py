@@ -99,6 +99,20 @@ def test_what_is_made_after_all_after_it_was_booked_back_is_booked_once_more(ref
     assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 
 
+def test_the_provider_is_asked_about_what_is_made_after_all_while_it_contradicts_us(refunded):
+    """A review compares sums, and may take the money for that of another refund, which is open."""
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    settle(operation, State.REFUSED)
+    answered(saga, outcome="refused")
+    Attempt.objects.update(state=Attempt.State.CONFLICTED)
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    assert notified(refunded, "refunded", "").commands == []
+    [asked] = notified(refunded, "refunded", operation.reference).commands
+    assert asked.type == "payments.check_claim"
+    assert state_of(refunded) == PaymentState.CONFLICTED
+
+
 def test_a_second_notification_does_not_begin_the_questions_anew(refunded):
     """Otherwise anybody who knows the reference could cause inquiries for ever without a pause."""
     operation, saga = finished(refunded)
