@@ -22,8 +22,23 @@ LISTENING_SECONDS = 60
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
-# queue only briefly; but after a node was stopped, RabbitMQ has shown old numbers for more than 20 s.
+# queue only briefly.
 LOOKS_AT_QUEUES = 60
+# A question to the leaders of quorum queues, in Erlang. `list_queues` tells what a node has last noted, and
+# has shown old numbers for more than 20 s after another node was stopped.
+QUORUM_QUEUES = """
+    Counts = fun(State) -> [
+        rabbit_fifo:query_messages_ready(State),
+        rabbit_fifo:query_messages_checked_out(State),
+        rabbit_fifo:query_consumer_count(State)
+    ] end,
+    [
+        begin
+            {resource, _, queue, Name} = amqqueue:get_name(Queue),
+            {ok, {_, Numbers}, _} = ra:leader_query(amqqueue:get_pid(Queue), Counts),
+            io:format("~s\\t~b\\t~b\\t~b\\tquorum~n", [Name | Numbers])
+        end || Queue <- rabbit_amqqueue:list(), amqqueue:get_type(Queue) =:= rabbit_quorum_queue
+    ]."""
 # A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that,
 # and may look at it this long after the shopper had the answer to the return.
 LONGEST_CALL_SECONDS = 30.0
@@ -201,12 +216,14 @@ async def remaining(site: Site) -> dict[str, int]:
 
 async def _queued(site: Site) -> dict[str, int]:
     """Return the number of messages by queue, except reply queues of processes, which may be dead."""
-    columns = ("name", "messages", "messages_ready", "messages_unacknowledged", "consumers", "state")
-    table = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", *columns)
+    columns = ("name", "messages_ready", "messages_unacknowledged", "consumers", "type")
+    listed = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", *columns)
+    classic = [line for line in listed.splitlines() if line.endswith("classic") and ".node." not in line]
     queued = {}
-    for line in table.splitlines():
-        name, messages, ready, delivered, consumers, state = line.split("\t")
-        if ".node." not in name:
-            details = f"{ready} ready, {delivered} unacknowledged, {consumers} consumers, {state}"
-            queued[f"{name} ({details})"] = int(messages)
+    for line in [*classic, *(await site.rabbitmqctl("eval", QUORUM_QUEUES)).splitlines()]:
+        if "\t" not in line:
+            continue  # the result of `eval`
+        name, ready, delivered, consumers, _ = line.split("\t")
+        details = f"{ready} ready, {delivered} unacknowledged, {consumers} consumers"
+        queued[f"{name} ({details})"] = int(ready) + int(delivered)
     return queued
