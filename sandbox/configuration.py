@@ -39,6 +39,8 @@ class Configuration(BaseSettings):
     """PEM file of the authorities that certify the gateway, for notifications; None for the public ones."""
     settle_seconds: Seconds = 2.0
     """The time between `captureReceived` or `refundReceived` and the booking."""
+    late_booking_seconds: Seconds = 60.0
+    """The same time for orders with the trait `booked_late`."""
     replication_seconds: Seconds = 1.0
     """The time after which inquiries and lists show an event: they are answered from a copy of the books."""
     settlement_seconds: Seconds = 20.0

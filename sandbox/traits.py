@@ -35,6 +35,7 @@ Trait = Literal[
     "cancelled_booked",
     "releases_rest",
     "event_behind",
+    "booked_late",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -60,6 +61,7 @@ MEANINGS: dict[Trait, str] = {
     "refund_refused_online": "refunds fail before their reply, without SENT_FOR_REFUND",
     "cancelled_booked": "a cancel of the merchant's is notified with the bookings, not at once",
     "releases_rest": "after the first capture of a part, the rest is released",
+    "booked_late": "captures and refunds are accepted and wait for long, and nothing shows them before",
     "event_behind": "captured, the order still has the last event AUTHORISED, beside balances that show it",
 }
 # None of these delays a shopper or makes a demonstration look odd.
@@ -74,8 +76,14 @@ EVERYDAY_SHARES: dict[Trait, float] = {
 
 
 def drawn(seed: str, order_code: str, shares: Mapping[Trait, float]) -> list[Trait]:
-    """Return the traits of an order: the same for the same seed, code and shares."""
-    return [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
+    """Return the traits of an order: the same for the same seed, code and shares.
+
+    A key of which the provider loses sight is rare, and so is a request that waits for long: of both, an order
+    has only the latter.
+    """
+    traits = [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
+    is_late = "booked_late" in traits
+    return [trait for trait in traits if not (is_late and trait == "no_deduplication")]
 
 
 def named_by(holder: str) -> list[Trait] | None:

@@ -50,7 +50,7 @@ class Bookings:
         plan = Plan(
             order_code=order.code,
             kind=BOOKED_AS[kind],
-            wait="settle",
+            wait="late_booking" if "booked_late" in order.traits else "settle",
             amount=amount,
             reference=reference,
         )

@@ -150,7 +150,9 @@ def fold(entries: Sequence[Entry]) -> Order | None:
 
 
 def _apply(order: Order, entry: Entry) -> None:
-    order.last_event = LAST_EVENTS.get(entry.kind, order.last_event)
+    is_hidden = entry.kind == Kind.REFUND_REQUESTED and "booked_late" in order.traits
+    if not is_hidden:
+        order.last_event = LAST_EVENTS.get(entry.kind, order.last_event)
     match entry.kind:
         case Kind.CHALLENGED:
             order.machine = entry.detail["machine"]

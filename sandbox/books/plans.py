@@ -15,7 +15,7 @@ from sandbox.clock import Clock
 from sandbox.configuration import Configuration
 
 # The names of the configured waiting times.
-Wait = Literal["settle", "settlement", "refund_again", "expiry", "dispute"]
+Wait = Literal["settle", "late_booking", "settlement", "refund_again", "expiry", "dispute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Plans:
         self._clock = clock
         self._configured: dict[Wait, float] = {
             "settle": configuration.settle_seconds,
+            "late_booking": configuration.late_booking_seconds,
             "settlement": configuration.settlement_seconds,
             "refund_again": configuration.refund_again_seconds,
             "expiry": configuration.expiry_seconds,

@@ -89,6 +89,7 @@ TRAITS = {
     "cancelled_booked": 0.4,
     "releases_rest": 0.3,
     "event_behind": 0.1,
+    "booked_late": 0.1,
 }
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.
@@ -96,6 +97,8 @@ SANDBOX = {
     "SANDBOX_TRAITS": json.dumps(TRAITS),
     # Long enough for forgeries to arrive while a capture is pending.
     "SANDBOX_SETTLE_SECONDS": "4",
+    # Longer than the time after which an inquiry must show a modification.
+    "SANDBOX_LATE_BOOKING_SECONDS": str(SETTLING_SECONDS + MODIFICATION_LAG_SECONDS + 8),
     "SANDBOX_REPLICATION_SECONDS": str(REPLICATION_SECONDS),
     "SANDBOX_SETTLEMENT_SECONDS": "4",
     "SANDBOX_REFUND_AGAIN_SECONDS": "3",

@@ -172,7 +172,7 @@ class Bank:
 
         It is booked, and so shows in the order's sums, within ``seconds_left``, the rest of the settling
         time and the lag of modifications. A slow refund takes longer: meanwhile the order's last event is
-        that a refund was sent.
+        that a refund was sent. What is queued takes longer, too, and nothing shows it meanwhile.
         """
         self._check(order, movement)
         is_capture = movement.kind == EventKind.CAPTURED
@@ -188,6 +188,8 @@ class Bank:
             pause_seconds += self._chance.between(0, conf.modification_lag.total_seconds())
         if not is_capture and self._habits[order.order_code].refunds_slowly:
             pause_seconds = self._chance.between(600, 3 * DAY)
+        if self._habits[order.order_code].is_queued:
+            pause_seconds = self._chance.seconds_queued()
         self._later(pause_seconds, lambda: self._book(order, movement))
 
     def called_done(self, reference: str, kind: str, captured_with: str | None) -> None:

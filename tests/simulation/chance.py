@@ -76,6 +76,13 @@ CARRIED_OUT_LATE = (0.0,) * 9 + (0.6,)
 MOST_CARRIED_OUT_LATE = 2
 CARRIED_OUT_SECONDS = (3600.0, 48 * 3600.0)
 
+# The share of schedules whose provider does not remember idempotency keys.
+WITHOUT_KEYS = 0.4
+# The shares of orders whose captures and refunds wait at the provider, where nothing shows them; each schedule
+# has one. The bounds of the seconds: longer than the lag of modifications.
+QUEUED = (0.0, 0.0, 0.0, 0.5)
+QUEUED_SECONDS = (1800.0, 72 * 3600.0)
+
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
 
@@ -132,6 +139,9 @@ class Chance:
         self._share_of_closed = self._closing.choice(CLOSED)
         self._rests = Random(f"rests of schedule {seed}")
         self._share_of_released_rests = self._rests.choice(RELEASES_REST)
+        self._queue = Random(f"queue of schedule {seed}")
+        self.has_keys = self._queue.random() >= WITHOUT_KEYS
+        self._share_of_queued = self._queue.choice(QUEUED)
         self.has_portal = Random(f"portal of schedule {seed}").random() < WITH_PORTAL
         self.happened: dict[str, int] = {}
 
@@ -187,6 +197,15 @@ class Chance:
     def is_booked_late(self) -> bool:
         """Decide if a capture or refund is booked only within the lag of modifications."""
         return self._is_slow_to_show and self._search.random() < 0.5
+
+    def is_queued(self) -> bool:
+        """Decide if the captures and refunds of an order wait where nothing shows them."""
+        return self._queue.random() < self._share_of_queued
+
+    def seconds_queued(self) -> float:
+        """Return the seconds after which such a capture or refund is booked, and count it."""
+        self.count("queued")
+        return self._queue.uniform(*QUEUED_SECONDS)
 
     def releases_rest(self) -> bool:
         """Decide if the bank releases an order's rest once a part is captured. Not counted as a fault."""

@@ -24,29 +24,34 @@ class Habits:
     """The bank's behaviour with one order, in addition to its manners.
 
     ``is_open``: its notifications come over the unauthenticated channel. ``omits_amounts``: they lack the
-    amount of a capture or refund. ``refunds_slowly``: refunds are booked hours or days later.
+    amount of a capture or refund. ``refunds_slowly``: refunds are booked hours or days later. ``is_queued``:
+    captures and refunds are, and nothing shows them before.
     """
 
     manners: Manners
     is_open: bool = False
     omits_amounts: bool = False
     refunds_slowly: bool = False
+    is_queued: bool = False
 
 
 def drawn(chance: Chance, kindness: float) -> Habits:
     """Draw the habits of a new order. ``kindness`` (0 to 1) raises the probability of each good habit."""
-    unkindness = 1 - kindness
+    unkindness, is_queued = 1 - kindness, chance.is_queued()
     return Habits(
         manners=Manners(
-            deduplicates=chance.of(kindness * 0.7),
+            # Two things that seldom happen do not happen together: a request that waits, and a key forgotten.
+            deduplicates=chance.of(kindness * 0.7) or (is_queued and chance.has_keys),
             tells_position=chance.of(kindness * 0.8),
             checks_amounts=chance.of(kindness / 4),
-            books_at_once=chance.of(kindness / 2 + 0.3),
+            books_at_once=chance.of(kindness / 2 + 0.3) and not is_queued,
             releases_rest=chance.releases_rest(),
             names_authorisation=chance.of(unkindness / 3),
+            shows_refunds=not is_queued,
             announces=chance.one_of(SELECTIONS, WEIGHTS) if chance.of(unkindness) else USUALLY_ANNOUNCED,
         ),
         is_open=chance.of(unkindness / 3),
         omits_amounts=chance.of(unkindness / 3),
         refunds_slowly=chance.of(unkindness / 2),
+        is_queued=is_queued,
     )

@@ -1,6 +1,7 @@
 """One schedule: its processes, people and bank, driven by the seed."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -54,10 +55,6 @@ HEARTBEATS_SECONDS = 25.0
 WEBS = ("web 1", "web 2")
 
 
-# The options of a provider account that captures with the authorisation.
-CAPTURES = '{"captures_with_authorisation": "yes"}'
-
-
 class World:
     """Everything that belongs to one schedule. ``violations`` must stay empty."""
 
@@ -103,8 +100,11 @@ class World:
         self.database.watch_commit = self._on_commit
         make_memory_users(network.URL, prefix=conf.prefix)
         self.listener.listen()
-        if self.chance.captures_with_authorisation:
-            self.rows.execute("UPDATE payments_provideraccount SET options = ?", (CAPTURES,))
+        options = {
+            "captures_with_authorisation": "yes" if self.chance.captures_with_authorisation else "no",
+            "remembers_keys": "yes" if self.chance.has_keys else "no",
+        }
+        self.rows.execute("UPDATE payments_provideraccount SET options = ?", (json.dumps(options),))
         asyncio._set_running_loop(self.loop)
         for name in self._cast():
             self._start(name)

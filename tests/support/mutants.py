@@ -38,7 +38,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
-from checkout.payments.service import facts, provider_call
+from checkout.payments.service import facts, operation_inquiry, provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -332,6 +332,14 @@ def lags_ignored() -> Patches:
     yield from everywhere(calls.may_yet_show, calls.may_yet_arrive)
 
 
+def resent_without_keys() -> Patches:
+    """Send again what no query shows, also if the provider does not recognise repeated requests.
+
+    The mutant shows when a capture or refund waits at the provider for long, and the answer to it was lost.
+    """
+    yield from everywhere(operation_inquiry._moves_once, lambda operation: True)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -358,6 +366,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         notifications_left_lying,
         denial_believed,
         lags_ignored,
+        resent_without_keys,
     )
 }
 

@@ -9,7 +9,7 @@ are a mistake in our own code and raise ``ValueError``; an order code is ``Order
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -354,6 +354,13 @@ class Provider(Protocol):
     @property
     def captures_with_authorisation(self) -> bool:
         """Return True if automatic captures of this account are left to the provider."""
+
+    @property
+    def remembers_keys_for(self) -> timedelta:
+        """Return how long a capture or refund with a known idempotency key is not carried out once more.
+
+        That is no time if the provider, or this account, does not recognise repeated requests.
+        """
 
     @property
     def saves_cards(self) -> bool:

@@ -10,7 +10,7 @@ an answer that decides nothing, as from Worldpay, and there is no order.
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from checkout.errors import (
@@ -129,6 +129,10 @@ class MemoryProvider:
         """Return the order. During its challenge a provider has no record of it, so the result is None."""
         order = self.books.orders.get(order_code)
         return None if order is None or order.state == OrderState.CHALLENGED else order
+
+    @property
+    def remembers_keys_for(self) -> timedelta:
+        return timedelta(0) if self.account.options.get("remembers_keys") == "no" else timedelta(days=1)
 
     @property
     def saves_cards(self) -> bool:

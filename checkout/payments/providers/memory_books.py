@@ -60,15 +60,17 @@ class Books:
         """
         if not order.take(movement):
             return False
-        if movement.kind == EventKind.REFUNDED:
+        if movement.kind == EventKind.REFUNDED and order.manners.shows_refunds:
             self.notify(merchant_code, order, movement.amount, movement.reference, EventKind.REFUND_SENT)
         if order.manners.books_at_once:
             self.book(merchant_code, order, movement)
         return True
 
     def book(self, merchant_code: str, order: Order, movement: Movement) -> None:
-        """Book an accepted movement, and send a notification about it."""
+        """Book an accepted movement, and send the notifications about it."""
         order.book(movement)
+        if movement.kind == EventKind.REFUNDED and not order.manners.shows_refunds:
+            self.notify(merchant_code, order, movement.amount, movement.reference, EventKind.REFUND_SENT)
         self.notify(merchant_code, order, movement.amount, movement.reference, movement.kind)
         if order.manners.releases_rest and movement.kind == EventKind.CAPTURED:
             rest = order.release_rest()

@@ -36,7 +36,8 @@ class Manners:
     captured sum, are refused. ``books_at_once``: accepted movements are booked at once; otherwise a caller
     uses ``Books.book``. ``releases_rest``: once a part is captured, the rest is released; like Worldpay, such
     a bank then reports only the sum that it has kept. ``names_authorisation``: answers about a captured order
-    still name the authorisation as the last event, if they report sums. ``announces``: the events for which a
+    still name the authorisation as the last event, if they report sums. ``shows_refunds``: a refund that is
+    accepted and not booked shows as the last event, and is announced. ``announces``: the events for which a
     notification is sent.
     """
 
@@ -46,6 +47,7 @@ class Manners:
     books_at_once: bool = True
     releases_rest: bool = False
     names_authorisation: bool = False
+    shows_refunds: bool = True
     announces: frozenset[EventKind] = USUALLY_ANNOUNCED
 
 
@@ -100,7 +102,8 @@ class Order:
         if self.state != OrderState.AUTHORISED:
             return EventKind.OTHER
         is_refund_sent = any(movement.kind == EventKind.REFUNDED for movement in self.under_way)
-        return EventKind.REFUND_SENT if is_refund_sent else self.last_event
+        is_shown = is_refund_sent and self.manners.shows_refunds
+        return EventKind.REFUND_SENT if is_shown else self.last_event
 
     @property
     def captured(self) -> Money:

@@ -9,8 +9,9 @@ partial refunds it cannot say which one was made (alphagov/pay-connector, adr-00
   failed refund may still be made. A proven notification may tell of another one, which somebody has made in
   the provider's portal.
 
-An operation is sent again only if the answer shows that it never arrived (``absence``). Every other answer
-leaves it undecided, which in the end is a question for staff.
+An operation is sent again only if the answer shows that it never arrived (``absence``), and if nothing can
+move twice should it arrive after all. Every other answer leaves it undecided, which in the end is a question
+for staff.
 
 If a notification says that a refund failed, the provider is asked even when the refund is done. The refund
 keeps its state until the provider's answer confirms or denies the failure.
@@ -28,6 +29,7 @@ from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
+from checkout.payments.providers.registry import get_provider
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
 from checkout.payments.service.evidence.booked_operations import (
@@ -142,11 +144,23 @@ def _answer(
         if operation.kind == Kind.VOID and state == State.REFUSED:
             _tell_of_capture(attempt)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
-        if not is_shown_absent:
+        if not (is_shown_absent and _moves_once(operation)):
             return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
         call.update(outcome=ProviderOutcome.NOT_SHOWN)
         return ProviderAnswered(outcome=ProviderOutcome.NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
+
+
+def _moves_once(operation: Operation) -> bool:
+    """Return True if sending it again moves nothing twice, should the first request be carried out after all.
+
+    A request may wait at the provider for hours or days, where no inquiry shows it. Then only the idempotency
+    key prevents that its money moves twice, for as long as the provider remembers that.
+    """
+    if operation.kind == Kind.VOID:
+        return True
+    provider = get_provider(operation.attempt.provider_account.opened())
+    return server_time_now() + conf.settling_time < operation.created_at + provider.remembers_keys_for
 
 
 def _tell_of_capture(attempt: Attempt) -> None:

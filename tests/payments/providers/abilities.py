@@ -8,14 +8,21 @@ class Abilities:
 
     Without ``CAPTURES_WITH_AUTHORISATION``, the provider is asked for each capture. Without
     ``TELLS_POSITIONS``, its inquiries return no sums. Without ``HAS_UNSENDABLE_AMOUNTS``, the shop's account
-    can send every amount; otherwise it sends those in HUF without decimals.
+    can send every amount; otherwise it sends those in HUF without decimals. Without ``REMEMBERS_KEYS``, a
+    repeated request is carried out again.
     """
 
+    REMEMBERS_KEYS = True
     CAPTURES_WITH_AUTHORISATION = True
     TELLS_POSITIONS = True
     HAS_UNSENDABLE_AMOUNTS = True
     SAVES_CARDS = True
     DELETES_TOKENS = True
+
+    @pytest.fixture
+    def remembers_keys(self) -> None:
+        if not self.REMEMBERS_KEYS:
+            pytest.skip("this provider does not recognise repeated requests")
 
     @pytest.fixture
     def includes_captures(self) -> None:

@@ -227,11 +227,16 @@ class ProviderContract(SavedCardContract):
         assert challenged not in told
         assert shop.provider.orders(now - 2 * HOUR, now - HOUR) == []
 
+    def test_it_says_if_a_repeat_is_recognised(self, shop):
+        assert (shop.provider.remembers_keys_for > timedelta(0)) == self.REMEMBERS_KEYS
+
+    @pytest.mark.usefixtures("remembers_keys")
     def test_a_repeat_with_the_same_key_gets_the_same_answer(self, shop, order_code):
         request = authorisation(order_code, sealed_card=shop.cards["approve"])
         first, second = shop.provider.authorise(request), shop.provider.authorise(request)
         assert first.outcome == second.outcome == Outcome.APPROVED
 
+    @pytest.mark.usefixtures("remembers_keys")
     def test_a_capture_repeated_with_the_same_key_takes_the_money_once(self, shop, order_code):
         self.pay(shop, order_code)
         for _ in range(2):

@@ -1,11 +1,13 @@
 """Inquiries about a capture, void or refund whose outcome is unknown."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models import Attempt, Fact, Operation, ProviderAccount, ProviderCall
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Verb
 from checkout.payments.providers.memory_books import OrderState
@@ -111,6 +113,37 @@ def test_a_refund_that_is_not_shown_is_sent_again_once(authorised, order):
     carry_out(operation)
     carry_out(operation)
     assert order.refunded == gbp(300)
+
+
+def without_keys(attempt: Attempt) -> None:
+    ProviderAccount.objects.filter(pk=attempt.provider_account_id).update(options={"remembers_keys": "no"})
+
+
+def held_for_too_long(attempt: Attempt) -> None:
+    Operation.objects.update(created_at=timezone.now() - timedelta(hours=24))
+
+
+@pytest.mark.parametrize("is_unsafe", [without_keys, held_for_too_long])
+@pytest.mark.parametrize("kind", [CAPTURE, REFUND])
+def test_nothing_is_sent_again_that_could_be_carried_out_twice_later(authorised, order, kind, is_unsafe):
+    if kind == REFUND:
+        made(authorised, CAPTURE)
+        order.captured = gbp(1250)
+    operation = lost(authorised, kind, 300)
+    let_settle(authorised)
+    is_unsafe(authorised)
+    assert inquire_operation(operation) == "undecided"
+    assert carry_out(operation) == "unknown"
+    assert (order.captured + order.refunded).minor == (1250 if kind == REFUND else 0)
+
+
+def test_a_void_is_sent_again_without_any_key_as_a_second_one_changes_nothing(authorised, order):
+    operation = lost(authorised, VOID)
+    let_settle(authorised)
+    without_keys(authorised)
+    assert inquire_operation(operation) == "not_shown"
+    assert carry_out(operation) == "pending"
+    assert order.state == OrderState.CANCELLED
 
 
 def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_all(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import time
 
@@ -103,6 +103,10 @@ class WorldpayWpg:
     @property
     def captures_with_authorisation(self) -> bool:
         return self._worldpay.captures_with_authorisation
+
+    @property
+    def remembers_keys_for(self) -> timedelta:
+        return self._worldpay.remembers_keys_for
 
     @property
     def saves_cards(self) -> bool:
