@@ -78,8 +78,8 @@ EVERYDAY_SHARES: dict[Trait, float] = {
 def drawn(seed: str, order_code: str, shares: Mapping[Trait, float]) -> list[Trait]:
     """Return the traits of an order: the same for the same seed, code and shares.
 
-    A key of which the provider loses sight is rare, and so is a request that waits for long: of both, an order
-    has only the latter.
+    A key of which the provider loses sight is rare, and so is a request that waits for long: of both, an
+    order has only the latter.
     """
     traits = [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
     is_late = "booked_late" in traits

@@ -78,8 +78,8 @@ CARRIED_OUT_SECONDS = (3600.0, 48 * 3600.0)
 
 # The share of schedules whose provider does not remember idempotency keys.
 WITHOUT_KEYS = 0.4
-# The shares of orders whose captures and refunds wait at the provider, where nothing shows them; each schedule
-# has one. The bounds of the seconds: longer than the lag of modifications.
+# The shares of orders whose captures and refunds wait at the provider, where nothing shows them; each
+# schedule has one. The bounds of the seconds: longer than the lag of modifications.
 QUEUED = (0.0, 0.0, 0.0, 0.5)
 QUEUED_SECONDS = (1800.0, 72 * 3600.0)
 

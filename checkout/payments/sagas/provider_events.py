@@ -179,7 +179,7 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
 
 
 def _is_made_after_all(attempt: Attempt, told: ApplyProviderEvent) -> bool:
-    """Return True if the event says that a refund was made which we have as refused, and proves and names it."""
+    """Return True if the event proves, and names, the making of a refund that we have as refused."""
     if told.kind != EventKind.REFUNDED or not told.is_proven:
         return False
     refused = (each for each in operations_under_lock(attempt) if each.state == State.REFUSED)
