@@ -50,6 +50,17 @@ async def taken(do):
     return least_of_loop, least_of_all
 
 
+def least_seconds(do):
+    """Return the least processor time of three runs."""
+
+    def once():
+        begin = time.process_time()
+        do()
+        return time.process_time() - begin
+
+    return min(once() for _ in range(3))
+
+
 async def guarded(body, content_type):
     guard = CardNumberGuardMiddleware(lambda _request: HttpResponse())
     request = RequestFactory(SERVER_NAME="localhost").post("/checkout/", body, content_type=content_type)
@@ -111,19 +122,23 @@ async def test_a_body_that_is_looked_at_on_the_loop_does_not_hold_it_up(text):
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_text_is_searched_and_scrubbed_in_linear_time(text):
     data = filled(text).decode()
-    begin = time.process_time()
-    contains_card_number(data)
-    scrub_text(data)
-    assert time.process_time() - begin < TEXT_SECONDS
+
+    def search_and_scrub() -> None:
+        contains_card_number(data)
+        scrub_text(data)
+
+    assert least_seconds(search_and_scrub) < TEXT_SECONDS
 
 
 def test_a_text_full_of_card_numbers_is_masked_in_linear_time():
     text = filled("4444333322221111 ").decode()
-    begin = time.process_time()
-    assert contains(text)
-    assert len(list(find(text))) == BODY_BYTES // 17
-    assert "1111" not in scrub_text(text)
-    assert time.process_time() - begin < 2 * TEXT_SECONDS
+
+    def mask() -> None:
+        assert contains(text)
+        assert len(list(find(text))) == BODY_BYTES // 17
+        assert "1111" not in scrub_text(text)
+
+    assert least_seconds(mask) < 2 * TEXT_SECONDS
 
 
 HEADERS = {
