@@ -3,6 +3,8 @@
 If another refund was made in place of a failed one, together they may exceed the money that is left.
 """
 
+from typing import Protocol
+
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.events import move_operation
 from checkout.payments.models.messages import send_to_checkout
@@ -41,10 +43,23 @@ def refund_made_after_all(attempt: Attempt, reference: str, minor: int | None = 
     return failed[0] if is_certain else None
 
 
-def refund_claimed(attempt: Attempt, claim: str, reference: str, minor: int | None) -> Operation | None:
+class Claim(Protocol):
+    """A claim, as its verification keeps it and asks about it. See ``CheckClaim``."""
+
+    @property
+    def claim(self) -> str: ...
+
+    @property
+    def operation(self) -> str: ...
+
+    @property
+    def minor(self) -> int | None: ...
+
+
+def refund_claimed(attempt: Attempt, told: Claim) -> Operation | None:
     """Return the refused refund that a claim says was made after all; None for a claim of another kind."""
-    is_refund = claim == EventKind.REFUNDED
-    return refund_made_after_all(attempt, reference, minor) if is_refund else None
+    is_refund = told.claim == EventKind.REFUNDED
+    return refund_made_after_all(attempt, told.operation, told.minor) if is_refund else None
 
 
 def fail_refund(payment: Payment, refund: Operation) -> None:

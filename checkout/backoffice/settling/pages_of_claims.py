@@ -17,11 +17,11 @@ from checkout.backoffice.settling.claim_form import ClaimForm
 from checkout.backoffice.settling.pages_of_operations import LABEL, PERMISSION
 from checkout.errors import OperationRejected
 from checkout.payments import actions
+from checkout.payments.failed_refunds import refund_claimed
 from checkout.payments.models import Saga
 from checkout.payments.sagas.settlement.claim import (
     CLAIM_TO_BE_SETTLED,
     Seen,
-    failed_refund_of,
     obstacle,
     question_of,
     seen_now,
@@ -50,7 +50,7 @@ def _noun(question: VerificationData) -> str:
 
 
 def _consequence(saga: Saga, question: VerificationData) -> str:
-    is_made_after_all = failed_refund_of(question, saga.attempt) is not None
+    is_made_after_all = refund_claimed(saga.attempt, question) is not None
     return "made_after_all" if is_made_after_all else question.claim
 
 

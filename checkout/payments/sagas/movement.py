@@ -25,7 +25,7 @@ from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
 # The states of a payment all of whose money may have gone back.
-_GIVEN_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
+_ALL_GONE_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
 CONFLICT_RESOLVED = "conflict_resolved"
 ENDS_OF_CONTRADICTION = (CONFLICT_RESOLVED, "conflict_released")
 
@@ -102,7 +102,8 @@ def follow_sums(payment: Payment, message: Message) -> None:
     """
     sums, earlier = sums_of(payment), payment.state
     target = sums.state
-    is_more_kept = earlier in _GIVEN_BACK and sums.left_to_charge_back > changes.kept_when_last_told(payment)
+    kept = sums.left_to_charge_back
+    is_more_kept = earlier in _ALL_GONE_BACK and kept > changes.kept_when_last_told(payment)
     if PaymentState(earlier).is_under_way:
         return
     event = payment_machine.event_between(earlier, target, COUNTED)

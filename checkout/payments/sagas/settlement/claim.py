@@ -77,11 +77,6 @@ def seen_now(saga: Saga) -> Seen:
     return Seen(version=saga.version, booked=by_issuer.count())
 
 
-def failed_refund_of(question: VerificationData, attempt: Attempt) -> Operation | None:
-    """Return the refund that failed, if the claim is that it was made after all; None for another claim."""
-    return refund_claimed(attempt, question.claim, question.operation, question.minor)
-
-
 def left_to_book(claim: str, attempt: Attempt) -> Money:
     """Return the largest charge-back, or reversal, that our books have room for.
 
@@ -161,7 +156,7 @@ def settle(command: SettleClaim, message: Message) -> None:
         outcome = Signal.BOOKED
         kind, key = BY_ISSUER[question.claim], _key(question)
         adopt(attempt, kind, amount.minor, reason=REASON, by=command.by, idempotency_key=key)
-    elif (refund := failed_refund_of(question, attempt)) is not None:
+    elif (refund := refund_claimed(attempt, question)) is not None:
         outcome = Signal.BOOKED
         make_after_all(payment, refund)
     else:

@@ -80,7 +80,7 @@ def _conclude(
         outcome, why = _judged_expiry(attempt, result)
     if outcome == ClaimOutcome.CONFIRMED and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
-    if outcome == ClaimOutcome.CONFIRMED and (refund := _failed_refund(attempt, command)) is not None:
+    if outcome == ClaimOutcome.CONFIRMED and (refund := refund_claimed(attempt, command)) is not None:
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event, "why": why}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
@@ -117,11 +117,6 @@ def _conclude_movement(
         data |= {"amount": str(operation.amount), "reference": operation.reference}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
     return Conclusion(ClaimChecked(outcome=outcome, event=event, why=scrub_text(why)), fact)
-
-
-def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
-    """Return the refund that the claim says was made and that we have as refused; None if there is none."""
-    return refund_claimed(attempt, command.claim, command.operation, command.minor)
 
 
 def _made_after_all(
@@ -212,7 +207,7 @@ def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int
     The latter may have failed meanwhile, and the notification of that failure may take days. So a proven
     notification that names the failed refund is not denied if the sum has room for that refund.
     """
-    refund = _failed_refund(attempt, command) if command.is_proven and command.operation else None
+    refund = refund_claimed(attempt, command) if command.is_proven and command.operation else None
     return refund is not None and total >= refund.amount_minor
 
 
