@@ -75,15 +75,18 @@ EVERYDAY_SHARES: dict[Trait, float] = {
 }
 
 
+NEVER_LATE = ("no_deduplication", "early_notification", "synchronous_replies", "refund_refused_online")
+
+
 def drawn(seed: str, order_code: str, shares: Mapping[Trait, float]) -> list[Trait]:
     """Return the traits of an order: the same for the same seed, code and shares.
 
-    A key of which the provider loses sight is rare, and so is a request that waits for long: of both, an
-    order has only the latter.
+    An order that is booked late has none of the traits that would book it at once. It has its key remembered,
+    too: that the provider loses sight of a key is as rare as that a request waits for long.
     """
     traits = [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
     is_late = "booked_late" in traits
-    return [trait for trait in traits if not (is_late and trait == "no_deduplication")]
+    return [trait for trait in traits if not (is_late and trait in NEVER_LATE)]
 
 
 def named_by(holder: str) -> list[Trait] | None:

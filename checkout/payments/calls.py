@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from checkout.conf import conf
+from checkout.errors import ProviderMisconfigured
 from checkout.payments.messages import ProviderOutcome
-from checkout.payments.models.payment import Attempt, ProviderCall
+from checkout.payments.models.payment import Attempt, ProviderAccount, ProviderCall
 from checkout.payments.providers.base import Outcome, Verb
-from messaging.outbox.clock import server_time
+from checkout.payments.providers.registry import get_provider
+from messaging.outbox.clock import server_time, server_time_now
 
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
-# Outcomes after which the same request may be made again.
+# Outcomes after which the same request may be made again; after the second one, see ``moves_once``.
 TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 
@@ -25,6 +28,41 @@ def authorise_key(attempt: Attempt) -> str:
 def completion_key(attempt: Attempt) -> str:
     """Return the idempotency key of the second message, after the attempt's latest challenge."""
     return f"{attempt.order_code}:challenge:{attempt.challenge_count}"
+
+
+def may_have_left(calls: QuerySet[ProviderCall], outcome: str, **changes: object) -> int:
+    """Let these requests be sent again, although the copies so far may have left us. Return their number.
+
+    The next copy is not the first one then: its refusal says nothing about the others.
+    """
+    earlier = Coalesce(F("earlier_at"), F("started_at"))
+    return calls.update(outcome=outcome, earlier_at=earlier, **changes)
+
+
+def recognised_key(account: ProviderAccount, verb: str, key: str) -> str:
+    """Return the key by which the provider recognises a copy of a request; empty if it recognises none."""
+    if verb not in (Verb.CAPTURE, Verb.REFUND):
+        return ""
+    try:
+        return get_provider(account.opened()).recognised_key(key)
+    except ProviderMisconfigured:
+        return ""  # nothing can be sent, which the call itself reports
+
+
+def moves_once(call: ProviderCall) -> bool:
+    """Return True if a copy moves no money twice, should an earlier one be carried out after all.
+
+    A request may wait at the provider for hours or days, where no inquiry shows it. Then only its key
+    prevents that its money moves twice, if the first copy had the same one and the provider remembers that.
+    A second void changes nothing.
+    """
+    if call.verb == Verb.VOID:
+        return True
+    account = call.attempt.provider_account
+    if not call.recognised_key or call.recognised_key != recognised_key(account, call.verb, call.key):
+        return False
+    remembered = get_provider(account.opened()).remembers_keys_for - conf.settling_time
+    return server_time_now() < (call.earlier_at or call.started_at) + remembered
 
 
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:

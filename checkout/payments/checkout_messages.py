@@ -117,7 +117,7 @@ class ResumeSaga(Command[None], frozen=True):
     version: int
 
 
-class SettleOperation(Command[None], frozen=True):
+class SettleOperation(Command[None], frozen=True, omit_defaults=True):
     """Apply the decision of staff on whether a capture, void or refund of a parked saga arrived."""
 
     to = "checkout.settle_operation"
@@ -125,8 +125,9 @@ class SettleOperation(Command[None], frozen=True):
 
     payment: str
     operation: str
-    arrived: bool  # if False, it did not arrive and is to be sent again
+    arrived: bool  # if False, it did not arrive and is to be sent again, unless it is given up
     version: int  # of its saga, as staff saw it
+    gives_up: bool = False  # it did not arrive, and is not to be sent any more
 
 
 class SettleClaim(Command[None], frozen=True, omit_defaults=True):

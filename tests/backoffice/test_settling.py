@@ -7,7 +7,15 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.payments.models import Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
+from checkout.payments.models import (
+    Fact,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderAccount,
+    ProviderCall,
+    Saga,
+)
 from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.backoffice.operating import told
@@ -198,7 +206,25 @@ def test_the_warning_says_what_happens_if_it_did_arrive_and_where_to_look(admin_
         html = page.content.decode()
         for part in (warning, operation.attempt.order_code, operation.reference, "portal"):
             assert part in html
+        assert ("show nothing before" in html) == (kind != "void"), "it may be waiting at the provider"
     assert not commands().exists()
+
+
+def test_it_is_said_if_the_provider_would_recognise_a_copy(admin_client):
+    operation = waiting()
+    recognised = "the provider recognises the copy by its key"
+    assert recognised not in admin_client.get(address(operation)).content.decode()
+    ProviderAccount.objects.update(provider="memory", options={})
+    ProviderCall.objects.update(recognised_key=operation.reference, started_at=timezone.now())
+    html = admin_client.get(address(operation)).content.decode()
+    assert recognised in html
+    assert "the shopper gets the money twice" not in html
+
+
+def test_a_void_is_never_given_up_as_a_second_one_does_no_harm(admin_client):
+    operation = waiting("void")
+    assert "given_up" not in admin_client.get(address(operation)).content.decode()
+    assert "said" in send(admin_client, operation, "given_up").context["form"].errors
 
 
 def test_a_conflicted_payment_is_said_to_stay_so(admin_client):
@@ -211,7 +237,11 @@ def test_a_conflicted_payment_is_said_to_stay_so(admin_client):
 
 @pytest.mark.parametrize(
     ("said", "button"),
-    [("arrived", "It arrived: refund of 3.00 GBP"), ("not_arrived", "Send it again: refund of 3.00 GBP")],
+    [
+        ("arrived", "It arrived: refund of 3.00 GBP"),
+        ("not_arrived", "Send it again: refund of 3.00 GBP"),
+        ("given_up", "Give it up: refund of 3.00 GBP"),
+    ],
 )
 def test_a_decision_is_asked_about_first_and_changes_nothing(admin_client, said, button):
     operation = waiting()
@@ -225,7 +255,7 @@ def test_a_decision_is_asked_about_first_and_changes_nothing(admin_client, said,
     assert not commands().exists()
 
 
-@pytest.mark.parametrize("said", ["arrived", "not_arrived"])
+@pytest.mark.parametrize("said", ["arrived", "not_arrived", "given_up"])
 def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_payment(staff_client, said):
     operation = waiting()
     client = staff_client(*MAY_SETTLE)
@@ -234,7 +264,11 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_paymen
     assert commands().get().subject == operation.payment.reference
     fact = Fact.objects.get(kind="operation_settled_by")
     assert (fact.data["by"], fact.data["said"]) == ("staff", said)
-    words = {"arrived": "It arrived", "not_arrived": "It did not arrive: send it again"}[said]
+    words = {
+        "arrived": "It arrived",
+        "not_arrived": "It did not arrive: send it again",
+        "given_up": "It did not arrive: do not send it any more",
+    }[said]
     entry = LogEntry.objects.get()
     assert (entry.get_edited_object(), entry.get_change_message()) == (operation, f"Settle: {words}")
     page = client.get(response["Location"])

@@ -28,6 +28,7 @@ LOOKS_AT_QUEUES = 60
 # has shown old numbers for more than 20 s after another node was stopped.
 QUORUM_QUEUES = """
     Counts = fun(State) -> [
+        rabbit_fifo:query_messages_total(State),
         rabbit_fifo:query_messages_ready(State),
         rabbit_fifo:query_messages_checked_out(State),
         rabbit_fifo:query_consumer_count(State)
@@ -36,7 +37,7 @@ QUORUM_QUEUES = """
         begin
             {resource, _, queue, Name} = amqqueue:get_name(Queue),
             {ok, {_, Numbers}, _} = ra:leader_query(amqqueue:get_pid(Queue), Counts),
-            io:format("~s\\t~b\\t~b\\t~b\\tquorum~n", [Name | Numbers])
+            io:format("~s\\t~b\\t~b\\t~b\\t~b\\tquorum~n", [Name | Numbers])
         end || Queue <- rabbit_amqqueue:list(), amqqueue:get_type(Queue) =:= rabbit_quorum_queue
     ]."""
 # A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that,
@@ -216,14 +217,14 @@ async def remaining(site: Site) -> dict[str, int]:
 
 async def _queued(site: Site) -> dict[str, int]:
     """Return the number of messages by queue, except reply queues of processes, which may be dead."""
-    columns = ("name", "messages_ready", "messages_unacknowledged", "consumers", "type")
+    columns = ("name", "messages", "messages_ready", "messages_unacknowledged", "consumers", "type")
     listed = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", *columns)
     classic = [line for line in listed.splitlines() if line.endswith("classic") and ".node." not in line]
     queued = {}
     for line in [*classic, *(await site.rabbitmqctl("eval", QUORUM_QUEUES)).splitlines()]:
         if "\t" not in line:
             continue  # the result of `eval`
-        name, ready, delivered, consumers, _ = line.split("\t")
+        name, messages, ready, delivered, consumers, _ = line.split("\t")
         details = f"{ready} ready, {delivered} unacknowledged, {consumers} consumers"
-        queued[f"{name} ({details})"] = int(ready) + int(delivered)
+        queued[f"{name} ({details})"] = int(messages)
     return queued

@@ -14,7 +14,7 @@ from checkout.payments.actions import (
     settle_operation,
     settle_payment,
 )
-from checkout.payments.models import Operation, Payment
+from checkout.payments.models import Operation, Payment, ProviderCall
 from checkout.payments.providers import memory
 from checkout.payments.providers.memory_books import Books, Manners
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
@@ -71,15 +71,14 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Losing:
     return arrange
 
 
-async def settle(payment: Payment, *, arrived: bool) -> None:
+async def settle(payment: Payment, *, arrived: bool, gives_up: bool = False) -> None:
     """Wait until the latest operation is parked, let the settling time pass, and settle it as staff."""
     latest = payment.operations.order_by("-pk")
     operation = await in_thread(lambda: latest.select_related("attempt")[0])
     await eventually(saga_status(payment, operation.kind), "parked")
     await in_thread(let_settle, operation.attempt)
-    await in_thread(
-        settle_operation, operation.reference, arrived=arrived, by="ada", reason="The portal says so"
-    )
+    said = {"arrived": arrived, "gives_up": gives_up}
+    await in_thread(settle_operation, operation.reference, by="ada", reason="The portal says so", **said)
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -135,7 +134,7 @@ async def test_an_order_is_called_off_when_staff_have_settled_the_void_of_its_au
     assert await in_thread(lambda: Reservation.objects.get().state) == "cancelled"
 
 
-async def test_a_purchase_whose_capture_is_refused_when_it_is_sent_again_gives_the_stock_back(
+async def test_a_purchase_whose_capture_is_given_up_after_a_refusal_gives_the_stock_back(
     back_end: None, payment: Payment, books: Books, lose: Losing
 ) -> None:
     lose("capture", arrives=False)
@@ -143,6 +142,8 @@ async def test_a_purchase_whose_capture_is_refused_when_it_is_sent_again_gives_t
     await eventually(saga_status(payment), "parked")
     books.orders[f"{payment.reference}-1"].captured = euros(1)  # so that a full capture is refused
     await settle(payment, arrived=False)
+    await eventually(lambda: ProviderCall.objects.get(verb="capture").outcome, "refused")
+    await settle(payment, arrived=False, gives_up=True)
     await eventually(lambda: operation_states(payment)()[0], "refused")
     await eventually(saga_status(payment, "void"), "parked")
     books.orders[f"{payment.reference}-1"].captured = euros(0)

@@ -38,7 +38,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
-from checkout.payments.service import facts, operation_inquiry, provider_call
+from checkout.payments.service import facts, provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -337,7 +337,7 @@ def resent_without_keys() -> Patches:
 
     The mutant shows when a capture or refund waits at the provider for long, and the answer to it was lost.
     """
-    yield from everywhere(operation_inquiry._moves_once, lambda operation: True)
+    yield from everywhere(calls.moves_once, lambda call: True)
 
 
 MUTANTS: dict[str, Callable[[], Patches]] = {

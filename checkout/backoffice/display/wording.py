@@ -178,6 +178,7 @@ NOTIFICATIONS: Mapping[Result, str] = {
 SAID: Mapping[str, str] = {
     "arrived": "It arrived",
     "not_arrived": "It did not arrive: send it again",
+    "given_up": "It did not arrive: do not send it any more",
 }
 
 # The same decisions about a refund that a notification says failed.
@@ -257,9 +258,14 @@ COUNTED_AS_DONE = "Our {kind} of {amount}, {reference}, of which the outcome is 
 
 # The consequences of sending a request again although the first one had arrived.
 IF_IT_DID_ARRIVE: Mapping[str, str] = {
-    "capture": "If the first request did arrive, the money is taken from the shopper twice.",
-    "refund": "If the first request did arrive, the shopper gets the money twice.",
+    "capture": "If the first request is carried out after all, the money is taken from the shopper twice.",
+    "refund": "If the first request is carried out after all, the shopper gets the money twice.",
     "void": "If the first request did arrive, nothing is left to be released, and this one is refused.",
+}
+# The consequences of giving a request up although it is carried out after all.
+IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
+    "capture": "If it is carried out after all, money is taken for an order that may have been called off.",
+    "refund": "If it is carried out after all, and the shopper was refunded anew, the money goes back twice.",
 }
 
 

@@ -11,12 +11,13 @@ from django.urls import reverse
 
 from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.facts import Line, order_facts
-from checkout.backoffice.display.wording import IF_IT_DID_ARRIVE
+from checkout.backoffice.display.wording import IF_IT_ARRIVES_AFTER_ALL, IF_IT_DID_ARRIVE
 from checkout.backoffice.settling.evidence import evidence_of
 from checkout.backoffice.settling.settling_form import SettlementForm
 from checkout.errors import OperationRejected
 from checkout.payments import actions
-from checkout.payments.models import Operation, Saga
+from checkout.payments.calls import moves_once
+from checkout.payments.models import Operation, ProviderCall, Saga
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted, obstacle
 from checkout.states import PaymentState
 
@@ -61,13 +62,14 @@ class SettlingAdmin(ActingAdmin):
         form = SettlementForm(
             request.POST if request.method == "POST" else None,
             version=saga.version,
+            kind=operation.kind,
             is_doubted=is_doubted(saga),
         )
         is_complete = form.is_valid()
         if is_complete and "confirmed" in request.POST:
             return self._settle(request, operation, form)
         if is_complete and "change" not in request.POST:
-            why = obstacle(operation, operation.attempt, saga, arrived=form.arrived)
+            why = obstacle(operation, operation.attempt, saga, arrived=form.arrived, gives_up=form.gives_up)
             if not why:
                 return self._show(request, operation, form, "confirm_settlement.html", {})
             form.add_error("said", why)
@@ -80,6 +82,7 @@ class SettlingAdmin(ActingAdmin):
                 actions.settle_operation(
                     operation.reference,
                     arrived=form.arrived,
+                    gives_up=form.gives_up,
                     by=request.user.get_username(),
                     reason=form.cleaned_data["reason"],
                     seen=form.cleaned_data["seen"],
@@ -106,7 +109,7 @@ class SettlingAdmin(ActingAdmin):
             "form": form,
             "label": LABEL,
             "said": form.words.get(form["said"].value() or "", ""),
-            "warning": "" if form.is_doubted else IF_IT_DID_ARRIVE[operation.kind],
+            **({} if form.is_doubted else _warnings(operation)),
             "is_conflicted": operation.payment.state == PaymentState.CONFLICTED,
         }
         title = f"{LABEL} {operation.kind} of {operation.amount}"
@@ -115,3 +118,13 @@ class SettlingAdmin(ActingAdmin):
 
 def _waits(operation: Operation) -> bool:
     return Operation.objects.filter(TO_BE_SETTLED, pk=operation.pk).exists()
+
+
+def _warnings(operation: Operation) -> dict[str, Any]:
+    """Return the consequences of a wrong answer, and how a copy of the request would be treated."""
+    call = ProviderCall.objects.filter(key=operation.reference).first()
+    return {
+        "warning": IF_IT_DID_ARRIVE[operation.kind],
+        "warning_of_giving_up": IF_IT_ARRIVES_AFTER_ALL.get(operation.kind, ""),
+        "is_recognised": call is not None and operation.kind != Operation.Kind.VOID and moves_once(call),
+    }

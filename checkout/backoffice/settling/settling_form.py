@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 
 from checkout.backoffice.acting import ReasonForm
 from checkout.backoffice.display.wording import SAID, SAID_OF_DOUBTED
-from checkout.payments.sagas.settlement.operation import ARRIVED
+from checkout.payments.models import Operation
+from checkout.payments.sagas.settlement.operation import ARRIVED, GIVEN_UP
 
 
 class DecisionForm(ReasonForm):
@@ -43,10 +44,12 @@ class SettlementForm(DecisionForm):
 
     field_order = ("seen", "said", "reason")
 
-    def __init__(self, *args: Any, is_doubted: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str, is_doubted: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.is_doubted = is_doubted
         self.words = SAID_OF_DOUBTED if is_doubted else SAID
+        if kind == Operation.Kind.VOID:
+            self.words = {said: words for said, words in self.words.items() if said != GIVEN_UP}
         self.fields["said"] = forms.ChoiceField(
             label="What became of it?", choices=tuple(self.words.items()), widget=forms.RadioSelect
         )
@@ -56,3 +59,8 @@ class SettlementForm(DecisionForm):
     def arrived(self) -> bool:
         """Return True if staff state that it arrived."""
         return bool(self.cleaned_data["said"] == ARRIVED)
+
+    @property
+    def gives_up(self) -> bool:
+        """Return True if staff state that it did not arrive and is not to be sent any more."""
+        return bool(self.cleaned_data["said"] == GIVEN_UP)

@@ -351,6 +351,15 @@ class ProviderCall(models.Model):
     key = models.CharField(max_length=100, unique=True, help_text="The idempotency key sent to the provider")
     verb = models.CharField(max_length=30)
     started_at = models.DateTimeField(default=timezone.now)
+    earlier_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the first of the earlier copies was sent that may yet arrive"
+    )
+    recognised_key = models.CharField(
+        max_length=100,
+        blank=True,
+        db_default="",
+        help_text="The key by which the provider recognises a copy; empty if it recognises none",
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=30, blank=True)
     event = models.CharField(max_length=100, blank=True)

@@ -355,12 +355,15 @@ class Provider(Protocol):
     def captures_with_authorisation(self) -> bool:
         """Return True if automatic captures of this account are left to the provider."""
 
+    def recognised_key(self, key: str) -> str:
+        """Return the form in which the provider gets an idempotency key of ours.
+
+        It is empty if the provider, or this account, recognises no repeated captures and refunds.
+        """
+
     @property
     def remembers_keys_for(self) -> timedelta:
-        """Return how long a capture or refund with a known idempotency key is not carried out once more.
-
-        That is no time if the provider, or this account, does not recognise repeated requests.
-        """
+        """Return how long a capture or refund with a known key is certainly not carried out once more."""
 
     @property
     def saves_cards(self) -> bool:

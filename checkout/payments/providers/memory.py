@@ -130,9 +130,12 @@ class MemoryProvider:
         order = self.books.orders.get(order_code)
         return None if order is None or order.state == OrderState.CHALLENGED else order
 
+    def recognised_key(self, key: str) -> str:
+        return "" if self.account.options.get("remembers_keys") == "no" else key
+
     @property
     def remembers_keys_for(self) -> timedelta:
-        return timedelta(0) if self.account.options.get("remembers_keys") == "no" else timedelta(days=1)
+        return timedelta(days=1)
 
     @property
     def saves_cards(self) -> bool:

@@ -17,6 +17,7 @@ from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed
+from checkout.payments.sagas.operations.data import At
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -49,6 +50,10 @@ CLAIMS = frozenset(
         "charge_back_reversed",
     }
 )
+
+
+# Events that may come of an operation whose outcome is open, although they name none.
+MOVEMENTS = CLAIMS | {EventKind.SETTLED, EventKind.REFUND_SENT}
 
 
 def apply(command: ApplyProviderEvent, message: Message) -> None:
@@ -114,6 +119,9 @@ def _tell_sagas(
             orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, Signal.DOUBTED, message, payment)
+        elif saga.status == Saga.Status.PARKED and saga.step == At.INQUIRE and command.kind in MOVEMENTS:
+            # The provider may show by now what had waited there when it was last asked.
+            orchestrator.resume(saga, message)
 
 
 def _hint_at(

@@ -21,7 +21,7 @@ from datetime import datetime
 from functools import partial
 
 from checkout.conf import conf
-from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.calls import CallsInFlight, may_have_left, moves_once, under_way
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
@@ -29,7 +29,6 @@ from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
-from checkout.payments.providers.registry import get_provider
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
 from checkout.payments.service.evidence.booked_operations import (
@@ -131,11 +130,13 @@ def _answer(
     state = _state_shown(operation, others, result)
     is_over = before.is_over(operation.attempt)
     is_shown_absent = state is None and is_over and is_absent(operation, others, result)
-    call = ProviderCall.objects.filter(key=operation.reference)
-    is_accepted = operation.state == State.PENDING
-    if is_shown_absent and not is_accepted and call.filter(outcome=Outcome.REFUSED).exists():
-        # The provider refused it, and no earlier copy has arrived either. A copy that it has accepted is not
-        # booked yet, and the refusal was that of an earlier copy, whose answer came late.
+    calls = ProviderCall.objects.filter(key=operation.reference)
+    call = calls.first()
+    is_refused = call is not None and call.outcome == Outcome.REFUSED
+    is_only_copy = call is not None and call.earlier_at is None
+    if is_shown_absent and operation.state != State.PENDING and is_refused and is_only_copy:
+        # The provider refused the only copy. A copy that it has accepted is not booked yet, and the refusal
+        # was that of an earlier one, whose answer came late.
         state = State.REFUSED
     if state is not None:
         has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
@@ -144,23 +145,12 @@ def _answer(
         if operation.kind == Kind.VOID and state == State.REFUSED:
             _tell_of_capture(attempt)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
-        if not (is_shown_absent and _moves_once(operation)):
+        # A copy that was refused would be refused again. An earlier one may still be carried out.
+        if not is_shown_absent or is_refused or call is None or not moves_once(call):
             return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
-        call.update(outcome=ProviderOutcome.NOT_SHOWN)
+        may_have_left(calls, ProviderOutcome.NOT_SHOWN)
         return ProviderAnswered(outcome=ProviderOutcome.NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
-
-
-def _moves_once(operation: Operation) -> bool:
-    """Return True if sending it again moves nothing twice, should the first request be carried out after all.
-
-    A request may wait at the provider for hours or days, where no inquiry shows it. Then only the idempotency
-    key prevents that its money moves twice, for as long as the provider remembers that.
-    """
-    if operation.kind == Kind.VOID:
-        return True
-    provider = get_provider(operation.attempt.provider_account.opened())
-    return server_time_now() + conf.settling_time < operation.created_at + provider.remembers_keys_for
 
 
 def _tell_of_capture(attempt: Attempt) -> None:

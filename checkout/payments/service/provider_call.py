@@ -29,7 +29,7 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
-from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN
+from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN, moves_once, recognised_key
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import AttemptReviewed, ClaimChecked, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, InboxMessage, ProviderAccount, ProviderCall
@@ -187,22 +187,34 @@ _KNOWN = Compiled(
 def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> ProviderCall | None:
     """Write the intent. Return it if the provider is to be called now. The attempt must be locked.
 
-    A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
-    key. So may an idempotent one whose outcome is unknown. Every other intent that exists stands for a call
-    that was made, or is just being made. The intent gets its start, by the database's clock, when the batch
-    is written.
+    A call that was not sent, or that by the provider's answer never arrived and still ``moves_once``, may be
+    made again with the same key. So may an idempotent one whose outcome is unknown. Every other intent that
+    exists stands for a call that was made, or is just being made. The intent gets its start, by the
+    database's clock, when the batch is written.
     """
     alone = _is_alone(attempt, intent)
+    recognised = recognised_key(attempt.provider_account, intent.verb, intent.key)
     if not is_known:
         call = ProviderCall(
-            key=intent.key, attempt=attempt, verb=intent.verb, started_at=server_time(), was_alone=alone
+            key=intent.key,
+            attempt=attempt,
+            verb=intent.verb,
+            started_at=server_time(),
+            was_alone=alone,
+            recognised_key=recognised,
         )
         insert_in_batch(call, read_back="started_at")
         return call
-    again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    is_again = again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=alone)
-    is_repeated = intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
-    return _CALL.get(intent.key) if is_again or is_repeated else None
+    call = _CALL.get(intent.key)
+    if call.outcome in TO_BE_SENT_AGAIN and (call.outcome == Outcome.NOT_SENT or moves_once(call)):
+        # The key of the first copy that may have arrived is the one that counts.
+        key = recognised if call.earlier_at is None else call.recognised_key
+        ProviderCall.objects.filter(pk=call.pk).update(
+            outcome="", started_at=server_time(), finished_at=None, was_alone=alone, recognised_key=key
+        )
+        return _CALL.get(intent.key)
+    is_repeated = intent.is_idempotent and (call.outcome or Outcome.UNKNOWN) == Outcome.UNKNOWN
+    return call if is_repeated else None
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:

@@ -1,6 +1,5 @@
 """The options of a Worldpay account: what staff may enter, and what is read of it."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -140,12 +139,6 @@ def test_the_key_of_a_request_that_is_sent_again_is_always_the_same():
     assert told == {"Idempotency-Key": "01f1524f-d4c6-5d3f-9d3d-d7643dcc591b"}
     assert worldpay(idempotency_keys="on").idempotency_headers("k") == {"Idempotency-Key": "k"}
     assert worldpay().idempotency_headers("k") == {}
-
-
-@pytest.mark.parametrize(("option", "days"), [("uuid", 1), ("on", 1), ("off", 0)])
-def test_repeated_requests_are_recognised_by_arrangement_and_for_a_day_at_least(option, days):
-    assert worldpay(idempotency_keys=option).remembers_keys_for == timedelta(days=days)
-    assert worldpay().remembers_keys_for == timedelta(0)
 
 
 def test_the_user_what_is_part_of_the_merchant_code_and_what_is_short_is_no_secret():

@@ -58,9 +58,10 @@ def to_settle(operation: Operation, *, arrived: bool, version: int | None = None
     return command(body)
 
 
-def decided(operation: Operation, *, arrived: bool) -> Envelope:
+def decided(operation: Operation, *, arrived: bool, gives_up: bool = False) -> Envelope:
     """Settle the operation as staff do. Return the command that was written to the outbox."""
-    settle_operation(operation.reference, arrived=arrived, by="ada", reason="Seen in the portal")
+    said = {"arrived": arrived, "gives_up": gives_up}
+    settle_operation(operation.reference, by="ada", reason="Seen in the portal", **said)
     row = OutboxMessage.objects.filter(type="checkout.settle_operation").latest("pk")
     return Envelope(
         type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}

@@ -268,6 +268,20 @@ def test_beside_other_refunds_only_sums_say_that_it_is_the_one_that_was_made(
     assert made == (outcome == "booked")
 
 
+def test_while_the_provider_contradicts_us_staff_need_not_wait_for_what_another_may_explain(
+    authorised, monkeypatch
+):
+    """Of two refunds of one amount, the first has failed and was made after all, and the second is open."""
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    operation(authorised, REFUND, 300, State.UNKNOWN)
+    failed = failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED, refunded=300)
+    assert checked(authorised, "refunded", failed) == "unknown"
+    Attempt.objects.update(state=Attempt.State.CONFLICTED)
+    assert checked(authorised, "refunded", failed) == "undecided"
+    assert state_of(failed) == State.REFUSED
+
+
 def failed_refund(attempt: Attempt, minor: int) -> str:
     """Create a refund that the provider accepted and later reported as failed."""
     reference = operation(attempt, REFUND, minor, State.REFUSED)

@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.models import Attempt, Fact, Operation, ProviderAccount, ProviderCall
 from checkout.payments.providers import memory
@@ -40,7 +42,8 @@ def lost(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
     operation = operation_on(attempt, kind, minor)
     operation.state = State.UNKNOWN
     operation.save()
-    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb=kind, was_alone=True)
+    key = operation.reference
+    ProviderCall.objects.create(attempt=attempt, key=key, recognised_key=key, verb=kind, was_alone=True)
     return operation
 
 
@@ -115,15 +118,30 @@ def test_a_refund_that_is_not_shown_is_sent_again_once(authorised, order):
     assert order.refunded == gbp(300)
 
 
-def without_keys(attempt: Attempt) -> None:
+def keys_are_off(attempt: Attempt) -> None:
     ProviderAccount.objects.filter(pk=attempt.provider_account_id).update(options={"remembers_keys": "no"})
 
 
-def held_for_too_long(attempt: Attempt) -> None:
-    Operation.objects.update(created_at=timezone.now() - timedelta(hours=24))
+def keys_were_off(attempt: Attempt) -> None:
+    ProviderCall.objects.update(recognised_key="")
 
 
-@pytest.mark.parametrize("is_unsafe", [without_keys, held_for_too_long])
+def keys_had_another_form(attempt: Attempt) -> None:
+    ProviderCall.objects.update(recognised_key="another form of it")
+
+
+def the_key_is_old(attempt: Attempt) -> None:
+    """Let nearly a day pass: a copy that is sent now may arrive after it."""
+    nearly_a_day = timedelta(days=1) - conf.settling_time
+    ProviderCall.objects.update(started_at=timezone.now() - nearly_a_day)
+
+
+UNSAFE = pytest.mark.parametrize(
+    "is_unsafe", [keys_are_off, keys_were_off, keys_had_another_form, the_key_is_old]
+)
+
+
+@UNSAFE
 @pytest.mark.parametrize("kind", [CAPTURE, REFUND])
 def test_nothing_is_sent_again_that_could_be_carried_out_twice_later(authorised, order, kind, is_unsafe):
     if kind == REFUND:
@@ -137,10 +155,21 @@ def test_nothing_is_sent_again_that_could_be_carried_out_twice_later(authorised,
     assert (order.captured + order.refunded).minor == (1250 if kind == REFUND else 0)
 
 
+@UNSAFE
+def test_nothing_is_sent_any_more_once_it_has_become_unsafe(authorised, order, is_unsafe):
+    operation = lost(authorised, CAPTURE, 300)
+    let_settle(authorised)
+    assert inquire_operation(operation) == "not_shown"
+    is_unsafe(authorised)
+    ProviderCall.objects.update(earlier_at=F("started_at"))
+    assert carry_out(operation) == "unknown"
+    assert order.captured == gbp(0)
+
+
 def test_a_void_is_sent_again_without_any_key_as_a_second_one_changes_nothing(authorised, order):
     operation = lost(authorised, VOID)
     let_settle(authorised)
-    without_keys(authorised)
+    keys_are_off(authorised)
     assert inquire_operation(operation) == "not_shown"
     assert carry_out(operation) == "pending"
     assert order.state == OrderState.CANCELLED
@@ -157,6 +186,8 @@ def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR 5")
     monkeypatch.setattr(memory.MemoryProvider, "refund", lambda *_: refusal)
     assert carry_out(operation) == "unknown"
+    let_settle(authorised)
+    assert inquire_operation(operation) == "undecided", "the first one may wait at the provider"
     order.refunded = gbp(300)
     assert inquire_operation(operation) == "approved"
 

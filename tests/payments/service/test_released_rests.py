@@ -47,7 +47,8 @@ def operation(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) 
 def lost(attempt: Attempt, kind: str, minor: int, *, was_alone: bool = True) -> Operation:
     """Return an operation whose answer was lost."""
     made = operation(attempt, kind, minor, State.UNKNOWN)
-    ProviderCall.objects.create(attempt=attempt, key=made.reference, verb=kind, was_alone=was_alone)
+    key = made.reference
+    ProviderCall.objects.create(attempt=attempt, key=key, recognised_key=key, verb=kind, was_alone=was_alone)
     let_settle(attempt)
     return made
 

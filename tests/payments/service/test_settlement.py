@@ -107,12 +107,29 @@ def test_what_did_not_arrive_is_sent_again_with_the_same_reference_and_key(lost,
     assert moved[kind] == gbp(1250)
 
 
-def test_the_refusal_of_what_is_sent_again_is_a_refusal(lost, order):
+def test_the_refusal_of_what_is_sent_again_says_nothing_of_the_first_one(lost, order):
     operation = lost(CAPTURE)
     order.captured = gbp(1)
     relay(deliver(service, decided(operation, arrived=False)))
     operation.refresh_from_db()
-    assert operation.state == State.REFUSED
+    assert operation.state == State.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", [CAPTURE, REFUND])
+def test_what_is_given_up_is_refused_and_not_sent_any_more(lost, order, kind):
+    operation = lost(kind)
+    before = order.captured + order.refunded
+    delivered = deliver(service, decided(operation, arrived=False, gives_up=True))
+    operation.refresh_from_db()
+    assert (operation.state, operation.refusal_reason) == (State.REFUSED, "not_found_at_provider")
+    assert f"payments.{kind}" not in sent(delivered)
+    assert order.captured + order.refunded == before
+    assert saga_of(operation).status == Saga.Status.COMPENSATED
+
+
+def test_a_void_is_not_given_up(lost):
+    with pytest.raises(OperationRejected, match="Only a capture or refund"):
+        decided(lost(VOID), arrived=False, gives_up=True)
 
 
 @ANSWERS

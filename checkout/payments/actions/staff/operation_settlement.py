@@ -12,6 +12,7 @@ from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.orchestration.locking import locked_saga
 from checkout.payments.sagas.settlement.operation import (
     ARRIVED,
+    GIVEN_UP,
     NOT_ARRIVED,
     OPERATION_SETTLED,
     obstacle,
@@ -20,18 +21,19 @@ from checkout.payments.sagas.settlement.operation import (
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 
-WORDS = {ARRIVED: "it arrived", NOT_ARRIVED: "it did not arrive"}
+WORDS = {ARRIVED: "it arrived", NOT_ARRIVED: "it did not arrive", GIVEN_UP: "it is given up"}
 
 
 @transaction.atomic
 def settle_operation(
-    reference: str, *, arrived: bool, by: str, reason: str, seen: int | None = None
+    reference: str, *, arrived: bool, by: str, reason: str, gives_up: bool = False, seen: int | None = None
 ) -> OperationView:
     """Record that an operation has ``arrived`` at the provider, or did not and is to be sent again.
 
-    Its saga must be parked, and its outcome open or in doubt. ``seen`` is the version of the saga that the
-    decision is based on; without it, the present one. The decision is carried out a moment later. If a
-    notification settles the operation first, a fact says that the decision came too late.
+    With ``gives_up``, a capture or refund that did not arrive is not sent any more. Its saga must be parked,
+    and its outcome open or in doubt. ``seen`` is the version of the saga that the decision is based on;
+    without it, the present one. The decision is carried out a moment later. If a notification settles the
+    operation first, a fact says that the decision came too late.
 
     Raises ``OperationNotFound`` when there is no such operation, and ``OperationRejected``, with what to do
     instead, when it cannot be settled so, a decision has been made already, or no reason is given.
@@ -45,13 +47,14 @@ def settle_operation(
     saga = locked_saga(operation.kind, reference)
     attempt = locked_attempt_of(operation)
     operation.refresh_from_db(fields=["state"])
-    why = obstacle(operation, attempt, saga, arrived=arrived)
+    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
     if why or saga is None:
         raise OperationRejected(why)
     if seen is not None and seen != saga.version:
         raise OperationRejected("More has become known since you looked. Look again.")
     refuse_second_word(saga, OPERATION_SETTLED, {"reference": reference}, WORDS)
-    data = {"by": by, "reason": reason, "reference": reference, "said": word(arrived)}
+    said = word(arrived=arrived, gives_up=gives_up)
+    data = {"by": by, "reason": reason, "reference": reference, "said": said}
     Fact.objects.create(
         payment=operation.payment,
         attempt=attempt,
@@ -60,7 +63,11 @@ def settle_operation(
         data={**data, "version": saga.version},
     )
     command = SettleOperation(
-        payment=operation.payment.reference, operation=reference, arrived=arrived, version=saga.version
+        payment=operation.payment.reference,
+        operation=reference,
+        arrived=arrived,
+        gives_up=gives_up,
+        version=saga.version,
     )
     send_to_checkout(command, operation.payment.reference)
     return view_of(operation, operation.payment)

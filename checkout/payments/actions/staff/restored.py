@@ -25,6 +25,7 @@ from checkout.payments.calls import (
     UNANSWERED,
     authorise_key,
     completion_key,
+    may_have_left,
 )
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt, locked_payment_of
@@ -80,7 +81,8 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
     # had never arrived. It is doubted once: from then on ``was_alone`` is False.
     may_be_again = Q(outcome__in=TO_BE_SENT_AGAIN) | Q(outcome__in=UNANSWERED, was_alone=True)
     again = ProviderCall.objects.filter(may_be_again, pk=made.pk)
-    return bool(again.update(outcome="", started_at=server_time(), finished_at=None, was_alone=False))
+    changes = {"started_at": server_time(), "finished_at": None, "was_alone": False, "recognised_key": ""}
+    return bool(may_have_left(again, "", **changes))
 
 
 def _go_on_at_the_inquiry(attempt: Attempt) -> None:

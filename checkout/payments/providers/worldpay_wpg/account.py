@@ -14,7 +14,6 @@ a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay a
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID, uuid5
 
 from checkout.errors import ProviderMisconfigured
@@ -107,15 +106,6 @@ class WorldpayAccount:
     @property
     def exponents(self) -> Mapping[str, int]:
         return read_exponents(self.account.options.get("exponents", ""))
-
-    @property
-    def remembers_keys_for(self) -> timedelta:
-        """The shortest time for which Worldpay keeps the keys of customers for whom it is arranged.
-
-        Source: Worldpay, Idempotency, "Time to Live": 1 to 365 days.
-        """
-        is_arranged = self.account.options.get("idempotency_keys", "off") != "off"
-        return timedelta(days=1) if is_arranged else timedelta(0)
 
     def idempotency_headers(self, key: str) -> dict[str, str]:
         """Return the header by which Worldpay recognises a repeated request; none if the option is off."""

@@ -104,9 +104,13 @@ class WorldpayWpg:
     def captures_with_authorisation(self) -> bool:
         return self._worldpay.captures_with_authorisation
 
+    def recognised_key(self, key: str) -> str:
+        return self._worldpay.idempotency_headers(key).get("Idempotency-Key", "")
+
     @property
     def remembers_keys_for(self) -> timedelta:
-        return self._worldpay.remembers_keys_for
+        """The shortest time that Worldpay arranges. Source: Worldpay, Idempotency, "Time to Live"."""
+        return timedelta(days=1)
 
     @property
     def saves_cards(self) -> bool:

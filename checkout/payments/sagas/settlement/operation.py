@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.template.defaultfilters import pluralize
 
 from checkout.conf import conf
-from checkout.payments.calls import may_yet_arrive
+from checkout.payments.calls import may_have_left, may_yet_arrive
 from checkout.payments.checkout_messages import SettleOperation
 from checkout.payments.events import move_operation
 from checkout.payments.failed_refunds import fail_refund
@@ -24,6 +24,7 @@ from checkout.payments.providers.base import Outcome
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga
+from checkout.payments.sagas.settlement.reckoning import NOT_FOUND
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 Kind, State = Operation.Kind, Operation.State
 
 OPERATION_SETTLED = "operation_settled_by"
-ARRIVED, NOT_ARRIVED = "arrived", "not_arrived"
+ARRIVED, NOT_ARRIVED, GIVEN_UP = "arrived", "not_arrived", "given_up"
 
 _PARKED = Saga.objects.filter(
     Q(step__in=UNTOLD) | Q(step=OuterRef("kind")),
@@ -49,12 +50,14 @@ TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
 )
 
 
-def word(arrived: bool) -> str:
+def word(*, arrived: bool, gives_up: bool) -> str:
     """Return the decision as it is recorded in facts."""
-    return ARRIVED if arrived else NOT_ARRIVED
+    return ARRIVED if arrived else GIVEN_UP if gives_up else NOT_ARRIVED
 
 
-def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arrived: bool) -> str:
+def obstacle(
+    operation: Operation, attempt: Attempt, saga: Saga | None, *, arrived: bool, gives_up: bool = False
+) -> str:
     """Return why staff cannot settle ``operation`` so, and what to do instead; empty if they can.
 
     Unless the rows are locked, the answer may be out of date at once.
@@ -70,7 +73,11 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arriv
         return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
     if saga.step not in (kind, *UNTOLD):
         return f"The flow of this {kind} waits for something else. Its saga's page says what for."
-    return "" if arrived or is_doubted(saga) else _obstacle_to_sending(operation, attempt)
+    if gives_up and (arrived or is_doubted(saga) or kind == Kind.VOID):
+        return "Only a capture or refund that did not arrive can be given up."
+    if arrived or is_doubted(saga):
+        return ""
+    return _obstacle_while_absent(operation, attempt, gives_up=gives_up)
 
 
 def is_doubted(saga: Saga | None) -> bool:
@@ -78,10 +85,12 @@ def is_doubted(saga: Saga | None) -> bool:
     return saga is not None and bool(saga.data.get("is_doubted"))
 
 
-def _obstacle_to_sending(operation: Operation, attempt: Attempt) -> str:
-    if operation.kind == Kind.CAPTURE and attempt.state != AttemptState.AUTHORISED:
+def _obstacle_while_absent(operation: Operation, attempt: Attempt, *, gives_up: bool) -> str:
+    is_conflicted = attempt.state == AttemptState.CONFLICTED
+    is_held = attempt.state == AttemptState.AUTHORISED
+    if operation.kind == Kind.CAPTURE and not is_held and (is_conflicted or not gives_up):
         why = f"The attempt is {attempt.state}, and nothing of it can be captured."
-        if attempt.state == AttemptState.CONFLICTED:
+        if is_conflicted:
             return (
                 f"{why} Settle the contradiction instead, on the payment's page: there, this capture counts "
                 "as not arrived."
@@ -98,8 +107,9 @@ def settle(command: SettleOperation, message: Message) -> None:
     """Carry out staff's decision, or only record a fact if the operation or its saga has moved on since.
 
     An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One that
-    did not arrive is sent again with the same reference, and may be refused. A refund that is said to have
-    failed did arrive: if it did not stay, it is refused, and is booked back if it was booked.
+    did not arrive is sent again with the same reference, and may be refused; or it is given up, which is as
+    if the provider had refused it. A refund that is said to have failed did arrive: if it did not stay, it is
+    refused, and is booked back if it was booked.
     """
     operation = Operation.objects.filter(
         reference=command.operation, payment__reference=command.payment
@@ -109,28 +119,32 @@ def settle(command: SettleOperation, message: Message) -> None:
     saga = locked_saga(operation.kind, operation.reference)
     payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
     operation.refresh_from_db()
-    why = obstacle(operation, attempt, saga, arrived=command.arrived)
-    name = Signal.ARRIVED if command.arrived else Signal.REFUSED if is_doubted(saga) else Signal.RESEND
+    why = obstacle(operation, attempt, saga, arrived=command.arrived, gives_up=command.gives_up)
+    is_refused = is_doubted(saga) or command.gives_up
+    name = Signal.ARRIVED if command.arrived else Signal.REFUSED if is_refused else Signal.RESEND
     if saga is None or why or saga.version != command.version or not orchestrator.takes(saga, name):
         _record_not_applied(command, operation, why or "Its flow has gone on meanwhile.")
         return
-    if name is Signal.REFUSED:
+    if command.gives_up:
+        move_operation(payment, operation, State.REFUSED, refusal_reason=NOT_FOUND)
+    elif name is Signal.REFUSED:
         fail_refund(payment, operation)
     else:
         state = State.DONE if command.arrived else State.REQUESTED
         move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
     if name is Signal.RESEND:
-        ProviderCall.objects.filter(key=operation.reference).update(outcome=Outcome.NOT_SENT)
+        may_have_left(ProviderCall.objects.filter(key=operation.reference), Outcome.NOT_SENT)
     orchestrator.signal(saga, name, message, payment)
 
 
 def _record_not_applied(command: SettleOperation, operation: Operation, why: str) -> None:
-    log.warning("settlement came too late", operation=operation.reference, said=word(command.arrived))
+    said = word(arrived=command.arrived, gives_up=command.gives_up)
+    log.warning("settlement came too late", operation=operation.reference, said=said)
     fact = Fact(
         payment_id=operation.payment_id,
         attempt_id=operation.attempt_id,
         source=Actor.SAGA,
         kind=f"{OPERATION_SETTLED}_not_applied",
-        data={"reference": operation.reference, "said": word(command.arrived), "why": why},
+        data={"reference": operation.reference, "said": said, "why": why},
     )
     insert_in_batch(fact)

@@ -167,6 +167,9 @@ def _judged(
         if now != known:
             return ClaimOutcome.UNKNOWN
         outcome = _judged_by_sums(attempt, command, total, now, result)
+        if outcome == ClaimOutcome.UNKNOWN and attempt.state == AttemptState.CONFLICTED:
+            # Staff cannot settle the contradiction while this is asked about.
+            return ClaimOutcome.UNDECIDED
         is_open = outcome == ClaimOutcome.DENIED and _may_be_instead_of_another(attempt, command, total)
         return ClaimOutcome.UNDECIDED if is_open else outcome
     if result.kind != claim and result.kind not in IMPLIED_BY.get(claim, ()):
