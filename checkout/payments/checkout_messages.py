@@ -108,7 +108,7 @@ class ReviewPayment(Command[None], frozen=True):
 
 
 class ResumeSaga(Command[None], frozen=True):
-    """Let a parked saga continue, as staff want."""
+    """Let a parked saga continue, as staff want, or because of an event of its order."""
 
     to = "checkout.resume_saga"
     again = "nothing changes if the saga has moved on"

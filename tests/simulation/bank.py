@@ -192,6 +192,10 @@ class Bank:
             pause_seconds = self._chance.seconds_queued()
         self._later(pause_seconds, lambda: self._book(order, movement))
 
+    def is_queued(self, order: Order) -> bool:
+        """Return True if captures and refunds of this order show nowhere before they are booked."""
+        return self._habits[order.order_code].is_queued
+
     def called_done(self, reference: str, kind: str, captured_with: str | None) -> None:
         """Check an operation that the gateway calls done: the bank booked it, or staff looked it up.
 

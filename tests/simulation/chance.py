@@ -82,6 +82,8 @@ WITHOUT_KEYS = 0.4
 # schedule has one. The bounds of the seconds: longer than the lag of modifications.
 QUEUED = (0.0, 0.0, 0.0, 0.5)
 QUEUED_SECONDS = (1800.0, 72 * 3600.0)
+# The share of the captures and refunds that never arrived of which staff say that they are not to be sent.
+GIVEN_UP = 0.3
 
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
@@ -198,9 +200,18 @@ class Chance:
         """Decide if a capture or refund is booked only within the lag of modifications."""
         return self._is_slow_to_show and self._search.random() < 0.5
 
+    @property
+    def has_queue(self) -> bool:
+        """Return True if captures and refunds of some orders wait where nothing shows them."""
+        return self._share_of_queued > 0
+
     def is_queued(self) -> bool:
         """Decide if the captures and refunds of an order wait where nothing shows them."""
         return self._queue.random() < self._share_of_queued
+
+    def staff_give_up(self) -> bool:
+        """Decide if staff give up what never arrived. This is not counted as a fault."""
+        return self._queue.random() < GIVEN_UP
 
     def seconds_queued(self) -> float:
         """Return the seconds after which such a capture or refund is booked, and count it."""

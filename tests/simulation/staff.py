@@ -9,6 +9,7 @@ from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
+from tests.simulation.chance import QUEUED_SECONDS
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 
@@ -37,7 +38,7 @@ class Staff:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._chance = world.chance
-        self._last_visits = LAST_VISITS
+        self._last_visits = LAST_VISITS * (2 if self._chance.has_queue else 1)
         # The payments for which reconciliation found other sums. Asking the bank once more would not help.
         self._explained: set[str] = set()
 
@@ -52,10 +53,13 @@ class Staff:
     def look_around(self) -> bool:
         """Plan a visit at the end. Return False if nothing waits for staff or the visits are used up."""
         self._last_visits -= 1
-        waiting = self._parked() or self._conflicted() or self._differing() or self._unlike_in_portal()
+        parked = self._parked()
+        waiting = parked or self._conflicted() or self._differing() or self._unlike_in_portal()
         if self._last_visits < 0 or not waiting:
             return False
-        self._world.later(LAST_PAUSE_SECONDS, lambda: self._visit(tries_again=False))
+        waits = [self._seconds_until_shown(kind, key, code) for _, kind, key, _, code, *_ in parked]
+        pause_seconds = max([LAST_PAUSE_SECONDS, *waits])
+        self._world.later(pause_seconds, lambda: self._visit(tries_again=False))
         return True
 
     def sees_differences(self) -> bool:
@@ -129,11 +133,8 @@ class Staff:
                 self._explained.add(payment)
                 self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
             elif kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
-                has_arrived = self._has_arrived(kind, key, order_code)
-                if has_arrived:
-                    self._world.bank.looked_up(key)
-                what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
-                self._world.spawn(self._do(what, f"{kind} {key}", self._settle(key, number, has_arrived)))
+                if not self._seconds_until_shown(kind, key, order_code):
+                    self._settle_as_found(number, kind, key, order_code)
             elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
                 # The provider does not say what became of it: staff have looked it up.
                 self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
@@ -216,6 +217,32 @@ class Staff:
 
         return give_back
 
+    def _settle_as_found(self, number: int, kind: str, key: str, order_code: str) -> None:
+        has_arrived = self._has_arrived(kind, key, order_code)
+        if has_arrived:
+            self._world.bank.looked_up(key)
+        gives_up = not has_arrived and kind != "void" and self._chance.staff_give_up()
+        what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
+        settle = self._settle(key, number, has_arrived, gives_up)
+        self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
+
+    def _seconds_until_shown(self, kind: str, reference: str, order_code: str) -> float:
+        """Return the time after which the bank's books must show a capture or refund, if it arrived at all.
+
+        What waits at the bank shows nowhere, and staff cannot tell it from what never arrived. So they do as
+        the page says, and wait.
+        """
+        is_movement = kind in ("capture", "refund")
+        if not is_movement or not self._chance.has_queue or self._has_arrived(kind, reference, order_code):
+            return 0.0
+        query = (
+            "SELECT coalesce(c.started_at, o.created_at) AS 'at [datetime]' FROM payments_operation o "
+            "LEFT JOIN payments_providercall c ON c.key = o.reference WHERE o.reference = ?"
+        )
+        (sent,) = self._world.rows.execute(query, (reference,)).fetchone()
+        since = self._world.clock.now - (self._world.clock.seconds_until(str(sent)) or 0.0)
+        return max(0.0, QUEUED_SECONDS[1] + HOUR - since)
+
     def _has_arrived(self, kind: str, reference: str, order_code: str) -> bool:
         order = self._world.bank.books.orders[order_code]
         if kind == "void":
@@ -223,19 +250,23 @@ class Staff:
         return reference in self._names(order, OPERATIONS[kind])
 
     def _names(self, order: Order, kind: EventKind) -> frozenset[str]:
-        """Return our references of captures or refunds. The bank has none for one that it made by itself."""
+        """Return our references of captures or refunds. The bank has none for one that it made by itself.
+
+        Staff see an accepted one before it is booked, unless it shows nowhere.
+        """
         query = "SELECT capture_reference FROM payments_attempt WHERE order_code = ?"
         (included,) = self._world.rows.execute(query, (order.order_code,)).fetchone() or ("",)
-        return frozenset(each.reference or included for each in order.taken if each.kind == kind)
+        hidden = order.under_way if self._world.bank.is_queued(order) else []
+        seen = [each for each in order.taken if each.kind == kind and each not in hidden]
+        return frozenset(each.reference or included for each in seen)
 
-    def _settle(self, reference: str, number: int, arrived: bool) -> Callable[[], object]:
+    def _settle(self, reference: str, number: int, arrived: bool, gives_up: bool) -> Callable[[], object]:
         """Return a function that settles an operation or, if it says so, has its saga tried again instead."""
 
         def settle() -> None:
             try:
-                actions.settle_operation(
-                    reference, arrived=arrived, by="staff", reason="Looked up at the bank."
-                )
+                said = {"arrived": arrived, "gives_up": gives_up}
+                actions.settle_operation(reference, by="staff", reason="Looked up at the bank.", **said)
             except OperationRejected as advice:
                 if "Try its saga again" not in str(advice):
                     raise

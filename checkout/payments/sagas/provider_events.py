@@ -10,9 +10,10 @@ import structlog
 from msgspec.structs import replace as with_changes
 
 from checkout.conf import conf
-from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.hint_questions import seconds_until_question
@@ -120,8 +121,9 @@ def _tell_sagas(
         if saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, Signal.DOUBTED, message, payment)
         elif saga.status == Saga.Status.PARKED and saga.step == At.INQUIRE and command.kind in MOVEMENTS:
-            # The provider may show by now what had waited there when it was last asked.
-            orchestrator.resume(saga, message)
+            # The provider may show by now what had waited there when it was last asked. The saga goes on in a
+            # transaction of its own, as each of them recalculates the payment.
+            send_to_checkout(ResumeSaga(saga=saga.pk, version=saga.version), payment.reference)
 
 
 def _hint_at(
