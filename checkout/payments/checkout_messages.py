@@ -117,7 +117,7 @@ class ResumeSaga(Command[None], frozen=True):
     version: int
 
 
-class SettleOperation(Command[None], frozen=True, omit_defaults=True):
+class SettleOperation(Command[None], frozen=True):
     """Apply the decision of staff on whether a capture, void or refund of a parked saga arrived."""
 
     to = "checkout.settle_operation"
@@ -125,9 +125,19 @@ class SettleOperation(Command[None], frozen=True, omit_defaults=True):
 
     payment: str
     operation: str
-    arrived: bool  # if False, it did not arrive and is to be sent again, unless it is given up
+    arrived: bool  # if False, it did not arrive and is to be sent again
     version: int  # of its saga, as staff saw it
-    gives_up: bool = False  # it did not arrive, and is not to be sent any more
+
+
+class GiveUpOperation(Command[None], frozen=True):
+    """Apply the decision of staff that a capture or refund did not arrive and is not to be sent any more."""
+
+    to = "checkout.give_up_operation"
+    again = "only a fact is added"
+
+    payment: str
+    operation: str
+    version: int  # of its saga, as staff saw it
 
 
 class SettleClaim(Command[None], frozen=True, omit_defaults=True):

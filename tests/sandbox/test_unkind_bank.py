@@ -72,20 +72,6 @@ def test_the_last_event_of_a_captured_order_may_be_the_authorisation_if_balances
     assert merchant.inquire("order-2").text("lastEvent") == "CAPTURED"
 
 
-def test_what_is_booked_late_shows_nowhere_before(sandbox_of):
-    with sandbox_of(settle_seconds=0, late_booking_seconds=3600, replication_seconds=0) as url:
-        merchant = Merchant(url)
-        merchant.submit("order-1", "BOOKED_LATE")
-        assert merchant.capture("order-1", 300).root.find(".//captureReceived") is not None
-        assert merchant.inquire("order-1").text("lastEvent") == "AUTHORISED"
-        assert merchant.books("order-1")["capture_requested"] == 300
-        turn(url, clock_scale=1e6)
-        booked(merchant, "captured", 300)
-        turn(url, clock_scale=1)
-        merchant.refund("order-1", 100)
-        assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
-
-
 def test_a_cancellation_is_never_deduplicated(merchant):
     merchant.submit("order-1")
     replies = [merchant.modify("order-1", "<cancel/>", headers=KEY) for _ in range(2)]

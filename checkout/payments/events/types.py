@@ -17,7 +17,8 @@ EVENT_TYPES: Mapping[str, str] = {
         "The amount is held on the card. After `payment.unknown` it may also be taken, or given back: the "
         "event that says so follows at once, and `amounts` says it already."
     ),
-    "payment.capture_pending": "The provider has accepted a capture. Shoppers are told that they have paid.",
+    "payment.capture_pending": "A capture is under way: the provider has accepted it, or perhaps, if it was "
+    "requested after the purchase. Shoppers are told that they have paid.",
     "payment.capture_refused": "The capture was refused after it had been accepted: the amount is only held.",
     "payment.partially_captured": "A part of the amount was taken, or another part.",
     "payment.captured": "The amount was taken.",

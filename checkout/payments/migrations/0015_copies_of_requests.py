@@ -1,4 +1,4 @@
-"""What is known of the copies of a request that may have arrived at the provider."""
+"""The record of earlier copies of a request, and of the key by which the provider recognises them."""
 
 from django.db import migrations, models
 

@@ -7,6 +7,7 @@ from checkout.payments.checkout_messages import (
     AwaitOperation,
     AwaitPayment,
     CompleteChallenge,
+    GiveUpOperation,
     PassDeadline,
     ResumeSaga,
     ReviewOrder,
@@ -176,6 +177,12 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
 @service.handles(SettleOperation)
 def settle_operation(command: SettleOperation, message: Message) -> None:
     """Apply what staff have found out about an operation whose outcome the provider does not tell."""
+    operation_settlement.settle(command, message)
+
+
+@service.handles(GiveUpOperation)
+def give_up_operation(command: GiveUpOperation, message: Message) -> None:
+    """Refuse an operation of which staff have found out that it did not arrive, and that they give up."""
     operation_settlement.settle(command, message)
 
 

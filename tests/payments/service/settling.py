@@ -62,7 +62,8 @@ def decided(operation: Operation, *, arrived: bool, gives_up: bool = False) -> E
     """Settle the operation as staff do. Return the command that was written to the outbox."""
     said = {"arrived": arrived, "gives_up": gives_up}
     settle_operation(operation.reference, by="ada", reason="Seen in the portal", **said)
-    row = OutboxMessage.objects.filter(type="checkout.settle_operation").latest("pk")
+    types = ("checkout.settle_operation", "checkout.give_up_operation")
+    row = OutboxMessage.objects.filter(type__in=types).latest("pk")
     return Envelope(
         type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
     )

@@ -5,7 +5,7 @@ from django.db import transaction
 from checkout.errors import OperationNotFound, OperationRejected
 from checkout.payments.actions.modification import OperationView, view_of
 from checkout.payments.actions.staff.second_word import refuse_second_word
-from checkout.payments.checkout_messages import SettleOperation
+from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation
 from checkout.payments.models.messages import send_to_checkout
@@ -62,12 +62,11 @@ def settle_operation(
         kind=OPERATION_SETTLED,
         data={**data, "version": saga.version},
     )
-    command = SettleOperation(
-        payment=operation.payment.reference,
-        operation=reference,
-        arrived=arrived,
-        gives_up=gives_up,
-        version=saga.version,
+    payment, version = operation.payment.reference, saga.version
+    send_to_checkout(
+        GiveUpOperation(payment=payment, operation=reference, version=version)
+        if gives_up
+        else SettleOperation(payment=payment, operation=reference, arrived=arrived, version=version),
+        payment,
     )
-    send_to_checkout(command, operation.payment.reference)
     return view_of(operation, operation.payment)

@@ -15,7 +15,7 @@ from django.template.defaultfilters import pluralize
 
 from checkout.conf import conf
 from checkout.payments.calls import may_have_left, may_yet_arrive
-from checkout.payments.checkout_messages import SettleOperation
+from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
@@ -103,7 +103,7 @@ def _obstacle_while_absent(operation: Operation, attempt: Attempt, *, gives_up: 
     return ""
 
 
-def settle(command: SettleOperation, message: Message) -> None:
+def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None:
     """Carry out staff's decision, or only record a fact if the operation or its saga has moved on since.
 
     An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One that
@@ -119,26 +119,28 @@ def settle(command: SettleOperation, message: Message) -> None:
     saga = locked_saga(operation.kind, operation.reference)
     payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
     operation.refresh_from_db()
-    why = obstacle(operation, attempt, saga, arrived=command.arrived, gives_up=command.gives_up)
-    is_refused = is_doubted(saga) or command.gives_up
-    name = Signal.ARRIVED if command.arrived else Signal.REFUSED if is_refused else Signal.RESEND
+    gives_up = isinstance(command, GiveUpOperation)
+    arrived = isinstance(command, SettleOperation) and command.arrived
+    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
+    is_refused = is_doubted(saga) or gives_up
+    name = Signal.ARRIVED if arrived else Signal.REFUSED if is_refused else Signal.RESEND
     if saga is None or why or saga.version != command.version or not orchestrator.takes(saga, name):
-        _record_not_applied(command, operation, why or "Its flow has gone on meanwhile.")
+        said = word(arrived=arrived, gives_up=gives_up)
+        _record_not_applied(operation, said, why or "Its flow has gone on meanwhile.")
         return
-    if command.gives_up:
+    if gives_up:
         move_operation(payment, operation, State.REFUSED, refusal_reason=NOT_FOUND)
     elif name is Signal.REFUSED:
         fail_refund(payment, operation)
     else:
-        state = State.DONE if command.arrived else State.REQUESTED
+        state = State.DONE if arrived else State.REQUESTED
         move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
     if name is Signal.RESEND:
         may_have_left(ProviderCall.objects.filter(key=operation.reference), Outcome.NOT_SENT)
     orchestrator.signal(saga, name, message, payment)
 
 
-def _record_not_applied(command: SettleOperation, operation: Operation, why: str) -> None:
-    said = word(arrived=command.arrived, gives_up=command.gives_up)
+def _record_not_applied(operation: Operation, said: str, why: str) -> None:
     log.warning("settlement came too late", operation=operation.reference, said=said)
     fact = Fact(
         payment_id=operation.payment_id,
