@@ -124,6 +124,8 @@ PaymentEvent = Literal[
     "conflict_released",
     "conflicted",
 ]
+# The moves with which a payment's money is held: the provider's answer, and the end of a contradiction.
+HOLDING: tuple[PaymentEvent, ...] = ("authorised", "conflict_resolved")
 AttemptEvent = Literal[
     "submitted",
     "not_sent",

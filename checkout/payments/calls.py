@@ -9,7 +9,8 @@ from django.db.models.functions import Coalesce
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.payments.messages import ProviderOutcome
-from checkout.payments.models.payment import Attempt, ProviderAccount, ProviderCall
+from checkout.payments.models.payment import Attempt, ProviderAccount
+from checkout.payments.models.provider_call import ProviderCall
 from checkout.payments.providers.base import Outcome, Verb
 from checkout.payments.providers.registry import get_provider
 from messaging.outbox.clock import server_time, server_time_now

@@ -28,7 +28,11 @@ class Data(msgspec.Struct):
 
 
 # The first is written only if something was left out. The others are not in events of earlier releases.
-MAY_BE_MISSING = ("left_out", "customer_reference")
+MAY_BE_MISSING = (
+    *("left_out", "customer_reference", "effective_expires_at", "capture_before"),
+    *("payment_link", "saved_card", "merchant_initiated"),
+)
+TIMES = ("_at", "_before")
 
 
 def event_schemas() -> Mapping[str, Schema]:
@@ -59,7 +63,7 @@ def _complete(schema: Schema) -> None:
     if properties:
         schema["required"] = [field for field in properties if field not in MAY_BE_MISSING]
     for field, each in properties.items():
-        for part in each.get("anyOf", [each]) if field.endswith("_at") else ():
+        for part in each.get("anyOf", [each]) if field.endswith(TIMES) else ():
             if part["type"] == "string":
                 part["format"] = "date-time"
 

@@ -68,6 +68,7 @@ async def test_a_link_leads_to_the_one_payment_of_its_order(api):
     read = document(await api.get(f"{LINKS}/{link['id']}"))
     assert read == {**link, "payments": 1}
     assert document(await api.get(LINKS))["data"] == [read]
+    assert document(await api.get(f"/payments/{payment.reference}"))["payment_link"] == link["id"]
 
 
 async def test_a_reusable_link_makes_a_payment_each_time(api):
@@ -75,6 +76,17 @@ async def test_a_reusable_link_makes_a_payment_each_time(api):
     first, second = await opened(link), await opened(link)
     assert header(first, "Location") != header(second, "Location")
     assert await orders() == ["L-1-1", "L-1-2"]
+    listed = document(await api.get("/payments"))["data"]
+    assert [each["payment_link"] for each in listed] == [link["id"]] * 2
+    created = document(await api.get("/events?types=payment.created"))["data"]
+    assert [each["data"]["object"]["payment_link"] for each in created] == [link["id"]] * 2
+
+
+async def test_a_payment_that_the_link_has_only_found_is_not_made_by_it(api):
+    link = await made(api)
+    payment = document(await api.post("/payments", {**WANTED, "expires_at": link["expires_at"]}))
+    assert header(await opened(link), "Location") == f"/checkout/{payment['id']}/"
+    assert document(await api.get(f"/payments/{payment['id']}"))["payment_link"] is None
 
 
 @pytest.mark.parametrize("reusable", [False, True])

@@ -188,6 +188,7 @@ async def test_a_declined_charge_is_a_payment_that_the_customer_may_still_pay(ap
     assert (answer.status, declined["state"], declined["can_retry"]) == (201, "declined", True)
     assert declined["last_error"]["code"] == "authentication_required"
     assert declined["next_action"] == {"type": "redirect", "url": declined["checkout_url"]}
+    assert (declined["saved_card"], declined["merchant_initiated"]) == (card.reference, "unscheduled")
     payment = await in_thread(Payment.objects.get, reference=declined["id"])
     # The issuer wants the shopper, so that the next attempt begins with a challenge.
     assert await pay(payment, "approve", attempt_number=2) == PaymentState.CHALLENGE_REQUIRED
@@ -220,7 +221,14 @@ async def test_a_charge_need_not_be_waited_for(api, shop, books, back_end):
     card = await saved_card(shop)
     answer = await api.post("/payments", charge(card.reference), prefer="respond-async")
     assert (answer.status, header(answer, "Preference-Applied")) == (202, "respond-async")
-    assert document(answer)["state"] == "processing"
+    processing = document(answer)
+    assert (processing["state"], processing["saved_card"]) == ("processing", card.reference)
+    by_shopper, charged = reversed(document(await api.get("/payments"))["data"])
+    assert (charged["saved_card"], charged["merchant_initiated"]) == (card.reference, "unscheduled")
+    assert (by_shopper["saved_card"], by_shopper["merchant_initiated"]) == (None, None)
+    events = document(await api.get(f"/events?object_id={charged['id']}"))["data"]
+    of_payment = [each["data"]["object"] for each in events if each["type"].startswith("payment.")]
+    assert {each["saved_card"] for each in of_payment} == {card.reference}
 
 
 async def test_a_repeated_charge_without_an_outcome_tells_the_present_state(api, shop, books):

@@ -12,7 +12,7 @@ REFERENCE = "#/components/schemas/{name}"
 Schema = dict[str, Any]
 _LARGEST_OF_32_BITS = 2**31 - 1
 # The times of answers whose names do not end with "_at".
-_TIMES = {"at", "since", "paused_until"}
+_TIMES = {"at", "since", "paused_until", "capture_before"}
 # A webhook of a thin endpoint is without these.
 _FULL_ONLY = {"WebhookEventObject": {"data", "changes"}}
 

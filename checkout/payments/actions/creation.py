@@ -101,14 +101,19 @@ def create_payment(
 
 
 def created_or_known(
-    merchant: Merchant, wanted: Mapping[str, Any], *, by: Actor = Actor.MERCHANT
+    merchant: Merchant,
+    wanted: Mapping[str, Any],
+    *,
+    by: Actor = Actor.MERCHANT,
+    made_with: Mapping[str, str] | None = None,
 ) -> tuple[Payment, bool]:
     """Return the payment with the columns of ``checked_fields``, and True if it was created just now.
 
-    ``by`` is who has it created: the merchant's program or, with a payment link, a shopper. Raises the errors
-    of ``create_payment``.
+    ``by`` is who has it created: the merchant's program or, with a payment link, a shopper. ``made_with`` has
+    the reference of the link, or that of the saved card and the reason for its charge. Raises the errors of
+    ``create_payment``.
     """
-    payment = Payment(merchant=merchant, **wanted)
+    payment = Payment(merchant=merchant, **wanted, made_with=dict(made_with or {}))
     try:
         require_future(payment.expires_at)
     except RequestInvalid:

@@ -167,7 +167,12 @@ def _own_payment(link: PaymentLink) -> Payment:
     """Return the payment of a link that is not reusable, making it at the first use."""
     if link.openings and (known := payment_of(link.merchant, link.order_reference)) is not None:
         return known
-    return created_or_known(link.merchant, _wanted(link), by=Actor.SHOPPER)[0]
+    return _created_or_known(link, _wanted(link))[0]
+
+
+def _created_or_known(link: PaymentLink, wanted: Mapping[str, Any]) -> tuple[Payment, bool]:
+    made_with = {"payment_link": link.reference}
+    return created_or_known(link.merchant, wanted, by=Actor.SHOPPER, made_with=made_with)
 
 
 def _wanted(link: PaymentLink) -> dict[str, Any]:
@@ -181,7 +186,7 @@ def _new_payment(link: PaymentLink) -> Payment | None:
         order = f"{link.order_reference}-{link.last_number}"
         wanted = checked_fields(link.merchant, order_reference=order, **_fields(link))
         with suppress(DuplicateRequest):
-            payment, is_new = created_or_known(link.merchant, wanted, by=Actor.SHOPPER)
+            payment, is_new = _created_or_known(link, wanted)
             if is_new:
                 link.openings += 1
                 return payment

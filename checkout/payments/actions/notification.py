@@ -25,9 +25,9 @@ from checkout.errors import (
     ProviderMisconfigured,
     SenderNotAllowed,
 )
+from checkout.payments.actions.order_code import payment_in
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import ProviderAccount, ProviderNotification
-from checkout.payments.models.order_code import payment_in
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
 from checkout.payments.providers.proof import read_networks
 from checkout.payments.providers.registry import get_provider

@@ -17,10 +17,10 @@ from checkout.errors import (
 )
 from checkout.payments.actions.accounts import capture_reference, require_payable
 from checkout.payments.actions.creation import checked_fields, created_or_known, payment_of
+from checkout.payments.actions.order_code import order_code_of
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
-from checkout.payments.models.order_code import order_code_of
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.states import Actor
@@ -103,7 +103,8 @@ def charge_card(
         raise RequestInvalid("merchant_initiated", text)
     # Under lock, so that no card is charged that another request is just removing.
     card = _locked(merchant, reference)
-    payment, is_new = created_or_known(merchant, _checked(merchant, card, order))
+    made_with = {"saved_card": card.reference, "merchant_initiated": merchant_initiated}
+    payment, is_new = created_or_known(merchant, _checked(merchant, card, order), made_with=made_with)
     if not is_new:
         first = payment.attempts.filter(number=1).first()
         if first is None or (first.saved_card_id, first.merchant_initiated) != (card.pk, merchant_initiated):

@@ -12,8 +12,8 @@ from checkout.payments.models.payment import (
     Operation,
     Payment,
     ProviderAccount,
-    ProviderCall,
 )
+from checkout.payments.models.provider_call import ProviderCall
 from checkout.payments.models.reconciliation import Difference, PostponedComparison, Reconciliation
 from checkout.payments.models.retention import RetentionWalk
 from checkout.payments.models.saga import Saga, SagaStep, Waiter

@@ -1,4 +1,4 @@
-"""Payments and what belongs to them: merchant, provider account, attempt, operation, provider call, fact."""
+"""Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
 import secrets
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from checkout.money import Money
 from checkout.payments.providers.base import Account
 from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import faults_of
-from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
+from checkout.states import HOLDING, Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import update_in_batch
 
 # The default of a column with a JSON object. The database has it, too, for programs of the earlier release.
@@ -146,6 +146,10 @@ class Payment(models.Model):
         null=True, blank=True, help_text="After this moment no attempt starts, and the unpaid payment expires"
     )
     captures_automatically = models.BooleanField(default=True)
+    made_with = models.JSONField(
+        default=dict, blank=True, db_default=EMPTY, help_text="Its link or saved card"
+    )
+    held_since = models.DateTimeField(null=True, blank=True, help_text="When it was authorised first")
     state = models.CharField(
         max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]
     )
@@ -205,8 +209,10 @@ class Payment(models.Model):
         self.state = payment_machine.next(self.state, event, actor)
         if refusal_reason is not None:
             self.refusal_reason = refusal_reason
+        if event in HOLDING and self.held_since is None:
+            self.held_since = timezone.now()
         self.version += 1
-        update_in_batch(self, "state", "version", "refusal_reason")
+        update_in_batch(self, "state", "version", "refusal_reason", "held_since")
 
 
 class Attempt(models.Model):
@@ -342,38 +348,6 @@ class Operation(models.Model):
     def amount(self) -> Money:
         """The amount of the operation."""
         return Money(self.amount_minor, self.currency)
-
-
-class ProviderCall(models.Model):
-    """An intent, committed before the provider is called; without ``finished_at`` its outcome is unknown."""
-
-    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="provider_calls")
-    key = models.CharField(max_length=100, unique=True, help_text="The idempotency key sent to the provider")
-    verb = models.CharField(max_length=30)
-    started_at = models.DateTimeField(default=timezone.now)
-    earlier_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the first of the earlier copies was sent that may yet arrive"
-    )
-    recognised_key = models.CharField(
-        max_length=100,
-        blank=True,
-        db_default="",
-        help_text="The key by which the provider recognises a copy; empty if it recognises none",
-    )
-    finished_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.CharField(max_length=30, blank=True)
-    event = models.CharField(max_length=100, blank=True)
-    was_alone = models.BooleanField(
-        default=False,
-        db_default=False,
-        help_text="No other capture, void or refund of the attempt was open when it was sent",
-    )
-
-    class Meta:
-        ordering: ClassVar = ["started_at"]
-
-    def __str__(self) -> str:
-        return self.key
 
 
 # Prefixes of the kinds of facts that record proven statements, and hints.

@@ -1,7 +1,7 @@
 """The public object of a payment, which answers what clients would otherwise guess."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -14,7 +14,9 @@ from django.urls import reverse
 from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
+from checkout.payments.objects.ends import capture_before, unpaid_until
 from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction, card_of, error_of
+from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.payments.totals import (
     Sums,
     added_up,
@@ -102,6 +104,10 @@ class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     ``is_final`` says that no money will be taken any more: only refunds and disputes may follow.
     ``can_retry`` says that the last attempt was declined and another one may start. ``next_action`` is where
     to send the shopper. ``version`` counts its moves, also those of its money within a state.
+
+    ``effective_expires_at`` is when an unpaid payment expires by itself, also without an ``expires_at``.
+    ``capture_before`` is when an authorised one is voided by itself. ``payment_link`` is the link that has
+    made it, ``saved_card`` the card that it was made to charge, and ``merchant_initiated`` the reason.
     """
 
     id: str
@@ -133,6 +139,11 @@ class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     version: int
     customer_reference: str = ""
+    effective_expires_at: datetime | None = None
+    capture_before: datetime | None = None
+    payment_link: str | None = None
+    saved_card: str | None = None
+    merchant_initiated: MerchantInitiated | None = None
 
 
 def payment_object(payment: Payment) -> PaymentObject:
@@ -171,9 +182,10 @@ def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:
     ]
 
 
-def _object(payment: Payment, operations: Iterable[Operation], attempt: Attempt | None) -> PaymentObject:
+def _object(payment: Payment, operations: Sequence[Operation], attempt: Attempt | None) -> PaymentObject:
     status = STATUSES[payment.state]
     sums = added_up(payment, operations)
+    reason = payment.made_with.get("merchant_initiated")
     amounts = _amounts(payment, sums)
     can_retry = status is S.DECLINED and _may_try_again(payment, attempt)
     checkout_url = f"{conf.public_url}{reverse('checkout:checkout', args=[payment.reference])}"
@@ -207,6 +219,11 @@ def _object(payment: Payment, operations: Iterable[Operation], attempt: Attempt 
         expires_at=payment.expires_at,
         version=payment.version,
         customer_reference=payment.customer_reference,
+        effective_expires_at=unpaid_until(payment),
+        capture_before=capture_before(payment, operations),
+        payment_link=payment.made_with.get("payment_link"),
+        saved_card=payment.made_with.get("saved_card"),
+        merchant_initiated=MerchantInitiated(reason) if reason else None,
     )
 
 

@@ -8,15 +8,12 @@ from checkout.errors import OperationRejected
 from checkout.payments import actions
 from checkout.payments.actions.modification import BY_CLOCK
 from checkout.payments.models import Fact, Operation, Payment
+from checkout.payments.objects.ends import VOID_BY_CLOCK
 from checkout.payments.timers.timer import BATCH
-from checkout.states import AttemptState, PaymentState
+from checkout.states import HOLDING, AttemptState, PaymentState
 from messaging.outbox.clock import server_time
 
 log = structlog.get_logger(__name__)
-
-KEY = "authorisation_expired"
-# The facts that money is held: the provider's answer, and the end of a contradiction.
-HELD = ("authorised", "conflict_resolved")
 
 
 def void_expired() -> int:
@@ -27,14 +24,16 @@ def void_expired() -> int:
     voided so before, it is another key.
     """
     long_ago = server_time() - conf.authorisation_lifetime
-    authorised_long_ago = Fact.objects.filter(payment=OuterRef("pk"), kind__in=HELD, recorded_at__lt=long_ago)
+    authorised_long_ago = Fact.objects.filter(
+        payment=OuterRef("pk"), kind__in=HOLDING, recorded_at__lt=long_ago
+    )
     # The void of an attempt that was released is not one of the money that another attempt holds.
     of_released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
     of_payment = Operation.objects.filter(payment=OuterRef("pk")).exclude(of_released)
     references = Payment.objects.filter(
         Exists(authorised_long_ago),
         ~Exists(of_payment.exclude(state=Operation.State.REFUSED)),
-        ~Exists(of_payment.filter(idempotency_key__startswith=KEY)),
+        ~Exists(of_payment.filter(idempotency_key__startswith=VOID_BY_CLOCK)),
         state=PaymentState.AUTHORISED,
         created_at__lt=long_ago,
     ).values_list("reference", flat=True)
@@ -42,9 +41,11 @@ def void_expired() -> int:
 
 
 def _void(reference: str) -> bool:
-    released = Operation.objects.filter(attempt__state=AttemptState.REFUSED, idempotency_key__startswith=KEY)
+    released = Operation.objects.filter(
+        attempt__state=AttemptState.REFUSED, idempotency_key__startswith=VOID_BY_CLOCK
+    )
     earlier = released.filter(payment__reference=reference).count()
-    key = f"{KEY}_{earlier + 1}" if earlier else KEY
+    key = f"{VOID_BY_CLOCK}_{earlier + 1}" if earlier else VOID_BY_CLOCK
     try:
         actions.request_void(reference, by=BY_CLOCK, idempotency_key=key, reason="nobody has captured it")
     except OperationRejected as rejection:

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
-from checkout.payments.timers.authorisations import KEY, void_expired
+from checkout.payments.objects.ends import VOID_BY_CLOCK
+from checkout.payments.timers.authorisations import void_expired
 from tests.payments.service.at_once import at_once
 from tests.payments.service.contradicting import another
 
@@ -44,7 +45,7 @@ def operation(attempt: Attempt, kind: str, state: str) -> None:
 def test_it_is_voided_by_the_clock_once(authorised: Attempt):
     assert (void_expired(), void_expired()) == (1, 0)
     void = Operation.objects.get()
-    assert (void.kind, void.requested_by, void.idempotency_key) == ("void", "clock", KEY)
+    assert (void.kind, void.requested_by, void.idempotency_key) == ("void", "clock", VOID_BY_CLOCK)
     assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
 
 
@@ -81,7 +82,7 @@ def test_what_is_captured_or_voided_or_about_to_be_is_left(authorised: Attempt, 
 def test_the_void_of_an_attempt_that_was_released_is_not_in_the_way(authorised: Attempt):
     operation(another(authorised, Attempt.State.REFUSED), "void", "done")
     assert void_expired() == 1
-    assert Operation.objects.get(idempotency_key=KEY).attempt == authorised
+    assert Operation.objects.get(idempotency_key=VOID_BY_CLOCK).attempt == authorised
 
 
 @pytest.mark.parametrize("state", ["captured", "capture_pending", "voided", "conflicted", "expired"])

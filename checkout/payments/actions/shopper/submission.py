@@ -9,6 +9,7 @@ from checkout.conf import conf
 from checkout.errors import IllegalTransition, TooManyAttempts
 from checkout.payments.actions.accounts import account_for, capture_reference
 from checkout.payments.actions.card_testing import require_few_declines, require_wait_or_captcha
+from checkout.payments.actions.order_code import order_code_of
 from checkout.payments.actions.shopper.pending import (
     CARD_GRACE_SECONDS,
     Pending,
@@ -21,7 +22,6 @@ from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
 from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact
-from checkout.payments.models.order_code import order_code_of
 from checkout.payments.providers.base import Browser, RefusalReason
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.sagas.settlement.doubted_refusals import may_hold_money_after_all
