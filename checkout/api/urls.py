@@ -80,6 +80,7 @@ urlpatterns = [
     path("payments", endpoint(payments.Payments), name="payments"),
     path("payments/by-order", endpoint(payments.PaymentByOrder), name="payment_by_order"),
     path("payments/<payment_id:reference>", endpoint(payments.OnePayment), name="payment"),
+    path("payments/<payment_id:reference>/attempts", endpoint(payments.PaymentAttempts), name="attempts"),
     path("payments/<payment_id:reference>/cancel", endpoint(payments.PaymentCancel), name="cancel"),
     path("payments/<payment_id:reference>/capture", endpoint(operations.PaymentCapture), name="capture"),
     path("payments/<payment_id:reference>/void", endpoint(operations.PaymentVoid), name="void"),

@@ -24,6 +24,7 @@ ADDRESSES = [
     ("POST", "/payments/{payment}/capture"),
     ("POST", "/payments/{payment}/void"),
     ("POST", "/payments/{payment}/refund"),
+    ("GET", "/payments/{payment}/attempts"),
     ("GET", "/payments/{payment}/operations"),
     ("GET", "/operations/{operation}"),
     ("GET", "/payment-links/{link}"),

@@ -190,6 +190,8 @@ async def test_a_declined_charge_is_a_payment_that_the_customer_may_still_pay(ap
     assert declined["next_action"] == {"type": "redirect", "url": declined["checkout_url"]}
     assert (declined["saved_card"], declined["merchant_initiated"]) == (card.reference, "unscheduled")
     payment = await in_thread(Payment.objects.get, reference=declined["id"])
+    (attempt,) = document(await api.get(f"/payments/{declined['id']}/attempts"))["data"]
+    assert attempt["merchant_initiated"] == "unscheduled"
     # The issuer wants the shopper, so that the next attempt begins with a challenge.
     assert await pay(payment, "approve", attempt_number=2) == PaymentState.CHALLENGE_REQUIRED
 

@@ -5,7 +5,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from checkout.payments.actions.reading import Page
-from checkout.payments.objects import EventObject, OperationObject, PaymentObject
+from checkout.payments.objects import AttemptObject, EventObject, OperationObject, PaymentObject
 from checkout.payments.objects.link import PaymentLinkObject
 from checkout.payments.objects.saved_card import SavedCardObject
 from checkout.webhooks.objects import DeliveryObject, WebhookEndpointObject
@@ -13,6 +13,7 @@ from checkout.webhooks.objects import DeliveryObject, WebhookEndpointObject
 T = TypeVar(
     "T",
     PaymentObject,
+    AttemptObject,
     OperationObject,
     EventObject,
     PaymentLinkObject,

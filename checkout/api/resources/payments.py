@@ -1,4 +1,4 @@
-"""Payments: create, read, list, cancel."""
+"""Payments: create, read, list, cancel, and list the attempts at them."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from checkout.errors import IllegalTransition
 from checkout.payments import actions
 from checkout.payments.actions import creation, reading
 from checkout.payments.checkout_messages import AwaitPayment
-from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
+from checkout.payments.objects import AttemptObject, PaymentObject, PaymentStatus, payment_object
 
 
 class Payments(ApiView):
@@ -129,6 +129,25 @@ class OnePayment(ApiView):
             command=AwaitPayment(payment=reference),
             finish=lambda: Answer.of(200, reading.read_payment(self.merchant, reference)),
         )
+
+
+class PaymentAttempts(ApiView):
+    """The attempts at one payment."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="listAttempts",
+            summary="List the attempts at a payment, the newest first",
+            scope=Scope.PAYMENTS_READ,
+            query=inputs.Page,
+            answers={200: ListObject[AttemptObject]},
+            problems=(catalogue.PAYMENT_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return a page."""
+        return Answer.of(200, list_of(reading.list_attempts(self.merchant, reference, **self.query)))
 
 
 class PaymentCancel(ApiView):

@@ -1,4 +1,4 @@
-"""Read the payments, operations and events of one merchant. Another merchant's do not exist.
+"""Read the payments, attempts, operations and events of one merchant. Another merchant's do not exist.
 
 Lists are newest first. A cursor is opaque to its reader (``checkout.privacy.cursors``), and stays valid: rows
 that come later are not in the pages that follow it.
@@ -16,10 +16,12 @@ from checkout.errors import EventNotFound, OperationNotFound, PaymentNotFound, R
 from checkout.payments.events import EVENT_TYPES
 from checkout.payments.models import Event, Merchant, Operation, Payment
 from checkout.payments.objects import (
+    AttemptObject,
     EventObject,
     OperationObject,
     PaymentObject,
     PaymentStatus,
+    attempt_object,
     event_object,
     operation_object,
     payment_object,
@@ -90,6 +92,17 @@ def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]
     """Return all operations of a payment, the oldest first. Raises ``PaymentNotFound``."""
     payment = _row(merchant, reference=reference)
     return [operation_object(each, payment) for each in payment.operations.order_by("pk")]
+
+
+def list_attempts(
+    merchant: Merchant, reference: str, *, limit: int = 20, cursor: str = ""
+) -> Page[AttemptObject]:
+    """Return the attempts at a payment. Raises ``PaymentNotFound``, and ``RequestInvalid`` as other lists."""
+    payment = _row(merchant, reference=reference)
+    rows = payment.attempts.all()
+    return page_of(
+        merchant.code, rows, limit, cursor, lambda page: [attempt_object(each, payment) for each in page]
+    )
 
 
 def read_operation(merchant: Merchant, reference: str) -> OperationObject:

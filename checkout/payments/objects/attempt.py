@@ -9,7 +9,9 @@ import msgspec
 
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Payment
-from checkout.payments.objects.parts import CardObject, ErrorObject, card_of, error_of
+from checkout.payments.objects.parts import CardObject, ErrorObject, Part, card_of, error_of
+from checkout.payments.providers.authentication import Authentication
+from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.states import AttemptState
 from messaging.compiled_queries import Compiled
 
@@ -38,8 +40,24 @@ STATUSES: Mapping[str, AttemptStatus] = {
 }
 
 
+class ThreeDSecureObject(Part, frozen=True):
+    """The authentication of the shopper by the issuer (3-D Secure).
+
+    ``challenged`` says that the issuer has asked the shopper to confirm. ``result`` is null if it is not
+    known, or not yet.
+    """
+
+    result: Authentication | None
+    challenged: bool
+    protocol_version: str | None
+
+
 class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One try to pay, with one card. ``payment`` is the payment's id."""
+    """One try to pay, with one card. ``payment`` is the payment's id.
+
+    ``three_d_secure`` is null if nothing is known of an authentication. ``merchant_initiated`` says that the
+    attempt has charged a saved card without the shopper, and why.
+    """
 
     id: str
     object: Literal["attempt"] = "attempt"
@@ -50,6 +68,8 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
     card: CardObject | None
     created_at: datetime
     updated_at: datetime
+    three_d_secure: ThreeDSecureObject | None = None
+    merchant_initiated: MerchantInitiated | None = None
 
 
 # The latest attempt at a payment, as far as pages, objects and those who wait for the payment look at it.
@@ -82,4 +102,20 @@ def attempt_object(attempt: Attempt, payment: Payment) -> AttemptObject:
         card=card_of(attempt),
         created_at=attempt.created_at,
         updated_at=attempt.updated_at,
+        three_d_secure=_three_d_secure(attempt),
+        merchant_initiated=MerchantInitiated(attempt.merchant_initiated)
+        if attempt.merchant_initiated
+        else None,
+    )
+
+
+def _three_d_secure(attempt: Attempt) -> ThreeDSecureObject | None:
+    told, challenge = attempt.three_d_secure, attempt.challenge or {}
+    if not told and not attempt.challenge_count:
+        return None
+    status = told.get("status")
+    return ThreeDSecureObject(
+        result=Authentication(status) if status else None,
+        challenged=attempt.challenge_count > 0,
+        protocol_version=told.get("version") or challenge.get("version") or None,
     )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from checkout.money import Money
+from checkout.payments.providers.authentication import ThreeDSecure
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, StoredCard
 
 
@@ -189,16 +190,6 @@ class Refusal:
     reason: RefusalReason
     code: str = ""
     description: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThreeDSecure:
-    """The result of the authentication, as far as the provider reports it."""
-
-    result: str = ""
-    version: str = ""
-    eci: str = ""
-    transaction_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

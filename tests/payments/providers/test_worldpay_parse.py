@@ -4,13 +4,13 @@ import pytest
 
 from checkout.errors import ProviderReplyInvalid
 from checkout.money import Money
+from checkout.payments.providers.authentication import Authentication, ThreeDSecure
 from checkout.payments.providers.base import (
     CardChecks,
     CardSummary,
     EventKind,
     Outcome,
     RefusalReason,
-    ThreeDSecure,
     Verb,
 )
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
@@ -44,7 +44,12 @@ def test_an_authorised_payment_tells_everything_that_may_be_kept():
     assert result.amount == Money(1050, "GBP")
     assert result.card == CardSummary(brand="visa", last4="1111", expiry="01/2031")
     assert result.checks == CardChecks(security_code="APPROVED", address="NOT SENT TO ACQUIRER")
-    assert result.three_ds == ThreeDSecure(result="Cardholder authenticated", eci="05", transaction_id="ds-1")
+    assert result.three_ds == ThreeDSecure(
+        result="Cardholder authenticated",
+        status=Authentication.AUTHENTICATED,
+        eci="05",
+        transaction_id="ds-1",
+    )
     assert result.reference == "666"
     assert result.refusal is None
     assert "secret" not in repr(result)

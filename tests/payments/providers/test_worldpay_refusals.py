@@ -81,6 +81,26 @@ def test_return_codes_become_our_reasons(code, reason):
     assert result.refusal.description == "SOME WORDS"
 
 
+@pytest.mark.parametrize(
+    ("said", "indicator", "result"),
+    [
+        ("Cardholder authenticated", "", "authenticated"),
+        ("Attempted authentication", "", "attempted"),
+        ("Authentication Offered but Not Used", "05", "attempted"),
+        ("Authentication unavailable", "", "not_available"),
+        ("Rejected by issuer", "05", "failed"),
+        ("", "02", "authenticated"),
+        ("Y", "06", "attempted"),
+        ("something else", "07", None),
+    ],
+)
+def test_results_of_authentications_become_our_words(said, indicator, result):
+    told = f'<ThreeDSecureResult description="{said}"><eci>{indicator}</eci></ThreeDSecureResult>'
+    three_ds = parse_reply(paid("AUTHORISED", told)).three_ds
+    assert three_ds is not None
+    assert three_ds.status == result
+
+
 @pytest.mark.parametrize("said", ["Failed", "REJECTED", "Cardholder not authenticated"])
 def test_a_failed_authentication_is_told_from_a_refusal_by_the_issuer(said):
     result = parse_reply(paid("REFUSED", f'<ThreeDSecureResult description="{said}"/>'))

@@ -1,5 +1,6 @@
-"""Worldpay's vocabularies translated into ours: events, return codes, card brands."""
+"""Worldpay's vocabularies translated into ours: events, return codes, authentications, card brands."""
 
+from checkout.payments.providers.authentication import Authentication
 from checkout.payments.providers.base import EventKind, Outcome, RefusalReason
 
 # `lastEvent` and `journalType` are free text in the DTD. The values are from Worldpay's own plug-ins
@@ -170,6 +171,31 @@ def reason_of_raw(code: str, brand: str) -> RefusalReason:
     """Return our reason for an ``IssuerResponseCode`` of a card of this brand ("" if it is unknown)."""
     known = RAW_CODES_OF_BRANDS.get(brand, RAW_CODES)
     return known.get(code.lstrip("0").upper(), RefusalReason.REFUSED_BY_ISSUER)
+
+
+# `description` of a ThreeDSecureResult is free text. The first entry of which it has one of the words counts.
+_AUTHENTICATIONS = {
+    Authentication.FAILED: ("fail", "reject", "not authenticated"),
+    Authentication.NOT_AVAILABLE: ("unavailable", "not available"),
+    Authentication.ATTEMPTED: ("attempted", "offered but not used"),
+    Authentication.AUTHENTICATED: ("authenticated",),
+}
+# The electronic commerce indicators of Visa and others, and those of Mastercard. No other one is certain.
+_INDICATORS = {
+    "05": Authentication.AUTHENTICATED,
+    "02": Authentication.AUTHENTICATED,
+    "06": Authentication.ATTEMPTED,
+    "01": Authentication.ATTEMPTED,
+}
+
+
+def authentication_of(description: str, indicator: str) -> Authentication | None:
+    """Return the result of an authentication, or None if Worldpay's words and indicator leave it open."""
+    told = description.casefold()
+    for result, words in _AUTHENTICATIONS.items():
+        if any(each in told for each in words):
+            return result
+    return _INDICATORS.get(indicator)
 
 
 BRANDS = {

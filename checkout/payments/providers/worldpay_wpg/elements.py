@@ -8,10 +8,11 @@ from datetime import date
 from xml.etree.ElementTree import Element
 
 from checkout.money import Money
-from checkout.payments.providers.base import CardChecks, CardSummary, ThreeDSecure
+from checkout.payments.providers.authentication import ThreeDSecure
+from checkout.payments.providers.base import CardChecks, CardSummary
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount, read_signed_amount
-from checkout.payments.providers.worldpay_wpg.codes import brand
+from checkout.payments.providers.worldpay_wpg.codes import authentication_of, brand
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 from checkout.privacy.scrubbing import scrub_text, scrub_value
 
@@ -140,10 +141,12 @@ class PaymentElement:
         found = self.element.find("ThreeDSecureResult")
         if found is None:
             return None
+        result, eci = word(found.get("description", "")), word(text(found, "eci"))
         return ThreeDSecure(
-            result=word(found.get("description", "")),
+            result=result,
+            status=authentication_of(result, eci),
             version=word(text(found, "threeDSVersion")),
-            eci=word(text(found, "eci")),
+            eci=eci,
             transaction_id=word(text(found, "dsTransactionId")),
         )
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
 from checkout.errors import ListIncomplete, ProviderReplyInvalid
+from checkout.payments.providers.authentication import Authentication, ThreeDSecure
 from checkout.payments.providers.base import (
     Challenge,
     EventKind,
@@ -14,7 +15,6 @@ from checkout.payments.providers.base import (
     ProviderResult,
     Refusal,
     RefusalReason,
-    ThreeDSecure,
     Verb,
 )
 from checkout.payments.providers.worldpay_wpg import codes
@@ -50,7 +50,6 @@ _RECEIVED = {
 _PAYS = {Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE}
 _OF_A_LIST = {"orderStatus", "actions"}
 _NOTHING_HELD = {"CANCELLED", "VOIDED"}
-_FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
 _ISO_4217: Mapping[str, int] = MappingProxyType({})
 
 
@@ -303,8 +302,7 @@ def _refusal(payment: PaymentElement, kind: EventKind, verb: Verb) -> Refusal:
 
 
 def _authentication_failed(three_ds: ThreeDSecure | None) -> bool:
-    result = three_ds.result.casefold() if three_ds else ""
-    return any(words in result for words in _FAILED_AUTHENTICATION)
+    return three_ds is not None and three_ds.status is Authentication.FAILED
 
 
 def _challenge(status: Element) -> Challenge | None:
