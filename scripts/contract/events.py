@@ -1,12 +1,11 @@
 """JSON Schemas of events: one for those of payments, of attempts and of operations each."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from checkout.payments.events.types import object_of
-from checkout.payments.objects import AttemptObject, EventObject, OperationObject, PaymentObject
+from checkout.payments.objects import AttemptObject, EventData, EventObject, OperationObject, PaymentObject
 from scripts.contract.event_words import EVENT_FIELDS
 from scripts.contract.making import Schema, head, schema_of
 
@@ -15,16 +14,6 @@ OBJECTS: Mapping[str, type[msgspec.Struct]] = {
     "event.attempt": AttemptObject,
     "event.operation": OperationObject,
 }
-
-
-class Data(msgspec.Struct):
-    """The object after the change, and what belongs to it."""
-
-    object: Any
-    order_reference: str
-    merchant: str
-    metadata: dict[str, str]
-    left_out: list[str] = []
 
 
 # The first is written only if something was left out. The others are not in events of earlier releases.
@@ -47,7 +36,7 @@ def schema_name(type: str) -> str:
 
 def _of_events(name: str) -> Schema:
     cls = OBJECTS[name]
-    event, data, changed = (schema_of(each, EVENT_FIELDS) for each in (EventObject, Data, cls))
+    event, data, changed = (schema_of(each, EVENT_FIELDS) for each in (EventObject, EventData, cls))
     definitions = changed.pop("$defs", {})
     data["properties"]["object"] = {"$ref": f"#/$defs/{cls.__name__}"}
     event["properties"]["data"] = {"$ref": "#/$defs/Data"}

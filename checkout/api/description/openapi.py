@@ -14,18 +14,16 @@ from checkout.api.answers import catalogue
 from checkout.api.description.schemas import (
     PROBLEM,
     REFERENCE,
-    TEST_EVENT,
     Schema,
     schema_of_field,
     schema_of_serializer,
     schemas_of_answers,
 )
+from checkout.api.description.webhooks import EVENTS_OF_WEBHOOKS, schemas_of_webhooks, webhooks
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.ids import IdConverter
 from checkout.api.requests.versions import HEADER as API_VERSION_HEADER
 from checkout.conf.api import API_VERSION, API_VERSIONS
-from checkout.payments.events import EVENT_TYPES
-from checkout.payments.objects import WebhookEventObject
 from checkout.problems import CARD_NUMBER
 from payments_gateway.serving import problems as serving
 from payments_gateway.serving.problems import Problem
@@ -102,20 +100,12 @@ _PREFER = {
     "schema": {"type": "string"},  # what is not understood is ignored (RFC 7240, section 2)
     "description": "`wait=N`: hold for up to N seconds; `respond-async`: answer at once (RFC 7240).",
 }
-_HEADERS_OF_WEBHOOKS = [
-    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
-    for name, meaning in {
-        "webhook-id": "The id of the event, the same at every attempt.",
-        "webhook-timestamp": "The time of this attempt, in seconds since 1970.",
-        "webhook-signature": "Signatures with blanks between them (docs/webhooks.md).",
-    }.items()
-]
 
 
 def document() -> Schema:
     """Return the whole document."""
     paths: dict[str, Schema] = {}
-    answers: dict[str, Any] = {"WebhookEventObject": WebhookEventObject}
+    answers: dict[str, Any] = dict(EVENTS_OF_WEBHOOKS)
     bodies: dict[str, Schema] = {}
     for address, parameters, methods in _addresses():
         item: Schema = {"parameters": parameters} if parameters else {}
@@ -134,7 +124,7 @@ def document() -> Schema:
         "servers": [{"url": "/", "description": "The gateway"}],
         "security": [{"apiKey": []}],
         "paths": paths,
-        "webhooks": _webhooks(),
+        "webhooks": webhooks(),
         "components": {
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": _scopes()},
@@ -142,7 +132,7 @@ def document() -> Schema:
             "headers": _HEADERS,
             "responses": {"Problem": _PROBLEM_RESPONSE},
             "schemas": dict(
-                sorted({**components, **bodies, "Problem": PROBLEM, "WebhookTestObject": TEST_EVENT}.items())
+                sorted({**components, **bodies, "Problem": PROBLEM, **schemas_of_webhooks()}.items())
             ),
         },
     }
@@ -299,28 +289,6 @@ def _fill_in(paths: Mapping[str, Schema], schemas: Mapping[str, Schema]) -> None
                 for content in response["content"].values():
                     if isinstance(content["schema"], str):
                         content["schema"] = schemas[content["schema"]]
-
-
-def _webhooks() -> Schema:
-    every = {name: (meaning, "WebhookEventObject") for name, meaning in EVENT_TYPES.items()}
-    every["webhook.test"] = ("A test was asked for.", "WebhookTestObject")
-    return {
-        name: {
-            "post": {
-                # Without a tag, openapi-generator writes the file of these over that of the paths.
-                "tags": ["webhooks"],
-                "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
-                "summary": meaning,
-                "parameters": _HEADERS_OF_WEBHOOKS,
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=schema)}}},
-                },
-                "responses": {"2XX": {"description": "Received."}},
-            }
-        }
-        for name, (meaning, schema) in every.items()
-    }
 
 
 def _scopes() -> str:

@@ -13,8 +13,13 @@ Schema = dict[str, Any]
 _LARGEST_OF_32_BITS = 2**31 - 1
 # The times of answers whose names do not end with "_at".
 _TIMES = {"at", "since", "paused_until", "capture_before"}
-# A webhook of a thin endpoint is without these.
-_FULL_ONLY = {"WebhookEventObject": {"data", "changes"}}
+# The fields that a webhook of a thin endpoint is without, and one that is written only if it says something.
+_FULL_ONLY = {"data", "changes"}
+_MAY_BE_MISSING = {
+    "WebhookEventObject": _FULL_ONLY,
+    **{f"{kind}WebhookEvent": _FULL_ONLY for kind in ("Payment", "Attempt", "Operation")},
+    **{f"{kind}EventData": {"left_out"} for kind in ("Payment", "Attempt", "Operation")},
+}
 
 PROBLEM: Schema = {
     "type": "object",
@@ -158,7 +163,7 @@ def _as_it_is_sent(name: str, schema: Schema) -> Schema:
     properties = {field: _for_generators(each, is_time=_is_time(field)) for field, each in fields}
     for each in properties.values():
         each.pop("default", None)
-    required = [field for field in properties if field not in _FULL_ONLY.get(name, ())]
+    required = [field for field in properties if field not in _MAY_BE_MISSING.get(name, ())]
     return {**schema, "properties": properties, "required": required}
 
 

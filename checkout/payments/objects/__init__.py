@@ -6,6 +6,7 @@ rows that the caller has read; with the payment's lock, it is what the transacti
 
 from checkout.payments.objects.attempt import AttemptObject, AttemptStatus, attempt_object
 from checkout.payments.objects.event import (
+    EventData,
     EventObject,
     ThinEventObject,
     ThinWebhookEventObject,
@@ -36,6 +37,7 @@ __all__ = [
     "AttemptStatus",
     "CardObject",
     "ErrorObject",
+    "EventData",
     "EventObject",
     "LineObject",
     "NextAction",

@@ -24,6 +24,16 @@ class ThinEventObject(msgspec.Struct, frozen=True, kw_only=True):
     operation: str | None
 
 
+class EventData(msgspec.Struct, frozen=True):
+    """The object after the change, and what belongs to it."""
+
+    object: Any
+    order_reference: str
+    merchant: str
+    metadata: dict[str, str]
+    left_out: list[str] = []
+
+
 class EventObject(ThinEventObject, frozen=True, kw_only=True):
     """A change. ``data.object`` is what changed, ``changes`` the earlier values of the changed fields."""
 

@@ -26,6 +26,11 @@ async function untilCaptured(reference: string): Promise<Payment> {
   throw new Error("The payment was not paid.");
 }
 
+// A receiver of webhooks: the type of an event says which object it has.
+export function capturedBy(event: components["schemas"]["WebhookEvent"]): number | undefined {
+  return event.type === "payment.captured" ? event.data?.object.amounts.captured : undefined;
+}
+
 const created = await client.POST("/api/v1/payments", {
   params: { header: { "Idempotency-Key": `create-${ORDER}` } },
   body: { order_reference: `${ORDER}`, amount: 1250, currency: "GBP", description: "Tea" },

@@ -1,0 +1,123 @@
+"""The webhooks of the OpenAPI document: a typed body for each type of event."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from checkout.api.description.schemas import REFERENCE, TEST_EVENT, Schema
+from checkout.payments.events import EVENT_TYPES, object_of
+from checkout.payments.objects import (
+    AttemptObject,
+    EventData,
+    OperationObject,
+    PaymentObject,
+    ThinWebhookEventObject,
+    WebhookEventObject,
+)
+
+_HEADERS = [
+    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
+    for name, meaning in {
+        "webhook-id": "The id of the event, the same at every attempt.",
+        "webhook-timestamp": "The time of this attempt, in seconds since 1970.",
+        "webhook-signature": "Signatures with blanks between them (docs/webhooks.md).",
+    }.items()
+]
+
+
+class PaymentEventData(EventData, frozen=True):
+    """The payment after the change. An event from before an update lacks fields that came with it."""
+
+    object: PaymentObject
+
+
+class AttemptEventData(EventData, frozen=True):
+    """The attempt after the change. An event from before an update lacks fields that came with it."""
+
+    object: AttemptObject
+
+
+class OperationEventData(EventData, frozen=True):
+    """The operation after the change. An event from before an update lacks fields that came with it."""
+
+    object: OperationObject
+
+
+_CHANGE = """A change, of which `data` has the {kind} afterwards, and `changes` the earlier values.
+
+An endpoint that is set to `thin` gets neither."""
+_DATA: Mapping[type, type[EventData]] = {
+    PaymentObject: PaymentEventData,
+    AttemptObject: AttemptEventData,
+    OperationObject: OperationEventData,
+}
+
+
+def _kind(cls: type) -> str:
+    return cls.__name__.removesuffix("Object")
+
+
+def _types(cls: type) -> list[str]:
+    """Return the types of the events about objects of this class."""
+    return [type for type in EVENT_TYPES if object_of(type) is cls]
+
+
+def _event_of(cls: type) -> type[msgspec.Struct]:
+    """Return the class of the events about objects of this class, as webhooks have them."""
+    kind = _kind(cls)
+    return msgspec.defstruct(
+        f"{kind}WebhookEvent",
+        [("type", Literal[*_types(cls)]), ("data", _DATA[cls]), ("changes", dict[str, Any])],
+        bases=(ThinWebhookEventObject,),
+        namespace={"__doc__": _CHANGE.format(kind=kind.lower())},
+        frozen=True,
+        kw_only=True,
+    )
+
+
+# The bodies by the names of their schemas. The first fits events of all types.
+EVENTS_OF_WEBHOOKS: Mapping[str, type[msgspec.Struct]] = {
+    "WebhookEventObject": WebhookEventObject,
+    **{f"{_kind(cls)}WebhookEvent": _event_of(cls) for cls in _DATA},
+}
+
+
+def webhooks() -> Schema:
+    """Return the section of the document."""
+    every = {type: (meaning, _name_for(type)) for type, meaning in EVENT_TYPES.items()}
+    every["webhook.test"] = ("A test was asked for.", "WebhookTestObject")
+    return {
+        name: {
+            "post": {
+                # Without a tag, openapi-generator writes the file of these over that of the paths.
+                "tags": ["webhooks"],
+                "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
+                "summary": meaning,
+                "parameters": _HEADERS,
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=schema)}}},
+                },
+                "responses": {"2XX": {"description": "Received."}},
+            }
+        }
+        for name, (meaning, schema) in every.items()
+    }
+
+
+def schemas_of_webhooks() -> dict[str, Schema]:
+    """Return the schemas that no class describes: the test event, and the union of all bodies."""
+    references = {type: REFERENCE.format(name=_name_for(type)) for type in EVENT_TYPES}
+    references["webhook.test"] = REFERENCE.format(name="WebhookTestObject")
+    union = {
+        "description": "The body of any webhook. `type` says which of these it is.",
+        "oneOf": [{"$ref": each} for each in dict.fromkeys(references.values())],
+        "discriminator": {"propertyName": "type", "mapping": references},
+    }
+    return {"WebhookTestObject": TEST_EVENT, "WebhookEvent": union}
+
+
+def _name_for(type: str) -> str:
+    return f"{_kind(object_of(type))}WebhookEvent"
