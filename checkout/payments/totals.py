@@ -139,7 +139,10 @@ def operations_of(attempt: Attempt) -> list[Operation]:
 
 def operations_under_lock(attempt: Attempt) -> list[Operation]:
     """Return the operations of an attempt whose payment is locked, the oldest first. They are read once."""
-    return [each for each in operations_of_payment(attempt.payment) if each.attempt_id == attempt.pk]
+    operations = [each for each in operations_of_payment(attempt.payment) if each.attempt_id == attempt.pk]
+    for each in operations:
+        each.attempt = attempt
+    return operations
 
 
 def operations_of_payment(payment: Payment) -> list[Operation]:

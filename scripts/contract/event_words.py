@@ -60,6 +60,7 @@ OTHERS: Mapping[str, Field] = {
     "number": Field("The number of the attempt: 1, 2, 3 and so on.", 1),
     "three_d_secure": Field("The authentication by the issuer, if anything is known of one.", None),
     "result": Field("The result of the authentication, if it is known.", "authenticated"),
+    "outcome_at": Field("The time at which the outcome became known, if it has.", None),
     "protocol_version": Field("The version of 3-D Secure, if it is known.", "2.2.0"),
     "challenged": Field("True if the issuer has asked the shopper to confirm.", False),
     "reason": Field("The requester's reason.", ""),

@@ -19,7 +19,7 @@ OBJECTS: Mapping[str, type[msgspec.Struct]] = {
 # The first is written only if something was left out. The others are not in events of earlier releases.
 MAY_BE_MISSING = (
     *("left_out", "customer_reference", "effective_expires_at", "capture_before"),
-    *("payment_link", "saved_card", "merchant_initiated", "three_d_secure"),
+    *("payment_link", "saved_card", "merchant_initiated", "three_d_secure", "attempt", "outcome_at"),
 )
 TIMES = ("_at", "_before")
 

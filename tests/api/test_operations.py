@@ -22,6 +22,7 @@ async def test_a_capture_is_held_until_the_provider_has_answered(api, manual, ba
     made = document(answer)
     assert (answer.status, made["object"], made["state"], made["amount"]) == (201, "capture", "pending", 1000)
     assert made["metadata"] == {"a": "b"}
+    assert (made["attempt"], made["outcome_at"]) == (f"{manual.reference}-1", None)
     assert made["requested_by"].startswith("API key sk_test_")
     assert header(answer, "Location") == f"{ROOT}/operations/{made['id']}"
     read = document(await api.get(f"/operations/{made['id']}"))

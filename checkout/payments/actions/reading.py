@@ -91,7 +91,8 @@ def read_payment_of_order(merchant: Merchant, order_reference: str) -> PaymentOb
 def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]:
     """Return all operations of a payment, the oldest first. Raises ``PaymentNotFound``."""
     payment = _row(merchant, reference=reference)
-    return [operation_object(each, payment) for each in payment.operations.order_by("pk")]
+    rows = payment.operations.select_related("attempt").order_by("pk")
+    return [operation_object(each, payment) for each in rows]
 
 
 def list_attempts(
@@ -107,7 +108,7 @@ def list_attempts(
 
 def read_operation(merchant: Merchant, reference: str) -> OperationObject:
     """Return an operation. Raises ``OperationNotFound``."""
-    rows = Operation.objects.select_related("payment").filter(payment__merchant=merchant)
+    rows = Operation.objects.select_related("payment", "attempt").filter(payment__merchant=merchant)
     operation = rows.filter(reference=reference).first() if _is_text(reference) else None
     if operation is None:
         raise OperationNotFound("There is no such operation.")

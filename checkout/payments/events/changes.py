@@ -112,12 +112,12 @@ def open_operation(payment: Payment, operation: Operation) -> None:
     _record(payment, operation_object(operation, payment), {})
 
 
-def open_operation_once(payment: Payment, operation: Operation) -> None:
-    """Insert a new operation, unless its reference is known."""
+def open_operation_once(payment: Payment, operation: Operation, *, order_code: str = "") -> None:
+    """Insert a new operation, unless its reference is known. The caller may know the ``order_code``."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
         forget(payment)
-        _record(payment, operation_object(operation, payment), {})
+        _record(payment, operation_object(operation, payment, order_code=order_code), {})
 
 
 def move_operation(payment: Payment, operation: Operation, state: str, *, refusal_reason: str = "") -> None:

@@ -76,7 +76,7 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
 _LATEST = Compiled(
     lambda payment: (
         Attempt.objects.filter(payment_id=payment)
-        .only("number", "card", "refusal_reason", "refusal_code")
+        .only("number", "order_code", "card", "refusal_reason", "refusal_code")
         .order_by("-number")[:1]
     )
 )

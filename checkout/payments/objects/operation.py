@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from checkout.payments.models.payment import Operation, Payment
+from checkout.payments.objects.attempt import latest_attempt
 
 
 class OperationKind(StrEnum):
@@ -48,8 +49,15 @@ STATES: Mapping[str, OperationState] = {
 }
 
 
+_ENDED = (Operation.State.DONE, Operation.State.REFUSED)
+
+
 class OperationObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A movement of a payment's money. ``payment`` is the payment's id."""
+    """A movement of a payment's money. ``payment`` is the payment's id.
+
+    ``attempt`` is the id of the attempt that holds the money, which is the provider's order code.
+    ``outcome_at`` is when the outcome became known, and null until then.
+    """
 
     id: str
     object: OperationKind
@@ -64,10 +72,17 @@ class OperationObject(msgspec.Struct, frozen=True, kw_only=True):
     final_capture: bool
     created_at: datetime
     updated_at: datetime
+    attempt: str = ""
+    outcome_at: datetime | None = None
 
 
-def operation_object(operation: Operation, payment: Payment | None = None) -> OperationObject:
-    """Return the object of an operation. ``payment`` is its payment, if that has been read already."""
+def operation_object(
+    operation: Operation, payment: Payment | None = None, *, order_code: str = ""
+) -> OperationObject:
+    """Return the object of an operation.
+
+    ``payment`` is its payment and ``order_code`` that of its attempt, if they have been read already.
+    """
     return OperationObject(
         id=operation.reference,
         object=KINDS[operation.kind],
@@ -82,4 +97,15 @@ def operation_object(operation: Operation, payment: Payment | None = None) -> Op
         final_capture=operation.is_final,
         created_at=operation.created_at,
         updated_at=operation.updated_at,
+        attempt=order_code or _order_code(operation, payment),
+        outcome_at=operation.updated_at if operation.state in _ENDED else None,
     )
+
+
+def _order_code(operation: Operation, payment: Payment | None) -> str:
+    """Return the order code of the operation's attempt. Mostly, that is the payment's latest."""
+    if payment is not None and "attempt" not in operation._state.fields_cache:
+        latest = latest_attempt(payment)
+        if latest is not None and latest.pk == operation.attempt_id:
+            return latest.order_code
+    return operation.attempt.order_code

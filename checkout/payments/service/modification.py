@@ -94,15 +94,21 @@ def _request(attempt: Attempt, operation: Operation, verb: Verb) -> Send:
     return lambda provider: provider.refund(request)
 
 
+def _known(attempt: Attempt, intent: Intent) -> Operation:
+    operation = _OPERATION.get(attempt.pk, intent.key)
+    operation.attempt = attempt
+    return operation
+
+
 def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> Conclusion:
-    answer = _apply(attempt, _OPERATION.get(attempt.pk, intent.key), result)
+    answer = _apply(attempt, _known(attempt, intent), result)
     kind = f"{intent.verb}_{answer.outcome}"
     fact = answer_fact(attempt, kind, result, answer, reference=intent.key)
     return Conclusion(answer, fact, result.outcome)
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
-    operation = _OPERATION.get(attempt.pk, intent.key)
+    operation = _known(attempt, intent)
     move(attempt.payment, operation, Operation.State.UNKNOWN)
     return answer_of(operation)
 

@@ -16,6 +16,7 @@ from checkout.payments.events import (
     move_payment,
     object_of,
     open_operation,
+    open_operation_once,
 )
 from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
 from checkout.payments.models import Attempt, Event, Operation, Payment
@@ -29,9 +30,10 @@ from checkout.payments.objects import (
 )
 from checkout.payments.objects.attempt import STATUSES as OF_ATTEMPTS
 from checkout.payments.objects.payment import STATUSES as OF_PAYMENTS
-from checkout.payments.totals import sums_of
+from checkout.payments.totals import operations_under_lock, sums_of
 from checkout.states import PAYMENT_EDGES, Actor, AttemptState, PaymentEvent, PaymentState
 from tests.payments.service.asking import operation_on
+from tests.payments.service.contradicting import another
 from tests.support.source import modules_of
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +152,27 @@ def test_an_operation_is_recorded_without_reading_earlier_events(attempt: Attemp
         (3, "capture.pending"),
         (4, "capture.succeeded"),
     ]
+
+
+def test_the_order_code_of_an_operation_costs_no_statement(attempt: Attempt, django_assert_num_queries):
+    move_payment(attempt.payment, "authorised", Actor.SAGA)
+    payment = Payment.objects.select_related("merchant").get()
+    capture = Operation(payment=payment, attempt_id=attempt.pk, kind="capture", amount_minor=1250)
+    with django_assert_num_queries(2):  # the operation and its event
+        open_operation_once(payment, capture, order_code=attempt.order_code)
+    own = Attempt.objects.select_related("payment__merchant").get()
+    (capture,) = operations_under_lock(own)
+    with django_assert_num_queries(2):
+        move_operation(own.payment, capture, "done")
+    told = [event.data["object"]["attempt"] for event in Event.objects.filter(type__startswith="capture.")]
+    assert told == [attempt.order_code] * 2
+
+
+def test_an_operation_is_of_the_attempt_that_holds_the_money_and_not_of_the_latest(attempt: Attempt):
+    operation_on(attempt, Operation.Kind.REFUND)
+    another(attempt, AttemptState.REFUSED)
+    move_operation(attempt.payment, Operation.objects.get(), Operation.State.DONE)
+    assert Event.objects.get().data["object"]["attempt"] == attempt.order_code
 
 
 def test_an_attempt_that_stays_in_its_public_state_tells_nothing(attempt: Attempt):

@@ -79,7 +79,7 @@ def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operatio
         currency=data.currency,
         requested_by=parent.kind,
     )
-    open_operation_once(payment, operation)
+    open_operation_once(payment, operation, order_code=data.attempt)
     return operation
 
 
