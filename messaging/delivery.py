@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
@@ -15,6 +16,15 @@ class Death:
 
     queue: str
     reason: str
+
+
+class Outcome(Enum):
+    """The end of a delivery."""
+
+    DONE = auto()
+    FAILED = auto()
+    REFUSED = auto()
+    UNTRIED = auto()
 
 
 class Delivery(msgspec.Struct, kw_only=True):
@@ -36,7 +46,7 @@ class Delivery(msgspec.Struct, kw_only=True):
     delivery_count: int = 0
     redelivered: bool = False
     death: Death | None = None
-    settle: Callable[[bool, bool], None] | None = None
+    settle: Callable[[Outcome], None] | None = None
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         # Not the raw message, which may hold secrets.
@@ -48,13 +58,17 @@ class Delivery(msgspec.Struct, kw_only=True):
 
     def ack(self) -> None:
         """Acknowledge the message."""
-        self._settle(True, False)
+        self._settle(Outcome.DONE)
 
     def reject(self, *, requeue: bool) -> None:
         """Report a failed attempt, which counts toward the delivery limit. Dead-letter unless ``requeue``."""
-        self._settle(False, requeue)
+        self._settle(Outcome.FAILED if requeue else Outcome.REFUSED)
 
-    def _settle(self, is_done: bool, requeue: bool) -> None:
+    def give_back(self) -> None:
+        """Return the message to its queue untried. RabbitMQ counts that as a delivery up to version 4.2."""
+        self._settle(Outcome.UNTRIED)
+
+    def _settle(self, outcome: Outcome) -> None:
         settle, self.settle = self.settle, None
         if settle is not None:
-            settle(is_done, requeue)
+            settle(outcome)

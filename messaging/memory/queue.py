@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from messaging.broker import OnDelivery
-from messaging.delivery import Death, Delivery
+from messaging.delivery import Death, Delivery, Outcome
 from messaging.envelope import Envelope
 from messaging.topology import Queue
 
@@ -24,6 +24,7 @@ class Item:
     envelope: Envelope
     expires_at: float | None = None
     deliveries: int = 0
+    is_returned: bool = False
     death: Death | None = None
 
 
@@ -143,7 +144,7 @@ class MemoryQueue:
                 routing_key=item.routing_key,
                 queue=reader.queue,
                 delivery_count=item.deliveries,
-                redelivered=item.deliveries > 0,
+                redelivered=item.is_returned,
                 death=item.death,
                 settle=None if reader.auto_ack else self._settler(reader, item, reader.epoch),
             )
@@ -164,14 +165,16 @@ class MemoryQueue:
         if reader.epoch == epoch:
             reader.on_delivery(delivery)
 
-    def _settler(self, reader: Reader, item: Item, epoch: int) -> Callable[[bool, bool], None]:
-        def settle(is_done: bool, requeue: bool) -> None:
+    def _settler(self, reader: Reader, item: Item, epoch: int) -> Callable[[Outcome], None]:
+        def settle(outcome: Outcome) -> None:
             with self._lock:
                 if reader.epoch != epoch or reader.held.pop(item.number, None) is None:
                     return
-                if not is_done and requeue:
+                if outcome is Outcome.FAILED:
                     self._give_back(item)
-                elif not is_done:
+                elif outcome is Outcome.UNTRIED:
+                    self._put_back(item)
+                elif outcome is Outcome.REFUSED:
                     self._give_up(item, "rejected")
                 self._deliver()
 
@@ -181,7 +184,11 @@ class MemoryQueue:
         item.deliveries += 1
         if 0 <= self._delivery_limit < item.deliveries:
             self._give_up(item, "delivery_limit")
-            return
+        else:
+            self._put_back(item)
+
+    def _put_back(self, item: Item) -> None:
+        item.is_returned = True
         place = 0
         while place < len(self._items) and self._items[place].number < item.number:
             place += 1

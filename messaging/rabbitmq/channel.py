@@ -19,6 +19,7 @@ from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from messaging.broker import OnDelivery
+from messaging.delivery import Outcome
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
 from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
@@ -101,14 +102,17 @@ class AmqpChannel:
         await self.ask(start)
         return tag
 
-    def settle(self, delivery_tag: int, is_done: bool, requeue: bool) -> None:
+    def settle(self, delivery_tag: int, outcome: Outcome) -> None:
         """Acknowledge or reject. If the channel is closed, the broker has already taken the delivery back."""
         if not self.raw.is_open:
             return
-        if is_done:
+        if outcome is Outcome.DONE:
             self.raw.basic_ack(delivery_tag)
+        elif outcome is Outcome.UNTRIED:
+            # Since RabbitMQ 4.3 only a rejection counts as a failed attempt.
+            self.raw.basic_nack(delivery_tag, requeue=True)
         else:
-            self.raw.basic_reject(delivery_tag, requeue)
+            self.raw.basic_reject(delivery_tag, requeue=outcome is Outcome.FAILED)
 
     def close_nowait(self) -> None:
         """Close the channel; unacknowledged deliveries go back to their queues."""

@@ -22,6 +22,7 @@ from pika.adapters.utils import io_services_utils
 from pika.channel import Channel
 
 from messaging.broker import OnDelivery
+from messaging.delivery import Outcome
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
 from messaging.libraries.versions import is_made_for
@@ -194,13 +195,16 @@ class DirectChannel(AmqpChannel):
         self._connection.readers[self._number] = on_message
         return await super().read(queue, on_delivery, prefetch=prefetch, auto_ack=auto_ack)
 
-    def settle(self, delivery_tag: int, is_done: bool, requeue: bool) -> None:
+    def settle(self, delivery_tag: int, outcome: Outcome) -> None:
         """See AmqpChannel."""
         if not self.raw.is_open:
             return
-        if is_done:
+        if outcome is Outcome.DONE:
             self._connection.send(write_ack(self._number, delivery_tag))
+        elif outcome is Outcome.UNTRIED:
+            super().settle(delivery_tag, outcome)
         else:
+            requeue = outcome is Outcome.FAILED
             self._connection.send(write_reject(self._number, delivery_tag, requeue))
 
     def _forget(self, closed: object) -> None:

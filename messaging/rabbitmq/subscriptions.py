@@ -228,7 +228,7 @@ class Subscriptions:
         if subscription.channel is not channel:
             return  # from an earlier channel; the broker delivers it again
         if subscription.is_cancelled:
-            delivery.reject(requeue=True)  # it was sent before the cancellation
+            delivery.give_back()  # it was sent before the cancellation
             return
         self.deliveries += 1
         try:

@@ -287,6 +287,20 @@ async def test_a_cancelled_reader_gets_no_more_and_may_still_acknowledge(lab: La
     assert len(inbox) == 0
 
 
+async def test_a_message_that_is_given_back_untried_comes_again(lab: Lab):
+    broker, inbox = await lab.broker(), Inbox()
+    queue, sent = await a_service(broker), command()
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await send(broker, sent)
+    (await inbox.next()).give_back()
+    again = await inbox.next()
+    assert again.envelope is not None
+    assert again.envelope.message_id == sent.message_id
+    assert again.redelivered
+    assert again.delivery_count == await lab.deliveries_counted_for_untried()
+    again.ack()
+
+
 async def test_two_readers_share_a_queue(lab: Lab):
     one, two = await lab.broker(), await lab.broker()
     inboxes = Inbox(), Inbox()

@@ -95,6 +95,10 @@ class Lab(ABC):
     async def readers(self, queue: str) -> int:
         """Return how many consumers the queue has; 0 if there is no such queue."""
 
+    @abstractmethod
+    async def deliveries_counted_for_untried(self) -> int:
+        """Return how many deliveries the queue counts for a message that was given back once."""
+
     async def nobody_reads(self, queue: str) -> None:
         """Wait until the queue has no consumer."""
 
@@ -142,6 +146,9 @@ class MemoryLab(Lab):
     async def readers(self, queue: str) -> int:
         known = self.server.queues.get(queue)
         return len(known._readers) if known is not None else 0
+
+    async def deliveries_counted_for_untried(self) -> int:
+        return 0
 
 
 class RabbitmqLab(Lab):
@@ -199,6 +206,12 @@ class RabbitmqLab(Lab):
         finally:
             await link.close()
         return int(declared.method.consumer_count)
+
+    async def deliveries_counted_for_untried(self) -> int:
+        async with raw_channel(self) as channel:
+            properties = channel.raw.connection.server_properties  # type: ignore[attr-defined]
+        major, minor, *_ = properties["version"].split(".")
+        return int((int(major), int(minor)) < (4, 3))
 
     async def close(self) -> None:
         self.proxy.cut()
