@@ -20,6 +20,8 @@ from messaging.rabbitmq.declaring import count_readers
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
+# The time for the broker's answer to the end of a reading. What it delivers later is given back.
+CANCEL_SECONDS = 2.0
 # A broker may lose a consumer and not tell its client, or leave a question about one queue unanswered, while
 # all else on the connection goes on. It also counts no consumers of a queue that is electing a leader, for
 # which one look would not be enough.
@@ -241,12 +243,19 @@ class Subscriptions:
             return  # pika would never answer a second request
         subscription.is_cancelled = True
         self._subscriptions.remove(subscription)
+        with contextlib.suppress(AMQPError, TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await self._cancel_consumer(subscription)
+        if not subscription.is_reading and subscription.task is not None:
+            subscription.task.cancel()  # it waits for the broker's answer to its first question
+
+    @staticmethod
+    async def _cancel_consumer(subscription: Subscription) -> None:
         if subscription.task is not None:
             await subscription.first_try.wait()
         channel = subscription.channel
         if channel is not None and channel.raw.is_open and subscription.is_reading:
-            with contextlib.suppress(AMQPError):
-                await channel.ask(lambda answer: channel.raw.basic_cancel(subscription.tag, answer))
+            await channel.ask(lambda answer: channel.raw.basic_cancel(subscription.tag, answer))
 
     async def _release(self, subscription: Subscription) -> None:
         await self._cancel(subscription)

@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from channels.exceptions import MessageTooLarge
-from channels.layers import get_channel_layer
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.utils import timezone
 
@@ -31,7 +29,8 @@ from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
-from messaging.worker.message import Message, Outgoing, Push
+from messaging.worker.message import Message, Outgoing
+from messaging.worker.pushes import send_push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
 from messaging.worker.waiting import is_mistake, until_connected, until_stopped
 
@@ -82,6 +81,7 @@ class Worker:
         self._marker = PublishedMarker(outbox_model, partial(run_in, self._executor), database)
         self._tasks: set[asyncio.Task[object]] = set()
         self._stop = asyncio.Event()
+        self._late: list[Delivery] = []  # what has arrived since then
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish the messages in hand, and return."""
@@ -95,17 +95,21 @@ class Worker:
         try:
             await stop.wait()
         finally:
-            for consumption in consumptions:
-                await consumption.cancel()
+            await asyncio.gather(*(consumption.cancel() for consumption in consumptions))
+            # Not earlier: as long as a queue is read here, it would deliver them here again.
+            for delivery in self._late:
+                delivery.give_back()
             while self._tasks:  # a task may start another one before it ends
                 await asyncio.wait(self._tasks)
             await self._marker.flush()
-            for consumption in consumptions:
-                await consumption.release()
+            await asyncio.gather(*(consumption.release() for consumption in consumptions))
             self._executor.shutdown(wait=False)
 
     def _begin(self, delivery: Delivery) -> None:
-        self._start(self._deal_with(delivery))
+        if self._stop.is_set():
+            self._late.append(delivery)
+        else:
+            self._start(self._deal_with(delivery))
 
     def _start(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -223,7 +227,7 @@ class Worker:
             self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
-            await _send_push(push)
+            await send_push(push)
         return everything_left
 
     def _message(self, envelope: Envelope, *, records_last: bool) -> Message:
@@ -386,13 +390,3 @@ def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
     except AlreadyHandled:
         return message.left_unpublished()
     return message.after_commit
-
-
-async def _send_push(push: Push) -> None:
-    layer = get_channel_layer()
-    try:
-        await layer.group_send(push.group, push.event)
-    except MessagingError as error:
-        log.info("push not sent", reason=error.code)
-    except MessageTooLarge as error:
-        log.error("push not sent", reason=str(error))

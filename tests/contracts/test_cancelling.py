@@ -6,7 +6,7 @@ import struct
 import pytest
 from pika import spec
 
-from messaging.rabbitmq import direct_connection
+from messaging.rabbitmq import direct_connection, subscriptions
 from messaging.rabbitmq.broker import RabbitmqBroker
 from tests.support.brokers import Inbox, RabbitmqLab, command, within
 
@@ -41,3 +41,18 @@ async def test_a_message_that_arrives_after_the_cancellation_goes_back_untried(
     assert rabbitmq.proxy.has_lost_answer is direct_connection.is_possible(), "given back by basic.nack"
     again.ack()
     await elsewhere.close()
+
+
+async def test_a_broker_that_does_not_answer_does_not_delay_the_end_of_a_reading(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(subscriptions, "CANCEL_SECONDS", 0.1)
+    rabbitmq.watchdog_seconds = 3600
+    broker = await rabbitmq.broker()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    consumption = await broker.consume(queue.name, Inbox(), prefetch=1)
+    rabbitmq.hold()
+    await within(asyncio.ensure_future(consumption.cancel()))
+    await within(asyncio.ensure_future(consumption.release()))
+    assert broker.metrics()["connections_lost"] == 0
