@@ -32,7 +32,7 @@ from messaging.storable import defect_of, fitted
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.pushes import send_push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
-from messaging.worker.waiting import is_mistake, until_connected, until_stopped
+from messaging.worker.waiting import is_busy, is_mistake, until_connected, until_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,9 @@ LONGEST_PAUSE_SECONDS = 1.6
 OUTAGE_PAUSE_SECONDS = 0.5
 # Together well below the queues' consumer time-out, after which the broker would take the message back.
 LONGEST_OUTAGE_SECONDS = 300.0
+# A statement of the message itself may be what takes too long. Shorter, so that it does not hold its place for
+# long; a message whose every delivery ends so becomes a dead letter after about five minutes.
+LONGEST_BUSY_SECONDS = 30.0
 LONGEST_BLOCK_SECONDS = 120.0
 # The handler of a command that is no longer wanted.
 OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)
@@ -137,18 +140,22 @@ class Worker:
         delivery.reject(requeue=True)
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
-        """Wait for a database that is away, so that the outage does not use up the message's deliveries."""
+        """Try again if the database is away or busy, so that it does not use up the message's deliveries."""
         loop, is_after_outage = asyncio.get_running_loop(), False
-        until = loop.time() + LONGEST_OUTAGE_SECONDS
+        began = loop.time()
         while True:
             try:
                 return await self._process(delivery, is_after_outage=is_after_outage)
             except (OperationalError, InterfaceError) as error:
+                busy = is_busy(error)
+                until = began + (LONGEST_BUSY_SECONDS if busy else LONGEST_OUTAGE_SECONDS)
                 if is_mistake(error) or self._stop.is_set() or loop.time() >= until:
                     raise
                 # If only the answer to a COMMIT was lost, the message has been handled.
-                delivery.redelivered = is_after_outage = True
-                log.warning("database away, waiting", service=self._service.name, exc_info=True)
+                delivery.redelivered = True
+                is_after_outage = is_after_outage or not busy
+                event = "database busy, trying again" if busy else "database away, waiting"
+                log.warning(event, service=self._service.name, exc_info=True)
             await until_stopped(self._stop, seconds=OUTAGE_PAUSE_SECONDS)
 
     async def _process(self, delivery: Delivery, *, is_after_outage: bool) -> bool:
