@@ -30,7 +30,7 @@ from messaging.rabbitmq.declaring import (
     delete_queue,
 )
 from messaging.rabbitmq.publisher import CONFIRM_SECONDS, Publisher
-from messaging.rabbitmq.subscriptions import LOOK_SECONDS, Subscription, Subscriptions
+from messaging.rabbitmq.subscriptions import LOOK_SECONDS, PATIENCE_SECONDS, Subscription, Subscriptions
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topology
 
@@ -95,6 +95,7 @@ class RabbitmqBroker(Broker):
             prefetch=0,
             auto_ack=True,
             on_interrupted=self._end_waiters,
+            is_vital=True,
         )
         self._subscriptions.add(self._own_subscription)
         self._connections_lost = 0
@@ -163,9 +164,9 @@ class RabbitmqBroker(Broker):
         self._queues |= {queue.name: queue for queue in queues}
         link = self._consuming.link
         if link is not None:
-            for queue in queues:
-                with contextlib.suppress(AMQPError):
-                    await declare_queue(link, queue)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await asyncio.gather(*(self._redeclare_if_possible(link, queue.name) for queue in queues))
 
     def forget(self, queue: str) -> None:
         """See Broker."""
@@ -223,10 +224,10 @@ class RabbitmqBroker(Broker):
 
     async def _prepare_consuming(self, link: Link) -> None:
         await declare_exchanges(link, self.topology.exchanges)
-        for name in self._queues.keys() - self._subscriptions.queues:
-            # A queue that exists with other arguments must not keep the rest of the process from working.
-            with contextlib.suppress(AMQPError):
-                await self._redeclare(link, name)
+        unread = self._queues.keys() - self._subscriptions.queues
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await asyncio.gather(*(self._redeclare_if_possible(link, name) for name in unread))
         bound = set(self._keys)
         await self._subscriptions.prepare(link, self._own_subscription)
         while late := self._keys - bound:  # since there is no link yet on which `bind` would do it
@@ -248,6 +249,11 @@ class RabbitmqBroker(Broker):
                 self._end_waiters()
         elif queue is not None:
             await declare_queue(link, queue)
+
+    async def _redeclare_if_possible(self, link: Link, name: str) -> None:
+        """Declare a queue. One with other arguments must not keep the rest of the process from working."""
+        with contextlib.suppress(AMQPError):
+            await self._redeclare(link, name)
 
     async def _rebind(self, link: Link, name: str) -> None:
         """Bind a queue as it was declared. Groups are left out, of which there may be thousands.

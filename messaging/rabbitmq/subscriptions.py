@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,6 +20,11 @@ from messaging.rabbitmq.declaring import count_readers
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
+# Each try of a queue that is read apart is a new connection, and a crash in the broker's log.
+RETRY_APART_SECONDS = 5.0
+# The time for which a new connection waits for each kind of thing that it can do without at first. About a
+# queue without a majority of its nodes, the broker does not answer for 15 seconds (RabbitMQ 4.0, measured).
+PATIENCE_SECONDS = 2.0
 # The time for the broker's answer to the end of a reading. What it delivers later is given back.
 CANCEL_SECONDS = 2.0
 # A broker may lose a consumer and not tell its client, or leave a question about one queue unanswered, while
@@ -33,15 +38,21 @@ LOOKS_PER_BINDING = 6
 
 @dataclass(eq=False)
 class Subscription:
-    """A queue to read. ``on_interrupted`` is called when reading stops although the connection lives."""
+    """A queue to read. ``on_interrupted`` is called when reading stops although the connection lives.
+
+    If ``is_apart``, it is read on a connection of its own, which is not for one that ``is_vital``: without
+    it, the common connection would be of no use.
+    """
 
     queue: str
     on_delivery: OnDelivery
     prefetch: int
     auto_ack: bool
     on_interrupted: Callable[[], None] | None = None
+    is_vital: bool = False
     is_cancelled: bool = False
     is_reading: bool = False
+    is_apart: bool = False
     missed: int = 0
     tag: str = ""
     channel: AmqpChannel | None = None
@@ -55,6 +66,9 @@ class Subscriptions:
     Every ``look_seconds`` the broker is asked if it knows that a queue is read. If it has not known it LOOKS
     times in a row, the queue is read anew. At every LOOKS_PER_BINDING-th look, ``rebind`` binds it again,
     since a binding that an operator has removed, or that went with its exchange, would be missed by nobody.
+
+    The broker ends the whole connection on which a quorum queue without a leader is to be read. Each queue
+    that was asked for just then, or has to be read anew, is read on a connection of its own.
     """
 
     def __init__(
@@ -91,9 +105,16 @@ class Subscriptions:
         others = [subscription for subscription in self._subscriptions if subscription is not own]
         for subscription in others:
             self._begin(subscription, link)
-        for subscription in others:
-            await subscription.first_try.wait()
+        await self._first_tries(others)
         self._looking = asyncio.get_running_loop().create_task(self._look_again_and_again(link), name="look")
+
+    @staticmethod
+    async def _first_tries(subscriptions: Sequence[Subscription]) -> None:
+        """Wait for the first tries, but not for those of queues about which the broker does not answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                for subscription in subscriptions:
+                    await subscription.first_try.wait()
 
     def lost(self) -> None:
         """Stop reading, because the link is gone with its channels; unacknowledged deliveries come again."""
@@ -110,12 +131,12 @@ class Subscriptions:
         self._subscriptions.append(subscription)
 
     async def consume(self, subscription: Subscription) -> Consumption:
-        """Read this queue from now on, or as soon as there is a link. If cancelled, stop reading it."""
+        """Read this queue from now on, or as soon as that is possible. If cancelled, stop reading it."""
         self.add(subscription)
         if self._link is not None:
             self._begin(subscription, self._link)
             try:
-                await subscription.first_try.wait()
+                await self._first_tries([subscription])
             except asyncio.CancelledError:
                 self._start(self._release(subscription))  # the caller has no Consumption to end it with
                 raise
@@ -150,9 +171,9 @@ class Subscriptions:
     async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
         while True:
             try:
-                await self._redeclare(link, subscription.queue)
-                reason = await self._read(subscription, link)
-            except AMQPError as error:
+                async with _link_for(subscription, link) as its_link:
+                    reason = await self._read(subscription, its_link)
+            except (AMQPError, OSError) as error:
                 reason = str(error)
             subscription.first_try.set()
             if not link.is_open or subscription.is_cancelled:
@@ -160,7 +181,7 @@ class Subscriptions:
             log.warning("reading interrupted", queue=subscription.queue, reason=reason)
             if subscription.on_interrupted is not None:
                 subscription.on_interrupted()
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(RETRY_APART_SECONDS if subscription.is_apart else RETRY_SECONDS)
 
     async def _look_again_and_again(self, link: Link) -> None:
         for number in itertools.count(1):
@@ -187,6 +208,7 @@ class Subscriptions:
 
     async def _begin_anew(self, subscription: Subscription, link: Link) -> None:
         log.warning("reading begun anew", queue=subscription.queue, reason="the broker knows of no reader")
+        subscription.is_apart = not subscription.is_vital  # there may be no leader
         if subscription.task is not None:
             subscription.task.cancel()
             await asyncio.wait({subscription.task})
@@ -197,12 +219,19 @@ class Subscriptions:
 
     async def _read(self, subscription: Subscription, link: Link) -> str:
         """Read until the channel or the consumer ends, and return why it ended."""
-        channel = await link.channel()
+        channel: AmqpChannel | None = None
         try:
+            await self._redeclare(link, subscription.queue)
+            channel = await link.channel()
             return await self._read_on(channel, subscription)
         finally:
+            is_settled = subscription.is_reading or subscription.is_apart or subscription.is_vital
+            if link.has_crashed and not is_settled:
+                log.warning("queue read apart, as the broker may have failed at it", queue=subscription.queue)
+                subscription.is_apart = True
             subscription.is_reading = False
-            await channel.close()
+            if channel is not None:
+                await channel.close()
 
     async def _read_on(self, channel: AmqpChannel, subscription: Subscription) -> str:
         if subscription.is_cancelled:
@@ -222,6 +251,7 @@ class Subscriptions:
             auto_ack=subscription.auto_ack,
         )
         subscription.is_reading = True
+        subscription.is_apart = False  # from the next reading on
         subscription.first_try.set()
         await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
         return str((channel.closed if channel.closed.done() else cancelled).result())
@@ -262,3 +292,15 @@ class Subscriptions:
         if subscription.task is not None:
             subscription.task.cancel()  # which closes its channel
             await asyncio.wait({subscription.task})
+
+
+@contextlib.asynccontextmanager
+async def _link_for(subscription: Subscription, link: Link) -> AsyncIterator[Link]:
+    if not subscription.is_apart:
+        yield link
+        return
+    own = await link.another()
+    try:
+        yield own
+    finally:
+        await own.close()

@@ -46,8 +46,8 @@ LONGEST_PAUSE_SECONDS = 1.6
 OUTAGE_PAUSE_SECONDS = 0.5
 # Together well below the queues' consumer time-out, after which the broker would take the message back.
 LONGEST_OUTAGE_SECONDS = 300.0
-# A statement of the message itself may be what takes too long. Shorter, so that it does not hold its place for
-# long; a message whose every delivery ends so becomes a dead letter after about five minutes.
+# Shorter, since it may be a statement of the message itself that takes too long. If each of its deliveries
+# ends so, it becomes a dead letter after about five minutes.
 LONGEST_BUSY_SECONDS = 30.0
 LONGEST_BLOCK_SECONDS = 120.0
 # The handler of a command that is no longer wanted.

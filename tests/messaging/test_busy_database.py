@@ -1,4 +1,4 @@
-"""Messages that a database has no time or no lock for: tried again at once, and not for as long as an outage."""
+"""Messages for which a database has no time or no lock: they are not held for as long as in an outage."""
 
 import pytest
 from django.contrib.auth.models import Group
@@ -21,7 +21,7 @@ def raising(sqlstate: str) -> str:
 
 
 def hindered(sql: str, *, times: int | None = None) -> tuple[Service, list[int]]:
-    """Return a service whose handler executes ``sql``, always or so many times, and the list of its attempts."""
+    """Return a service that executes ``sql``, always or so many times, and the list of its attempts."""
     service, attempts = Service("hindered"), []
 
     @service.command("greet")

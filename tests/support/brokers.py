@@ -209,8 +209,8 @@ class RabbitmqLab(Lab):
 
     async def deliveries_counted_for_untried(self) -> int:
         async with raw_channel(self) as channel:
-            properties = channel.raw.connection.server_properties  # type: ignore[attr-defined]
-        major, minor, *_ = properties["version"].split(".")
+            properties = channel.raw.connection.server_properties or {}
+        major, minor, *_ = str(properties["version"]).split(".")
         return int((int(major), int(minor)) < (4, 3))
 
     async def close(self) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 
 import pika
 from pika.channel import Channel
-from pika.exceptions import ChannelWrongStateError, ConnectionWrongStateError
+from pika.exceptions import ChannelWrongStateError, ConnectionClosedByBroker, ConnectionWrongStateError
 
 from messaging.rabbitmq import direct_connection
 from messaging.rabbitmq.amqp import plain
 from messaging.rabbitmq.channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
 from messaging.rabbitmq.connection.addresses import TlsOptions
 from messaging.rabbitmq.plain_connection import AmqpConnection
+
+INTERNAL_ERROR = 541
 
 
 class Link:
@@ -21,8 +23,14 @@ class Link:
     ``on_blocked`` and ``on_unblocked`` are called when the broker blocks publishing, and allows it again.
     """
 
-    def __init__(self, connection: AmqpConnection, closed: asyncio.Future[BaseException]) -> None:
+    def __init__(
+        self,
+        connection: AmqpConnection,
+        closed: asyncio.Future[BaseException],
+        parameters: pika.ConnectionParameters,
+    ) -> None:
         self.closed = closed
+        self._parameters = parameters
         self.is_blocked = False
         self.on_blocked: Callable[[], None] = lambda: None
         self.on_unblocked: Callable[[], None] = lambda: None
@@ -57,12 +65,22 @@ class Link:
             with contextlib.suppress(ConnectionWrongStateError):
                 connection.close()
             raise
-        return cls(connection, closed)
+        return cls(connection, closed, parameters)
+
+    async def another(self) -> "Link":
+        """Open another connection to the same node. Raises AMQPError or OSError."""
+        return await Link.open(self._parameters)
 
     @property
     def is_open(self) -> bool:
         """Return True if the connection is up, as far as this side knows."""
         return self._connection.is_open and not self.closed.done()
+
+    @property
+    def has_crashed(self) -> bool:
+        """Return True if the broker has closed the connection because of an error of its own."""
+        reason = self.closed.result() if self.closed.done() else None
+        return isinstance(reason, ConnectionClosedByBroker) and reason.reply_code == INTERNAL_ERROR
 
     async def channel(self) -> AmqpChannel:
         """Open a channel. Raises AMQPError."""
