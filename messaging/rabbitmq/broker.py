@@ -6,6 +6,7 @@ connections that publish (RabbitMQ, "Memory and Disk Alarms"), and acknowledgeme
 
 import asyncio
 import contextlib
+import itertools
 import math
 
 import structlog
@@ -30,7 +31,13 @@ from messaging.rabbitmq.declaring import (
     delete_queue,
 )
 from messaging.rabbitmq.publisher import CONFIRM_SECONDS, Publisher
-from messaging.rabbitmq.subscriptions import LOOK_SECONDS, PATIENCE_SECONDS, Subscription, Subscriptions
+from messaging.rabbitmq.subscriptions import (
+    LOOK_SECONDS,
+    PATIENCE_SECONDS,
+    RETRY_SECONDS,
+    Subscription,
+    Subscriptions,
+)
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topology
 
@@ -45,6 +52,8 @@ WATCHDOG = "watchdog"
 # Each change of a binding takes a channel of its own, of which a connection has about two thousand.
 MOST_BINDING_CHANGES = 100
 BINDING_ATTEMPTS = 3
+# Between these, what was joined and left meanwhile is taken into account.
+BINDINGS_AT_ONCE = 500
 
 
 class RabbitmqBroker(Broker):
@@ -68,6 +77,8 @@ class RabbitmqBroker(Broker):
         self._keys: set[tuple[str, str]] = set()
         self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, and perhaps still bound
         self._binding_changes = asyncio.Semaphore(MOST_BINDING_CHANGES)
+        self._bound: set[tuple[str, str]] = set()  # on the present link, when it was made
+        self._binding: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._home_seconds = HOME_SECONDS if len(nodes_of(url)) > 1 else ONLY_HOME_SECONDS
         self._publisher = Publisher(user_of(url), confirm_seconds=confirm_seconds)
@@ -120,6 +131,7 @@ class RabbitmqBroker(Broker):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 await self._publisher.drained.wait()
         await asyncio.gather(self._publishing.stop(), self._consuming.stop())
+        self._stop_binding()
 
     @property
     def is_connected(self) -> bool:
@@ -228,16 +240,16 @@ class RabbitmqBroker(Broker):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await asyncio.gather(*(self._redeclare_if_possible(link, name) for name in unread))
-        bound = set(self._keys)
         await self._subscriptions.prepare(link, self._own_subscription)
-        while late := self._keys - bound:  # since there is no link yet on which `bind` would do it
-            bound |= late
-            await bind_all(link, self._instance_queue.name, late)
-        self._leaving = asyncio.get_running_loop().create_task(self._leave_when_ready())
+        if self._binding is None or self._binding.done():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._bind_groups(link)  # those that were joined meanwhile
+        self._leaving = asyncio.get_running_loop().create_task(self._settle_when_ready(link))
 
     def _consuming_lost(self, name: str) -> None:
         self._connections_lost += 1
-        self._stop_leaving()
+        self._stop_binding()
         self._reading_until = asyncio.get_running_loop().time()
         self._subscriptions.lost()
         self._end_waiters()
@@ -245,8 +257,9 @@ class RabbitmqBroker(Broker):
     async def _redeclare(self, link: Link, name: str) -> None:
         queue = self._queues.get(name)
         if queue is self._instance_queue:
-            if await declare_own_queue(link, queue, self._keys, self._home_seconds):
+            if await declare_own_queue(link, queue, self._home_seconds):
                 self._end_waiters()
+            await self._begin_binding(link)
         elif queue is not None:
             await declare_queue(link, queue)
 
@@ -282,14 +295,41 @@ class RabbitmqBroker(Broker):
                     self._left_keys.discard((exchange, key))
                     return
 
-    async def _leave_when_ready(self) -> None:
-        """Unbind what was left while there was no connection."""
-        await self._consuming.ready.wait()
+    async def _begin_binding(self, link: Link) -> None:
+        """Bind all groups. If that takes long, as for many thousands, messages are read meanwhile."""
+        if self._binding is not None:
+            self._binding.cancel()
+        self._bound = set()
+        self._binding = asyncio.get_running_loop().create_task(self._bind_groups(link), name="bind groups")
+        await asyncio.wait({self._binding}, timeout=PATIENCE_SECONDS)
+
+    async def _bind_groups(self, link: Link) -> None:
+        """Bind what is not bound on this link yet, and unbind what was left meanwhile, if it is ready."""
+        while link.is_open and (missing := self._keys - self._bound):
+            some = set(itertools.islice(missing, BINDINGS_AT_ONCE))
+            try:
+                await bind_all(link, self._instance_queue.name, some)
+            except AMQPError as error:
+                if not link.is_open:
+                    return
+                log.warning("groups not bound", reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._bound |= some
+            self._left_keys |= some - self._keys
         await asyncio.gather(*(self._change_binding(*left) for left in list(self._left_keys)))
 
-    def _stop_leaving(self) -> None:
-        if self._leaving is not None:
-            self._leaving.cancel()
+    async def _settle_when_ready(self, link: Link) -> None:
+        """Bind and unbind what was joined and left while there was no connection to do it at once."""
+        await self._consuming.ready.wait()
+        if self._binding is not None:
+            await asyncio.wait({self._binding})
+        await self._bind_groups(link)
+
+    def _stop_binding(self) -> None:
+        for task in (self._binding, self._leaving):
+            if task is not None:
+                task.cancel()
 
     def _on_own_delivery(self, delivery: Delivery) -> None:
         if delivery.envelope is not None and delivery.envelope.type == WATCHDOG:

@@ -49,9 +49,9 @@ async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_pass
     )
 
 
-async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
+async def declare_queue(link: Link, queue: Queue) -> None:
     """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError."""
-    bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
+    bindings = [(binding.exchange, binding.key) for binding in queue.bindings]
 
     async def work(channel: AmqpChannel) -> None:
         await _declare_queue(channel, queue)
@@ -84,9 +84,7 @@ async def _declare_queue(channel: AmqpChannel, queue: Queue) -> None:
     )
 
 
-async def declare_own_queue(
-    link: Link, queue: Queue, more_bindings: Collection[tuple[str, str]], home_seconds: float
-) -> bool:
+async def declare_own_queue(link: Link, queue: Queue, home_seconds: float) -> bool:
     """Declare a queue that is on one node, perhaps of several, and has nothing that must not be lost.
 
     If that node does not answer in ``home_seconds``, or is stopping, the queue is replaced by one on another
@@ -97,8 +95,7 @@ async def declare_own_queue(
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
         log.warning("queue made anew, because its node has stopped it or does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
-    # Not limited in time, as a process may have thousands of bindings.
-    await declare_queue(link, queue, more_bindings)
+    await declare_queue(link, queue)
     return is_lost
 
 

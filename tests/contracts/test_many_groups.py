@@ -6,8 +6,10 @@ import pytest
 
 from messaging.broker import Broker
 from messaging.envelope import Envelope
+from messaging.errors import Undeliverable
+from messaging.rabbitmq import broker as rabbitmq_broker
 from messaging.rabbitmq.connection import supervisor
-from tests.support.brokers import RabbitmqLab, reconnected, within
+from tests.support.brokers import RabbitmqLab, lost, reconnected, within
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -32,6 +34,34 @@ async def test_groups_that_are_joined_at_once_are_all_bound(rabbitmq: RabbitmqLa
     await join_all(broker)
     await send_to_all(sender)
     assert broker.metrics()["connections_lost"] == 0
+
+
+async def test_more_groups_than_can_be_bound_in_time_keep_no_process_from_connecting_again(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    broker = await rabbitmq.broker()
+    groups = broker.topology.groups
+    await within(asyncio.gather(*(broker.bind(groups, f"h{number}") for number in range(10_000))))
+    # It takes longer to bind so many groups, even if the broker knows them.
+    monkeypatch.setattr(supervisor, "SET_UP_TIMEOUT_SECONDS", 0.6)
+    monkeypatch.setattr(rabbitmq_broker, "PATIENCE_SECONDS", 0.05)
+    await rabbitmq.go_down()
+    await within(lost(broker))
+    await broker.bind(groups, "joined meanwhile")
+    await rabbitmq.come_back()
+    await within(broker.wait_connected())
+    await within(deliverable(broker, "joined meanwhile"))
+    assert broker.metrics()["connections_lost"] == 2, "once each"
+
+
+async def deliverable(sender: Broker, group: str) -> None:
+    """Wait until a process is in this group."""
+    while True:
+        try:
+            message = Envelope(type="group.message", body=b"{}")
+            return await sender.publish(sender.topology.groups, group, message, timeout_seconds=30)
+        except Undeliverable:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_slow_network_does_not_keep_a_process_with_many_groups_from_connecting_again(
