@@ -1,5 +1,6 @@
 """The nodes of a broker that its address names, the order in which they are tried, and pika's parameters."""
 
+import copy
 import random
 import socket
 import ssl
@@ -102,8 +103,7 @@ def connection_parameters(
     if files and parts.scheme == "amqp":
         raise ValueError(f"a broker's address with ?{next(iter(files))}= begins with amqps://")
     nodes = in_order(nodes_of(url), zone)
-    # If there are other nodes, a silent one is given up sooner, because the next one may answer.
-    patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else CONNECT_TIMEOUT_SECONDS / 2
+    patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else _shorter_patience()
     tcp_options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         tcp_options["TCP_USER_TIMEOUT"] = TCP_USER_TIMEOUT_MILLISECONDS
@@ -124,6 +124,20 @@ def connection_parameters(
         )
         for node in nodes
     ]
+
+
+def _shorter_patience() -> float:
+    """Return the seconds after which a silent address is given up if there are others that may answer."""
+    return CONNECT_TIMEOUT_SECONDS / 2
+
+
+def at_address(parameters: pika.ConnectionParameters, address: str) -> pika.ConnectionParameters:
+    """Return the parameters for one of several addresses of their host, whose name TLS still verifies."""
+    one = copy.copy(parameters)
+    one.host = address
+    one.socket_timeout = _shorter_patience()
+    one.stack_timeout = 2 * _shorter_patience()
+    return one
 
 
 def _files(query: str) -> dict[str, str]:

@@ -2,16 +2,22 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 
 import pika
 from pika.channel import Channel
-from pika.exceptions import ChannelWrongStateError, ConnectionClosedByBroker, ConnectionWrongStateError
+from pika.exceptions import (
+    AMQPError,
+    ChannelWrongStateError,
+    ConnectionClosedByBroker,
+    ConnectionWrongStateError,
+)
 
 from messaging.rabbitmq import direct_connection
 from messaging.rabbitmq.amqp import plain
 from messaging.rabbitmq.channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
-from messaging.rabbitmq.connection.addresses import TlsOptions
+from messaging.rabbitmq.connection.addresses import TlsOptions, at_address
 from messaging.rabbitmq.plain_connection import AmqpConnection
 
 INTERNAL_ERROR = 541
@@ -39,8 +45,22 @@ class Link:
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
 
     @classmethod
-    async def open(cls, parameters: pika.ConnectionParameters) -> "Link":
-        """Connect. Raises AMQPError or OSError."""
+    async def open(cls, parameters: pika.ConnectionParameters, *, turn: int = 0) -> "Link":
+        """Connect to one of the host's addresses. Raises AMQPError or OSError.
+
+        They are tried one after the other, beginning with another one at each ``turn``. pika would always
+        begin with the first, and not go on after one that accepts a connection and says nothing.
+        """
+        addresses = await _addresses(parameters)
+        begin = turn % len(addresses)
+        *others, last = addresses[begin:] + addresses[:begin]
+        for each in others:
+            with contextlib.suppress(AMQPError, OSError):
+                return await cls._open(each)
+        return await cls._open(last)
+
+    @classmethod
+    async def _open(cls, parameters: pika.ConnectionParameters) -> "Link":
         if isinstance(parameters.ssl_options, TlsOptions):
             parameters.ssl_options.renew()
         loop = asyncio.get_running_loop()
@@ -68,8 +88,8 @@ class Link:
         return cls(connection, closed, parameters)
 
     async def another(self) -> "Link":
-        """Open another connection to the same node. Raises AMQPError or OSError."""
-        return await Link.open(self._parameters)
+        """Open another connection to the same address. Raises AMQPError or OSError."""
+        return await Link._open(self._parameters)
 
     @property
     def is_open(self) -> bool:
@@ -118,6 +138,17 @@ class Link:
     def _on_unblocked(self, connection: object, method: object) -> None:
         self.is_blocked = False
         self.on_unblocked()
+
+
+async def _addresses(parameters: pika.ConnectionParameters) -> list[pika.ConnectionParameters]:
+    """Return the parameters for each address of the host. Raises OSError if it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        parameters.host, parameters.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    )
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    if len(addresses) == 1:
+        return [parameters]
+    return [at_address(parameters, address) for address in addresses]
 
 
 async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaitable[None]]) -> None:

@@ -112,7 +112,7 @@ class Supervisor:
         link: Link | None = None
         try:
             async with asyncio.timeout(SET_UP_TIMEOUT_SECONDS):
-                link = await Link.open(self._node)
+                link = await Link.open(self._node, turn=self._rounds)
                 await self._prepare(link)
             self.link = link
             self.ready.set()
@@ -151,9 +151,13 @@ class Supervisor:
             link.abort()
             await asyncio.wait({link.closed}, timeout=1.0)
 
+    @property
+    def _rounds(self) -> int:
+        """The number of times that every node has failed since the last good connection."""
+        return self._failures // len(self._nodes)
+
     def _pause_seconds(self) -> float:
-        rounds = self._failures // len(self._nodes)
-        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(rounds, 10))
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._rounds, 10))
         return random.uniform(0, longest)  # noqa: S311 (spreads reconnections)
 
 

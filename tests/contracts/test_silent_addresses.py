@@ -1,0 +1,79 @@
+"""A host with several addresses is reached at any that answers, although others before it are silent."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from urllib.parse import urlsplit
+
+import pytest
+
+from messaging.rabbitmq.broker import RabbitmqBroker
+from messaging.rabbitmq.connection import addresses, supervisor
+from tests.support.brokers import RabbitmqLab, within
+
+pytestmark = pytest.mark.rabbitmq
+
+HOST = "broker.example"
+
+
+def name_host(monkeypatch: pytest.MonkeyPatch, *known: str) -> None:
+    """Let the host's name have these addresses, in this order."""
+    resolve = socket.getaddrinfo
+
+    def answer(host: str, port: int, *hints: int, **named: int) -> list[object]:
+        hosts = known if host == HOST else (host,)
+        return [found for each in hosts for found in resolve(each, port, *hints, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+
+@asynccontextmanager
+async def reached(rabbitmq: RabbitmqLab, port: int) -> AsyncIterator[RabbitmqBroker]:
+    """Yield a broker that has connected to the host by its name."""
+    url = urlsplit(rabbitmq.url)
+    login = url.netloc.rpartition("@")[0]
+    broker = RabbitmqBroker(url._replace(netloc=f"{login}@{HOST}:{port}").geturl(), rabbitmq.prefix)
+    broker.open()
+    try:
+        await within(broker.wait_connected())
+        yield broker
+    finally:
+        await broker.close()
+
+
+def port_of(rabbitmq: RabbitmqLab) -> int:
+    port = urlsplit(rabbitmq.url).port
+    assert port is not None
+    return port
+
+
+async def test_one_that_accepts_connections_and_says_nothing_is_passed_over(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(addresses, "CONNECT_TIMEOUT_SECONDS", 0.2)
+    name_host(monkeypatch, "127.0.0.2", "127.0.0.1")
+    with closing(socket.socket()) as silent:
+        silent.bind(("127.0.0.2", port_of(rabbitmq)))
+        silent.listen(1000)  # the kernel accepts connections, and nobody else
+        async with reached(rabbitmq, port_of(rabbitmq)) as broker:
+            assert broker.metrics()["connections_lost"] == 0
+
+
+async def test_more_than_can_be_tried_at_once_that_do_not_even_accept_connections_are_passed_over(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(addresses, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "SET_UP_TIMEOUT_SECONDS", 0.9)
+    silent = [f"127.0.0.{number}" for number in (2, 3, 4)]
+    name_host(monkeypatch, *silent, "127.0.0.1")
+    async with AsyncExitStack() as stack:
+        for address in silent:
+            full = stack.enter_context(closing(socket.socket()))
+            full.bind((address, port_of(rabbitmq)))
+            full.listen(0)
+            for _ in range(2):  # which fill the queue of connections that nobody accepts
+                waiting = stack.enter_context(closing(socket.socket()))
+                waiting.setblocking(False)
+                waiting.connect_ex((address, port_of(rabbitmq)))
+        broker = await stack.enter_async_context(reached(rabbitmq, port_of(rabbitmq)))
+        assert broker.is_connected
