@@ -1,8 +1,12 @@
 """The page for shoppers who wait for the result of a payment: how long it takes, and whom to ask."""
 
+import re
+from datetime import timedelta
 from functools import partial
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from checkout.payments.models import Merchant, Payment
 from checkout.states import PaymentState
@@ -41,3 +45,16 @@ async def test_a_shopper_who_waits_knows_whom_to_ask_and_can_go_back_to_the_shop
     assert page.index("order number below") < page.index(">order-1</bdi>")
     assert f'href="https://shop.example/back?payment={checkout.reference}"' in page
     assert "Back to <bdi" not in await status_in(checkout, state, return_url="")
+
+
+@pytest.mark.parametrize("state", [PaymentState.CONFIRMING, PaymentState.CONFLICTED])
+async def test_without_javascript_the_page_is_loaded_again_ever_more_rarely_but_never_not_at_all(
+    shop, checkout, state
+):
+    now = timezone.now()
+    pauses = []
+    with time_machine.travel(now, tick=False):
+        for minutes in (-1, 0, 0.5, 5, 60, 60 * 24 * 7):
+            page = await status_in(checkout, state, updated_at=now - timedelta(minutes=minutes))
+            pauses += re.findall(r'<noscript><meta http-equiv="refresh" content="([^"]*)"></noscript>', page)
+    assert pauses == ["5", "5", "5", "30", "360", "600"]

@@ -1,8 +1,11 @@
 """The pages that show the state of a payment: still being confirmed, or decided."""
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments import actions
@@ -16,6 +19,10 @@ from checkout.web.waiting import news
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import held
+
+# Without JavaScript, the status page reloads itself when its wait has become longer by a tenth, within these
+# bounds in seconds.
+FIRST_RELOAD, LAST_RELOAD = 5, 600
 
 
 @held
@@ -31,6 +38,7 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
         "payment": payment,
         "token": actions.status_token(reference),
         "is_checked_by_staff": payment.state is PaymentState.CONFLICTED,
+        "reload_seconds": _reload_seconds(payment.dated_at),
     }
     return render(request, "checkout/status.html", context)
 
@@ -73,3 +81,9 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
         "way_back": way_back,
     }
     return render(request, "checkout/result.html", context)
+
+
+def _reload_seconds(since: datetime) -> int:
+    """Return the pause before a page without JavaScript is loaded again, for a wait since this time."""
+    age = (timezone.now() - since).total_seconds()
+    return int(min(max(age / 10, FIRST_RELOAD), LAST_RELOAD))
