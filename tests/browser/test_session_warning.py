@@ -70,6 +70,21 @@ def test_the_field_in_which_somebody_types_is_not_covered(form: Page) -> None:
     assert typed["y"] + typed["height"] <= covered["y"] or typed["y"] >= covered["y"] + covered["height"]
 
 
+@pytest.mark.parametrize(
+    ("address", "label"), [("password_change/", "Old password"), ("auth/user/1/password/", "Password")]
+)
+@pytest.mark.parametrize("width", [320, 1280])
+def test_no_field_for_a_new_password_is_covered(form: Page, address: str, label: str, width: int) -> None:
+    form.set_viewport_size({"width": width, "height": 800})
+    form.goto(address)
+    expect(form.get_by_text("logs you out everywhere else at once")).to_be_visible()
+    field = form.get_by_label(label, exact=False).and_(form.locator("input[type=password]")).first
+    field.fill("correct horse battery")
+    form.clock.fast_forward(28 * MINUTE)
+    expect(warning(form)).to_contain_text(WARNING)
+    field.click(timeout=5000)
+
+
 def test_a_server_that_does_not_answer_is_told_and_can_be_asked_again(form: Page) -> None:
     form.clock.fast_forward(28 * MINUTE)
     form.route("**/admin/session/", lambda route: route.abort())

@@ -2,6 +2,7 @@
 
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from tests.backoffice.log_in.conftest import PASSWORD, log_in
@@ -10,6 +11,7 @@ pytestmark = pytest.mark.django_db
 
 PAGE = reverse("admin:password_change")
 NEW = "quite another password"
+TWICE = {"password1": NEW, "password2": NEW, "usable_password": "true"}
 ADDRESS = "192.0.2.7"
 
 
@@ -53,3 +55,37 @@ def test_its_user_is_not_locked_out_elsewhere(browser, at):
     assert log_in(elsewhere) == 302
     assert [change(browser, f"guess {number}") for number in range(5)][-1] == 429
     assert change(elsewhere, PASSWORD) == 302
+
+
+def stays(browser) -> bool:
+    return int(browser.get(PAGE).status_code) == 200
+
+
+def test_users_are_told_before_they_change_their_password_that_it_logs_them_out_elsewhere(browser, at):
+    elsewhere = at("198.51.100.8")
+    assert log_in(elsewhere) == 302
+    page = browser.get(PAGE).content.decode()
+    assert "logs you out everywhere else at once" in page
+    assert "You stay logged in here." in page
+    assert change(browser, PASSWORD) == 302
+    assert (stays(browser), stays(elsewhere)) == (True, False)
+
+
+def test_superusers_are_told_that_a_new_password_logs_another_user_out(browser, at):
+    grace = User.objects.create_superuser("grace", password=PASSWORD)
+    elsewhere = at("198.51.100.8")
+    assert log_in(elsewhere, name="grace") == 302
+    page = reverse("admin:auth_user_password_change", args=[grace.pk])
+    assert "logs this user out everywhere at once" in browser.get(page).content.decode()
+    assert browser.post(page, TWICE).status_code == 302
+    assert (stays(browser), stays(elsewhere)) == (True, False)
+
+
+def test_superusers_stay_logged_in_where_they_set_their_own_password(browser, at, ada):
+    elsewhere = at("198.51.100.8")
+    assert log_in(elsewhere) == 302
+    page = reverse("admin:auth_user_password_change", args=[ada.pk])
+    shown = browser.get(page).content.decode()
+    assert ("You stay logged in here." in shown, "logs this user out" in shown) == (True, False)
+    assert browser.post(page, TWICE).status_code == 302
+    assert (stays(browser), stays(elsewhere)) == (True, False)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib import admin
 from django.urls import reverse
 from django.utils import timezone
 
@@ -61,6 +62,17 @@ def test_a_form_has_the_warning_hidden_and_a_page_to_look_at_has_none(browser):
     assert '<div id="session-warning" role="alert" hidden>' in form
     assert "You will be logged out in two minutes, and what you have typed will be lost." in form
     assert "session-warning" not in browser.get(HOME).content.decode()
+
+
+def test_every_page_on_which_something_can_be_typed_and_sent_has_the_warning(browser, ada):
+    pages = [reverse("admin:password_change"), reverse("admin:auth_user_password_change", args=[ada.pk])]
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        pages.append(reverse(f"admin:{name}_add"))
+    shown = {page: browser.get(page) for page in pages}
+    forms = {page for page, answer in shown.items() if answer.status_code == 200}
+    assert len(forms) > 8
+    assert [page for page in forms if b'id="session-warning"' not in shown[page].content] == []
 
 
 def test_no_page_of_a_visitor_asks_about_a_session(client, db):
