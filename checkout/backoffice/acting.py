@@ -28,7 +28,7 @@ CHANGED = (
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """An action on a row, for users with the permission ``<name>_<model>``.
+    """An action on a row, for users with the permission ``<name>_<model>``, or that of another action.
 
     ``carry_out`` takes the row, the user's name and, if ``asks_why``, the user's reason. It raises
     ``OperationRejected`` if the action is not possible. ``done`` and ``otherwise`` are the messages for the
@@ -48,6 +48,7 @@ class Verb:
     asks_why: bool = False
     reason_is_for: str = FOR_COLLEAGUES
     seen: Callable[[Any], object] | None = None
+    permission_of: str = ""
 
 
 class ReasonForm(forms.Form):
@@ -87,7 +88,7 @@ class Acting(ModelAdmin):
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
         """Return True if the user has the permission for ``verb``."""
-        codename = get_permission_codename(verb.name, self.opts)
+        codename = get_permission_codename(verb.permission_of or verb.name, self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
     def address(self, page: str, row: Any) -> str:

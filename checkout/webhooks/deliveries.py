@@ -6,10 +6,11 @@ event.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -153,14 +154,18 @@ def end_waiting(endpoint: WebhookEndpoint) -> None:
     What a sender has, or has given back, is left to it. So is what others have locked: they lock a delivery
     before its endpoint.
     """
-    pending = Delivery.objects.filter(endpoint=endpoint, state=Delivery.State.PENDING, lease="")
     now = server_time()
-    waiting = pending.filter(next_try_at__gt=now)
-    locked = waiting.select_for_update(skip_locked=True).order_by("next_try_at").values_list("pk", flat=True)
+    locked = waiting_for(endpoint, now).select_for_update(skip_locked=True).order_by("next_try_at")
     # There may be more of them than a statement takes parameters.
-    while pks := list(locked[:ROWS_AT_ONCE]):
+    while pks := list(locked.values_list("pk", flat=True)[:ROWS_AT_ONCE]):
         Delivery.objects.filter(pk__in=pks).update(next_try_at=now)
     wake_after_commit()
+
+
+def waiting_for(endpoint: WebhookEndpoint, now: datetime | Now) -> QuerySet[Delivery]:
+    """Return what is pending for the endpoint and not due at ``now``, without what a sender has."""
+    pending = Delivery.objects.filter(endpoint=endpoint, state=Delivery.State.PENDING, lease="")
+    return pending.filter(next_try_at__gt=now)
 
 
 def sweep() -> int:

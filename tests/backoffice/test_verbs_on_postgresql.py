@@ -1,5 +1,7 @@
 """The button of each action works on a database that locks rows only in transactions."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -13,7 +15,7 @@ from checkout.payments.models import PaymentLink, SavedCard
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.states import PaymentState
 from checkout.webhooks.actions import create_endpoint, disable
-from checkout.webhooks.models import Delivery
+from checkout.webhooks.models import Delivery, WebhookEndpoint
 from tests.backoffice import rows
 from tests.backoffice.operating import told
 
@@ -36,9 +38,15 @@ def disabled_endpoint():
     return disable(row.merchant, row.reference, "x")
 
 
-def delivery():
+def endpoint_that_waits():
+    delivery(next_try_at=timezone.now() + timedelta(hours=1))
+    return WebhookEndpoint.objects.get()
+
+
+def delivery(**fields):
+    values = {"next_try_at": timezone.now(), **fields}
     return Delivery.objects.create(
-        endpoint=endpoint(), event="evt_1", event_type="payment.captured", next_try_at=timezone.now()
+        endpoint=endpoint(), event="evt_1", event_type="payment.captured", **values
     )
 
 
@@ -93,6 +101,7 @@ MAKE = {
     ("webhookendpoint", "ping"): endpoint,
     ("webhookendpoint", "resend"): endpoint,
     ("webhookendpoint", "rotate"): endpoint,
+    ("webhookendpoint", "send_waiting"): endpoint_that_waits,
 }
 
 

@@ -1,10 +1,12 @@
 """Webhook endpoints and deliveries in the back office: added, changed, disabled, rotated and sent again."""
 
+import html
 import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
@@ -141,7 +143,7 @@ def test_no_endpoint_is_deleted(admin_client, endpoint):
     assert admin_client.post(page(endpoint, "delete"), {"post": "yes"}).status_code == 403
 
 
-@pytest.mark.parametrize("verb", ["ping", "disable", "enable", "rotate", "resend"])
+@pytest.mark.parametrize("verb", ["ping", "disable", "enable", "send_waiting", "rotate", "resend"])
 def test_each_verb_needs_its_permission(staff_client, endpoint, verb):
     if verb == "enable":
         actions.disable("example", endpoint.reference, "later")
@@ -171,6 +173,57 @@ def test_an_endpoint_is_disabled_with_a_reason_and_enabled_again(staff_client, e
     client.post(page(endpoint, "enable"))
     endpoint.refresh_from_db()
     assert endpoint.is_enabled
+
+
+def test_staff_see_what_enabling_an_endpoint_sends_and_what_it_does_not_before_they_do_it(
+    staff_client, endpoint, delivery
+):
+    client = staff_client("view_webhookendpoint", "enable_webhookendpoint")
+    with time_machine.travel("2026-11-30T14:05:00Z", tick=False):
+        actions.disable("example", endpoint.reference, "the shop moves")
+    shown = client.get(page(endpoint, "enable"))
+    assert dict(shown.context["facts"])["Disabled since"] == "2026-11-30 14:05 UTC"
+    assert dict(shown.context["facts"])["Pending deliveries"] == "1"
+    text = html.unescape(shown.content.decode())
+    assert "Deliveries that are pending are sent now." in text
+    assert "Events that happened while the endpoint was disabled are not sent by this." in text
+    assert "“Send the last 24 hours again” sends those of a day" in text
+    assert "the merchant's program can ask for those of 30 days" in text
+
+
+WAITS = {"next_try_at": timezone.now() + timedelta(hours=14), "tries": 8}
+
+
+def test_what_waits_for_its_next_attempt_is_sent_to_an_enabled_endpoint_by_staff(
+    staff_client, endpoint, delivery
+):
+    client = staff_client("view_webhookendpoint", "enable_webhookendpoint")
+    verb = page(endpoint, "send_waiting")
+    assert verb not in client.get(page(endpoint)).content.decode(), "it is due"
+    Delivery.objects.update(**WAITS)
+    assert verb in client.get(page(endpoint)).content.decode()
+    assert "What was waiting is on its way" in str(told(client.post(verb, follow=True)))
+    delivery.refresh_from_db()
+    assert delivery.next_try_at <= timezone.now()
+    assert verb not in client.get(page(endpoint)).content.decode()
+
+
+def test_the_pause_of_an_endpoint_is_ended_by_staff(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "enable_webhookendpoint")
+    WebhookEndpoint.objects.update(paused_until=timezone.now() + timedelta(minutes=15))
+    client.post(page(endpoint, "send_waiting"))
+    endpoint.refresh_from_db()
+    assert endpoint.paused_until is None
+
+
+def test_nothing_is_offered_to_be_sent_to_a_disabled_endpoint_but_to_enable_it(
+    staff_client, endpoint, delivery
+):
+    client = staff_client("view_webhookendpoint", "enable_webhookendpoint")
+    Delivery.objects.update(**WAITS)
+    actions.disable("example", endpoint.reference, "the shop moves")
+    shown = client.get(page(endpoint)).content.decode()
+    assert (page(endpoint, "enable") in shown, page(endpoint, "send_waiting") in shown) == (True, False)
 
 
 def test_who_disables_an_endpoint_is_told_that_the_merchant_reads_why(admin_client, endpoint):

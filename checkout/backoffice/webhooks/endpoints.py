@@ -20,10 +20,20 @@ from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
 from checkout.errors import OperationRejected
 from checkout.webhooks import actions
+from checkout.webhooks.deliveries import waiting_for
 from checkout.webhooks.keys import ending_secrets
 from checkout.webhooks.models import WebhookEndpoint
+from messaging.outbox.clock import server_time
 
 RESEND_WITHIN = timedelta(days=1)
+RESEND_LABEL = "Send the last 24 hours again"
+MOST_COUNTED = 1000
+
+
+def is_paused(endpoint: WebhookEndpoint) -> bool:
+    """Return True if nothing is sent to the endpoint for a time, because it failed or asked for that."""
+    return endpoint.paused_until is not None and endpoint.paused_until > timezone.now()
+
 
 PING = Verb(
     name="ping",
@@ -38,12 +48,28 @@ ENABLE = Verb(
     name="enable",
     label="Enable",
     explanation=(
-        "Deliveries that were pending are sent now. Events that happened while the endpoint was disabled are "
-        "sent only if you have them sent again."
+        "Deliveries that are pending are sent now. Events that happened while the endpoint was disabled are "
+        f"not sent by this. Have them sent again afterwards: “{RESEND_LABEL}” sends those of a day, and the "
+        f"merchant's program can ask for those of {actions.RESEND_WITHIN.days} days."
     ),
-    done="The endpoint is enabled.",
+    done=f"The endpoint is enabled. What happened meanwhile is sent only by “{RESEND_LABEL}”.",
     otherwise="it is enabled already. Nothing was changed.",
     is_offered=lambda endpoint: endpoint.state == WebhookEndpoint.State.DISABLED,
+    carry_out=lambda endpoint, by, _: actions.enable(endpoint.merchant, endpoint.reference),
+)
+SEND_WAITING = Verb(
+    name="send_waiting",
+    permission_of="enable",
+    label="Send what waits now",
+    explanation=(
+        "Deliveries that wait for their next attempt are sent now, and a pause of the endpoint ends. Do this "
+        "when the endpoint works again: each attempt counts, and a delivery is given up after the last one."
+    ),
+    done="What was waiting is on its way: see the deliveries.",
+    otherwise="nothing waits for its next attempt, or the endpoint is disabled. Nothing was changed.",
+    is_offered=lambda endpoint: (
+        endpoint.is_enabled and (is_paused(endpoint) or waiting_for(endpoint, server_time()).exists())
+    ),
     carry_out=lambda endpoint, by, _: actions.enable(endpoint.merchant, endpoint.reference),
 )
 DISABLE = Verb(
@@ -59,7 +85,7 @@ DISABLE = Verb(
 )
 RESEND = Verb(
     name="resend",
-    label="Send the last 24 hours again",
+    label=RESEND_LABEL,
     explanation=(
         "All events of the merchant's payments since this time yesterday that the endpoint wants are sent "
         "again, those that were delivered as well. Their ids stay the same, so that a program which "
@@ -134,7 +160,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     )
     readonly_fields = ("reference", "shown_version", "status", "state_since", "failing", "public_keys")
     fixed_fields = ("merchant",)
-    verbs = (PING, RESEND, ROTATE, ENABLE, DISABLE)
+    verbs = (PING, RESEND, ROTATE, ENABLE, SEND_WAITING, DISABLE)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return what can be filled in, if the endpoint does not exist yet: it has no state then."""
@@ -143,6 +169,10 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def facts(self, row: WebhookEndpoint) -> Iterator[Line]:
         yield "URL", row.url
         yield "Merchant", merchant_of_code(row.merchant)
+        if row.state == WebhookEndpoint.State.DISABLED:
+            yield "Disabled since", f"{row.state_since:%Y-%m-%d %H:%M} UTC"
+        pending = row.deliveries.filter(next_try_at__isnull=False)[: MOST_COUNTED + 1].count()
+        yield "Pending deliveries", f"more than {MOST_COUNTED}" if pending > MOST_COUNTED else str(pending)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """See ModelAdmin. An endpoint that its merchant has deleted is there for its log only."""
