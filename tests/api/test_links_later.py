@@ -8,11 +8,12 @@ from django.core.management import call_command
 
 from checkout.api.models import IdempotencyRecord
 from checkout.payments.actions.staff.erasure import erase_payment
-from checkout.payments.models import Merchant, Payment, PaymentLink
+from checkout.payments.models import Attempt, Merchant, Payment, PaymentLink, ProviderAccount
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.api.calling import header
-from tests.api.test_payment_links import WANTED, _nobody_has_used_a_link, made, opened
+from tests.api.test_payment_links import WANTED, _nobody_has_used_a_link, made, opened, path_of, token_of
+from tests.support.asgi import AsgiClient
 
 __all__ = ["_nobody_has_used_a_link"]
 
@@ -75,17 +76,61 @@ async def test_a_shopper_whose_link_cannot_make_a_payment_reads_what_to_do(api, 
     assert f"{answer.status} · {code}<" in answer.text
 
 
-async def test_a_link_leads_to_its_payment_although_that_was_erased(api):
+OVER = (
+    PaymentState.AUTHORISED,
+    PaymentState.CAPTURED,
+    PaymentState.REFUNDED,
+    PaymentState.CHARGED_BACK,
+    PaymentState.VOIDED,
+)
+
+
+@pytest.mark.parametrize("state", OVER)
+async def test_who_opens_a_link_when_its_payment_is_over_learns_nothing_about_the_payer(api, state):
+    link, browser = await made(api), AsgiClient()
+    path = path_of(link)
+    waiting = await browser.get(path)
+    payment = header(await opened(link), "Location")
+
+    def pay():
+        Payment.objects.update(state=state)
+        card = {"brand": "visa", "last4": "4242"}
+        made_by = {"order_code": "P7K2-1", "provider_account": ProviderAccount.objects.first()}
+        Attempt.objects.create(payment=Payment.objects.get(), number=1, card=card, **made_by)
+
+    await in_thread(pay)
+    # A page with the button may have been open for long.
+    sent = await browser.post(path, {"csrfmiddlewaretoken": token_of(waiting)})
+    assert (sent.status, header(sent, "Location")) == (303, path)
+    later = await AsgiClient().get(path)
+    assert later.status == 200
+    assert ("This order is paid." in later.text) == (state in OVER[:2])
+    assert "Nothing can be paid with this link any more." in later.text
+    assert ("Continue to payment" in later.text, payment in later.text) == (False, False)
+    result = await AsgiClient().get(f"{payment}result/")
+    assert result.status == 200
+    assert ("4242" in result.text, "Visa" in result.text) == (False, False)
+
+
+@pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.REFUSED])
+async def test_a_link_leads_to_its_payment_until_that_is_over(api, state):
     link = await made(api)
     first = await opened(link)
+    await in_thread(lambda: Payment.objects.update(state=state))
+    second = await opened(link)
+    assert (second.status, header(second, "Location")) == (303, header(first, "Location"))
+
+
+async def test_a_link_says_that_it_is_paid_although_its_payment_was_erased(api):
+    link = await made(api)
+    await opened(link)
 
     def erase():
         Payment.objects.update(state=PaymentState.CAPTURED)
         erase_payment(Payment.objects.get().reference, by="ada", reason="GDPR")
 
     await in_thread(erase)
-    second = await opened(link)
-    assert (second.status, header(second, "Location")) == (303, header(first, "Location"))
+    assert "This order is paid." in (await AsgiClient().get(path_of(link))).text
 
 
 async def test_erasing_a_payment_leaves_its_metadata_on_no_link_for_it_alone(api):

@@ -40,13 +40,20 @@ async def made(api, **changes):
 
 async def opened(link, client=None):
     """Open the link as a shopper, and return the answer to the button."""
-    browser, path = client or AsgiClient(), "/pay/" + link["url"].split("/pay/")[1]
+    browser, path = client or AsgiClient(), path_of(link)
     page = await browser.get(path)
     assert page.status == 200, page.text
     assert "12.50" in page.text
     assert "Tea &lt;b&gt;" in page.text
-    token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    return await browser.post(path, {"csrfmiddlewaretoken": token})
+    return await browser.post(path, {"csrfmiddlewaretoken": token_of(page)})
+
+
+def path_of(link):
+    return "/pay/" + link["url"].split("/pay/")[1]
+
+
+def token_of(page):
+    return page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
 
 
 async def orders():
@@ -92,13 +99,13 @@ async def test_a_payment_that_the_link_has_only_found_is_not_made_by_it(api):
 @pytest.mark.parametrize("reusable", [False, True])
 async def test_the_page_of_a_link_names_the_order_that_its_payment_will_have(api, reusable):
     link = await made(api, reusable=reusable)
-    page = await AsgiClient().get("/pay/" + link["url"].split("/pay/")[1])
+    page = await AsgiClient().get(path_of(link))
     assert (">L-1</bdi>" in page.text) == (not reusable), "a reusable link adds a number of its own"
 
 
 async def test_looking_at_a_link_makes_nothing_and_a_post_needs_the_forms_token(api):
     link = await made(api, reusable=True)
-    path = "/pay/" + link["url"].split("/pay/")[1]
+    path = path_of(link)
     assert (await AsgiClient().get(path)).status == 200
     assert (await AsgiClient().post(path)).status == 403
     assert await orders() == []
@@ -117,7 +124,7 @@ async def test_a_link_that_is_over_pays_nothing(api, monkeypatch):
     monkeypatch.setattr(models_link, "MOST_OPENINGS", 1)
     assert (await opened(used)).status == 303
     for link in (disabled, expired, used):
-        closed = await AsgiClient().get("/pay/" + link["url"].split("/pay/")[1])
+        closed = await AsgiClient().get(path_of(link))
         assert closed.status == 410
         assert "no longer valid" in closed.text
     assert document(await api.get(f"{LINKS}/{expired['id']}"))["state"] == "expired"
@@ -233,8 +240,8 @@ async def test_links_that_do_not_exist_are_not_counted_for_those_that_do(api, se
     monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit(most_keys=1))
     settings.CHECKOUT_MAX_LINK_USES_PER_LINK = 1
     link = await made(api)
-    page = await (browser := AsgiClient()).get("/pay/" + link["url"].split("/pay/")[1])
-    token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    page = await (browser := AsgiClient()).get(path_of(link))
+    token = token_of(page)
     for number in range(3):
         guessed = await browser.post(f"/pay/{number:032}/", {"csrfmiddlewaretoken": token})
         assert guessed.status == 404

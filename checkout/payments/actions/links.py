@@ -21,7 +21,7 @@ from checkout.payments.actions.creation import (
     require_future,
 )
 from checkout.payments.models import Merchant, Payment, PaymentLink
-from checkout.states import Actor
+from checkout.states import Actor, PaymentState
 
 # A day less than the longest life of a payment, as the clocks of two processes may differ.
 LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
@@ -113,6 +113,16 @@ def disable_link(merchant: Merchant, reference: str) -> PaymentLink:
 def open_for_shopper(token: str) -> PaymentLink:
     """Return what a link asks for. Raises ``PaymentLinkNotFound`` and ``PaymentLinkClosed``."""
     return _require_open(_found(PaymentLink.objects.select_related("merchant").filter(token=token)))
+
+
+def link_and_state(token: str) -> tuple[PaymentLink, PaymentState]:
+    """Return a link and the state of the payment to which it has led; ``open`` if there is none, or many.
+
+    Raises the errors of ``open_for_shopper``.
+    """
+    link = open_for_shopper(token)
+    known = None if link.is_reusable or not link.openings else payment_of(link.merchant, link.order_reference)
+    return link, PaymentState.OPEN if known is None else PaymentState(known.state)
 
 
 def payment_by_link(token: str) -> Payment:

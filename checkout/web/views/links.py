@@ -8,8 +8,9 @@ from django.urls import reverse
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import DuplicateRequest, RequestInvalid
-from checkout.payments.actions.links import open_for_shopper, payment_by_link
+from checkout.payments.actions.links import link_and_state, open_for_shopper, payment_by_link
 from checkout.rates import RateLimit
+from checkout.states import PaymentState
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.clients import network_of
@@ -24,11 +25,13 @@ uses_by_link = RateLimit()
 async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
     """Show what is to be paid. Only a POST makes a payment: programs that look at links follow GETs.
 
-    Anybody can use a link, and a reusable one makes a payment each time, so that POSTs are limited.
+    Anybody can use a link, and a reusable one makes a payment each time, so that POSTs are limited. Once its
+    payment is over, a link leads no further: who opens it may be another person than the payer.
     """
     if request.method != "POST":
-        link = await in_thread(open_for_shopper, token)
-        return render(request, "checkout/link.html", {"link": link})
+        link, state = await in_thread(link_and_state, token)
+        context = {"link": link, "is_over": _is_over(state), "is_paid": state.is_paid}
+        return render(request, "checkout/link.html", context)
     seconds = _seconds_until_allowed_from(request.META.get("REMOTE_ADDR", ""))
     if not seconds:
         # A link is counted only if it exists: invented ones would fill the memory of the counts.
@@ -41,7 +44,14 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
     except (DuplicateRequest, RequestInvalid) as error:
         log.warning("payment link makes no payment", reason=repr(error))
         return problems.respond(request, problems.link_without_payment(error))
+    if _is_over(PaymentState(payment.state)):
+        return see_other(request.path)
     return see_other(reverse("checkout:checkout", args=[payment.reference]))
+
+
+def _is_over(state: PaymentState) -> bool:
+    """Return True if the payment is decided, and cannot be tried again."""
+    return state.is_decided and not state.may_be_paid
 
 
 def _seconds_until_allowed_from(address: str) -> int:

@@ -9,6 +9,7 @@ from checkout.errors import PaymentNotFound
 from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
+from checkout.payments.actions.links import own_links
 from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
@@ -47,7 +48,8 @@ class PaymentView:
     ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
     gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, if their origin is
     registered now, with the payment's id and never its state, which anybody could type. ``taken`` is known in
-    the states whose sums the amount does not tell. ``dated_at`` is when the shopper paid, whatever the
+    the states whose sums the amount does not tell. ``card`` is empty until the payment is decided, and if a
+    payment link leads to it. ``dated_at`` is when the shopper paid, whatever the
     provider has notified since, or else the time of the latest change.
     """
 
@@ -88,7 +90,8 @@ class CheckoutPage:
 def payment_view(reference: str) -> PaymentView:
     """Return the data of a payment that pages may show; raises ``PaymentNotFound``.
 
-    This is one query after the first attempt, when most pages are read. The sums of ``taken`` need another.
+    This is one query after the first attempt, when most pages are read. The sums of ``taken`` need another,
+    and so does the card of a decided payment.
     """
     attempt = _ATTEMPT.first(reference)
     return _view(_payment(reference) if attempt is None else attempt.payment, attempt)
@@ -147,9 +150,16 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
         attempts_left=max(0, conf.max_attempts - number_of(attempt)),
         has_receipt=bool(payment.shopper_email),
-        card=attempt.card if attempt else {},
+        card=_shown_card(payment, attempt),
         taken=_taken(payment) if payment.state in _IN_PARTS else None,
     )
+
+
+def _shown_card(payment: Payment, attempt: Attempt | None) -> dict[str, str]:
+    """Return the card of a decided payment, unless a link leads to it, which others may have, too."""
+    if attempt is None or not attempt.card or not _state_of(payment).is_decided:
+        return {}
+    return {} if own_links(payment).exists() else attempt.card
 
 
 def _taken(payment: Payment) -> Taken:
