@@ -1,9 +1,9 @@
 """Limits for shoppers, strangers and staff, beyond which the gateway takes precautions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from messaging.setting import Setting, duration, flag, number, text, whole
+from messaging.setting import Setting, comma_separated, duration, flag, number, text, whole
 
 NO_CAPTCHA = "checkout.web.protection.captcha.NoCaptcha"
 
@@ -117,6 +117,16 @@ class Protection:
         "The times a minute that one web process lets all shoppers together use the button of one payment "
         "link.",
         ge=1,
+    )
+    test_receipts_to: Setting[Sequence[str]] = Setting(
+        "CHECKOUT_TEST_RECEIPTS_TO",
+        "",
+        "The e-mail addresses, and domains such as @shop.example, to which receipts of test payments are "
+        "sent, with commas between them. Others get none, since everybody with a test key can name any "
+        "address.",
+        type=str,
+        read=lambda value: tuple(comma_separated(value)),
+        pattern=r"^([^@,]*@[^@,]+(,|$))*$",
     )
     max_hints_per_address = whole(
         "CHECKOUT_MAX_HINTS_PER_ADDRESS",

@@ -9,6 +9,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.test import override_settings
 from msgspec.structs import replace
 
+from checkout.payments.actions import payment_view
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Merchant, OutboxMessage, Saga
 from checkout.payments.sagas.service import service as checkout_service
@@ -89,6 +90,49 @@ def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):
     [message] = mail.outbox
     assert message.subject == "Test: Your payment to The Shop"
     assert message.body.startswith("This is a test: no money was taken.\n\nThank you.")
+
+
+ALLOWED = "qa@shop.example, @Shopper.example"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_sent"),
+    [
+        ("QA@shop.example", True),
+        ("other@shop.example", False),
+        ("anybody@shopper.EXAMPLE", True),
+        ("anybody@sub.shopper.example", False),
+        ('"a@shopper.example"@elsewhere.example', False),
+    ],
+)
+def test_a_stranger_with_a_test_key_cannot_have_e_mail_sent_to_any_address(
+    attempt, settings, caplog, address, is_sent
+):
+    settings.CHECKOUT_TRY_OUT, settings.CHECKOUT_TEST_RECEIPTS_TO = False, ALLOWED
+    attempt.payment.shopper_email = address
+    envelope = told(attempt, is_test=True)
+    assert deliver(service, envelope).outgoing == []
+    assert len(mail.outbox) == is_sent
+    receipt = Receipt.objects.get()
+    assert (receipt.email, receipt.sent_at is not None) == (address, is_sent), "staff see that it was owed"
+    assert not OutboxMessage.objects.filter(causation_id=envelope.message_id).exists()
+    assert ("receipt of a test not sent" in caplog.text) is not is_sent
+
+
+def test_a_receipt_of_a_real_payment_is_sent_to_any_address(attempt, settings):
+    settings.CHECKOUT_TRY_OUT, settings.CHECKOUT_TEST_RECEIPTS_TO = False, ""
+    deliver(service, told(attempt))
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("is_live", "allowed", "is_told"),
+    [(True, "", True), (False, "", False), (False, "@example.com", True)],
+)
+def test_a_page_announces_only_a_receipt_that_is_sent(attempt, settings, is_live, allowed, is_told):
+    settings.CHECKOUT_TRY_OUT, settings.CHECKOUT_TEST_RECEIPTS_TO = False, allowed
+    Merchant.objects.update(is_live=is_live)
+    assert payment_view(attempt.payment.reference).has_receipt is is_told
 
 
 @pytest.mark.parametrize("is_live", [True, False])

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from checkout.conf import conf
 from checkout.errors import PaymentNotFound
+from checkout.mail.of_tests import may_get_test_receipts
 from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
@@ -149,10 +150,15 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         created_at=payment.created_at,
         dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
         attempts_left=max(0, conf.max_attempts - number_of(attempt)),
-        has_receipt=bool(payment.shopper_email),
+        has_receipt=_has_receipt(payment),
         card=_shown_card(payment, attempt),
         taken=_taken(payment) if payment.state in _IN_PARTS else None,
     )
+
+
+def _has_receipt(payment: Payment) -> bool:
+    email = payment.shopper_email
+    return bool(email) and (payment.merchant.is_live or may_get_test_receipts(email))
 
 
 def _shown_card(payment: Payment, attempt: Attempt | None) -> dict[str, str]:
