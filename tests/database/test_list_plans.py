@@ -1,6 +1,7 @@
 """The lists of the API read a page of rows, however long a merchant's history is."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from checkout.payments import actions
+from checkout.payments.actions.reading import MOST_ROWS
 from checkout.payments.models import Event, Merchant, Payment
 from tests.backoffice import rows
 from tests.support.plans import analyse, rows_read
@@ -15,6 +17,7 @@ from tests.support.plans import analyse, rows_read
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql, pytest.mark.at_scale]
 
 MANY = 2000
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 STATES = ("captured", "disputed", "unknown", "refunded")
 TYPES = (
     ["payment.captured"],
@@ -42,6 +45,8 @@ def merchant() -> Merchant:
         for number in range(MANY)
         for each, is_unusual in ((owner, number < 24), (other, number % 20 < 2))
     ]
+    # One was made each minute.
+    times = [NOW - timedelta(minutes=minutes) for minutes in reversed(range(len(kinds)))]
     payments = Payment.objects.bulk_create(
         (
             Payment(
@@ -50,15 +55,16 @@ def merchant() -> Merchant:
                 amount_minor=1250,
                 currency="EUR",
                 state=state,
+                created_at=at,
             )
-            for number, (each, (state, _)) in enumerate(kinds)
+            for number, (at, (each, (state, _))) in enumerate(zip(times, kinds, strict=True))
         ),
         batch_size=AT_ONCE,
     )
     Event.objects.bulk_create(
         (
-            Event(merchant=each, payment=payment, type=type, sequence=1, data={})
-            for payment, (each, (_, type)) in zip(payments, kinds, strict=True)
+            Event(merchant=each, payment=payment, type=type, sequence=1, data={}, created_at=at)
+            for payment, at, (each, (_, type)) in zip(payments, times, kinds, strict=True)
         ),
         batch_size=AT_ONCE,
     )
@@ -73,6 +79,26 @@ def most_read(read: Callable[..., Any], *args: Any, **options: Any) -> int:
         read(*args, **options)
     assert len(captured)
     return max(rows_read(analyse(each["sql"])) for each in captured)
+
+
+TIMES: list[tuple[str, dict[str, datetime]]] = [
+    ("the last minutes", {"created_from": NOW - timedelta(minutes=6)}),
+    (
+        "an hour of long ago",
+        {"created_from": NOW - timedelta(hours=60), "created_to": NOW - timedelta(hours=59)},
+    ),
+    ("the beginning", {"created_to": NOW - timedelta(minutes=2 * MANY - 10)}),
+    ("before the beginning", {"created_to": NOW - timedelta(days=30)}),
+    ("the future", {"created_from": NOW + timedelta(days=1)}),
+]
+
+
+@pytest.mark.parametrize("read", [actions.list_payments, actions.list_events])
+@pytest.mark.parametrize(("name", "times"), TIMES, ids=[name for name, _ in TIMES])
+def test_a_page_of_what_was_made_in_a_time_is_found_without_the_rest_of_a_long_history(
+    merchant: Merchant, read: Callable[..., Any], name: str, times: dict[str, datetime]
+) -> None:
+    assert most_read(read, merchant, **times, limit=MOST_ROWS) <= 3 * FEW, name
 
 
 def test_a_page_of_payments_in_a_state_or_events_of_some_types_is_found_by_index(merchant: Merchant) -> None:

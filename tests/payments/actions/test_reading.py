@@ -127,6 +127,30 @@ def test_filters_exclude_what_does_not_match(shop):
             list_payments(shop, **filters)
 
 
+def test_a_list_of_a_time_has_all_that_was_made_in_it_although_clocks_of_hosts_differ(shop):
+    """Each second row was made on a host whose clock is four minutes behind."""
+    begin, minute = timezone.now(), timedelta(minutes=1)
+    made = Payment.objects.bulk_create(
+        Payment(
+            merchant=shop,
+            order_reference=str(number),
+            amount_minor=1250,
+            currency="EUR",
+            created_at=begin + (number - 4 * (number % 2)) * minute,
+        )
+        for number in range(300)
+    )
+    for first, last in ((-10, 3), (0, 50), (49, 51), (100, 180), (298, 400), (-9, -8), (400, 500)):
+        since, until = begin + first * minute, begin + last * minute
+        wanted = [each.order_reference for each in reversed(made) if since <= each.created_at < until]
+        page = list_payments(shop, created_from=since, created_to=until, limit=100)
+        assert [each.order_reference for each in page.items] == wanted
+    page = list_payments(shop, created_to=begin + 20 * minute, limit=100)
+    assert len(page.items) == len([each for each in made if each.created_at < begin + 20 * minute])
+    page = list_payments(shop, created_from=begin + 280 * minute, limit=100)
+    assert len(page.items) == len([each for each in made if each.created_at >= begin + 280 * minute])
+
+
 def test_a_payment_that_moves_while_a_list_is_read_is_not_in_it_with_another_state(shop, monkeypatch):
     made = [create(shop, number).reference for number in range(4)]
     newest_keys = reading._newest_keys

@@ -47,11 +47,11 @@ def test_the_card_form_after_a_refusal_knows_how_often_the_payment_was_tried(pay
 
 def test_a_page_after_the_first_attempt_takes_one(payment: Payment):
     submit(payment)
-    Attempt.objects.update(card={"brand": "VISA"})
+    Attempt.objects.update(card={"last4": "0001"})
     with CaptureQueriesContext(connection) as statements:
         view = actions.payment_view(payment.reference)
     assert len(statements) == 1
-    assert (view.state, view.amount, view.card) == ("processing", payment.amount, {"brand": "VISA"})
+    assert (view.state, view.amount, view.card) == ("processing", payment.amount, {}), "no result yet"
     assert view.merchant_name == payment.merchant.name
 
 
