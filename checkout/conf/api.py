@@ -32,6 +32,13 @@ class Api:
         "The requests of one API key that one web process holds at once.",
         ge=1,
     )
+    api_at_once_per_key = whole(
+        "CHECKOUT_API_AT_ONCE_PER_KEY",
+        500,
+        "The requests of one API key that one web process takes at once, whether they wait for a result or "
+        "not.",
+        ge=1,
+    )
     api_wait_seconds = number(
         "CHECKOUT_API_WAIT_SECONDS",
         8,

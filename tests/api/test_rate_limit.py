@@ -1,15 +1,20 @@
 """The limit on a key's requests."""
 
+import asyncio
+
 import pytest
 
+from checkout.api.access.held_requests import held_requests
 from checkout.api.access.keys import make_key, revoke_key
 from checkout.api.access.rate_limit import KeyLimit
 from checkout.api.access.scopes import Scope
 from checkout.api.access.unknown_keys import MOST_ADDRESSES, MOST_REQUESTS, UnknownKeys
 from checkout.api.models import RateLease
+from checkout.payments.models import Payment
 from messaging.concurrency.database import in_thread
-from tests.api.calling import Caller, document, header
+from tests.api.calling import Caller, document, header, order
 from tests.payments.service.at_once import behind
+from tests.support.asgi import AsgiClient
 
 
 @pytest.fixture
@@ -105,6 +110,27 @@ async def test_requests_without_the_permission_count_as_well(settings, shop):
     settings.CHECKOUT_API_WINDOW_SECONDS = 3600
     secret = await in_thread(lambda: make_key(shop, name="k", scopes=[Scope.EVENTS_READ], by="ada")[1])
     assert [(await Caller(secret).get("/payments")).status for _ in range(3)] == [403, 403, 429]
+
+
+async def test_one_key_does_not_take_all_places_from_however_many_addresses(api, stranger, settings, silence):
+    settings.CHECKOUT_API_AT_ONCE_PER_KEY = 2
+    made = document(await api.post("/payments", order(), prefer="respond-async"))
+    await in_thread(lambda: Payment.objects.update(state="processing"))
+    programs = [Caller(api.secret, AsgiClient(address=f"192.0.2.{number}")) for number in range(3)]
+    path = f"/payments/{made['id']}"
+    waiting = [asyncio.ensure_future(each.get(path, prefer="wait=2")) for each in programs[:2]]
+    async with asyncio.timeout(20):
+        while sum(held_requests._count.values()) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    refused = await programs[2].get(path)
+    assert (refused.status, document(refused)["code"]) == (429, "too_many_requests")
+    assert "of this API key" in document(refused)["detail"]
+    # The same key in another form of the header.
+    again = await programs[2].get(path, authorization=f"bearer  {api.secret}")
+    assert again.status == 429
+    assert (await stranger.get("/payments")).status == 200
+    assert [each.status for each in await asyncio.gather(*waiting)] == [200, 200]
+    assert (await programs[2].get(path)).status == 200
 
 
 async def test_an_address_with_many_unknown_keys_waits_and_its_valid_key_does_not(api, shop):

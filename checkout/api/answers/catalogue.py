@@ -229,7 +229,10 @@ _ENTRIES = (
     Entry(serving.TARGET_TOO_LONG, "Shorten the query: address and query have at most 8,192 bytes."),
     Entry(serving.HEADERS_TOO_LARGE, "Send fewer or smaller headers: at most 100, and 64 KiB in all."),
     Entry(serving.TOO_SLOW, "Send the body at once."),
-    Entry(serving.TOO_MANY, "Too many requests of your address wait at once. Repeat after Retry-After."),
+    Entry(
+        serving.TOO_MANY,
+        "Too many requests of your address, or of your key, are under way at once. Repeat after Retry-After.",
+    ),
     Entry(serving.FULL, "The gateway is at its limit. Repeat after Retry-After."),
 )
 CATALOGUE: dict[str, Entry] = {entry.problem.code: entry for entry in _ENTRIES}

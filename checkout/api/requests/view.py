@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from checkout.api.access.authentication import HasScope, KeyAuthentication, KeyThrottle
-from checkout.api.access.held_requests import held_requests
+from checkout.api.access.held_requests import held_requests, under_way
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue, exceptions
 from checkout.api.answers.answer import Answer
@@ -36,7 +36,7 @@ from checkout.conf.api import API_VERSION
 from checkout.payments.models import Merchant
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
-from payments_gateway.serving.problems import request_id_of
+from payments_gateway.serving.problems import TOO_MANY, request_id_of
 from payments_gateway.serving.views import for_programs, held
 
 MEDIA_TYPES = ["application/json", "application/problem+json"]
@@ -133,6 +133,15 @@ class ApiView(APIView):
         return response
 
     async def _answer(self, request: HttpRequest) -> Answer:
+        header = request.META.get("HTTP_AUTHORIZATION", "")
+        if not under_way.enter(header):
+            raise refusal(TOO_MANY, "Too many requests of this API key are under way here. Repeat it later.")
+        try:
+            return await self._answer_counted(request)
+        finally:
+            under_way.leave(header)
+
+    async def _answer_counted(self, request: HttpRequest) -> Answer:
         beginning = asyncio.ensure_future(in_thread(self._begin, request))
         try:
             begun = await asyncio.shield(beginning)
