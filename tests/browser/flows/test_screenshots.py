@@ -1,6 +1,9 @@
 """Screenshots of every page for shoppers, narrow and wide."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -12,6 +15,17 @@ from tests.browser.flows.shopper import CHALLENGED, FRICTIONLESS, REFUSED, TEA_P
 from tests.support.stack import Stack
 
 pytestmark = pictures
+
+MAKE_LINK = """
+from checkout.payments.models import Merchant, PaymentLink
+from checkout.payments.actions.links import create_link
+from checkout.money import Money
+link = create_link(
+    Merchant.objects.get(code="example"), order_reference="INV-%(token)s"[:20],
+    amount=Money(4900, "GBP"), description="Invoice 7"
+)
+PaymentLink.objects.filter(pk=link.pk).update(token="%(token)s")
+"""
 
 
 @pytest.fixture(params=WIDTHS)
@@ -94,6 +108,48 @@ def test_pictures_of_the_challenge_without_javascript(shopper: Shopper, width: i
     shopper.page.get_by_role("button", name="Continue to your bank").click()
     expect(shopper.page).to_have_url(re.compile(re.escape(shopper.stack.sandbox_url)))
     picture(shopper.page, "provider-no-javascript", width)
+
+
+def test_pictures_of_a_payment_link(shopper: Shopper, width: int) -> None:
+    token = uuid4().hex
+    shopper.stack.manage("shell", "--command", MAKE_LINK % {"token": token})
+    page, address = shopper.page, f"{shopper.stack.web_url}/pay/{token}/"
+    page.goto(address)
+    picture(page, "link", width)
+    page.get_by_role("button", name="Continue to payment").click()
+    shopper.pay(FRICTIONLESS)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Payment complete")
+    picture(page, "result-of-link", width)
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Already paid")
+    picture(page, "link-paid", width)
+
+
+def test_pictures_of_a_failure_of_ours(shopper: Shopper, width: int) -> None:
+    reference = shopper.order()
+    with no_state(shopper.stack, reference):
+        shopper.page.goto(f"{shopper.stack.web_url}/checkout/{reference}/")
+        expect(shopper.page.get_by_role("heading", level=1)).to_have_text("Something went wrong here")
+        picture(shopper.page, "failure-of-ours", width)
+    shopper.traffic.complaints.clear()  # the console reports the status 500
+    shopper.page.get_by_role("link", name="See where your payment stands").click()
+    expect(shopper.pay_button).to_be_visible()
+
+
+@contextmanager
+def no_state(stack: Stack, reference: str) -> Iterator[None]:
+    """Give a payment a state that no page knows within the block."""
+    set_state(stack, reference, "none")
+    try:
+        yield
+    finally:
+        set_state(stack, reference, "open")
+
+
+def set_state(stack: Stack, reference: str, state: str) -> None:
+    rows = f"Payment.objects.filter(reference={reference!r})"
+    command = f"from checkout.payments.models import Payment; {rows}.update(state={state!r})"
+    stack.manage("shell", "--command", command)
 
 
 def test_pictures_of_a_wrong_address_and_of_the_sandbox(shopper: Shopper, width: int) -> None:

@@ -74,6 +74,18 @@ print("KEYS", payment.pk)
 """
 
 
+# A webhook endpoint that is disabled, and is owed a delivery, and a colleague.
+MAKE_DISABLED = """
+from django.contrib.auth.models import User
+from checkout.webhooks import actions
+made = actions.create_endpoint("example", "https://shop.example/hook/%(name)s").endpoint
+actions.ping(made.merchant, made.reference)
+actions.disable(made.merchant, made.reference, "The shop moves")
+user = User.objects.create_user("grace-%(name)s", password="a long enough password", is_staff=True)
+print("KEYS", made.pk, user.pk)
+"""
+
+
 def log_in(page: Page) -> None:
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
@@ -123,6 +135,25 @@ def test_pictures_of_a_refund(shopper: Shopper, width: int) -> None:
     page.goto(f"{shopper.stack.web_url}/admin/orders/stockitem/add/")
     page.clock.fast_forward(28 * 60_000)
     picture(page, "admin-stock-item-warning", width)
+
+
+def test_pictures_of_an_endpoint_and_of_passwords(shopper: Shopper, width: int) -> None:
+    made = shopper.stack.manage("shell", "--command", MAKE_DISABLED % {"name": uuid4().hex[:6]})
+    endpoint, user = made.rpartition("KEYS")[2].split()
+    page, admin = shopper.page, f"{shopper.stack.web_url}/admin"
+    page.goto(f"{admin}/webhooks/webhookendpoint/{endpoint}/enable/")
+    log_in(page)
+    page.clock.install()
+    picture(page, "admin-enable-endpoint", width)
+    page.goto(f"{admin}/password_change/")
+    expect(page.get_by_text("logs you out everywhere else at once")).to_be_visible()
+    page.clock.fast_forward(28 * 60_000)
+    expect(page.get_by_role("button", name="Stay logged in")).to_be_visible()
+    picture(page, "admin-password", width)
+    page.goto(f"{admin}/auth/user/{user}/password/")
+    page.clock.fast_forward(28 * 60_000)
+    expect(page.get_by_role("button", name="Stay logged in")).to_be_visible()
+    picture(page, "admin-password-of-another", width)
 
 
 def test_pictures_of_settling_a_refund(shopper: Shopper, width: int) -> None:
