@@ -347,10 +347,7 @@ class Provider(Protocol):
         """Return True if automatic captures of this account are left to the provider."""
 
     def recognised_key(self, key: str) -> str:
-        """Return the form in which the provider gets an idempotency key of ours.
-
-        It is empty if the provider, or this account, recognises no repeated captures and refunds.
-        """
+        """Return a key as the provider gets it; empty if it recognises no repeated captures and refunds."""
 
     @property
     def remembers_keys_for(self) -> timedelta:
