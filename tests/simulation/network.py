@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from messaging.broker import Consumption, OnConfirm, OnDelivery
-from messaging.delivery import Delivery
+from messaging.delivery import Delivery, Outcome
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishUncertain
 from messaging.memory.broker import MemoryBroker
@@ -89,14 +89,14 @@ class UnreliableBroker(MemoryBroker):
         self._note("delivered" if not delivery.delivery_count else "redelivered", delivery.envelope)
         on_delivery(delivery)
 
-    def _settling(self, delivery: Delivery) -> Callable[[bool, bool], None] | None:
+    def _settling(self, delivery: Delivery) -> Callable[[Outcome], None] | None:
         settle = delivery.settle
         if settle is None:
             return None
 
-        def settle_outside(is_done: bool, requeue: bool) -> None:
-            self._note("acknowledged" if is_done else "rejected", delivery.envelope)
-            outside(settle, is_done, requeue)
+        def settle_outside(outcome: Outcome) -> None:
+            self._note("acknowledged" if outcome is Outcome.DONE else "rejected", delivery.envelope)
+            outside(settle, outcome)
 
         return settle_outside
 
