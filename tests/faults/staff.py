@@ -16,9 +16,11 @@ from tests.support.reconciling import reconcile
 
 BY = "campaign"
 PARKED = """
-    SELECT operation.reference, operation.kind, attempt.order_code
+    SELECT operation.reference, operation.kind, attempt.order_code,
+      operation.kind <> 'void' AND operation.state <> 'done' AND coalesce(call.outcome, '') = 'refused'
     FROM payments_operation operation JOIN payments_attempt attempt ON attempt.id = operation.attempt_id
     JOIN payments_saga saga ON saga.kind = operation.kind AND saga.key = operation.reference
+    LEFT JOIN payments_providercall call ON call.key = operation.reference
     WHERE saga.status = 'parked' AND operation.state <> 'refused'
       AND (operation.state <> 'done' OR saga.data ->> 'is_doubted' = 'true')"""
 UNREADABLE = """
@@ -103,13 +105,16 @@ class Staff:
 
         Only call this when the provider has nothing left to do and no request is being sent.
         """
-        for reference, kind, order_code in await in_thread(self.site.rows, PARKED):
+        for reference, kind, order_code, is_refused in await in_thread(self.site.rows, PARKED):
             (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
+            has_arrived = _has_arrived(order, kind, reference)
             try:
                 await in_thread(
                     actions.settle_operation,
                     reference,
-                    arrived=_has_arrived(order, kind, reference),
+                    arrived=has_arrived,
+                    # A copy that the provider has refused would be refused again.
+                    gives_up=is_refused and not has_arrived,
                     by=BY,
                     reason="It was looked up in the provider's books.",
                 )

@@ -221,7 +221,11 @@ class Staff:
         has_arrived = self._has_arrived(kind, key, order_code)
         if has_arrived:
             self._world.bank.looked_up(key)
-        gives_up = not has_arrived and kind != "void" and self._chance.staff_give_up()
+        # The page says what the answer to the latest copy was. One that is refused would be refused again.
+        query = "SELECT 1 FROM payments_providercall WHERE key = ? AND outcome = 'refused'"
+        is_refused = self._world.rows.execute(query, (key,)).fetchone() is not None
+        is_lost = not has_arrived and kind != "void"
+        gives_up = is_lost and (is_refused or self._chance.staff_give_up())
         what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
         settle = self._settle(key, number, has_arrived, gives_up)
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
