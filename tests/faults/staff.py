@@ -17,7 +17,8 @@ from tests.support.reconciling import reconcile
 BY = "campaign"
 PARKED = """
     SELECT operation.reference, operation.kind, attempt.order_code,
-      operation.kind <> 'void' AND operation.state <> 'done' AND coalesce(call.outcome, '') = 'refused'
+      operation.kind <> 'void' AND coalesce(call.outcome, '') = 'refused'
+        AND coalesce(saga.data ->> 'is_doubted', '') <> 'true'
     FROM payments_operation operation JOIN payments_attempt attempt ON attempt.id = operation.attempt_id
     JOIN payments_saga saga ON saga.kind = operation.kind AND saga.key = operation.reference
     LEFT JOIN payments_providercall call ON call.key = operation.reference

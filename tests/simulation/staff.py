@@ -224,11 +224,16 @@ class Staff:
         # The page says what the answer to the latest copy was. One that is refused would be refused again.
         query = "SELECT 1 FROM payments_providercall WHERE key = ? AND outcome = 'refused'"
         is_refused = self._world.rows.execute(query, (key,)).fetchone() is not None
-        is_lost = not has_arrived and kind != "void"
+        is_lost = not has_arrived and kind != "void" and not self._is_doubted(number)
         gives_up = is_lost and (is_refused or self._chance.staff_give_up())
         what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
         settle = self._settle(key, number, has_arrived, gives_up)
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
+
+    def _is_doubted(self, number: int) -> bool:
+        """Return True for the saga of a refund that a notification reports as failed: it has other choices."""
+        query = "SELECT json_extract(data, '$.is_doubted') FROM payments_saga WHERE id = ?"
+        return bool(self._world.rows.execute(query, (number,)).fetchone()[0])
 
     def _seconds_until_shown(self, kind: str, reference: str, order_code: str) -> float:
         """Return the time after which the bank's books must show a capture or refund, if it arrived at all.
