@@ -231,7 +231,7 @@ class Staff:
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
 
     def _is_doubted(self, number: int) -> bool:
-        """Return True for the saga of a refund that a notification reports as failed: it has other choices."""
+        """Return True for a refund that is reported as failed: staff have other choices then."""
         query = "SELECT json_extract(data, '$.is_doubted') FROM payments_saga WHERE id = ?"
         return bool(self._world.rows.execute(query, (number,)).fetchone()[0])
 
