@@ -112,7 +112,9 @@ def _tell_sagas(
     if command.kind == "conflicted":
         # The provider itself said so in answer to a question, perhaps after the saga had gone on without it.
         move_payment_if_allowed(payment, "conflicted", Actor.PROVIDER, message)
-    settled = {each.reference: each.state for each in operations_under_lock(attempt) if each.state in SETTLED}
+    ours = operations_under_lock(attempt)
+    settled = {each.reference: each.state for each in ours if each.state in SETTLED}
+    unknown = {each.reference for each in ours if each.state == State.UNKNOWN}
     for saga in sagas:
         if saga.kind == Purchase.kind:
             orchestrator.signal(saga, Signal.of_event(command.kind), message, payment)
@@ -120,10 +122,16 @@ def _tell_sagas(
             orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, Signal.DOUBTED, message, payment)
-        elif saga.status == Saga.Status.PARKED and saga.step == At.INQUIRE and command.kind in MOVEMENTS:
+        elif _waits_for_news(saga, unknown) and command.kind in MOVEMENTS:
             # The provider may show by now what had waited there when it was last asked. The saga goes on in a
             # transaction of its own, as each of them recalculates the payment.
             send_to_checkout(ResumeSaga(saga=saga.pk, version=saga.version), payment.reference)
+
+
+def _waits_for_news(saga: Saga, unknown: Collection[str]) -> bool:
+    """Return True for an operation that may be waiting at the provider, and that is left to staff."""
+    is_parked = saga.status == Saga.Status.PARKED and saga.step == At.INQUIRE
+    return is_parked and saga.key in unknown
 
 
 def _hint_at(

@@ -4,10 +4,10 @@ from functools import partial
 
 from checkout.money import Money
 from checkout.payments.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
-from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import Modification, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import conflict
-from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.facts import answer_fact, has_earlier_copy
 from checkout.payments.service.operation_outcome import STATES, answer_of, move
 from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call
 from checkout.payments.service.service import service
@@ -122,16 +122,11 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         return conflict(attempt, result)
     state = STATES.get(result.outcome, Operation.State.UNKNOWN)
     is_void = operation.kind == Operation.Kind.VOID
-    if state == Operation.State.REFUSED and (is_void or _is_repeated(operation)):
+    is_repeated = operation.state != Operation.State.REQUESTED
+    if state == Operation.State.REFUSED and (is_void or is_repeated or has_earlier_copy(operation)):
         # The refusal does not prove that nothing was done. A repeated request may be refused because another
         # copy has arrived, sent before this one or, if this answer is late, after it. A void may be refused
         # because nothing is held any more, as was wanted. An inquiry decides.
         state = Operation.State.UNKNOWN
     move(attempt.payment, operation, state, reason=result.refusal.reason if result.refusal else "")
     return answer_of(operation, event=result.event)
-
-
-def _is_repeated(operation: Operation) -> bool:
-    """Return True if an earlier copy of the request may have arrived, or may yet."""
-    copies = ProviderCall.objects.filter(key=operation.reference, earlier_at__isnull=False)
-    return operation.state != Operation.State.REQUESTED or copies.exists()

@@ -37,7 +37,7 @@ from checkout.payments.service.evidence.booked_operations import (
     booked_operations_of,
     reliable_sum,
 )
-from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.facts import answer_fact, has_earlier_copy
 from checkout.payments.service.operation_outcome import (
     AFTER_A_CAPTURE,
     KINDS,
@@ -133,10 +133,10 @@ def _answer(
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.first()
     is_refused = call is not None and call.outcome == Outcome.REFUSED
-    is_only_copy = call is not None and call.earlier_at is None
-    if is_shown_absent and operation.state != State.PENDING and is_refused and is_only_copy:
-        # The provider refused the only copy. A copy that it has accepted is not booked yet, and the refusal
-        # was that of an earlier one, whose answer came late.
+    may_be_refused = is_shown_absent and is_refused and operation.state != State.PENDING
+    if may_be_refused and (operation.kind == Kind.VOID or not has_earlier_copy(operation)):
+        # The provider refused the only copy, or a void, which it has not carried out either. A copy that it
+        # has accepted is not booked yet, and the refusal was that of an earlier one, whose answer came late.
         state = State.REFUSED
     if state is not None:
         has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
@@ -253,7 +253,8 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
         return State.REFUSED if event in AFTER_A_CAPTURE else None
     if operation.reference in result.references:
         return _state_named(operation, event)
-    is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries
+    is_only_capture = not (others.entries or others.failed)
+    is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else is_only_capture
     is_only_one = is_only_one and not _is_another_told(operation)
     if operation.kind == Kind.CAPTURE and event in RELEASED:
         # After a partial capture, the event may only be about the rest of the authorisation.

@@ -206,7 +206,7 @@ def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> Provid
         insert_in_batch(call, read_back="started_at")
         return call
     call = _CALL.get(intent.key)
-    if call.outcome in TO_BE_SENT_AGAIN and (call.outcome == Outcome.NOT_SENT or moves_once(call)):
+    if call.outcome in TO_BE_SENT_AGAIN and _may_be_sent_again(call):
         # The key of the first copy that may have arrived is the one that counts.
         key = recognised if call.earlier_at is None else call.recognised_key
         ProviderCall.objects.filter(pk=call.pk).update(
@@ -215,6 +215,16 @@ def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> Provid
         return _CALL.get(intent.key)
     is_repeated = intent.is_idempotent and (call.outcome or Outcome.UNKNOWN) == Outcome.UNKNOWN
     return call if is_repeated else None
+
+
+def _may_be_sent_again(call: ProviderCall) -> bool:
+    """Return True if no copy has left us so far, a further one moves nothing twice, or staff take the risk.
+
+    That the latest copy was certainly not sent says nothing of an earlier one.
+    """
+    if call.outcome == Outcome.NOT_SENT and (call.earlier_at is None or not call.recognised_key):
+        return True
+    return moves_once(call)
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:

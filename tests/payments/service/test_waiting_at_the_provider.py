@@ -51,6 +51,12 @@ def test_a_hint_or_the_authorisation_says_nothing_of_it(waiting, event, is_prove
     assert saga_of(waiting).status == Saga.Status.PARKED
 
 
+def test_what_the_provider_has_accepted_is_left_to_staff(waiting):
+    settle(waiting, State.PENDING)
+    told(waiting, "settled")
+    assert saga_of(waiting).status == Saga.Status.PARKED
+
+
 def test_what_is_shown_then_is_done_without_staff(waiting):
     told(waiting, "settled")
     settle(waiting, State.DONE)

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.template.defaultfilters import pluralize
 
 from checkout.conf import conf
-from checkout.payments.calls import may_have_left, may_yet_arrive
+from checkout.payments.calls import may_have_left, may_yet_arrive, moves_once
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
 from checkout.payments.failed_refunds import fail_refund
@@ -136,8 +136,16 @@ def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None
         state = State.DONE if arrived else State.REQUESTED
         move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
     if name is Signal.RESEND:
-        may_have_left(ProviderCall.objects.filter(key=operation.reference), Outcome.NOT_SENT)
+        _let_be_sent_again(operation)
     orchestrator.signal(saga, name, message, payment)
+
+
+def _let_be_sent_again(operation: Operation) -> None:
+    """Let one more copy be sent: as long as the provider recognises it, or at the risk of who decided."""
+    calls = ProviderCall.objects.filter(key=operation.reference)
+    call = calls.select_related("attempt__provider_account").first()
+    if call is not None:
+        may_have_left(calls, Outcome.NOT_SENT, **({} if moves_once(call) else {"recognised_key": ""}))
 
 
 def _record_not_applied(operation: Operation, said: str, why: str) -> None:

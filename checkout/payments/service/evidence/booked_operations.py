@@ -17,6 +17,7 @@ from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
+from checkout.payments.sagas.settlement.reckoning import NOT_FOUND
 from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.service.operation_outcome import AFTER_A_CAPTURE
 from checkout.payments.totals import BY_ISSUER, Sums, operations_of, sums_of_attempt
@@ -48,8 +49,8 @@ class BookedOperations:
     """All operations of one kind that were not refused.
 
     An answer describes the order at the time of the inquiry, so it may only be compared with this record if
-    the record has not changed since. ``failed`` is the sum of failed refunds, which may still be made, in
-    minor units.
+    the record has not changed since. ``failed`` is the sum of failed refunds, and of operations that staff
+    did not find at the provider, in minor units: they may still be made.
     """
 
     entries: tuple[Entry, ...]
@@ -75,7 +76,7 @@ class BookedOperations:
 
     @property
     def most_after_all(self) -> int:
-        """The largest sum that the provider can have booked, failed refunds included, in minor units."""
+        """The largest sum that the provider can have booked, with what may still be made, in minor units."""
         return self.most + self.failed
 
 
@@ -89,8 +90,15 @@ def booked_operations_of(attempt: Attempt, kind: str) -> BookedOperations:
             Entry(each.reference, each.amount_minor, each.state, doubts.get(name))
             for each, name in zip(made, names, strict=True)
         ),
-        failed=sum(each.amount_minor for each in failed_refunds(attempt)) if kind == Kind.REFUND else 0,
+        failed=sum(each.amount_minor for each in _still_to_be_made(attempt, kind)),
     )
+
+
+def _still_to_be_made(attempt: Attempt, kind: str) -> list[Operation]:
+    """Return the refused operations of this kind that may be carried out after all."""
+    failed = failed_refunds(attempt) if kind == Kind.REFUND else []
+    ours = (each for each in operations_of(attempt) if each.kind == kind and each.state == State.REFUSED)
+    return [*failed, *(each for each in ours if each.refusal_reason == NOT_FOUND)]
 
 
 def may_be_from_before_a_booking(attempt: Attempt, asked_at: datetime) -> bool:

@@ -1,0 +1,97 @@
+"""Copies of a capture, void or refund of which an earlier one may yet be carried out."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.money import Money
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
+from tests.payments.service.asking import carry_out, inquire_operation, let_settle, operation_on
+
+pytestmark = pytest.mark.django_db
+
+CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
+State = Operation.State
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def order(authorised, books):
+    return books.orders[authorised.order_code]
+
+
+def sent(attempt: Attempt, kind: str, minor: int = 300, **known: object) -> Operation:
+    """Create an operation of which a copy was sent and got no answer."""
+    operation = operation_on(attempt, kind, minor)
+    operation.state = State.UNKNOWN
+    operation.save()
+    key = operation.reference
+    defaults = {"recognised_key": key, "was_alone": True}
+    ProviderCall.objects.create(attempt=attempt, key=key, verb=kind, **{**defaults, **known})
+    return operation
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    refusal = ProviderResult(outcome=Outcome.REFUSED, event="ERROR 5")
+    monkeypatch.setattr(MemoryProvider, verb, lambda *_: refusal)
+
+
+@pytest.mark.parametrize(("age", "captured"), [(timedelta(hours=2), 300), (2 * DAY, 0)])
+def test_that_the_latest_copy_did_not_leave_us_says_nothing_of_an_earlier_one(
+    authorised, order, age, captured
+):
+    earlier = timezone.now() - age
+    operation = sent(authorised, CAPTURE, outcome="not_sent", earlier_at=earlier)
+    carry_out(operation)
+    assert order.captured == Money(captured, "GBP")
+
+
+def test_a_copy_that_the_provider_would_not_recognise_is_sent_at_the_risk_of_staff(authorised, order):
+    operation = sent(
+        authorised, CAPTURE, outcome="not_sent", earlier_at=timezone.now() - 2 * DAY, recognised_key=""
+    )
+    assert carry_out(operation) == "pending"
+    assert order.captured == Money(300, "GBP")
+
+
+def test_a_void_of_which_a_copy_is_refused_was_not_carried_out_if_the_order_is_held(
+    authorised, order, monkeypatch
+):
+    operation = sent(authorised, VOID, outcome="not_shown", earlier_at=timezone.now() - DAY)
+    refuse(monkeypatch, "void")
+    assert carry_out(operation) == "unknown"
+    let_settle(authorised)
+    assert inquire_operation(operation) == "refused"
+
+
+@pytest.mark.parametrize("fact", ["inquire_capture_not_shown", "operation_settled_by"])
+def test_a_copy_of_an_earlier_release_is_known_by_the_facts_that_it_left(authorised, monkeypatch, fact):
+    operation = sent(authorised, CAPTURE, outcome="not_sent")
+    operation.state = State.REQUESTED
+    operation.save()
+    data = {"reference": operation.reference, "said": "not_arrived"}
+    Fact.objects.create(payment=authorised.payment, attempt=authorised, source="staff", kind=fact, data=data)
+    refuse(monkeypatch, "capture")
+    assert carry_out(operation) == "unknown"
+
+
+@pytest.mark.parametrize("kind", [CAPTURE, REFUND])
+def test_what_was_given_up_may_be_what_the_provider_shows(authorised, order, kind):
+    """Staff gave the first one up, and the merchant asked for another one of the same amount."""
+    if kind == REFUND:
+        whole = operation_on(authorised, CAPTURE, 1250)
+        Operation.objects.filter(pk=whole.pk).update(state=State.DONE)
+        order.captured = Money(1250, "GBP")
+    given_up = operation_on(authorised, kind, 300)
+    refused = {"state": State.REFUSED, "refusal_reason": "not_found_at_provider"}
+    Operation.objects.filter(pk=given_up.pk).update(**refused)
+    second = sent(authorised, kind)
+    let_settle(authorised)
+    if kind == REFUND:
+        order.refunded = Money(300, "GBP")
+    else:
+        order.captured = Money(300, "GBP")
+    assert inquire_operation(second) == "undecided"
