@@ -34,6 +34,7 @@ class ReplyKnob(Knob):
 
     `delay_ms` is the wait before the message is acted upon. With a `spread`, it is the median of a log-normal
     delay whose logarithm has the standard deviation `spread`. `drip_ms` is the time between two bytes.
+    `account` is that of a `stray_balance`.
     """
 
     verb: Verb | Literal["any"]
@@ -41,6 +42,7 @@ class ReplyKnob(Knob):
     delay_ms: Milliseconds = 0
     spread: Annotated[float, Field(ge=0, le=5)] = 0
     drip_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    account: Annotated[str, Field(pattern="^[A-Z_]{1,50}$")] = "IN_PROCESS_SENT_FOR_AUTH"
 
     def is_for(self, occasion: str) -> bool:
         return self.verb in {"any", occasion}

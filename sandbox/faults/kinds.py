@@ -23,6 +23,7 @@ ReplyFault = Literal[
     "wrong_encoding",
     "last_event_null",
     "last_event_unknown",
+    "stray_balance",
     "validation_failed",
     "two_payments",
     "payment_and_error",

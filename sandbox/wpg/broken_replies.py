@@ -18,6 +18,7 @@ from sandbox.wpg.incoming import Message
 PAYMENT = re.compile(rb"<payment>.*?</payment>", re.DOTALL)
 AUTHORISED, REFUSED = b"<lastEvent>AUTHORISED</lastEvent>", b"<lastEvent>REFUSED</lastEvent>"
 ERROR = b'<error code="1">Internal error</error>'
+AMOUNT = re.compile(rb"<amount [^>]*/>")
 LAST_EVENT = re.compile(rb"<lastEvent>[^<]*</lastEvent>")
 SENT_FOR_AUTHORISATION = b"<lastEvent>SENT_FOR_AUTHORISATION</lastEvent>"
 # Errors after which nobody knows if the message was acted upon: the codes of the provider's grammar.
@@ -123,6 +124,8 @@ def after(knob: ReplyKnob, message: Message, reply: Response) -> Response:
             drip = Drip(bytes(reply.body))
             drip.seconds = knob.drip_ms / 1000
             return _as(drip, reply)
+        case "stray_balance":
+            return _as(Response(_with_balance(bytes(reply.body), knob.account)), reply)
         case None:
             return reply
         case fault:
@@ -147,6 +150,17 @@ def _with_other_payment(body: bytes) -> bytes:
         return body
     other = REFUSED if AUTHORISED in found[0] else AUTHORISED
     return body[: found.end()] + LAST_EVENT.sub(other, found[0]) + body[found.end() :]
+
+
+def _with_balance(body: bytes, account: str) -> bytes:
+    """Add a balance of the order's amount on this account: the grammar allows any name (`balance`)."""
+
+    def with_balance(found: re.Match[bytes]) -> bytes:
+        amount = AMOUNT.search(found[0])
+        balance = b'<balance accountType="%s">%s</balance>' % (account.encode(), amount[0] if amount else b"")
+        return found[0].replace(b"<cardNumber>", balance + b"<cardNumber>", 1)
+
+    return PAYMENT.sub(with_balance, body)
 
 
 SPOILT: dict[str, Callable[[bytes], bytes]] = {

@@ -116,6 +116,20 @@ def test_an_inquiry_is_answered_with_a_status_that_says_nothing(merchant, fault,
     assert merchant.inquire("order-1").text("lastEvent") == "AUTHORISED"
 
 
+@pytest.mark.parametrize(
+    ("knob", "account"), [({}, "IN_PROCESS_SENT_FOR_AUTH"), ({"account": "CAPTURE_FAILED"}, "CAPTURE_FAILED")]
+)
+def test_an_inquiry_may_name_an_account_that_is_in_no_books(merchant, knob, account):
+    merchant.submit("order-1")
+    turn(merchant.url, knob={"verb": "inquiry", "fault": "stray_balance", **knob})
+    balances = merchant.inquire("order-1").root.iterfind(".//balance")
+    assert {each.get("accountType"): each.find("amount").get("value") for each in balances} == {
+        "IN_PROCESS_AUTHORISED": "1050",
+        account: "1050",
+    }
+    assert merchant.books("order-1")["captured"] == 0
+
+
 def test_a_notification_arrives_before_the_reply(sandbox_of, inbox):
     with sandbox_of(notification_url=inbox.url) as url:
         merchant = Merchant(url)

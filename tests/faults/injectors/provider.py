@@ -26,6 +26,7 @@ REPLY_FAULTS = {
     "wrong_encoding": 2,
     "last_event_null": 2,
     "last_event_unknown": 2,
+    "stray_balance": 3,
     "validation_failed": 4,
     "two_payments": 4,
     "payment_and_error": 3,

@@ -112,41 +112,6 @@ def test_what_is_kept_is_told_where_a_rest_may_have_been_released(event, balance
     assert (result.outcome, result.refusal) == (Outcome.APPROVED, None)
 
 
-@pytest.mark.parametrize(
-    "balances",
-    [
-        [balance("SETTLED_BIBIT_NET", 590), balance("SETTLED_BIBIT_COMMISSION", 10)],
-        [balance(KEPT, 100), balance("SETTLED_BIBIT_NET", 490)],
-        [balance(KEPT, 600, "EUR")],
-    ],
-)
-@pytest.mark.parametrize("event", ["CANCELLED", "EXPIRED", "REFUSED"])
-def test_an_end_of_the_authorisation_beside_money_that_was_taken_refuses_nothing(event, balances):
-    result = parse_reply(paid(event, "".join(balances)), Verb.INQUIRE)
-    assert (result.outcome, result.position, result.kept) == (Outcome.UNKNOWN, None, None)
-
-
-@pytest.mark.parametrize(
-    ("balances", "kind"),
-    [
-        ([], EventKind.AUTHORISED),
-        ([balance(HELD, 1050)], EventKind.AUTHORISED),
-        ([balance(HELD, 1050), balance(KEPT, 0)], EventKind.AUTHORISED),
-        ([balance(KEPT, 1050)], EventKind.CAPTURED),
-        ([balance(HELD, 450), balance(KEPT, 600)], EventKind.CAPTURED),
-        ([balance("SETTLED_BIBIT_NET", 1000)], EventKind.CAPTURED),
-    ],
-)
-def test_an_order_whose_money_was_taken_is_captured_although_its_last_event_is_older(balances, kind):
-    result = parse_reply(paid("AUTHORISED", "".join(balances)), Verb.INQUIRE)
-    assert (result.outcome, result.event, result.kind) == (Outcome.APPROVED, "AUTHORISED", kind)
-    assert result.is_behind == (kind == EventKind.CAPTURED)
-
-
-def test_an_order_whose_last_event_is_its_capture_is_not_behind():
-    assert not parse_reply(paid("CAPTURED", balance(KEPT, 1050)), Verb.INQUIRE).is_behind
-
-
 def test_the_answer_to_a_payment_that_is_captured_at_once_is_its_authorisation():
     result = parse_reply(paid("AUTHORISED", balance(KEPT, 1050)), Verb.AUTHORISE)
     assert (result.outcome, result.kind) == (Outcome.APPROVED, EventKind.AUTHORISED)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import ListIncomplete, OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
-from checkout.payments.providers.base import Outcome, RefusalReason
+from checkout.payments.providers.base import EventKind, Outcome, RefusalReason
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import order_code
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
@@ -105,6 +105,15 @@ def test_a_status_that_says_nothing_leaves_the_outcome_open(sandbox, shop, order
     turn(sandbox.url, knob={"verb": "submit", "fault": fault})
     result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     assert result.outcome == Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("account", ["IN_PROCESS_SENT_FOR_AUTH", "CAPTURE_FAILED"])
+def test_a_balance_on_an_account_that_nobody_knows_is_no_capture(sandbox, shop, order_code, account):
+    paid_with(shop, order_code, "Ada")
+    turn(sandbox.url, knob={"verb": "inquiry", "fault": "stray_balance", "account": account})
+    strange, usual = shop.provider.inquire(order_code), shop.provider.inquire(order_code)
+    assert (strange.outcome, strange.kind, strange.position) == (Outcome.APPROVED, EventKind.AUTHORISED, None)
+    assert usual.position is not None
 
 
 def test_a_list_that_the_provider_cuts_is_no_answer(sandbox, shop, order_code):

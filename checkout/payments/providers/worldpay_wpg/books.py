@@ -26,6 +26,7 @@ from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 
 IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 HELD, TAKEN, SETTLED, RETURNING, CHARGED_BACK = "held", "taken", "settled", "returning", "charged back"
+_CAPTURED_MONEY = {TAKEN, SETTLED, RETURNING, CHARGED_BACK}
 _ACCOUNTS = {
     IN_PROCESS_AUTHORISED: HELD,
     IN_PROCESS_CAPTURED: TAKEN,
@@ -171,8 +172,6 @@ REQUIRED = {
 }
 _CAPTURES = (EventKind.CAPTURED,)
 _REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
-
-
 _RELEASES = (EventKind.CANCELLED, EventKind.EXPIRED)
 
 
@@ -187,13 +186,14 @@ class Told:
 NOTHING_TOLD = Told()
 
 
-def has_taken(payment: PaymentElement) -> bool:
-    """Return True if a balance says that money was taken, whatever the order's last event is."""
-    try:
-        balances = payment.balances
-    except UnreadableMessage:
-        return False
-    return any(money.minor > 0 for account, money in balances.items() if account != IN_PROCESS_AUTHORISED)
+def may_have_taken(payment: PaymentElement, kind: EventKind) -> bool:
+    """Return True if a balance shows, or does not rule out, that money was captured of an order that ended.
+
+    An authorisation that was refused was never captured, so only the known accounts count then. One that was
+    cancelled, or has expired, may have been, and its money may lie on an account that we do not know.
+    """
+    filled = _filled_groups(payment)
+    return bool(filled & _CAPTURED_MONEY) or (kind in _RELEASES and bool(filled - {HELD}))
 
 
 def kind_in_books(payment: PaymentElement, kind: EventKind) -> EventKind:
@@ -201,8 +201,26 @@ def kind_in_books(payment: PaymentElement, kind: EventKind) -> EventKind:
 
     Worldpay answers an order that is captured at once with the last event AUTHORISED and the balance of
     IN_PROCESS_CAPTURED (documentation.ixopay.com, tokenex, worldpaywpg: purchase): the event follows later.
+    The accounts of balances are any names (DTD, ``balance``), of which IN_PROCESS_SENT_FOR_AUTH, PAYOUT and
+    others tell of no capture. With money on such an account, the authorisation is believed only if all of it
+    is still held; otherwise the last event says nothing about captures.
     """
-    return EventKind.CAPTURED if kind == EventKind.AUTHORISED and has_taken(payment) else kind
+    filled = _filled_groups(payment)
+    if kind != EventKind.AUTHORISED or filled <= {HELD}:
+        return kind
+    if filled <= {HELD, *_CAPTURED_MONEY}:
+        return EventKind.CAPTURED
+    is_all_held = payment.balances.get(IN_PROCESS_AUTHORISED) == payment.amount
+    return kind if is_all_held and not filled & _CAPTURED_MONEY else EventKind.OTHER
+
+
+def _filled_groups(payment: PaymentElement) -> set[str]:
+    """Return the groups of accounts with a positive balance; none if the balances cannot be read."""
+    try:
+        balances = payment.balances
+    except UnreadableMessage:
+        return set()
+    return {_group(account) for account, money in balances.items() if money.minor > 0}
 
 
 def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:

@@ -21,8 +21,8 @@ from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
 from checkout.payments.providers.worldpay_wpg.books import (
     Journal,
-    has_taken,
     kind_in_books,
+    may_have_taken,
     references,
     sums_of,
 )
@@ -253,7 +253,7 @@ def _read_payment(
     # The answer to an authorisation must be about its whole amount, also if that is captured at once.
     kind = kind_in_books(payment, named) if verb == Verb.INQUIRE else named
     told = sums_of(payment, outcome, kind)
-    if outcome == Outcome.REFUSED and has_taken(payment):
+    if outcome == Outcome.REFUSED and may_have_taken(payment, kind):
         # Only the rest was cancelled, or has expired. Otherwise the message contradicts itself.
         outcome = Outcome.APPROVED if told.kept is not None else Outcome.UNKNOWN
     return ProviderResult(
