@@ -36,6 +36,7 @@ Trait = Literal[
     "releases_rest",
     "event_behind",
     "booked_late",
+    "refund_through_captured",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -62,6 +63,7 @@ MEANINGS: dict[Trait, str] = {
     "cancelled_booked": "a cancel of the merchant's is notified with the bookings, not at once",
     "releases_rest": "after the first capture of a part, the rest is released",
     "booked_late": "captures and refunds are accepted and wait for long, and nothing shows them before",
+    "refund_through_captured": "a refund of settled money adds to IN_PROCESS_CAPTURED, the only balance",
     "event_behind": "captured, the order still has the last event AUTHORISED, beside balances that show it",
 }
 # None of these delays a shopper or makes a demonstration look odd.

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position
-from checkout.payments.service.evidence.booked_operations import position_given
+from checkout.payments.service.evidence.booked_operations import are_sums_void, position_given
 from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
@@ -122,12 +122,14 @@ class _Comparison:
         try:
             result, is_understood = told(self._account, code, ours.currency), True
             sums = ours.attempts[code]
-            position = position_given(
-                result,
-                owed=ours.operations.owed,
-                captured=(sums.captured.least, sums.captured.most),
-                least_refunded=sums.refunded.least,
-            )
+            position = None
+            if not are_sums_void(code, result):
+                position = position_given(
+                    result,
+                    owed=ours.operations.owed,
+                    captured=(sums.captured.least, sums.captured.most),
+                    least_refunded=sums.refunded.least,
+                )
             self._patience.answered(code)
         except NotUnderstood:
             position, is_understood = None, False

@@ -124,6 +124,14 @@ class Order:
         return "AUTHORISED" if is_behind and self.last_event == "CAPTURED" else self.last_event
 
     @property
+    def refunds_through_captured(self) -> bool:
+        """Return True if refunds are booked from the settled account to the account of captured money.
+
+        They add to it then, as in the provider's published example of REFUNDED.
+        """
+        return bool(self.settled) and "refund_through_captured" in self.traits
+
+    @property
     def state(self) -> str:
         if self.last_event:
             return self.last_event.lower()

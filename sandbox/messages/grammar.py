@@ -130,8 +130,12 @@ def _balances(order: Order) -> dict[str, int]:
     """Return the balance of each account. Refunds and charge-backs first use money that is not settled."""
     unsettled, out = order.captured - order.settled, order.refunded + order.charged_back
     from_net = max(0, out - unsettled) if order.settled else 0
+    held = order.authorised - order.cancelled - order.released - order.captured
+    if order.refunds_through_captured:
+        passed = min(order.refunded, from_net)
+        return {"IN_PROCESS_AUTHORISED": held, "IN_PROCESS_CAPTURED": unsettled - (out - from_net) + passed}
     return {
-        "IN_PROCESS_AUTHORISED": order.authorised - order.cancelled - order.released - order.captured,
+        "IN_PROCESS_AUTHORISED": held,
         "IN_PROCESS_CAPTURED": unsettled - (out - from_net),
         "SETTLED_BIBIT_NET": order.settled - order.commission - from_net,
         "SETTLED_BIBIT_COMMISSION": order.commission,

@@ -54,6 +54,7 @@ def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
     side, as in the provider's own messages. So have charge-backs, whose other side is the card's bank.
     """
     amount, merchant = event.amount, NET if event.order.settled else CAPTURED
+    pending = CAPTURED if event.order.refunds_through_captured else REFUND_PENDING
     match event.journal_type:
         case "AUTHORISED":
             yield AUTHORISED, amount, "credit"
@@ -70,9 +71,9 @@ def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
                 yield COMMISSION, commission, "credit"
         case "SENT_FOR_REFUND" | "REFUNDED":
             yield merchant, amount, "debit"
-            yield REFUND_PENDING, amount, "credit"
+            yield pending, amount, "credit"
         case "REFUND_FAILED":
-            yield REFUND_PENDING, amount, "debit"
+            yield pending, amount, "debit"
             yield merchant, amount, "credit"
         case "CHARGED_BACK":
             yield merchant, amount, "debit"

@@ -90,6 +90,7 @@ TRAITS = {
     "releases_rest": 0.3,
     "event_behind": 0.1,
     "booked_late": 0.1,
+    "refund_through_captured": 0.3,
 }
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.

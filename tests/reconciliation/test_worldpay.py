@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.management.commands.load_example import load_account
-from checkout.payments.models import Attempt, Merchant, Payment
+from checkout.payments.models import Attempt, Fact, Merchant, Payment
 from checkout.reconciliation import reconcile_account
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import Paid
@@ -66,6 +66,26 @@ def test_a_part_that_is_captured_and_refunded_agrees_to_the_minor_unit(paid, pro
     run, differences = reconcile_account(account)
     assert differences == []
     assert (run.compared, run.untold, run.unanswered) == (1, 0, 0)
+
+
+@pytest.fixture
+def settling(provider) -> None:
+    """Have the next order's money settled, and refunds of it added to the captured money."""
+    turn(provider.url, order={"traits": ["settled", "refund_through_captured"]}, clock_scale=1e6)
+
+
+def test_a_refund_of_settled_money_makes_no_difference(settling, paid, provider, account):
+    captured(provider, paid.attempt.order_code, 1050)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["state"] == "settled", "the settlement")
+    provider.refund(paid.attempt.order_code, 300)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["refunded"] == 300, "the refund")
+    paid.operation("capture", 1050)
+    paid.operation("refund", 300)
+    told = {"payment": paid.payment, "attempt": paid.attempt, "source": "provider"}
+    Fact.objects.create(kind="notified_settled", **told)
+    run, differences = reconcile_account(account)
+    assert differences == []
+    assert (run.compared, run.untold) == (1, 1)
 
 
 def test_a_capture_that_we_know_nothing_of_is_found(paid, provider):

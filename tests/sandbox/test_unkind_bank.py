@@ -168,29 +168,6 @@ def test_sent_for_refund_comes_instead_of_refunded_and_says_which_refunds_an_iss
     assert any(reference.isdigit() for _, reference in authorisations)
 
 
-def test_what_was_captured_is_settled_and_lies_on_other_accounts_then(notifying, inbox):
-    purchase(notifying, "SETTLED", 1000)
-    settled = bookings_of(journal_of(inbox, "SETTLED"))
-    assert settled == [
-        ("IN_PROCESS_CAPTURED", "1000", "debit"),
-        ("SETTLED_BIBIT_NET", "980", "credit"),
-        ("SETTLED_BIBIT_COMMISSION", "20", "credit"),
-    ]
-    reply = notifying.inquire("order-1")
-    assert reply.text("lastEvent") == "SETTLED"
-    assert balances(reply) == {
-        "IN_PROCESS_AUTHORISED": ("50", "credit"),
-        "SETTLED_BIBIT_NET": ("980", "credit"),
-        "SETTLED_BIBIT_COMMISSION": ("20", "credit"),
-    }
-    notifying.refund("order-1", 300)
-    assert bookings_of(journal_of(inbox, "REFUNDED")) == [
-        ("SETTLED_BIBIT_NET", "300", "debit"),
-        ("REFUND_PENDING", "300", "credit"),
-    ]
-    assert balances(notifying.inquire("order-1"))["SETTLED_BIBIT_NET"] == ("680", "credit")
-
-
 def test_an_early_notification_arrives_before_the_reply(sandbox_of, inbox):
     with sandbox_of(notification_url=inbox.url, settle_seconds=3600) as url:
         merchant = Merchant(url)

@@ -244,9 +244,9 @@ class ProviderResult:
     sums show a capture and ``event`` only the authorisation, that ``is_behind``, and ``kind`` is the capture.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
     order's next message. ``position`` is its money by an inquiry; None if the answer is incomplete. ``kept``
-    takes its place if only what was captured and not given back is told; the rest of ``amount`` may have been
-    released. ``references`` are those of our operations that are named for the last event. ``transcript`` is
-    scrubbed. ``token`` is for a card to be kept, or ``token_fault`` why there is none: neither decides.
+    takes its place if only what was captured and not given back is told. Sums that ``presume_unsettled`` are
+    wrong if money was settled. ``references`` are those of our operations that are named for the last event.
+    ``transcript`` is scrubbed. ``token`` keeps a card, or ``token_fault`` says why not: neither decides.
     """
 
     outcome: Outcome
@@ -261,6 +261,7 @@ class ProviderResult:
     checks: CardChecks | None = None
     position: Position | None = None
     kept: Money | None = None
+    presume_unsettled: bool = False
     is_behind: bool = False
     reference: str = ""
     references: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
         ("SENT_FOR_REFUND", [balance(HELD, 20), balance(KEPT, 30)], gbp(1050, 1030, 1000)),
         ("REFUNDED", [balance(HELD, 450), balance(KEPT, 250)], gbp(1050, 600, 350)),
         ("REFUND_FAILED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
-        ("REFUND_FAILED", [balance(HELD, 450), balance(KEPT, 0)], gbp(1050, 600, 600)),
+        ("REFUND_FAILED", [balance(HELD, 450), balance(KEPT, 350)], gbp(1050, 600, 250)),
         ("PARTIAL_CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
         ("REFUSED", [], gbp(0, 0, 0)),
         ("CANCELLED", [], gbp(0, 0, 0)),

@@ -258,14 +258,6 @@ def test_a_review_adopts_no_refund_of_which_only_the_captures_of_a_part_would_te
     assert adopted() == []
 
 
-def test_a_review_adopts_a_refund_if_everything_was_captured(authorised, worldpay):
-    Payment.objects.update(state=PaymentState.CONFLICTED)
-    operation(authorised, CAPTURE, OWED)
-    worldpay("REFUNDED", 950)
-    assert reviewed(authorised) == "held"
-    assert adopted() == [("refund", 300, "done")]
-
-
 def test_staff_read_what_the_provider_has_kept(authorised, worldpay):
     capture = lost(authorised, CAPTURE, 800)
     worldpay("CAPTURED", 800)

@@ -22,6 +22,7 @@ from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
 from tests.payments.service.delivering import command, deliver
+from tests.payments.service.test_notification import body, notify, stored
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -45,8 +46,8 @@ def aside(authorised: Attempt) -> Attempt:
 
 
 def reviewed(attempt: Attempt) -> str:
-    body = ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code)
-    outcome = str(deliver(service, command(body)).result["outcome"])
+    asked = ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code)
+    outcome = str(deliver(service, command(asked)).result["outcome"])
     attempt.refresh_from_db()
     return outcome
 
@@ -169,6 +170,8 @@ def test_money_that_an_issuer_has_taken_does_not_become_a_refund(authorised, boo
     assert why() == "The refunds at the provider come to 3.00 GBP, ours to 0.00 GBP."
     assert adopted() == []
     claim.delete()
+    assert reviewed(authorised) == "stands", "no notification tells of a refund"
+    notify(authorised, stored(authorised, body(authorised, "REFUNDED", minor=300)))
     assert reviewed(authorised) == "held", "nothing tells of a charge-back, so it was a refund"
 
 

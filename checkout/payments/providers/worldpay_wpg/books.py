@@ -172,15 +172,20 @@ REQUIRED = {
 }
 _CAPTURES = (EventKind.CAPTURED,)
 _REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
+_OF_REFUNDS = (*_REFUNDS, EventKind.REFUND_FAILED)
 _RELEASES = (EventKind.CANCELLED, EventKind.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The sums that a payment tells: its position or, if no more is certain, what is kept of its captures."""
+    """The sums that a payment tells: its position or, if no more is certain, what is kept of its captures.
+
+    Sums that ``presume_unsettled`` are wrong once money of the order was settled.
+    """
 
     position: Position | None = None
     kept: Money | None = None
+    presume_unsettled: bool = False
 
 
 NOTHING_TOLD = Told()
@@ -236,6 +241,11 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     enabled for several captures. Then the balance of IN_PROCESS_CAPTURED is the sum that is kept, and the
     position is certain only if that is the whole amount.
 
+    A refund of settled money is booked from SETTLED_BIBIT_NET to IN_PROCESS_CAPTURED (Worldpay's published
+    example of REFUNDED), and raises the sum that a refund of other money lowers. Without a settled balance,
+    the two look alike after an event of a refund, so these sums presume that nothing was settled. A balance
+    of zero after a failed refund contradicts that.
+
     An order that was refused or cancelled holds nothing, unless a balance says otherwise. If it was cancelled
     or has expired, that may be about its rest only: callers who have captured a part may not conclude
     from zeros that nothing was captured.
@@ -258,15 +268,18 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
         return NOTHING_TOLD
     if kind in _RELEASES:
         return Told(kept=balances[IN_PROCESS_CAPTURED])
+    is_of_refund = kind in _OF_REFUNDS
     held, kept = (balances.get(name, nothing) for name in (IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED))
-    if held + kept > amount:
+    if held + kept > amount or (kind == EventKind.REFUND_FAILED and not kept.minor):
         return NOTHING_TOLD
     if not held.minor and kept != amount:
-        return Told(kept=kept) if IN_PROCESS_CAPTURED in balances else NOTHING_TOLD
+        is_told = IN_PROCESS_CAPTURED in balances
+        return Told(kept=kept, presume_unsettled=is_of_refund) if is_told else NOTHING_TOLD
     captured = amount - held
     refunded = captured - kept
     if (kind in _CAPTURES and captured == nothing) or (kind in _REFUNDS and refunded == nothing):
         return NOTHING_TOLD
     if refunded.minor and IN_PROCESS_CAPTURED not in balances:
         return NOTHING_TOLD
-    return Told(Position(authorised=amount, captured=captured, refunded=refunded))
+    position = Position(authorised=amount, captured=captured, refunded=refunded)
+    return Told(position, presume_unsettled=is_of_refund)

@@ -269,6 +269,7 @@ def _read_payment(
         checks=payment.checks,
         position=told.position,
         kept=told.kept,
+        presume_unsettled=told.presume_unsettled,
         reference=payment.authorisation_id,
         references=_references(kind, journals, payment),
     )

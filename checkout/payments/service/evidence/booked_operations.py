@@ -13,7 +13,7 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
 from checkout.payments.models import Attempt, Fact, Operation, Saga
-from checkout.payments.models.payment import NOTIFIED
+from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
@@ -27,6 +27,9 @@ Kind, State = Operation.Kind, Operation.State
 
 FAILURE_TOLD = f"{NOTIFIED}{EventKind.REFUND_FAILED}"
 FOUND_MADE = "inquire_refund_approved"
+# The most refunds of an attempt of which all sums are compared with what is kept.
+MOST_COMPARED = 12
+SETTLEMENT_TOLD = [f"{told}{EventKind.SETTLED}" for told in (NOTIFIED, HINTED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,15 @@ def may_be_from_before_a_booking(attempt: Attempt, asked_at: datetime) -> bool:
     return booked.exists()
 
 
+def are_sums_void(order_code: str, result: ProviderResult) -> bool:
+    """Return True if the answer's sums presume that nothing was settled, and a notification tells otherwise.
+
+    One that is not proven is enough, since nothing is concluded from it but that the sums tell nothing.
+    """
+    told = Fact.objects.filter(attempt__order_code=order_code, kind__in=SETTLEMENT_TOLD)
+    return result.presume_unsettled and told.exists()
+
+
 def position_given(
     result: ProviderResult, *, owed: int, captured: tuple[int, int], least_refunded: int
 ) -> Position | None:
@@ -154,9 +166,11 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
     the refunded sum may include money that was never captured. If it does not report charge-backs apart, the
     sum may include money that an issuer took, which may not be booked yet. If the sum exceeds everything that
     we know to have gone back, the provider left out money that is still held, and its captured sum is too
-    large by as much.
+    large by as much. Sums that presume that nothing was settled are not reliable if something was.
     """
     if result.outcome != Outcome.APPROVED or kind not in (Kind.CAPTURE, Kind.REFUND):
+        return None
+    if are_sums_void(attempt.order_code, result):
         return None
     position, ours = result.position, sums_of_attempt(attempt)
     if position is None:
@@ -168,7 +182,7 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
         return None
     if position.charged_back is None and (ours.charged_back or is_charge_back_open(attempt, result)):
         return None
-    return position.refunded.minor
+    return _unless_ambiguous(attempt, result, position)
 
 
 def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums) -> int | None:
@@ -187,7 +201,34 @@ def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums
     if ours.charged_back or is_charge_back_open(attempt, result):
         return None
     told = position_given(result, owed=ours.owed, captured=(ours.captured, ours.captured), least_refunded=0)
-    return told.refunded.minor if told is not None else None
+    return _unless_ambiguous(attempt, result, told) if told is not None else None
+
+
+def _unless_ambiguous(attempt: Attempt, result: ProviderResult, told: Position) -> int | None:
+    """Return the refunded sum; None if some of our refunds may have raised what is kept to what it is.
+
+    A settlement is not always notified. Then what is kept would be the sum of the refunds after it, and the
+    refunded sum that of these and of all that are certain. Many refunds are not compared: of them, there are
+    too many sums.
+    """
+    kept, refunded = told.captured.minor - told.refunded.minor, told.refunded.minor
+    if not result.presume_unsettled or not kept:
+        return refunded
+    refunds = booked_operations_of(attempt, Kind.REFUND)
+    if len(refunds.entries) > MOST_COMPARED:
+        return None
+    certain = [each for each in refunds.entries if each.state == State.DONE and not each.is_in_doubt]
+    open_ones = [each for each in refunds.entries if each not in certain]
+    of_certain = _sums_of_some(certain)
+    others = (each for each in _sums_of_some(open_ones) if refunds.least + each != refunded)
+    return None if any(kept - each in of_certain for each in others) else refunded
+
+
+def _sums_of_some(refunds: Collection[Entry]) -> set[int]:
+    sums = {0}
+    for refund in refunds:
+        sums |= {each + refund.minor for each in sums}
+    return sums
 
 
 def is_charge_back_open(attempt: Attempt, result: ProviderResult) -> bool:

@@ -10,7 +10,8 @@ from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
-from checkout.payments.models import Attempt, Operation, Saga
+from checkout.payments.models import Attempt, Fact, Operation, Saga
+from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
@@ -25,6 +26,7 @@ from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
 from checkout.payments.service.evidence.booked_operations import (
+    are_sums_void,
     is_charge_back_open,
     may_be_from_before_a_booking,
     position_given,
@@ -33,7 +35,8 @@ from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import shows_money
 from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
-from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
+from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, operations_of, sums_of_attempt
+from checkout.privacy.scrubbing import scrub_text
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
 from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
@@ -46,6 +49,7 @@ SUMS = {
     Kind.CHARGE_BACK_REVERSAL: "charge-backs",
 }
 FOUND = "Found at the provider when staff had it asked"
+REFUND_TOLD = [f"{NOTIFIED}{kind}" for kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)]
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
 
 
@@ -92,8 +96,9 @@ def review(command: ReviewAttempt, message: Message) -> None:
     """Answer whether the provider holds money for the payment, if its answer agrees with our operations now.
 
     A movement that the provider made by itself on an authorised attempt is adopted if the provider reports
-    its sums and at most one of them differs. It becomes an operation that is done, and is posted like any
-    other. A conflicted attempt is only settled if no sum differs.
+    its sums and at most one of them differs. A refund that only follows from what is kept of the captures
+    must be notified as well. The movement becomes an operation that is done, and is posted like any other. A
+    conflicted attempt is only settled if no sum differs.
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
@@ -141,7 +146,7 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
         return _stands(f"The provider holds money, and the attempt is {attempt.state}.")
     if sums.total(Kind.VOID, State.DONE):
         return _stands("The provider still holds what we have as released.")
-    position = _position(sums, result)
+    position = None if are_sums_void(attempt.order_code, result) else _position(sums, result)
     if position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
         # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
         return _stands("The provider does not tell how much was captured and refunded.")
@@ -151,6 +156,9 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
     if result.position is None and sums.captured < sums.owed:
         # The rest may have been released, or captured and given back, so no sum is certain enough.
         gaps = [replace(gap, left=0) for gap in gaps]
+    if result.position is None or result.presume_unsettled:
+        # What seems to be missing of the captures need not have been refunded.
+        gaps = [replace(gap, left=0) if _is_untold_refund(attempt, gap) else gap for gap in gaps]
     if position and position.charged_back is None and is_charge_back_open(attempt, result):
         gaps = [replace(gap, left=0) if gap.kind == Kind.REFUND else gap for gap in gaps]
     for gap in gaps:
@@ -202,6 +210,17 @@ def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
     elif theirs.minor < ours.minor:
         gaps.append(Gap(Kind.CHARGE_BACK_REVERSAL, ours, theirs, left=ours.minor))
     return gaps
+
+
+def _is_untold_refund(attempt: Attempt, gap: Gap) -> bool:
+    """Return True for a refund of an amount of which no proven notification tells, beside those of ours."""
+    if gap.kind != Kind.REFUND:
+        return False
+    ours = {scrub_text(each.reference) for each in operations_of(attempt)}
+    told = Fact.objects.filter(
+        attempt=attempt, kind__in=REFUND_TOLD, data__amount=str(Money(gap.minor, gap.theirs.currency))
+    )
+    return all(fact.data.get("reference", "") in ours for fact in told.only("data"))
 
 
 def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
