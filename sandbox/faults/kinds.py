@@ -45,6 +45,10 @@ ReplyFault = Literal[
     "three_ds_error_after",
     "token_error_before",
     "token_error_after",
+    "gateway_error_before",
+    "gateway_error_after",
+    "error_occurred_before",
+    "error_occurred_after",
 ]
 Page = Literal["device_data", "challenge", "issuer", "return"]
 PAGES: tuple[Page, ...] = get_args(Page)

@@ -28,6 +28,9 @@ UNDECIDED = {
     "in_progress": (9, "A request with this Idempotency-Key is in progress"),
     "three_ds_error": (13, "3DS Flex: communication error"),
     "token_error": (14, "Token service error"),
+    # Codes of what is wrong with a message, with texts of the provider's own faults.
+    "gateway_error": (7, "Gateway error"),
+    "error_occurred": (5, "The request was not completed: an internal error occurred"),
 }
 END_OF_REPLY = b"</reply>"
 REPLY = re.compile(rb"<reply\b[^>]*/>|<reply\b.*</reply>", re.DOTALL)

@@ -44,6 +44,10 @@ REPLY_FAULTS = {
     "three_ds_error_after": 3,
     "token_error_before": 2,
     "token_error_after": 3,
+    "gateway_error_before": 2,
+    "gateway_error_after": 3,
+    "error_occurred_before": 2,
+    "error_occurred_after": 3,
     "another_merchant": 3,
 }
 # Answers to captures and refunds are lost more often than others: these cases test that the product inquires,

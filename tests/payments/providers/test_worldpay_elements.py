@@ -55,7 +55,7 @@ def test_the_expiry_has_two_digits_and_four_whatever_blanks_are_around_them(mont
 
 def test_words_and_sentences_of_worldpay_are_short_and_the_sentences_on_one_line():
     assert parse_reply(paid(300 * "A"), Verb.INQUIRE).event == 100 * "A"
-    refusal = parse_reply(error(7, "Card\n   number\tmissing. " + 300 * "x")).refusal
+    refusal = parse_reply(error(3, "Card\n   number\tmissing. " + 300 * "x")).refusal
     assert refusal is not None
     assert refusal.description.startswith("Card number missing. x")
     assert len(refusal.description) == 200

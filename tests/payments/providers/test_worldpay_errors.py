@@ -6,6 +6,8 @@ from checkout.payments.providers.base import Outcome, RefusalReason, Verb
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import error
 
+MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
+
 
 @pytest.mark.parametrize("of_order", [True, False])
 @pytest.mark.parametrize(
@@ -17,19 +19,19 @@ from tests.payments.providers.worldpay_messages import error
         *((code, Verb.AUTHORISE, Outcome.REFUSED) for code in ("6", "10", "11", "12")),
         ("14", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("5", Verb.AUTHORISE, Outcome.UNKNOWN),
-        ("7", Verb.AUTHORISE, Outcome.REFUSED),
+        ("7", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("8", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("9", Verb.AUTHORISE, Outcome.UNKNOWN),
-        ("7", Verb.CAPTURE, Outcome.REFUSED),
+        ("7", Verb.CAPTURE, Outcome.UNKNOWN),
         ("13", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("99", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("", Verb.AUTHORISE, Outcome.UNKNOWN),
         ("5", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
         ("7", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
         ("1", Verb.CAPTURE, Outcome.UNKNOWN),
-        ("5", Verb.CAPTURE, Outcome.REFUSED),
-        ("5", Verb.REFUND, Outcome.REFUSED),
-        ("5", Verb.VOID, Outcome.REFUSED),
+        ("5", Verb.CAPTURE, Outcome.UNKNOWN),
+        ("5", Verb.REFUND, Outcome.UNKNOWN),
+        ("5", Verb.VOID, Outcome.UNKNOWN),
         ("2", Verb.INQUIRE, Outcome.UNKNOWN),
         ("5", Verb.INQUIRE, Outcome.UNKNOWN),
     ],
@@ -72,6 +74,23 @@ def test_an_order_that_the_provider_never_heard_of_was_not_sent():
         (5, "Could not find payment for order", Verb.AUTHORISE, Outcome.UNKNOWN),
         (7, "Could not find order", Verb.AUTHORISE, Outcome.UNKNOWN),
         (7, "Invalid payment details", Verb.AUTHORISE, Outcome.REFUSED),
+        (7, "Gateway error", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (7, "Invalid payment details : Gateway error", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (7, "Gateway error", Verb.CAPTURE, Outcome.UNKNOWN),
+        (7, "Invalid payment details", Verb.CAPTURE, Outcome.REFUSED),
+        (7, "Could not find order", Verb.REFUND, Outcome.UNKNOWN),
+        *((5, "Sorry, an internal error occurred", verb, Outcome.UNKNOWN) for verb in MODIFICATIONS),
+        *((5, "Amount: an internal error occurred", verb, Outcome.UNKNOWN) for verb in MODIFICATIONS),
+        *((5, "Cannot refund now, please try again", verb, Outcome.UNKNOWN) for verb in MODIFICATIONS),
+        (5, "Requested capture of 1050 exceeds the 950 available", Verb.CAPTURE, Outcome.REFUSED),
+        (5, "The refund amount is too large", Verb.REFUND, Outcome.REFUSED),
+        (5, "Cannot cancel an order in state CAPTURED", Verb.VOID, Outcome.REFUSED),
+        (5, "The order is not in a state to be refunded", Verb.REFUND, Outcome.REFUSED),
+        (5, "Could not find order", Verb.CAPTURE, Outcome.REFUSED),
+        (5, "Invalid XML: unknown element", Verb.REFUND, Outcome.REFUSED),
+        (5, "Currency of the refund differs from the order's", Verb.REFUND, Outcome.REFUSED),
+        (5, "Refunds are not allowed", Verb.REFUND, Outcome.REFUSED),
+        (5, "Requested capture exceeds what is left", Verb.AUTHORISE, Outcome.UNKNOWN),
         (9, "Service not enabled: not enabled for this customer", Verb.AUTHORISE, Outcome.REFUSED),
         (9, "The idempotency key is invalid", Verb.CAPTURE, Outcome.REFUSED),
         (9, "The idempotency key is not valid", Verb.CAPTURE, Outcome.REFUSED),

@@ -48,7 +48,16 @@ def test_what_is_only_untidy_is_understood(sandbox, shop, order_code, fault):
 
 @pytest.mark.parametrize("is_done", [False, True])
 @pytest.mark.parametrize(
-    "fault", ["internal_error", "not_available", "in_progress", "three_ds_error", "token_error"]
+    "fault",
+    [
+        "internal_error",
+        "not_available",
+        "in_progress",
+        "three_ds_error",
+        "token_error",
+        "gateway_error",
+        "error_occurred",
+    ],
 )
 def test_an_error_that_decides_nothing_is_decided_by_the_books(sandbox, shop, order_code, fault, is_done):
     moment = "after" if is_done else "before"
@@ -79,7 +88,9 @@ def test_an_order_that_is_not_ready_or_still_being_authorised_is_asked_about_aga
     assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
 
 
-@pytest.mark.parametrize("fault", ["internal_error", "not_available", "in_progress"])
+@pytest.mark.parametrize(
+    "fault", ["internal_error", "not_available", "in_progress", "gateway_error", "error_occurred"]
+)
 @pytest.mark.parametrize("is_done", [False, True])
 def test_a_capture_that_an_error_leaves_open_is_in_the_books_or_not(
     sandbox, shop, order_code, fault, is_done

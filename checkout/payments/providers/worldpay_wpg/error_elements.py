@@ -31,7 +31,14 @@ NO_ORDER = "could not find order"
 # not found"), as a fault of its own service after which the message should be sent again
 # (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code they are an answer.
 _NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
-_NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could not parse", "cannot parse")
+_NOT_VALID = (
+    "failed validation",
+    "invalid xml",
+    "not well-formed",
+    "not well formed",
+    "could not parse",
+    "cannot parse",
+)
 # The card that the shopper typed, also in messages that otherwise say that ours is invalid: "XML failed
 # validation: Invalid payment details : Card number not recognised" (activemerchant, worldpay_test.rb).
 _CARD_INVALID = "invalid payment details"
@@ -40,6 +47,26 @@ _CARD_INVALID = "invalid payment details"
 # (developer.worldpay.com/docs/wpg/troubleshoot/clientsideencryptionerrors/).
 _CARD_UNREADABLE = ("cse service error", CARD_KEY_DISABLED)
 _DONE_BEFORE = ("duplicate", "already")
+# Texts with which something may have happened, whatever else is said: seen with code 7 in answer to a payment
+# and with code 5 in answer to a modification.
+_FAULTS = ("gateway error", "internal error", "error occurred", "timeout", "timed out", "try again", "retry")
+# The reasons for which an order cannot be captured, cancelled or refunded in this way.
+_NOT_POSSIBLE = (
+    "exceed",
+    "amount",
+    "currency",
+    " state",
+    "cannot capture",
+    "cannot cancel",
+    "cannot refund",
+    "cannot be captured",
+    "cannot be cancelled",
+    "cannot be refunded",
+    "cannot be modified",
+    "not allowed",
+    "not permitted",
+    NO_ORDER,
+)
 _SERVICE_NOT_ENABLED = "not enabled"
 _INVALID_KEY = ("invalid", "not valid")
 _KNOWN_KEY = ("different", "another", "used for", *_DONE_BEFORE)
@@ -83,26 +110,31 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
     """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
 
     Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
-    did arrive. Payment details that are invalid, or that cannot be opened, in answer to the first message are
-    certain, too. Without these texts it means, in answer to a modification, that the order cannot be modified
-    in this way; in answer to a payment it shows nothing. Code 7 in answer to the second message includes a
-    challenge that an earlier copy already completed (alphagov/pay-connector#2219), and an order that cannot
-    be found may have been authorised. Code 9 is certain only if the service is not arranged for, or does not
-    accept such keys. An error in answer to an inquiry shows nothing about the order.
+    did arrive, or that the order cannot be modified in this way. Code 7 means payment details that are
+    invalid. Both also come with faults of the provider's own, after which something may have happened, so
+    only known texts are certain. Code 7 in answer to the second message includes a challenge that an earlier
+    copy already completed (alphagov/pay-connector#2219), and an order that cannot be found may have been
+    authorised. Code 9 is certain only if the service is not arranged for, or does not accept such keys. An
+    error in answer to an inquiry shows nothing about the order.
     """
     if verb == Verb.INQUIRE:
         return False
-    if code == INVALID_REQUEST:
-        if _has(said, _DONE_BEFORE):
-            return False
-        if verb == Verb.AUTHORISE and _has(said, (_CARD_INVALID, *_CARD_UNREADABLE)):
-            return True
-        return verb in _MODIFICATIONS or _has(said, _NOT_VALID)
-    if code == PAYMENT_DETAILS:
-        return verb != Verb.COMPLETE_CHALLENGE and NO_ORDER not in said
+    if code in (INVALID_REQUEST, PAYMENT_DETAILS):
+        return not _has(said, (*_DONE_BEFORE, *_FAULTS)) and _is_invalid(code, said, verb)
     if code == IDEMPOTENCY:
         return is_not_enabled(said) or (_has(said, _INVALID_KEY) and not _has(said, _KNOWN_KEY))
     return code in _NOTHING_DONE
+
+
+def _is_invalid(code: str, said: str, verb: Verb) -> bool:
+    """Return True for a text of code 5 or 7 that says what is wrong with the message, or with its card."""
+    if code == INVALID_REQUEST and _has(said, _NOT_VALID):
+        return True
+    if verb == Verb.AUTHORISE:
+        return _has(said, (_CARD_INVALID, *_CARD_UNREADABLE))
+    if code == PAYMENT_DETAILS and NO_ORDER in said:
+        return False
+    return verb in _MODIFICATIONS and _has(said, (_CARD_INVALID, *_NOT_POSSIBLE))
 
 
 def is_not_enabled(said: str) -> bool:
