@@ -22,6 +22,7 @@ SETTLED = (State.DONE, State.REFUSED)
 # The kind of operation that explains each event.
 EXPLANATIONS = {
     "captured": Kind.CAPTURE,
+    "capture_failed": Kind.CAPTURE,
     "cancelled": Kind.VOID,
     "refunded": Kind.REFUND,
     "refund_failed": Kind.REFUND,
@@ -31,7 +32,11 @@ EXPLANATIONS = {
 BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
 
 # The events that imply that money was held for the attempt.
-IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded", "refund_failed", *BY_ISSUER})
+IMPLIES_AUTHORISED = frozenset(
+    {"authorised", "captured", "capture_failed", "settled", "refunded", "refund_failed", *BY_ISSUER}
+)
+# The events that contradict an operation that is done.
+FAILURES = frozenset({"capture_failed", "refund_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +253,8 @@ def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int |
 
     A capture or refund that names none must be of the same amount, if the event has one: others are made in
     the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as
-    explained, as that refund's own saga looks into it. If a part was captured, a cancellation is that of the
-    rest.
+    explained, as that refund's own saga looks into it. The failure of a capture contradicts nothing unless we
+    have one as done. If a part was captured, a cancellation is that of the rest.
     """
     kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
     if (
@@ -263,5 +268,7 @@ def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int |
         return True
     if minor is not None and event in ("captured", "refunded"):
         ours = [each for each in ours if each.amount_minor == minor]
-    contrary = State.DONE if event == "refund_failed" else State.REFUSED
+    if not ours and event == "capture_failed":
+        return True
+    contrary = State.DONE if event in FAILURES else State.REFUSED
     return any(each.state != contrary for each in named or ours)

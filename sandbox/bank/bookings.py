@@ -90,6 +90,10 @@ class Bookings:
                 self._book(plan, order.amount)
 
     def _capture(self, order: Order, plan: Plan) -> None:
+        if self._knobs.strike("CAPTURED"):
+            self._fault_record.note(order.code, "booking", Kind.CAPTURE_FAILED)
+            self._book(plan, plan.amount, kind=Kind.CAPTURE_FAILED)
+            return
         self._book(plan, plan.amount)
         if "releases_rest" in order.traits:
             self._release_rest(self._order(plan.order_code))

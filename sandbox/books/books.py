@@ -21,6 +21,7 @@ class Kind(StrEnum):
     EXPIRED = "expired"
     CAPTURE_REQUESTED = "capture_requested"
     CAPTURED = "captured"
+    CAPTURE_FAILED = "capture_failed"
     SETTLED = "settled"
     REFUND_REQUESTED = "refund_requested"
     REFUNDED = "refunded"

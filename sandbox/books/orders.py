@@ -15,6 +15,7 @@ LAST_EVENTS = {
     Kind.CANCELLED: "CANCELLED",
     Kind.EXPIRED: "EXPIRED",
     Kind.CAPTURED: "CAPTURED",
+    Kind.CAPTURE_FAILED: "CAPTURE_FAILED",
     Kind.SETTLED: "SETTLED",
     Kind.REFUND_REQUESTED: "SENT_FOR_REFUND",
     Kind.REFUNDED: "REFUNDED",
@@ -194,6 +195,8 @@ def _apply(order: Order, entry: Entry) -> None:
             order.captured += entry.amount
             if entry.reference:
                 order.capture_references.append(entry.reference)
+        case Kind.CAPTURE_FAILED:
+            order.capture_requested -= entry.amount
         case Kind.SETTLED:
             order.settled += entry.amount
             order.commission += commission_of(entry.amount)

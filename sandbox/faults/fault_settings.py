@@ -70,12 +70,12 @@ class NotificationKnob(Knob):
 
 
 class BookingKnob(Knob):
-    """A knob that makes received refunds fail instead of being booked."""
+    """A knob that makes received captures, or refunds, fail instead of being booked."""
 
-    fault: Literal["refund_failed"]
+    fault: Literal["capture_failed", "refund_failed"]
 
     def is_for(self, occasion: str) -> bool:
-        return occasion == "REFUNDED"
+        return occasion == {"capture_failed": "CAPTURED", "refund_failed": "REFUNDED"}[self.fault]
 
 
 class OrderKnob(Knob):

@@ -86,6 +86,7 @@ Journal = Literal[
     "CANCELLED",
     "EXPIRED",
     "CAPTURED",
+    "CAPTURE_FAILED",
     "SETTLED",
     "SENT_FOR_REFUND",
     "REFUNDED",

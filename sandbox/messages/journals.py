@@ -60,7 +60,8 @@ def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
             yield AUTHORISED, amount, "credit"
         case "CANCELLED" | "EXPIRED":
             yield AUTHORISED, amount, "debit"
-        case "CAPTURED":
+        case "CAPTURED" | "CAPTURE_FAILED":
+            # A failed capture is booked on the accounts of a capture, on the same sides.
             yield AUTHORISED, amount, "debit"
             yield CAPTURED, amount, "credit"
         case "SETTLED":
@@ -89,7 +90,7 @@ def _parts(value: int) -> list[int]:
 def _references(event: Event) -> Iterator[tuple[str, str]]:
     """Yield type and reference. Steps of a dispute have none, because no merchant requests them."""
     order, traits = event.order, event.order.traits
-    if event.journal_type in ("CAPTURED", "SETTLED") and event.reference:
+    if event.journal_type in ("CAPTURED", "CAPTURE_FAILED", "SETTLED") and event.reference:
         yield "capture", event.reference
     elif event.journal_type in REFUNDS:
         if event.refund_authorisation:

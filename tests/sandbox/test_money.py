@@ -99,6 +99,25 @@ def test_a_refund_may_fail_after_it_was_received(sandbox_of, inbox):
         assert turn(url)["incidents"] == {"booking": {"refund_failed": 1}}
 
 
+def test_a_capture_may_fail_after_it_was_received(sandbox_of, inbox):
+    with sandbox_of(notification_url=inbox.url) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        turn(url, booking={"fault": "capture_failed"})
+        merchant.capture("order-1", 600)
+        wait_until(lambda: "CAPTURE_FAILED" in inbox.journal_types(), "the failure")
+        assert merchant.books("order-1")["captured"] == 0
+        assert merchant.inquire("order-1").text("lastEvent") == "CAPTURE_FAILED"
+        journal = fromstring(inbox.bodies[-1]).find(".//journal")
+        assert [line.get("accountType") for line in journal.iterfind("accountTx")] == [
+            "IN_PROCESS_AUTHORISED",
+            "IN_PROCESS_CAPTURED",
+        ], "like that of a capture"
+        merchant.capture("order-1", 1050, headers={"Idempotency-Key": "again"})
+        wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the second capture")
+        assert turn(url)["incidents"] == {"booking": {"capture_failed": 1}}
+
+
 def test_a_restart_books_nothing_twice(sandbox_of):
     with sandbox_of() as url:
         _purchase(Merchant(url), "order-1")

@@ -129,6 +129,8 @@ def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:
             return refund.reference in truth.made
         case "refunded":
             return truth.refunded > _explained(saga.attempt, Kind.REFUND, truth.made)
+        case "capture_failed":
+            return truth.captured < ours.captured
         case "refund_failed":
             return truth.refunded < ours.refunded
         case "cancelled":

@@ -191,6 +191,7 @@ SAID_OF_DOUBTED: Mapping[str, str] = {
 CLAIMS: Mapping[str, str] = {
     "authorised": "The provider holds money for this order, which we have as ended without any",
     "captured": "The provider has taken money that we did not ask it to take",
+    "capture_failed": "A capture that we have as done has failed: the money may not have been taken",
     "cancelled": "The provider has released money that we did not ask it to release",
     "refunded": "The provider has given money back that we did not ask it to give back",
     "refund_failed": "Money that was given back has come back to the provider",
@@ -201,6 +202,7 @@ CLAIMS: Mapping[str, str] = {
 CLAIM_NOUNS: Mapping[str, str] = {
     "authorised": "reported authorisation",
     "captured": "reported capture",
+    "capture_failed": "reported failure of a capture",
     "cancelled": "reported cancellation",
     "refunded": "reported refund",
     "refund_failed": "reported failure of a refund",

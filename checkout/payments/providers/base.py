@@ -59,6 +59,7 @@ class EventKind(StrEnum):
     REFUSED = "refused"
     CANCELLED = "cancelled"
     CAPTURED = "captured"
+    CAPTURE_FAILED = "capture_failed"
     SETTLED = "settled"
     REFUND_SENT = "refund_sent"
     REFUNDED = "refunded"

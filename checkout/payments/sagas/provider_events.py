@@ -43,6 +43,7 @@ State = Operation.State
 CLAIMS = frozenset(
     {
         "captured",
+        "capture_failed",
         "cancelled",
         "refunded",
         "refund_failed",
@@ -122,6 +123,8 @@ def _tell_sagas(
             orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, Signal.DOUBTED, message, payment)
+        elif command.kind == EventKind.CAPTURE_FAILED and _may_have_failed(saga, command):
+            orchestrator.signal(saga, Signal.HINTED, message, payment)
         elif _waits_for_news(saga, unknown) and command.kind in MOVEMENTS:
             # The provider may show by now what had waited there when it was last asked. The saga goes on in a
             # transaction of its own, as each of them recalculates the payment.
@@ -132,6 +135,15 @@ def _waits_for_news(saga: Saga, unknown: Collection[str]) -> bool:
     """Return True for an operation that may be waiting at the provider, and that is left to staff."""
     is_parked = saga.status == Saga.Status.PARKED and saga.step == At.INQUIRE
     return is_parked and saga.key in unknown
+
+
+def _may_have_failed(saga: Saga, told: ApplyProviderEvent) -> bool:
+    """Return True for a capture under way that the failure names, or may be about. The provider is asked.
+
+    The journal of a failed capture is like that of a capture, so the notification decides nothing by itself.
+    """
+    is_capture = saga.kind == Operation.Kind.CAPTURE and saga.status == Saga.Status.RUNNING
+    return is_capture and told.operation in ("", saga.key)
 
 
 def _hint_at(

@@ -226,7 +226,7 @@ def _state_beyond_doubt(
     others = known.without(mine.reference)
     with_it = others.least + mine.minor
     is_done = mine.state == State.DONE
-    is_only_one = _is_only_refund(operation) and not _is_another_told(operation)
+    is_only_one = _is_only_one_ever(operation) and not _is_another_told(operation)
     refunded = reliable_sum(operation.attempt, result, Kind.REFUND)
     if refunded is None:
         if is_only_one and result.kind == EventKind.REFUND_FAILED:
@@ -254,7 +254,7 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
     if operation.reference in result.references:
         return _state_named(operation, event)
     is_only_capture = not (others.entries or others.failed)
-    is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else is_only_capture
+    is_only_one = _is_only_one_ever(operation) if operation.kind == Kind.REFUND else is_only_capture
     is_only_one = is_only_one and not _is_another_told(operation)
     if operation.kind == Kind.CAPTURE and event in RELEASED:
         # After a partial capture, the event may only be about the rest of the authorisation.
@@ -263,6 +263,9 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
             return State.DONE if kept == others.most + operation.amount_minor else None
         is_whole = operation.amount == operation.payment.amount
         return State.REFUSED if is_only_one and is_whole else None
+    if operation.kind == Kind.CAPTURE and event == EventKind.CAPTURE_FAILED:
+        # An earlier one that failed may still be the last event.
+        return State.REFUSED if is_only_one and _is_only_one_ever(operation) else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:
         return State.REFUSED if is_only_one else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_SENT:
@@ -275,9 +278,9 @@ def _state_shown(operation: Operation, others: BookedOperations, result: Provide
     return State.DONE if is_shown and event in BOOKED[Kind(operation.kind)] else None
 
 
-def _is_only_refund(operation: Operation) -> bool:
-    """Return True if there is no other refund, not even a refused one, that may explain the last event."""
-    return operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
+def _is_only_one_ever(operation: Operation) -> bool:
+    """Return True if no other of its kind, not even a refused one, may explain the last event."""
+    return operation.attempt.operations.filter(kind=operation.kind).count() == 1
 
 
 def _is_another_told(operation: Operation) -> bool:
@@ -306,4 +309,6 @@ def _state_named(operation: Operation, event: EventKind) -> str | None:
     """Return the state that the last event shows for an operation that the answer names by its reference."""
     if event in BOOKED[Kind(operation.kind)]:
         return State.DONE
+    if event == EventKind.CAPTURE_FAILED:
+        return State.REFUSED
     return State.PENDING if event == EventKind.REFUND_SENT and operation.kind == Kind.REFUND else None

@@ -30,6 +30,7 @@ OUTCOMES = {
 # The kind of operation that each event is about.
 KINDS = {
     EventKind.CAPTURED: Operation.Kind.CAPTURE,
+    EventKind.CAPTURE_FAILED: Operation.Kind.CAPTURE,
     EventKind.CANCELLED: Operation.Kind.VOID,
     EventKind.REFUND_SENT: Operation.Kind.REFUND,
     EventKind.REFUNDED: Operation.Kind.REFUND,
@@ -56,9 +57,9 @@ def shows_money(result: ProviderResult) -> bool:
     return result.outcome == Outcome.APPROVED and (result.kind not in RELEASED or result.kept is not None)
 
 
-# Events that do not end a refund. A refund on its way is not made yet. A failed refund's money could be
-# refunded once more, so the provider must confirm the failure first.
-NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED})
+# Events that do not end an operation. A refund on its way is not made yet. What has failed could be asked for
+# once more, so the provider must confirm the failure first.
+NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED, EventKind.CAPTURE_FAILED})
 
 # Answers and notifications may arrive out of order, so an operation only moves to a state of higher rank.
 RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}

@@ -91,3 +91,19 @@ def test_money_on_another_account_does_not_hide_a_refusal(account, event, outcom
 def test_money_that_goes_back_or_was_settled_was_captured_before(account):
     result = parse_reply(paid("AUTHORISED", balance(account, 1050)), Verb.INQUIRE)
     assert (result.kind, result.amount) == (EventKind.CAPTURED, Money(1050, "GBP"))
+
+
+@pytest.mark.parametrize(
+    ("balances", "kind"),
+    [
+        ("", EventKind.CAPTURE_FAILED),
+        (balance(HELD, 1050), EventKind.CAPTURE_FAILED),
+        (balance(KEPT, 0), EventKind.CAPTURE_FAILED),
+        (balance(KEPT, 1050), EventKind.OTHER),
+        (balance("CAPTURE_FAILED", 1050), EventKind.OTHER),
+    ],
+)
+def test_a_failed_capture_beside_money_that_may_be_taken_says_nothing(balances, kind):
+    result = parse_reply(paid("CAPTURE_FAILED", balances), Verb.INQUIRE)
+    assert (result.outcome, result.kind, result.is_behind) == (Outcome.APPROVED, kind, False)
+    assert (result.position, result.kept) == (None, None)

@@ -34,7 +34,7 @@ def test_a_return_code_says_more_than_the_cancellation():
     assert result.refusal.reason == RefusalReason.INSUFFICIENT_FUNDS
 
 
-@pytest.mark.parametrize("event", ["CAPTURE_FAILED", "REVOKE_REQUESTED", "REVOKED", "REVOKE_FAILED"])
+@pytest.mark.parametrize("event", ["REVOKE_REQUESTED", "REVOKED", "REVOKE_FAILED"])
 def test_an_event_that_undoes_a_capture_is_unknown_and_left_to_staff(event):
     assert parse_reply(paid(event), Verb.INQUIRE).outcome == Outcome.UNKNOWN
     [statement] = parse_notification(notification(payment(event) + journal(event)))

@@ -12,6 +12,7 @@ from tests.payments.providers.worldpay_messages import (
     credit,
     debit,
     journal,
+    named,
     notification,
     payment,
 )
@@ -158,3 +159,13 @@ def test_amounts_are_read_with_the_accounts_exponents():
     )
     [entry] = parse_notification(body, {"HUF": 0})
     assert (entry.kind, entry.amount) == (EventKind.CAPTURED, Money(30000, "HUF"))
+
+
+@pytest.mark.parametrize("entries", [[debit(HELD, 1050), credit(TAKEN, 1050)], []])
+def test_the_failure_of_a_capture_is_known_and_shows_no_amount(entries):
+    body = notification(
+        payment("CAPTURE_FAILED") + journal("CAPTURE_FAILED", "".join(entries), named(capture="op_1"))
+    )
+    [statement] = parse_notification(body)
+    assert (statement.kind, statement.event) == (EventKind.CAPTURE_FAILED, "CAPTURE_FAILED")
+    assert (statement.is_known, statement.amount, statement.references) == (True, None, ("op_1",))

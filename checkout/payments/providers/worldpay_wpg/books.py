@@ -39,7 +39,8 @@ _ACCOUNTS = {
 # The net movements that show the amount of an event: the accounts, with 1 for a credit and -1 for a debit.
 # Those that are present must agree. A refund of settled money passes through IN_PROCESS_CAPTURED, which is
 # then credited (Worldpay's published example), so for a refund only a debit of that account counts. Money on
-# its way back leaves REFUND_PENDING when the refund is made.
+# its way back leaves REFUND_PENDING when the refund is made. A failed capture is booked on the accounts of a
+# capture, so that its movements show no amount.
 _MOVEMENTS = {
     EventKind.AUTHORISED: {(HELD, 1)},
     EventKind.REFUSED: {(HELD, -1)},
@@ -61,6 +62,7 @@ PAYMENT = "payment"
 _REFUND_TYPES = ("refund", "capture", PAYMENT, REFUND_AUTHORISATION, "refund_response")
 _REFERENCE_TYPES = {
     EventKind.CAPTURED: ("capture", PAYMENT),
+    EventKind.CAPTURE_FAILED: ("capture", PAYMENT),
     EventKind.REFUND_SENT: _REFUND_TYPES,
     EventKind.REFUNDED: _REFUND_TYPES,
     EventKind.REFUND_FAILED: _REFUND_TYPES,
@@ -208,9 +210,12 @@ def kind_in_books(payment: PaymentElement, kind: EventKind) -> EventKind:
     IN_PROCESS_CAPTURED (documentation.ixopay.com, tokenex, worldpaywpg: purchase): the event follows later.
     The accounts of balances are any names (DTD, ``balance``), of which IN_PROCESS_SENT_FOR_AUTH, PAYOUT and
     others tell of no capture. With money on such an account, the authorisation is believed only if all of it
-    is still held; otherwise the last event says nothing about captures.
+    is still held; otherwise the last event says nothing about captures. Nor does a failed capture beside
+    money that was taken: its own journal has the accounts of a capture.
     """
     filled = _filled_groups(payment)
+    if kind == EventKind.CAPTURE_FAILED and filled - {HELD}:
+        return EventKind.OTHER
     if kind != EventKind.AUTHORISED or filled <= {HELD}:
         return kind
     if filled <= {HELD, *_CAPTURED_MONEY}:

@@ -261,7 +261,7 @@ def _read_payment(
         order_code=order_code,
         event=event,
         kind=kind,
-        is_behind=kind != named,
+        is_behind=named == EventKind.AUTHORISED and kind != named,
         amount=payment.amount,
         refusal=_refusal(payment, kind, verb) if outcome == Outcome.REFUSED else None,
         three_ds=payment.three_ds,

@@ -27,6 +27,7 @@ from checkout.payments.totals import (
     ASKED,
     BY_ISSUER,
     EXPLANATIONS,
+    FAILURES,
     OPEN,
     Sums,
     is_explained,
@@ -201,6 +202,8 @@ def _may_be_hidden(claim: str, last: EventKind) -> bool:
     A later event, such as the settlement, may have replaced the claimed one. But no event leads back to
     AUTHORISED, and none follows a cancellation or an expiry.
     """
+    if claim == EventKind.CAPTURE_FAILED:
+        return True
     return last != EventKind.AUTHORISED and claim not in (EventKind.CANCELLED, EventKind.EXPIRED)
 
 
@@ -217,12 +220,12 @@ def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int
 def _judged_by_sums(
     attempt: Attempt, command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult
 ) -> ClaimOutcome:
-    """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
+    """Confirm a claim if more was moved than our operations explain, or less for a failure.
 
-    Sums alone do not show that a refund failed: one that we have as done may not be booked yet. If the claim
-    names a refund, we ask until it is booked, the provider's last event is a failure, or a human looks.
+    Sums alone do not show that a capture or refund failed: one that we have as done may not be booked yet. If
+    the claim names it, we ask until it is booked, the provider's last event is a failure, or a human looks.
     """
-    if command.claim == EventKind.REFUND_FAILED:
+    if command.claim in FAILURES:
         if total >= now.least:
             return ClaimOutcome.DENIED
         if result.kind == command.claim:
