@@ -169,3 +169,21 @@ def test_the_failure_of_a_capture_is_known_and_shows_no_amount(entries):
     [statement] = parse_notification(body)
     assert (statement.kind, statement.event) == (EventKind.CAPTURE_FAILED, "CAPTURE_FAILED")
     assert (statement.is_known, statement.amount, statement.references) == (True, None, ("op_1",))
+
+
+@pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED", "REFUND_FAILED"])
+def test_a_refund_of_money_that_was_settled_in_another_currency_has_no_amount(event):
+    sides = (credit, debit) if event == "REFUND_FAILED" else (debit, credit)
+    entries = sides[0](NET, 345, "EUR") + sides[1](PENDING, 345, "EUR")
+    body = notification(payment(event) + journal(event, entries, named(refund="op_1")))
+    [statement] = parse_notification(body)
+    assert (statement.amount, statement.references) == (None, ("op_1",))
+    [without_payment] = parse_notification(notification(journal(event, entries)))
+    assert without_payment.amount == Money(345, "EUR")
+
+
+def test_a_settlement_or_charge_back_has_its_amount_in_any_currency():
+    [settled] = parse_notification(
+        notification(payment("SETTLED") + journal("SETTLED", credit(NET, 1234, "EUR")))
+    )
+    assert settled.amount == Money(1234, "EUR")

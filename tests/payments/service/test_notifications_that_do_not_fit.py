@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from checkout.payments.models import Operation, ProviderNotification
+from checkout.payments.models import Operation, ProviderAccount, ProviderNotification
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.statements import MOST_STATEMENTS, to_json
 from checkout.payments.service import service
 from checkout.payments.service.notifications.notification import MOST_WAITING
+from tests.payments.providers.worldpay_messages import credit, debit, journal, named
 from tests.payments.service.asking import authorise, operation_on, settle, to_capture
 from tests.payments.service.delivering import deliver
-from tests.payments.service.test_notification import body, events, notify, stored
+from tests.payments.service.test_notification import body, events, notify, stored, worldpay
 
 pytestmark = pytest.mark.django_db
 State = ProviderNotification.State
@@ -58,6 +59,20 @@ def test_more_than_the_payment_or_another_currency_is_conflicted_also_if_it_name
     row = stored(attempt, body(attempt, event, minor=minor, currency=currency))
     assert events(notify(attempt, row)) == []
     assert row.state == State.CONFLICTED
+
+
+def test_the_refund_of_money_that_was_settled_in_another_currency_fits(attempt):
+    authorise(attempt, "approve")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    refund = operation_on(attempt, Operation.Kind.REFUND, 300)
+    settle(refund, Operation.State.PENDING)
+    entries = debit("SETTLED_BIBIT_NET", 345, "EUR") + credit("REFUND_PENDING", 345, "EUR")
+    refunded = journal("REFUNDED", entries, named(refund=refund.reference))
+    text = worldpay((attempt.order_code, "REFUNDED")).replace("</payment>", f"</payment>{refunded}")
+    row = stored(attempt, text)
+    notify(attempt, row)
+    refund.refresh_from_db()
+    assert (row.state, row.reason, refund.state) == (State.APPLIED, "", Operation.State.DONE)
 
 
 def test_a_charge_back_in_the_issuer_s_currency_with_a_fee_is_looked_into(attempt):

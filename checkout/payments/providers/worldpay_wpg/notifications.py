@@ -30,6 +30,7 @@ _OF_THE_WHOLE_ORDER = {
 # The ends of an authorisation. If Worldpay's risk service cancels an order at once, the notification has the
 # journal AUTHORISED and the last event CANCELLED (Worldpay/hybris#130), and may be the only one.
 _ENDS = {EventKind.REFUSED, EventKind.CANCELLED, EventKind.EXPIRED}
+_OF_REFUNDS = {EventKind.REFUND_SENT, EventKind.REFUNDED, EventKind.REFUND_FAILED}
 # An event of our own: one of a report that is not understood.
 UNREADABLE = "UNREADABLE"
 _FORM = re.compile(rb"\s{0,16}[A-Za-z][A-Za-z0-9_.%-]{0,63}=")
@@ -152,10 +153,16 @@ def _meaning(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
 def _amount(
     outcome: Outcome, kind: EventKind, payment: PaymentElement | None, journal: Journal | None
 ) -> Money | None:
-    """Return the amount of this event, or None if the message does not contain it."""
+    """Return the amount of this event, or None if the message does not contain it.
+
+    The accounts of settled money are in the currency of the settlement. In another one than the order's, a
+    refund's amount there says nothing about what the shopper gets.
+    """
     of_order = payment.amount if payment is not None else None
     if journal is not None and journal.names_accounts:
-        return journal.amount_of(kind)
+        moved = journal.amount_of(kind)
+        is_converted = moved is not None and of_order is not None and moved.currency != of_order.currency
+        return None if is_converted and kind in _OF_REFUNDS else moved
     return of_order if kind in _OF_THE_WHOLE_ORDER or outcome == Outcome.PENDING else None
 
 
