@@ -50,7 +50,8 @@ def send(client, operation, said="arrived", **more):
 
 
 def commands():
-    return OutboxMessage.objects.filter(type="checkout.settle_operation")
+    types = ("checkout.settle_operation", "checkout.give_up_operation")
+    return OutboxMessage.objects.filter(type__in=types)
 
 
 def cells(response, title):
