@@ -1,6 +1,7 @@
 """Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
 import secrets
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -210,9 +211,16 @@ class Payment(models.Model):
         if refusal_reason is not None:
             self.refusal_reason = refusal_reason
         if event in HOLDING and self.held_since is None:
-            self.held_since = timezone.now()
+            self.held_since = self._first_held(event) or timezone.now()
         self.version += 1
         update_in_batch(self, "state", "version", "refusal_reason", "held_since")
+
+    def _first_held(self, event: str) -> datetime | None:
+        """Return when an earlier release has authorised the payment whose contradiction ends."""
+        if event == "authorised":
+            return None
+        facts = self.facts.filter(kind__in=HOLDING).order_by("recorded_at")
+        return facts.values_list("recorded_at", flat=True).first()
 
 
 class Attempt(models.Model):

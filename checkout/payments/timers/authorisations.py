@@ -31,7 +31,8 @@ def void_expired() -> int:
     of_released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
     of_payment = Operation.objects.filter(payment=OuterRef("pk")).exclude(of_released)
     references = Payment.objects.filter(
-        Exists(authorised_long_ago),
+        # An earlier release has not written the time at the payment itself.
+        Q(held_since__lt=long_ago) | Q(Exists(authorised_long_ago), held_since=None),
         ~Exists(of_payment.exclude(state=Operation.State.REFUSED)),
         ~Exists(of_payment.filter(idempotency_key__startswith=VOID_BY_CLOCK)),
         state=PaymentState.AUTHORISED,

@@ -141,3 +141,27 @@ def test_the_event_of_an_authorisation_costs_no_statement_for_its_time(
     with django_assert_num_queries(5):  # the payment, its operations, attempt, earlier events, and the event
         move_payment(payment, "authorised", Actor.SAGA)
     assert Event.objects.get().data["object"]["capture_before"] is not None
+
+
+@pytest.mark.parametrize("distance", [SOON, JUST_NOW])
+def test_a_contradiction_does_not_make_an_authorisation_of_an_earlier_release_younger(
+    attempt: Attempt, distance
+):
+    payment = authorised(attempt, HOUR - distance, by_earlier_release=True)
+    moment = Fact.objects.get().recorded_at + HOUR
+    move_payment(payment, "conflicted", Actor.PROVIDER)
+    move_payment(payment, "conflict_resolved", Actor.SAGA)
+    told_in_event = Event.objects.order_by("-sequence")[0].data["object"]["capture_before"]
+    assert told_in_event == moment.isoformat().replace("+00:00", "Z")
+    assert told(payment).capture_before == moment
+    assert void_expired() == (distance == JUST_NOW)
+
+
+def test_the_event_of_a_contradiction_that_ends_with_money_held_has_the_time(attempt: Attempt):
+    """No fact says so yet: it is written after the event."""
+    payment = attempt.payment
+    move_payment(payment, "refused", Actor.SAGA)
+    move_payment(payment, "conflicted", Actor.PROVIDER)
+    move_payment(payment, "conflict_resolved", Actor.SAGA)
+    said = Event.objects.order_by("-sequence")[0].data["object"]["capture_before"]
+    assert said == told(payment).capture_before.isoformat().replace("+00:00", "Z")
