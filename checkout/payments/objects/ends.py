@@ -6,6 +6,8 @@ They are those of the timers ``abandoned`` and ``authorisations``, which act a l
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db.models import Min
+
 from checkout.conf import conf
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Fact, Operation, Payment
@@ -22,6 +24,7 @@ _HELD = Compiled(
         .order_by("recorded_at")[:1]
     )
 )
+_KNOWN_AS = "held_since"
 
 
 def unpaid_until(payment: Payment) -> datetime | None:
@@ -49,7 +52,21 @@ def capture_before(payment: Payment, operations: Iterable[Operation]) -> datetim
     return since + conf.authorisation_lifetime if since else None
 
 
+def read_held_since(payments: Iterable[Payment]) -> None:
+    """Read when earlier releases have authorised these payments, with one query for all."""
+    unknown = [each for each in payments if each.state == PaymentState.AUTHORISED and not each.held_since]
+    if unknown:
+        facts = Fact.objects.filter(payment_id__in=[each.pk for each in unknown], kind__in=HOLDING)
+        times = dict(facts.order_by().values_list("payment_id").annotate(Min("recorded_at")))
+        for each in unknown:
+            read_once(each, _KNOWN_AS, times.get)
+
+
 def _held_since(payment: Payment) -> datetime | None:
     """Return the time of the authorisation of a payment that an earlier release has authorised."""
-    fact = read_once(payment, "held_since", _HELD.first)
+    return read_once(payment, _KNOWN_AS, _first_held)
+
+
+def _first_held(payment: int) -> datetime | None:
+    fact = _HELD.first(payment)
     return fact.recorded_at if fact else None

@@ -134,6 +134,31 @@ def test_the_times_of_a_list_cost_no_statements(attempt: Attempt, django_assert_
     assert listed.capture_before is not None
 
 
+def test_the_times_of_a_list_of_an_earlier_release_cost_one_statement(
+    attempt: Attempt, django_assert_num_queries
+):
+    payment = authorised(attempt, timedelta(0), by_earlier_release=True)
+    Fact.objects.create(payment=payment, kind="conflict_resolved", source="saga")
+    merchant = payment.merchant
+    others = Payment.objects.bulk_create(
+        Payment(
+            merchant=merchant, order_reference=f"B-{n}", amount_minor=9, currency="GBP", state="authorised"
+        )
+        for n in range(4)
+    )
+    moments = [timezone.now() - timedelta(minutes=n) for n in range(4)]
+    Fact.objects.bulk_create(
+        Fact(payment=each, kind="authorised", source="saga", recorded_at=moment)
+        for each, moment in zip(others[1:], moments[1:], strict=True)
+    )
+    payments = list(Payment.objects.select_related("merchant").order_by("pk"))
+    with django_assert_num_queries(3):  # operations, attempts and facts
+        listed = payment_objects(payments)
+    first = Fact.objects.filter(kind="authorised").earliest("pk").recorded_at
+    expected = [first + HOUR, None, *(moment + HOUR for moment in moments[1:])]
+    assert [each.capture_before for each in listed] == expected
+
+
 def test_the_event_of_an_authorisation_costs_no_statement_for_its_time(
     attempt: Attempt, django_assert_num_queries
 ):
