@@ -8,6 +8,7 @@ and its owner are authenticated, so that a cursor is good for its own list only.
 
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -16,26 +17,33 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf import conf
 
-_KEY_BYTES = 8
+_NUMBER_BYTES = 8
 
 
 def seal_cursor(key: int, *owner: str) -> str:
     """Return the cursor of the row with this primary key, in the list that ``owner`` names."""
-    box = _cipher(conf.secret_keys[0]).encrypt(key.to_bytes(_KEY_BYTES, "big"), _context(owner))
-    return urlsafe_b64encode(box).decode()
+    return seal_numbers([key], *owner)
 
 
-def open_cursor(cursor: str, *owner: str) -> int:
-    """Return the primary key. Raises ``ValueError`` for a text that is no cursor of this list."""
+def seal_numbers(numbers: Sequence[int], *owner: str) -> str:
+    """Return a cursor with several numbers, of which the first is the primary key."""
+    content = b"".join(number.to_bytes(_NUMBER_BYTES, "big") for number in numbers)
+    return urlsafe_b64encode(_cipher(conf.secret_keys[0]).encrypt(content, _context(owner))).decode()
+
+
+def open_numbers(cursor: str, *owner: str) -> list[int]:
+    """Return the numbers. Raises ``ValueError`` for a text that is no cursor of this list."""
     try:
         box = b64decode(cursor.encode(), altchars=b"-_", validate=True)
     except (NoBase64, ValueError):
         raise ValueError("This is not base64url.") from None
     for secret_key in conf.secret_keys:
         try:
-            return int.from_bytes(_cipher(secret_key).decrypt(box, _context(owner)), "big")
+            content = _cipher(secret_key).decrypt(box, _context(owner))
         except (InvalidTag, ValueError):
             continue
+        starts = range(0, len(content), _NUMBER_BYTES)
+        return [int.from_bytes(content[start : start + _NUMBER_BYTES], "big") for start in starts]
     raise ValueError("This is a cursor of another list, or of an earlier secret key.")
 
 

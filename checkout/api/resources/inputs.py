@@ -166,7 +166,7 @@ class Page(serializers.Serializer[Any]):
     """A page of a list, the newest first. ``cursor`` is the ``next_cursor`` of the page before."""
 
     limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=20)
-    cursor = serializers.CharField(required=False, max_length=40, default="")
+    cursor = serializers.CharField(required=False, max_length=60, default="")
 
 
 class Created(Page):

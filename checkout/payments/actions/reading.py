@@ -6,12 +6,14 @@ that come later are not in the pages that follow it.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.functions import Upper
 
+from checkout.database.keys_by_time import keys_between
 from checkout.errors import EventNotFound, OperationNotFound, PaymentNotFound, RequestInvalid
 from checkout.payments.events import EVENT_TYPES
 from checkout.payments.models import Event, Merchant, Operation, Payment
@@ -28,13 +30,9 @@ from checkout.payments.objects import (
     payment_objects,
 )
 from checkout.payments.objects.payment import STATUSES
-from checkout.privacy.cursors import open_cursor, seal_cursor
+from checkout.privacy.cursors import open_numbers, seal_numbers
 
 MOST_ROWS = 100
-# Rows whose keys are in another order than their times were created within less than this time: the clocks of
-# hosts differ, and a transaction takes a while.
-_SLACK = timedelta(minutes=10)
-_FEW_KEYS = 32
 NO_CURSOR = "This is not a cursor of this list, or not any more. Begin again without a cursor."
 
 T = TypeVar("T")
@@ -49,6 +47,25 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     next_cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The time in which rows were created, from ``since`` on and before ``until``, if these are given."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def digest(self) -> int:
+        """A number of 64 bits that identifies the time in cursors, and is 0 if it has no bounds."""
+        if self == ALWAYS:
+            return 0
+        bounds = [each.timestamp() if each else None for each in (self.since, self.until)]
+        return int.from_bytes(sha256(repr(bounds).encode()).digest()[:8])
+
+
+ALWAYS = Created()
 
 
 def list_payments(
@@ -78,8 +95,8 @@ def list_payments(
     if customer_email:
         email = Value(_text("customer_email", customer_email))
         rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
-    rows = created_between(rows, created_from, created_to)
-    return page_of(merchant.code, rows, limit, cursor, payment_objects, among=among)
+    created = Created(created_from, created_to)
+    return page_of(merchant.code, rows, limit, cursor, payment_objects, among=among, created=created)
 
 
 def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
@@ -141,7 +158,6 @@ def list_events(
         raise RequestInvalid("types", f"There are no events of type {unknown[0]}.")
     among: Among | None = ("type", sorted(set(types))) if types else None
     rows = Event.objects.filter(merchant=merchant).select_related("payment", "merchant")
-    rows = created_between(rows, created_from, created_to)
     if object_id.startswith("pay_"):
         rows = rows.filter(payment__reference=_text("object_id", object_id))
     elif object_id:
@@ -150,8 +166,15 @@ def list_events(
         rows = rows.filter(payment_id__in=owner, operation=object_id)
     if where is not None:
         rows = rows.filter(where)
+    created = Created(created_from, created_to)
     return page_of(
-        merchant.code, rows, limit, cursor, lambda page: list(map(event_object, page)), among=among
+        merchant.code,
+        rows,
+        limit,
+        cursor,
+        lambda page: list(map(event_object, page)),
+        among=among,
+        created=created,
     )
 
 
@@ -166,10 +189,7 @@ def read_event(merchant: Merchant, reference: str) -> EventObject:
 
 def key_of(cursor: str, owner: str, rows: str) -> int:
     """Return the key in a cursor. Raises ``RequestInvalid`` for a text that is no cursor of this list."""
-    try:
-        return open_cursor(cursor, owner, rows)
-    except ValueError:
-        raise RequestInvalid("cursor", NO_CURSOR) from None
+    return _numbers_in(cursor, owner, rows)[0]
 
 
 def _payment(merchant: Merchant, **wanted: str) -> PaymentObject:
@@ -192,18 +212,31 @@ def page_of(
     objects: Callable[[Sequence[M]], Sequence[T]],
     *,
     among: "Among | None" = None,
+    created: Created = ALWAYS,
 ) -> Page[T]:
     """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``.
 
     ``owner`` is the code of the merchant whose rows these are: the cursors are good for no other.
     ``among`` names a column, and the values of which a row has one. If rows get another value meanwhile, a
     page has fewer rows than ``limit``, even if others follow it.
+
+    The cursor of a list of a time has the key after which that begins: it is searched once, and not for each
+    page. All further pages end before the cursor in any case.
     """
     if not 1 <= limit <= MOST_ROWS:
         raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
     name = rows.model._meta.label_lower
+    digest, floor = created.digest, 0
+    told: Sequence[int] = ()
     if cursor:
-        rows = rows.filter(pk__lt=key_of(cursor, owner, name))
+        key, *told = _numbers_in(cursor, owner, name)
+        rows = rows.filter(pk__lt=key)
+    if digest:
+        if len(told) == 2 and told[1] == digest:
+            floor, ceiling = told[0], None
+        else:
+            floor, ceiling = keys_between(rows.model, created.since, created.until)
+        rows = _within(rows, created, floor, ceiling)
     keys: Sequence[int]
     if among is None:
         found = list(rows.order_by("-pk")[: limit + 1])
@@ -215,7 +248,26 @@ def page_of(
         # A row may have got another value since its key was read. The next page begins after all the keys.
         # As a condition of the query, this could lead PostgreSQL to read all rows with these values.
         page = [row for row in found if getattr(row, column) in values]
-    return Page(objects(page), seal_cursor(keys[limit - 1], owner, name) if len(keys) > limit else "")
+    if len(keys) <= limit:
+        return Page(objects(page), "")
+    numbers = [keys[limit - 1], floor, digest] if digest else [keys[limit - 1]]
+    return Page(objects(page), seal_numbers(numbers, owner, name))
+
+
+def _numbers_in(cursor: str, owner: str, rows: str) -> Sequence[int]:
+    try:
+        return open_numbers(cursor, owner, rows)
+    except ValueError:
+        raise RequestInvalid("cursor", NO_CURSOR) from None
+
+
+def _within(rows: "QuerySet[M]", created: Created, floor: int, ceiling: int | None) -> "QuerySet[M]":
+    """Return the rows of a time, with keys after ``floor`` and up to ``ceiling``, if there is one."""
+    if created.since is not None:
+        rows = rows.filter(created_at__gte=created.since, pk__gt=floor)
+    if created.until is not None:
+        rows = rows.filter(created_at__lt=created.until)
+    return rows if ceiling is None else rows.filter(pk__lte=ceiling)
 
 
 def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:
@@ -230,41 +282,6 @@ def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most
         newest = rows.filter(**{column: value}).order_by("-pk")
         keys.update(newest.values_list("pk", flat=True)[:most])
     return sorted(keys, reverse=True)[:most]
-
-
-def created_between(rows: "QuerySet[M]", since: datetime | None, until: datetime | None) -> "QuerySet[M]":
-    """Return the rows that were created from ``since`` on and before ``until``, if these are given.
-
-    Keys are nearly in the order of time. Conditions on keys keep PostgreSQL, which reads lists by keys, from
-    walking through the rest of a long history.
-    """
-    if since is not None:
-        rows = rows.filter(created_at__gte=since, pk__gt=_keys_around(rows.model, since - _SLACK)[0])
-    if until is not None:
-        rows = rows.filter(created_at__lt=until, pk__lte=_keys_around(rows.model, until + _SLACK)[1])
-    return rows
-
-
-def _keys_around(model: type[Model], at: datetime) -> tuple[int, int]:
-    """Return two keys that are few keys apart: of a row that was created before ``at``, and of a later one.
-
-    If there is no earlier row, the first is 0; if there is no later one, both are that of the newest row.
-    The search goes backwards from the newest row in growing steps, since most times are recent ones.
-    """
-    rows = model._default_manager.values_list("pk", "created_at")
-    newest = rows.order_by("-pk").first()
-    if newest is None or newest[1] < at:
-        return (newest[0], newest[0]) if newest else (0, 0)
-    # The first row with a key from ``end`` on is ``later``.
-    earlier, later, end, step = 0, newest[0], newest[0], _FEW_KEYS
-    while end - earlier > _FEW_KEYS:
-        probed = max(end - step, (earlier + end) // 2)
-        key, created_at = rows.filter(pk__gte=probed).order_by("pk")[0]
-        if created_at < at:
-            earlier = key
-        else:
-            later, end, step = key, probed, 2 * step
-    return earlier, later
 
 
 def _text(field: str, value: str) -> str:
