@@ -132,7 +132,9 @@ def document() -> Schema:
             "headers": _HEADERS,
             "responses": {"Problem": _PROBLEM_RESPONSE},
             "schemas": dict(
-                sorted({**components, **bodies, "Problem": PROBLEM, **schemas_of_webhooks()}.items())
+                sorted(
+                    {**components, **bodies, "Problem": PROBLEM, **schemas_of_webhooks(components)}.items()
+                )
             ),
         },
     }

@@ -16,6 +16,7 @@ from checkout.payments.objects import (
     ThinWebhookEventObject,
     WebhookEventObject,
 )
+from checkout.payments.objects.event import ADDED_LATER
 
 _HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
@@ -28,19 +29,19 @@ _HEADERS = [
 
 
 class PaymentEventData(EventData, frozen=True):
-    """The payment after the change. An event from before an update lacks fields that came with it."""
+    """The payment after the change."""
 
     object: PaymentObject
 
 
 class AttemptEventData(EventData, frozen=True):
-    """The attempt after the change. An event from before an update lacks fields that came with it."""
+    """The attempt after the change."""
 
     object: AttemptObject
 
 
 class OperationEventData(EventData, frozen=True):
-    """The operation after the change. An event from before an update lacks fields that came with it."""
+    """The operation after the change."""
 
     object: OperationObject
 
@@ -107,8 +108,11 @@ def webhooks() -> Schema:
     }
 
 
-def schemas_of_webhooks() -> dict[str, Schema]:
-    """Return the schemas that no class describes: the test event, and the union of all bodies."""
+def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Return the schemas that no class describes: the test event, the union of all bodies, and objects.
+
+    ``components`` has the schemas of classes. Those of the objects are for answers, which have every field.
+    """
     references = {type: REFERENCE.format(name=_name_for(type)) for type in EVENT_TYPES}
     references["webhook.test"] = REFERENCE.format(name="WebhookTestObject")
     union = {
@@ -116,7 +120,22 @@ def schemas_of_webhooks() -> dict[str, Schema]:
         "oneOf": [{"$ref": each} for each in dict.fromkeys(references.values())],
         "discriminator": {"propertyName": "type", "mapping": references},
     }
-    return {"WebhookTestObject": TEST_EVENT, "WebhookEvent": union}
+    made: dict[str, Schema] = {"WebhookTestObject": TEST_EVENT, "WebhookEvent": union}
+    for cls in _DATA:
+        made |= _of_events(_kind(cls), components)
+    return made
+
+
+def _of_events(kind: str, components: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Return the schemas of an object in events and of their data. It may lack what was added later."""
+    name, whole, data = f"{kind}InEvent", components[f"{kind}Object"], components[f"{kind}EventData"]
+    required = [field for field in whole["required"] if field not in ADDED_LATER]
+    properties = {**data["properties"], "object": {"$ref": REFERENCE.format(name=name)}}
+    described = f"{whole['description']}\n\nAn event from before an update lacks fields that came with it."
+    return {
+        name: {**whole, "title": name, "description": described, "required": required},
+        f"{kind}EventData": {**data, "properties": properties},
+    }
 
 
 def _name_for(type: str) -> str:
