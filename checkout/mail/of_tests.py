@@ -13,5 +13,14 @@ def may_get_test_receipts(address: str) -> bool:
     if conf.is_try_out:
         return True
     identity = identity_of(address)
-    domain = f"@{identity.rpartition('@')[2]}"
-    return any(identity_of(allowed) in (identity, domain) for allowed in conf.test_receipts_to)
+    domain = _domain_of(identity)
+    return any(
+        _domain_of(identity_of(f"x{allowed}")) == domain
+        if allowed.startswith("@")
+        else identity_of(allowed) == identity
+        for allowed in conf.test_receipts_to
+    )
+
+
+def _domain_of(identity: str) -> str:
+    return identity.rpartition("@")[2]

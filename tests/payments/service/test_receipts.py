@@ -92,7 +92,7 @@ def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):
     assert message.body.startswith("This is a test: no money was taken.\n\nThank you.")
 
 
-ALLOWED = "qa@shop.example, @Shopper.example"
+ALLOWED = "qa@shop.example, @Shopper.example, @müller.example, @xn--bcher-kva.example, qa@käse.example"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,12 @@ ALLOWED = "qa@shop.example, @Shopper.example"
         ("anybody@shopper.EXAMPLE", True),
         ("anybody@sub.shopper.example", False),
         ('"a@shopper.example"@elsewhere.example', False),
+        ("anybody@Müller.example", True),
+        ("anybody@xn--mller-kva.example", True),
+        ("anybody@bücher.example", True),
+        ("qa@xn--kse-qla.example", True),
+        ("anybody@käse.example", False),
+        ("anybody@muller.example", False),
     ],
 )
 def test_a_stranger_with_a_test_key_cannot_have_e_mail_sent_to_any_address(
