@@ -175,6 +175,15 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
     return endpoint
 
 
+def send_waiting(merchant: str, reference: str) -> None:
+    """Send what waits now, and end a pause. Raises ``WebhookNotFound`` and ``EndpointDisabled``."""
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        _require_enabled(endpoint)
+        _end_pause(endpoint)
+        end_waiting(endpoint)
+
+
 def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
     """Send nothing more to the endpoint; what is pending waits. Raises ``WebhookNotFound``."""
     with transaction.atomic():

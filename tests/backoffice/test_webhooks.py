@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout.backoffice.webhooks import endpoints
 from checkout.webhooks import actions, keys
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from tests.backoffice import rows
@@ -214,6 +215,25 @@ def test_the_pause_of_an_endpoint_is_ended_by_staff(staff_client, endpoint):
     client.post(page(endpoint, "send_waiting"))
     endpoint.refresh_from_db()
     assert endpoint.paused_until is None
+
+
+def test_staff_do_not_enable_an_endpoint_that_is_disabled_just_before_what_waits_is_sent(
+    staff_client, endpoint, delivery, monkeypatch
+):
+    client = staff_client("view_webhookendpoint", "enable_webhookendpoint")
+    Delivery.objects.update(**WAITS)
+
+    def overtaken(row) -> bool:
+        actions.disable("example", row.reference, "the shop moves")
+        return True
+
+    monkeypatch.setattr(endpoints, "is_paused", overtaken)
+    answer = client.post(page(endpoint, "send_waiting"), follow=True)
+    assert "nothing was changed. The endpoint is disabled: enable it first." in str(told(answer))
+    endpoint.refresh_from_db()
+    delivery.refresh_from_db()
+    assert not endpoint.is_enabled
+    assert delivery.next_try_at == WAITS["next_try_at"]
 
 
 def test_nothing_is_offered_to_be_sent_to_a_disabled_endpoint_but_to_enable_it(

@@ -70,7 +70,7 @@ SEND_WAITING = Verb(
     is_offered=lambda endpoint: (
         endpoint.is_enabled and (is_paused(endpoint) or waiting_for(endpoint, server_time()).exists())
     ),
-    carry_out=lambda endpoint, by, _: actions.enable(endpoint.merchant, endpoint.reference),
+    carry_out=lambda endpoint, by, _: actions.send_waiting(endpoint.merchant, endpoint.reference),
 )
 DISABLE = Verb(
     name="disable",
