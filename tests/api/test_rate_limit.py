@@ -1,18 +1,20 @@
 """The limit on a key's requests."""
 
 import asyncio
+from threading import Event, Semaphore
 
 import pytest
 
-from checkout.api.access.held_requests import held_requests
+from checkout.api.access.held_requests import held_requests, under_way
 from checkout.api.access.keys import make_key, revoke_key
 from checkout.api.access.rate_limit import KeyLimit
 from checkout.api.access.scopes import Scope
 from checkout.api.access.unknown_keys import MOST_ADDRESSES, MOST_REQUESTS, UnknownKeys
 from checkout.api.models import RateLease
+from checkout.api.resources.payments import Payments
 from checkout.payments.models import Payment
 from messaging.concurrency.database import in_thread
-from tests.api.calling import Caller, document, header, order
+from tests.api.calling import ROOT, Caller, document, header, order
 from tests.payments.service.at_once import behind
 from tests.support.asgi import AsgiClient
 
@@ -131,6 +133,35 @@ async def test_one_key_does_not_take_all_places_from_however_many_addresses(api,
     assert (await stranger.get("/payments")).status == 200
     assert [each.status for each in await asyncio.gather(*waiting)] == [200, 200]
     assert (await programs[2].get(path)).status == 200
+
+
+async def test_a_client_that_leaves_counts_until_its_work_has_ended(api, settings, monkeypatch):
+    """Otherwise a program that connects and leaves again and again takes all threads of the database."""
+    settings.CHECKOUT_API_AT_ONCE_PER_KEY = 2
+    begun, may_end, read = Semaphore(0), Event(), Payments.get
+
+    def slow(*arguments):
+        begun.release()
+        assert may_end.wait(20)
+        return read(*arguments)
+
+    monkeypatch.setattr(Payments, "get", slow)
+    headers = {"accept": "*/*", "authorization": f"Bearer {api.secret}"}
+    try:
+        for _ in range(2):
+            with api.client.started("GET", f"{ROOT}/payments", headers=headers) as exchange:
+                assert await asyncio.to_thread(begun.acquire, timeout=20)
+                await exchange.send_input({"type": "http.disconnect"})
+                async with asyncio.timeout(20):
+                    await asyncio.wait([exchange.future])
+        refused = await api.get("/payments")
+        assert (refused.status, document(refused)["code"]) == (429, "too_many_requests")
+    finally:
+        may_end.set()
+    async with asyncio.timeout(20):
+        while under_way._counter.total:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (await api.get("/payments")).status == 200
 
 
 async def test_an_address_with_many_unknown_keys_waits_and_its_valid_key_does_not(api, shop):

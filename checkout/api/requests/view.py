@@ -61,6 +61,8 @@ class ApiView(APIView):
     preference = Preference(0)
     api_version = API_VERSION
     is_counted = False
+    # The work that goes on in a thread although the client has left.
+    _left_behind: "asyncio.Future[Any] | None" = None
 
     def scope_of(self, method: str) -> Scope:
         """Return the scope that a method needs."""
@@ -139,13 +141,17 @@ class ApiView(APIView):
         try:
             return await self._answer_counted(request)
         finally:
-            under_way.leave(header)
+            if self._left_behind is None:
+                under_way.leave(header)
+            else:
+                self._left_behind.add_done_callback(lambda _: under_way.leave(header))
 
     async def _answer_counted(self, request: HttpRequest) -> Answer:
         beginning = asyncio.ensure_future(in_thread(self._begin, request))
         try:
             begun = await asyncio.shield(beginning)
         except asyncio.CancelledError:
+            self._left_behind = beginning
             beginning.add_done_callback(self._when_begun_in_vain)
             raise
         except Exception:
@@ -165,7 +171,7 @@ class ApiView(APIView):
         except (DatabaseError, InterfaceError):
             return begun.first  # true all the same: the action is committed
         except asyncio.CancelledError:
-            _run(in_thread(begun.release))
+            self._left_behind = _run(in_thread(begun.release))
             raise
 
     def _begin(self, request: HttpRequest) -> Answer | Held:
@@ -224,10 +230,11 @@ class ApiView(APIView):
             _run(in_thread(begun.release))
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> None:
+def _run(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     task = asyncio.ensure_future(work)
     _background.add(task)
     task.add_done_callback(_when_done)
+    return task
 
 
 def _when_done(task: "asyncio.Task[Any]") -> None:
