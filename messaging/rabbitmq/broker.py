@@ -106,7 +106,7 @@ class RabbitmqBroker(Broker):
             prefetch=0,
             auto_ack=True,
             on_interrupted=self._end_waiters,
-            is_vital=True,
+            is_classic=True,
         )
         self._subscriptions.add(self._own_subscription)
         self._connections_lost = 0
@@ -188,7 +188,16 @@ class RabbitmqBroker(Broker):
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
         """See Broker."""
-        return await self._subscriptions.consume(Subscription(queue, on_delivery, prefetch, auto_ack))
+        known = self._queues.get(queue)
+        return await self._subscriptions.consume(
+            Subscription(
+                queue,
+                on_delivery,
+                prefetch,
+                auto_ack,
+                is_classic=known is not None and known.arguments.get("x-queue-type") == "classic",
+            )
+        )
 
     async def bind(self, exchange: str, key: str) -> None:
         """See Broker."""

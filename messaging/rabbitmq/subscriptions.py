@@ -1,9 +1,10 @@
-"""Reading of queues on a connection of its own, each on its own channel, resumed after any interruption."""
+"""Reading of queues on a connection for that, each on its own channel, resumed after any interruption."""
 
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,13 +16,16 @@ from messaging.broker import Consumption, OnDelivery
 from messaging.delivery import Delivery
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.link import Link
+from messaging.rabbitmq.connection.second_link import NoSecondLink, SecondLink
 from messaging.rabbitmq.declaring import count_readers
 
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
-# Each try of a queue that is read apart is a new connection, and a crash in the broker's log.
+# Each try of a queue that is read apart may be a new connection, and a crash in the broker's log.
 RETRY_APART_SECONDS = 5.0
+# The same if there can be no second connection: the next try may end the common one, with all that is read.
+RETRY_TOGETHER_SECONDS = 30.0
 # The time for which a new connection waits for each kind of thing that it can do without at first. About a
 # queue without a majority of its nodes, the broker does not answer for 15 seconds (RabbitMQ 4.0, measured).
 PATIENCE_SECONDS = 2.0
@@ -40,8 +44,9 @@ LOOKS_PER_BINDING = 6
 class Subscription:
     """A queue to read. ``on_interrupted`` is called when reading stops although the connection lives.
 
-    If ``is_apart``, it is read on a connection of its own, which is not for one that ``is_vital``: without
-    it, the common connection would be of no use.
+    If ``is_apart``, the next try to read it is on the second connection. That is not for a queue that
+    ``is_classic``, for which the broker never ends a connection. It ``is_bystander`` if the broker ended a
+    connection before it was asked for this queue on it.
     """
 
     queue: str
@@ -49,10 +54,12 @@ class Subscription:
     prefetch: int
     auto_ack: bool
     on_interrupted: Callable[[], None] | None = None
-    is_vital: bool = False
+    is_classic: bool = False
     is_cancelled: bool = False
+    is_asked_for: bool = False
     is_reading: bool = False
     is_apart: bool = False
+    is_bystander: bool = False
     missed: int = 0
     tag: str = ""
     channel: AmqpChannel | None = None
@@ -67,8 +74,10 @@ class Subscriptions:
     times in a row, the queue is read anew. At every LOOKS_PER_BINDING-th look, ``rebind`` binds it again,
     since a binding that an operator has removed, or that went with its exchange, would be missed by nobody.
 
-    The broker ends the whole connection on which a quorum queue without a leader is to be read. Each queue
-    that was asked for just then, or has to be read anew, is read on a connection of its own.
+    The broker ends the whole connection on which a quorum queue without a leader is to be read. The quorum
+    queues that were asked for just then, or have to be read anew, are read on a second connection, which
+    they share and on which they are asked for one after another. Once one of them is read, its next reading
+    is on the common connection again. If there can be no second connection, the next try is, too.
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class Subscriptions:
         self._looking: asyncio.Task[None] | None = None
         self._subscriptions: list[Subscription] = []
         self._link: Link | None = None
+        self._second: SecondLink | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
@@ -158,7 +168,9 @@ class Subscriptions:
             # It may pause on an earlier link that was never ready, and would set ``first_try`` after that.
             subscription.task.cancel()
         subscription.first_try.clear()
-        keep = self._keep_reading(subscription, link)
+        if self._second is None or self._second.main is not link:
+            self._second = SecondLink(link)
+        keep = self._keep_reading(subscription, link, self._second)
         task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")
         subscription.task = task
         task.add_done_callback(partial(self._ended, subscription))
@@ -168,20 +180,31 @@ class Subscriptions:
         if subscription.task is task:
             subscription.first_try.set()  # in case the task was cancelled before its first step
 
-    async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
+    async def _keep_reading(self, subscription: Subscription, link: Link, second: SecondLink) -> None:
         while True:
+            pause = RETRY_SECONDS
             try:
-                async with _link_for(subscription, link) as its_link:
-                    reason = await self._read(subscription, its_link)
+                if subscription.is_apart:
+                    pause = RETRY_APART_SECONDS
+                    async with second.used() as its_link:
+                        reason = await self._read(subscription, its_link, second.turn)
+                    pause = RETRY_SECONDS  # it has been read
+                else:
+                    reason = await self._read(subscription, link, contextlib.nullcontext())
+            except NoSecondLink as error:
+                reason, pause = str(error), RETRY_TOGETHER_SECONDS
+                subscription.is_apart = False
             except (AMQPError, OSError) as error:
                 reason = str(error)
+                if subscription.is_bystander:
+                    pause = RETRY_SECONDS  # before the queue that is to blame is tried again
             subscription.first_try.set()
             if not link.is_open or subscription.is_cancelled:
                 return
             log.warning("reading interrupted", queue=subscription.queue, reason=reason)
             if subscription.on_interrupted is not None:
                 subscription.on_interrupted()
-            await asyncio.sleep(RETRY_APART_SECONDS if subscription.is_apart else RETRY_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _look_again_and_again(self, link: Link) -> None:
         for number in itertools.count(1):
@@ -208,7 +231,8 @@ class Subscriptions:
 
     async def _begin_anew(self, subscription: Subscription, link: Link) -> None:
         log.warning("reading begun anew", queue=subscription.queue, reason="the broker knows of no reader")
-        subscription.is_apart = not subscription.is_vital  # there may be no leader
+        if (subscription.is_reading or subscription.is_asked_for) and not subscription.is_classic:
+            subscription.is_apart = True  # there may be no leader
         if subscription.task is not None:
             subscription.task.cancel()
             await asyncio.wait({subscription.task})
@@ -217,23 +241,28 @@ class Subscriptions:
         if self._link is link and not subscription.is_cancelled:
             self._begin(subscription, link)
 
-    async def _read(self, subscription: Subscription, link: Link) -> str:
-        """Read until the channel or the consumer ends, and return why it ended."""
+    async def _read(
+        self, subscription: Subscription, link: Link, turn: AbstractAsyncContextManager[None]
+    ) -> str:
+        """Read until the channel or the consumer ends, and return why it ended. Ask for it in ``turn``."""
         channel: AmqpChannel | None = None
         try:
             await self._redeclare(link, subscription.queue)
             channel = await link.channel()
-            return await self._read_on(channel, subscription)
+            return await self._read_on(channel, subscription, turn)
         finally:
-            is_settled = subscription.is_reading or subscription.is_apart or subscription.is_vital
-            if link.has_crashed and not is_settled:
+            is_suspect = subscription.is_asked_for and not subscription.is_classic
+            if link.has_crashed and is_suspect and not subscription.is_apart:
                 log.warning("queue read apart, as the broker may have failed at it", queue=subscription.queue)
                 subscription.is_apart = True
-            subscription.is_reading = False
+            subscription.is_bystander = link.has_crashed and not subscription.is_asked_for
+            subscription.is_asked_for = subscription.is_reading = False
             if channel is not None:
                 await channel.close()
 
-    async def _read_on(self, channel: AmqpChannel, subscription: Subscription) -> str:
+    async def _read_on(
+        self, channel: AmqpChannel, subscription: Subscription, turn: AbstractAsyncContextManager[None]
+    ) -> str:
         if subscription.is_cancelled:
             return "cancelled before it began"
         cancelled: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -244,13 +273,15 @@ class Subscriptions:
 
         channel.raw.add_on_cancel_callback(on_cancel)
         subscription.channel = channel
-        subscription.tag = await channel.read(
-            subscription.queue,
-            partial(self._on_delivery, subscription, channel),
-            prefetch=subscription.prefetch,
-            auto_ack=subscription.auto_ack,
-        )
-        subscription.is_reading = True
+        async with turn:
+            subscription.is_asked_for = not channel.closed.done()  # while it waited for its turn
+            subscription.tag = await channel.read(
+                subscription.queue,
+                partial(self._on_delivery, subscription, channel),
+                prefetch=subscription.prefetch,
+                auto_ack=subscription.auto_ack,
+            )
+        subscription.is_reading, subscription.is_asked_for = True, False
         subscription.is_apart = False  # from the next reading on
         subscription.first_try.set()
         await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
@@ -292,15 +323,3 @@ class Subscriptions:
         if subscription.task is not None:
             subscription.task.cancel()  # which closes its channel
             await asyncio.wait({subscription.task})
-
-
-@contextlib.asynccontextmanager
-async def _link_for(subscription: Subscription, link: Link) -> AsyncIterator[Link]:
-    if not subscription.is_apart:
-        yield link
-        return
-    own = await link.another()
-    try:
-        yield own
-    finally:
-        await own.close()

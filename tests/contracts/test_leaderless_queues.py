@@ -8,13 +8,19 @@ from urllib.parse import urlsplit
 
 import pytest
 import structlog
+from pika.exceptions import AMQPConnectionError
 from structlog.typing import EventDict
 
 from messaging.broker import Broker
 from messaging.errors import PublishRefused
 from messaging.rabbitmq import subscriptions
-from messaging.topology import Queue
-from tests.support.brokers import Inbox, RabbitmqLab, command, lost, within
+from messaging.rabbitmq.broker import RabbitmqBroker
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.link import Link
+from messaging.rabbitmq.declaring import declare_exchanges, declare_queue
+from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
+from messaging.topology import Queue, Topology
+from tests.support.brokers import Inbox, RabbitmqLab, command, lost, reconnected, small_queue, within
 from tests.support.vhosts import binary, evaluate
 
 pytestmark = pytest.mark.rabbitmq
@@ -50,6 +56,7 @@ async def without_leader(url: str, queue: Queue, fault: Fault) -> AsyncIterator[
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "RETRY_APART_SECONDS", 0.05)
+    monkeypatch.setattr(subscriptions, "RETRY_TOGETHER_SECONDS", 0.05)
     monkeypatch.setattr(subscriptions, "CANCEL_SECONDS", 0.1)
 
 
@@ -133,3 +140,130 @@ async def test_a_process_that_begins_to_read_it_goes_on_to_other_queues(
         await send(broker, "orders")
         (await other.next()).ack()
         await within(asyncio.ensure_future(sick.release()))
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
+    """Return the connections that are opened beside a main one."""
+    opened, another = [], Link.another
+
+    async def remembered(main: Link) -> Link:
+        opened.append(await another(main))
+        return opened[-1]
+
+    monkeypatch.setattr(Link, "another", remembered)
+    return opened
+
+
+async def test_it_is_read_again_although_there_can_be_no_second_connection(
+    rabbitmq: RabbitmqLab, vhost: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def refused(main: Link) -> Link:
+        raise AMQPConnectionError("connection limit is reached")
+
+    monkeypatch.setattr(Link, "another", refused)
+    broker, sick = await rabbitmq.broker(), Inbox()
+    leaderless = await a_service(broker, "risk")
+    await broker.consume(leaderless.name, sick, prefetch=1)
+    async with without_leader(vhost, leaderless, ABSENT):
+        with structlog.testing.capture_logs() as lines:
+            rabbitmq.lose_connections()
+            await within(interrupted(lines, leaderless, times=2))
+    await send_when_repaired(broker, "risk")
+    (await sick.next()).ack()
+
+
+async def test_all_queues_that_may_be_leaderless_share_one_second_connection(
+    rabbitmq: RabbitmqLab, others: list[Link]
+):
+    broker, inbox = await rabbitmq.broker(), Inbox()
+    assert isinstance(broker, RabbitmqBroker)
+    names = ["risk", "orders", "ledger"]
+    for name in names:
+        await broker.consume((await a_service(broker, name)).name, inbox, prefetch=1)
+    for each in broker._subscriptions._subscriptions:
+        each.is_apart = not each.is_classic
+    rabbitmq.lose_connections()
+    await reconnected(broker)
+    for name in names:
+        await send(broker, name)
+        (await inbox.next()).ack()
+    assert len(others) == 1
+
+
+async def test_others_on_the_second_connection_do_not_wait_for_the_next_try_of_the_one_that_has_ended_it(
+    rabbitmq: RabbitmqLab, vhost: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(subscriptions, "RETRY_APART_SECONDS", 3600)
+    broker, inbox = await rabbitmq.broker(), Inbox()
+    assert isinstance(broker, RabbitmqBroker)
+    leaderless, names = await a_service(broker, "risk"), ["orders", "ledger"]
+    await broker.consume(leaderless.name, Inbox(), prefetch=1)
+    for name in names:
+        await broker.consume((await a_service(broker, name)).name, inbox, prefetch=1)
+    for each in broker._subscriptions._subscriptions:
+        each.is_apart = not each.is_classic
+    async with without_leader(vhost, leaderless, ABSENT):
+        rabbitmq.lose_connections()
+        await reconnected(broker)
+        for name in names:
+            await send(broker, name)
+            (await inbox.next()).ack()
+
+
+async def test_queues_that_were_not_asked_for_when_it_ended_the_connection_stay_on_the_common_one(
+    rabbitmq: RabbitmqLab, vhost: str
+):
+    topology = Topology(rabbitmq.prefix)
+    leaderless, healthy = topology.service_queue("risk"), topology.service_queue("orders")
+    link = await Link.open(connection_parameters(vhost, "a test")[0])
+    await declare_exchanges(link, topology.exchanges)
+    await declare_queue(link, leaderless)
+
+    async def redeclare(link: Link, name: str) -> None:
+        if name == healthy.name:
+            raise await asyncio.shield(link.closed)
+
+    own = topology.instance_queue("own")
+    await declare_queue(link, own)
+    reading = Subscriptions(redeclare, redeclare)
+    sick, well = (Subscription(queue.name, Inbox(), 1, auto_ack=False) for queue in (leaderless, healthy))
+    reading.add(sick)
+    reading.add(well)
+    async with without_leader(vhost, leaderless, ABSENT):
+        await within(
+            reading.prepare(link, Subscription(own.name, Inbox(), 0, auto_ack=True, is_classic=True))
+        )
+        await within(asyncio.shield(link.closed))
+        reading.lost()
+        await within(asyncio.wait([each.task for each in (sick, well) if each.task is not None]))
+    assert (sick.is_apart, well.is_apart) == (True, False)
+
+
+async def test_a_classic_queue_needs_no_second_connection(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch, others: list[Link]
+):
+    looks = asyncio.Semaphore(0)
+
+    async def none(link: Link, queue: str) -> int:
+        looks.release()
+        return 0
+
+    monkeypatch.setattr(subscriptions, "count_readers", none)
+    rabbitmq.look_seconds = 0.01
+    broker, inbox = await rabbitmq.broker(), Inbox()
+    queue = small_queue(broker, "risk", 10)
+    await broker.declare(queue)
+
+    def times_begun() -> int:
+        return [line["event"] for line in lines if line.get("queue") == queue.name].count(
+            "reading begun anew"
+        )
+
+    with structlog.testing.capture_logs() as lines:
+        await broker.consume(queue.name, inbox, prefetch=1)
+        while times_begun() < 2:
+            await within(looks.acquire())
+    await send(broker, "risk")
+    (await inbox.next()).ack()
+    assert not others

@@ -1,0 +1,48 @@
+"""A connection beside the main one, for queues whose reading may end it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from pika.exceptions import AMQPError
+
+from messaging.rabbitmq.connection.link import Link
+
+
+class NoSecondLink(AMQPError):
+    """The second connection cannot be opened, as the broker may allow no more of them."""
+
+
+class SecondLink:
+    """A connection to the address of ``main``, opened for its first user and closed after the last one.
+
+    All users share it. Those that may end it take turns, so that it is known which of them has ended it.
+    """
+
+    def __init__(self, main: Link) -> None:
+        self.main = main
+        self.turn = asyncio.Lock()
+        self._opening = asyncio.Lock()
+        self._link: Link | None = None
+        self._users = 0
+
+    @contextlib.asynccontextmanager
+    async def used(self) -> AsyncIterator[Link]:
+        """Yield the connection. Raises NoSecondLink if it cannot be opened."""
+        self._users += 1
+        try:
+            yield await self._opened()
+        finally:
+            self._users -= 1
+            if not self._users and self._link is not None:
+                link, self._link = self._link, None
+                await link.close()
+
+    async def _opened(self) -> Link:
+        async with self._opening:
+            if self._link is None or not self._link.is_open:
+                try:
+                    self._link = await self.main.another()
+                except (AMQPError, OSError) as error:
+                    raise NoSecondLink(f"no second connection: {error}") from error
+            return self._link
