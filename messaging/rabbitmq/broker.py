@@ -314,7 +314,8 @@ class RabbitmqBroker(Broker):
 
     async def _bind_groups(self, link: Link) -> None:
         """Bind what is not bound on this link yet, and unbind what was left meanwhile, if it is ready."""
-        while link.is_open and (missing := self._keys - self._bound):
+        bound = self._bound  # of a queue that may be made anew meanwhile, which has a set of its own
+        while link.is_open and (missing := self._keys - bound):
             some = set(itertools.islice(missing, BINDINGS_AT_ONCE))
             try:
                 await bind_all(link, self._instance_queue.name, some)
@@ -324,7 +325,7 @@ class RabbitmqBroker(Broker):
                 log.warning("groups not bound", reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._bound |= some
+            bound |= some
             self._left_keys |= some - self._keys
         await asyncio.gather(*(self._change_binding(*left) for left in list(self._left_keys)))
 

@@ -8,7 +8,9 @@ from messaging.broker import Broker
 from messaging.envelope import Envelope
 from messaging.errors import Undeliverable
 from messaging.rabbitmq import broker as rabbitmq_broker
+from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.connection import supervisor
+from messaging.rabbitmq.connection.link import Link
 from tests.support.brokers import RabbitmqLab, lost, reconnected, within
 
 pytestmark = pytest.mark.rabbitmq
@@ -74,3 +76,33 @@ async def test_a_slow_network_does_not_keep_a_process_with_many_groups_from_conn
     rabbitmq.proxy.cut()
     await reconnected(broker)
     await send_to_all(await rabbitmq.broker())
+
+
+async def test_a_queue_that_is_made_anew_has_every_group_although_they_were_just_bound_to_the_earlier_one(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    broker, begun, may_go_on = await rabbitmq.broker(), asyncio.Event(), asyncio.Event()
+    assert isinstance(broker, RabbitmqBroker)
+    bound: set[tuple[str, str]] = set()
+    groups = {(broker.topology.groups, group) for group in GROUPS[:3]}
+    for each in groups:
+        await broker.bind(*each)
+    link = broker._consuming.link
+    assert link is not None
+
+    async def bind(link: Link, queue: str, bindings: set[tuple[str, str]]) -> None:
+        if asyncio.current_task() is earlier:
+            begun.set()
+            await may_go_on.wait()
+            return
+        may_go_on.set()
+        await asyncio.wait({earlier})
+        bound.update(bindings)
+
+    monkeypatch.setattr(rabbitmq_broker, "BINDINGS_AT_ONCE", 1)
+    monkeypatch.setattr(rabbitmq_broker, "bind_all", bind)
+    broker._bound = set()
+    earlier = asyncio.create_task(broker._bind_groups(link))
+    await within(begun.wait())
+    await within(broker._begin_binding(link))
+    assert bound == groups
