@@ -29,6 +29,7 @@ from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
+from messaging.worker.handling import OBSOLETE, handle
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.pushes import send_push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
@@ -50,8 +51,6 @@ LONGEST_OUTAGE_SECONDS = 300.0
 # ends so, it becomes a dead letter after about five minutes.
 LONGEST_BUSY_SECONDS = 30.0
 LONGEST_BLOCK_SECONDS = 120.0
-# The handler of a command that is no longer wanted.
-OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)
 
 
 class Worker:
@@ -140,16 +139,24 @@ class Worker:
         delivery.reject(requeue=True)
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
-        """Try again if the database is away or busy, so that it does not use up the message's deliveries."""
+        """Try again if the database is away or busy, so that it does not use up the message's deliveries.
+
+        If it is busy again after an outage, that counts from then on: all may begin again at once.
+        """
         loop, is_after_outage = asyncio.get_running_loop(), False
-        began = loop.time()
+        until = loop.time() + LONGEST_OUTAGE_SECONDS
+        busy_until: float | None = None
         while True:
             try:
                 return await self._process(delivery, is_after_outage=is_after_outage)
             except (OperationalError, InterfaceError) as error:
                 busy = is_busy(error)
-                until = began + (LONGEST_BUSY_SECONDS if busy else LONGEST_OUTAGE_SECONDS)
-                if is_mistake(error) or self._stop.is_set() or loop.time() >= until:
+                if not busy:
+                    busy_until = None
+                elif busy_until is None:
+                    busy_until = loop.time() + LONGEST_BUSY_SECONDS
+                is_over = loop.time() >= (until if busy_until is None else busy_until)
+                if is_mistake(error) or self._stop.is_set() or is_over:
                     raise
                 # If only the answer to a COMMIT was lost, the message has been handled.
                 delivery.redelivered = True
@@ -290,12 +297,12 @@ class Worker:
                 message.require_admission(admission)
                 if not handler.admits_itself:
                     message.admit()
-            return _handle(handler, body, message)
+            return handle(handler, body, message)
         except AlreadyHandled:
             return message.left_unpublished()
         except Obsolete as reason:
             log.info("not wanted any more", type=message.envelope.type, reason=str(reason))
-            return _handle(OBSOLETE, body, message)
+            return handle(OBSOLETE, body, message)
 
     def _is_owed(self, envelope: Envelope) -> bool:
         """Return True if the message is in an outbox: in this database's, or by its proof in another's."""
@@ -371,29 +378,3 @@ class Worker:
         )
         refusal = Outgoing(self._broker.topology.replies, envelope.reply_to, reply, is_owed=False)
         self._start(self._publish(refusal))
-
-
-def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
-    """Run the handler, and return the messages to publish now. Runs in a thread.
-
-    Raises CommandRejected for a command for whose reply nobody waits. It does not count as handled then.
-    """
-    try:
-        try:
-            if handler.transactional:
-                with message.once():
-                    result = handler.function(body, message)
-                    if result is not None:
-                        message.reply(result)
-            elif (result := handler.function(body, message)) is not None:
-                with message.once():
-                    message.reply(result)
-        except CommandRejected as rejection:
-            if not message.envelope.reply_to:
-                message.refuse_repetition()
-                raise
-            with message.once():
-                message.reply_error(rejection.code, rejection.text, rejection.retryable)
-    except AlreadyHandled:
-        return message.left_unpublished()
-    return message.after_commit

@@ -1,6 +1,7 @@
 """Messages for which a database has no time or no lock: they are not held for as long as in an outage."""
 
 import pytest
+import structlog
 from django.contrib.auth.models import Group
 from django.db import connection
 
@@ -65,3 +66,52 @@ async def test_a_database_that_is_busy_for_a_while_uses_up_no_attempts(
         assert (await client.reply()).result == {"text": "at last"}
     assert len(attempts) == 7
     assert await in_thread(Group.objects.count) == 1
+
+
+async def test_a_handler_that_may_have_had_effects_elsewhere_is_not_repeated_more_often_than_its_message(
+    lab: MemoryLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "OUTAGE_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "DELIVERY_LIMIT", 3)
+    service = Service("hindered")
+    attempts: list[int] = []
+
+    @service.command("greet", transactional=False)
+    def greet(body: Greet, message: Message) -> Greeted:
+        attempts.append(1)
+        if len(attempts) < 20:
+            with connection.cursor() as cursor:
+                cursor.execute(raising("40P01"))
+        return Greeted("at last")
+
+    client = await Client(await lab.broker()).start()
+    async with at_work(await lab.broker(), service):
+        await client.send("hindered", client.command("greet"))
+        letter = (await client.dead.next()).envelope
+    assert letter is not None
+    assert letter.headers["dead-reason"] == "3 attempts failed"
+    assert len(attempts) == 3
+
+
+async def test_the_time_of_a_busy_database_begins_after_an_outage(
+    lab: MemoryLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "OUTAGE_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "LONGEST_BUSY_SECONDS", 0.2)
+    service, failures = Service("hindered"), iter(["08006", "40P01"])
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        for sqlstate in failures:
+            with connection.cursor() as cursor:
+                cursor.execute(raising(sqlstate))
+        return Greeted("at last")
+
+    with structlog.testing.capture_logs() as lines:
+        client = await Client(await lab.broker()).start()
+        async with at_work(await lab.broker(), service):
+            await client.send("hindered", client.command("greet"))
+            assert (await client.reply()).result == {"text": "at last"}
+    events = [line["event"] for line in lines if line["event"].startswith(("database", "attempt"))]
+    assert events == ["database away, waiting", "database busy, trying again"]

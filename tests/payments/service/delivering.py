@@ -7,9 +7,9 @@ from checkout.messages import Command
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
 from messaging.topology import Topology
+from messaging.worker.handling import handle
 from messaging.worker.message import Message, Outgoing, Push
 from messaging.worker.service import Service
-from messaging.worker.worker import _handle
 
 TOPOLOGY = Topology("test")
 
@@ -60,7 +60,7 @@ def deliver(service: Service, envelope: Envelope) -> Delivered:
         inbox_model=InboxMessage,
         outbox_model=OutboxMessage,
     )
-    return Delivered(_handle(handler, handler.decode(envelope.body), message), message.pushes)
+    return Delivered(handle(handler, handler.decode(envelope.body), message), message.pushes)
 
 
 def admit(service: Service, envelope: Envelope) -> None:

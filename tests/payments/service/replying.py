@@ -6,8 +6,8 @@ from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from messaging.envelope import Envelope, Reply, new_message_id
+from messaging.worker.handling import handle
 from messaging.worker.message import Message
-from messaging.worker.worker import _handle
 from tests.payments.service.delivering import TOPOLOGY, Delivered, command, deliver
 
 
@@ -37,7 +37,7 @@ def deliver_reply(envelope: Envelope) -> Delivered:
     )
     handler = service.reply_handler
     assert handler is not None
-    return Delivered(_handle(handler, handler.decode(envelope.body), message), message.pushes)
+    return Delivered(handle(handler, handler.decode(envelope.body), message), message.pushes)
 
 
 def notified(attempt: Attempt, kind: str, operation: str = "", *, is_proven: bool = True) -> Delivered:
