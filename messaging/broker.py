@@ -174,7 +174,10 @@ class Broker(ABC):
 
     @abstractmethod
     async def bind(self, exchange: str, key: str) -> None:
-        """Bind the reply queue, now and after every reconnection. Returns even if the broker is absent."""
+        """Bind the reply queue, now and after every reconnection. Returns even if the broker is absent.
+
+        After a reconnection, messages arrive before all of thousands of keys are bound again.
+        """
 
     @abstractmethod
     async def unbind(self, exchange: str, key: str) -> None:

@@ -22,7 +22,12 @@ class GroupMembers:
         self._settling: dict[str, asyncio.Task[None]] = {}
 
     async def add(self, group: str, channel: str) -> None:
-        """Add a member. Return when messages to the group reach this process (if the broker is connected)."""
+        """Add a member. Wait until the broker has bound the group, if it is connected.
+
+        Messages to the group reach this process then. For a group that was joined before the connection was
+        lost, or while there was none, that may take longer: thousands of groups are bound again one after
+        another.
+        """
         members = self._members.setdefault(group, {})
         if channel in members:
             members[channel].cancel()

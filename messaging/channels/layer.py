@@ -132,7 +132,10 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
                 write_limited(log.warning, "message to a channel dropped", channel=channel, reason=reason)
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership."""
+        """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership.
+
+        See ``GroupMembers.add`` for when messages to the group arrive.
+        """
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         await self.traffic().members.add(group, channel)
