@@ -5,10 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from urllib.parse import urlsplit
 
+import pika
 import pytest
+import structlog
+from pika.exceptions import AMQPError
 
 from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.connection import addresses, supervisor
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.link import Link
 from tests.support.brokers import RabbitmqLab, within
 
 pytestmark = pytest.mark.rabbitmq
@@ -55,8 +60,12 @@ async def test_one_that_accepts_connections_and_says_nothing_is_passed_over(
     with closing(socket.socket()) as silent:
         silent.bind(("127.0.0.2", port_of(rabbitmq)))
         silent.listen(1000)  # the kernel accepts connections, and nobody else
-        async with reached(rabbitmq, port_of(rabbitmq)) as broker:
-            assert broker.metrics()["connections_lost"] == 0
+        with structlog.testing.capture_logs() as lines:
+            async with reached(rabbitmq, port_of(rabbitmq)) as broker:
+                assert broker.metrics()["connections_lost"] == 0
+    passed_over = [line for line in lines if line["event"] == "address passed over"]
+    assert {(line["host"], line["address"]) for line in passed_over} == {(HOST, "127.0.0.2")}
+    assert all("AMQP" in line["reason"] for line in passed_over), passed_over
 
 
 async def test_more_than_can_be_tried_at_once_that_do_not_even_accept_connections_are_passed_over(
@@ -77,3 +86,34 @@ async def test_more_than_can_be_tried_at_once_that_do_not_even_accept_connection
                 waiting.connect_ex((address, port_of(rabbitmq)))
         broker = await stack.enter_async_context(reached(rabbitmq, port_of(rabbitmq)))
         assert broker.is_connected
+
+
+async def test_the_others_are_not_asked_after_one_has_refused_the_log_in(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    name_host(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.2", port_of(rabbitmq)))
+        other.listen(1000)
+        other.setblocking(False)
+        (parameters,) = connection_parameters(f"amqp://nobody:wrong@{HOST}:{port_of(rabbitmq)}/", "a test")
+        with pytest.raises(AMQPError, match="ACCESS_REFUSED"):
+            await within(Link.open(parameters))
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+async def test_only_the_last_one_is_waited_for_as_long_as_a_single_one(monkeypatch: pytest.MonkeyPatch):
+    tried = []
+
+    async def refuse(parameters: pika.ConnectionParameters) -> Link:
+        tried.append((parameters.host, parameters.socket_timeout))
+        raise OSError("silent")
+
+    monkeypatch.setattr(Link, "_open", refuse)
+    name_host(monkeypatch, "127.0.0.1", "127.0.0.2")
+    (parameters,) = connection_parameters(f"amqp://nobody:wrong@{HOST}/", "a test")
+    with pytest.raises(OSError, match="silent"):
+        await Link.open(parameters, turn=1)
+    patience = addresses.CONNECT_TIMEOUT_SECONDS
+    assert tried == [("127.0.0.2", patience / 2), ("127.0.0.1", patience)]

@@ -131,12 +131,18 @@ def _shorter_patience() -> float:
     return CONNECT_TIMEOUT_SECONDS / 2
 
 
-def at_address(parameters: pika.ConnectionParameters, address: str) -> pika.ConnectionParameters:
-    """Return the parameters for one of several addresses of their host, whose name TLS still verifies."""
+def at_address(
+    parameters: pika.ConnectionParameters, address: str, *, is_last: bool
+) -> pika.ConnectionParameters:
+    """Return the parameters for one of several addresses of their host, whose name TLS still verifies.
+
+    Only the last one to be tried is waited for as long as a single one.
+    """
     one = copy.copy(parameters)
     one.host = address
-    one.socket_timeout = _shorter_patience()
-    one.stack_timeout = 2 * _shorter_patience()
+    if not is_last:
+        one.socket_timeout = _shorter_patience()
+        one.stack_timeout = 2 * _shorter_patience()
     return one
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import Awaitable, Callable
 
 import pika
+import structlog
 from pika.channel import Channel
 from pika.exceptions import (
     AMQPError,
@@ -20,7 +22,11 @@ from messaging.rabbitmq.channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
 from messaging.rabbitmq.connection.addresses import TlsOptions, at_address
 from messaging.rabbitmq.plain_connection import AmqpConnection
 
+log = structlog.get_logger(__name__)
+
 INTERNAL_ERROR = 541
+# ACCESS_REFUSED and NOT_ALLOWED, which are about the user or the virtual host.
+_REFUSED = re.compile(r"ConnectionClosedByBroker: \((403|530)\)")
 
 
 class Link:
@@ -48,15 +54,18 @@ class Link:
     async def open(cls, parameters: pika.ConnectionParameters, *, turn: int = 0) -> "Link":
         """Connect to one of the host's addresses. Raises AMQPError or OSError.
 
-        They are tried one after the other, beginning with another one at each ``turn``. pika would always
-        begin with the first, and not go on after one that accepts a connection and says nothing.
+        They are tried one after the other, beginning with another one at each ``turn``, until one refuses
+        the log-in, as the others would. pika would always begin with the first, and not go on after one that
+        accepts a connection and says nothing.
         """
-        addresses = await _addresses(parameters)
-        begin = turn % len(addresses)
-        *others, last = addresses[begin:] + addresses[:begin]
+        *others, last = await _addresses(parameters, turn)
         for each in others:
-            with contextlib.suppress(AMQPError, OSError):
+            try:
                 return await cls._open(each)
+            except (AMQPError, OSError) as error:
+                if _REFUSED.search(str(error)):
+                    raise
+                log.info("address passed over", host=parameters.host, address=each.host, reason=str(error))
         return await cls._open(last)
 
     @classmethod
@@ -140,15 +149,21 @@ class Link:
         self.on_unblocked()
 
 
-async def _addresses(parameters: pika.ConnectionParameters) -> list[pika.ConnectionParameters]:
-    """Return the parameters for each address of the host. Raises OSError if it has none."""
+async def _addresses(parameters: pika.ConnectionParameters, turn: int) -> list[pika.ConnectionParameters]:
+    """Return the parameters for each address of the host, in the order of this turn.
+
+    Raises OSError if it has none.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(
         parameters.host, parameters.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     )
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     if len(addresses) == 1:
         return [parameters]
-    return [at_address(parameters, address) for address in addresses]
+    begin = turn % len(addresses)
+    *others, last = addresses[begin:] + addresses[:begin]
+    hurried = [at_address(parameters, address, is_last=False) for address in others]
+    return [*hurried, at_address(parameters, last, is_last=True)]
 
 
 async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaitable[None]]) -> None:
