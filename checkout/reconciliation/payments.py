@@ -9,7 +9,11 @@ from datetime import datetime
 
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position
-from checkout.payments.service.evidence.booked_operations import are_sums_void, position_given
+from checkout.payments.service.evidence.booked_operations import (
+    are_sums_void,
+    may_be_of_settled_money,
+    position_given,
+)
 from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
@@ -130,6 +134,11 @@ class _Comparison:
                     captured=(sums.captured.least, sums.captured.most),
                     least_refunded=sums.refunded.least,
                 )
+            if position is not None and not (
+                sums.refunded.least <= position.refunded.minor <= sums.refunded.most
+            ):
+                # Another refunded sum is no difference if there may have been a settlement.
+                position = None if may_be_of_settled_money(code, result, position) else position
             self._patience.answered(code)
         except NotUnderstood:
             position, is_understood = None, False

@@ -88,6 +88,29 @@ def test_a_refund_of_settled_money_makes_no_difference(settling, paid, provider,
     assert (run.compared, run.untold) == (1, 1)
 
 
+@pytest.fixture
+def settling_unheard(provider) -> None:
+    """Have the next order's money settled without a notification of that."""
+    traits = ["settled", "settled_unselected", "refund_through_captured"]
+    turn(provider.url, order={"traits": traits}, clock_scale=1e6)
+
+
+def test_a_settlement_that_nobody_has_told_of_makes_no_difference_either(
+    settling_unheard, paid, provider, account
+):
+    captured(provider, paid.attempt.order_code, 1050)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["state"] == "settled", "the settlement")
+    for minor in (300, 50):
+        provider.refund(paid.attempt.order_code, minor)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["refunded"] == 350, "the refunds")
+    paid.operation("capture", 1050)
+    paid.operation("refund", 300)
+    paid.operation("refund", 50)
+    run, differences = reconcile_account(account)
+    assert differences == []
+    assert (run.compared, run.untold) == (1, 1)
+
+
 def test_a_capture_that_we_know_nothing_of_is_found(paid, provider):
     captured(provider, paid.attempt.order_code, 1)
     told = {(difference.kind, difference.ours_minor, difference.theirs_minor) for difference in reconcile()}

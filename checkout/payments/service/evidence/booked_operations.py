@@ -5,7 +5,7 @@ made, it was made after all, or staff say that it arrived. All of these are reco
 written while the attempt is locked, so that they are stored in the order in which they became known.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -124,6 +124,16 @@ def are_sums_void(order_code: str, result: ProviderResult) -> bool:
     return result.presume_unsettled and told.exists()
 
 
+def may_be_of_settled_money(order_code: str, result: ProviderResult, told: Position) -> bool:
+    """Return True if what is kept may be the sum of some of our refunds, made after an untold settlement."""
+    kept = told.captured.minor - told.refunded.minor
+    if not result.presume_unsettled or not kept:
+        return False
+    refunds = Operation.objects.filter(attempt__order_code=order_code, kind=Kind.REFUND)
+    amounts = list(refunds.exclude(state=State.REFUSED).values_list("amount_minor", flat=True))
+    return len(amounts) > MOST_COMPARED or kept in _sums_of_some(amounts)
+
+
 def position_given(
     result: ProviderResult, *, owed: int, captured: tuple[int, int], least_refunded: int
 ) -> Position | None:
@@ -219,15 +229,16 @@ def _unless_ambiguous(attempt: Attempt, result: ProviderResult, told: Position) 
         return None
     certain = [each for each in refunds.entries if each.state == State.DONE and not each.is_in_doubt]
     open_ones = [each for each in refunds.entries if each not in certain]
-    of_certain = _sums_of_some(certain)
-    others = (each for each in _sums_of_some(open_ones) if refunds.least + each != refunded)
+    of_certain = _sums_of_some(each.minor for each in certain)
+    of_open_ones = _sums_of_some(each.minor for each in open_ones)
+    others = (each for each in of_open_ones if refunds.least + each != refunded)
     return None if any(kept - each in of_certain for each in others) else refunded
 
 
-def _sums_of_some(refunds: Collection[Entry]) -> set[int]:
+def _sums_of_some(amounts: Iterable[int]) -> set[int]:
     sums = {0}
-    for refund in refunds:
-        sums |= {each + refund.minor for each in sums}
+    for amount in amounts:
+        sums |= {each + amount for each in sums}
     return sums
 
 
