@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
-from checkout.payments.providers.base import Position
+from checkout.payments.providers.base import Position, ProviderResult
 from checkout.payments.service.evidence.booked_operations import (
     are_sums_void,
     may_be_of_settled_money,
@@ -125,20 +125,7 @@ class _Comparison:
         """Return the provider's position of an order, and if the answer was understood."""
         try:
             result, is_understood = told(self._account, code, ours.currency), True
-            sums = ours.attempts[code]
-            position = None
-            if not are_sums_void(code, result):
-                position = position_given(
-                    result,
-                    owed=ours.operations.owed,
-                    captured=(sums.captured.least, sums.captured.most),
-                    least_refunded=sums.refunded.least,
-                )
-            if position is not None and not (
-                sums.refunded.least <= position.refunded.minor <= sums.refunded.most
-            ):
-                # Another refunded sum is no difference if there may have been a settlement.
-                position = None if may_be_of_settled_money(code, result, position) else position
+            position = _position_told(code, ours, result)
             self._patience.answered(code)
         except NotUnderstood:
             position, is_understood = None, False
@@ -170,3 +157,20 @@ class _Comparison:
         self._run.in_progress += 1
         if changed_at is not None and changed_at < self._span.until:
             postpone(self._account, pk)
+
+
+def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:
+    """Return the sums of an answer; None if it tells none that can be compared with ours."""
+    if are_sums_void(code, result):
+        return None
+    sums = ours.attempts[code]
+    position = position_given(
+        result,
+        owed=ours.operations.owed,
+        captured=(sums.captured.least, sums.captured.most),
+        least_refunded=sums.refunded.least,
+    )
+    if position is None or sums.refunded.least <= position.refunded.minor <= sums.refunded.most:
+        return position
+    # Another refunded sum is no difference if there may have been a settlement.
+    return None if may_be_of_settled_money(code, result, position) else position

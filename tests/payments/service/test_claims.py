@@ -271,7 +271,7 @@ def test_beside_other_refunds_only_sums_say_that_it_is_the_one_that_was_made(
 def test_while_the_provider_contradicts_us_staff_need_not_wait_for_what_another_may_explain(
     authorised, monkeypatch
 ):
-    """Of two refunds of one amount, the first has failed and was made after all, and the second is open."""
+    """Two refunds have one amount: the first failed and was made after all, and the second is open."""
     operation(authorised, CAPTURE, 1250, State.DONE)
     operation(authorised, REFUND, 300, State.UNKNOWN)
     failed = failed_refund(authorised, 300)

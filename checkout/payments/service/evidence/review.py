@@ -157,7 +157,7 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
         # The rest may have been released, or captured and given back, so no sum is certain enough.
         gaps = [replace(gap, left=0) for gap in gaps]
     if result.position is None or result.presume_unsettled:
-        # What seems to be missing of the captures need not have been refunded.
+        # A captured sum that seems too small is no proof of a refund.
         gaps = [replace(gap, left=0) if _is_untold_refund(attempt, gap) else gap for gap in gaps]
     if position and position.charged_back is None and is_charge_back_open(attempt, result):
         gaps = [replace(gap, left=0) if gap.kind == Kind.REFUND else gap for gap in gaps]
