@@ -47,8 +47,8 @@ async def run_webhooks(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool
 def timers(audience: Audience, *, with_upkeep: bool = True) -> list[Timer]:
     """Return the timers of webhooks, or without ``with_upkeep`` those that delete nothing old."""
     upkeep = [
-        Timer("old webhooks", deliveries.forget_old, TIDY_SECONDS),
-        Timer("deleted webhook endpoints", deliveries.forget_deleted, TIDY_SECONDS),
+        Timer("old webhooks", deliveries.delete_expired, TIDY_SECONDS),
+        Timer("deleted webhook endpoints", deliveries.delete_removed_endpoints, TIDY_SECONDS),
         Timer("webhook secrets", keys.tidy_secrets, TIDY_SECONDS),
     ]
     return [

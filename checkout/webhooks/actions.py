@@ -129,7 +129,7 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
 def delete_endpoint(merchant: str, reference: str) -> None:
     """Take the endpoint away from the merchant, with its secrets. Raises ``WebhookNotFound``.
 
-    Staff can read the log of its deliveries for as long as that of others (``deliveries.forget_deleted``).
+    Staff can read the log of its deliveries for as long as that of others (``deliveries.delete_removed_endpoints``).
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)

@@ -194,7 +194,7 @@ def sweep() -> int:
     return len(items)
 
 
-def forget_old() -> int:
+def delete_expired() -> int:
     """Delete deliveries, with their log, some time after their end. Return how many.
 
     What waits for an endpoint to be enabled ends with the endpoint's last attempt in this respect.
@@ -212,7 +212,7 @@ def forget_old() -> int:
     return len(pks)
 
 
-def forget_deleted() -> int:
+def delete_removed_endpoints() -> int:
     """Give up what deleted endpoints are owed, and forget those without a log. Return how many rows."""
     gone = WebhookEndpoint.objects.filter(state=WebhookEndpoint.State.DELETED)
     owed = Delivery.objects.filter(endpoint__in=gone, state=Delivery.State.PENDING)
@@ -224,7 +224,7 @@ def forget_deleted() -> int:
     return len(pks) + without_log.delete()[0]
 
 
-def forget_responses(payment: str) -> int:
+def erase_responses(payment: str) -> int:
     """Empty what endpoints have answered to webhooks about a payment. Return how many attempts there were.
 
     Raises ``OperationRejected`` while such a webhook is being sent: its answer, which may repeat what is

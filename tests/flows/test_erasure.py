@@ -269,7 +269,7 @@ def test_the_payment_is_not_locked_while_stored_answers_are_deleted(
         is_locked.append(connection.in_atomic_block)
         return 0
 
-    monkeypatch.setattr("checkout.management.gateway.erase.forget_answers_about", forget)
+    monkeypatch.setattr("checkout.management.gateway.erase.erase_answers", forget)
     Payment.objects.update(state="cancelled")
     OutboxMessage.objects.update(published_at=timezone.now())
     erase(payment.reference)

@@ -241,14 +241,14 @@ def test_a_deleted_endpoint_stays_with_its_log_until_that_is_old(settings):
     deliveries.owe([event("A-1").reference])
     actions.delete_endpoint(SHOP, deleted.reference)
     assert deliveries.owe([event("A-2").reference]) == 1, "the other one is told"
-    assert deliveries.forget_deleted() == 1
+    assert deliveries.delete_removed_endpoints() == 1
     assert dict(Delivery.objects.filter(endpoint=deleted).values_list("event_type", "state")) == {
         "payment.created": "failed"
     }
-    assert not deliveries.forget_deleted()
+    assert not deliveries.delete_removed_endpoints()
     Delivery.objects.filter(endpoint=deleted).update(ended_at=timezone.now() - timedelta(days=2))
-    assert deliveries.forget_old() == 1
-    assert deliveries.forget_deleted() == 1
+    assert deliveries.delete_expired() == 1
+    assert deliveries.delete_removed_endpoints() == 1
     assert list(WebhookEndpoint.objects.all()) == [other]
     assert Delivery.objects.count() == 2
 
@@ -264,7 +264,7 @@ def test_deliveries_are_forgotten_some_time_after_their_end(settings):
         row = Delivery.objects.get(event=reference)
         DeliveryAttempt.objects.create(delivery=row, at=now, url=URL)
         Delivery.objects.filter(pk=row.pk).update(state="delivered", ended_at=at)
-    assert deliveries.forget_old() == 1
+    assert deliveries.delete_expired() == 1
     assert set(Delivery.objects.values_list("event", flat=True)) == {recent.reference, pending.reference}
     assert DeliveryAttempt.objects.count() == 1
 
@@ -277,7 +277,7 @@ def test_what_waits_for_a_disabled_endpoint_is_forgotten_like_what_has_ended(set
     for each in (long, recently):
         actions.disable(SHOP, each.reference, "moving house")
     WebhookEndpoint.objects.exclude(pk=recently.pk).update(state_since=timezone.now() - timedelta(days=2))
-    assert deliveries.forget_old() == 1
+    assert deliveries.delete_expired() == 1
     assert set(Delivery.objects.values_list("endpoint", flat=True)) == {recently.pk, enabled.pk}
 
 

@@ -154,7 +154,7 @@ def test_responses_are_not_forgotten_while_a_sender_is_just_taking_the_delivery(
 
     def forget() -> str:
         with transaction.atomic(), pytest.raises(OperationRejected) as rejection:
-            deliveries.forget_responses("pay_1")
+            deliveries.erase_responses("pay_1")
         return str(rejection.value)
 
     assert "being sent" in str(behind(lambda: str(claimed()), forget)[1])

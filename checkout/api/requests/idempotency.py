@@ -32,7 +32,7 @@ from checkout.api.answers.refusal import Fault, fault_of_header, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
-from checkout.payments.timers.walk import forget
+from checkout.payments.timers.walk import delete_expired
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update
@@ -226,14 +226,14 @@ def _keep(record: IdempotencyRecord, answer: Answer) -> None:
     update(record, "status", "body", "location", "subject", "held_until")
 
 
-def forget_old_answers() -> int:
+def delete_expired_answers() -> int:
     """Delete records older than ``conf.idempotency_retention``; return their number."""
     long_ago = server_time_now() - conf.idempotency_retention
     rows = IdempotencyRecord.objects.using(DEFAULT_DB_ALIAS)
-    return forget(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
+    return delete_expired(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
 
 
-def forget_answers_about(subjects: Collection[str]) -> int:
+def erase_answers(subjects: Collection[str]) -> int:
     """Delete the records of the answers about these payments and operations; return their number.
 
     A repetition is still recognised: an order has one payment, and an operation knows its key.

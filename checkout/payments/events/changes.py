@@ -11,7 +11,7 @@ import msgspec
 from checkout.payments.events.numbering import first_events, latest_of
 from checkout.payments.events.recording import News, record_event
 from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
-from checkout.payments.locking import forget
+from checkout.payments.locking import invalidate_rows
 from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, attempt_object
 from checkout.payments.objects.operation import STATES, OperationObject, operation_object
@@ -84,7 +84,7 @@ def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
     The events of both are written together.
     """
     insert(attempt)
-    forget(payment)
+    invalidate_rows(payment)
     started = News(type="attempt.started", object=attempt_object(attempt, payment))
     record_event(payment, started, _moved(payment, "submitted", actor, ""))
 
@@ -97,7 +97,7 @@ def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *
     earlier = ATTEMPT_STATUSES[attempt.state]
     attempt.apply(event, actor)
     update_in_batch(attempt, "state", *names)
-    forget(payment)
+    invalidate_rows(payment)
     status = ATTEMPT_STATUSES[attempt.state]
     if status is not earlier:
         told = attempt_object(attempt, payment)
@@ -108,7 +108,7 @@ def open_operation(payment: Payment, operation: Operation) -> None:
     """Insert a new operation, with the payment's metadata below its own."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     insert(operation)
-    forget(payment)
+    invalidate_rows(payment)
     _record(payment, operation_object(operation, payment), {})
 
 
@@ -116,7 +116,7 @@ def open_operation_once(payment: Payment, operation: Operation, *, order_code: s
     """Insert a new operation, unless its reference is known. The caller may know the ``order_code``."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
-        forget(payment)
+        invalidate_rows(payment)
         _record(payment, operation_object(operation, payment, order_code=order_code), {})
 
 
@@ -125,7 +125,7 @@ def move_operation(payment: Payment, operation: Operation, state: str, *, refusa
     earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
     operation.state, operation.refusal_reason = state, refusal_reason
     update_in_batch(operation, "state", "refusal_reason")
-    forget(payment)
+    invalidate_rows(payment)
     told = operation_object(operation, payment)
     if told.state != earlier["state"]:
         later = {"state": told.state, "refusal_reason": told.refusal_reason}

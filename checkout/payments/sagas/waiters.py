@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from checkout.payments.checkout_messages import OperationNews, OperationTold, PaymentTold
-from checkout.payments.locking import forget, locked_payment, read_once
+from checkout.payments.locking import invalidate_rows, locked_payment, read_once
 from checkout.payments.models import Operation, Payment, Saga, Waiter
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas.definition import Decision
@@ -72,7 +72,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
             ends_at=_end_of_wait(envelope, now),
         )
         insert_in_batch(waiter)
-    forget(payment)
+    invalidate_rows(payment)
 
 
 def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
@@ -126,7 +126,7 @@ def _reply(
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     if waiters:
         delete_in_batch(*waiters)
-        forget(payment)
+        invalidate_rows(payment)
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:

@@ -11,7 +11,7 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
-from checkout.payments.locking import forget
+from checkout.payments.locking import invalidate_rows
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
@@ -119,7 +119,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
         _keep_details(attempt, result)
         update_in_batch(attempt, *KEPT)
-        forget(attempt.payment)
+        invalidate_rows(attempt.payment)
     return answer_of(attempt, otherwise=result.outcome, event=result.event)
 
 

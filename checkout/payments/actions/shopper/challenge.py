@@ -14,7 +14,7 @@ from checkout.payments.actions.shopper.showing import PaymentView, payment_view
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 from checkout.payments.checkout_messages import CompleteChallenge
 from checkout.payments.events import move_attempt, move_payment
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
 from checkout.payments.providers.registry import get_provider
@@ -72,7 +72,7 @@ def return_from_challenge(
     ``PaymentNotFound``, ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too
     old.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     attempt = _RETURNED.first(payment.pk, hash_of(token))
     if attempt is None:
         if _is_earlier_token(payment, token):

@@ -20,7 +20,7 @@ from checkout.payments.actions.shopper.pending import (
 from checkout.payments.actions.shopper.showing import latest_attempt_at, number_of
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.providers.base import Browser, RefusalReason
 from checkout.payments.providers.registry import get_provider
@@ -52,7 +52,7 @@ def submit_payment(
     Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     latest = latest_attempt_at(payment)
     attempts = number_of(latest)
     may_be_paid = PaymentState(payment.state).may_be_paid and not (
