@@ -13,9 +13,9 @@ from checkout.payments.actions.order_code import order_code_of
 from checkout.payments.actions.shopper.pending import (
     CARD_GRACE_SECONDS,
     Pending,
-    enqueued,
-    enqueued_before,
-    wait_for,
+    await_payment_command,
+    enqueue_command,
+    find_enqueued,
 )
 from checkout.payments.actions.shopper.showing import latest_attempt_at, number_of
 from checkout.payments.checkout_messages import SubmitPayment
@@ -62,7 +62,9 @@ def submit_payment(
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
-        return enqueued_before(payment.reference, SubmitPayment, message_id) or wait_for(payment.reference)
+        return find_enqueued(payment.reference, SubmitPayment, message_id) or await_payment_command(
+            payment.reference
+        )
     if payment.is_overdue:
         raise IllegalTransition("The time to pay is over.")
     if attempts >= conf.max_attempts:
@@ -91,7 +93,7 @@ def submit_payment(
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
     fact = Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data)
     insert_in_batch(fact)
-    return enqueued(
+    return enqueue_command(
         payment.reference,
         SubmitPayment(payment=payment.reference, attempt=attempt.order_code),
         delay_seconds=CARD_GRACE_SECONDS,
