@@ -26,11 +26,11 @@ from checkout.privacy.scrubbing import contains_card_number, scrub_note
 from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.deliveries import (
     BATCH,
-    begin_state,
     end_waiting,
-    horizon,
+    high_water_mark,
     make_due,
     new_delivery,
+    transition,
     write_new,
 )
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
@@ -87,7 +87,7 @@ def create_endpoint(
         endpoints_of(merchant).select_for_update().order_by("pk").first()
         if fault := fault_of_number(merchant):
             raise RequestInvalid("url", fault)
-        end = horizon()
+        end = high_water_mark()
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
             api_version=api_version,
@@ -133,7 +133,7 @@ def delete_endpoint(merchant: str, reference: str) -> None:
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
-        begin_state(endpoint, State.DELETED, "the merchant has deleted it")
+        transition(endpoint, State.DELETED, "the merchant has deleted it")
         _forget_failures(endpoint)
         endpoint.save()
         endpoint.secrets.all().delete()
@@ -164,7 +164,7 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if not endpoint.is_enabled:
-            begin_state(endpoint, State.ENABLED)
+            transition(endpoint, State.ENABLED)
             _forget_failures(endpoint)
             endpoint.save()
         elif endpoint.paused_until is not None:
@@ -189,7 +189,7 @@ def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if endpoint.is_enabled:
-            begin_state(endpoint, State.DISABLED, scrub_note(reason))
+            transition(endpoint, State.DISABLED, scrub_note(reason))
             _forget_failures(endpoint)
             endpoint.save()
     return endpoint

@@ -126,7 +126,7 @@ async def charged(api: Caller, card: SavedCard) -> str:
 
 def told(payment: Payment) -> None:
     """Write what happens outside: a webhook that was answered, and a transcript of the provider."""
-    deliveries.owe(list(Event.objects.values_list("reference", flat=True)))
+    deliveries.create_deliveries(list(Event.objects.values_list("reference", flat=True)))
     delivery = Delivery.objects.filter(payment=payment.reference).first()
     assert delivery
     DeliveryAttempt.objects.create(

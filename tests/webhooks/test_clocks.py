@@ -73,7 +73,7 @@ def test_what_is_owed_by_a_process_whose_clock_is_ahead_is_due_at_once():
     endpoint = actions.create_endpoint(SHOP, URL).endpoint
     known = event().reference
     with elsewhere(timedelta(minutes=5)):
-        deliveries.owe([known])
+        deliveries.create_deliveries([known])
         actions.ping(SHOP, endpoint.reference)
     assert due() == 2
     Delivery.objects.update(state=Delivery.State.DELIVERED, next_try_at=None)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checkout.errors import EndpointDisabled, OperationRejected, WebhookNotFound
 from checkout.webhooks import actions, deliveries, notices
-from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepCursor, WebhookEndpoint
 from checkout.webhooks.sending.claims import Job, claim
 from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.sending.recording import Outcome, record
@@ -177,5 +177,5 @@ def test_one_process_sweeps_and_another_does_not_wait_for_it():
     event("A-1")
     deliveries.sweep()
     event("A-2")
-    SweepMark.objects.update(event_pk=0, seen_at=timezone.now() - deliveries.SWEEP_AFTER)
+    SweepCursor.objects.update(event_pk=0, seen_at=timezone.now() - deliveries.SWEEP_AFTER)
     assert beside(deliveries.sweep, deliveries.sweep) == [1, 0]
