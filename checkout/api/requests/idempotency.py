@@ -28,7 +28,7 @@ from django.utils.crypto import salted_hmac
 
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import Fault, fault_of_header, refusal
+from checkout.api.answers.refusal import Fault, header_error, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
@@ -77,7 +77,7 @@ def key_of(request: HttpRequest, merchant: str, body: Mapping[str, Any]) -> Keye
     if not headers:
         return None
     if len(headers) > 1:
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, "The header is there more than once.")
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER, "The header is there more than once.")
     return Keyed(merchant, f"{request.method} {request.path_info}", _read(headers[0]), hashes_of(body))
 
 
@@ -86,9 +86,9 @@ def _read(header: bytes) -> str:
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER)
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER)
     if contains_card_number(key):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
     return key
 
 

@@ -21,7 +21,7 @@ from checkout.api.access.held_requests import held_requests, under_way
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue, exceptions
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
@@ -117,7 +117,7 @@ class ApiView(APIView):
         _ = self.body
         keyed = key_of(self.request, self.merchant.code, cast("dict[str, Any]", self.request.data))
         if keyed is None and use is IdempotencyKey.REQUIRED:
-            raise fault_of_header(catalogue.KEY_REQUIRED, HEADER)
+            raise header_error(catalogue.KEY_REQUIRED, HEADER)
         return keyed
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]

@@ -20,7 +20,7 @@ from checkout.errors import (
     RequestInvalid,
 )
 from checkout.money import Money
-from checkout.payments.actions.accounts import fault_of_amount
+from checkout.payments.actions.accounts import amount_error
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
@@ -220,7 +220,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
-    if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):
+    if kind != Kind.VOID and (fault := amount_error(attempt.provider_account, amount)):
         raise RequestInvalid("amount", fault)
     reason = scrub_note(wanted.reason)
     operation = Operation(
