@@ -16,7 +16,7 @@ from checkout.payments.models import Attempt, Operation, Payment, ProviderAccoun
 from checkout.payments.postings import is_still_posting
 from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.payments.totals import OPEN, Sums, added_up
-from checkout.reconciliation.waiting import is_at_rest, waiting_operations
+from checkout.reconciliation.waiting import is_idle, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 
@@ -150,7 +150,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
     """Return True if the books may be incomplete at the moment: a saga or the ledger has something to do."""
     states = {each.reference: each.state for each in operations}
-    if not all(is_at_rest(saga, states.get(saga.key, "")) for saga in sagas):
+    if not all(is_idle(saga, states.get(saga.key, "")) for saga in sagas):
         return True
     begun = {saga.key for saga in sagas}
     recent = timezone.now() - conf.service_wait

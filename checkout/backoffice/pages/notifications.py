@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from checkout.backoffice.acting import ActingAdmin, Verb
+from checkout.backoffice.acting import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_link, text_block
 from checkout.backoffice.display.wording import notification_in_words
@@ -67,7 +67,7 @@ class NotificationList(ChangeList):
 
 
 @admin.register(ProviderNotification)
-class ProviderNotificationAdmin(ActingAdmin):
+class ProviderNotificationAdmin(ReadOnlyAdminWithActions):
     """Notifications from providers, scrubbed before they were stored."""
 
     verbs = (DEAL_WITH,)

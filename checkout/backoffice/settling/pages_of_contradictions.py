@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.acting import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.display.facts import order_facts
 from checkout.backoffice.settling.contradiction_evidence import consequences, evidence_of_contradiction
 from checkout.backoffice.settling.contradiction_form import ContradictionForm
@@ -25,7 +25,7 @@ TITLE = f"{LABEL} contradiction"
 TEMPLATES = "admin/payments/payment"
 
 
-class ContradictionSettlingAdmin(ActingAdmin):
+class ContradictionSettlingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the page for settling a contradiction to the page of a payment."""
 
     def get_urls(self) -> list[Any]:

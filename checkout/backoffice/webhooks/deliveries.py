@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
+from checkout.backoffice.acting import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyInline
 from checkout.backoffice.display.values import badge, breakable, payment_link
 from checkout.webhooks import actions
@@ -45,7 +45,7 @@ class AttemptInline(ReadOnlyInline):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ActingAdmin):
+class DeliveryAdmin(ReadOnlyAdminWithActions):
     """Events owed to endpoints, with the log of attempts."""
 
     verbs = (RESEND,)

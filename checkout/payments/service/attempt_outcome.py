@@ -23,7 +23,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.service.card_trials import count_trial
+from checkout.payments.service.card_trials import count_card
 from checkout.payments.service.cards.saving import drop_card, keep_card, note_use
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
@@ -105,7 +105,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         _keep_details(attempt, result)
         move_attempt(attempt.payment, attempt, event, actor, *KEPT)
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
-            count_trial(attempt)
+            count_card(attempt)
         if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
             keep_card(attempt, result)
         if attempt.state == AttemptState.REFUSED and attempt.saves_card and result.token is not None:

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected
-from checkout.payments.actions.staff.second_word import refuse_second_word_on
+from checkout.payments.actions.staff.second_word import refuse_duplicate_decision_on
 from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.locking import get_payment_for_update, locked_attempt
 from checkout.payments.models import Attempt, Fact, Payment
@@ -42,7 +42,7 @@ def settle_payment(
     now = seen_now(payment)
     if seen not in (None, now):
         raise OperationRejected("More has become known since you looked. Look again.")
-    refuse_second_word_on(asked, PAYMENT_SETTLED, now)
+    refuse_duplicate_decision_on(asked, PAYMENT_SETTLED, now)
     Fact.objects.create(
         payment=payment,
         attempt=asked,
