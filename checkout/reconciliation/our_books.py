@@ -16,7 +16,7 @@ from checkout.payments.models import Attempt, Operation, Payment, ProviderAccoun
 from checkout.payments.postings import is_still_posting
 from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.payments.totals import OPEN, Sums, added_up
-from checkout.reconciliation.waiting import is_idle, waiting_operations
+from checkout.reconciliation.idle_sagas import is_idle, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 

@@ -15,10 +15,10 @@ from checkout.payments.service.evidence.booked_operations import (
     position_given,
 )
 from checkout.reconciliation.changed import changed_payments, differing_payments
+from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
-from checkout.reconciliation.patience import CircuitBreaker
 from checkout.reconciliation.period import Period
 from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
 from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE, UNKNOWN_CURRENCY
+from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
-from checkout.reconciliation.patience import CircuitBreaker
 from checkout.reconciliation.period import Period
 from checkout.reconciliation.provider_books import (
     NotAskable,

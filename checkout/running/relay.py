@@ -18,14 +18,14 @@ from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.cards.deletion import delete_tokens
 from checkout.payments.timers.cards.resealing import seal_tokens_again
 from checkout.payments.timers.clock_skew import correct_clock_skew
-from checkout.payments.timers.counted import delete_expired_counters
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
-from checkout.payments.timers.due import (
+from checkout.payments.timers.due_checks import (
     has_passed_deadlines,
     has_tokens_to_delete,
     has_unmatched_notifications,
 )
-from checkout.payments.timers.lost import send_lost_again
+from checkout.payments.timers.expired_counters import delete_expired_counters
+from checkout.payments.timers.lost_commands import send_lost_again
 from checkout.payments.timers.retention import (
     delete_expired_events,
     delete_expired_messages,

@@ -19,11 +19,10 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION
 from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid, WebhookNotFound
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import contains_card_number, scrub_note
-from checkout.webhooks.addresses import url_error
 from checkout.webhooks.deliveries import (
     BATCH,
     end_waiting,
@@ -35,6 +34,7 @@ from checkout.webhooks.deliveries import (
 )
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.url_policy import url_error
 from checkout.webhooks.waking import wake_after_commit
 from messaging.outbox.clock import server_time_now
 
@@ -129,7 +129,8 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
 def delete_endpoint(merchant: str, reference: str) -> None:
     """Take the endpoint away from the merchant, with its secrets. Raises ``WebhookNotFound``.
 
-    Staff can read the log of its deliveries for as long as that of others (``deliveries.delete_removed_endpoints``).
+    Staff can read the log of its deliveries for as long as that of other endpoints
+    (``deliveries.delete_removed_endpoints``).
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)

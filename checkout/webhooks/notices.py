@@ -19,7 +19,7 @@ from django.template import Context
 
 from checkout import mail
 from checkout.conf import conf
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.webhooks.deliveries import transition
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER

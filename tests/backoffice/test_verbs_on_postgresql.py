@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
-from checkout.backoffice.acting import AdminWithActions
+from checkout.backoffice.row_actions import AdminWithActions
 from checkout.payments.models import PaymentLink, SavedCard
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.states import PaymentState

@@ -92,7 +92,7 @@ SANDBOX_LAYERS = (
 # The only modules that may import each library. Client programs use the gateway from outside.
 CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
-    "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.counted"),
+    "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),

@@ -32,7 +32,7 @@ from checkout.api.answers.refusal import Fault, header_error, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
-from checkout.payments.timers.walk import delete_expired
+from checkout.payments.timers.table_walk import delete_expired
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update

@@ -25,13 +25,13 @@ from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
+from checkout.api.requests.held import Held
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
 from checkout.api.requests.query import read_query, require_no_query
 from checkout.api.requests.versions import HEADER as API_VERSION_HEADER, version_of
-from checkout.api.requests.waiting import Held
 from checkout.conf.api import API_VERSION
 from checkout.payments.models import Merchant
 from messaging import crash_points

@@ -13,11 +13,11 @@ from django.urls import reverse
 from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_successors
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
-from checkout.backoffice.acting import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.facts import Line, merchant_of_code
 from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.errors import DuplicateRequest, OperationRejected
 
 PERMISSION = "api.manage_apikey"

@@ -7,10 +7,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from checkout.backoffice.acting import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink

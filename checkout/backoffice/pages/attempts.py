@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.columns import OfPayment, WithState
 from checkout.backoffice.display.facts import Line, merchant_text
@@ -21,6 +20,7 @@ from checkout.backoffice.display.values import (
     text_block,
 )
 from checkout.backoffice.filters import HappenedFilter
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
 from checkout.payments.actions.saved_cards import remove_card

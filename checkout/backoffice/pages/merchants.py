@@ -8,12 +8,12 @@ from django.db.models import Model, Q, QuerySet
 from django.db.transaction import get_connection
 from django.http import HttpRequest, HttpResponse
 
-from checkout.backoffice.acting import AdminWithActions, Verb
 from checkout.backoffice.attention.page import begun_by_declines
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import Table
 from checkout.backoffice.forms import MerchantForm, users_of
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
 

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.html import format_html
 
-from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
@@ -17,8 +16,9 @@ from checkout.backoffice.display.facts import Line, payment_facts
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
 from checkout.backoffice.display.wording import STATES
 from checkout.backoffice.integration.events import events_tool
-from checkout.backoffice.pages.story import payment_context
+from checkout.backoffice.pages.payment_context import payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
+from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.search import search_payments
 from checkout.backoffice.settling.pages_of_claims import claim_tools
 from checkout.backoffice.settling.pages_of_contradictions import ContradictionSettlingAdmin

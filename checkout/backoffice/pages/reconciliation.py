@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Difference, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE

@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from checkout.backoffice.acting import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.display.facts import Line, order_facts
 from checkout.backoffice.display.wording import BOOKED_AS, CLAIM_NOUNS, IF_IT_IS_SO
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.settling.claim_evidence import evidence_of_claim
 from checkout.backoffice.settling.claim_form import ClaimForm
 from checkout.backoffice.settling.pages_of_operations import LABEL, PERMISSION

@@ -12,11 +12,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from checkout.backoffice.acting import AdminWithActions, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
 from checkout.backoffice.display.facts import Line, merchant_of_code
 from checkout.backoffice.display.values import NOTHING, badge, quantity_text
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
 from checkout.errors import OperationRejected
 from checkout.webhooks import actions

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Command
-from checkout.payments.models.dealt_with import StaffHandling
+from checkout.payments.models.staff_handling import StaffHandling
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 
 

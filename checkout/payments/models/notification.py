@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
-from checkout.payments.models.dealt_with import StaffHandling
 from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.payments.models.staff_handling import StaffHandling
 from checkout.privacy.scrubbing import REASON_LENGTH
 
 

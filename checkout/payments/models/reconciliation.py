@@ -6,8 +6,8 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models.dealt_with import StaffHandling
 from checkout.payments.models.payment import EMPTY, Payment, ProviderAccount
+from checkout.payments.models.staff_handling import StaffHandling
 
 # ISO 4217: the code for transactions without a currency. The amount of such an order is not known.
 UNKNOWN_CURRENCY = "XXX"

@@ -23,7 +23,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.service.card_trials import count_card
+from checkout.payments.service.attack_detection import count_card
 from checkout.payments.service.cards.saving import drop_card, keep_card, note_use
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch

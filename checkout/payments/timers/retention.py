@@ -18,8 +18,8 @@ from checkout.payments.models import (
     OutboxMessage,
     ProviderNotification,
 )
+from checkout.payments.timers.table_walk import ROWS, begin_again_if_due, delete_expired, locked_walk
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
-from checkout.payments.timers.walk import ROWS, begin_again_if_due, delete_expired, locked_walk
 from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
 from messaging.outbox.partitions import is_divided

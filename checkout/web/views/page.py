@@ -8,8 +8,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 
 from checkout import problems
+from checkout.web.challenge_return import is_return, with_retry
 from checkout.web.pages import payment_page_of
-from checkout.web.way_back import is_return, with_retry
 
 log = structlog.get_logger(__name__)
 

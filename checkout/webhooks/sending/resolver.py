@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from checkout.webhooks.addresses import Scheme, peer_error
+from checkout.webhooks.url_policy import Scheme, peer_error
 
 LOOK_UP_THREADS = 32
 LOOK_UPS_PER_MERCHANT = 4

@@ -24,16 +24,16 @@ from checkout.payments.models import (
 )
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
-from checkout.payments.timers.counted import delete_expired_counters
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
-from checkout.payments.timers.due import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.due_checks import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.expired_counters import delete_expired_counters
 from checkout.payments.timers.retention import (
     delete_expired_events,
     delete_expired_messages,
     delete_expired_notifications,
 )
+from checkout.payments.timers.table_walk import begin_again_if_due
 from checkout.payments.timers.unmatched import try_unmatched_again
-from checkout.payments.timers.walk import begin_again_if_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 

@@ -27,8 +27,8 @@ from checkout.payments.timers.retention import (
     delete_expired_messages,
     delete_expired_notifications,
 )
+from checkout.payments.timers.table_walk import ROWS, locked_walk
 from checkout.payments.timers.timer import Timer, Work
-from checkout.payments.timers.walk import ROWS, locked_walk
 from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.at_once import beside

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.events import move_payment
 from checkout.payments.models import Attempt, Event, Fact, Operation, Payment
 from checkout.payments.objects import PaymentObject, payment_objects
@@ -28,8 +28,8 @@ def _lives_of_an_hour(settings) -> None:
 
 def told(payment: Payment) -> PaymentObject:
     """Return the payment as it is read alone, which is how lists have it."""
-    alone = reading.read_payment(payment.merchant, payment.reference)
-    assert reading.list_payments(payment.merchant).items == [alone]
+    alone = payment_queries.read_payment(payment.merchant, payment.reference)
+    assert payment_queries.list_payments(payment.merchant).items == [alone]
     return alone
 
 

@@ -12,7 +12,7 @@ from checkout.conf import conf
 from checkout.management.gateway.output import Finding
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.span import time_to_compare, time_to_list
+from checkout.reconciliation.period import time_to_compare, time_to_list
 
 MARGIN = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."

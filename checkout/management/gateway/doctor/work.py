@@ -11,8 +11,8 @@ from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from checkout.backoffice.display.values import quantity_text
+from checkout.database.availability import missing_file
 from checkout.database.owners import databases
-from checkout.database.reaching import missing_file
 from checkout.management.gateway.output import Finding
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import (

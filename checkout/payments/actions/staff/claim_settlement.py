@@ -4,7 +4,7 @@ from django.db import transaction
 
 from checkout.errors import OperationRejected
 from checkout.money import Money
-from checkout.payments.actions.staff.second_word import refuse_duplicate_decision
+from checkout.payments.actions.staff.duplicate_decision import refuse_duplicate_decision
 from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact

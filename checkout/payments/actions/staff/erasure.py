@@ -11,7 +11,7 @@ from django.db import transaction
 from checkout.database.append_only import forgetting
 from checkout.payments.actions.links import own_links
 from checkout.payments.actions.saved_cards import erase_cards
-from checkout.payments.actions.staff.at_rest import require_nothing_pending
+from checkout.payments.actions.staff.erasure_conditions import require_nothing_pending
 from checkout.payments.actions.staff.restored import to_be_repeated
 from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import (

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from checkout.errors import OperationNotFound, OperationRejected
 from checkout.payments.actions.modification import OperationView, view_of
-from checkout.payments.actions.staff.second_word import refuse_duplicate_decision
+from checkout.payments.actions.staff.duplicate_decision import refuse_duplicate_decision
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected
-from checkout.payments.actions.staff.second_word import refuse_duplicate_decision_on
+from checkout.payments.actions.staff.duplicate_decision import refuse_duplicate_decision_on
 from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.locking import get_payment_for_update, locked_attempt
 from checkout.payments.models import Attempt, Fact, Payment

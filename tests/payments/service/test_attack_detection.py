@@ -10,7 +10,7 @@ from django.utils import timezone
 from checkout.payments.actions import set_attack_mode
 from checkout.payments.models import AttackModeChange, Attempt, CardTrial, Merchant, Payment
 from checkout.payments.providers.base import RefusalReason
-from checkout.payments.service.card_trials import NOT_OF_THE_CARD, count_card
+from checkout.payments.service.attack_detection import NOT_OF_THE_CARD, count_card
 from checkout.payments.service.service import service
 from checkout.privacy import pseudonyms
 from checkout.states import AttemptState

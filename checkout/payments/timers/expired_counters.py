@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from checkout.conf import conf
 from checkout.payments.models import CardTrial
-from checkout.payments.timers.walk import ROWS, delete_expired
+from checkout.payments.timers.table_walk import ROWS, delete_expired
 from messaging.outbox.clock import server_time_now
 
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from checkout.errors import OperationRejected
 from checkout.payments.models import DeadLetter, Difference, Fact, Payment, ProviderNotification
-from checkout.payments.models.dealt_with import StaffHandling
+from checkout.payments.models.staff_handling import StaffHandling
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.webhooks.addresses import peer_error, url_error
+from checkout.webhooks.url_policy import peer_error, url_error
 
 PRIVATE = [
     "0.0.0.0",

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from checkout.payments.models import Attempt, CardTrial
-from checkout.payments.timers.counted import delete_expired_counters
+from checkout.payments.timers.expired_counters import delete_expired_counters
 from tests.payments.timers.conftest import _credentials, account, attempt, books
 
 __all__ = ["_credentials", "account", "attempt", "books"]
