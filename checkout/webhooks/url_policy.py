@@ -1,8 +1,7 @@
-"""The addresses to which webhooks may be sent.
+"""The policy for addresses to which webhooks may be sent.
 
-A merchant names them, so they could lead to machines that only the gateway reaches. Names are checked when
-they are entered, for what can be known without looking them up. Each IP address is checked at the moment of
-the connection.
+Merchants enter the addresses, which could lead to machines that only the gateway can reach. A URL is checked
+without a look-up when it is entered. Each IP address is checked at the moment of the connection.
 """
 
 import re
@@ -13,12 +12,12 @@ from checkout.conf import conf
 from checkout.conf.networks import LOOPBACK, address_of, is_in, is_public
 
 MAX_CHARACTERS = 500
-# Ports at which a program other than a web server would be reached are not for webhooks.
+# Other ports on the internet may belong to programs that are not web servers.
 PUBLIC_PORTS = (443, 8443)
 Scheme = Literal["http", "https"]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# No user, no backslash, no fragment, nothing beyond ASCII: nothing that two parsers may read differently.
+# No user, backslash, fragment or non-ASCII character, which two parsers may read differently.
 _URL = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:[/?][\w.~:@!$&'()*+,;=%/?-]*)?",
@@ -26,14 +25,14 @@ _URL = re.compile(
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAMES_OF_LOOPBACK = ("localhost", "test")
-# A last label that is a number makes the host an IPv4 address, in whatever notation (URL standard, 3.5).
+# A host whose last label is a number is an IPv4 address, perhaps in an unusual notation (URL standard, 3.5).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 def url_error(url: object, *, is_new: bool = False) -> str:
-    """Return why webhooks cannot be sent to ``url``, as far as can be said without a look-up; "" if not.
+    """Return the reason for which webhooks cannot be sent to ``url``; "" if none is known without a look-up.
 
-    The name of a new one is judged by what it is likely to lead to, so that its owner learns it at once.
+    The host name of a new URL is also checked for its likely network, so that its owner is told at once.
     """
     if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
         return f"is not an address of at most {MAX_CHARACTERS} characters"
@@ -43,7 +42,7 @@ def url_error(url: object, *, is_new: bool = False) -> str:
     scheme: Scheme = "https" if found["scheme"].lower() == "https" else "http"
     host, port = found["host"].lower(), int(found["port"] or _DEFAULT_PORTS[scheme])
     if port > 65_535:
-        return "has no possible port"
+        return "has an invalid port"
     if is_literal(host):
         return ip_literal_error(host, port, scheme)
     may_be_ours = _may_lead_into_allowed_networks(host) if is_new else bool(allowed_networks())
@@ -53,36 +52,36 @@ def url_error(url: object, *, is_new: bool = False) -> str:
 
 
 def _may_lead_into_allowed_networks(name: str) -> bool:
-    """Return False if a connection to the host's address would surely be judged as one to the internet.
+    """Return False if a connection to the host would certainly count as a connection to the internet.
 
-    Loopback, which a try-out allows, has names that are reserved for it and for tests (RFC 6761). Any name
-    may lead into networks that operators have listed.
+    A try-out allows loopback, for which names are reserved (RFC 6761). If operators have listed networks, any
+    name may lead into them.
     """
     is_of_a_developer = name.rpartition(".")[2] in _NAMES_OF_LOOPBACK
     return bool(conf.webhook_allowed_networks) or (conf.is_try_out and is_of_a_developer)
 
 
 def is_literal(host: str) -> bool:
-    """Return True if ``host`` is an IP address, in a usual or an unusual notation, rather than a name."""
+    """Return True if ``host`` is an IP address in any notation, and not a name."""
     return host.startswith("[") or _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
 
 
 def ip_literal_error(host: str, port: int, scheme: Scheme) -> str:
-    """Return why no connection may be made to a host that is an IP address; "" if it may."""
+    """Return the reason for which no connection may be made to an IP address; "" if it may."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:
-        return f"has a host that is no IP address in its usual notation: {host}"
+        return f"has a host that is not an IP address in its usual notation: {host}"
     return peer_error(host.strip("[]"), port, scheme)
 
 
 def peer_error(text: str, port: int, scheme: Scheme) -> str:
-    """Return why no connection may be made to this IP address and port; "" if it may."""
+    """Return the reason for which no connection may be made to this IP address and port; "" if it may."""
     address = address_of(text)
     if is_in(address, allowed_networks()):
         return ""
     if not is_public(address):
-        # Without the address: merchants read this, and could ask our own name servers through us.
+        # The address is left out, because merchants could otherwise query our internal name servers.
         return "leads to a machine that is not on the public internet"
     return _internet_error(port, scheme)
 
@@ -96,5 +95,5 @@ def _internet_error(port: int, scheme: Scheme) -> str:
     if scheme != "https":
         return "is not https"
     if port not in PUBLIC_PORTS:
-        return f"has the port {port}, and webhooks go to {' and '.join(map(str, PUBLIC_PORTS))} only"
+        return f"has the port {port}, but only {' and '.join(map(str, PUBLIC_PORTS))} are allowed"
     return ""

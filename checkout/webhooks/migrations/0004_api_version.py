@@ -24,9 +24,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="webhookendpoint",
             name="api_version",
-            field=models.CharField(
-                max_length=20, help_text="The version of the API in which events are sent"
-            ),
+            field=models.CharField(max_length=20, help_text="The API version of the events that are sent"),
         ),
         migrations.RunPython(rename("v1", "2026-12-01"), rename("2026-12-01", "v1")),
     ]
