@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
@@ -195,7 +195,7 @@ def test_money_held_for_an_attempt_that_is_authorised_by_now_is_no_news(authoris
 
 def test_an_order_that_the_provider_denies_is_no_answer_about_its_money(authorised, books):
     """Staff had found the authorisation, which no answer has told."""
-    with forgetting():
+    with erasing_on_purpose():
         Fact.objects.all().delete()
     let_settle(authorised)
     books.orders.clear()
