@@ -19,25 +19,6 @@ ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 SETTLED = (State.DONE, State.REFUSED)
 
-# The kind of operation that explains each event.
-EXPLANATIONS = {
-    "captured": Kind.CAPTURE,
-    "capture_failed": Kind.CAPTURE,
-    "cancelled": Kind.VOID,
-    "refunded": Kind.REFUND,
-    "refund_failed": Kind.REFUND,
-}
-
-# The kind of issuer's operation that each event reports.
-BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
-
-# The events that imply that money was held for the attempt.
-IMPLIES_AUTHORISED = frozenset(
-    {"authorised", "captured", "capture_failed", "settled", "refunded", "refund_failed", *BY_ISSUER}
-)
-# The events that contradict an operation that is done.
-FAILURES = frozenset({"capture_failed", "refund_failed"})
-
 
 @dataclass(frozen=True, slots=True)
 class Sums:
@@ -246,29 +227,3 @@ def is_kept(payment: Payment) -> bool:
     sums = sums_of(payment)
     is_at_rest = not (sums.is_being_captured or sums.has_void)
     return is_accounted_for(payment, sums) and sums.left_to_charge_back > 0 and is_at_rest
-
-
-def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int | None = None) -> bool:
-    """Return True if an operation of ours explains a provider's event: the one that it names, if any.
-
-    A capture or refund that names none must be of the same amount, if the event has one: others are made in
-    the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as
-    explained, as that refund's own saga looks into it. The failure of a capture contradicts nothing unless we
-    have one as done. If a part was captured, a cancellation is that of the rest.
-    """
-    kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
-    if (
-        kind == Kind.VOID
-        and 0 < added_up(attempt.payment, operations).captured < attempt.payment.amount_minor
-    ):
-        return True
-    ours = [each for each in operations if each.kind == kind]
-    named = [each for each in ours if each.reference == operation]
-    if named and event == "refund_failed":
-        return True
-    if minor is not None and event in ("captured", "refunded"):
-        ours = [each for each in ours if each.amount_minor == minor]
-    if not ours and event == "capture_failed":
-        return True
-    contrary = State.DONE if event in FAILURES else State.REFUSED
-    return any(each.state != contrary for each in named or ours)

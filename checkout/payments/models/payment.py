@@ -324,6 +324,10 @@ class Operation(models.Model):
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
+    doubt = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="Why evidence speaks against it"
+    )
+    doubted_at = models.DateTimeField(null=True, blank=True, help_text="Since when evidence does")
     metadata = models.JSONField(
         default=dict, blank=True, db_default=EMPTY, help_text="The merchant's own names and values"
     )

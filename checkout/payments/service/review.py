@@ -6,14 +6,23 @@ from functools import partial
 
 from django.db.models import Q
 
+from checkout.conf import conf
 from checkout.money import Money
+from checkout.payments.books.adoption import adopt
+from checkout.payments.books.ours import ours_of
+from checkout.payments.books.theirs import (
+    Answer,
+    are_sums_void,
+    is_dispute_told,
+    position_given,
+    shows_money,
+)
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
-from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -24,16 +33,8 @@ from checkout.payments.sagas.settlement.reckoning import (
 )
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.evidence.absence import may_order_exist
-from checkout.payments.service.evidence.booked_operations import (
-    are_sums_void,
-    is_charge_back_open,
-    may_be_from_before_a_booking,
-    position_given,
-)
-from checkout.payments.service.facts import fact_of
-from checkout.payments.service.operation_outcome import shows_money
-from checkout.payments.service.provider_call import Conclusion, provider_inquiry
+from checkout.payments.service.facts import fact_of, may_order_exist
+from checkout.payments.service.provider_call import CallResult, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, operations_of, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
@@ -115,14 +116,14 @@ def _unknown(why: str) -> ReviewResult:
 
 def _conclude(
     before: CallsInFlight, sums: Sums, asked_at: datetime, attempt: Attempt, result: ProviderResult
-) -> Conclusion:
+) -> CallResult:
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, asked_at, result)
     else:
         finding = _unknown("Something was booked while the provider was asked. Ask again.")
     data = {"why": finding.why, "event": result.event}
     fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
-    return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
+    return CallResult(AttemptReviewed(outcome=finding.outcome), fact)
 
 
 def _judged(
@@ -146,12 +147,14 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
         return _stands(f"The provider holds money, and the attempt is {attempt.state}.")
     if sums.total(Kind.VOID, State.DONE):
         return _stands("The provider still holds what we have as released.")
-    position = None if are_sums_void(attempt.order_code, result) else _position(sums, result)
+    ours = ours_of(attempt)
+    position = None if are_sums_void(ours, result) else _position(sums, result)
     if position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
         # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
         return _stands("The provider does not tell how much was captured and refunded.")
     gaps = _gaps(attempt, sums, position) if position else []
-    if gaps and may_be_from_before_a_booking(attempt, asked_at):
+    answer = Answer(result=result, asked_at=asked_at, lag=conf.order_lag)
+    if gaps and answer.may_be_from_before(ours.last_booked_at):
         return _unknown("The answer may be from before our last booking. Ask again later.")
     if result.position is None and sums.captured < sums.owed:
         # The rest may have been released, or captured and given back, so no sum is certain enough.
@@ -159,7 +162,7 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
     if result.position is None or result.presume_unsettled:
         # A captured sum that seems too small is no proof of a refund.
         gaps = [replace(gap, left=0) if _is_untold_refund(attempt, gap) else gap for gap in gaps]
-    if position and position.charged_back is None and is_charge_back_open(attempt, result):
+    if position and position.charged_back is None and is_dispute_told(ours, result):
         gaps = [replace(gap, left=0) if gap.kind == Kind.REFUND else gap for gap in gaps]
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
