@@ -27,6 +27,7 @@ class Sums:
     owed: int
     by_kind_and_state: Counter[tuple[str, str]]
     has_final_capture: bool = False
+    is_rest_released: bool = False
 
     def total(self, kind: str, *states: str) -> int:
         """Return the sum of all operations of this kind in any of these states."""
@@ -57,9 +58,9 @@ class Sums:
     def left_to_capture(self) -> int:
         """The sum that may still be captured, in minor units.
 
-        It is 0 if there is a void, or a final capture, that was not refused.
+        It is 0 if there is a void, or a final capture, that was not refused, and after the rest was released.
         """
-        if self.has_final_capture or self.has_void:
+        if self.has_final_capture or self.has_void or self.is_rest_released:
             return 0
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
@@ -180,7 +181,7 @@ def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
     for operation in operations:
         sums[operation.kind, operation.state] += operation.amount_minor
         has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
-    return Sums(payment.amount_minor, sums, has_final)
+    return Sums(payment.amount_minor, sums, has_final, payment.is_rest_released)
 
 
 # States in which money is held or taken, and no conflict has to be settled first.

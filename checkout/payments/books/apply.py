@@ -1,11 +1,13 @@
 """Write down what a verdict says of an operation. The payment and its attempt must be locked."""
 
-from checkout.payments.books.ours import FAILED
+from checkout.payments.books.compare_releases import is_rest_released
+from checkout.payments.books.ours import FAILED, Ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.events import move_operation
-from checkout.payments.models import Fact, Operation, Payment
+from checkout.payments.models import Attempt, Fact, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.providers.base import EventKind
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 from messaging.compiled_queries import update_in_batch
@@ -36,6 +38,14 @@ def apply(payment: Payment, operation: Operation, verdict: Verdict, *, is_notifi
     if state != operation.state and (ends_doubt or _RANKS[state] > _RANKS[State(operation.state)]):
         reason = verdict.reason if state == State.REFUSED else ""
         move_operation(payment, operation, state, refusal_reason=reason)
+
+
+def note_release(attempt: Attempt, ours: Ours, event: EventKind) -> None:
+    """Note that nothing more can be captured if an event shows that the rest was released."""
+    payment = attempt.payment
+    if not payment.is_rest_released and is_rest_released(ours, event):
+        payment.is_rest_released = True
+        update_in_batch(payment, "is_rest_released")
 
 
 def doubt(operation: Operation, reason: str) -> None:

@@ -150,6 +150,9 @@ class Payment(models.Model):
     made_with = models.JSONField(
         default=dict, blank=True, db_default=EMPTY, help_text="Its link or saved card"
     )
+    is_rest_released = models.BooleanField(
+        default=False, db_default=False, help_text="The provider has released what was not captured"
+    )
     held_since = models.DateTimeField(null=True, blank=True, help_text="When it was authorised first")
     state = models.CharField(
         max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]

@@ -6,7 +6,7 @@ from functools import partial
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.books.adoption import adopt, key_of_claim
-from checkout.payments.books.apply import make_after_all
+from checkout.payments.books.apply import make_after_all, note_release
 from checkout.payments.books.compare_events import (
     NAMES,
     Event,
@@ -63,6 +63,7 @@ def _conclude(
 ) -> CallResult:
     ours, event = ours_of(attempt), _event(command)
     answer = Answer(result=result, asked_at=asked_at, lag=conf.order_lag)
+    note_release(attempt, ours, result.kind)
     more: dict[str, str] = {}
     if kind_by_issuer(command.claim) is None:
         verdict = compare_event(ours, before, event, answer, may_exist=may_order_exist(requests, attempt))

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from checkout.conf import conf
-from checkout.payments.books.apply import apply
+from checkout.payments.books.apply import apply, note_release
 from checkout.payments.books.compare_operations import compare_answer, may_change
 from checkout.payments.books.events import FOLLOW_CAPTURE
 from checkout.payments.books.ours import Ours, ours_of
@@ -71,6 +71,7 @@ def _conclude(
     result: ProviderResult,
 ) -> CallResult:
     operation, ours = attempt.operations.get(reference=reference), ours_of(attempt)
+    note_release(attempt, ours, result.kind)
     mine = ours.operation(reference)
     if not may_change(mine):
         return CallResult(answer_of(operation))

@@ -9,6 +9,7 @@ from django.db.models import Q
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.books.adoption import adopt
+from checkout.payments.books.apply import note_release
 from checkout.payments.books.ours import ours_of
 from checkout.payments.books.theirs import (
     Answer,
@@ -121,6 +122,7 @@ def _conclude(
         finding = _judged(attempt, before, sums, asked_at, result)
     else:
         finding = _unknown("Something was booked while the provider was asked. Ask again.")
+    note_release(attempt, ours_of(attempt), result.kind)
     data = {"why": finding.why, "event": result.event}
     fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
     return CallResult(AttemptReviewed(outcome=finding.outcome), fact)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from django.db.models import Q
 
 from checkout.conf import conf
-from checkout.payments.books.apply import apply, doubt
+from checkout.payments.books.apply import apply, doubt, note_release
 from checkout.payments.books.compare_notifications import (
     OTHER_AMOUNT,
     OTHER_MERCHANT,
     compare_notification,
 )
-from checkout.payments.books.events import kind_of_ours
-from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED
+from checkout.payments.books.events import kind_of_ours, meaning
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED, operations_as_ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, Operation, PostponedComparison, ProviderNotification
@@ -209,6 +209,8 @@ def _judged(
         doubt(operation, SAID_TO_HAVE_FAILED)
     elif operation is not None and told.differs:
         doubt(operation, OF_ANOTHER_AMOUNT)
+    if is_proven and told.state == State.APPLIED and meaning(statement.kind).releases:
+        note_release(attempt, operations_as_ours(attempt, operations), statement.kind)
     return StatementResult(
         told.state,
         told.reason,
