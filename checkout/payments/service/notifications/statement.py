@@ -12,7 +12,7 @@ from checkout.payments.books.compare_notifications import (
     OTHER_MERCHANT,
     compare_notification,
 )
-from checkout.payments.books.events import kind_of_ours, meaning
+from checkout.payments.books.events import kind_by_issuer, kind_of_ours, meaning
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED, operations_as_ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import ApplyProviderEvent
@@ -52,6 +52,10 @@ class StatementResult:
     ends_ours: bool = False
 
 
+# The result of a statement that was applied before.
+REPEATED = StatementResult(State.APPLIED, "repeats an earlier one")
+
+
 def apply_statements(
     attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
 ) -> list[StatementResult]:
@@ -73,6 +77,9 @@ def apply_statements(
         results.append(result)
         if is_proven and not result.ends_ours and known.may_be_of_portal(statement, operations):
             is_to_be_compared = True
+        if is_proven and result is REPEATED and may_be_another_movement(statement):
+            is_to_be_compared = True
+            events += _second_disputes(attempt, statement)
         if refusal is None and not is_told_again:
             known.add(statement, result)
             facts.append(_fact(attempt, statement, result, row))
@@ -84,6 +91,23 @@ def apply_statements(
     for event in dict.fromkeys(events):
         message.send(*event.address, event, reply_to="", subject=event.payment)
     return results
+
+
+def may_be_another_movement(statement: Notification) -> bool:
+    """Return True if a repeated statement may tell of a second movement, of the same amount and day (P5)."""
+    return not statement.is_identity and meaning(statement.kind).end
+
+
+def _second_disputes(attempt: Attempt, statement: Notification) -> list[ApplyProviderEvent]:
+    """Return the event of a dispute that was told again, after the first one was acknowledged (D7).
+
+    The provider's sums tell if there are two. If it tells none, staff decide.
+    """
+    if kind_by_issuer(statement.kind) is None:
+        return []
+    second = replace(statement, event_id=f"{statement.event_id} again")
+    told = StatementResult(State.APPLIED, signals=statement.kind)
+    return [_event(attempt, second, told, is_proven=True)]
 
 
 _FACTS = Compiled(
@@ -117,7 +141,7 @@ class _Known:
     def refusal_of(self, statement: Notification) -> StatementResult | None:
         """Return the result of a statement that is to be skipped; None if it is to be looked into."""
         if scrub_text(statement.event_id) in self._event_ids:
-            return StatementResult(State.APPLIED, "repeats an earlier one")
+            return REPEATED
         if self._hints is not None and self._hints >= MOST_HINTS:
             return StatementResult(
                 State.APPLIED, f"not looked into: there were {MOST_HINTS} hints about this order"
