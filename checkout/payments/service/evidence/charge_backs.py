@@ -14,6 +14,7 @@ from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
 from checkout.payments.sagas.settlement.claim import REASON as FOUND_FOR_CLAIM
+from checkout.payments.sagas.settlement.money_at_risk import count_claims, questions_about
 from checkout.payments.sagas.settlement.reckoning import FOUND_BY_STAFF
 from checkout.payments.service.evidence.booked_operations import may_be_from_before_a_booking
 from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, operations_of, sums_of_attempt
@@ -52,7 +53,11 @@ def judge_movement(
     if judgement.outcome != ClaimOutcome.BOOKED:
         return judgement, None
     reason = f"The provider was asked, and confirmed {NAMES[kind]}"
-    return judgement, adopt(attempt, kind, judgement.minor, reason=reason, idempotency_key=key)
+    operation = adopt(attempt, kind, judgement.minor, reason=reason, idempotency_key=key)
+    asked = questions_about(command.claim, attempt.payment, attempt=attempt, data__event_id=command.event_id)
+    # The events of the booking tell what is left to refund.
+    count_claims(attempt.payment, settled=[saga.pk for saga in asked])
+    return judgement, operation
 
 
 def _judged(
