@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Operation, Payment
@@ -22,12 +22,17 @@ SETTLED = (State.DONE, State.REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Amounts in minor units of the payment's currency, by kind and state of the operations."""
+    """Amounts in minor units of the payment's currency, by kind and state of the operations.
+
+    ``at_risk`` is what disputes claim that are not booked. It says nothing of what the operations come to.
+    """
 
     owed: int
     by_kind_and_state: Counter[tuple[str, str]]
     has_final_capture: bool = False
+    has_final_capture: bool = False
     is_rest_released: bool = False
+    at_risk: int = field(default=0, compare=False)
 
     def total(self, kind: str, *states: str) -> int:
         """Return the sum of all operations of this kind in any of these states."""
@@ -75,17 +80,28 @@ class Sums:
         return self.total(Kind.CAPTURE, *OPEN) > 0
 
     @property
-    def left_to_refund(self) -> int:
-        """The sum that may still be given back: money that has certainly been taken, and is not charged back.
+    def left_beside_claims(self) -> int:
+        """The sum that could be given back if the disputes that are not booked were not true.
 
-        It is never negative, although a charge-back may take money that a refund under way counts on.
+        That is money that has certainly been taken, and is not charged back. It is never negative, although
+        a charge-back may take money that a refund under way counts on.
         """
         return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
     @property
+    def dispute_claimed(self) -> int:
+        """The part of that sum which disputes claim that are not booked."""
+        return min(self.at_risk, self.left_beside_claims)
+
+    @property
+    def left_to_refund(self) -> int:
+        """The sum that may still be given back, and that no dispute claims."""
+        return self.left_beside_claims - self.dispute_claimed
+
+    @property
     def is_all_being_refunded(self) -> bool:
         """Return True if refunds without an outcome are of all that is left."""
-        return self.total(Kind.REFUND, *OPEN) > 0 and self.left_to_refund == 0
+        return self.total(Kind.REFUND, *OPEN) > 0 and self.left_beside_claims == 0
 
     @property
     def can_be_voided(self) -> bool:
@@ -181,7 +197,9 @@ def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
     for operation in operations:
         sums[operation.kind, operation.state] += operation.amount_minor
         has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
-    return Sums(payment.amount_minor, sums, has_final, payment.is_rest_released)
+    return Sums(
+        payment.amount_minor, sums, has_final, payment.is_rest_released, at_risk=payment.at_risk_minor
+    )
 
 
 # States in which money is held or taken, and no conflict has to be settled first.

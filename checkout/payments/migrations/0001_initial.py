@@ -488,6 +488,13 @@ class Migration(migrations.Migration):
                         to="payments.merchant",
                     ),
                 ),
+                (
+                    "at_risk_minor",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="What disputes claim that are known, and neither booked nor denied yet",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at"],

@@ -158,6 +158,9 @@ class Payment(models.Model):
         max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]
     )
     refusal_reason = models.CharField(max_length=50, blank=True)
+    at_risk_minor = models.PositiveBigIntegerField(
+        default=0, help_text="What disputes claim that are known, and neither booked nor denied yet"
+    )
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)

@@ -26,6 +26,7 @@ from checkout.payments.sagas.operations.data import At
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
 from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.money_at_risk import claimed, count_claims
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.totals import SETTLED, operations_under_lock
@@ -74,22 +75,39 @@ def apply(command: ApplyProviderEvent, message: Message) -> None:
     else:
         _hint_at(command, attempt, sagas, payment, message)
     claim = _claim(command, attempt)
+    is_asked = _ask(command, claim, attempt, sagas, payment, message)
+    if command.kind == EventKind.CHARGED_BACK:
+        is_unasked = command.is_proven and not (is_asked and claim == command.kind)
+        unasked = claimed(payment, command.minor, command.currency) if is_unasked else 0
+        count_claims(payment, unasked=unasked)
+
+
+def _ask(
+    command: ApplyProviderEvent,
+    claim: str,
+    attempt: Attempt,
+    sagas: Sequence[Saga],
+    payment: Payment,
+    message: Message,
+) -> bool:
+    """Begin to ask the provider about the claim. Return False if there is none, or it is asked about."""
     if not claim:
-        return
+        return False
     asked = [saga for saga in sagas if _verifies(saga, claim, command)]
     if asked:
         _add_to_question(asked, claim, command)
-        return
+        return False
     waits_seconds = 0.0 if command.is_proven else _seconds_until_hint_shows(attempt, sagas)
     if waits_seconds is None:
         log.warning("too many hints: the provider is not asked", attempt=command.attempt, claim=claim)
-        return
+        return False
     question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
     key = f"{claim}:{message.envelope.message_id}"
     # The order of an authorisation that has expired is cancelled by its purchase.
     purchases = (saga for saga in sagas if claim == "expired" and saga.kind == Purchase.kind)
     purchase = next(purchases, None)
     orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase, payment=payment)
+    return True
 
 
 def _seconds_until_hint_shows(attempt: Attempt, sagas: Sequence[Saga]) -> float | None:

@@ -22,6 +22,7 @@ from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.sagas.settlement.money_at_risk import count_claims, questions_about
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import fact_of, may_order_exist
@@ -113,4 +114,7 @@ def _adopt(attempt: Attempt, command: CheckClaim, verdict: Verdict) -> dict[str,
     kind = str(kind_by_issuer(command.claim))
     reason = f"The provider was asked, and confirmed {NAMES[kind]}"
     operation = adopt(attempt, kind, verdict.minor, reason=reason, idempotency_key=_key(command))
+    asked = questions_about(command.claim, attempt.payment, attempt=attempt, data__event_id=command.event_id)
+    # The events of the booking tell what is left to refund.
+    count_claims(attempt.payment, settled=[saga.pk for saga in asked])
     return {"amount": str(operation.amount), "reference": operation.reference}

@@ -7,9 +7,11 @@ from checkout.payments.books.apply import apply
 from checkout.payments.books.compare_operations import compare_reply
 from checkout.payments.books.ours import our_operation
 from checkout.payments.books.verdicts import Conclusion, Verdict
+from checkout.payments.calls import TO_BE_SENT, is_clean
 from checkout.payments.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
+from checkout.payments.sagas.settlement.money_at_risk import is_of_disputed_money, refuse_refund
 from checkout.payments.service.answers import answer_of
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
@@ -19,9 +21,6 @@ from checkout.payments.totals import operations_under_lock
 from checkout.states import OPEN_ATTEMPTS, AttemptState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
-
-# The states in which an operation may still be sent to the provider.
-DUE = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 
 
 @service.handles(CapturePayment, transactional=False, admits_itself=True)
@@ -52,7 +51,7 @@ def _modify(order_code: str, reference: str, verb: Verb, amount: Money | None, m
         return Intent(
             verb=verb,
             key=reference,
-            is_due=operation.state in DUE,
+            is_due=_is_due(attempt, operation),
             begin=partial(_check_allowed, attempt, verb),
             request=partial(_request, attempt, operation, verb),
         )
@@ -68,6 +67,21 @@ def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | Non
     if amount is not None and amount != operation.amount:
         raise CommandRejected("amount_differs", f"{reference} is a {verb} of {operation.amount}.")
     return operation
+
+
+def _is_due(attempt: Attempt, operation: Operation) -> bool:
+    """Return True if the operation may be sent now.
+
+    A refund of money that is disputed by now is not. It is refused at once, unless a copy of it may have
+    arrived: then only the provider's answers, or staff, can tell what became of that.
+    """
+    if operation.state not in TO_BE_SENT:
+        return False
+    if operation.kind == Operation.Kind.REFUND and is_of_disputed_money(operation, attempt.payment):
+        if is_clean(operation):
+            refuse_refund(operation, attempt)
+        return False
+    return True
 
 
 _OPERATION = Compiled(

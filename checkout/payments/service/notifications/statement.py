@@ -20,6 +20,7 @@ from checkout.payments.models import Attempt, Fact, Operation, PostponedComparis
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification
 from checkout.payments.sagas.open_questions import is_inquired
+from checkout.payments.sagas.settlement.money_at_risk import put_at_risk
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, AttemptState
@@ -89,6 +90,8 @@ def apply_statements(
     if is_to_be_compared:
         compare_books_again(attempt)
     for event in dict.fromkeys(events):
+        if is_proven and event.kind == EventKind.CHARGED_BACK:
+            put_at_risk(attempt.payment, event.minor, event.currency)
         message.send(*event.address, event, reply_to="", subject=event.payment)
     return results
 
