@@ -43,15 +43,6 @@ def identity_of(address: str) -> str:
         return address.lower()
 
 
-def in_unicode(address: str) -> str:
-    """Return the address with its domain as people write it, or as it is if the domain has no such form."""
-    before, _, domain = address.rpartition("@")
-    try:
-        return f"{before}@{idna.decode(domain)}"
-    except idna.IDNAError:
-        return address
-
-
 def _domain_in_ascii(domain: str) -> str:
     """Return the domain by the rules of 2008 if they allow it, or as it is. Raises ``ValueError``."""
     if domain.isascii():

@@ -22,7 +22,6 @@ from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
     ProviderAccountNotFound,
-    ProviderMisconfigured,
     SenderNotAllowed,
 )
 from checkout.payments.actions.order_code import payment_in
@@ -135,15 +134,8 @@ def _command(row: ProviderNotification, reading: _Reading) -> Envelope:
 
 
 def payment_named_by(row: ProviderNotification) -> str:
-    """Return the reference of the payment that a stored notification names; empty if it cannot be read."""
-    if row.statements is not None:
-        return _Reading(from_json(row.statements).first).payment_reference
-    try:
-        provider = get_provider(row.account.opened())
-    except ProviderMisconfigured:
-        return ""
-    # A row of the release before, which stored no statements.
-    return _read(provider, row.body.encode()).payment_reference
+    """Return the reference of the payment that a stored notification names, if it could be read."""
+    return _Reading(from_json(row.statements).first).payment_reference
 
 
 def _account(code: str) -> ProviderAccount | None:

@@ -18,6 +18,7 @@ from checkout.payments.models import (
 from checkout.payments.providers.base import EventKind, Outcome
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.service import service
+from tests.payments.service import delivering
 from tests.payments.service.asking import authorise, operation_on, to_capture
 from tests.payments.service.claiming import checked
 from tests.payments.service.delivering import Delivered, command, deliver
@@ -43,9 +44,7 @@ def body(attempt: Attempt, event: str, **changes: object) -> str:
 def stored(
     attempt: Attempt, text: str, account: ProviderAccount | None = None, *, is_proven: bool = True
 ) -> ProviderNotification:
-    return ProviderNotification.objects.create(
-        account=account or attempt.provider_account, digest=str(hash(text)), body=text, is_proven=is_proven
-    )
+    return delivering.stored(account or attempt.provider_account, text, is_proven=is_proven)
 
 
 def notify(attempt: Attempt, row: ProviderNotification) -> Delivered:
