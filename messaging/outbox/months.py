@@ -11,27 +11,18 @@ from datetime import datetime
 from django.db import connections, models, transaction
 
 from messaging.outbox import partitions
-from messaging.outbox.month import Month
+from messaging.outbox.month import Month, months_from
 
-# So many months are there in advance, in case nobody makes the next ones for a while.
-AHEAD = 3
 # The time for which all who use the table may have to wait behind a month that is made or dropped.
 LOCK_TIMEOUT = "1s"
 Rows = models.QuerySet[models.Model]
 
 
-def months_from(now: datetime) -> list[Month]:
-    """Return the months that a table should have from ``now`` on."""
-    months = [Month.of(now)]
-    while len(months) <= AHEAD:
-        months.append(months[-1].next)
-    return months
-
-
 class Months:
-    """The months of one model's table in one database, which has to be divided (``partitions.is_divided``).
+    """The months of one model's table in one database.
 
-    Making and dropping raise ``OperationalError`` if the table is in use for longer than a second.
+    A migration has divided its table (``partitions.divide_by_month``). Making and dropping raise
+    ``OperationalError`` if the table is in use for longer than a second.
     """
 
     def __init__(self, model: type[models.Model], database: str) -> None:

@@ -13,7 +13,6 @@ from checkout.payments.models import (
     ProviderCall,
     Saga,
 )
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread
@@ -30,6 +29,7 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
+from tests.support.memory_provider.books import Books
 
 pytestmark = pytest.mark.usefixtures("captures", "back_end")
 

@@ -9,7 +9,6 @@ from pytest_django import Settings
 from checkout.conf import conf
 from checkout.payments.actions import payment_view
 from checkout.payments.models import Attempt, Payment
-from checkout.payments.providers.memory_books import Books
 from checkout.privacy.card_seal import open_card
 from checkout.running.services import SERVICES
 from checkout.states import PaymentState
@@ -21,6 +20,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import close_brokers, get_broker
 from messaging.topology import Binding, Queue
 from tests.flows.shopping import eventually, pay, saga_status, submit
+from tests.support.memory_provider.books import Books
 from tests.support.tables import our_models
 
 CARD = "approve:as-the-browser-encrypted-it"

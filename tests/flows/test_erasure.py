@@ -31,7 +31,6 @@ from checkout.payments.models import (
     SavedCard,
 )
 from checkout.payments.providers.base import Browser
-from checkout.payments.providers.memory_books import Books
 from checkout.webhooks import actions as webhooks, deliveries
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.sending.claims import Job
@@ -44,6 +43,7 @@ from tests.flows import shopping
 from tests.flows.shopping import authorise, eventually, notify_all, operation_states, pay, saga_status
 from tests.flows.test_rogue_service import House, at_work, memory_house
 from tests.support.broker_users import url_of
+from tests.support.memory_provider.books import Books
 from tests.support.tables import our_models
 
 __all__ = ["api"]

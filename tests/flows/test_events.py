@@ -9,7 +9,6 @@ from checkout.payments.actions import cancel_payment, request_capture, request_r
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import Event, Payment
 from checkout.payments.objects.payment import STATUSES
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import waiting
 from messaging.concurrency.database import in_thread
@@ -26,6 +25,7 @@ from tests.flows.shopping import (
     state_of,
 )
 from tests.flows.test_charge_backs import told
+from tests.support.memory_provider.books import Books
 
 STARTED = ["payment.created", "attempt.started", "payment.processing"]
 CAPTURING = ["capture.requested", "capture.pending", "payment.authorised", "payment.capture_pending"]

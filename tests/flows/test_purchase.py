@@ -10,13 +10,13 @@ from checkout.orders.models import Reservation, StockItem
 from checkout.payments.actions import create_payment, payment_view, return_from_challenge
 from checkout.payments.challenge_token import tokens_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
-from checkout.payments.providers.memory_books import Books
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
+from tests.support.memory_provider.books import Books
 
 
 def ledger_balance() -> int:

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from checkout.payments.models import Difference, Operation, Payment, Reconciliation
 from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Manners
 from checkout.states import PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import again, found
+from tests.support.memory_provider.books import Manners
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 

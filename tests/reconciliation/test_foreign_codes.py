@@ -9,12 +9,12 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models import Difference, Merchant, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import OrderCodeNotSendable
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.transport import HttpReply
 from checkout.payments.providers.worldpay_wpg import provider as worldpay
 from checkout.reconciliation import reconcile_account
 from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.support.memory_provider.books import Order, OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 CREDENTIALS = {"user": "u", "password": "p", "mac_key": "m", "issuer": "i", "organisational_unit": "o"}

@@ -8,11 +8,11 @@ from django.utils import timezone
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.payments.models import Attempt, Difference, Payment, Reconciliation
 from checkout.payments.providers.base import OrderCodeNotSendable, Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import OrderState
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import found
+from tests.support.memory_provider.books import OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 

@@ -16,10 +16,10 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.postings import WALK
-from checkout.payments.providers.memory_books import OrderState
 from messaging.outbox.models import enqueue
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import again, found
+from tests.support.memory_provider.books import OrderState
 from tests.support.reconciling import reconcile
 
 

@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
 from tests.simulation import listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
+from tests.support.memory_provider.books import Books, Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
 from tests.simulation.chance import QUEUED_SECONDS
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
+from tests.support.memory_provider.books import Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -20,7 +20,6 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
-from checkout.payments.providers.memory_books import Manners
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.payments.timers.abandoned import expire_abandoned
@@ -43,6 +42,7 @@ from tests.payments.service.contradicting import (
     posted,
     settled,
 )
+from tests.support.memory_provider.books import Manners
 
 __all__ = ["_credentials", "account", "attempt", "books"]
 

@@ -8,12 +8,12 @@ from django.db import OperationalError
 
 from checkout.payments.actions import Pending
 from checkout.payments.models import Attempt, OutboxMessage, Payment
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import pending_publishes, waiting
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from tests.flows.shopping import eventually, state_of, submit
+from tests.support.memory_provider.books import Books
 from tests.web.test_pending_publishes import broker_away
 
 __all__ = ["broker_away"]

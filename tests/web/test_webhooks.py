@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.models import ProviderAccount, ProviderNotification
-from checkout.payments.providers.memory_books import Books
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.rates import RateLimit
 from checkout.web import notifications as webhooks
@@ -17,6 +16,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import close_brokers, get_broker
 from tests.support.asgi import AsgiClient
 from tests.support.brokers import Inbox
+from tests.support.memory_provider.books import Books
 
 PATH = "/notifications/memory/"
 SECRET = "an-unguessable-last-segment"

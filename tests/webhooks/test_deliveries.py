@@ -10,7 +10,7 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from checkout.conf.api import API_VERSION
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.money import Money
 from checkout.payments.actions import create_payment
 from checkout.payments.models import Event, InboxMessage, Merchant
@@ -102,7 +102,7 @@ def test_an_endpoint_is_not_told_of_what_happened_before_it_was_enabled():
 
 def written_later(row: Event) -> Event:
     """Take an event back, whose transaction then seems not to have ended. ``save`` commits it."""
-    with forgetting():
+    with erasing_on_purpose():
         Event.objects.filter(pk=row.pk).delete()
     return row
 

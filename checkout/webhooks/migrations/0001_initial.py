@@ -5,6 +5,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import leave_out_pattern_indexes
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -65,6 +67,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("event_pk", models.BigIntegerField(default=0)),
+                ("seen_pk", models.BigIntegerField(db_default=0, default=0)),
+                ("seen_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -113,11 +117,16 @@ class Migration(migrations.Migration):
                         max_length=4,
                     ),
                 ),
-                ("api_version", models.CharField(default="v1", max_length=20)),
+                (
+                    "api_version",
+                    models.CharField(
+                        help_text="The version of the API in which events are sent", max_length=20
+                    ),
+                ),
                 (
                     "state",
                     models.CharField(
-                        choices=[("enabled", "Enabled"), ("disabled", "Disabled")],
+                        choices=[("enabled", "Enabled"), ("disabled", "Disabled"), ("deleted", "Deleted")],
                         default="enabled",
                         max_length=10,
                     ),
@@ -127,6 +136,17 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, help_text="Why it is in this state", max_length=200),
                 ),
                 ("state_since", models.DateTimeField(default=django.utils.timezone.now)),
+                ("last_event_before_it", models.BigIntegerField(db_default=0, default=0, editable=False)),
+                ("last_event_before_state", models.BigIntegerField(db_default=0, default=0, editable=False)),
+                (
+                    "events_under_way",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value([], models.JSONField()),
+                        default=list,
+                        editable=False,
+                    ),
+                ),
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("failing_since", models.DateTimeField(blank=True, null=True)),
                 ("paused_until", models.DateTimeField(blank=True, null=True)),
@@ -140,6 +160,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                ("notice_after", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
@@ -218,7 +239,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["-created_at", "-pk"],
+                "ordering": ["-pk"],
             },
         ),
         migrations.AddField(
@@ -233,9 +254,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("state", "pending")),
+                condition=models.Q(("next_try_at__isnull", False)),
                 fields=["endpoint", "next_try_at"],
-                name="deliveries_due",
+                name="deliveries_by_next_try",
             ),
         ),
         migrations.AddIndex(
@@ -254,4 +275,5 @@ class Migration(migrations.Migration):
             model_name="delivery",
             constraint=models.UniqueConstraint(fields=("endpoint", "event"), name="an_event_is_owed_once"),
         ),
+        leave_out_pattern_indexes(),
     ]

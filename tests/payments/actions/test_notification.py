@@ -15,13 +15,13 @@ from checkout.payments.actions.notification import Recorded, payment_named_by
 from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
 from messaging.outbox.month import Month
 from tests.payments.service.conftest import _credentials, account, books
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
 
 __all__ = ["_credentials", "account", "books"]

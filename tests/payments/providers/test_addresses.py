@@ -233,11 +233,3 @@ def test_a_script_may_be_bound_to_its_digest():
 def test_what_is_no_digest_is_refused(digests):
     with pytest.raises(ProviderMisconfigured, match="encryption_script_integrity"):
         worldpay(encryption_script_integrity=digests).card_encryption()
-
-
-def test_the_provider_without_a_network_is_for_try_outs(settings):
-    account = Account(code="free", provider="memory", merchant_code="F", endpoint="", credentials={})
-    with pytest.raises(ProviderMisconfigured, match="known: worldpay_wpg"):
-        get_provider(account)
-    settings.CHECKOUT_TRY_OUT = True
-    assert get_provider(account).account is account

@@ -7,10 +7,10 @@ import pytest
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
 from checkout.money import Money
 from checkout.payments.providers.base import Account, EventKind, Outcome, RefusalReason
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Manners, OrderState, forget_books
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
+from tests.support.memory_provider.books import Manners, OrderState, forget_books
+from tests.support.memory_provider.provider import MemoryProvider
 
 __all__ = ["order_code"]
 ACCOUNT = Account(

@@ -4,13 +4,13 @@ import pytest
 
 from checkout.errors import OutcomeUnknown
 from checkout.payments.models import Attempt, Fact, ProviderCall
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.service import service
 from checkout.states import Actor
 from tests.payments.service.asking import authorise, come_back, to_abandon, to_complete_challenge, told
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.books import OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -25,13 +25,13 @@ def challenged(attempt: Attempt) -> Attempt:
 def cancellations(monkeypatch) -> list[str]:
     """Return the list of the idempotency keys of all cancellations that reach the provider."""
     keys: list[str] = []
-    void = memory.MemoryProvider.void
+    void = MemoryProvider.void
 
     def seen(provider, request):
         keys.append(request.idempotency_key)
         return void(provider, request)
 
-    monkeypatch.setattr(memory.MemoryProvider, "void", seen)
+    monkeypatch.setattr(MemoryProvider, "void", seen)
     return keys
 
 
@@ -44,7 +44,7 @@ def test_an_order_that_the_provider_does_not_hold_counts_as_cancelled(challenged
 @pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED])
 def test_every_certain_answer_of_the_provider_means_that_nothing_is_held(challenged, monkeypatch, outcome):
     answer = ProviderResult(outcome=outcome, order_code=challenged.order_code)
-    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+    monkeypatch.setattr(MemoryProvider, "void", lambda *_: answer)
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
 
 
@@ -68,7 +68,7 @@ def test_a_lost_answer_is_unknown(challenged, monkeypatch):
     def silent(*_):
         raise OutcomeUnknown("No answer.")
 
-    monkeypatch.setattr(memory.MemoryProvider, "void", silent)
+    monkeypatch.setattr(MemoryProvider, "void", silent)
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
 
 
@@ -99,7 +99,7 @@ def completed(challenged: Attempt, monkeypatch: pytest.MonkeyPatch) -> Attempt:
     def silent(*_: object) -> ProviderResult:
         raise OutcomeUnknown("No answer.")
 
-    monkeypatch.setattr(memory.MemoryProvider, "complete_challenge", silent)
+    monkeypatch.setattr(MemoryProvider, "complete_challenge", silent)
     come_back(challenged)
     assert told(challenged, to_complete_challenge(challenged)).result["outcome"] == "unknown"
     return challenged
@@ -136,7 +136,7 @@ CERTAIN = [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED]
 
 def answer_to_cancellations(monkeypatch: pytest.MonkeyPatch, attempt: Attempt, outcome: Outcome) -> None:
     answer = ProviderResult(outcome=outcome, order_code=attempt.order_code)
-    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+    monkeypatch.setattr(MemoryProvider, "void", lambda *_: answer)
 
 
 @pytest.mark.parametrize("outcome", CERTAIN)

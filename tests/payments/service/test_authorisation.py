@@ -15,7 +15,6 @@ from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, ProviderCall
 from checkout.payments.providers.base import Challenge, EventKind, Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from checkout.privacy.card_seal import seal_card
 from tests.payments.service.asking import (
@@ -28,6 +27,7 @@ from tests.payments.service.asking import (
     told,
 )
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 

@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.providers.base import Notification
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.service.notifications.statement import MOST_HINTS
 from tests.payments.service.asking import authorise, inquire_operation, operation_on, settle
 from tests.payments.service.test_notification import body, events, notify, stored, worldpay
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State, Kind = ProviderNotification.State, Operation.Kind

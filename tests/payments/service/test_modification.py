@@ -20,10 +20,10 @@ from checkout.payments.models import (
     ProviderCall,
 )
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, settle, to_capture, to_refund, to_void
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 

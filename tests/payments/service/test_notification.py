@@ -16,12 +16,12 @@ from checkout.payments.models import (
     ProviderNotification,
 )
 from checkout.payments.providers.base import EventKind, Outcome
-from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, to_capture
 from tests.payments.service.claiming import checked
 from tests.payments.service.delivering import Delivered, command, deliver
+from tests.support.memory_provider.books import OrderState
 
 pytestmark = pytest.mark.django_db
 State = ProviderNotification.State

@@ -16,7 +16,6 @@ from checkout.payments.checkout_messages import (
     SubmitPayment,
 )
 from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga, SagaStep
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, Reply, new_message_id
@@ -29,6 +28,7 @@ from tests.payments.service.replying import (
     deliver_reply,
     notified,
 )
+from tests.support.memory_provider.books import Order, OrderState
 
 pytestmark = pytest.mark.django_db
 Status = Saga.Status

@@ -19,7 +19,6 @@ from checkout.payments.models import (
     ProviderCall,
     ProviderNotification,
 )
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service import crashing
 from tests.payments.service.asking import (
@@ -36,6 +35,7 @@ from tests.payments.service.asking import (
 )
 from tests.payments.service.crashing import Crash
 from tests.payments.service.delivering import command, deliver
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

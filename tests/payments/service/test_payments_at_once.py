@@ -16,13 +16,13 @@ from checkout.payments.models import (
     ProviderCall,
     ProviderNotification,
 )
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, to_authorise, to_capture, to_inquire
 from tests.payments.service.at_once import at_once
 from tests.payments.service.conftest import an_attempt
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.test_notification import worldpay
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

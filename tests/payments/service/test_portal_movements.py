@@ -15,7 +15,6 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.service import service as checkout
 from checkout.states import PaymentState
@@ -25,6 +24,7 @@ from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, events, notify, stored
 from tests.payments.service.test_operation_inquiry import without_sums
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -164,9 +164,9 @@ def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
 
 
 def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, monkeypatch):
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
     monkeypatch.setattr(
-        memory.MemoryProvider,
+        MemoryProvider,
         "inquire",
         lambda *about: replace(inquire(*about), position=None, kind=EventKind.REFUND_SENT),
     )

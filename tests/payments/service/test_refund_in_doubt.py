@@ -14,12 +14,12 @@ from checkout.payments import service as payments
 from checkout.payments.failed_refunds import fail_refund, make_after_all
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.providers.memory_books import Books, Order
 from tests.payments.service.asking import authorise, inquire_operation, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.doubting import is_said_to_have_failed, made, refund
+from tests.support.memory_provider.books import Books, Order
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE = Operation.Kind.CAPTURE
@@ -98,34 +98,34 @@ def gbp(minor: int) -> Money:
 
 def without_sums(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
     """Make the provider answer with this last event and no sums, as some do."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def silent(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), position=None, kind=kind)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", silent)
+    monkeypatch.setattr(MemoryProvider, "inquire", silent)
 
 
 def with_last_event(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def told(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), kind=kind)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+    monkeypatch.setattr(MemoryProvider, "inquire", told)
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Call ``act`` once, after the provider has answered and before the answer is stored."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def interrupted(provider: MemoryProvider, order_code: str) -> ProviderResult:
         result = inquire(provider, order_code)
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", inquire)
+        monkeypatch.setattr(MemoryProvider, "inquire", inquire)
         act()
         return result
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+    monkeypatch.setattr(MemoryProvider, "inquire", interrupted)
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])

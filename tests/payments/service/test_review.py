@@ -14,15 +14,15 @@ from checkout.payments.actions import review_payment
 from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.messages import ReviewAttempt
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.providers.memory_books import Books, Manners, Order, OrderState
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.test_notification import body, notify, stored
+from tests.support.memory_provider.books import Books, Manners, Order, OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -252,14 +252,14 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
     operation_on(authorised, "refund", 100)
     Operation.objects.filter(kind="refund").update(state=State.PENDING)
     order.refunded = gbp(100)
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def interrupted(provider: MemoryProvider, order_code: str) -> ProviderResult:
         result = inquire(provider, order_code)
         Operation.objects.filter(kind="refund").update(state=State.REFUSED)
         return result
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+    monkeypatch.setattr(MemoryProvider, "inquire", interrupted)
     assert reviewed(authorised) == "unknown"
     assert "Ask again" in why()
     assert adopted() == []
@@ -268,12 +268,12 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
 @pytest.mark.parametrize("event", [EventKind.CHARGED_BACK, EventKind.SETTLED, EventKind.REFUND_FAILED])
 def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, monkeypatch, event):
     """The provider tells only what it keeps: nothing, which is what is kept of an unused hold, too."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def keeping_nothing(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def keeping_nothing(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), position=None, kept=gbp(0), kind=event)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", keeping_nothing)
+    monkeypatch.setattr(MemoryProvider, "inquire", keeping_nothing)
     assert reviewed(aside) == "stands"
     assert "does not tell how much was captured" in why()
     assert aside.state == Attempt.State.CONFLICTED

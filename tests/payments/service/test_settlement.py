@@ -13,8 +13,6 @@ from checkout.payments import service as payments
 from checkout.payments.actions import request_capture, settle_operation
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
-from checkout.payments.providers import memory
-from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas.service import service
 from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.states import Actor, PaymentState
@@ -23,6 +21,8 @@ from tests.payments.service.asking import authorise, let_settle, operation_on
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, notified
 from tests.payments.service.settling import authorised, decided, parked, relay, saga_of, to_settle
+from tests.support.memory_provider.books import Manners, Order
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +57,7 @@ def lost(attempt: Attempt, order: Order, monkeypatch: pytest.MonkeyPatch) -> Any
             Payment.objects.update(state=PaymentState.CAPTURED)
             order.captured = order.amount
         with monkeypatch.context() as patch:
-            patch.setattr(memory.MemoryProvider, kind, lose)
+            patch.setattr(MemoryProvider, kind, lose)
             operation = parked(attempt, kind, minor)
         if is_old:
             let_settle(attempt)
@@ -265,7 +265,7 @@ def lost_twice(lost, monkeypatch, attempt):
     operation = lost(CAPTURE)
     envelope = decided(operation, arrived=False)
     with monkeypatch.context() as patch:
-        patch.setattr(memory.MemoryProvider, "capture", lose)
+        patch.setattr(MemoryProvider, "capture", lose)
         relay(deliver(service, envelope))
     saga = saga_of(operation)
     while saga.status != Saga.Status.PARKED:

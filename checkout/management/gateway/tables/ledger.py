@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from checkout.database.index_building import without_time_limit
+from checkout.database.bounded_connection import without_time_limit
 from checkout.database.owners import database_of
 from checkout.ledger.books import Movement, movements, unbalanced_postings
 from checkout.management.arguments import moment_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.payments.actions.links import own_links
 from checkout.payments.actions.saved_cards import erase_cards
 from checkout.payments.actions.staff.at_rest import require_rest
@@ -52,7 +52,7 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     events = list(Event.objects.select_for_update(of=("self",)).filter(payment=payment))
     require_rest(payment)
     _erase(events)
-    with forgetting():
+    with erasing_on_purpose():
         # The requests to the provider have the address of the shopper's mail and network.
         Fact.objects.filter(payment=payment).exclude(text="").update(text="")
     for saga in Saga.objects.filter(payment=payment):
@@ -76,7 +76,7 @@ def _erase(events: list[Event]) -> None:
         data = _without_shopper(event.data)
         event.data = {**data, "object": _without_shopper(data["object"])}
         event.changes = _without_shopper(event.changes)
-    with forgetting():
+    with erasing_on_purpose():
         Event.objects.bulk_update(events, ["data", "changes"])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, EventKind, ProviderResult
-from checkout.payments.providers.memory_order import Manners, Movement, Order, OrderState
+from tests.support.memory_provider.order import Manners, Movement, Order, OrderState
 
 __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "forget_books"]
 

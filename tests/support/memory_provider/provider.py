@@ -39,9 +39,9 @@ from checkout.payments.providers.base import (
     Refusal,
     RefusalReason,
 )
-from checkout.payments.providers.memory_books import Movement, Order, OrderState, books_of
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken
 from checkout.privacy.scrubbing import scrub_text
+from tests.support.memory_provider.books import Movement, Order, OrderState, books_of
 
 _STATES = {
     "approve": OrderState.AUTHORISED,
