@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.conf.networks import identity_of
-from checkout.mail import addresses
+from checkout.mail import email_addresses
 from checkout.privacy import pseudonyms
 from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
@@ -63,7 +63,7 @@ def _blocked(command: AssessRisk, ip_address: str | None) -> list[str]:
     kinds = BlockedValue.Kind
     is_this_one = Q(pk=None)
     if command.email:
-        is_this_one |= Q(kind=kinds.EMAIL, value=addresses.identity_of(command.email))
+        is_this_one |= Q(kind=kinds.EMAIL, value=email_addresses.identity_of(command.email))
     if ip_address:
         is_this_one |= Q(kind=kinds.IP_ADDRESS, value=ip_address)
     found = BlockedValue.objects.filter(is_this_one).order_by("kind").values_list("kind", flat=True)

@@ -176,7 +176,7 @@ class DeliveryAttempt(models.Model):
         return f"{self.status or self.error} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class SweepMark(models.Model):
+class SweepCursor(models.Model):
     """The place up to which the payments' events have been compared with the deliveries; there is one row.
 
     The next ones, up to ``seen_pk``, were seen at ``seen_at`` by the database's clock, and are compared when
@@ -186,6 +186,9 @@ class SweepMark(models.Model):
     event_pk = models.BigIntegerField(default=0)
     seen_pk = models.BigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "webhooks_sweepmark"
 
     def __str__(self) -> str:
         return str(self.event_pk)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import (
     Attempt,
     Operation,

@@ -26,7 +26,7 @@ from checkout.payments import actions, calls
 from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
-from checkout.payments.actions.staff import at_rest
+from checkout.payments.actions.staff import erasure_conditions
 from checkout.payments.books import compare_operations
 from checkout.payments.books.theirs import Answer
 from checkout.payments.events import log as event_log
@@ -292,7 +292,7 @@ def customers_confused() -> Patches:
 
 def erased_while_under_way() -> Patches:
     """Erase a payment whose commands are still in a queue. The mutant shows just after staff sent one."""
-    yield patch.object(at_rest, "require_that_all_is_handled", lambda payment: None)
+    yield patch.object(erasure_conditions, "require_that_all_is_handled", lambda payment: None)
 
 
 def late_events_passed_over() -> Patches:

@@ -214,7 +214,7 @@ def _may_tell_of_another_movement(copy: ProviderNotification) -> bool:
 
     The provider may repeat itself, or tell of a second movement of the same amount and day.
     """
-    statements = from_json(copy.statements).first if copy.statements is not None else ()
+    statements = from_json(copy.statements).first
     return any(not each.is_identity and meaning(each.kind).end for each in statements)
 
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Command
-from checkout.payments.models.dealt_with import DealtWith
+from checkout.payments.models.staff_handling import StaffHandling
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 
 
@@ -33,7 +33,7 @@ class InboxMessage(AbstractInboxMessage):
         verbose_name = "handled message"
 
 
-class DeadLetter(DealtWith):
+class DeadLetter(StaffHandling):
     """A message that its service gave up on, kept without secrets until staff have dealt with it."""
 
     fingerprint = models.CharField(

@@ -7,12 +7,12 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
-from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.payments.models.staff_handling import StaffHandling
 from checkout.privacy.scrubbing import REASON_LENGTH
 
 
-class ProviderNotification(DealtWith):
+class ProviderNotification(StaffHandling):
     """A notification, stored before it is acknowledged: its statements, and its body with masks for staff.
 
     The statements are read from the body as it came.

@@ -6,14 +6,14 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.payments.models.staff_handling import StaffHandling
 
 # ISO 4217: the code for transactions without a currency. The amount of such an order is not known.
 UNKNOWN_CURRENCY = "XXX"
 
 
-class Difference(DealtWith):
+class Difference(StaffHandling):
     """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
     ``resolved_at`` is set when a later reconciliation finds that the books agree again, or when staff settle

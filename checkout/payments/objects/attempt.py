@@ -9,7 +9,7 @@ import msgspec
 
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Payment
-from checkout.payments.objects.parts import CardObject, ErrorObject, Part, card_of, error_of
+from checkout.payments.objects.nested import CardObject, ErrorObject, Part, card_of, error_of
 from checkout.payments.providers.authentication import Authentication
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.states import AttemptState

@@ -14,8 +14,8 @@ from django.urls import reverse
 from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
-from checkout.payments.objects.ends import capture_before, unpaid_until
-from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction, card_of, error_of
+from checkout.payments.objects.expiry import capture_before, unpaid_until
+from checkout.payments.objects.nested import Action, CardObject, ErrorObject, NextAction, card_of, error_of
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.payments.totals import (
     Sums,

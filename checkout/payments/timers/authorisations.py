@@ -8,7 +8,7 @@ from checkout.errors import OperationRejected
 from checkout.payments import actions
 from checkout.payments.actions.modification import BY_CLOCK
 from checkout.payments.models import Operation, Payment
-from checkout.payments.objects.ends import VOID_BY_CLOCK
+from checkout.payments.objects.expiry import VOID_BY_CLOCK
 from checkout.payments.timers.timer import BATCH
 from checkout.states import AttemptState, PaymentState
 from messaging.outbox.clock import server_time

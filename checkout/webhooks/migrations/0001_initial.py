@@ -58,7 +58,8 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="SweepMark",
+            name="SweepCursor",
+            options={"db_table": "webhooks_sweepmark"},
             fields=[
                 (
                     "id",

@@ -12,7 +12,7 @@ from django.utils import timezone
 from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
 from checkout.payments.actions import notification, record_notification
 from checkout.payments.actions.notification import Recorded
-from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.payments.providers.registry import ADAPTERS

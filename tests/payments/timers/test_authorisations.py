@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment
-from checkout.payments.objects.ends import VOID_BY_CLOCK
+from checkout.payments.objects.expiry import VOID_BY_CLOCK
 from checkout.payments.timers.authorisations import void_expired
 from tests.payments.service.at_once import at_once
 from tests.payments.service.contradicting import another

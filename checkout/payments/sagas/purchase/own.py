@@ -100,7 +100,7 @@ class OwnSteps:
             decision = follows(data, answer)
             if decision.step != At.FINISHED:
                 return decision
-            return replace(self._towards_end(decision.data, 0), tells=decision.tells)
+            return replace(self._towards_end(decision.data, 0), side_commands=decision.side_commands)
 
         return decide
 

@@ -16,11 +16,11 @@ from checkout.payments.actions import (
     list_events,
     list_operations,
     list_payments,
+    payment_queries,
     read_event,
     read_operation,
     read_payment,
     read_payment_of_order,
-    reading,
 )
 from checkout.payments.models import Attempt, Event, Merchant, Operation, Payment
 from checkout.payments.objects import payment_object
@@ -153,7 +153,7 @@ def test_a_list_of_a_time_has_all_that_was_made_in_it_although_clocks_of_hosts_d
 
 def test_a_payment_that_moves_while_a_list_is_read_is_not_in_it_with_another_state(shop, monkeypatch):
     made = [create(shop, number).reference for number in range(4)]
-    newest_keys = reading._newest_keys
+    newest_keys = payment_queries._newest_keys
 
     def overtaken(*arguments: Any) -> Sequence[int]:
         keys = newest_keys(*arguments)
@@ -161,7 +161,7 @@ def test_a_payment_that_moves_while_a_list_is_read_is_not_in_it_with_another_sta
             cancel_payment(made[2], by="ada")
         return keys
 
-    monkeypatch.setattr(reading, "_newest_keys", overtaken)
+    monkeypatch.setattr(payment_queries, "_newest_keys", overtaken)
     first = list_payments(shop, state="open", limit=2)
     assert [each.id for each in first.items] == [made[3]]
     second = list_payments(shop, state="open", limit=2, cursor=first.next_cursor)

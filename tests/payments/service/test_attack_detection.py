@@ -10,7 +10,7 @@ from django.utils import timezone
 from checkout.payments.actions import set_attack_mode
 from checkout.payments.models import AttackModeChange, Attempt, CardTrial, Merchant, Payment
 from checkout.payments.providers.base import RefusalReason
-from checkout.payments.service.card_trials import NOT_OF_THE_CARD, count_trial
+from checkout.payments.service.attack_detection import NOT_OF_THE_CARD, count_card
 from checkout.payments.service.service import service
 from checkout.privacy import pseudonyms
 from checkout.states import AttemptState
@@ -84,7 +84,7 @@ def test_the_machine_of_a_try_out_tries_as_many_cards_as_it_likes(attempt, setti
     settings.CHECKOUT_TRY_OUT = is_try_out
     attempt.browser["ip_address"], attempt.state = address, AttemptState.REFUSED
     with transaction.atomic():
-        count_trial(attempt)
+        count_card(attempt)
     assert CardTrial.objects.exists() != is_try_out
 
 
@@ -151,8 +151,8 @@ def test_declines_do_not_change_what_staff_have_decided(attempt, settings):
 def test_an_attempt_is_counted_once(attempt):
     attempt.state = AttemptState.REFUSED
     attempt.save()
-    count_trial(attempt)
-    count_trial(attempt)
+    count_card(attempt)
+    count_card(attempt)
     assert CardTrial.objects.count() == 1
 
 

@@ -6,19 +6,19 @@ from django.db.models import Q
 
 from checkout.conf import conf
 from checkout.payments.models import CardTrial
-from checkout.payments.timers.walk import ROWS, forget
+from checkout.payments.timers.table_walk import ROWS, delete_expired
 from messaging.outbox.clock import server_time_now
 
 
-def forget_what_was_counted() -> int:
+def delete_expired_counters() -> int:
     """Delete a batch of each kind that no limit counts any more; return the number of rows."""
     now = server_time_now()
     long_ago = now - conf.retention
     failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)
     sessions = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
     rows: int = (
-        forget(CardTrial.objects.all(), Q(answered_at__lt=long_ago), "answered_at", long_ago)
-        + forget(AccessLog.objects.all(), Q(attempt_time__lt=long_ago), "attempt_time", long_ago)
+        delete_expired(CardTrial.objects.all(), Q(answered_at__lt=long_ago), "answered_at", long_ago)
+        + delete_expired(AccessLog.objects.all(), Q(attempt_time__lt=long_ago), "attempt_time", long_ago)
         + AccessAttempt.objects.filter(pk__in=list(failures.values_list("pk", flat=True)[:ROWS])).delete()[0]
         + Session.objects.filter(pk__in=list(sessions.values_list("pk", flat=True)[:ROWS])).delete()[0]
     )

@@ -30,7 +30,7 @@ _NAMES_OF_LOOPBACK = ("localhost", "test")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
-def fault_of_url(url: object, *, is_new: bool = False) -> str:
+def url_error(url: object, *, is_new: bool = False) -> str:
     """Return why webhooks cannot be sent to ``url``, as far as can be said without a look-up; "" if not.
 
     The name of a new one is judged by what it is likely to lead to, so that its owner learns it at once.
@@ -45,10 +45,10 @@ def fault_of_url(url: object, *, is_new: bool = False) -> str:
     if port > 65_535:
         return "has no possible port"
     if is_literal(host):
-        return fault_of_literal(host, port, scheme)
+        return ip_literal_error(host, port, scheme)
     may_be_ours = _may_lead_into_allowed_networks(host) if is_new else bool(allowed_networks())
     if not may_be_ours:
-        return _fault_on_the_internet(port, scheme)
+        return _internet_error(port, scheme)
     return ""
 
 
@@ -67,16 +67,16 @@ def is_literal(host: str) -> bool:
     return host.startswith("[") or _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
 
 
-def fault_of_literal(host: str, port: int, scheme: Scheme) -> str:
+def ip_literal_error(host: str, port: int, scheme: Scheme) -> str:
     """Return why no connection may be made to a host that is an IP address; "" if it may."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:
         return f"has a host that is no IP address in its usual notation: {host}"
-    return fault_of_peer(host.strip("[]"), port, scheme)
+    return peer_error(host.strip("[]"), port, scheme)
 
 
-def fault_of_peer(text: str, port: int, scheme: Scheme) -> str:
+def peer_error(text: str, port: int, scheme: Scheme) -> str:
     """Return why no connection may be made to this IP address and port; "" if it may."""
     address = address_of(text)
     if is_in(address, allowed_networks()):
@@ -84,7 +84,7 @@ def fault_of_peer(text: str, port: int, scheme: Scheme) -> str:
     if not is_public(address):
         # Without the address: merchants read this, and could ask our own name servers through us.
         return "leads to a machine that is not on the public internet"
-    return _fault_on_the_internet(port, scheme)
+    return _internet_error(port, scheme)
 
 
 def allowed_networks() -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def allowed_networks() -> tuple[str, ...]:
     return (*conf.webhook_allowed_networks, *(LOOPBACK if conf.is_try_out else ()))
 
 
-def _fault_on_the_internet(port: int, scheme: Scheme) -> str:
+def _internet_error(port: int, scheme: Scheme) -> str:
     if scheme != "https":
         return "is not https"
     if port not in PUBLIC_PORTS:

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from checkout.errors import OperationRejected
 from checkout.payments.models import DeadLetter, Difference, Fact, Payment, ProviderNotification
-from checkout.payments.models.dealt_with import DealtWith
+from checkout.payments.models.staff_handling import StaffHandling
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 
@@ -69,7 +69,7 @@ def deal_with_difference(pk: int, *, by: str, note: str) -> None:
         _record(difference.payment, "difference_dealt_with", difference, about=difference.kind)
 
 
-def _mark(row: DealtWith, by: str, note: str) -> None:
+def _mark(row: StaffHandling, by: str, note: str) -> None:
     if row.dealt_with_at is not None:
         raise OperationRejected(f"{row.dealt_with_by} has dealt with it already.")
     row.dealt_with_at = timezone.now()
@@ -78,6 +78,6 @@ def _mark(row: DealtWith, by: str, note: str) -> None:
     row.save(update_fields=["dealt_with_at", "dealt_with_by", "dealt_with_note"])
 
 
-def _record(payment: Payment, kind: str, row: DealtWith, *, about: str) -> None:
+def _record(payment: Payment, kind: str, row: StaffHandling, *, about: str) -> None:
     data = {"by": row.dealt_with_by, "note": row.dealt_with_note, "about": about}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind=kind, data=data)

@@ -6,31 +6,33 @@ from checkout.errors import OperationRejected
 from checkout.payments.models import Attempt, Fact, Saga
 
 
-def refuse_second_word(saga: Saga, settled: str, about: dict[str, object], words: dict[str, str]) -> None:
+def refuse_duplicate_decision(
+    saga: Saga, settled: str, about: dict[str, object], words: dict[str, str]
+) -> None:
     """Raise ``OperationRejected`` if a decision on the saga's present version is about to be carried out.
 
     The decisions are the facts of the kind ``settled`` whose data include ``about``; ``words`` has the text
     for each decision. The saga must be locked, so that decisions are made one after another. After a decision
     that came too late another one may follow.
     """
-    known = _first_word(saga.attempt_id, settled, about, {"version": saga.version})
+    known = _first_decision(saga.attempt_id, settled, about, {"version": saga.version})
     if known is not None:
         raise OperationRejected(
             f"{known['by']} has said already that {words[known['said']]}. See how it goes."
         )
 
 
-def refuse_second_word_on(attempt: Attempt, settled: str, seen: str) -> None:
+def refuse_duplicate_decision_on(attempt: Attempt, settled: str, seen: str) -> None:
     """Raise ``OperationRejected`` if a decision based on the state ``seen`` is about to be carried out.
 
     The payment must be locked, so that decisions are made one after another.
     """
-    known = _first_word(attempt.pk, settled, {}, {"seen": seen})
+    known = _first_decision(attempt.pk, settled, {}, {"seen": seen})
     if known is not None:
         raise OperationRejected(f"{known['by']} has said already: {known['said']}. See how it goes.")
 
 
-def _first_word(
+def _first_decision(
     attempt: int, settled: str, about: Mapping[str, object], as_seen: Mapping[str, object]
 ) -> dict[str, str] | None:
     """Return the data of the latest decision if it was based on ``as_seen``, the present state."""

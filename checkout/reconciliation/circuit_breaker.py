@@ -13,7 +13,7 @@ UNANSWERED = 5
 NOT_UNDERSTOOD = 100
 
 
-class Patience:
+class CircuitBreaker:
     """A count of the questions in a row that were asked in vain.
 
     ``others`` are orders to ask about before the run gives up, the best last, if none was answered for yet.

@@ -31,7 +31,7 @@ NOT_OF_THE_CARD = frozenset(
 )
 
 
-def count_trial(attempt: Attempt) -> None:
+def count_card(attempt: Attempt) -> None:
     """Count the card of an attempt that has just been authorised or refused.
 
     Saved cards are not counted, as strangers cannot try them: a merchant's monthly charges are no attack.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.webhooks.addresses import fault_of_peer, fault_of_url
+from checkout.webhooks.url_policy import peer_error, url_error
 
 PRIVATE = [
     "0.0.0.0",
@@ -53,53 +53,53 @@ def _production(settings):
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_no_connection_is_made_to_an_address_that_is_not_public(address):
-    assert fault_of_peer(address, 443, "https")
+    assert peer_error(address, 443, "https")
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_an_address_of_the_internet_is_reached_at_the_ports_of_https(address):
-    assert fault_of_peer(address, 443, "https") == ""
-    assert fault_of_peer(address, 8443, "https") == ""
-    assert fault_of_peer(address, 25, "https")
-    assert fault_of_peer(address, 80, "http")
-    assert fault_of_peer(address, 443, "http")
+    assert peer_error(address, 443, "https") == ""
+    assert peer_error(address, 8443, "https") == ""
+    assert peer_error(address, 25, "https")
+    assert peer_error(address, 80, "http")
+    assert peer_error(address, 443, "http")
 
 
 def test_a_listed_network_may_be_private_and_without_tls(settings):
     settings.CHECKOUT_WEBHOOK_ALLOWED_NETWORKS = ["10.1.0.0/16", "fd00::/8"]
-    assert fault_of_peer("10.1.2.3", 9000, "http") == ""
-    assert fault_of_peer("::ffff:10.1.2.3", 9000, "http") == ""
-    assert fault_of_peer("fd00::1", 9000, "https") == ""
-    assert fault_of_peer("10.2.0.1", 443, "https")
-    assert fault_of_peer("8.8.8.8", 80, "http")
+    assert peer_error("10.1.2.3", 9000, "http") == ""
+    assert peer_error("::ffff:10.1.2.3", 9000, "http") == ""
+    assert peer_error("fd00::1", 9000, "https") == ""
+    assert peer_error("10.2.0.1", 443, "https")
+    assert peer_error("8.8.8.8", 80, "http")
 
 
 def test_loopback_is_for_a_try_out(settings):
-    assert fault_of_url("http://127.0.0.1:9000/hook")
-    assert fault_of_peer("::1", 9000, "http")
+    assert url_error("http://127.0.0.1:9000/hook")
+    assert peer_error("::1", 9000, "http")
     settings.CHECKOUT_TRY_OUT = True
-    assert fault_of_url("http://127.0.0.1:9000/hook") == ""
-    assert fault_of_url("http://localhost:9000/hook") == ""
-    assert fault_of_peer("::1", 9000, "http") == ""
-    assert fault_of_peer("10.0.0.1", 443, "https")
+    assert url_error("http://127.0.0.1:9000/hook") == ""
+    assert url_error("http://localhost:9000/hook") == ""
+    assert peer_error("::1", 9000, "http") == ""
+    assert peer_error("10.0.0.1", 443, "https")
 
 
 @pytest.mark.parametrize("url", ["http://shop.example/", "https://shop.example:9000/", "http://8.8.8.8/"])
 def test_a_try_out_sends_to_the_internet_as_any_other(settings, url):
     settings.CHECKOUT_TRY_OUT = True
-    assert fault_of_url(url, is_new=True)
+    assert url_error(url, is_new=True)
 
 
 @pytest.mark.parametrize("host", ["localhost", "shop.localhost", "shop.test"])
 def test_a_developers_own_host_may_be_without_tls_in_a_try_out(settings, host):
-    assert fault_of_url(f"http://{host}:9000/hook", is_new=True)
+    assert url_error(f"http://{host}:9000/hook", is_new=True)
     settings.CHECKOUT_TRY_OUT = True
-    assert fault_of_url(f"http://{host}:9000/hook", is_new=True) == ""
+    assert url_error(f"http://{host}:9000/hook", is_new=True) == ""
 
 
 def test_any_name_may_lead_into_a_listed_network(settings):
     settings.CHECKOUT_WEBHOOK_ALLOWED_NETWORKS = ["10.1.0.0/16"]
-    assert fault_of_url("http://hooks.shop.example:9000/", is_new=True) == ""
+    assert url_error("http://hooks.shop.example:9000/", is_new=True) == ""
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_any_name_may_lead_into_a_listed_network(settings):
     ],
 )
 def test_an_https_address_of_the_internet_is_accepted(url):
-    assert fault_of_url(url) == ""
+    assert url_error(url) == ""
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_an_https_address_of_the_internet_is_accepted(url):
     ],
 )
 def test_any_other_address_is_refused_with_a_reason(url):
-    assert fault_of_url(url)
+    assert url_error(url)

@@ -15,7 +15,7 @@ from checkout.ledger.messages import PostEntries
 from checkout.messages import Command
 from checkout.orders.messages import ReleaseStock
 from checkout.payments.actions import erase_payment, record_notification
-from checkout.payments.actions.staff.at_rest import require_that_all_is_handled
+from checkout.payments.actions.staff.erasure_conditions import require_that_all_is_handled
 from checkout.payments.checkout_messages import AnnouncePayment, StartOperation
 from checkout.payments.models import (
     Attempt,

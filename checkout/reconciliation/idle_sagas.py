@@ -13,7 +13,7 @@ ASKED_OF_THE_PROVIDER = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
 WAITING_STEPS = (At.AWAIT_PROVIDER, At.INQUIRE)
 
 
-def is_at_rest(saga: Saga, state: str) -> bool:
+def is_idle(saga: Saga, state: str) -> bool:
     """Return True if the saga moves nothing now. ``state`` is that of its operation, if it is about one.
 
     A running saga whose operation has ended is not at rest: the signal to that saga is on its way.
@@ -32,7 +32,7 @@ def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -
     return frozenset(
         saga.key
         for saga in sagas
-        if saga.status == Saga.Status.RUNNING and saga.key in states and is_at_rest(saga, states[saga.key])
+        if saga.status == Saga.Status.RUNNING and saga.key in states and is_idle(saga, states[saga.key])
     )
 
 

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from checkout.payments.models import Attempt, CardTrial
-from checkout.payments.timers.counted import forget_what_was_counted
+from checkout.payments.timers.expired_counters import delete_expired_counters
 from tests.payments.timers.conftest import _credentials, account, attempt, books
 
 __all__ = ["_credentials", "account", "attempt", "books"]
@@ -32,7 +32,7 @@ def test_cards_that_were_tried_long_ago_are_forgotten(attempt):
         CardTrial.objects.create(
             attempt=of, merchant=of.payment.merchant, is_declined=True, answered_at=timezone.now() - age
         )
-    assert (forget_what_was_counted(), forget_what_was_counted()) == (1, 0)
+    assert (delete_expired_counters(), delete_expired_counters()) == (1, 0)
     assert CardTrial.objects.get().attempt == other
 
 
@@ -42,7 +42,7 @@ def test_log_ins_and_failures_of_long_ago_are_forgotten(model):
     for name, age in AGES.items():
         row = model.objects.create(username=name, **counted)
         model.objects.filter(pk=row.pk).update(attempt_time=timezone.now() - age)
-    assert (forget_what_was_counted(), forget_what_was_counted()) == (1, 0)
+    assert (delete_expired_counters(), delete_expired_counters()) == (1, 0)
     assert model.objects.get().username == "young"
 
 
@@ -50,5 +50,5 @@ def test_sessions_that_are_over_are_forgotten():
     now = timezone.now()
     for key, expires in (("over", now - timedelta(seconds=1)), ("open", now + timedelta(seconds=60))):
         Session.objects.create(session_key=key, session_data="", expire_date=expires)
-    assert (forget_what_was_counted(), forget_what_was_counted()) == (1, 0)
+    assert (delete_expired_counters(), delete_expired_counters()) == (1, 0)
     assert Session.objects.get().session_key == "open"

@@ -38,7 +38,7 @@ def is_return(request: HttpRequest) -> bool:
     return match is not None and match.view_name == CHALLENGE_RETURN
 
 
-def tried_again(problem: Problem) -> Problem:
+def with_retry(problem: Problem) -> Problem:
     """Return the problem of a return, whose page tries again by itself if the problem will pass.
 
     The shopper could only go back to the bank, which has no more to ask. The page tries by a GET, which

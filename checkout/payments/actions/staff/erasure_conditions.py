@@ -30,7 +30,7 @@ _OURS = ("checkout", "payments")
 AGAIN = "Try again in a moment."
 
 
-def require_rest(payment: Payment) -> None:
+def require_nothing_pending(payment: Payment) -> None:
     """Raise ``OperationRejected`` while anything about a locked payment is under way, or waits for staff."""
     state = PaymentState(payment.state)
     if state.may_be_paid:

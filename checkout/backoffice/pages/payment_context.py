@@ -20,7 +20,7 @@ from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.timeline import timeline_of
 
 
-def story_of(payment: Payment, user: Any) -> dict[str, Any]:
+def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
     """Return the context of the page, in a fixed number of queries. Links respect the rights of ``user``."""
     return {
         "attention": list(_attention(payment, user)),

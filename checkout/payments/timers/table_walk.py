@@ -16,7 +16,7 @@ ROWS = 10 * BATCH
 AGAIN_AFTER = timedelta(days=1)
 
 
-def forget(table: QuerySet[Any], is_old: Q, written: str, long_ago: datetime) -> int:
+def delete_expired(table: QuerySet[Any], is_old: Q, written: str, long_ago: datetime) -> int:
     """Delete the rows that match ``is_old`` from the first batch that has any; return their number.
 
     Batches go by primary key, which needs no further index, and is about the order in which rows were

@@ -22,8 +22,8 @@ from checkout.payments.models import DeadLetter, Operation, OutboxMessage, Reten
 from checkout.payments.models.messages import OPEN_LETTER, send_to_checkout
 from checkout.payments.models.saga import operations_without_saga
 from checkout.payments.postings import WALK, has_an_old_proof, unposted
+from checkout.payments.timers.table_walk import ROWS, begin_again_if_due, locked_walk
 from checkout.payments.timers.timer import NOTHING, Work
-from checkout.payments.timers.walk import ROWS, begin_again_if_due, locked_walk
 from messaging.access.proofs import prove
 from messaging.libraries import typed
 

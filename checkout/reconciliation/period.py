@@ -29,7 +29,7 @@ def time_to_list() -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Period:
     """The changes that a run examines: those from ``since`` on, or all if that is None.
 
     Changes after ``until`` are examined again by the next run. ``leaves_no_gap`` says that earlier runs have
@@ -48,7 +48,7 @@ class Span:
         return min(reached, self.until) if self.leaves_no_gap else None
 
 
-def span_of(asked: datetime | None, mark: datetime | None, until: datetime) -> Span:
-    """Return the span from the time that was ``asked`` for, or else from the ``mark`` of earlier runs."""
+def period_of(asked: datetime | None, mark: datetime | None, until: datetime) -> Period:
+    """Return the period from the time that was ``asked`` for, or else from the ``mark`` of earlier runs."""
     leaves_no_gap = asked is None or (mark is not None and asked <= mark)
-    return Span(mark if asked is None else asked, until, leaves_no_gap)
+    return Period(mark if asked is None else asked, until, leaves_no_gap)

@@ -5,7 +5,7 @@ from django.db import models
 from checkout.privacy.scrubbing import NOTE_LENGTH
 
 
-class DealtWith(models.Model):
+class StaffHandling(models.Model):
     """The mark: when, by whom, and what was done, or why nothing had to be done."""
 
     dealt_with_at = models.DateTimeField(null=True, blank=True)

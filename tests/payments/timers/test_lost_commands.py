@@ -22,8 +22,8 @@ from checkout.payments.models import (
 )
 from checkout.payments.postings import is_posting
 from checkout.payments.sagas import service as checkout
-from checkout.payments.timers import lost as module
-from checkout.payments.timers.lost import send_lost_again
+from checkout.payments.timers import lost_commands as module
+from checkout.payments.timers.lost_commands import send_lost_again
 from messaging.access.proofs import prove
 from messaging.outbox.models import enqueue
 from tests.payments.service.at_once import at_once

@@ -69,7 +69,7 @@ class Tool:
     address: str
 
 
-class Acting(ModelAdmin):
+class AdminWithActions(ModelAdmin):
     """An admin with actions on its rows."""
 
     verbs: tuple[Verb, ...] = ()
@@ -188,5 +188,5 @@ class Acting(ModelAdmin):
         return TemplateResponse(request, template, context)
 
 
-class ActingAdmin(Acting, ReadOnlyAdmin):
+class ReadOnlyAdminWithActions(AdminWithActions, ReadOnlyAdmin):
     """A table that is not edited, but has actions on its rows."""
