@@ -43,15 +43,6 @@ def identity_of(address: str) -> str:
         return address.lower()
 
 
-def in_unicode(address: str) -> str:
-    """Return the address with its domain in Unicode, or unchanged if the domain has no such form."""
-    before, _, domain = address.rpartition("@")
-    try:
-        return f"{before}@{idna.decode(domain)}"
-    except idna.IDNAError:
-        return address
-
-
 def _domain_in_ascii(domain: str) -> str:
     """Return the domain encoded by IDNA 2008 if that allows it, or unchanged. Raises ``ValueError``."""
     if domain.isascii():

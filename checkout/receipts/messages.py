@@ -9,7 +9,7 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
 
     The sender does not wait for an answer. If ``is_reserved``, the amount is taken only when the merchant
     captures it. If ``is_test``, the merchant is not live, and no money moves. The other optional fields are
-    for services of other installations, and are blank in purchases that an earlier release began.
+    for services of other installations.
     """
 
     to = "notifications.send_receipt"

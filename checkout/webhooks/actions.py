@@ -342,7 +342,7 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
         "live": event_feed.is_live(endpoint.merchant),
         "merchant": endpoint.merchant,
         "endpoint": endpoint.reference,
-        "api_version": endpoint.version,
+        "api_version": endpoint.api_version,
     }
 
 

@@ -50,10 +50,10 @@ class DeadLetter(StaffHandling):
     subject = models.CharField(max_length=100, blank=True, db_index=True)
     correlation_id = models.CharField(max_length=120, blank=True, db_index=True)
     sender_user = models.CharField(
-        max_length=255, blank=True, db_default="", db_index=True, help_text="The broker user that sent it"
+        max_length=255, blank=True, db_index=True, help_text="The broker user that sent it"
     )
     sender_app = models.CharField(
-        max_length=255, blank=True, db_default="", db_index=True, help_text="The program that says it sent it"
+        max_length=255, blank=True, db_index=True, help_text="The program that says it sent it"
     )
     reply_to = models.CharField(max_length=255, blank=True)
     body = models.TextField()

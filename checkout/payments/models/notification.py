@@ -15,7 +15,7 @@ from checkout.privacy.scrubbing import REASON_LENGTH
 class ProviderNotification(StaffHandling):
     """A notification, stored before it is acknowledged: its statements, and its body with masks for staff.
 
-    The statements are read from the body as it came. Earlier releases stored none, and read what was masked.
+    The statements are read from the body as it came.
     """
 
     # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
@@ -39,7 +39,6 @@ class ProviderNotification(StaffHandling):
     )
     is_proven = models.BooleanField(
         default=False,
-        db_default=False,
         help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
     )
     state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)

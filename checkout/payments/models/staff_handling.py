@@ -9,9 +9,8 @@ class StaffHandling(models.Model):
     """The mark: when, by whom, and what was done, or why nothing had to be done."""
 
     dealt_with_at = models.DateTimeField(null=True, blank=True)
-    # The defaults are in the database, too: processes of the last release insert rows without these columns.
-    dealt_with_by = models.CharField(max_length=150, blank=True, default="", db_default="")
-    dealt_with_note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", db_default="")
+    dealt_with_by = models.CharField(max_length=150, blank=True, default="")
+    dealt_with_note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="")
 
     class Meta:
         abstract = True

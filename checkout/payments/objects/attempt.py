@@ -68,8 +68,8 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
     card: CardObject | None
     created_at: datetime
     updated_at: datetime
-    three_d_secure: ThreeDSecureObject | None = None
-    merchant_initiated: MerchantInitiated | None = None
+    three_d_secure: ThreeDSecureObject | None
+    merchant_initiated: MerchantInitiated | None
 
 
 # The latest attempt at a payment, as far as pages, objects and those who wait for the payment look at it.

@@ -61,7 +61,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
     now = timezone.now()
     waiters = _waiters(payment)
     # Their requests were answered without news, their clients have left, or their processes have died.
-    gone = [waiter for waiter in waiters if waiter.ends_at is not None and waiter.ends_at <= now]
+    gone = [waiter for waiter in waiters if waiter.ends_at <= now]
     delete_in_batch(*gone)
     if len(waiters) - len(gone) < MAX_WAITERS:
         waiter = Waiter(

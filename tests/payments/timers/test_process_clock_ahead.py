@@ -12,7 +12,6 @@ from checkout.api.requests.idempotency import delete_expired_answers
 from checkout.payments.models import (
     Attempt,
     CardTrial,
-    Fact,
     InboxMessage,
     Operation,
     OutboxMessage,
@@ -67,8 +66,7 @@ def test_an_open_payment_with_a_time_of_its_own_does_not_expire(attempt: Attempt
 def test_an_authorisation_is_not_voided(attempt: Attempt, jump):
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
-    Payment.objects.update(state=Payment.State.AUTHORISED)
-    Fact.objects.create(payment=attempt.payment, kind="authorised", source="saga")
+    Payment.objects.update(state=Payment.State.AUTHORISED, held_since=timezone.now())
     jump()
     assert void_expired() == 0
     assert not Operation.objects.exists()

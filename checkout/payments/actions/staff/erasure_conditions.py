@@ -5,7 +5,7 @@ outbox. That a command was published says only that it is in a queue: it is hand
 """
 
 from django.db.models import TextField
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -69,8 +69,7 @@ def _is_notified(payment: Payment) -> bool:
     unseen = ProviderNotification.objects.filter(
         state=ProviderNotification.State.RECEIVED, next_try_at__isnull=False
     )
-    # Rows of the release before have no statements.
-    unseen = unseen.annotate(said=Coalesce(Cast("statements", TextField()), "body"))
+    unseen = unseen.annotate(said=Cast("statements", TextField()))
     orders = payment.attempts.values_list("order_code", flat=True)
     return any(unseen.filter(said__contains=order).exists() for order in orders)
 
