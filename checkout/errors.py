@@ -18,6 +18,7 @@ CheckoutError
 │   ├── IllegalTransition      not possible in the payment's present state
 │   │   └── EndpointDisabled   nothing is sent to a webhook endpoint that is disabled
 │   ├── AmountNotAvailable     more than is left to capture or refund
+│   │   └── PaymentDisputed    a dispute claims money that would be left otherwise
 │   ├── RefundableDiffers      another amount is left to refund than the caller believes
 │   ├── DuplicateRequest       the same request was made before with other values
 │   │   └── KeyReused          its idempotency key was used for another request
@@ -157,6 +158,12 @@ class AmountNotAvailable(OperationRejected):
         super().__init__(message)
         self.requested = requested
         self.available = available
+
+
+class PaymentDisputed(AmountNotAvailable):
+    """A dispute that is not booked yet claims so much that the amount cannot be refunded."""
+
+    code = "payment_disputed"
 
 
 class RefundableDiffers(OperationRejected):

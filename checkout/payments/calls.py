@@ -9,12 +9,14 @@ from django.db.models.functions import Coalesce
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.payments.messages import ProviderOutcome
-from checkout.payments.models.payment import Attempt, ProviderAccount
+from checkout.payments.models.payment import Attempt, Operation, ProviderAccount
 from checkout.payments.models.provider_call import ProviderCall
 from checkout.payments.providers.base import Outcome, Verb
 from checkout.payments.providers.registry import get_provider
 from messaging.outbox.clock import server_time, server_time_now
 
+# The states in which an operation may still be sent to the provider.
+TO_BE_SENT = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
 # Outcomes after which the same request may be made again; after the second one, see ``moves_once``.
 TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
@@ -64,6 +66,20 @@ def moves_once(call: ProviderCall) -> bool:
         return False
     remembered = get_provider(account.opened()).remembers_keys_for - conf.settling_time
     return server_time_now() < (call.earlier_at or call.started_at) + remembered
+
+
+def is_clean(operation: Operation) -> bool:
+    """Return True if no copy of an open operation's request has had an effect, and none may have one yet.
+
+    No copy was sent, or each certainly did not leave us, or was answered as not carried out. The calls tell
+    that, and not the operation's state, which a notification may have moved before a call is answered.
+    """
+    if operation.state not in TO_BE_SENT:
+        return False
+    call = ProviderCall.objects.filter(key=operation.reference).first()
+    if call is None:
+        return operation.state == Operation.State.REQUESTED
+    return call.outcome == Outcome.NOT_SENT and call.earlier_at is None
 
 
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:

@@ -7,13 +7,10 @@ if nothing moved in between.
 from collections.abc import Callable
 from datetime import datetime
 
-from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
+from checkout.payments.books.ours import ours_of
+from checkout.payments.books.theirs import are_sums_void, may_be_of_settled_money, position_given
+from checkout.payments.models import Attempt, Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position, ProviderResult
-from checkout.payments.service.evidence.booked_operations import (
-    are_sums_void,
-    may_be_of_settled_money,
-    position_given,
-)
 from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
@@ -161,7 +158,8 @@ class _Comparison:
 
 def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:
     """Return the sums of an answer; None if it tells none that can be compared with ours."""
-    if are_sums_void(code, result):
+    known = ours_of(Attempt.objects.select_related("payment").get(order_code=code))
+    if are_sums_void(known, result):
         return None
     sums = ours.attempts[code]
     position = position_given(
@@ -173,4 +171,4 @@ def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Positio
     if position is None or sums.refunded.least <= position.refunded.minor <= sums.refunded.most:
         return position
     # Another refunded sum is no difference if there may have been a settlement.
-    return None if may_be_of_settled_money(code, result, position) else position
+    return None if may_be_of_settled_money(known, result, position) else position

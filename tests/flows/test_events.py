@@ -162,6 +162,7 @@ async def test_parts_refunds_and_disputes_are_told(back_end: None, manual: Payme
         "refunded": 200,
         "refundable": 0,
         "disputed": 300,
+        "dispute_claimed": 0,
     }
 
 

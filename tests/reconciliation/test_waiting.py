@@ -6,6 +6,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
+from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.models import (
     DeadLetter,
     Fact,
@@ -68,13 +69,7 @@ def test_a_refund_in_doubt_may_or_may_not_be_in_their_books(paid, theirs, has_he
     )
     if not has_heard:
         Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.COMPLETED)
-    Fact.objects.create(
-        payment=purchase.payment,
-        attempt=purchase.attempt,
-        source="provider",
-        kind="notified_refund_failed",
-        data={"reference": refund.reference},
-    )
+    Operation.objects.filter(pk=refund.pk).update(doubt=SAID_TO_HAVE_FAILED, doubted_at=timezone.now())
     purchase.books_have(captured=PAID, refunded=theirs)
     assert reconcile() == []
     purchase.post("refunded", "op_unknown", 7)

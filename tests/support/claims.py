@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 from checkout.money import Money
 from checkout.payments import actions
+from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.settlement.claim import left_to_book, seen_now
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
-from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
+from checkout.payments.totals import ALL_BUT_REFUSED, Sums, sums_of_attempt
 from checkout.states import AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -51,9 +52,9 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     seen = seen_now(saga)
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
-    if claim in BY_ISSUER:
+    if claim in BY_ISSUERS:
         missing = truth.charged_back - ours.charged_back
-        sign = 1 if BY_ISSUER[claim] == Kind.CHARGE_BACK else -1
+        sign = 1 if kind_by_issuer(claim) == Kind.CHARGE_BACK else -1
         # If exactly this is missing, the other open notifications tell of what is in our books already.
         is_all = missing * sign == saga.data["minor"]
         minor = missing * sign if is_all else (missing - _left_to_others(saga)) * sign
@@ -74,9 +75,10 @@ def _left_to_others(saga: Saga) -> int:
     others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED).exclude(
         pk=saga.pk
     )
-    told = [each.data for each in others if each.data["claim"] in BY_ISSUER and each.data["is_proven"]]
+    told = [each.data for each in others if each.data["claim"] in BY_ISSUERS and each.data["is_proven"]]
     return sum(
-        (each["minor"] or 0) * (1 if BY_ISSUER[each["claim"]] == Kind.CHARGE_BACK else -1) for each in told
+        (each["minor"] or 0) * (1 if kind_by_issuer(each["claim"]) == Kind.CHARGE_BACK else -1)
+        for each in told
     )
 
 

@@ -27,6 +27,8 @@ from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import at_rest
+from checkout.payments.books import compare_operations
+from checkout.payments.books.theirs import Answer
 from checkout.payments.events import log as event_log
 from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification, Saga, SavedCard
 from checkout.payments.providers.base import (
@@ -39,7 +41,6 @@ from checkout.payments.providers.base import (
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
 from checkout.payments.service import facts, provider_call
-from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
 from messaging.delivery import Delivery
@@ -167,8 +168,8 @@ def resend_on_a_guess() -> Patches:
     The mutant shows when only the answer was lost and the provider does not deduplicate.
     """
 
-    def is_absent(operation: Operation, others: object, result: ProviderResult) -> bool:
-        return result.kind in (
+    def is_absent(ours: object, mine: object, answer: Answer) -> bool:
+        return answer.last_event in (
             EventKind.AUTHORISED,
             EventKind.CAPTURED,
             EventKind.SETTLED,
@@ -176,7 +177,7 @@ def resend_on_a_guess() -> Patches:
             EventKind.REFUND_FAILED,
         )
 
-    yield from everywhere(absence.is_absent, is_absent)
+    yield from everywhere(compare_operations.is_absent, is_absent)
 
 
 def forged_capture_believed() -> Patches:

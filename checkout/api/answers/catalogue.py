@@ -100,6 +100,9 @@ ENDPOINT_DISABLED = Problem(
 AMOUNT_NOT_AVAILABLE = Problem(
     409, "amount_not_available", "Amount not available", "The amount is more than what is left."
 )
+PAYMENT_DISPUTED = Problem(
+    409, "payment_disputed", "Payment disputed", "A dispute claims money that was to be refunded."
+)
 REFUNDABLE_CHANGED = Problem(
     409,
     "refundable_changed",
@@ -208,6 +211,11 @@ _ENTRIES = (
     Entry(NOT_POSSIBLE_NOW, "Read the payment: `state` and `available_actions` say what is possible."),
     Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),
     Entry(AMOUNT_NOT_AVAILABLE, "The member `available` is the amount that is left, in minor units."),
+    Entry(
+        PAYMENT_DISPUTED,
+        "The issuer may have taken the money back already. `available` can be refunded. Read the payment "
+        "later: `amounts.dispute_claimed` is 0 once the dispute has been looked into.",
+    ),
     Entry(
         REFUNDABLE_CHANGED,
         "Somebody was faster: `refundable` is what is left. Decide again.",

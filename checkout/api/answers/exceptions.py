@@ -23,6 +23,7 @@ from checkout.errors import (
     NoProviderAccount,
     OperationNotFound,
     OperationRejected,
+    PaymentDisputed,
     PaymentLinkNotFound,
     PaymentNotFound,
     RefundableDiffers,
@@ -101,8 +102,9 @@ def refusal_of(error: Exception) -> Refusal:
             problem = catalogue.KEY_REUSED if is_key else catalogue.ORDER_HAS_PAYMENT
             return refusal(problem, detail, faults=[fault])
         case AmountNotAvailable():
+            is_disputed = isinstance(error, PaymentDisputed)
             return refusal(
-                catalogue.AMOUNT_NOT_AVAILABLE,
+                catalogue.PAYMENT_DISPUTED if is_disputed else catalogue.AMOUNT_NOT_AVAILABLE,
                 str(error),
                 available=error.available.minor,
                 currency=error.available.currency,

@@ -44,8 +44,12 @@ PROBLEM: Schema = {
                 "required": ["detail"],
             },
         },
-        "available": {"type": "integer", "format": "int64", "description": "Of `amount_not_available`."},
-        "currency": {"type": "string", "description": "Of `amount_not_available`."},
+        "available": {
+            "type": "integer",
+            "format": "int64",
+            "description": "Of `amount_not_available` and `payment_disputed`.",
+        },
+        "currency": {"type": "string", "description": "Of `amount_not_available` and `payment_disputed`."},
         "refundable": {"type": "integer", "format": "int64", "description": "Of `refundable_changed`."},
         "scope": {"type": "string", "description": "Of `scope_missing`."},
         "versions": {

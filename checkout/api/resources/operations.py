@@ -128,6 +128,7 @@ class PaymentRefund(OperationRequest):
             Scope.PAYMENTS_REFUND,
             inputs.Refund,
             catalogue.AMOUNT_NOT_AVAILABLE,
+            catalogue.PAYMENT_DISPUTED,
             catalogue.REFUNDABLE_CHANGED,
         )
     }

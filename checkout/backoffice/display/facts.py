@@ -55,6 +55,8 @@ def money_facts(payment: Payment) -> Iterator[Line]:
         yield "Refunds without an outcome yet", str(Money(refunds_open, currency))
     if sums.charged_back:
         yield "Charged back so far", str(Money(sums.charged_back, currency))
+    if sums.dispute_claimed:
+        yield "Claimed by disputes, not booked", str(Money(sums.dispute_claimed, currency))
 
 
 def _order_of_shopper(payment: Payment) -> Iterator[Line]:

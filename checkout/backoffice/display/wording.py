@@ -93,6 +93,7 @@ FACTS: Mapping[str, str] = {
     "capture_requested_by": "Somebody asked for the money to be taken",
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",
+    "refund_withheld": "A refund was not sent, as a dispute claims its money",
     "claim_settled_by": "Staff said if it is so what was told in the provider's name",
     "payment_settled_by": "Staff said what the provider's books have of the payment",
     "payment_settled_by_applied": "Our books were made to match what staff said",

@@ -105,6 +105,8 @@ def _sums(payment: Payment) -> Iterator[Sequence[object]]:
     yield "Refunded", available.refunded
     if available.charged_back.minor:
         yield "Charged back", available.charged_back
+    if available.dispute_claimed.minor:
+        yield "Claimed by disputes", available.dispute_claimed
     yield "Left to capture", available.capturable
     yield "Left to refund", available.refundable
 

@@ -17,13 +17,13 @@ from checkout.backoffice.settling.claim_form import ClaimForm
 from checkout.backoffice.settling.pages_of_operations import LABEL, PERMISSION
 from checkout.errors import OperationRejected
 from checkout.payments import actions
-from checkout.payments.failed_refunds import refund_claimed
 from checkout.payments.models import Saga
 from checkout.payments.sagas.settlement.claim import (
     CLAIM_TO_BE_SETTLED,
     Seen,
     obstacle,
     question_of,
+    refund_claimed,
     seen_now,
 )
 from checkout.payments.sagas.settlement.verification import VerificationData

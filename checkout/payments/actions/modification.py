@@ -15,6 +15,7 @@ from checkout.errors import (
     IllegalTransition,
     KeyReused,
     OperationRejected,
+    PaymentDisputed,
     PaymentNotFound,
     RefundableDiffers,
     RequestInvalid,
@@ -56,6 +57,8 @@ class OperationView:
 class Available:
     """The sums that are authorised, captured, refunded and charged back, and what may be requested now.
 
+    ``dispute_claimed`` is what could be refunded as well if the disputes that are not booked were not true.
+
     Nothing is authorised any more once a void or the authorisation's expiry has released it.
     """
 
@@ -63,6 +66,7 @@ class Available:
     captured: Money
     refunded: Money
     charged_back: Money
+    dispute_claimed: Money
     capturable: Money
     refundable: Money
     can_be_voided: bool
@@ -133,6 +137,7 @@ def request_refund(
 ) -> OperationView:
     """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``.
 
+    Raises ``PaymentDisputed`` if that much would be left without the disputes that are not booked yet.
     Raises ``RefundableDiffers`` if another amount than ``expected_refundable`` is left, as after a refund
     that another clerk has requested at the same time.
     """
@@ -191,6 +196,7 @@ def available(reference: str) -> Available:
         captured=_money(payment, sums.captured),
         refunded=_money(payment, sums.refunded),
         charged_back=_money(payment, sums.charged_back),
+        dispute_claimed=_money(payment, sums.dispute_claimed),
         capturable=_money(payment, sums.left_to_capture if may_act else 0),
         refundable=_money(payment, sums.left_to_refund if may_act else 0),
         can_be_voided=(may_act or is_stuck(payment, sums)) and sums.can_be_voided,
@@ -280,13 +286,15 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
     if amount is not None and amount.minor <= 0:
         raise OperationRejected(f"An amount to {kind} is more than nothing.")
     if left.minor <= 0 or left < wanted:
-        raise AmountNotAvailable(
+        words = (
             f"{left} is left to {kind}, which is less than {wanted}."
             if amount is not None
-            else f"Nothing is left to {kind}.",
-            requested=wanted,
-            available=left,
+            else f"Nothing is left to {kind}."
         )
+        if kind == Kind.REFUND and sums.dispute_claimed and wanted.minor <= sums.left_beside_claims:
+            words = f"{words} A dispute claims {_money(payment, sums.dispute_claimed)}."
+            raise PaymentDisputed(words, requested=wanted, available=left)
+        raise AmountNotAvailable(words, requested=wanted, available=left)
     return wanted
 
 

@@ -439,6 +439,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "is_rest_released",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="The provider has released what was not captured",
+                    ),
+                ),
+                (
                     "held_since",
                     models.DateTimeField(blank=True, help_text="When it was authorised first", null=True),
                 ),
@@ -478,6 +486,13 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="payments",
                         to="payments.merchant",
+                    ),
+                ),
+                (
+                    "at_risk_minor",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="What disputes claim that are known, and neither booked nor denied yet",
                     ),
                 ),
             ],
@@ -554,6 +569,20 @@ class Migration(migrations.Migration):
                 ),
                 ("reason", models.CharField(blank=True, help_text="Why it was asked for", max_length=200)),
                 ("refusal_reason", models.CharField(blank=True, max_length=50)),
+                (
+                    "doubt",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="Why evidence speaks against it",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "doubted_at",
+                    models.DateTimeField(blank=True, help_text="Since when evidence does", null=True),
+                ),
                 (
                     "metadata",
                     models.JSONField(

@@ -150,11 +150,17 @@ class Payment(models.Model):
     made_with = models.JSONField(
         default=dict, blank=True, db_default=EMPTY, help_text="Its link or saved card"
     )
+    is_rest_released = models.BooleanField(
+        default=False, db_default=False, help_text="The provider has released what was not captured"
+    )
     held_since = models.DateTimeField(null=True, blank=True, help_text="When it was authorised first")
     state = models.CharField(
         max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]
     )
     refusal_reason = models.CharField(max_length=50, blank=True)
+    at_risk_minor = models.PositiveBigIntegerField(
+        default=0, help_text="What disputes claim that are known, and neither booked nor denied yet"
+    )
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
@@ -324,6 +330,10 @@ class Operation(models.Model):
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
+    doubt = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="Why evidence speaks against it"
+    )
+    doubted_at = models.DateTimeField(null=True, blank=True, help_text="Since when evidence does")
     metadata = models.JSONField(
         default=dict, blank=True, db_default=EMPTY, help_text="The merchant's own names and values"
     )

@@ -11,7 +11,7 @@ from checkout.payments.models.payment import Merchant, Payment
 # The fields of payments, attempts and operations that events of earlier releases lack.
 ADDED_LATER = frozenset(
     {"customer_reference", "effective_expires_at", "capture_before", "payment_link", "saved_card"}
-    | {"merchant_initiated", "three_d_secure", "attempt", "outcome_at"}
+    | {"merchant_initiated", "three_d_secure", "attempt", "outcome_at", "dispute_claimed"}
 )
 
 

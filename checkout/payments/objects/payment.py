@@ -81,7 +81,12 @@ _WITHOUT_ATTEMPT = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONF
 
 
 class AmountsObject(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums in minor units: what was done, what may still be captured or refunded, what is disputed."""
+    """Sums in minor units: what was done, what may still be captured or refunded, what is disputed.
+
+    ``disputed`` is what issuers have taken back. ``dispute_claimed`` is what else they are said to have
+    taken, of the money that could be refunded otherwise. ``refundable`` is ``captured`` less both, and less
+    all refunds that were not refused.
+    """
 
     authorised: int = 0
     capturable: int = 0
@@ -89,6 +94,7 @@ class AmountsObject(msgspec.Struct, frozen=True, kw_only=True):
     refunded: int = 0
     refundable: int = 0
     disputed: int = 0
+    dispute_claimed: int = 0
 
 
 class LineObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +244,7 @@ def _amounts(payment: Payment, sums: Sums) -> AmountsObject:
         refunded=sums.refunded,
         refundable=sums.left_to_refund if may_act else 0,
         disputed=max(0, sums.charged_back),
+        dispute_claimed=sums.dispute_claimed,
     )
 
 

@@ -279,8 +279,9 @@ class Notification:
     ``amount`` is that of this event; None if the provider does not report it. ``reference`` is that of our
     operation, if the provider knows it. ``references`` are all candidates for it, the likeliest first,
     because providers name several references and do not agree on their meaning. ``event_id`` is the same each
-    time the provider repeats the statement. If not ``is_known``, the adapter does not know the event, and its
-    kind, ``OTHER``, says nothing.
+    time the provider repeats the statement. If it ``is_identity``, no other event has it; otherwise it is
+    made of the content, so that two equal movements of one day have the same. If not ``is_known``, the
+    adapter does not know the event, and its kind, ``OTHER``, says nothing.
     """
 
     merchant_code: str
@@ -291,6 +292,7 @@ class Notification:
     reference: str = ""
     references: tuple[str, ...] = ()
     event_id: str = ""
+    is_identity: bool = True
     is_known: bool = True
 
 

@@ -62,6 +62,7 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
                 "reference": clean(each.reference),
                 "references": [clean(reference) for reference in each.references[:most_references]],
                 "event_id": clean(each.event_id),
+                "is_identity": each.is_identity,
                 "is_known": each.is_known,
             }
             for each in made[:most]

@@ -8,7 +8,7 @@ from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import answer_of
 from checkout.payments.service.facts import answer_fact, has_told_of_money
-from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call, stored_outcome
+from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call, stored_outcome
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -61,10 +61,10 @@ def _cancellation(attempt: Attempt, key: str) -> Send:
     return lambda provider: provider.void(request)
 
 
-def _conclude(attempt: Attempt, _intent: Intent, result: ProviderResult) -> Conclusion:
+def _conclude(attempt: Attempt, _intent: Intent, result: ProviderResult) -> CallResult:
     outcome = _come_to(attempt, result)
     answer = answer_of(attempt, otherwise=outcome, event=result.event)
-    return Conclusion(answer, answer_fact(attempt, f"abandon_{answer.outcome}", result, answer), outcome)
+    return CallResult(answer, answer_fact(attempt, f"abandon_{answer.outcome}", result, answer), outcome)
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:

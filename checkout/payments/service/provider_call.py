@@ -77,7 +77,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class CallResult:
     """The meaning of a provider's answer: our reply, and the fact that records the answer, if there is one.
 
     ``outcome`` is stored with the request if it differs from the reply's.
@@ -93,7 +93,7 @@ def provider_call(
     order_code: str,
     *,
     intend: Callable[[Attempt], Intent],
-    conclude: Callable[[Attempt, Intent, ProviderResult], Conclusion],
+    conclude: Callable[[Attempt, Intent, ProviderResult], CallResult],
     recall: Callable[[Attempt, Intent], ProviderAnswered],
 ) -> None:
     """Carry out a command that may move money at the provider, and answer it.
@@ -126,9 +126,9 @@ def provider_call(
             )
 
     # 3. The outcome.
-    def record(attempt: Attempt) -> Conclusion:
+    def record(attempt: Attempt) -> CallResult:
         if call is None or result is None:
-            return Conclusion(recall(attempt, intent))
+            return CallResult(recall(attempt, intent))
         latest = _latest_of(call)
         answer = result if latest is not None else _of_an_earlier_copy(result)
         conclusion = conclude(attempt, intent, answer)
@@ -140,7 +140,7 @@ def provider_call(
 
 
 def provider_inquiry(
-    message: Message, attempt: Attempt, conclude: Callable[[Attempt, ProviderResult], Conclusion]
+    message: Message, attempt: Attempt, conclude: Callable[[Attempt, ProviderResult], CallResult]
 ) -> None:
     """Ask the provider what became of ``attempt``, and answer the command.
 
@@ -330,7 +330,7 @@ def not_sent(reason: RefusalReason, *, code: str = "", description: str = "") ->
 # Step 3: the outcome.
 
 
-def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Attempt], Conclusion]) -> None:
+def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Attempt], CallResult]) -> None:
     """Lock the attempt, run ``record``, write its fact, and send its reply, in one transaction.
 
     If another copy of the command was answered meanwhile (with "unknown", as it found our intent), the result
@@ -351,7 +351,7 @@ def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Atte
 
 
 def _recorded(
-    attempt: Attempt, record: Callable[[Attempt], Conclusion]
+    attempt: Attempt, record: Callable[[Attempt], CallResult]
 ) -> ProviderAnswered | ClaimChecked | AttemptReviewed:
     conclusion = record(attempt_under_lock(attempt.order_code))
     if conclusion.fact is not None:

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Outcome, ProviderResult
 from tests.payments.service.asking import carry_out, inquire_operation, let_settle, operation_on
 from tests.support.memory_provider.provider import MemoryProvider
@@ -65,17 +65,6 @@ def test_a_void_of_which_a_copy_is_refused_was_not_carried_out_if_the_order_is_h
     assert carry_out(operation) == "unknown"
     let_settle(authorised)
     assert inquire_operation(operation) == "refused"
-
-
-@pytest.mark.parametrize("fact", ["inquire_capture_not_shown", "operation_settled_by"])
-def test_a_copy_of_an_earlier_release_is_known_by_the_facts_that_it_left(authorised, monkeypatch, fact):
-    operation = sent(authorised, CAPTURE, outcome="not_sent")
-    operation.state = State.REQUESTED
-    operation.save()
-    data = {"reference": operation.reference, "said": "not_arrived"}
-    Fact.objects.create(payment=authorised.payment, attempt=authorised, source="staff", kind=fact, data=data)
-    refuse(monkeypatch, "capture")
-    assert carry_out(operation) == "unknown"
 
 
 @pytest.mark.parametrize("kind", [CAPTURE, REFUND])

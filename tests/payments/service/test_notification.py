@@ -239,11 +239,14 @@ def test_another_amount_than_we_asked_for_is_conflicted_and_moves_nothing(attemp
     authorise(attempt, "approve")
     operation = operation_on(attempt, kind, minor=500)
     row = stored(attempt, body(attempt, event, minor=minor, reference=operation.reference))
-    assert events(notify(attempt, row)) == []
+    told = events(notify(attempt, row))
     assert row.state == State.CONFLICTED
     assert "GBP" in row.reason
     operation.refresh_from_db()
     assert (operation.state, attempt.state) == (Operation.State.REQUESTED, Attempt.State.AUTHORISED)
+    is_end_of_ours = minor == 400 and event != "REFUND_SENT"
+    assert operation.doubt == ("amount" if is_end_of_ours else "")
+    assert [each.operation for each in told] == ([operation.reference] if is_end_of_ours else [])
 
 
 @pytest.mark.parametrize("event", ["AUTHORISED", "CAPTURED"])

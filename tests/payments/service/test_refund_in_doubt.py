@@ -11,7 +11,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.failed_refunds import fail_refund, make_after_all
+from checkout.payments.books.apply import fail_refund, make_after_all
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, ProviderResult

@@ -11,10 +11,11 @@ from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.actions import request_capture, settle_operation
+from checkout.payments.books.apply import doubt
+from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.states import Actor, PaymentState
 from messaging.envelope import new_message_id
 from tests.payments.service.asking import authorise, let_settle, operation_on
@@ -354,14 +355,11 @@ def test_an_older_copy_of_the_request_that_comes_after_the_decision_sends_it_onc
 
 def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
     operation = lost(REFUND, 300)
-    doubt = {"reference": operation.reference}
-    Fact.objects.create(
-        payment=attempt.payment, attempt=attempt, source="provider", kind="notified_refund_failed", data=doubt
-    )
+    doubt(operation, SAID_TO_HAVE_FAILED)
     Saga.objects.filter(kind=REFUND).update(data={**saga_of(operation).data, "is_doubted": True})
-    assert booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
     deliver(service, decided(operation, arrived=True))
-    assert not booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
+    operation.refresh_from_db()
+    assert (operation.doubt, operation.doubted_at) == ("", None)
     assert saga_of(operation).status == Saga.Status.COMPLETED
 
 

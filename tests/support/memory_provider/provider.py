@@ -190,6 +190,7 @@ class MemoryProvider:
                     amount=None if told["minor"] is None else Money(told["minor"], told["currency"]),
                     reference=str(told["reference"]),
                     event_id=str(told["number"]),
+                    is_identity=self.account.options.get("identifies_events") != "no",
                 )
             ]
         except (ValueError, KeyError, TypeError, RecursionError) as error:

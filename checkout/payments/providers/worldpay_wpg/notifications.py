@@ -127,6 +127,8 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
             reference=named[0] if named else "",
             references=named,
             event_id=f"{digest}-{number}",
+            # Worldpay does not name its events, and has dates without a time (DTD, ``orderStatusEvent``).
+            is_identity=False,
             is_known=name in EVENTS,
         )
 

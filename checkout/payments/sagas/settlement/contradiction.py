@@ -2,6 +2,7 @@
 
 from django.db.models import Case, Q, When
 
+from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED, operations_without_saga
@@ -12,7 +13,7 @@ from checkout.payments.sagas.settlement.claim import left_to_book
 from checkout.payments.sagas.settlement.reckoning import others_of
 from checkout.payments.sagas.settlement.review import Review
 from checkout.payments.sagas.settlement.verification import Verification
-from checkout.payments.totals import BY_ISSUER, OPEN, WITH_MONEY
+from checkout.payments.totals import OPEN, WITH_MONEY
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState, payment_machine
 
 Kind, State = Operation.Kind, Operation.State
@@ -91,7 +92,7 @@ def _ended_attempt_to_put_aside(payment: Payment) -> Attempt | None:
 
 def lacks_room(saga: Saga) -> bool:
     """Return True for a claim that an issuer perhaps took more, or gave more back, than our books have."""
-    if saga.kind != Verification.kind or saga.data.get("claim") not in BY_ISSUER:
+    if saga.kind != Verification.kind or saga.data.get("claim") not in BY_ISSUERS:
         return False
     return saga.data.get("minor") is None or _has_to_wait(saga)
 
@@ -145,7 +146,7 @@ def _has_to_wait(verification: Saga) -> bool:
     The figures of the settlement include that movement. Afterwards nothing more happened.
     """
     claim = str(verification.data.get("claim"))
-    if claim not in BY_ISSUER:
+    if claim not in BY_ISSUERS:
         return False
     return left_to_book(claim, verification.attempt).minor < (verification.data.get("minor") or 1)
 

@@ -13,15 +13,17 @@ import msgspec
 import structlog
 
 from checkout.money import Money
+from checkout.payments.books.adoption import adopt
+from checkout.payments.books.apply import fail_refund
+from checkout.payments.books.compare_events import FOUND_BY_STAFF
+from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.events import move_attempt, move_operation
-from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
-from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of_payment
@@ -30,9 +32,7 @@ from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.differences import settle_differences
 from checkout.payments.sagas.settlement.reckoning import (
-    FOUND_BY_STAFF,
     MAY_HOLD_MONEY,
-    NOT_FOUND,
     PAYMENT_SETTLED,
     SETTLEMENT_APPLIED,
     Reckoning,

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from checkout.money import Money
+from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, Verification
 from checkout.payments.totals import (
     ALL_BUT_REFUSED,
-    BY_ISSUER,
     OPEN,
     Sums,
     added_up,
@@ -29,10 +29,6 @@ from checkout.states import AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
-# The refusal reason of an operation that staff did not find at the provider.
-NOT_FOUND = "not_found_at_provider"
-# The reason of an operation that was booked because staff found its sum at the provider.
-FOUND_BY_STAFF = "Staff found it in the provider's books"
 PAYMENT_SETTLED = "payment_settled_by"
 # The fact that a decision of staff was carried out.
 SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
@@ -40,7 +36,7 @@ SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
 _LOOKED_INTO = (SETTLEMENT_APPLIED, f"review_{ReviewOutcome.HELD}", f"review_{ReviewOutcome.RELEASED}")
 # The facts that a claim is true, and the claims that contradict nothing when they are.
 _TRUE = Q(kind=f"claim_{ClaimOutcome.CONFIRMED}") | Q(kind=CLAIM_SETTLED, data__said="true")
-_HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUER)
+_HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUERS)
 MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
 
 

@@ -1,19 +1,24 @@
 """Ask the provider again about an attempt of a conflicted payment, because staff want to settle it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from django.db.models import Q
 
+from checkout.conf import conf
 from checkout.money import Money
+from checkout.payments.books.adoption import adopt
+from checkout.payments.books.apply import note_release
+from checkout.payments.books.compare_sums import compare_sums
+from checkout.payments.books.ours import ours_of
+from checkout.payments.books.theirs import Answer, shows_money
+from checkout.payments.books.verdicts import Conclusion
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
-from checkout.payments.models import Attempt, Fact, Operation, Saga
-from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
-from checkout.payments.sagas.operations.adoption import adopt
+from checkout.payments.models import Attempt, Operation, Saga
+from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -24,32 +29,16 @@ from checkout.payments.sagas.settlement.reckoning import (
 )
 from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.evidence.absence import may_order_exist
-from checkout.payments.service.evidence.booked_operations import (
-    are_sums_void,
-    is_charge_back_open,
-    may_be_from_before_a_booking,
-    position_given,
-)
-from checkout.payments.service.facts import fact_of
-from checkout.payments.service.operation_outcome import shows_money
-from checkout.payments.service.provider_call import Conclusion, provider_inquiry
+from checkout.payments.service.facts import fact_of, may_order_exist
+from checkout.payments.service.provider_call import CallResult, provider_inquiry
 from checkout.payments.service.service import service
-from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, operations_of, sums_of_attempt
-from checkout.privacy.scrubbing import scrub_text
+from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
 from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 Kind, State = Operation.Kind, Operation.State
-SUMS = {
-    Kind.CAPTURE: "captures",
-    Kind.REFUND: "refunds",
-    Kind.CHARGE_BACK: "charge-backs",
-    Kind.CHARGE_BACK_REVERSAL: "charge-backs",
-}
 FOUND = "Found at the provider when staff had it asked"
-REFUND_TOLD = [f"{NOTIFIED}{kind}" for kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)]
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
 
 
@@ -59,36 +48,6 @@ class ReviewResult:
 
     outcome: ReviewOutcome
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A sum of which the provider's value differs from ours.
-
-    ``kind`` is the kind of operation that would close the gap, ``left`` the most that this operation may
-    move, in minor units.
-    """
-
-    kind: Operation.Kind
-    ours: Money
-    theirs: Money
-    left: int
-
-    @property
-    def minor(self) -> int:
-        """The amount of the operation that would close the gap, in minor units."""
-        more = self.theirs.minor - self.ours.minor
-        return -more if self.kind == Kind.CHARGE_BACK_REVERSAL else more
-
-    @property
-    def may_be_adopted(self) -> bool:
-        """Return True if the provider may have moved exactly this amount by itself."""
-        return self.theirs.currency == self.ours.currency and 0 < self.minor <= self.left
-
-    @property
-    def in_words(self) -> str:
-        """The difference, for staff."""
-        return f"The {SUMS[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
 
 
 @service.handles(ReviewAttempt, transactional=False)
@@ -115,14 +74,15 @@ def _unknown(why: str) -> ReviewResult:
 
 def _conclude(
     before: CallsInFlight, sums: Sums, asked_at: datetime, attempt: Attempt, result: ProviderResult
-) -> Conclusion:
+) -> CallResult:
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, asked_at, result)
     else:
         finding = _unknown("Something was booked while the provider was asked. Ask again.")
+    note_release(attempt, ours_of(attempt), result.kind)
     data = {"why": finding.why, "event": result.event}
     fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
-    return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
+    return CallResult(AttemptReviewed(outcome=finding.outcome), fact)
 
 
 def _judged(
@@ -146,81 +106,20 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
         return _stands(f"The provider holds money, and the attempt is {attempt.state}.")
     if sums.total(Kind.VOID, State.DONE):
         return _stands("The provider still holds what we have as released.")
-    position = None if are_sums_void(attempt.order_code, result) else _position(sums, result)
-    if position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
-        # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
-        return _stands("The provider does not tell how much was captured and refunded.")
-    gaps = _gaps(attempt, sums, position) if position else []
-    if gaps and may_be_from_before_a_booking(attempt, asked_at):
-        return _unknown("The answer may be from before our last booking. Ask again later.")
-    if result.position is None and sums.captured < sums.owed:
-        # The rest may have been released, or captured and given back, so no sum is certain enough.
-        gaps = [replace(gap, left=0) for gap in gaps]
-    if result.position is None or result.presume_unsettled:
-        # A captured sum that seems too small is no proof of a refund.
-        gaps = [replace(gap, left=0) if _is_untold_refund(attempt, gap) else gap for gap in gaps]
-    if position and position.charged_back is None and is_charge_back_open(attempt, result):
-        gaps = [replace(gap, left=0) if gap.kind == Kind.REFUND else gap for gap in gaps]
-    for gap in gaps:
-        if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
-            return _stands(gap.in_words)
-    if len(gaps) > 1:
-        # A balance that the provider fails to report would make several sums wrong, not only one.
-        words = " ".join(gap.in_words for gap in gaps)
-        return _stands(f"{words} Only one sum that differs would be believed.")
+    ours = ours_of(attempt)
+    answer = Answer(result=result, asked_at=asked_at, lag=conf.order_lag)
+    verdict, gap = compare_sums(ours, answer)
+    if verdict.conclusion == Conclusion.OPEN:
+        return _unknown(verdict.why)
+    if verdict.conclusion == Conclusion.CONTRADICTION:
+        return _stands(verdict.why)
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
         if attempt.capture_reference:
             open_capture(attempt)
-    for gap in gaps:
+    if gap is not None:
         adopt(attempt, gap.kind, gap.minor, reason=FOUND)
     return ReviewResult(ReviewOutcome.HELD)
-
-
-def _position(sums: Sums, result: ProviderResult) -> Position | None:
-    taken = sums.captured
-    return position_given(
-        result,
-        owed=sums.owed,
-        captured=(taken, taken + sums.total(Kind.CAPTURE, *OPEN)),
-        least_refunded=sums.refunded,
-    )
-
-
-def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
-    """Return the provider's sums that our operations, including those under way, do not explain."""
-    owed = attempt.payment.amount
-    gaps = []
-    for kind, theirs, meant, left in (
-        (Kind.CAPTURE, position.captured, (position.captured.minor,), owed.minor - sums.captured),
-        (
-            Kind.REFUND,
-            position.refunded,
-            position.refunds_beside(sums.charged_back),
-            sums.left_to_charge_back,
-        ),
-    ):
-        done, asked = sums.total(kind, State.DONE), sums.total(kind, *OPEN)
-        if not any(done <= minor <= done + asked for minor in meant):
-            gaps.append(Gap(kind, Money(done, owed.currency), theirs, left=0 if asked else left))
-    theirs = position.charged_back or Money(sums.charged_back, owed.currency)
-    ours = Money(sums.charged_back, owed.currency)
-    if theirs.minor > ours.minor:
-        gaps.append(Gap(Kind.CHARGE_BACK, ours, theirs, left=sums.left_to_charge_back))
-    elif theirs.minor < ours.minor:
-        gaps.append(Gap(Kind.CHARGE_BACK_REVERSAL, ours, theirs, left=ours.minor))
-    return gaps
-
-
-def _is_untold_refund(attempt: Attempt, gap: Gap) -> bool:
-    """Return True for a refund of an amount of which no proven notification tells, beside those of ours."""
-    if gap.kind != Kind.REFUND:
-        return False
-    ours = {scrub_text(each.reference) for each in operations_of(attempt)}
-    told = Fact.objects.filter(
-        attempt=attempt, kind__in=REFUND_TOLD, data__amount=str(Money(gap.minor, gap.theirs.currency))
-    )
-    return all(fact.data.get("reference", "") in ours for fact in told.only("data"))
 
 
 def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
