@@ -49,7 +49,7 @@ from checkout.payments.actions.staff.dealt_with import (
     deal_with_notification,
 )
 from checkout.payments.actions.staff.erasure import erase_payment
-from checkout.payments.actions.staff.flows import put_aside, resume_saga, review_payment
+from checkout.payments.actions.staff.flows import resume_saga, review_payment
 from checkout.payments.actions.staff.operation_settlement import settle_operation
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
@@ -86,7 +86,6 @@ __all__ = [
     "operations_of",
     "payment_state",
     "payment_view",
-    "put_aside",
     "read_event",
     "read_operation",
     "read_payment",
