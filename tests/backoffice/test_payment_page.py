@@ -145,7 +145,7 @@ def test_what_was_given_back_is_a_sum_of_its_own_without_what_is_only_asked_for(
     }
 
 
-def test_the_sums_of_a_payment_that_was_put_aside_are_shown(admin_client):
+def test_the_sums_of_a_payment_that_contradicts_us_are_shown(admin_client):
     payment = rows.captured()
     Payment.objects.update(state=PaymentState.CONFLICTED)
     payment.attempts.update(state="conflicted")

@@ -214,10 +214,12 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
-    """Yield payments whose stock was released and later confirmed, except those that were conflicted."""
+    """Yield payments whose stock was released and later confirmed, unless conflicted, or settled by staff."""
     for (payment,) in books.rows(
         "SELECT payment FROM taken_again WHERE payment NOT IN "
-        "(SELECT payment FROM history WHERE after = 'conflicted')"
+        "(SELECT payment FROM history WHERE after = 'conflicted' UNION "
+        "SELECT p.reference FROM payments_payment p JOIN payments_fact f ON f.payment_id = p.id "
+        "WHERE f.kind = 'payment_settled_by_applied')"
     ):
         yield f"I4: the stock of {payment} was given back while it was being paid for"
 

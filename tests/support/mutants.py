@@ -424,7 +424,11 @@ def withdrawn_sent_again() -> Patches:
         if not isinstance(command, GiveUpOperation):
             settle(command, message)
             return
-        named = {"payment": command.payment, "operation": command.operation, "version": command.version}
+        named: dict[str, Any] = {
+            "payment": command.payment,
+            "operation": command.operation,
+            "version": command.version,
+        }
         settle(SettleOperation(**named, arrived=False), message)
         operation = Operation.objects.get(reference=command.operation)
         if operation.state == Operation.State.REQUESTED:
