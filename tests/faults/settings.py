@@ -92,6 +92,8 @@ TRAITS = {
     "booked_late": 0.1,
     "refund_through_captured": 0.3,
 }
+# An account for which the provider has not arranged any keys.
+SANDBOX_WITHOUT_KEYS = {"SANDBOX_IDEMPOTENCY": "off"}
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.
     "SANDBOX_IDEMPOTENCY": "uuid",

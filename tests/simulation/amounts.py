@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.simulation.bank import PORTAL
+from tests.simulation.post import PORTAL
 from tests.support.claims import net_sums
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def _sums(world: "World", books: "Ledgers") -> Iterator[str]:
 def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
     """Compare the amount of each capture and refund that we have as done, or that the bank has booked.
 
-    Somebody may have made one of the same amount in the portal, which cannot be told from ours.
+    Somebody may have made one of the same amount in the portal, which cannot be told from ours. What was
+    booked with another amount must not be done, and staff enter what was booked.
     """
     booked = {
         movement.reference or f"{INCLUDED}{code}": movement.amount.minor
@@ -61,8 +62,8 @@ def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
             theirs = booked.pop(f"{INCLUDED}{code}", None)
         if theirs is not None and theirs != minor:
             yield f"I5: {kind} {reference} of {minor} was booked as {theirs}"
-        is_in_portal = books.payment_of[code] in world.bank.used_portal
-        if not is_in_portal and (state == "done") != (theirs is not None):
+        is_excused = reference in world.bank.other_amounts or books.payment_of[code] in world.bank.used_portal
+        if not is_excused and (state == "done") != (theirs is not None):
             yield f"I5: {kind} {reference} is {state}, and the bank has booked {theirs or 'nothing'} for it"
     for reference in booked:
         if not reference.startswith((PORTAL, INCLUDED)):

@@ -1,6 +1,7 @@
 """The bank behind the provider: its requests, later decisions and bookings, and the issuers' charge-backs."""
 
 import json
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -10,7 +11,7 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, EventKind, ProviderResult
 from tests.simulation.habits import Habits, drawn
-from tests.simulation.post import ACCOUNT, MERCHANT_CODE, Post
+from tests.simulation.post import ACCOUNT, MERCHANT_CODE, PORTAL, Post
 from tests.simulation.tokens import Tokens
 from tests.support.memory_provider.books import (
     Books,
@@ -40,8 +41,6 @@ SELECT 1 FROM payments_operation
 WHERE reference = ? AND state = 'refused' AND refusal_reason = 'not_found_at_provider'
 """
 ASKED = "SELECT amount_minor FROM payments_operation WHERE reference = ?"
-# The references of captures and refunds that were made in the portal begin like that.
-PORTAL = "portal "
 
 NOTIFIED_ONLY = """
 SELECT 1 FROM payments_attempt a JOIN payments_fact f ON f.attempt_id = a.id
@@ -85,6 +84,10 @@ class Bank:
         self.held_answers: list[ProviderResult] = []
         self._on_their_way: dict[str, float] = {}
         self._gets_through_at: dict[str, float] = {}
+        # The references of what the bank has booked with another amount than it was asked for.
+        self.other_amounts: set[str] = set()
+        # An issuer has charged money back, and only comparisons can tell of it.
+        self.has_kept_silent = False
 
     @property
     def books(self) -> Books:
@@ -232,6 +235,8 @@ class Bank:
         now, code = self._world.clock.now, order.order_code
         if code not in self._gets_through_at and self._chance.happens("not_through"):
             self._gets_through_at[code] = now + self._chance.seconds_of("not_through", *MENDED_SECONDS)
+        if code not in self._gets_through_at and self._chance.happens("never_through"):
+            self._gets_through_at[code] = math.inf
         return now < self._gets_through_at.get(code, now)
 
     def on_its_way(self, reference: str) -> None:
@@ -276,10 +281,21 @@ class Bank:
 
     def _book(self, order: Order, movement: Movement) -> None:
         if movement in order.under_way:
+            movement = self._perhaps_less(order, movement)
             self._world.trace.note("provider", "books", movement.kind, movement.reference)
             self.books.book(MERCHANT_CODE, order, movement)
             self._booked(order, movement)
             self._send_letters()
+
+    def _perhaps_less(self, order: Order, movement: Movement) -> Movement:
+        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place."""
+        if movement.amount.minor < 2 or not self._chance.happens("other_amount"):
+            return movement
+        less = replace(movement, amount=Money(movement.amount.minor // 2, movement.amount.currency))
+        for movements in (order.taken, order.under_way):
+            movements[movements.index(movement)] = less
+        self.other_amounts.add(movement.reference)
+        return less
 
     def _booked(self, order: Order, movement: Movement) -> None:
         self._certain.add(movement.reference or order.order_code)
@@ -336,17 +352,21 @@ class Bank:
         self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
         self._send_letters()
 
-    def _charge_back(self, order: Order) -> None:
+    def _charge_back(self, order: Order, again: Money | None = None) -> None:
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = order.manners.tells_position and not order.manners.releases_rest
         is_told = tells_all or not self._habits[order.order_code].is_open
         if left.minor <= 0 or not is_told or order.order_code in self.given_up:
             return
-        amount = self._all_or_a_part(left)
+        amount = self._all_or_a_part(left) if again is None else min(again, left)
         order.charged_back += amount
-        # Without sums, no provider tells of a dispute but by its notification.
-        if not (tells_all and self._chance.happens("dispute_untold")):
+        if again is None and self._chance.happens("same_again"):
+            self._later(HOUR, lambda: self._charge_back(order, again=amount))
+        is_untold = "dispute_untold" if tells_all else "dispute_untold_without_sums"
+        if self._chance.happens(is_untold):
+            self.has_kept_silent = True
+        else:
             self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
         self._send_letters()
         if self._chance.of(0.5):

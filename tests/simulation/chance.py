@@ -35,6 +35,15 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
 }
 
 
+# Waits until our amount never wins over the provider's proven one; then (0.0, 0.0, 0.3).
+OTHER_AMOUNT = (0.0,)
+# Waits until what never gets through is parked after some tries, and can be withdrawn; then (0.0, 0.2).
+NEVER_THROUGH = (0.0,)
+# Waits until a comparison tells of a last event CHARGED_BACK that is not in our books; then (0.0, 0.0, 0.5).
+DISPUTE_UNTOLD_WITHOUT_SUMS = (0.0,)
+# Waits until two equal events of one day are two unless the provider's key says otherwise; then (0.0, 0.5).
+SAME_AGAIN = (0.0,)
+
 # Faults with a stream of random numbers of their own, and seldom at that: the shares of which each schedule
 # draws one, and the most times. The other decisions of a schedule do not depend on them.
 HABITS: dict[str, tuple[tuple[float, ...], int]] = {
@@ -50,7 +59,13 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     "not_through": ((0.0, 0.0, 0.0, 0.4), 2),
     # An inquiry is answered about another amount while the request that it asks about is on its way.
     "answer_wrong_meanwhile": ((0.0, 0.0, 0.7), 1),
+    "never_through": (NEVER_THROUGH, 1),
+    # It books less than it was asked for.
+    "other_amount": (OTHER_AMOUNT, 1),
+    # An issuer or the portal does the same thing twice on one day.
+    "same_again": (SAME_AGAIN, 2),
     "dispute_untold": ((0.0, 0.0, 0.0, 0.6), 2),
+    "dispute_untold_without_sums": (DISPUTE_UNTOLD_WITHOUT_SUMS, 1),
     "rest_expires": ((0.0, 0.0, 0.4), 2),
     # A clerk decides as soon as something waits for staff, and a second one by an older page than the first.
     "clerk_hasty": ((0.0, 0.7), 3),
@@ -106,6 +121,10 @@ QUEUED = (0.0, 0.0, 0.0, 0.5)
 QUEUED_SECONDS = (1800.0, 72 * 3600.0)
 # The share of the captures and refunds that never arrived of which staff say that they are not to be sent.
 GIVEN_UP = 0.3
+
+# The share of schedules whose notifications are known by their content and their day, as those of Worldpay,
+# and name no movement that was made in the portal.
+WITH_CONTENT_KEYS = 0.3
 
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
@@ -168,6 +187,7 @@ class Chance:
         self._queue = Random(f"queue of schedule {seed}")
         self.has_keys = self._queue.random() >= WITHOUT_KEYS
         self._share_of_queued = self._queue.choice(QUEUED)
+        self.has_content_keys = Random(f"keys of schedule {seed}").random() < WITH_CONTENT_KEYS
         self.has_portal = Random(f"portal of schedule {seed}").random() < WITH_PORTAL
         self.happened: dict[str, int] = {}
 

@@ -154,8 +154,7 @@ class World:
 
     def _compare_books_if_needed(self) -> None:
         """Compare the books, as the relay does every hour, so that staff see no difference that is over."""
-        is_untold = "dispute_untold" in self.chance.happened
-        if self.chance.has_portal or is_untold or self.staff.sees_differences():
+        if self.chance.has_portal or self.bank.has_kept_silent or self.staff.sees_differences():
             self._reconcile()
 
     def _reconcile(self) -> list[Difference]:
