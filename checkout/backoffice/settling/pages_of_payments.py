@@ -14,13 +14,14 @@ from checkout.backoffice.settling.payment_evidence import consequences, evidence
 from checkout.backoffice.settling.payment_form import FiguresForm
 from checkout.errors import OperationRejected
 from checkout.payments import actions
-from checkout.payments.models import Attempt, Payment, Saga
+from checkout.payments.models import Attempt, Payment
 from checkout.payments.sagas.settlement.payment import obstacle, seen_now
 from checkout.payments.sagas.settlement.reckoning import reckon
 from checkout.payments.sagas.settlement.settleable import (
     NOTHING_TO_SETTLE,
     attempts_to_settle,
     needs_figures,
+    obstacle_to_settling,
 )
 from checkout.payments.totals import operations_of
 from checkout.states import PaymentState
@@ -36,12 +37,15 @@ class PaymentSettlingAdmin(ReadOnlyAdminWithActions):
         return [self.page("settle", self.settle_view), *super().get_urls()]
 
     def tools(self, request: HttpRequest, row: Payment) -> list[Tool]:
-        return [*self._settling(request, row), *super().tools(request, row)]
+        settling, others = self._settling(request, row), super().tools(request, row)
+        is_first = row.state == PaymentState.CONFLICTED
+        return [*settling, *others] if is_first else [*others, *settling]
 
     def _settling(self, request: HttpRequest, payment: Payment) -> list[Tool]:
-        if not request.user.has_perm(PERMISSION) or _is_at_work_on(payment):
+        attempts = attempts_to_settle(payment) if request.user.has_perm(PERMISSION) else []
+        is_conflicted = payment.state == PaymentState.CONFLICTED
+        if not attempts or (not is_conflicted and obstacle_to_settling(attempts[0])):
             return []
-        attempts = attempts_to_settle(payment)
         address = self.address("settle", payment)
         if len(attempts) == 1:
             return [Tool(f"{TITLE}…", address)]
@@ -113,12 +117,6 @@ class PaymentSettlingAdmin(ReadOnlyAdminWithActions):
             "facts": list(order_facts(attempt.payment)),
         }
         return self.show(request, f"{TEMPLATES}/{template}", attempt.payment, TITLE, context)
-
-
-def _is_at_work_on(payment: Payment) -> bool:
-    """Return True if a flow has to end before the payment can be settled."""
-    is_conflicted = payment.state == PaymentState.CONFLICTED
-    return not is_conflicted and payment.sagas.filter(status=Saga.Status.RUNNING).exists()
 
 
 def _attempt(payment: Payment, number: str) -> Attempt | None:
