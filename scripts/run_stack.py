@@ -18,7 +18,6 @@ from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
-# Earlier releases declared these exchanges with another type. This virtual host has none of those.
 VHOST = "gateway"
 # Published, like all of the sandbox's secrets.
 NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"

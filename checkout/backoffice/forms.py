@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
 from checkout.conf.networks import identity_of
-from checkout.mail import addresses
+from checkout.mail import email_addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
@@ -161,7 +161,7 @@ class BlockedValueForm(ConfigurationForm):
                 cleaned["value"] = identity_of(value)
             elif value:
                 validate_email(value)
-                cleaned["value"] = addresses.identity_of(value)
+                cleaned["value"] = email_addresses.identity_of(value)
         except (ValueError, ValidationError):
             self.add_error("value", "This is not an address of that kind.")
         return cleaned

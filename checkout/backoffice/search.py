@@ -10,7 +10,7 @@ from checkout.payments.models import Attempt, Payment
 M = TypeVar("M", bound=Model)
 
 
-def named(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
+def match_exactly(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
     """Narrow ``rows`` to those of which one of the ``columns`` has exactly this text.
 
     Each column has a query and an index of its own. In one condition joined by "or", a database would read
@@ -23,7 +23,7 @@ def named(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
     return rows.filter(pk__in=first.values("pk").union(*(each.values("pk") for each in others)))
 
 
-def found(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
+def search_payments(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
     """Narrow ``payments`` to those that match every word of ``text``, or have all of it as order number.
 
     A word is an order number, a payment reference, a provider's order code, a card's last four digits or an

@@ -1,7 +1,7 @@
 """The addresses that may get receipts of test payments."""
 
 from checkout.conf import conf
-from checkout.mail.addresses import identity_of
+from checkout.mail.email_addresses import identity_of
 
 
 def may_get_test_receipts(address: str) -> bool:

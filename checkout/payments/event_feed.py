@@ -13,9 +13,9 @@ from checkout.payments.objects import webhook_object
 __all__ = [
     "EVENT_TYPES",
     "FeedItem",
-    "Horizon",
+    "HighWaterMark",
     "bodies",
-    "horizon",
+    "high_water_mark",
     "is_live",
     "items",
     "items_between",
@@ -54,7 +54,7 @@ def last_pk() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
+class HighWaterMark:
     """The end of what has happened: the last event's key, and lesser keys of which no event is there yet.
 
     A transaction that has not ended may still write those. Most of them are never written.
@@ -64,15 +64,15 @@ class Horizon:
     under_way: Sequence[int]
 
 
-def horizon(after: int) -> Horizon:
+def high_water_mark(after: int) -> HighWaterMark:
     """Return the present horizon. Up to the event ``after`` everything has happened."""
     keys = list(
         Event.objects.filter(pk__gt=after).order_by("-pk").values_list("pk", flat=True)[:MOST_SEARCHED]
     )
     if not keys:
-        return Horizon(last_pk(), [])
+        return HighWaterMark(last_pk(), [])
     first = max(after + 1, keys[-1] if len(keys) == MOST_SEARCHED else 0)
-    return Horizon(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
+    return HighWaterMark(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
 
 
 def items_between(after: int, last: int, *, most: int) -> Sequence[FeedItem]:

@@ -30,7 +30,6 @@ class Sums:
     owed: int
     by_kind_and_state: Counter[tuple[str, str]]
     has_final_capture: bool = False
-    has_final_capture: bool = False
     is_rest_released: bool = False
     at_risk: int = field(default=0, compare=False)
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from django.utils.crypto import salted_hmac
 
 from checkout.conf import conf
-from checkout.mail.addresses import identity_of
+from checkout.mail.email_addresses import identity_of
 from payments_gateway.serving.clients import network_of
 
 

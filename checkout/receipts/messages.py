@@ -9,7 +9,7 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
 
     The service is told, so nobody waits for its answer. The amount ``is_reserved`` if it is not taken before
     the merchant captures it. It ``is_test`` if the merchant is not live, so that no money moves. The other
-    optional fields are for services of others. They are blank in purchases that an earlier release began.
+    optional fields are for services of others.
     """
 
     to = "notifications.send_receipt"

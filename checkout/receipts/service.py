@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from checkout import mail
 from checkout.conf import conf
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.mail.of_tests import may_get_test_receipts
 from checkout.messages import Done
 from checkout.money import Money

@@ -16,7 +16,7 @@ from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.postings import is_still_posting
 from checkout.payments.totals import OPEN, Sums, added_up
-from checkout.reconciliation.waiting import is_at_rest, waiting_operations
+from checkout.reconciliation.idle_sagas import is_idle, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 
@@ -145,7 +145,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
     """Return True if the books may be incomplete at the moment: a saga or the ledger has something to do."""
     states = {each.reference: each.state for each in operations}
-    if not all(is_at_rest(saga, states.get(saga.key, "")) for saga in sagas):
+    if not all(is_idle(saga, states.get(saga.key, "")) for saga in sagas):
         return True
     begun = {saga.key for saga in sagas}
     recent = timezone.now() - conf.service_wait

@@ -12,13 +12,13 @@ from checkout.payments.books.theirs import are_sums_void, may_be_of_settled_mone
 from checkout.payments.models import Attempt, Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Position, ProviderResult
 from checkout.reconciliation.changed import changed_payments, differing_payments
+from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
-from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.period import Period
 from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
 from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told
-from checkout.reconciliation.span import Span
 
 SAVE_EVERY = 100
 
@@ -26,21 +26,21 @@ SAVE_EVERY = 100
 def compare_payments(
     account: ProviderAccount,
     run: Reconciliation,
-    span: Span,
+    period: Period,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Compare payments that changed in ``span``, and those that earlier runs left. Return the differences.
+    """Compare payments that changed in ``period``, and those that earlier runs left. Return the differences.
 
     ``run`` gets the counts, and the time until which all changes were compared. An order that the provider
     does not answer for, although it answers later questions, is kept as an open difference of the kind
     ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing, for
     no order elsewhere either.
     """
-    comparison = _Comparison(account, run, span, should_stop)
+    comparison = _Comparison(account, run, period, should_stop)
     if comparison.compare_changed():
         comparison.compare_left()
         if not comparison.pending:
-            run.compared_until = span.mark(span.until)
+            run.compared_until = period.mark(period.until)
     return comparison.seen
 
 
@@ -52,25 +52,27 @@ class _Comparison:
     """
 
     def __init__(
-        self, account: ProviderAccount, run: Reconciliation, span: Span, should_stop: Callable[[], bool]
+        self, account: ProviderAccount, run: Reconciliation, period: Period, should_stop: Callable[[], bool]
     ) -> None:
         self.seen: list[Difference] = []
         self.pending: list[tuple[int, Compared]] = []
-        self._account, self._run, self._span, self._should_stop = account, run, span, should_stop
-        self._patience = Patience(account)
+        self._account, self._run, self._period, self._should_stop = account, run, period, should_stop
+        self._breaker = CircuitBreaker(account)
         self._postponed = postponed_payments(account)
         self._unanswered = differing_payments(account, Difference.Kind.UNANSWERED)
         self._left = self._postponed | differing_payments(account)
 
     def compare_changed(self) -> bool:
         """Compare the payments that changed, oldest first. Return False if the run had to end before."""
-        for number, (changed_at, pk) in enumerate(changed_payments(self._account, self._span.since), start=1):
+        for number, (changed_at, pk) in enumerate(
+            changed_payments(self._account, self._period.since), start=1
+        ):
             if self._must_end:
                 return False
             self._compare(pk, changed_at)
             self._left.discard(pk)
             if not self.pending:
-                self._run.compared_until = self._span.mark(changed_at)
+                self._run.compared_until = self._period.mark(changed_at)
             if number % SAVE_EVERY == 0:
                 self._run.save()
         return True
@@ -84,7 +86,7 @@ class _Comparison:
 
     @property
     def _must_end(self) -> bool:
-        return self._should_stop() or self._patience.is_exhausted
+        return self._should_stop() or self._breaker.is_exhausted
 
     def _compare(self, pk: int, changed_at: datetime | None = None) -> None:
         """Compare a payment. ``changed_at`` is None if it was left by an earlier run."""
@@ -123,10 +125,10 @@ class _Comparison:
         try:
             result, is_understood = told(self._account, code, ours.currency), True
             position = _position_told(code, ours, result)
-            self._patience.answered(code)
+            self._breaker.answered(code)
         except NotUnderstood:
             position, is_understood = None, False
-            self._patience.not_understood(code)
+            self._breaker.not_understood(code)
         self._record_pending()
         return position, is_understood
 
@@ -141,10 +143,10 @@ class _Comparison:
         The payments that earlier runs left are remembered already, so that they hold no mark.
         """
         self._run.unanswered += 1
-        is_reached = self._patience.unanswered(unanswered.order_code)
+        is_reached = self._breaker.unanswered(unanswered.order_code)
         if pk not in self._left:
             self.pending.append((pk, unanswered))
-        elif self._patience.was_reached:
+        elif self._breaker.was_reached:
             record(self._account, pk, [unanswered])
         if is_reached:
             self._record_pending()
@@ -152,7 +154,7 @@ class _Comparison:
     def _postpone(self, pk: int, changed_at: datetime | None) -> None:
         """Leave a payment to the next run, which examines the latest changes again in any case."""
         self._run.in_progress += 1
-        if changed_at is not None and changed_at < self._span.until:
+        if changed_at is not None and changed_at < self._period.until:
             postpone(self._account, pk)
 
 

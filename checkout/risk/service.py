@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.conf.networks import identity_of
-from checkout.mail import addresses
+from checkout.mail import email_addresses
 from checkout.privacy import pseudonyms
 from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
@@ -63,14 +63,9 @@ def _blocked(command: AssessRisk, ip_address: str | None) -> list[str]:
     kinds = BlockedValue.Kind
     is_this_one = Q(pk=None)
     if command.email:
-        identity = addresses.identity_of(command.email)
-        # Staff who used an earlier release have blocked the domain as they typed it.
-        for email in {command.email, identity, addresses.in_unicode(identity)}:
-            is_this_one |= Q(kind=kinds.EMAIL, value__iexact=email)
+        is_this_one |= Q(kind=kinds.EMAIL, value=email_addresses.identity_of(command.email))
     if ip_address:
-        # Staff who used an earlier release have blocked the address as it was reported.
-        reported = str(ipaddress.ip_address(command.ip_address.partition("%")[0]))
-        is_this_one |= Q(kind=kinds.IP_ADDRESS, value__in=(ip_address, reported))
+        is_this_one |= Q(kind=kinds.IP_ADDRESS, value=ip_address)
     found = BlockedValue.objects.filter(is_this_one).order_by("kind").values_list("kind", flat=True)
     return [f"{kind}_blocked" for kind in found.distinct()]
 

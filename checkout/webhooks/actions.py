@@ -19,22 +19,22 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION
 from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid, WebhookNotFound
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import contains_card_number, scrub_note
-from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.deliveries import (
     BATCH,
-    begin_state,
     end_waiting,
-    horizon,
+    high_water_mark,
     make_due,
     new_delivery,
+    transition,
     write_new,
 )
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.url_policy import url_error
 from checkout.webhooks.waking import wake_after_commit
 from messaging.outbox.clock import server_time_now
 
@@ -85,9 +85,9 @@ def create_endpoint(
     with transaction.atomic():
         # Requests at the same moment wait here for each other, so that each counts what the last has added.
         endpoints_of(merchant).select_for_update().order_by("pk").first()
-        if fault := fault_of_number(merchant):
+        if fault := merchant_code_error(merchant):
             raise RequestInvalid("url", fault)
-        end = horizon()
+        end = high_water_mark()
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
             api_version=api_version,
@@ -100,7 +100,7 @@ def create_endpoint(
         return _shown(endpoint, add_secret(endpoint))
 
 
-def fault_of_number(merchant: str) -> str:
+def merchant_code_error(merchant: str) -> str:
     """Return why the merchant can have no further endpoint; "" if it can."""
     is_full = endpoints_of(merchant).count() >= MOST_ENDPOINTS
     return f"A merchant may have {MOST_ENDPOINTS} endpoints." if is_full else ""
@@ -129,11 +129,12 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
 def delete_endpoint(merchant: str, reference: str) -> None:
     """Take the endpoint away from the merchant, with its secrets. Raises ``WebhookNotFound``.
 
-    Staff can read the log of its deliveries for as long as that of others (``deliveries.forget_deleted``).
+    Staff can read the log of its deliveries for as long as that of other endpoints
+    (``deliveries.delete_removed_endpoints``).
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
-        begin_state(endpoint, State.DELETED, "the merchant has deleted it")
+        transition(endpoint, State.DELETED, "the merchant has deleted it")
         _forget_failures(endpoint)
         endpoint.save()
         endpoint.secrets.all().delete()
@@ -164,7 +165,7 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if not endpoint.is_enabled:
-            begin_state(endpoint, State.ENABLED)
+            transition(endpoint, State.ENABLED)
             _forget_failures(endpoint)
             endpoint.save()
         elif endpoint.paused_until is not None:
@@ -189,7 +190,7 @@ def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if endpoint.is_enabled:
-            begin_state(endpoint, State.DISABLED, scrub_note(reason))
+            transition(endpoint, State.DISABLED, scrub_note(reason))
             _forget_failures(endpoint)
             endpoint.save()
     return endpoint
@@ -340,11 +341,11 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
         "live": event_feed.is_live(endpoint.merchant),
         "merchant": endpoint.merchant,
         "endpoint": endpoint.reference,
-        "api_version": endpoint.version,
+        "api_version": endpoint.api_version,
     }
 
 
-def faults_of(values: Mapping[str, Any]) -> dict[str, str]:
+def validation_errors(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the faults of the fields that callers may set, by the field's name."""
     faults = {
         name: _CHECKS[name](value) if name in _CHECKS else "This cannot be set."
@@ -354,18 +355,18 @@ def faults_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    for name, fault in faults_of(values).items():
+    for name, fault in validation_errors(values).items():
         raise RequestInvalid(name, fault)
 
 
-def _fault_of_types(value: Any) -> str:
+def _types_error(value: Any) -> str:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return "A list of event types is needed; an empty one stands for all."
     unknown = [each for each in value if each not in EVENT_TYPES]
     return f"There is no event type {unknown[0][:60]}." if unknown else ""
 
 
-def _fault_of_email(value: Any) -> str:
+def _email_error(value: Any) -> str:
     try:
         if value:
             validate_email(value)
@@ -375,25 +376,25 @@ def _fault_of_email(value: Any) -> str:
     return ""
 
 
-def _fault_of_description(value: Any) -> str:
+def _description_error(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 200:
         return "It has at most 200 characters."
     return "This has a card number in it, which is not kept here." if contains_card_number(value) else ""
 
 
-def _fault_of_payload(value: Any) -> str:
+def _payload_error(value: Any) -> str:
     return "" if value in WebhookEndpoint.Payload.values else "It is full or thin."
 
 
-def _fault_of_address(value: Any) -> str:
-    fault = fault_of_url(value, is_new=True)
+def _url_error(value: Any) -> str:
+    fault = url_error(value, is_new=True)
     return f"The address {fault}." if fault else ""
 
 
 _CHECKS = {
-    "url": _fault_of_address,
-    "event_types": _fault_of_types,
-    "payload": _fault_of_payload,
-    "description": _fault_of_description,
-    "contact_email": _fault_of_email,
+    "url": _url_error,
+    "event_types": _types_error,
+    "payload": _payload_error,
+    "description": _description_error,
+    "contact_email": _email_error,
 }

@@ -16,8 +16,8 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.payments import event_feed
-from checkout.payments.event_feed import FeedItem, Horizon
-from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
+from checkout.payments.event_feed import FeedItem, HighWaterMark
+from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepCursor, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 from messaging.outbox.clock import server_time, server_time_now
 
@@ -46,18 +46,18 @@ def merchants_by_endpoint(after: int) -> Mapping[int, str]:
     return dict(newer.values_list("pk", "merchant"))
 
 
-def owe_unswept(merchants: Collection[str]) -> int:
+def backfill_deliveries(merchants: Collection[str]) -> int:
     """Write the deliveries of what the endpoints of these merchants have missed. Return how many are new."""
     wanted = WebhookEndpoint.objects.filter(merchant__in=merchants, state=WebhookEndpoint.State.ENABLED)
-    return sum(_owe_unswept(endpoint) for endpoint in wanted)
+    return sum(_backfill_deliveries(endpoint) for endpoint in wanted)
 
 
-def owe(references: Collection[str]) -> int:
+def create_deliveries(references: Collection[str]) -> int:
     """Write the deliveries of these events. Return how many are new."""
-    return _owe(event_feed.items(references))
+    return _create_deliveries(event_feed.items(references))
 
 
-def _owe(items: Sequence[FeedItem]) -> int:
+def _create_deliveries(items: Sequence[FeedItem]) -> int:
     wanted = WebhookEndpoint.objects.filter(merchant__in={item.merchant for item in items})
     rows = [
         new_delivery(endpoint, item)
@@ -82,31 +82,33 @@ def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
     return endpoint.last_event_before_it < item.pk <= endpoint.last_event_before_state
 
 
-def begin_state(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
+def transition(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
     """Let the endpoint, which the caller saves, be in this state from the next event on.
 
     What happened while it was enabled, and was not swept yet, is owed first: afterwards it would be too late.
     """
     if endpoint.is_enabled:
-        _owe_unswept(endpoint)
+        _backfill_deliveries(endpoint)
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
-    end = horizon()
+    end = high_water_mark()
     endpoint.last_event_before_state, endpoint.events_under_way = end.last, list(end.under_way)
 
 
-def _owe_unswept(endpoint: WebhookEndpoint) -> int:
+def _backfill_deliveries(endpoint: WebhookEndpoint) -> int:
     """Write the deliveries of what has happened while the enabled endpoint was, and was not swept yet."""
     first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
-    return _owe(event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT))
+    return _create_deliveries(
+        event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT)
+    )
 
 
-def horizon() -> Horizon:
+def high_water_mark() -> HighWaterMark:
     """Return the end of what has happened until now."""
-    return event_feed.horizon(_swept())
+    return event_feed.high_water_mark(_swept())
 
 
 def _swept() -> int:
-    return SweepMark.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
+    return SweepCursor.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
 
 
 def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:
@@ -175,8 +177,8 @@ def sweep() -> int:
     that wrote them. What it sees first, it compares after ``SWEEP_AFTER``.
     """
     with transaction.atomic():
-        SweepMark.objects.get_or_create(pk=1, defaults={"event_pk": 0})
-        mark = SweepMark.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+        SweepCursor.objects.get_or_create(pk=1, defaults={"event_pk": 0})
+        mark = SweepCursor.objects.select_for_update(skip_locked=True).filter(pk=1).first()
         if mark is None:
             # Another process is at it.
             return 0
@@ -185,16 +187,16 @@ def sweep() -> int:
                 mark.seen_pk, mark.seen_at = last, server_time()
                 mark.save()
             return 0
-        if not SweepMark.objects.filter(pk=mark.pk, seen_at__lte=server_time() - SWEEP_AFTER).exists():
+        if not SweepCursor.objects.filter(pk=mark.pk, seen_at__lte=server_time() - SWEEP_AFTER).exists():
             return 0
         items = event_feed.items_between(mark.event_pk, mark.seen_pk, most=BATCH)
-        _owe(items)
+        _create_deliveries(items)
         mark.event_pk = items[-1].pk if len(items) == BATCH else mark.seen_pk
         mark.save(update_fields=["event_pk"])
     return len(items)
 
 
-def forget_old() -> int:
+def delete_expired() -> int:
     """Delete deliveries, with their log, some time after their end. Return how many.
 
     What waits for an endpoint to be enabled ends with the endpoint's last attempt in this respect.
@@ -212,7 +214,7 @@ def forget_old() -> int:
     return len(pks)
 
 
-def forget_deleted() -> int:
+def delete_removed_endpoints() -> int:
     """Give up what deleted endpoints are owed, and forget those without a log. Return how many rows."""
     gone = WebhookEndpoint.objects.filter(state=WebhookEndpoint.State.DELETED)
     owed = Delivery.objects.filter(endpoint__in=gone, state=Delivery.State.PENDING)
@@ -224,7 +226,7 @@ def forget_deleted() -> int:
     return len(pks) + without_log.delete()[0]
 
 
-def forget_responses(payment: str) -> int:
+def erase_responses(payment: str) -> int:
     """Empty what endpoints have answered to webhooks about a payment. Return how many attempts there were.
 
     Raises ``OperationRejected`` while such a webhook is being sent: its answer, which may repeat what is

@@ -7,11 +7,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.conf.api import API_VERSIONS
-
-# The name of the first version of the API in rows of an earlier release.
-EARLIER_NAME = "v1"
-
 
 def _endpoint_reference() -> str:
     return f"whk_{secrets.token_hex(16)}"
@@ -60,11 +55,9 @@ class WebhookEndpoint(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
     state_reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state")
     state_since = models.DateTimeField(default=timezone.now)
-    last_event_before_it = models.BigIntegerField(default=0, db_default=0, editable=False)
-    last_event_before_state = models.BigIntegerField(default=0, db_default=0, editable=False)
-    events_under_way = models.JSONField(
-        default=list, blank=True, db_default=models.Value([], models.JSONField()), editable=False
-    )
+    last_event_before_it = models.BigIntegerField(default=0, editable=False)
+    last_event_before_state = models.BigIntegerField(default=0, editable=False)
+    events_under_way = models.JSONField(default=list, blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
@@ -85,14 +78,6 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.reference
-
-    @property
-    def version(self) -> str:
-        """The version of the API in which events are sent.
-
-        While the gateway is updated, processes of an earlier release may still write that release's name.
-        """
-        return API_VERSIONS[0] if self.api_version == EARLIER_NAME else self.api_version
 
     @property
     def is_enabled(self) -> bool:
@@ -191,7 +176,7 @@ class DeliveryAttempt(models.Model):
         return f"{self.status or self.error} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class SweepMark(models.Model):
+class SweepCursor(models.Model):
     """The place up to which the payments' events have been compared with the deliveries; there is one row.
 
     The next ones, up to ``seen_pk``, were seen at ``seen_at`` by the database's clock, and are compared when
@@ -199,8 +184,11 @@ class SweepMark(models.Model):
     """
 
     event_pk = models.BigIntegerField(default=0)
-    seen_pk = models.BigIntegerField(default=0, db_default=0)
+    seen_pk = models.BigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "webhooks_sweepmark"
 
     def __str__(self) -> str:
         return str(self.event_pk)

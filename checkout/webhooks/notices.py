@@ -19,8 +19,8 @@ from django.template import Context
 
 from checkout import mail
 from checkout.conf import conf
-from checkout.mail.addresses import in_ascii
-from checkout.webhooks.deliveries import begin_state
+from checkout.mail.email_addresses import in_ascii
+from checkout.webhooks.deliveries import transition
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
 from checkout.webhooks.sending.claims import RESULTS_OF_OURS
@@ -103,7 +103,7 @@ def _disable(pk: int) -> bool:
         endpoint = _over().select_for_update().filter(pk=pk).first()
         if endpoint is None or endpoint.failing_since is None:
             return False  # it has answered in the meantime
-        begin_state(
+        transition(
             endpoint, State.DISABLED, f"it has failed since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC"
         )
         endpoint.owed_notice = Notice.DISABLED

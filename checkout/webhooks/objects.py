@@ -155,7 +155,7 @@ def _fields(endpoint: WebhookEndpoint, public_keys: Sequence[str]) -> dict[str, 
     )
     return {
         "id": endpoint.reference,
-        "api_version": endpoint.version,
+        "api_version": endpoint.api_version,
         "event_types": list(endpoint.event_types),
         "disabled": disabled,
         "failing": failing,

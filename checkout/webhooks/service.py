@@ -4,7 +4,12 @@ import msgspec
 
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.service import Service
-from checkout.webhooks.deliveries import has_endpoint, merchants_by_endpoint, owe, owe_unswept
+from checkout.webhooks.deliveries import (
+    backfill_deliveries,
+    create_deliveries,
+    has_endpoint,
+    merchants_by_endpoint,
+)
 from messaging.worker.service import Message
 
 # The sweep finds the events whose message was dropped.
@@ -22,7 +27,7 @@ class EventNotice(msgspec.Struct, frozen=True):
     merchant: str = ""
 
 
-class Audience:
+class EndpointCache:
     """The merchants that have endpoints, as they were read a moment ago.
 
     Most events are of merchants without any, and cost no query. A merchant may have got its first endpoint
@@ -64,7 +69,7 @@ class Audience:
         # Before their events are read: what is ignored until here is committed, and so is read.
         self._merchants |= new
         try:
-            owed = owe_unswept(new) if self._has_read and new else 0
+            owed = backfill_deliveries(new) if self._has_read and new else 0
         except BaseException:
             self._merchants = earlier
             raise
@@ -78,4 +83,4 @@ class Audience:
 def note_event(event: EventNotice, message: Message) -> None:
     """Write the deliveries of an event."""
     if message.envelope.message_id.startswith(OURS) and has_endpoint(event.merchant):
-        owe([message.envelope.message_id])
+        create_deliveries([message.envelope.message_id])

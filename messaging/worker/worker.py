@@ -173,7 +173,7 @@ class Worker:
         if fault := self._fault_of_sender(delivery.queue, envelope):
             return await self._turn_away(delivery, fault)
         if delivery.redelivered:
-            # Before anything else is asked: a handled message may be obsolete, or of an earlier release, and
+            # Before anything else is asked: a handled message may be obsolete, and
             # what it has caused may not be published yet.
             left = await run_in(self._executor, partial(self._left_of_handled, delivery, envelope))
             if left is not None:

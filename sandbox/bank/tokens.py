@@ -47,10 +47,9 @@ class KeptCard:
             raise UnreadableCard("Expiry date: in the past or not a date")
 
     def differs_from(self, other: "KeptCard") -> bool:
-        """Return True if expiry or name are others. Cards of an earlier release have no name."""
-        if (self.expiry_year, self.expiry_month) != (other.expiry_year, other.expiry_month):
-            return True
-        return bool(self.name) and self.name != other.name
+        """Return True if expiry or name are others."""
+        own = (self.expiry_year, self.expiry_month, self.name)
+        return own != (other.expiry_year, other.expiry_month, other.name)
 
     @property
     def outcome(self) -> Outcome:

@@ -17,7 +17,7 @@ __all__ = ["back_end", "books", "manual", "payment", "shop"]
 
 @pytest.fixture(autouse=True)
 def _no_unknown_keys() -> None:
-    unknown_keys.forget()
+    unknown_keys.clear()
 
 
 @pytest.fixture

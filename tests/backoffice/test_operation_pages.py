@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.models import Operation, OutboxMessage
 from tests.backoffice import rows
 from tests.backoffice.operating import address, confirm, fill_in, opened, told
@@ -72,7 +72,7 @@ def test_the_form_says_that_the_merchant_is_told_the_reason_and_the_name(admin_c
     payment = rows.captured() if kind == "refund" else rows.authorised()
     page = admin_client.get(address(payment, kind)).content.decode()
     confirm(admin_client, payment, kind)
-    told_to_merchant = reading.list_operations(payment.merchant, payment.reference)[-1]
+    told_to_merchant = payment_queries.list_operations(payment.merchant, payment.reference)[-1]
     assert (told_to_merchant.reason, told_to_merchant.requested_by) == ("Damaged", "admin")
     assert "The merchant is told it, with your name" in page
     assert "For colleagues" not in page

@@ -126,7 +126,7 @@ async def charged(api: Caller, card: SavedCard) -> str:
 
 def told(payment: Payment) -> None:
     """Write what happens outside: a webhook that was answered, and a transcript of the provider."""
-    deliveries.owe(list(Event.objects.values_list("reference", flat=True)))
+    deliveries.create_deliveries(list(Event.objects.values_list("reference", flat=True)))
     delivery = Delivery.objects.filter(payment=payment.reference).first()
     assert delivery
     DeliveryAttempt.objects.create(
@@ -269,7 +269,7 @@ def test_the_payment_is_not_locked_while_stored_answers_are_deleted(
         is_locked.append(connection.in_atomic_block)
         return 0
 
-    monkeypatch.setattr("checkout.management.gateway.erase.forget_answers_about", forget)
+    monkeypatch.setattr("checkout.management.gateway.erase.erase_answers", forget)
     Payment.objects.update(state="cancelled")
     OutboxMessage.objects.update(published_at=timezone.now())
     erase(payment.reference)

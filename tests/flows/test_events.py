@@ -10,7 +10,7 @@ from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import Event, Payment
 from checkout.payments.objects.payment import STATUSES
 from checkout.states import PaymentState
-from checkout.web import waiting
+from checkout.web import held_tier
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     PATIENCE_SECONDS,
@@ -78,7 +78,7 @@ async def test_a_failed_attempt_is_no_failed_payment(back_end: None, payment: Pa
 
 async def test_a_challenge_asks_for_an_action(back_end: None, payment: Payment, books: Books) -> None:
     await pay(payment, "challenge")
-    await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     await eventually(saga_status(payment), "completed")
     assert await in_thread(types_of, payment) == [
         *STARTED,

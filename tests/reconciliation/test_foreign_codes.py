@@ -111,7 +111,7 @@ def test_a_code_that_was_shortened_is_not_asked_about_and_ends_when_it_is_listed
 def test_many_codes_that_cannot_be_sent_do_not_keep_the_others_from_being_compared(
     account, books, monkeypatch
 ):
-    monkeypatch.setattr("checkout.reconciliation.patience.NOT_UNDERSTOOD", 3)
+    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
     inquire = MemoryProvider.inquire
 
     def strict(provider, order_code):

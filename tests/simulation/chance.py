@@ -35,6 +35,28 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
 }
 
 
+# Faults with a stream of random numbers of their own, and seldom at that: the shares of which each schedule
+# draws one, and the most times. The other decisions of a schedule do not depend on them.
+HABITS: dict[str, tuple[tuple[float, ...], int]] = {
+    # A process is held up between the intent and the request, longer than a query needs to show that nothing
+    # arrived, or between the answer that nothing was done and its record, until another copy has left.
+    "held_up": ((0.0, 0.0, 0.5), 2),
+    "answer_held": ((0.0, 0.0, 0.4), 1),
+    # The provider refuses what it knows by its key, instead of repeating its answer.
+    "copy_refused": ((0.0, 0.7), 3),
+    # It forgets a key within hours, long before it says so.
+    "key_forgotten": ((0.0, 0.0, 0.5), 3),
+    # It does not find an order, or may not act for the account, until somebody mends that.
+    "not_through": ((0.0, 0.0, 0.0, 0.4), 2),
+    # An inquiry is answered about another amount while the request that it asks about is on its way.
+    "answer_wrong_meanwhile": ((0.0, 0.0, 0.7), 1),
+    "dispute_untold": ((0.0, 0.0, 0.0, 0.6), 2),
+    "rest_expires": ((0.0, 0.0, 0.4), 2),
+    # A clerk decides as soon as something waits for staff, and a second one by an older page than the first.
+    "clerk_hasty": ((0.0, 0.7), 3),
+    "clerk_second": ((0.0, 0.5), 4),
+}
+
 # The share of schedules that have a given kind of fault. With few kinds at a time, schedules get further.
 LIKELIHOOD = 0.4
 # The hardest cases for the gateway start with a lost answer about money that was moved.
@@ -109,7 +131,9 @@ class Chance:
             else 0.0
             for name, (rates, _) in FAULTS.items()
         }
-        self._left = {name: most for name, (_, most) in FAULTS.items()}
+        self._left = {name: most for name, (_, most) in (FAULTS | HABITS).items()}
+        self._streams = {name: Random(f"{name} of schedule {seed}") for name in HABITS}
+        self._rates |= {name: self._streams[name].choice(shares) for name, (shares, _) in HABITS.items()}
         self._pace = self._random.choice((0.001, 0.02, 0.3))
         self._issuers = Random(f"issuers of schedule {seed}")
         self._share_of_bad_issuers = self._issuers.choice((0.0, 0.0, 0.0, 0.3))
@@ -155,11 +179,15 @@ class Chance:
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""
         rate = self._rates[fault]
-        if not rate or not self._left[fault] or self._random.random() >= rate:
+        if not rate or not self._left[fault] or self._streams.get(fault, self._random).random() >= rate:
             return False
         self._left[fault] -= 1
         self.count(fault)
         return True
+
+    def seconds_of(self, habit: str, least: float, most: float) -> float:
+        """Return a number of seconds between both, from the stream of one of ``HABITS``."""
+        return self._streams[habit].uniform(least, most)
 
     def count(self, fault: str) -> None:
         """Count a fault that has happened."""

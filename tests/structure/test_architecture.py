@@ -57,7 +57,7 @@ INTERFACES = {
     "checkout.ledger.books",
     "checkout.orders.stock",
     "checkout.payments.event_feed",
-    *(f"checkout.webhooks.{part}" for part in "actions objects reading".split()),
+    *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries".split()),
 }
 # Packages that work with the tables of the payments app. Those of the API itself are in the same database, as
 # its answers are written in the transactions of payments.
@@ -91,7 +91,7 @@ SANDBOX_LAYERS = (
 # The only modules that may import each library. Client programs use the gateway from outside.
 CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
-    "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.counted"),
+    "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),

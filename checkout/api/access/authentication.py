@@ -11,7 +11,7 @@ from checkout.api.access.keys import find_key, hash_of, is_allowed_from, is_well
 from checkout.api.access.rate_limit import limit
 from checkout.api.access.unknown_keys import unknown_keys
 from checkout.api.answers import catalogue
-from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.payments.models import Merchant
 
@@ -35,14 +35,14 @@ class KeyAuthentication(BaseAuthentication):
         found = find_key(secret)
         if found is None:
             unknown_keys.count(address)
-            raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER)
+            raise header_error(catalogue.KEY_UNKNOWN, HEADER)
         key, merchant = found
         if key.is_revoked or key.is_expired:
             unknown_keys.count_ended(address, hashed)
         if key.is_revoked:
-            raise fault_of_header(catalogue.KEY_REVOKED, HEADER)
+            raise header_error(catalogue.KEY_REVOKED, HEADER)
         if key.is_expired:
-            raise fault_of_header(catalogue.KEY_EXPIRED, HEADER)
+            raise header_error(catalogue.KEY_EXPIRED, HEADER)
         if not is_allowed_from(key, address):
             raise refusal(catalogue.NETWORK_NOT_ALLOWED)
         unknown_keys.remember(hashed)
@@ -56,13 +56,13 @@ class KeyAuthentication(BaseAuthentication):
 
 def _secret_in(header: str) -> str:
     if not header:
-        raise fault_of_header(catalogue.KEY_MISSING, HEADER)
+        raise header_error(catalogue.KEY_MISSING, HEADER)
     scheme, _, secret = header[:_LONGEST].partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer":
-        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER, _FORM)
+        raise header_error(catalogue.KEY_MALFORMED, HEADER, _FORM)
     if not is_well_formed(secret):
-        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER)
+        raise header_error(catalogue.KEY_MALFORMED, HEADER)
     return secret
 
 

@@ -59,7 +59,7 @@ class UnknownKeys:
             make_room(self._valid, MOST_KEYS)
             self._valid[secret_hash] = None
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget all counts and keys."""
         with self._lock:
             self._counts, self._valid = {}, {}

@@ -52,6 +52,6 @@ def refusal(
     return Refusal(told, tuple(faults), members)
 
 
-def fault_of_header(problem: Problem, header: str, detail: str = "") -> Refusal:
+def header_error(problem: Problem, header: str, detail: str = "") -> Refusal:
     """Return the refusal of a request for one of its headers, which it names."""
     return refusal(problem, detail, faults=[Fault(detail or problem.detail, header=header)])

@@ -16,7 +16,6 @@ from checkout.payments.objects import (
     ThinWebhookEventObject,
     WebhookEventObject,
 )
-from checkout.payments.objects.event import ADDED_LATER
 
 _HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
@@ -109,9 +108,9 @@ def webhooks() -> Schema:
 
 
 def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Return the schemas that no class describes: the test event, the union of all bodies, and objects.
+    """Return the schemas that no class describes: the test event, the union of all bodies, and their data.
 
-    ``components`` has the schemas of classes. Those of the objects are for answers, which have every field.
+    ``components`` has the schemas of classes.
     """
     references = {type: REFERENCE.format(name=_name_for(type)) for type in EVENT_TYPES}
     references["webhook.test"] = REFERENCE.format(name="WebhookTestObject")
@@ -127,15 +126,10 @@ def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
 
 
 def _of_events(kind: str, components: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Return the schemas of an object in events and of their data. It may lack what was added later."""
-    name, whole, data = f"{kind}InEvent", components[f"{kind}Object"], components[f"{kind}EventData"]
-    required = [field for field in whole["required"] if field not in ADDED_LATER]
-    properties = {**data["properties"], "object": {"$ref": REFERENCE.format(name=name)}}
-    described = f"{whole['description']}\n\nAn event from before an update lacks fields that came with it."
-    return {
-        name: {**whole, "title": name, "description": described, "required": required},
-        f"{kind}EventData": {**data, "properties": properties},
-    }
+    """Return the schema of the data of events about an object."""
+    data = components[f"{kind}EventData"]
+    properties = {**data["properties"], "object": {"$ref": REFERENCE.format(name=f"{kind}Object")}}
+    return {f"{kind}EventData": {**data, "properties": properties}}
 
 
 def _name_for(type: str) -> str:

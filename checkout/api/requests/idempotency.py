@@ -28,11 +28,11 @@ from django.utils.crypto import salted_hmac
 
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import Fault, fault_of_header, refusal
+from checkout.api.answers.refusal import Fault, header_error, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
-from checkout.payments.timers.walk import forget
+from checkout.payments.timers.table_walk import delete_expired
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update
@@ -77,7 +77,7 @@ def key_of(request: HttpRequest, merchant: str, body: Mapping[str, Any]) -> Keye
     if not headers:
         return None
     if len(headers) > 1:
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, "The header is there more than once.")
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER, "The header is there more than once.")
     return Keyed(merchant, f"{request.method} {request.path_info}", _read(headers[0]), hashes_of(body))
 
 
@@ -86,9 +86,9 @@ def _read(header: bytes) -> str:
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER)
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER)
     if contains_card_number(key):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
     return key
 
 
@@ -226,14 +226,14 @@ def _keep(record: IdempotencyRecord, answer: Answer) -> None:
     update(record, "status", "body", "location", "subject", "held_until")
 
 
-def forget_old_answers() -> int:
+def delete_expired_answers() -> int:
     """Delete records older than ``conf.idempotency_retention``; return their number."""
     long_ago = server_time_now() - conf.idempotency_retention
     rows = IdempotencyRecord.objects.using(DEFAULT_DB_ALIAS)
-    return forget(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
+    return delete_expired(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
 
 
-def forget_answers_about(subjects: Collection[str]) -> int:
+def erase_answers(subjects: Collection[str]) -> int:
     """Delete the records of the answers about these payments and operations; return their number.
 
     A repetition is still recognised: an order has one payment, and an operation knows its key.

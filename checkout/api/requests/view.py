@@ -21,17 +21,17 @@ from checkout.api.access.held_requests import held_requests, under_way
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue, exceptions
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
+from checkout.api.requests.held import Held
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
 from checkout.api.requests.query import read_query, require_no_query
 from checkout.api.requests.versions import HEADER as API_VERSION_HEADER, version_of
-from checkout.api.requests.waiting import Held
 from checkout.conf.api import API_VERSION
 from checkout.payments.models import Merchant
 from messaging import crash_points
@@ -117,7 +117,7 @@ class ApiView(APIView):
         _ = self.body
         keyed = key_of(self.request, self.merchant.code, cast("dict[str, Any]", self.request.data))
         if keyed is None and use is IdempotencyKey.REQUIRED:
-            raise fault_of_header(catalogue.KEY_REQUIRED, HEADER)
+            raise header_error(catalogue.KEY_REQUIRED, HEADER)
         return keyed
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]

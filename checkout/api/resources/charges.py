@@ -7,12 +7,12 @@ from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, refusal
+from checkout.api.requests.held import Held, held_once
 from checkout.api.requests.idempotency import Keyed, Made
 from checkout.api.requests.view import ApiView
-from checkout.api.requests.waiting import Held, held_once
-from checkout.api.resources.addresses import address_of
+from checkout.api.resources.locations import address_of
 from checkout.money import CURRENCIES, Money
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.actions.saved_cards import charge_card
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
@@ -35,7 +35,9 @@ def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held
         lambda: _begin(view, wanted),
         seconds=view.preference.seconds,
         command=lambda payment: AwaitPayment(payment=payment),
-        present=lambda payment: _answer(reading.read_payment(view.merchant, payment), HTTPStatus.CREATED),
+        present=lambda payment: _answer(
+            payment_queries.read_payment(view.merchant, payment), HTTPStatus.CREATED
+        ),
     )
 
 

@@ -12,12 +12,12 @@ from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import inputs
-from checkout.api.resources.addresses import address_of
 from checkout.api.resources.charges import money_of
 from checkout.api.resources.lists import ListObject, list_of
+from checkout.api.resources.locations import address_of
 from checkout.api.resources.webhook_inputs import NoFields
 from checkout.payments import actions
-from checkout.payments.actions import links, reading
+from checkout.payments.actions import links, payment_queries
 from checkout.payments.objects.link import PaymentLinkObject, link_object
 
 
@@ -46,7 +46,7 @@ class PaymentLinks(ApiView):
     def get(self, request: Request) -> Answer:
         """Return a page."""
         rows = links.links_of(self.merchant)
-        page = reading.page_of(
+        page = payment_queries.page_of(
             self.merchant.code, rows, objects=lambda found: list(map(link_object, found)), **self.query
         )
         return Answer.of(200, list_of(page))

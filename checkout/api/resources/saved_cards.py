@@ -11,7 +11,7 @@ from checkout.api.requests.description import Described
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import inputs
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.payments.actions import reading, saved_cards
+from checkout.payments.actions import payment_queries, saved_cards
 from checkout.payments.objects.saved_card import SavedCardObject, saved_card_object
 
 
@@ -32,7 +32,7 @@ class SavedCards(ApiView):
         """Return a page."""
         wanted = self.query
         rows = saved_cards.cards_of(self.merchant, wanted.pop("customer_reference"))
-        page = reading.page_of(
+        page = payment_queries.page_of(
             self.merchant.code, rows, objects=lambda found: list(map(saved_card_object, found)), **wanted
         )
         return Answer.of(200, list_of(page))

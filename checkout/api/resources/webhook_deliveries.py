@@ -14,11 +14,11 @@ from checkout.api.requests.view import ApiView
 from checkout.api.resources import webhook_inputs
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.errors import RequestInvalid
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.privacy.cursors import seal_cursor
 from checkout.webhooks import actions
+from checkout.webhooks.delivery_queries import deliveries, delivery_of
 from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, delivery_log, delivery_objects
-from checkout.webhooks.reading import deliveries, delivery_of
 
 
 class ResentObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class DeliveryList(ApiView):
         wanted = self.query
         limit, cursor = wanted.pop("limit"), wanted.pop("cursor")
         rows = deliveries(self.merchant.code, **only, **wanted)
-        page = reading.page_of(self.merchant.code, rows, limit, cursor, delivery_objects)
+        page = payment_queries.page_of(self.merchant.code, rows, limit, cursor, delivery_objects)
         return Answer.of(200, list_of(page))
 
 
@@ -80,7 +80,7 @@ class DeliveriesOfEvent(DeliveryList):
     def get(self, request: Request, reference: str) -> Answer:
         """Return a page. A test event has a delivery only, and is not among the merchant's events."""
         if not deliveries(self.merchant.code, event=reference).exists():
-            reading.read_event(self.merchant, reference)
+            payment_queries.read_event(self.merchant, reference)
         return self.page(event=reference)
 
 
@@ -151,7 +151,7 @@ class ResendEvents(ApiView):
 
 def _key_of(cursor: str, *owner: str) -> int:
     try:
-        return reading.key_of(cursor, *owner) if cursor else 0
+        return payment_queries.key_of(cursor, *owner) if cursor else 0
     except RequestInvalid:
-        fault = Fault(reading.NO_CURSOR, pointer="/cursor")
+        fault = Fault(payment_queries.NO_CURSOR, pointer="/cursor")
         raise refusal(catalogue.INVALID_REQUEST, faults=[fault]) from None

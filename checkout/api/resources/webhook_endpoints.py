@@ -15,11 +15,12 @@ from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import webhook_inputs
-from checkout.api.resources.addresses import address_of
 from checkout.api.resources.inputs import Page
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.payments.actions import reading
+from checkout.api.resources.locations import address_of
+from checkout.payments.actions import payment_queries
 from checkout.webhooks import actions
+from checkout.webhooks.delivery_queries import new_secret_of
 from checkout.webhooks.objects import (
     DeletedWebhookEndpointObject,
     DeliveryObject,
@@ -30,7 +31,6 @@ from checkout.webhooks.objects import (
     endpoint_objects,
     endpoint_with_secret,
 )
-from checkout.webhooks.reading import new_secret_of
 from messaging.libraries import typed
 
 
@@ -88,7 +88,7 @@ class WebhookEndpoints(SecretMaking):
     def get(self, request: Request) -> Answer:
         """Return a page."""
         rows = actions.endpoints_of(self.merchant.code)
-        page = reading.page_of(self.merchant.code, rows, objects=endpoint_objects, **self.query)
+        page = payment_queries.page_of(self.merchant.code, rows, objects=endpoint_objects, **self.query)
         return Answer.of(200, list_of(page))
 
     def post(self, request: Request) -> Answer:

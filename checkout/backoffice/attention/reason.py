@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Model
 from django.urls import reverse
 
-from checkout.backoffice.acting import Tool
+from checkout.backoffice.row_actions import Tool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from checkout.backoffice.acting import Tool
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.reason import Reason, links_to
 from checkout.backoffice.display.wording import CLAIMS, STATES, first_upper
+from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import time_text
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf

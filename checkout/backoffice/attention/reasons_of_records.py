@@ -5,7 +5,7 @@ from typing import Any
 
 from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to
-from checkout.backoffice.display.values import counted, humanised
+from checkout.backoffice.display.values import humanised, quantity_text
 from checkout.backoffice.display.wording import fact_in_words, first_upper
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
@@ -70,7 +70,7 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
-    interval = counted(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
+    interval = quantity_text(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
     rows = list(payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"))
     aside = []
     if any(row.kind in OF_AN_ATTEMPT for row in rows) and attempt_to_put_aside(payment) is not None:

@@ -54,7 +54,7 @@ def duration_text(duration: timedelta | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
-def counted(number: int, noun: str) -> str:
+def quantity_text(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 time``, ``2 times``."""
     return f"{number} {noun}{pluralize(number)}"
 

@@ -13,11 +13,11 @@ from django.urls import reverse
 from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_successors
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
-from checkout.backoffice.acting import ActingAdmin, Tool, Verb
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.facts import Line, merchant_of_code
 from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.errors import DuplicateRequest, OperationRejected
 
 PERMISSION = "api.manage_apikey"
@@ -45,7 +45,7 @@ REVOKE = Verb(
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ActingAdmin):
+class ApiKeyAdmin(ReadOnlyAdminWithActions):
     list_display = ("name", "prefix", "merchant", "is_live", "status", "last_used_at", "created_at")
     list_filter = ("is_live", "merchant")
     search_fields = ("name", "prefix", "merchant")
@@ -83,7 +83,7 @@ class ApiKeyAdmin(ActingAdmin):
         return request.user.has_perm(PERMISSION)
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting. One permission covers all that can be done with keys."""
+        """See AdminWithActions. One permission covers all that can be done with keys."""
         return request.user.has_perm(PERMISSION)
 
     def tools(self, request: HttpRequest, row: ApiKey) -> list[Tool]:

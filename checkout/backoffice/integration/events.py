@@ -5,8 +5,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.values import NOTHING, breakable, json_block, payment_page_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.payments.models import Event, Payment
 
 
@@ -16,7 +16,7 @@ def events_tool(payment: Payment) -> Tool:
 
 
 @admin.register(Event)
-class EventAdmin(ActingAdmin):
+class EventAdmin(ReadOnlyAdminWithActions):
     """The events of all payments, the newest first."""
 
     list_display = ("what", "about", "sequence", "merchant", "created_at", "reference")

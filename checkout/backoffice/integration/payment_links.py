@@ -7,11 +7,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
-from checkout.backoffice.search import named
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
+from checkout.backoffice.search import match_exactly
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
 from checkout.payments.models.link import MOST_OPENINGS
@@ -57,7 +57,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(PaymentLink)
-class PaymentLinkAdmin(ActingAdmin):
+class PaymentLinkAdmin(ReadOnlyAdminWithActions):
     """The links of all merchants, the newest first."""
 
     verbs = (DISABLE,)
@@ -88,8 +88,8 @@ class PaymentLinkAdmin(ActingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PaymentLink], search_term: str
     ) -> tuple[QuerySet[PaymentLink], bool]:
-        """See ``search.named``, which finds no link twice."""
-        return named(queryset, search_term, *self.search_fields), False
+        """See ``search.match_exactly``, which finds no link twice."""
+        return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: PaymentLink) -> Iterator[Line]:
         yield "Amount", str(row.amount)

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from checkout import problems
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.backoffice.log_in import known_networks
 from checkout.backoffice.log_in.known_browsers import browser_of
 from checkout.conf import conf
@@ -85,9 +85,9 @@ def too_many_failures(lock: timedelta) -> Problem:
         429,
         "too_many_log_ins",
         "Too many attempts to log in",
-        f"Logging in with this name, or from here, is not possible for up to {counted(minutes, 'minute')}. "
-        "If it was not you who tried, log in in a browser, or from a place, in which you have logged in "
-        "before, or ask those who run this installation.",
+        "Logging in with this name, or from here, is not possible for up to "
+        f"{quantity_text(minutes, 'minute')}. If it was not you who tried, use a browser or a network from "
+        "which you have logged in before, or ask your administrator.",
         {"Retry-After": str(ceil(lock.total_seconds()))},
     )
 

@@ -6,22 +6,22 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.columns import OfPayment, WithState
 from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import (
     NOTHING,
     breakable,
-    counted,
     duration_text,
     humanised,
     json_block,
     payment_page_link,
+    quantity_text,
     text_block,
 )
 from checkout.backoffice.filters import HappenedFilter
-from checkout.backoffice.search import named
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
+from checkout.backoffice.search import match_exactly
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
@@ -101,7 +101,7 @@ REMOVE = Verb(
 
 
 @admin.register(SavedCard)
-class SavedCardAdmin(ActingAdmin):
+class SavedCardAdmin(ReadOnlyAdminWithActions):
     """A card that the provider keeps for a merchant's customer. Its token is not shown."""
 
     verbs = (REMOVE,)
@@ -135,8 +135,8 @@ class SavedCardAdmin(ActingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SavedCard], search_term: str
     ) -> tuple[QuerySet[SavedCard], bool]:
-        """See ``search.named``, which finds no card twice."""
-        return named(queryset, search_term, *self.search_fields), False
+        """See ``search.match_exactly``, which finds no card twice."""
+        return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: SavedCard) -> Iterator[Line]:
         yield "Merchant", merchant_text(row.merchant)
@@ -157,7 +157,7 @@ class SavedCardAdmin(ActingAdmin):
             return NOTHING
         if card.deletion_due_at is None:
             return f"not deleted: see the dead letters of {card.reference}"
-        return f"to be deleted; asked {counted(card.deletion_tries, 'time')}"
+        return f"to be deleted; asked {quantity_text(card.deletion_tries, 'time')}"
 
 
 class SettlingFilter(admin.SimpleListFilter):

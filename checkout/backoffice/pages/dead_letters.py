@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.columns import AboutPayment
 from checkout.backoffice.display.values import badge, json_block, text_block
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.errors import OperationRejected
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
@@ -90,7 +90,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(AboutPayment, ActingAdmin):
+class DeadLetterAdmin(AboutPayment, ReadOnlyAdminWithActions):
     """Messages that no service could handle: their content, without the sealed card, and the reason."""
 
     verbs = (REQUEUE, DEAL_WITH)

@@ -8,12 +8,12 @@ from django.db.models import Model, Q, QuerySet
 from django.db.transaction import get_connection
 from django.http import HttpRequest, HttpResponse
 
-from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import begun_by_declines
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import Table
 from checkout.backoffice.forms import MerchantForm, users_of
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
 
@@ -81,7 +81,7 @@ class UnderAttackFilter(admin.SimpleListFilter):
 
 
 @admin.register(Merchant)
-class MerchantAdmin(Acting, ConfigurationAdmin):
+class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
     form = MerchantForm
     list_display = ("name", "code", "is_live", "protection")
     list_filter = ("is_live", UnderAttackFilter)
@@ -116,7 +116,7 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
         return [*fixed, "is_live"] if is_used else fixed
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting. One permission covers all three modes."""
+        """See AdminWithActions. One permission covers all three modes."""
         return request.user.has_perm("payments.protect_merchant")
 
     def render_change_form(

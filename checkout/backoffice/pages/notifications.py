@@ -9,14 +9,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_link, text_block
 from checkout.backoffice.display.wording import notification_in_words
 from checkout.backoffice.filters import HappenedFilter
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.settling.evidence import time_text
 from checkout.payments import actions
-from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import ProviderNotification
 from checkout.payments.notification_results import results_of
 
@@ -67,7 +67,7 @@ class NotificationList(ChangeList):
 
 
 @admin.register(ProviderNotification)
-class ProviderNotificationAdmin(ActingAdmin):
+class ProviderNotificationAdmin(ReadOnlyAdminWithActions):
     """Notifications from providers, scrubbed before they were stored."""
 
     verbs = (DEAL_WITH,)

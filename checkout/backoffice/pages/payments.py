@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.html import format_html
 
-from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
@@ -17,9 +16,10 @@ from checkout.backoffice.display.facts import Line, payment_facts
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
 from checkout.backoffice.display.wording import STATES
 from checkout.backoffice.integration.events import events_tool
-from checkout.backoffice.pages.story import story_of
+from checkout.backoffice.pages.payment_context import payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
-from checkout.backoffice.search import found
+from checkout.backoffice.row_actions import Tool, Verb
+from checkout.backoffice.search import search_payments
 from checkout.backoffice.settling.pages_of_claims import claim_tools
 from checkout.backoffice.settling.pages_of_contradictions import ContradictionSettlingAdmin
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE, settling_tools
@@ -137,8 +137,8 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """See ``search.found``, which finds no payment twice."""
-        return found(queryset, search_term), False
+        """See ``search.search_payments``, which finds no payment twice."""
+        return search_payments(queryset, search_term), False
 
     def get_urls(self) -> list[Any]:
         attention_url = path(
@@ -168,7 +168,7 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     ) -> HttpResponse:
         """Add the payment's history to the page."""
         if obj is not None:
-            context.update(story_of(obj, request.user))
+            context.update(payment_context(obj, request.user))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description="amount", ordering="amount_minor")
@@ -181,7 +181,7 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
         return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting. Who may settle a payment may also put it aside for that."""
+        """See AdminWithActions. Who may settle a payment may also put it aside for that."""
         return request.user.has_perm(SETTLE) if verb is PUT_ASIDE else super().may(request, verb)
 
     @admin.display(description="refused because")

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Difference, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -51,7 +51,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(Difference)
-class DifferenceAdmin(ActingAdmin):
+class DifferenceAdmin(ReadOnlyAdminWithActions):
     """One sum of one order. It is resolved when the books agree later, or staff settle the payment.
 
     An order for which the provider does not answer is listed as well, without sums.

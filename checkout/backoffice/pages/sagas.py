@@ -3,10 +3,10 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.base import ReadOnlyInline
 from checkout.backoffice.display.columns import OfPayment
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, json_block
+from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.settling.pages_of_claims import ClaimSettlingAdmin, claim_tools
 from checkout.backoffice.settling.pages_of_operations import settling_tools
 from checkout.payments import actions

@@ -11,9 +11,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
 from checkout.money import Money
 from checkout.payments import actions
@@ -71,7 +71,7 @@ REQUESTS = (
 )
 
 
-class OperatingAdmin(ActingAdmin):
+class OperatingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the pages of operations to the page of a payment."""
 
     def get_urls(self) -> list[Any]:

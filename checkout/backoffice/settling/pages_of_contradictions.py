@@ -7,8 +7,8 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.facts import order_facts
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.settling.contradiction_evidence import consequences, evidence_of_contradiction
 from checkout.backoffice.settling.contradiction_form import ContradictionForm
 from checkout.backoffice.settling.pages_of_operations import LABEL, PERMISSION
@@ -25,7 +25,7 @@ TITLE = f"{LABEL} contradiction"
 TEMPLATES = "admin/payments/payment"
 
 
-class ContradictionSettlingAdmin(ActingAdmin):
+class ContradictionSettlingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the page for settling a contradiction to the page of a payment."""
 
     def get_urls(self) -> list[Any]:

@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyInline
 from checkout.backoffice.display.values import badge, breakable, payment_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.webhooks import actions
 from checkout.webhooks.models import Delivery, DeliveryAttempt
 from checkout.webhooks.sending.claims import not_signed
@@ -45,7 +45,7 @@ class AttemptInline(ReadOnlyInline):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ActingAdmin):
+class DeliveryAdmin(ReadOnlyAdminWithActions):
     """Events owed to endpoints, with the log of attempts."""
 
     verbs = (RESEND,)

@@ -12,11 +12,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
 from checkout.backoffice.display.facts import Line, merchant_of_code
-from checkout.backoffice.display.values import NOTHING, badge, counted
+from checkout.backoffice.display.values import NOTHING, badge, quantity_text
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
 from checkout.errors import OperationRejected
 from checkout.webhooks import actions
@@ -137,7 +137,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
+class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
     form = EndpointForm
     change_form_template = "admin/webhooks/endpoint.html"
     list_display = ("reference", "merchant", "url", "status", "failing", "created_at")
@@ -152,13 +152,13 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         "contact_email",
         "event_types",
         "payload",
-        "shown_version",
+        "api_version",
         "status",
         "state_since",
         "failing",
         "public_keys",
     )
-    readonly_fields = ("reference", "shown_version", "status", "state_since", "failing", "public_keys")
+    readonly_fields = ("reference", "api_version", "status", "state_since", "failing", "public_keys")
     fixed_fields = ("merchant",)
     verbs = (PING, RESEND, ROTATE, ENABLE, SEND_WAITING, DISABLE)
 
@@ -231,7 +231,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         return self._shown(request, obj, _made[request])
 
     def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
-        """See Acting. The answer to a rotation is the page with the new secret."""
+        """See AdminWithActions. The answer to a rotation is the page with the new secret."""
         if verb is not ROTATE:
             return super().verb_view(verb, request, object_id)
         row = self.row_for(request, object_id, self.may(request, verb))
@@ -250,10 +250,6 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def _shown(self, request: HttpRequest, row: WebhookEndpoint, made: actions.NewSecret) -> HttpResponse:
         return self.show(request, "admin/webhooks/secret.html", row, "Secret of the endpoint", {"made": made})
 
-    @admin.display(description="API version")
-    def shown_version(self, endpoint: WebhookEndpoint) -> str:
-        return endpoint.version
-
     @admin.display(description="state", ordering="state")
     def status(self, endpoint: WebhookEndpoint) -> str:
         if not endpoint.state_reason:
@@ -264,7 +260,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def failing(self, endpoint: WebhookEndpoint) -> str:
         if endpoint.failing_since is None:
             return NOTHING
-        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {counted(endpoint.failures, 'time')}"
+        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {quantity_text(endpoint.failures, 'time')}"
 
     @admin.display(description="public keys (v1a)")
     def public_keys(self, endpoint: WebhookEndpoint) -> str:

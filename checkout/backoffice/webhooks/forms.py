@@ -46,9 +46,9 @@ class EndpointForm(ConfigurationForm):
         cleaned = super().clean() or {}
         if self.instance.pk is None and not cleaned.get("form_key"):
             raise ValidationError("This form is not complete. Open it again.")
-        if self.instance.pk is None and (fault := actions.fault_of_number(cleaned.get("merchant", ""))):
+        if self.instance.pk is None and (fault := actions.merchant_code_error(cleaned.get("merchant", ""))):
             self.add_error("merchant", fault)
-        for name, fault in actions.faults_of(self.values(cleaned)).items():
+        for name, fault in actions.validation_errors(self.values(cleaned)).items():
             self.add_error(name, fault)
         return cleaned
 

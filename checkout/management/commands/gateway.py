@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
-from checkout.database.reaching import missing_file
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor

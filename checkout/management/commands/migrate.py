@@ -8,9 +8,9 @@ from django.core.management.commands import migrate
 from django.db import InterfaceError, OperationalError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
+from checkout.database.availability import reason_of
 from checkout.database.encoding import wrong_encoding
 from checkout.database.owners import databases, missing_tables, variable_of
-from checkout.database.reaching import reason_of
 from checkout.database.short_locks import with_short_locks
 
 MISSING = (

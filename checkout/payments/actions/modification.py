@@ -21,11 +21,11 @@ from checkout.errors import (
     RequestInvalid,
 )
 from checkout.money import Money
-from checkout.payments.actions.accounts import fault_of_amount
+from checkout.payments.actions.accounts import amount_error
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
@@ -210,7 +210,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     if wanted.merchant is not None:
         # A program can be told. What a person types is kept, with the number masked.
         require_no_card_number("reason", wanted.reason)
-    payment = found_payment(reference, wanted.merchant)
+    payment = get_payment_for_update(reference, wanted.merchant)
     if len(key) > LONGEST_IDEMPOTENCY_KEY or "\0" in key:
         longest = LONGEST_IDEMPOTENCY_KEY
         raise OperationRejected(f"An idempotency key has at most {longest} characters, and no NUL.")
@@ -226,7 +226,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
-    if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):
+    if kind != Kind.VOID and (fault := amount_error(attempt.provider_account, amount)):
         raise RequestInvalid("amount", fault)
     reason = scrub_note(wanted.reason)
     operation = Operation(

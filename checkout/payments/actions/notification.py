@@ -22,7 +22,6 @@ from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
     ProviderAccountNotFound,
-    ProviderMisconfigured,
     SenderNotAllowed,
 )
 from checkout.payments.actions.order_code import payment_in
@@ -135,15 +134,8 @@ def _command(row: ProviderNotification, reading: _Reading) -> Envelope:
 
 
 def payment_named_by(row: ProviderNotification) -> str:
-    """Return the reference of the payment that a stored notification names; empty if it cannot be read."""
-    if row.statements is not None:
-        return _Reading(from_json(row.statements).first).payment_reference
-    try:
-        provider = get_provider(row.account.opened())
-    except ProviderMisconfigured:
-        return ""
-    # A row of the release before, which stored no statements.
-    return _read(provider, row.body.encode()).payment_reference
+    """Return the reference of the payment that a stored notification names, if it could be read."""
+    return _Reading(from_json(row.statements).first).payment_reference
 
 
 def _account(code: str) -> ProviderAccount | None:
@@ -222,7 +214,7 @@ def _may_tell_of_another_movement(copy: ProviderNotification) -> bool:
 
     The provider may repeat itself, or tell of a second movement of the same amount and day.
     """
-    statements = from_json(copy.statements).first if copy.statements is not None else ()
+    statements = from_json(copy.statements).first
     return any(not each.is_identity and meaning(each.kind).end for each in statements)
 
 

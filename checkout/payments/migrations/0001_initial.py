@@ -74,7 +74,6 @@ class Migration(migrations.Migration):
                 (
                     "demands_challenge",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="The issuer is to challenge the shopper: attack mode, or its own demand",
                     ),
@@ -82,7 +81,6 @@ class Migration(migrations.Migration):
                 (
                     "saves_card",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="The shopper wants the card saved for the next purchase",
                     ),
@@ -91,7 +89,6 @@ class Migration(migrations.Migration):
                     "merchant_initiated",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         help_text="Why a saved card is charged without the shopper",
                         max_length=12,
@@ -101,7 +98,6 @@ class Migration(migrations.Migration):
                     "capture_reference",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         help_text="Our name for an included capture",
                         max_length=40,
@@ -135,8 +131,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
-                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
-                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("dealt_with_by", models.CharField(blank=True, default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, default="", max_length=200)),
                 (
                     "fingerprint",
                     models.CharField(
@@ -157,7 +153,6 @@ class Migration(migrations.Migration):
                     "sender_user",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         db_index=True,
                         help_text="The broker user that sent it",
                         max_length=255,
@@ -167,7 +162,6 @@ class Migration(migrations.Migration):
                     "sender_app",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         db_index=True,
                         help_text="The program that says it sent it",
                         max_length=255,
@@ -225,7 +219,6 @@ class Migration(migrations.Migration):
                     "attack_mode",
                     models.CharField(
                         choices=[("automatic", "Automatic"), ("on", "On"), ("off", "Off")],
-                        db_default="automatic",
                         default="automatic",
                         help_text="When cards are challenged and new addresses slowed: automatic is after many declines",
                         max_length=10,
@@ -242,7 +235,6 @@ class Migration(migrations.Migration):
                 (
                     "is_live",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="Its payments are real: its programs use live keys, otherwise test keys",
                     ),
@@ -393,7 +385,6 @@ class Migration(migrations.Migration):
                     "customer_reference",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         help_text="The merchant's own id of its customer",
                         max_length=64,
@@ -401,12 +392,11 @@ class Migration(migrations.Migration):
                 ),
                 ("shopper_email", models.EmailField(blank=True, max_length=254)),
                 ("return_url", models.CharField(blank=True, max_length=500)),
-                ("cancel_url", models.CharField(blank=True, db_default="", max_length=500)),
+                ("cancel_url", models.CharField(blank=True, max_length=500)),
                 (
                     "locale",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         help_text="The language of the shopper's pages (BCP 47)",
                         max_length=35,
                     ),
@@ -415,7 +405,6 @@ class Migration(migrations.Migration):
                     "metadata",
                     models.JSONField(
                         blank=True,
-                        db_default=models.Value({}, models.JSONField()),
                         default=dict,
                         help_text="The merchant's own names and values",
                     ),
@@ -433,7 +422,6 @@ class Migration(migrations.Migration):
                     "made_with",
                     models.JSONField(
                         blank=True,
-                        db_default=models.Value({}, models.JSONField()),
                         default=dict,
                         help_text="Its link or saved card",
                     ),
@@ -441,7 +429,6 @@ class Migration(migrations.Migration):
                 (
                     "is_rest_released",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="The provider has released what was not captured",
                     ),
@@ -573,7 +560,6 @@ class Migration(migrations.Migration):
                     "doubt",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         help_text="Why evidence speaks against it",
                         max_length=20,
@@ -587,7 +573,6 @@ class Migration(migrations.Migration):
                     "metadata",
                     models.JSONField(
                         blank=True,
-                        db_default=models.Value({}, models.JSONField()),
                         default=dict,
                         help_text="The merchant's own names and values",
                     ),
@@ -595,7 +580,6 @@ class Migration(migrations.Migration):
                 (
                     "is_final",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="A capture after which nothing more may be captured",
                     ),
@@ -849,9 +833,7 @@ class Migration(migrations.Migration):
                 ("postponed_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "sums",
-                    models.JSONField(
-                        blank=True, db_default=models.Value({}, models.JSONField()), default=dict
-                    ),
+                    models.JSONField(blank=True, default=dict),
                 ),
                 (
                     "payment",
@@ -879,8 +861,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
-                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
-                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("dealt_with_by", models.CharField(blank=True, default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, default="", max_length=200)),
                 ("order_code", models.CharField(max_length=64)),
                 (
                     "kind",
@@ -968,7 +950,6 @@ class Migration(migrations.Migration):
                     "recognised_key",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         help_text="The key by which the provider recognises a copy; empty if it recognises none",
                         max_length=100,
                     ),
@@ -979,7 +960,6 @@ class Migration(migrations.Migration):
                 (
                     "was_alone",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="No other capture, void or refund of the attempt was open when it was sent",
                     ),
@@ -1007,8 +987,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
-                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
-                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("dealt_with_by", models.CharField(blank=True, default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, default="", max_length=200)),
                 ("digest", models.CharField(help_text="SHA-256 of the body as received", max_length=64)),
                 ("body", models.TextField(help_text="As received, with masks, for people")),
                 (
@@ -1023,7 +1003,6 @@ class Migration(migrations.Migration):
                 (
                     "is_proven",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
                     ),
@@ -1286,9 +1265,9 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("removed_at", models.DateTimeField(blank=True, null=True)),
                 ("removed_by", models.CharField(blank=True, max_length=150)),
-                ("token_to_delete", models.TextField(blank=True, db_default="", default="")),
+                ("token_to_delete", models.TextField(blank=True, default="")),
                 ("deletion_due_at", models.DateTimeField(blank=True, null=True)),
-                ("deletion_tries", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("deletion_tries", models.PositiveSmallIntegerField(default=0)),
                 ("deletion_asked_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "deleted_at",
@@ -1355,7 +1334,6 @@ class Migration(migrations.Migration):
                     "operation",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         help_text="The operation's reference, if it waits for one",
                         max_length=40,
                     ),
@@ -1363,14 +1341,7 @@ class Migration(migrations.Migration):
                 ("reply_to", models.CharField(max_length=255)),
                 ("correlation_id", models.CharField(max_length=120)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "ends_at",
-                    models.DateTimeField(
-                        blank=True,
-                        help_text="The end of the wait; unknown if written by an earlier release",
-                        null=True,
-                    ),
-                ),
+                ("ends_at", models.DateTimeField(help_text="The end of the wait")),
                 (
                     "payment",
                     models.ForeignKey(

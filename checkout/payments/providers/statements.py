@@ -70,8 +70,10 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
     }
 
 
-def from_json(stored: dict[str, Any]) -> Statements:
-    """Return the statements that ``to_json`` has written."""
+def from_json(stored: dict[str, Any] | None) -> Statements:
+    """Return the statements that ``to_json`` has written, or none if the notification could not be read."""
+    if stored is None:
+        return Statements((), 0)
     return Statements([_read(each) for each in stored["first"]], stored["count"])
 
 

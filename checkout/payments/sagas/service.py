@@ -22,7 +22,7 @@ from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import provider_events
-from checkout.payments.sagas.movement import publish_state
+from checkout.payments.sagas.movement import push_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.orchestration import orchestrator
@@ -206,7 +206,7 @@ def announce_payment(command: AnnouncePayment, message: Message) -> None:
     """
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     doubt_refusal(payment, message)
-    publish_state(payment, message)
+    push_state(payment, message)
     if payment.state != PaymentState.PROCESSING:
         reply_with_state(payment, payment.waiters.all(), message)
 

@@ -11,7 +11,7 @@ from checkout.conf import conf
 from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY, fits
 from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
-from checkout.payments.locking import forget
+from checkout.payments.locking import invalidate_rows
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
@@ -23,7 +23,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.service.card_trials import count_trial
+from checkout.payments.service.attack_detection import count_card
 from checkout.payments.service.cards.saving import drop_card, keep_card, note_use
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
@@ -91,7 +91,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         _keep_details(attempt, result)
         move_attempt(attempt.payment, attempt, event, actor, *KEPT)
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
-            count_trial(attempt)
+            count_card(attempt)
         if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
             keep_card(attempt, result)
         if attempt.state == AttemptState.REFUSED and attempt.saves_card and result.token is not None:
@@ -105,7 +105,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
         _keep_details(attempt, result)
         update_in_batch(attempt, *KEPT)
-        forget(attempt.payment)
+        invalidate_rows(attempt.payment)
     return answer_of(attempt, otherwise=result.outcome, event=result.event)
 
 

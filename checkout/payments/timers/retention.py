@@ -18,8 +18,8 @@ from checkout.payments.models import (
     OutboxMessage,
     ProviderNotification,
 )
+from checkout.payments.timers.table_walk import ROWS, begin_again_if_due, delete_expired, locked_walk
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
-from checkout.payments.timers.walk import ROWS, begin_again_if_due, forget, locked_walk
 from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
 
@@ -27,7 +27,7 @@ from messaging.outbox.months import Months
 LOOKED_AT_ONCE = 20_000
 
 
-def forget_old_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
+def delete_expired_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
     """Forget messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay.
 
     In PostgreSQL, whose tables are divided into months, a month is dropped as a whole once all of it is that
@@ -45,7 +45,7 @@ def _forget_messages(
     long_ago = now - conf.retention
     is_old = Q(**{f"{done}__lt": long_ago})
     if connections[database].vendor != "postgresql":
-        return forget(model.objects.using(database), is_old, written, long_ago)
+        return delete_expired(model.objects.using(database), is_old, written, long_ago)
     months = Months(model, database)
     months.make_ahead(now)
     dropped = months.drop_before(
@@ -53,7 +53,7 @@ def _forget_messages(
         are_needed=lambda rows: _are_needed(rows, written, done, long_ago),
         were_used=lambda rows: _were_used(rows, done, long_ago),
     )
-    return dropped + forget(months.others(), is_old, written, long_ago)
+    return dropped + delete_expired(months.others(), is_old, written, long_ago)
 
 
 def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime) -> bool:
@@ -110,14 +110,14 @@ IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
 )
 
 
-def forget_old_notifications() -> Work:
+def delete_expired_notifications() -> Work:
     """Delete notifications older than ``conf.retention`` that need not be kept, in the next batch of all."""
     long_ago = server_time_now() - conf.retention
     old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
     return _walk_on(ProviderNotification.objects.all(), "received_at", long_ago, old)
 
 
-def forget_old_events() -> Work:
+def delete_expired_events() -> Work:
     """Delete events older than ``conf.event_retention``, in the next batch of all.
 
     The last event of a payment itself stays, with those after it: the next one is numbered after them, and

@@ -72,7 +72,7 @@ def get_captcha() -> Captcha:
     return _loaded(conf.captcha)
 
 
-def fault_of_captcha(captcha: object) -> str:
+def captcha_error(captcha: object) -> str:
     """Return a sentence that says why the object is no CAPTCHA; empty if it is one."""
     for name in ("render", "check"):
         if not callable(getattr(captcha, name, None)):

@@ -14,8 +14,8 @@ from django.http.multipartparser import MultiPartParserError
 from checkout import problems
 from checkout.privacy.card_numbers import has_long_run
 from checkout.privacy.scrubbing import contains_card_number
+from checkout.web.challenge_return import allow_frames, is_return, with_retry
 from checkout.web.pages import payment_page_of
-from checkout.web.way_back import allow_frames, is_return, tried_again
 from payments_gateway.serving.problems import MALFORMED, Problem
 from payments_gateway.serving.scope import REFUSED
 from payments_gateway.serving.security.hosts import require_known_host
@@ -77,7 +77,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
 def _respond(request: HttpRequest, problem: Problem) -> HttpResponseBase:
     if is_return(request):
         allow_frames(request)
-        problem = tried_again(problem)
+        problem = with_retry(problem)
     # The shopper should find the way back to the payment.
     return problems.respond(request, problem, back=payment_page_of(request))
 

@@ -8,11 +8,11 @@ from checkout.conf import conf
 from checkout.errors import IllegalTransition, TokenRejected
 from checkout.payments import actions
 from checkout.payments.actions import ChallengePage, PaymentView
+from checkout.web.challenge_return import allow_frames, issuers
 from checkout.web.forms import ReturnForm
+from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import CHALLENGE, page_of, path_of, payment_page_of
 from checkout.web.views.page import page, see_other
-from checkout.web.waiting import commit_and_answer
-from checkout.web.way_back import allow_frames, issuers
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import csrf_exempt, held

@@ -14,13 +14,13 @@ from checkout.payments.actions import CheckoutPage, PaymentView
 from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
 from checkout.web.forms import PayForm
+from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import path_of
 from checkout.web.preferences import Preferences
 from checkout.web.protection.captcha import get_captcha, give_pass, has_pass, is_solved
-from checkout.web.protection.patience import wait_for_turn
+from checkout.web.protection.pacing import wait_for_turn
 from checkout.web.views.document import respond_with_state
 from checkout.web.views.page import page, see_other
-from checkout.web.waiting import commit_and_answer
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.security.headers import content_security

@@ -8,8 +8,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 
 from checkout import problems
+from checkout.web.challenge_return import is_return, with_retry
 from checkout.web.pages import payment_page_of
-from checkout.web.way_back import is_return, tried_again
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
                     response.headers.setdefault("Cache-Control", "no-store")
                     return response
             if is_return(request):
-                problem = tried_again(problem)
+                problem = with_retry(problem)
             back = "" if problem is problems.PAYMENT_NOT_FOUND else payment_page_of(request)
             return problems.respond(request, problem, back=back)
 

@@ -10,12 +10,12 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.payments import actions
 from checkout.states import PaymentState
+from checkout.web.held_tier import news
 from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
 from checkout.web.preferences import Preferences
 from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import card_in_words, ending_of
-from checkout.web.waiting import news
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import held

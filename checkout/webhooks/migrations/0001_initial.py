@@ -58,7 +58,8 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="SweepMark",
+            name="SweepCursor",
+            options={"db_table": "webhooks_sweepmark"},
             fields=[
                 (
                     "id",
@@ -67,7 +68,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("event_pk", models.BigIntegerField(default=0)),
-                ("seen_pk", models.BigIntegerField(db_default=0, default=0)),
+                ("seen_pk", models.BigIntegerField(default=0)),
                 ("seen_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
@@ -136,13 +137,12 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, help_text="Why it is in this state", max_length=200),
                 ),
                 ("state_since", models.DateTimeField(default=django.utils.timezone.now)),
-                ("last_event_before_it", models.BigIntegerField(db_default=0, default=0, editable=False)),
-                ("last_event_before_state", models.BigIntegerField(db_default=0, default=0, editable=False)),
+                ("last_event_before_it", models.BigIntegerField(default=0, editable=False)),
+                ("last_event_before_state", models.BigIntegerField(default=0, editable=False)),
                 (
                     "events_under_way",
                     models.JSONField(
                         blank=True,
-                        db_default=models.Value([], models.JSONField()),
                         default=list,
                         editable=False,
                     ),

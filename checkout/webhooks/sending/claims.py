@@ -130,7 +130,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str, at: d
     bodies = _bodies(claimed)
     jobs = []
     for endpoint, delivery in claimed:
-        body = bodies.get((endpoint.payload, endpoint.version, delivery.event), b"")
+        body = bodies.get((endpoint.payload, endpoint.api_version, delivery.event), b"")
         own = keys[endpoint.pk]
         problem = SECRET_UNREADABLE if own is None else "" if own else NO_SECRET
         jobs.append(
@@ -155,7 +155,7 @@ def _bodies(claimed: Sequence[tuple[WebhookEndpoint, Delivery]]) -> dict[tuple[s
     bodies: dict[tuple[str, str, str], bytes] = {}
     wanted: dict[tuple[str, str], list[str]] = defaultdict(list)
     for endpoint, delivery in claimed:
-        form = (endpoint.payload, endpoint.version)
+        form = (endpoint.payload, endpoint.api_version)
         if delivery.content is None:
             wanted[form].append(delivery.event)
         else:

@@ -16,7 +16,6 @@ from functools import cache
 import aiohttp
 from yarl import URL
 
-from checkout.webhooks.addresses import Scheme, fault_of_url
 from checkout.webhooks.sending.connections import Connector
 from checkout.webhooks.sending.resolver import (
     AddressRefused,
@@ -25,6 +24,7 @@ from checkout.webhooks.sending.resolver import (
     SystemLookUp,
     for_merchant,
 )
+from checkout.webhooks.url_policy import Scheme, url_error
 
 ATTEMPT_SECONDS = 15.0
 MAX_RESPONSE_BYTES = 65_536
@@ -146,7 +146,7 @@ def _of_the_system() -> ssl.SSLContext:
 
 def _require_allowed(url: str) -> None:
     """Check what needs no look-up. aiohttp asks no resolver about a host that is an address already."""
-    if fault := fault_of_url(url):
+    if fault := url_error(url):
         raise AddressRefused(f"The address {fault}")
 
 

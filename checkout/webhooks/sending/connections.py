@@ -14,8 +14,8 @@ import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.client_proto import ResponseHandler
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer
 from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver, LookUp
+from checkout.webhooks.url_policy import Scheme, peer_error
 
 # Less than the 5 s after which Node closes an idle connection, since a request may cross with the end.
 IDLE_SECONDS = 4.0
@@ -82,7 +82,7 @@ def checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
     """Return a socket for a connection to exactly this address. Raises ``AddressRefused``."""
     family, kind, protocol, _, target = place
     host, port = str(target[0]), int(target[1])
-    if fault := fault_of_peer(host, port, scheme):
+    if fault := peer_error(host, port, scheme):
         raise AddressRefused(f"The host {fault}")
     made = socket.socket(family, kind, protocol)
     made.setblocking(False)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from checkout.privacy.scrubbing import scrub_text
-from checkout.webhooks.deliveries import begin_state
+from checkout.webhooks.deliveries import transition
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import GONE, endpoint_pause, own_pause, pause_after
 from checkout.webhooks.sending.claims import NO_SUCH_EVENT, Job
@@ -161,5 +161,5 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
         until = now + timedelta(seconds=pause)
         endpoint.paused_until = max(endpoint.paused_until or until, until)
     if answer.status == GONE:
-        begin_state(endpoint, WebhookEndpoint.State.DISABLED, GONE_REASON)
+        transition(endpoint, WebhookEndpoint.State.DISABLED, GONE_REASON)
         endpoint.owed_notice = Notice.DISABLED

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer
+from checkout.webhooks.url_policy import Scheme, peer_error
 
 LOOK_UP_THREADS = 32
 LOOK_UPS_PER_MERCHANT = 4
@@ -110,7 +110,7 @@ class CheckedResolver(AbstractResolver):
         """Return the addresses of ``host``. Raises ``AddressRefused`` if one of them must not be reached."""
         addresses = await self._look_up(host)
         for address in addresses:
-            if fault := fault_of_peer(address, port, self._scheme):
+            if fault := peer_error(address, port, self._scheme):
                 raise AddressRefused(f"{host} {fault}")
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "The name has no address.")

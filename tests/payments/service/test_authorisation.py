@@ -111,10 +111,9 @@ def test_without_a_card_the_provider_is_not_called(attempt, books):
         (lambda attempt: seal_card("approve", attempt.order_code)[:-8] + "AAAAAAA=", "card_seal_broken"),
         (lambda attempt: _expired("approve", attempt.order_code), "card_seal_expired"),
         (lambda attempt: _sealed_with_a_dropped_key("approve", attempt.order_code), "card_key_unknown"),
-        # Sent by web processes of an earlier release, whose messages may arrive after an upgrade.
         (lambda attempt: "approve", "card_not_sealed"),
     ],
-    ids=["another attempt", "changed", "expired", "dropped key", "earlier release"],
+    ids=["another attempt", "changed", "expired", "dropped key", "one seal"],
 )
 def test_a_card_whose_second_seal_is_not_right_is_not_sent_and_staff_see_why(attempt, books, sealed, code):
     result = told(attempt, to_authorise_with(attempt, sealed(attempt))).result

@@ -1,6 +1,6 @@
 """Money that a dispute claims: it cannot be refunded from the moment that the dispute is known."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from django.db.models import F
@@ -42,7 +42,7 @@ def told(
     return notify(attempt, stored(attempt, text, is_proven=is_proven)).commands
 
 
-def asked(attempt: Attempt, minor: int | None = 300, number: int = 1, **how: object) -> Saga:
+def asked(attempt: Attempt, minor: int | None = 300, number: int = 1, **how: Any) -> Saga:
     """Have a charge-back notified, and return the saga that asks the provider about it."""
     for envelope in told(attempt, minor, number, **how):
         deliver(checkout, envelope)

@@ -18,6 +18,7 @@ from checkout.payments.models import (
 from checkout.payments.providers.base import EventKind, Outcome
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.service import service
+from tests.payments.service import delivering
 from tests.payments.service.asking import authorise, operation_on, to_capture
 from tests.payments.service.claiming import checked
 from tests.payments.service.delivering import Delivered, command, deliver
@@ -43,9 +44,7 @@ def body(attempt: Attempt, event: str, **changes: object) -> str:
 def stored(
     attempt: Attempt, text: str, account: ProviderAccount | None = None, *, is_proven: bool = True
 ) -> ProviderNotification:
-    return ProviderNotification.objects.create(
-        account=account or attempt.provider_account, digest=str(hash(text)), body=text, is_proven=is_proven
-    )
+    return delivering.stored(account or attempt.provider_account, text, is_proven=is_proven)
 
 
 def notify(attempt: Attempt, row: ProviderNotification) -> Delivered:
@@ -354,11 +353,12 @@ def test_an_order_that_was_cancelled_as_soon_as_it_was_authorised_is_told_as_bot
 def test_an_event_that_becomes_known_is_applied_when_it_is_sent_again(attempt, monkeypatch):
     authorise(attempt, "approve")
     ProviderAccount.objects.update(provider="worldpay_wpg")
-    row = stored(attempt, worldpay((attempt.order_code, "TELEPORTED")))
+    text = worldpay((attempt.order_code, "TELEPORTED"))
+    row = stored(attempt, text)
     notify(attempt, row)
     monkeypatch.setitem(codes.EVENTS, "TELEPORTED", (Outcome.APPROVED, EventKind.SETTLED))
-    row.state = State.RECEIVED
-    row.save()
+    row.delete()
+    row = stored(attempt, text)
     assert [told.kind for told in events(notify(attempt, row))] == ["settled"]
     assert row.state == State.APPLIED
 

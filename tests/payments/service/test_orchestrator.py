@@ -105,7 +105,7 @@ def deliver_row(type: str) -> Delivered:
 def test_a_submission_whose_card_is_lost_ends_before_anybody_is_asked(attempt):
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     delivered = deliver(service, command(body))
-    assert [envelope.type for envelope in delivered.commands] == ["payment.refused"]
+    assert delivered.commands == []
     assert delivered.result["state"] == "refused"
     attempt.refresh_from_db()
     assert (attempt.state, Saga.objects.get().status) == (Attempt.State.NOT_SENT, Status.COMPENSATED)

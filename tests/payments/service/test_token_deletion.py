@@ -13,7 +13,7 @@ from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, ProviderAccount, SavedCard
 from checkout.payments.service import service
 from checkout.payments.timers.cards.deletion import delete_tokens
-from checkout.payments.timers.due import has_tokens_to_delete
+from checkout.payments.timers.due_checks import has_tokens_to_delete
 from messaging.worker.service import CommandRejected
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once

@@ -7,12 +7,12 @@ from django.db.models import Max, Min
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.conf import conf
 from checkout.management.gateway.output import Finding
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.span import time_to_compare, time_to_list
+from checkout.reconciliation.period import time_to_compare, time_to_list
 
 MARGIN = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
@@ -85,7 +85,7 @@ def _unanswered(late: datetime) -> Finding:
         return Finding("books", "the providers answer for each order")
     count, since = rows.count(), _time(first.found_at)
     are = pluralize(count, "is not told by its,are not told by their")
-    text = f"{counted(count, 'order')} {are} provider, the first since {since}"
+    text = f"{quantity_text(count, 'order')} {are} provider, the first since {since}"
     return Finding("books", text, ASK_THE_PROVIDER)
 
 

@@ -8,9 +8,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from checkout.database.availability import file_of, missing_file, reason_of
 from checkout.database.encoding import wrong_encoding
 from checkout.database.owners import databases, missing_tables, variable_of
-from checkout.database.reaching import file_of, missing_file, reason_of
 from checkout.management.gateway.output import Finding
 
 AREA = "database"

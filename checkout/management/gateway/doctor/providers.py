@@ -26,7 +26,7 @@ def findings(*, calls: bool) -> Iterator[Finding]:
         text = f"the merchant {code} has no account, and its programs cannot create payments"
         yield Finding(AREA, text, "Add one in the back office.")
     for account in accounts:
-        faults = list(_faults_of(account))
+        faults = list(_validate_account(account))
         yield from faults
         if not faults:
             yield Finding(AREA, f"{account.code}: credentials and addresses are as they should be")
@@ -39,7 +39,7 @@ def findings(*, calls: bool) -> Iterator[Finding]:
             yield Finding(AREA, f"{code}: there are credentials, and no such account", advice)
 
 
-def _faults_of(account: ProviderAccount) -> Iterator[Finding]:
+def _validate_account(account: ProviderAccount) -> Iterator[Finding]:
     for field, fault in faults_of(account.provider, account.endpoint, account.options):
         yield Finding(AREA, f"{account.code}: {fault}", f"Change its {field} in the back office.")
     try:

@@ -5,7 +5,7 @@ from django.db import transaction
 from checkout.errors import IllegalTransition, OperationRejected
 from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga, ReviewPayment
 from checkout.payments.events import move_attempt
-from checkout.payments.locking import found_payment, locked_attempt
+from checkout.payments.locking import get_payment_for_update, locked_attempt
 from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
@@ -23,7 +23,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     conflict remains, a fact of the payment says so. Raises ``PaymentNotFound``, ``IllegalTransition`` for a
     payment in any other state, ``OperationRejected`` while the provider is being asked already.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
@@ -43,7 +43,7 @@ def put_aside(reference: str, *, by: str, reason: str) -> None:
     payment is conflicted a moment later. Raises ``PaymentNotFound``, and ``OperationRejected`` if there is no
     reason for it, or a flow is still at work.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     found = attempt_to_put_aside(payment)
     if found is None:
         raise OperationRejected(

@@ -3,9 +3,9 @@
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected
-from checkout.payments.actions.staff.second_word import refuse_second_word_on
+from checkout.payments.actions.staff.duplicate_decision import refuse_duplicate_decision_on
 from checkout.payments.checkout_messages import SettlePayment
-from checkout.payments.locking import found_payment, locked_attempt
+from checkout.payments.locking import get_payment_for_update, locked_attempt
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
@@ -33,7 +33,7 @@ def settle_payment(
     reason = scrub_note(reason).strip()
     if not reason:
         raise OperationRejected("Say how you found out.")
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     asked = _attempt(payment, attempt)
@@ -42,7 +42,7 @@ def settle_payment(
     now = seen_now(payment)
     if seen not in (None, now):
         raise OperationRejected("More has become known since you looked. Look again.")
-    refuse_second_word_on(asked, PAYMENT_SETTLED, now)
+    refuse_duplicate_decision_on(asked, PAYMENT_SETTLED, now)
     Fact.objects.create(
         payment=payment,
         attempt=asked,

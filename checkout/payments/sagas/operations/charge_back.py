@@ -31,7 +31,7 @@ class IssuerMovement(TableSaga[OperationData]):
 
     def begin(self, data: OperationData) -> OperationDecision:
         """Post the operation."""
-        return Go(step=At.FINISHED, data=data, recalculate=True, tells=(entries(data, self.posting),))
+        return Go(step=At.FINISHED, data=data, recalculate=True, side_commands=(entries(data, self.posting),))
 
     def afresh(self, data: OperationData) -> OperationData:
         """Count from zero."""

@@ -64,7 +64,7 @@ def word(is_true: bool) -> str:
 
 
 def question_of(saga: Saga) -> VerificationData | None:
-    """Return the data of a verification; None for another kind of saga, or data of another release."""
+    """Return the data of a verification; None for another kind of saga, or other data."""
     if saga.kind != Verification.kind:
         return None
     try:
