@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element
 
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind, Outcome, Position
+from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_signed_amount
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
@@ -122,6 +123,18 @@ class Journal:
 
 
 def references(kind: EventKind, journal: Journal | None, payment: tuple[str, ...] = ()) -> tuple[str, ...]:
+def meaning_of(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
+    """Return the meaning of an event, of which ``journal`` is the booking: see ``codes.meaning``.
+
+    A refund that was sent and has a refund authorisation counts as made, because some merchants never get a
+    REFUNDED (alphagov/pay-connector#5701). The authorisation is the text ``null`` until it exists.
+    """
+    outcome, kind = codes.meaning(event)
+    if kind == EventKind.REFUND_SENT and journal is not None and journal.has_refund_authorisation:
+        kind = EventKind.REFUNDED
+    return outcome, kind
+
+
     """Return all references that may be that of our operation, the likeliest first, each once.
 
     ``payment`` are those that the payment names in addition to the journal.

@@ -23,6 +23,7 @@ from checkout.payments.providers.worldpay_wpg.books import (
     Journal,
     kind_in_books,
     may_have_taken,
+    meaning_of,
     references,
     sums_of,
 )
@@ -249,7 +250,8 @@ def _read_payment(
 ) -> ProviderResult:
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
-    outcome, named = codes.meaning(event)
+    booking = next((journal for journal in reversed(journals) if journal.event == event), None)
+    outcome, named = meaning_of(event, booking)
     # The answer to an authorisation must be about its whole amount, also if that is captured at once.
     kind = kind_in_books(payment, named) if verb == Verb.INQUIRE else named
     told = sums_of(payment, outcome, kind)
@@ -277,7 +279,7 @@ def _read_payment(
 
 def _references(kind: EventKind, journals: list[Journal], payment: PaymentElement) -> tuple[str, ...]:
     """Return the references that the reply names for its last event, leaving out other events' journals."""
-    of_last_event = (journal for journal in journals if codes.meaning(journal.event)[1] == kind)
+    of_last_event = (journal for journal in journals if meaning_of(journal.event, journal)[1] == kind)
     named = [name for journal in of_last_event for name in references(kind, journal)]
     return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
 
