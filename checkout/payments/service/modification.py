@@ -3,7 +3,13 @@
 from functools import partial
 
 from checkout.money import Money
-from checkout.payments.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
+from checkout.payments.messages import (
+    CapturePayment,
+    ProviderAnswered,
+    ProviderOutcome,
+    RefundPayment,
+    VoidPayment,
+)
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import Modification, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import conflict
@@ -129,4 +135,6 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         # because nothing is held any more, as was wanted. An inquiry decides.
         state = Operation.State.UNKNOWN
     move(attempt.payment, operation, state, reason=result.refusal.reason if result.refusal else "")
+    if operation.state == Operation.State.REQUESTED:
+        return ProviderAnswered(outcome=ProviderOutcome(result.outcome), event=result.event)
     return answer_of(operation, event=result.event)

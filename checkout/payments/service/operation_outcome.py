@@ -17,6 +17,8 @@ STATES = {
     Outcome.PENDING: State.PENDING,
     Outcome.REFUSED: State.REFUSED,
     Outcome.NOT_SENT: State.REQUESTED,
+    Outcome.NOT_FOUND: State.REQUESTED,
+    Outcome.NOT_ABLE: State.REQUESTED,
 }
 
 OUTCOMES = {

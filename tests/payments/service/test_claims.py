@@ -9,7 +9,7 @@ from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
 from checkout.payments.providers import memory
-from checkout.payments.providers.base import EventKind, Position
+from checkout.payments.providers.base import EventKind, WholePosition
 from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, let_settle, operation_on
@@ -233,7 +233,7 @@ def says(monkeypatch, kind, *, refunded=None, captured=1250):
         position = None
         if refunded is not None:
             sums = (Money(minor, "GBP") for minor in (1250, captured, refunded))
-            position = Position(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
+            position = WholePosition(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
         return replace(inquire(*about), kind=kind, position=position)
 
     monkeypatch.setattr(memory.MemoryProvider, "inquire", told)

@@ -9,7 +9,13 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation, ProviderAccount, ProviderCall
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Operation,
+    ProviderAccount,
+    ProviderCall,
+)
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Verb
 from checkout.payments.providers.memory_books import OrderState

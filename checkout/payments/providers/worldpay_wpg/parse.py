@@ -41,12 +41,11 @@ UNREADABLE = "UNREADABLE"
 OLD_CHALLENGE = "request3DSecure"
 # The element that repeats the request in the status of an order that was modified at once.
 _REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
-# The modification that each acknowledgement (DTD, ``ok``) is of.
+# The acknowledgements (DTD, ``ok``) of each modification.
 _RECEIVED = {
-    "captureReceived": Verb.CAPTURE,
-    "cancelReceived": Verb.VOID,
-    "voidReceived": Verb.VOID,
-    "refundReceived": Verb.REFUND,
+    Verb.CAPTURE: {"captureReceived"},
+    Verb.VOID: {"cancelReceived", "voidReceived"},
+    Verb.REFUND: {"refundReceived"},
 }
 _PAYS = {Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE}
 _OF_A_LIST = {"orderStatus", "actions"}
@@ -67,10 +66,10 @@ def parse_reply(
     ``merchant_code``, if that is given, is not understood. An error whose code and text do not show
     whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
     careful reading. The status of an order in answer to a capture, void or refund is that operation's, see
-    ``_read_modified``. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
+    ``_read_modified``. An order without a record is ``NOT_FOUND`` with the event ``MISSING``. One that is
     "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
-    statement about its order (two payments, or a payment and an error), or with the acknowledgement of
-    another modification, is ``UNKNOWN`` with the event ``CONTRADICTORY``.
+    statement about its order (two payments, or a payment and an error), or with an acknowledgement that is
+    not the request's, is ``UNKNOWN`` with the event ``CONTRADICTORY``.
     """
     try:
         return _read_reply(_reply_in(read_message(body), merchant_code), verb, exponents)
@@ -167,10 +166,10 @@ def _contradiction(order_code: str) -> ProviderResult:
 def _read_acknowledgement(received: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
     """Read an ``ok``, which is not success: the request was accepted, and a notification has its result.
 
-    That of another request than ours says nothing about ours.
+    An acknowledgement that is not one of our request's says nothing about our request.
     """
     order_code = received.get("orderCode", "").strip()
-    if verb in _REQUESTS and _RECEIVED.get(received.tag, verb) != verb:
+    if received.tag not in _RECEIVED.get(verb, ()):
         return _contradiction(order_code)
     return ProviderResult(
         outcome=Outcome.PENDING,

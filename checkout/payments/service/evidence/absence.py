@@ -16,7 +16,7 @@ is REFUNDED already.
 
 from checkout.payments.calls import MODIFICATIONS, CallsInFlight, may_be_completed
 from checkout.payments.models import Attempt, Operation, ProviderCall
-from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.base import EventKind, ProviderResult, WholePosition
 from checkout.payments.service.evidence.booked_operations import BookedOperations, reliable_sum
 from checkout.payments.service.facts import has_told_of_money
 from checkout.payments.totals import sums_of_attempt
@@ -79,7 +79,7 @@ def _are_captures_told(operation: Operation, result: ProviderResult) -> bool:
     If the provider tells only what it has kept, a capture that we do not know of would hide a refund, unless
     everything was captured.
     """
-    if operation.kind != Kind.REFUND or result.position is not None:
+    if operation.kind != Kind.REFUND or isinstance(result.position, WholePosition):
         return True
     return sums_of_attempt(operation.attempt).captured == operation.payment.amount_minor
 

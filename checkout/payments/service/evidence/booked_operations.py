@@ -15,7 +15,7 @@ from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
 from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
 from checkout.payments.sagas.settlement.reckoning import NOT_FOUND
 from checkout.payments.sagas.settlement.verification import Verification
@@ -124,7 +124,7 @@ def are_sums_void(order_code: str, result: ProviderResult) -> bool:
     return result.presume_unsettled and told.exists()
 
 
-def may_be_of_settled_money(order_code: str, result: ProviderResult, told: Position) -> bool:
+def may_be_of_settled_money(order_code: str, result: ProviderResult, told: WholePosition) -> bool:
     """Return True if what is kept may be the sum of some of our refunds, made after an untold settlement."""
     kept = told.captured.minor - told.refunded.minor
     if not result.presume_unsettled or not kept:
@@ -136,7 +136,7 @@ def may_be_of_settled_money(order_code: str, result: ProviderResult, told: Posit
 
 def position_given(
     result: ProviderResult, *, owed: int, captured: tuple[int, int], least_refunded: int
-) -> Position | None:
+) -> WholePosition | None:
     """Return the order's sums, given the bounds of our captures, in minor units; None if they are unknown.
 
     ``owed`` is the payment's amount. If the provider tells only what it has kept, its captured sum is taken
@@ -148,7 +148,7 @@ def position_given(
     - the news that all was released if a part may be captured: it may be about the rest.
     """
     least, most = captured
-    if result.position is not None:
+    if isinstance(result.position, WholePosition):
         is_of_rest = _says_released(result) and most > 0 and least < owed
         return None if is_of_rest else result.position
     if result.kept is None or result.amount is None:
@@ -159,14 +159,26 @@ def position_given(
         return None
     if not taken and result.kind in AFTER_A_CAPTURE:
         return None
-    return Position(
+    return WholePosition(
         authorised=result.amount, captured=Money(taken, currency), refunded=Money(taken - kept, currency)
     )
 
 
+def refunds_meant(position: WholePosition, charged_back: int) -> tuple[int, ...]:
+    """Return the sums of refunds that the position may mean, in minor units, the likeliest first.
+
+    ``charged_back`` is the sum that issuers took according to our own books. A provider that does not report
+    charge-backs may include them in its refunds, or not.
+    """
+    refunded = position.refunded.minor
+    if position.charged_back is not None or not charged_back:
+        return (refunded,)
+    return (refunded, refunded - charged_back)
+
+
 def _says_released(result: ProviderResult) -> bool:
     is_end = result.kind in (EventKind.CANCELLED, EventKind.EXPIRED)
-    return is_end and result.position is not None and not result.position.authorised.minor
+    return is_end and isinstance(result.position, WholePosition) and not result.position.authorised.minor
 
 
 def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
@@ -183,7 +195,7 @@ def reliable_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | N
     if are_sums_void(attempt.order_code, result):
         return None
     position, ours = result.position, sums_of_attempt(attempt)
-    if position is None:
+    if not isinstance(position, WholePosition):
         return _sum_by_kept(attempt, result, kind, ours)
     if kind == Kind.CAPTURE:
         gone_back = booked_operations_of(attempt, Kind.REFUND).most + ours.charged_back
@@ -214,7 +226,7 @@ def _sum_by_kept(attempt: Attempt, result: ProviderResult, kind: str, ours: Sums
     return _unless_ambiguous(attempt, result, told) if told is not None else None
 
 
-def _unless_ambiguous(attempt: Attempt, result: ProviderResult, told: Position) -> int | None:
+def _unless_ambiguous(attempt: Attempt, result: ProviderResult, told: WholePosition) -> int | None:
     """Return the refunded sum; None if some of our refunds may have raised what is kept to what it is.
 
     A settlement is not always notified. Then what is kept would be the sum of the refunds after it, and the

@@ -59,7 +59,7 @@ def _judged(
     attempt: Attempt, command: CheckClaim, before: Sums, asked_at: datetime, result: ProviderResult
 ) -> Judgement:
     now = sums_of_attempt(attempt)
-    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT) or now != before:
+    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_FOUND) or now != before:
         return UNKNOWN
     if attempt.state in OPEN_ATTEMPTS:
         # Its capture is recorded once its own outcome is known.

@@ -154,7 +154,7 @@ def _judged(
     result: ProviderResult,
 ) -> ClaimOutcome:
     claim = command.claim
-    is_missing = result.outcome == Outcome.NOT_SENT
+    is_missing = result.outcome == Outcome.NOT_FOUND
     if result.outcome == Outcome.UNKNOWN or (is_missing and may_order_exist(before, attempt)):
         return ClaimOutcome.UNKNOWN
     if claim == EventKind.AUTHORISED:

@@ -12,7 +12,7 @@ from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.data import At
@@ -30,6 +30,7 @@ from checkout.payments.service.evidence.booked_operations import (
     is_charge_back_open,
     may_be_from_before_a_booking,
     position_given,
+    refunds_meant,
 )
 from checkout.payments.service.facts import fact_of
 from checkout.payments.service.operation_outcome import shows_money
@@ -50,7 +51,7 @@ SUMS = {
 }
 FOUND = "Found at the provider when staff had it asked"
 REFUND_TOLD = [f"{NOTIFIED}{kind}" for kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)]
-ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
+ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _judged(
 ) -> ReviewResult:
     if result.outcome not in ANSWERS:
         return _unknown("The provider did not say what became of it. Ask again later.")
-    if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
+    if result.outcome == Outcome.NOT_FOUND and may_order_exist(before, attempt):
         return _unknown("The provider does not find the order, which may exist. Look it up there.")
     if is_for_another_payment(attempt, result):
         return _stands(f"The provider still speaks of other money than ours: {result.amount}.")
@@ -153,10 +154,11 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
     gaps = _gaps(attempt, sums, position) if position else []
     if gaps and may_be_from_before_a_booking(attempt, asked_at):
         return _unknown("The answer may be from before our last booking. Ask again later.")
-    if result.position is None and sums.captured < sums.owed:
+    is_whole = isinstance(result.position, WholePosition)
+    if not is_whole and sums.captured < sums.owed:
         # The rest may have been released, or captured and given back, so no sum is certain enough.
         gaps = [replace(gap, left=0) for gap in gaps]
-    if result.position is None or result.presume_unsettled:
+    if not is_whole or result.presume_unsettled:
         # A captured sum that seems too small is no proof of a refund.
         gaps = [replace(gap, left=0) if _is_untold_refund(attempt, gap) else gap for gap in gaps]
     if position and position.charged_back is None and is_charge_back_open(attempt, result):
@@ -177,7 +179,7 @@ def _held(attempt: Attempt, sums: Sums, asked_at: datetime, result: ProviderResu
     return ReviewResult(ReviewOutcome.HELD)
 
 
-def _position(sums: Sums, result: ProviderResult) -> Position | None:
+def _position(sums: Sums, result: ProviderResult) -> WholePosition | None:
     taken = sums.captured
     return position_given(
         result,
@@ -187,7 +189,7 @@ def _position(sums: Sums, result: ProviderResult) -> Position | None:
     )
 
 
-def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
+def _gaps(attempt: Attempt, sums: Sums, position: WholePosition) -> list[Gap]:
     """Return the provider's sums that our operations, including those under way, do not explain."""
     owed = attempt.payment.amount
     gaps = []
@@ -196,7 +198,7 @@ def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
         (
             Kind.REFUND,
             position.refunded,
-            position.refunds_beside(sums.charged_back),
+            refunds_meant(position, sums.charged_back),
             sums.left_to_charge_back,
         ),
     ):

@@ -5,19 +5,18 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
-from checkout.conf import conf
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.models import Attempt, Fact, Operation, PostponedComparison, ProviderNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification, Outcome, ProviderResult
 from checkout.payments.sagas.open_questions import is_inquired
 from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payment
+from checkout.payments.service.evidence.beyond_ours import compare_books_again
 from checkout.payments.service.operation_outcome import KINDS, operation_of, settle
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import ENDED_WITHOUT_MONEY, Actor, AttemptState
 from messaging.compiled_queries import Compiled, insert_in_batch
-from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 State = ProviderNotification.State
@@ -159,26 +158,6 @@ class _Known:
             self._contradictions.add((event_id, reason))
         else:
             self._event_ids.add(event_id)
-
-
-def compare_books_again(attempt: Attempt) -> None:
-    """Have the next comparisons of books include the payment although it may not change.
-
-    A movement in the portal of the very amount of ours is taken for ours, and one that is told in the same
-    words as another for its repetition. The comparisons go on until the provider's queries must show it.
-    """
-    row = PostponedComparison(
-        account_id=attempt.provider_account_id,
-        payment_id=attempt.payment_id,
-        postponed_at=server_time_now() + conf.order_lag,
-    )
-    # In one statement, as a comparison may delete an earlier row at any moment. Its sums stay.
-    PostponedComparison.objects.bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["account", "payment"],
-        update_fields=["postponed_at"],
-    )
 
 
 def _unknown(statement: Notification) -> StatementResult | None:
