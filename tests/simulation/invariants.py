@@ -318,16 +318,23 @@ def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
     """Yield payments that are captured automatically and were called paid, but ended unpaid.
 
     A capture that the provider makes with the authorisation counts as accepted. If the issuer does not pay
-    for it after all, staff are told. A contradiction is ended by staff, perhaps without a capture.
+    for it after all, staff are told. What staff settle may end without a capture.
     """
     automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
     excused = {books.payment_of.get(code) for code in world.bank.unpaid}
+    settled = {
+        payment
+        for (payment,) in books.rows(
+            "SELECT p.reference FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
+            "WHERE f.kind = 'payment_settled_by_applied'"
+        )
+    }
     for payment, end in automatic:
         if payment in excused:
             continue
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
         paid = [state for state in left if PaymentState(state).is_paid]
-        if paid and end in UNPAID and P.CONFLICTED not in left:
+        if paid and end in UNPAID and P.CONFLICTED not in left and payment not in settled:
             yield f"I6: {payment} was {paid[0]}, and ended {end}"
 
 

@@ -40,8 +40,8 @@ from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
     Outcome,
-    Position,
     ProviderResult,
+    WholePosition,
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
@@ -210,7 +210,7 @@ def position_guessed() -> Patches:
         everything, nothing = result.amount, Money(0, result.amount.currency)
         is_refunded = result.kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)
         is_captured = is_refunded or result.kind in (EventKind.CAPTURED, EventKind.SETTLED)
-        position = Position(
+        position = WholePosition(
             authorised=everything,
             captured=everything if is_captured else nothing,
             refunded=everything if is_refunded else nothing,

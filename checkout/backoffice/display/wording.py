@@ -150,6 +150,8 @@ ANSWERS: Mapping[str, str] = {
     "pending": "not decided yet",
     "refused": "no",
     "not_sent": "it has not received anything",
+    "not_found": "it has no such order",
+    "not_able": "this account may not do that",
     "unknown": "not known, it may have happened",
     "conflicted": "something that cannot be right",
     "not_shown": "it never received it",
