@@ -11,7 +11,7 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import LONGEST_SECONDS, Setting, comma_separated, number, text
+from messaging.setting import LONGEST_SECONDS, number, text, texts
 
 
 class Installation:
@@ -35,13 +35,11 @@ class Installation:
         "are read from the primary if it lags more.",
         gt=0,
     )
-    own_apps: Setting[Sequence[str]] = Setting(
+    own_apps = texts(
         "CHECKOUT_OWN_APPS",
         "",
         "The Python packages of apps of your own, with commas between them, which add services and steps of "
         "the purchase (docs/own-steps.md).",
-        type=str,
-        read=lambda value: tuple(comma_separated(value)),
         pattern=r"^[\w., ]*$",
     )
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from checkout.payments.models import Attempt, ProviderAccount
-from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
 from checkout.reconciliation.provider_books import NotAskable, NotUnderstood, Unanswered, told
 
 # Questions in a row without an answer, after which an order elsewhere is asked about. If that gets no answer
@@ -61,7 +60,7 @@ class CircuitBreaker:
         """Ask about one order elsewhere. Return True if the provider answers, whatever it says."""
         for order_code in self._elsewhere():
             try:
-                told(self._account, order_code, UNKNOWN_CURRENCY)
+                told(self._account, order_code)
             except NotAskable:
                 continue
             except NotUnderstood:

@@ -5,12 +5,16 @@ if nothing moved in between.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from checkout.payments.books.ours import ours_of
 from checkout.payments.books.theirs import are_sums_void, may_be_of_settled_money, position_given
+from checkout.payments.calls import under_way
 from checkout.payments.models import Attempt, Difference, PostponedComparison, ProviderAccount, Reconciliation
-from checkout.payments.providers.base import Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult, WholePosition
+from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.facts import has_told_of_money, may_order_exist
 from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
@@ -18,7 +22,7 @@ from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
 from checkout.reconciliation.period import Period
 from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
-from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told
+from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, nothing_of, told
 
 SAVE_EVERY = 100
 
@@ -95,18 +99,22 @@ class _Comparison:
             return self._postpone(pk, changed_at)
         theirs: dict[str, Position | None] = {}
         answers: list[Compared] = []
+        disputed: list[str] = []
         for code in before.attempts:
             try:
-                theirs[code], is_understood = self._ask(code, before)
+                result = self._ask(code)
             except Unanswered:
                 return self._not_answered(pk, compare_answer(code, before.currency, is_understood=False))
-            answers.append(compare_answer(code, before.currency, is_understood=is_understood))
+            theirs[code] = None if result is None else _position_told(code, before, result)
+            answers.append(compare_answer(code, before.currency, is_understood=result is not None))
+            if result is not None and result.kind == EventKind.CHARGED_BACK:
+                disputed.append(code)
         if our_books(pk, self._account) != before:
             return self._postpone(pk, changed_at)
         not_understood = sum(not answer.agrees for answer in answers)
         self._run.unanswered += not_understood
         self._run.untold += sum(position is None for position in theirs.values()) - not_understood
-        compared = compare(before, theirs)
+        compared = compare(before, theirs, disputed)
         late = inconclusive(self._account, pk, before, compared, self._run.started_at)
         certain = [each for each in compared if each not in late]
         self.seen += record(self._account, pk, [*answers, *certain], untold(before, theirs))
@@ -120,17 +128,16 @@ class _Comparison:
             left.filter(postponed_at__lte=self._run.started_at).delete()
         return None
 
-    def _ask(self, code: str, ours: OurBooks) -> tuple[Position | None, bool]:
-        """Return the provider's position of an order, and if the answer was understood."""
+    def _ask(self, code: str) -> ProviderResult | None:
+        """Return the provider's answer about an order; None if it does not say what the provider has."""
+        result = None
         try:
-            result, is_understood = told(self._account, code, ours.currency), True
-            position = _position_told(code, ours, result)
+            result = _told_of_ours(self._account, code)
             self._breaker.answered(code)
         except NotUnderstood:
-            position, is_understood = None, False
             self._breaker.not_understood(code)
         self._record_pending()
-        return position, is_understood
+        return result
 
     def _record_pending(self) -> None:
         for pk, unanswered in self.pending:
@@ -158,12 +165,32 @@ class _Comparison:
             postpone(self._account, pk)
 
 
+def _told_of_ours(account: ProviderAccount, code: str) -> ProviderResult:
+    """Return the provider's answer about an order of ours: see ``told``.
+
+    "No such order" tells nothing while the order may exist, or come to exist. If the provider has said that
+    it holds money for the order, and must find it by now, its answer is not understood.
+    """
+    attempt = attempt_of(code)
+    before = under_way(attempt)
+    result = told(account, code)
+    if result.outcome != Outcome.NOT_FOUND or not may_order_exist(before, attempt):
+        return result
+    if before.is_over(attempt) and has_told_of_money(attempt):
+        raise NotUnderstood
+    return replace(result, outcome=Outcome.UNKNOWN)
+
+
 def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:
     """Return the sums of an answer; None if it tells none that can be compared with ours."""
+    if result.outcome == Outcome.NOT_FOUND:
+        return nothing_of(ours.currency)
     known = ours_of(Attempt.objects.select_related("payment").get(order_code=code))
     if are_sums_void(known, result):
         return None
     sums = ours.attempts[code]
+    if result.position is not None and not isinstance(result.position, WholePosition):
+        return result.position
     position = position_given(
         result,
         owed=ours.operations.owed,

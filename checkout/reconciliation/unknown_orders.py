@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
-from checkout.payments.models.reconciliation import OPEN_DIFFERENCE, UNKNOWN_CURRENCY
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
@@ -66,7 +66,7 @@ def _compare_again(
         if should_stop() or breaker.is_exhausted:
             break
         try:
-            order = told(account, code, UNKNOWN_CURRENCY)
+            order = told(account, code)
             breaker.answered(code)
         except NotAskable:
             continue

@@ -41,6 +41,7 @@ class Submission:
 
     `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token`
     means that the card is to be kept for `shopper`, `captures` that the sum is captured once authorised.
+    `pays_out` means that the sum goes to the cardholder, without an earlier payment.
     """
 
     order_code: str
@@ -58,6 +59,7 @@ class Submission:
     shopper: str = ""
     email: str = ""
     captures: bool = False
+    pays_out: bool = False
 
 
 class Acquirer:
@@ -175,6 +177,9 @@ class Acquirer:
         if isinstance(new.card, KeptCard):
             self._tokens.use(new.card)
         order = self._read(new.order_code)
+        if new.pays_out and outcome.payment == "AUTHORISED":
+            self._bookings.request(order, Kind.REFUND_REQUESTED, order.amount)
+            return self._read(new.order_code)
         if not new.wants_3ds:
             return self._decide(order, "")
         if order.asks_for_old_authentication:

@@ -44,7 +44,7 @@ class KeptCard:
         """Raise UnreadableCard if the card has expired."""
         today = datetime.now(UTC)
         if (self.expiry_year, self.expiry_month) < (today.year, today.month):
-            raise UnreadableCard("Expiry date: in the past or not a date")
+            raise UnreadableCard(f"Expiry date = {self.expiry_month}/{self.expiry_year}")
 
     def differs_from(self, other: "KeptCard") -> bool:
         """Return True if expiry or name are others."""

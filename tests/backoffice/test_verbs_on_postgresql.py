@@ -90,7 +90,6 @@ MAKE = {
     ("merchant", "attack_mode_off"): rows.merchant,
     ("merchant", "attack_mode_on"): rows.merchant,
     ("payment", "cancel"): lambda: rows.payment("OPEN"),
-    ("payment", "put_aside"): rows.untold,
     ("payment", "review"): conflicted_payment,
     ("paymentlink", "disable"): link,
     ("providernotification", "deal_with"): lambda: rows.notification(rows.payment("LIED"), "conflicted"),

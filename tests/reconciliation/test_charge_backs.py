@@ -109,6 +109,19 @@ def test_a_charge_back_that_was_told_once_ends_its_difference_when_we_have_booke
     assert still_open() == set()
 
 
+def test_a_charge_back_of_which_only_the_last_event_tells_is_a_difference_until_we_have_booked_it(paid):
+    purchase = paid()
+    purchase.order.manners = Manners(tells_position=False)
+    purchase.operation("capture", PAID)
+    purchase.books_have(captured=PAID, charged_back=300)
+    [difference] = reconcile()
+    assert (difference.kind, difference.ours, difference.theirs) == ("charged_back", "nothing", "not told")
+    assert again() == {("charged_back", 0, 0)}
+    purchase.operation("charge_back", 300)
+    assert reconcile() == []
+    assert still_open() == set()
+
+
 def test_an_attempt_that_never_arrived_does_not_tell_of_the_charge_backs_of_another(paid, monkeypatch):
     purchase = paid()
     purchase.try_again()

@@ -55,6 +55,8 @@ class PortalUser:
         amount = self._part_of(uncaptured if wish == "capture" else unrefunded)
         self._world.trace.note("portal", f"{wish}s", amount, order.order_code)
         self._world.bank.move(order, kind, amount)
+        if self._chance.happens("same_again"):
+            self._world.later(HOUR, lambda: self._world.bank.move(order, kind, amount))
 
     def _part_of(self, amount: Money) -> Money:
         if self._chance.of(0.5):

@@ -21,11 +21,10 @@ from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.search import search_payments
 from checkout.backoffice.settling.pages_of_claims import claim_tools
-from checkout.backoffice.settling.pages_of_contradictions import ContradictionSettlingAdmin
-from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE, settling_tools
+from checkout.backoffice.settling.pages_of_operations import settling_tools
+from checkout.backoffice.settling.pages_of_payments import PaymentSettlingAdmin
 from checkout.payments import actions
 from checkout.payments.models import Payment
-from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
 from checkout.states import Actor, PaymentState, payment_machine
 
 CANCEL = Verb(
@@ -55,28 +54,6 @@ REVIEW = Verb(
 )
 
 
-PUT_ASIDE = Verb(
-    name="put_aside",
-    label="Settle it yourself",
-    explanation=(
-        "You need this only if the provider's portal shows more than this page. The provider has not said "
-        "what became of this payment, although it was asked again and again; or its books have other sums "
-        "than ours; or the payment can neither be captured nor released; or somebody captured, refunded or "
-        "cancelled in its portal. If you have looked the order up there, put the payment aside: then enter "
-        "what the provider's books have, with “Settle contradiction”. The provider is only asked again if "
-        "you want it."
-    ),
-    done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
-    otherwise=(
-        "a flow is still at work on it, none of its money was ever held, or it waits for “Settle "
-        "contradiction” already. Nothing was changed."
-    ),
-    is_offered=lambda payment: attempt_to_put_aside(payment) is not None,
-    carry_out=lambda payment, by, why: actions.put_aside(payment.reference, by=by, reason=why),
-    asks_why=True,
-)
-
-
 class StateFilter(admin.SimpleListFilter):
     """A filter by state, in words."""
 
@@ -91,10 +68,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
+class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
-    verbs = (CANCEL, REVIEW, PUT_ASIDE)
+    verbs = (CANCEL, REVIEW)
     change_form_template = "admin/payments/payment/change_form.html"
     list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)
@@ -179,10 +156,6 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     def state_in_words(self, payment: Payment) -> str:
         meaning = STATES[payment.state]
         return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
-
-    def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See AdminWithActions. Who may settle a payment may also put it aside for that."""
-        return request.user.has_perm(SETTLE) if verb is PUT_ASIDE else super().may(request, verb)
 
     @admin.display(description="refused because")
     def refused_because(self, payment: Payment) -> str:

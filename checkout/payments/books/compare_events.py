@@ -87,7 +87,7 @@ def compare_event(ours: Ours, before: Ours, event: Event, answer: Answer, *, may
     although the provider does not find it.
     """
     result, last = answer.result, answer.last_event
-    is_missing = result.outcome == Outcome.NOT_SENT
+    is_missing = result.outcome == Outcome.NOT_FOUND
     if result.outcome == Outcome.UNKNOWN or (is_missing and may_exist):
         return _OPEN
     if event.kind == EventKind.AUTHORISED:
@@ -267,7 +267,7 @@ def compare_dispute(ours: Ours, before: Ours, event: Event, answer: Answer) -> V
     it.
     """
     result = answer.result
-    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT) or ours.standing != before.standing:
+    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_FOUND) or ours.standing != before.standing:
         return _OPEN
     if ours.state in OPEN_ATTEMPTS:
         # Its capture is recorded once its own outcome is known.

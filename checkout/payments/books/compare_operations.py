@@ -66,6 +66,8 @@ def compare_reply(ours: OurOperation, result: ProviderResult, *, order_code: str
         return Verdict(Conclusion.ACCEPTED, "C1")
     if result.outcome == Outcome.NOT_SENT:
         return Verdict(Conclusion.NOT_MADE, "C6")
+    if result.outcome in (Outcome.NOT_FOUND, Outcome.NOT_ABLE):
+        return Verdict(Conclusion.NOT_MADE, "C5")
     if result.outcome != Outcome.REFUSED:
         return Verdict(Conclusion.OPEN, "C7")
     if ours.kind == Kind.VOID:
@@ -217,7 +219,7 @@ def is_absent(ours: Ours, mine: OurOperation, answer: Answer) -> bool:
     total = reliable_sum(ours, answer.result, kind)
     if total is not None:
         # If only what is kept is told, a capture that we do not know of would hide a refund.
-        are_captures_told = kind == Kind.CAPTURE or answer.result.position is not None or all_is_captured
+        are_captures_told = kind == Kind.CAPTURE or answer.tells_all_sums or all_is_captured
         return others.least == others.most == total and are_captures_told and event in _COMPLETE[kind]
     # While something is left to capture, the event may come from a capture that followed this refund.
     is_unchanged = event == _WOULD_BE_REPLACED[kind] and (kind == Kind.CAPTURE or all_is_captured)

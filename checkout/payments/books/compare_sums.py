@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 
 from checkout.money import Money
 from checkout.payments.books.ours import Ours
-from checkout.payments.books.theirs import Answer, are_sums_void, is_dispute_told, position_given
+from checkout.payments.books.theirs import (
+    Answer,
+    are_sums_void,
+    is_dispute_told,
+    position_given,
+    refunds_meant,
+)
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.models.payment import Operation
-from checkout.payments.providers.base import EventKind, Position
+from checkout.payments.providers.base import EventKind, WholePosition
 from checkout.states import AttemptState
 
 Kind, State = Operation.Kind, Operation.State
@@ -88,7 +94,7 @@ def _stands(why: str) -> Verdict:
     return Verdict(Conclusion.CONTRADICTION, "K1", why=why)
 
 
-def _position(ours: Ours, answer: Answer) -> Position | None:
+def _position(ours: Ours, answer: Answer) -> WholePosition | None:
     taken = ours.captured
     return position_given(
         answer.result,
@@ -98,15 +104,15 @@ def _position(ours: Ours, answer: Answer) -> Position | None:
     )
 
 
-def _is_uncertain(ours: Ours, answer: Answer, position: Position | None, gap: Gap) -> bool:
+def _is_uncertain(ours: Ours, answer: Answer, position: WholePosition | None, gap: Gap) -> bool:
     """Return True if a sum is not certain enough to adopt what it has more than ours."""
     result = answer.result
-    if result.position is None and ours.captured < ours.owed.minor:
+    if not answer.tells_all_sums and ours.captured < ours.owed.minor:
         # The rest may have been released, or captured and given back.
         return True
     if gap.kind != Kind.REFUND:
         return False
-    may_be_untold = result.position is None or result.presume_unsettled
+    may_be_untold = not answer.tells_all_sums or result.presume_unsettled
     if may_be_untold and not _is_told(ours, gap):
         # A captured sum that seems too small is no proof of a refund.
         return True
@@ -124,7 +130,7 @@ def _is_told(ours: Ours, gap: Gap) -> bool:
     )
 
 
-def gaps(ours: Ours, position: Position) -> list[Gap]:
+def gaps(ours: Ours, position: WholePosition) -> list[Gap]:
     """Return the provider's sums that our operations, including those under way, do not explain."""
     currency = ours.owed.currency
     found = []
@@ -133,7 +139,7 @@ def gaps(ours: Ours, position: Position) -> list[Gap]:
         (
             Kind.REFUND,
             position.refunded,
-            position.refunds_beside(ours.charged_back),
+            refunds_meant(position, ours.charged_back),
             ours.left_to_charge_back,
         ),
     ):

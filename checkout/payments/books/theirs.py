@@ -11,7 +11,7 @@ from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS, FOLLOW_CAPTURE, RELEASES
 from checkout.payments.books.ours import Ours
 from checkout.payments.models.payment import Operation
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
 
 Kind = Operation.Kind
 
@@ -40,6 +40,11 @@ class Answer:
         return self.result.kind
 
     @property
+    def tells_all_sums(self) -> bool:
+        """Return True if it tells what was authorised, captured and refunded."""
+        return isinstance(self.result.position, WholePosition)
+
+    @property
     def tells_the_order(self) -> bool:
         """Return True if the provider knows the order and says what became of it."""
         return self.result.outcome in (Outcome.APPROVED, Outcome.REFUSED)
@@ -64,7 +69,7 @@ def are_sums_void(ours: Ours, result: ProviderResult) -> bool:
 
 def position_given(
     result: ProviderResult, *, owed: int, captured: tuple[int, int], least_refunded: int
-) -> Position | None:
+) -> WholePosition | None:
     """Return the order's sums, given the bounds of our captures, in minor units; None if they are unknown.
 
     ``owed`` is the payment's amount. If the provider tells only what it has kept, its captured sum is taken
@@ -76,7 +81,7 @@ def position_given(
     - the news that all was released if a part may be captured: it may be about the rest.
     """
     least, most = captured
-    if result.position is not None:
+    if isinstance(result.position, WholePosition):
         is_of_rest = _says_released(result) and most > 0 and least < owed
         return None if is_of_rest else result.position
     if result.kept is None or result.amount is None:
@@ -87,14 +92,26 @@ def position_given(
         return None
     if not taken and result.kind in FOLLOW_CAPTURE:
         return None
-    return Position(
+    return WholePosition(
         authorised=result.amount, captured=Money(taken, currency), refunded=Money(taken - kept, currency)
     )
 
 
+def refunds_meant(position: WholePosition, charged_back: int) -> tuple[int, ...]:
+    """Return the sums of refunds that the position may mean, in minor units, the likeliest first.
+
+    ``charged_back`` is the sum that issuers took according to our own books. A provider that does not report
+    charge-backs may include them in its refunds, or not.
+    """
+    refunded = position.refunded.minor
+    if position.charged_back is not None or not charged_back:
+        return (refunded,)
+    return (refunded, refunded - charged_back)
+
+
 def _says_released(result: ProviderResult) -> bool:
     is_end = result.kind in (EventKind.CANCELLED, EventKind.EXPIRED)
-    return is_end and result.position is not None and not result.position.authorised.minor
+    return is_end and isinstance(result.position, WholePosition) and not result.position.authorised.minor
 
 
 def reliable_sum(ours: Ours, result: ProviderResult, kind: str | None) -> int | None:
@@ -111,7 +128,7 @@ def reliable_sum(ours: Ours, result: ProviderResult, kind: str | None) -> int | 
     if are_sums_void(ours, result):
         return None
     position = result.position
-    if position is None:
+    if not isinstance(position, WholePosition):
         return _sum_by_kept(ours, result, kind)
     if kind == Kind.CAPTURE:
         gone_back = ours.range(Kind.REFUND).most + ours.charged_back
@@ -151,7 +168,7 @@ def _sum_by_kept(ours: Ours, result: ProviderResult, kind: str) -> int | None:
     return _unless_ambiguous(ours, result, told) if told is not None else None
 
 
-def _unless_ambiguous(ours: Ours, result: ProviderResult, told: Position) -> int | None:
+def _unless_ambiguous(ours: Ours, result: ProviderResult, told: WholePosition) -> int | None:
     """Return the refunded sum; None if some of our refunds may have raised what is kept to what it is.
 
     A settlement is not always notified. Then what is kept would be the sum of the refunds after it, and the
@@ -170,7 +187,7 @@ def _unless_ambiguous(ours: Ours, result: ProviderResult, told: Position) -> int
     return None if any(kept - each in of_certain for each in others) else refunded
 
 
-def may_be_of_settled_money(ours: Ours, result: ProviderResult, told: Position) -> bool:
+def may_be_of_settled_money(ours: Ours, result: ProviderResult, told: WholePosition) -> bool:
     """Return True if what is kept may be the sum of some of our refunds, made after an untold settlement."""
     kept = told.captured.minor - told.refunded.minor
     if not result.presume_unsettled or not kept:

@@ -26,8 +26,9 @@ from messaging.worker.service import Message
 
 # The states of a payment all of whose money may have gone back.
 _ALL_GONE_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
-CONFLICT_RESOLVED = "conflict_resolved"
-ENDS_OF_CONTRADICTION = (CONFLICT_RESOLVED, "conflict_released")
+ENDS_OF_CONTRADICTION = ("conflict_resolved", "conflict_released")
+# The moves that tell of money of which an order may have been given up.
+_FOUND_HELD = ("conflict_resolved", "settled_as_held")
 
 
 def group_of(payment_reference: str) -> str:
@@ -67,7 +68,7 @@ def move_payment_if_allowed(
     changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     push_state(payment, message)
-    if event == CONFLICT_RESOLVED:
+    if event in _FOUND_HELD:
         # Money may have come back while staff were to look at the payment.
         _have_order_reviewed(payment)
     return True

@@ -35,9 +35,9 @@ from checkout.payments.sagas.settlement import (
     payment as payment_settlement,
     returned_money,
 )
-from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
 from checkout.payments.sagas.settlement.review import Review, ReviewData
+from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
 from checkout.payments.totals import is_given_back, is_kept, sums_of_attempt
@@ -141,7 +141,7 @@ def review_payment(command: ReviewPayment, message: Message) -> None:
     payment = Payment.objects.get(reference=command.payment)
     if payment.state != PaymentState.CONFLICTED:
         return
-    attempt = attempt_to_settle(payment)
+    attempt = contradicting_attempt(payment)
     data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
     parent = locked_saga(Purchase.kind, attempt.order_code)
     orchestrator.start(Review.kind, message.envelope.message_id, attempt, data, message, parent=parent)

@@ -34,6 +34,7 @@ EVENTS = {
     Outcome.CHALLENGE_REQUIRED: ("challenge_required", Actor.PROVIDER),
     Outcome.REFUSED: ("refused", Actor.PROVIDER),
     Outcome.NOT_SENT: ("not_sent", Actor.SAGA),
+    Outcome.NOT_ABLE: ("not_sent", Actor.SAGA),
 }
 
 # The outcome that is answered for each state in which an attempt has ended.

@@ -74,4 +74,10 @@ def _in_words(result: ProviderResult) -> str:
     position = result.position
     if position is None:
         return f"captured and not given back {result.kept}" if result.kept is not None else ""
-    return f"authorised {position.authorised}, captured {position.captured}, refunded {position.refunded}"
+    told = {
+        "authorised": position.authorised,
+        "captured": position.captured,
+        "refunded": position.refunded,
+        "charged back": position.charged_back,
+    }
+    return ", ".join(f"{name} {sum}" for name, sum in told.items() if sum is not None)

@@ -74,7 +74,7 @@ def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | 
     # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
     is_back = _is_back_from_challenge(attempt)
     is_challenged = is_back or attempt.state == AttemptState.CHALLENGE_REQUIRED
-    if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
+    if is_challenged and (result is None or result.outcome in (Outcome.NOT_SENT, Outcome.NOT_FOUND)):
         return CallResult(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if is_back and result is not None and result.outcome == Outcome.UNKNOWN:
         # The second message, which is about to be sent, brings the outcome. It would not be sent to an
@@ -82,7 +82,8 @@ def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | 
         return CallResult(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if result is None:
         return CallResult(answer_of(attempt, otherwise=Outcome.UNKNOWN))
-    if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
-        result = replace(result, outcome=Outcome.UNKNOWN)
+    if result.outcome == Outcome.NOT_FOUND:
+        is_certain = not may_order_exist(before, attempt)
+        result = replace(result, outcome=Outcome.NOT_SENT if is_certain else Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
     return CallResult(answer, answer_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer))

@@ -8,7 +8,13 @@ from checkout.payments.books.compare_operations import compare_reply
 from checkout.payments.books.ours import our_operation
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import TO_BE_SENT, is_clean
-from checkout.payments.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
+from checkout.payments.messages import (
+    CapturePayment,
+    ProviderAnswered,
+    ProviderOutcome,
+    RefundPayment,
+    VoidPayment,
+)
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.sagas.settlement.money_at_risk import is_of_disputed_money, refuse_refund
@@ -140,4 +146,6 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
     apply(attempt.payment, operation, verdict)
     if verdict.conclusion == Conclusion.CONTRADICTION:
         return conflict(attempt, result)
+    if operation.state == Operation.State.REQUESTED:
+        return ProviderAnswered(outcome=ProviderOutcome(result.outcome), event=result.event)
     return answer_of(operation, event=result.event)

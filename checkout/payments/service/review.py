@@ -39,7 +39,7 @@ from messaging.worker.service import Message
 
 Kind, State = Operation.Kind, Operation.State
 FOUND = "Found at the provider when staff had it asked"
-ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
+ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _judged(
 ) -> ReviewResult:
     if result.outcome not in ANSWERS:
         return _unknown("The provider did not say what became of it. Ask again later.")
-    if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
+    if result.outcome == Outcome.NOT_FOUND and may_order_exist(before, attempt):
         return _unknown("The provider does not find the order, which may exist. Look it up there.")
     if is_for_another_payment(attempt, result):
         return _stands(f"The provider still speaks of other money than ours: {result.amount}.")

@@ -9,7 +9,7 @@ from checkout.payments.books.compare_events import Event
 from checkout.payments.books.ours import FAILED, NOT_FOUND, Copies, OurOperation, Ours, ToldEvent
 from checkout.payments.books.theirs import Answer
 from checkout.payments.models import Operation
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
 from checkout.states import AttemptState
 
 Kind, State = Operation.Kind, Operation.State
@@ -80,10 +80,10 @@ def _told(random: Random, operations: tuple[OurOperation, ...]) -> ToldEvent:
     )
 
 
-def _position(random: Random) -> Position:
+def _position(random: Random) -> WholePosition:
     captured = random.choice((0, *AMOUNTS, 2500))
     charged_back = gbp(random.choice((0, 100, 300))) if random.random() < 0.4 else None
-    return Position(
+    return WholePosition(
         authorised=random.choice((OWED, gbp(0))),
         captured=gbp(captured),
         refunded=gbp(random.choice((0, 100, 300, 600, captured))),
@@ -172,7 +172,7 @@ def _true_answer(random: Random, arrived: list[OurOperation]) -> Answer:
     last = events[Kind(arrived[-1].kind)] if arrived else EventKind.AUTHORISED
     captured, refunded = total(Kind.CAPTURE), total(Kind.REFUND)
     telling = random.choice(("sums", "kept", "event"))
-    position = Position(authorised=OWED, captured=gbp(captured), refunded=gbp(refunded))
+    position = WholePosition(authorised=OWED, captured=gbp(captured), refunded=gbp(refunded))
     result = ProviderResult(
         outcome=Outcome.APPROVED,
         kind=last,

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, ProviderCall
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
 from tests.payments.service.asking import (
     authorise,
     carry_out,
@@ -47,7 +47,7 @@ def answers(authorised: Attempt, monkeypatch: pytest.MonkeyPatch) -> Answer:
     def answer(kind: EventKind, *, captured: int | None = None, refunded: int = 0, **told: object) -> None:
         position = None
         if captured is not None:
-            position = Position(authorised=gbp(1250), captured=gbp(captured), refunded=gbp(refunded))
+            position = WholePosition(authorised=gbp(1250), captured=gbp(captured), refunded=gbp(refunded))
         result = ProviderResult(
             outcome=Outcome.APPROVED,
             order_code=authorised.order_code,
@@ -320,6 +320,8 @@ def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_acce
     [
         (Outcome.REFUSED, State.UNKNOWN),
         (Outcome.NOT_SENT, State.UNKNOWN),
+        (Outcome.NOT_FOUND, State.UNKNOWN),
+        (Outcome.NOT_ABLE, State.UNKNOWN),
         (Outcome.PENDING, State.PENDING),
         (Outcome.APPROVED, State.DONE),
     ],

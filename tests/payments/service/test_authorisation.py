@@ -240,7 +240,7 @@ def test_what_the_provider_said_is_a_fact(attempt):
         "outcome": "refused",
         "event": "REFUSED",
         "amount": "12.50 GBP",
-        "position": "authorised 0.00 GBP, captured 0.00 GBP, refunded 0.00 GBP",
+        "position": ("authorised 0.00 GBP, captured 0.00 GBP, refunded 0.00 GBP, charged back 0.00 GBP"),
     }
 
 

@@ -254,7 +254,7 @@ def test_a_provider_that_cannot_be_asked_leaves_it_open(captured, settings):
 
 
 @pytest.mark.parametrize(("left", "outcome"), [(1000, "booked"), (299, "unclear")])
-def test_a_charge_back_of_an_attempt_that_is_put_aside_is_booked_if_there_is_room_for_it(
+def test_a_charge_back_of_a_conflicted_attempt_is_booked_if_there_is_room_for_it(
     captured, order, left, outcome
 ):
     Attempt.objects.update(state=Attempt.State.CONFLICTED)

@@ -8,7 +8,7 @@ from checkout.database.append_only import erasing_on_purpose
 from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
-from checkout.payments.providers.base import EventKind, Position
+from checkout.payments.providers.base import EventKind, WholePosition
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, let_settle, operation_on
 from tests.payments.service.delivering import command, deliver
@@ -231,7 +231,7 @@ def says(monkeypatch, kind, *, refunded=None, captured=1250):
         position = None
         if refunded is not None:
             sums = (Money(minor, "GBP") for minor in (1250, captured, refunded))
-            position = Position(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
+            position = WholePosition(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
         return replace(inquire(*about), kind=kind, position=position)
 
     monkeypatch.setattr(MemoryProvider, "inquire", told)

@@ -39,7 +39,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 @pytest.fixture
 def aside(authorised: Attempt) -> Attempt:
-    """Return an attempt that is itself conflicted (put aside)."""
+    """Return an attempt that is itself conflicted."""
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     authorised.refresh_from_db()
     return authorised
@@ -87,7 +87,7 @@ def test_other_money_stays_other_money(aside, books):
     assert aside.state == Attempt.State.CONFLICTED
 
 
-def test_what_was_taken_of_an_attempt_that_was_put_aside_is_not_ours(aside, books):
+def test_what_was_taken_of_a_conflicted_attempt_is_not_ours(aside, books):
     books.orders[aside.order_code].captured = gbp(500)
     assert reviewed(aside) == "stands"
     assert "5.00" in why()
@@ -117,7 +117,7 @@ def test_an_order_of_which_it_has_said_that_it_holds_money_is_not_released_by_it
 @pytest.mark.parametrize(
     ("kind", "outcome"), [("notified_authorised", "unknown"), ("hinted_authorised", "released")]
 )
-def test_a_denial_releases_what_was_put_aside_unless_it_has_told_of_money(attempt, kind, outcome):
+def test_a_denial_releases_what_was_conflicted_unless_it_has_told_of_money(attempt, kind, outcome):
     Payment.objects.update(state=PaymentState.CONFLICTED)
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     Fact.objects.create(payment=attempt.payment, attempt=attempt, source="provider", kind=kind)
@@ -354,7 +354,7 @@ def test_only_what_is_conflicted_can_be_reviewed(authorised, state):
     assert deliver(checkout.service, command(body)).commands == []
 
 
-def test_the_attempt_that_was_put_aside_is_the_one_that_is_asked_about(aside, books: Books):
+def test_the_conflicted_attempt_is_the_one_that_is_asked_about(aside, books: Books):
     Attempt.objects.create(
         payment=aside.payment,
         number=2,

@@ -226,7 +226,7 @@ def too_late() -> Fact:
     return Fact.objects.get(kind="operation_settled_by_not_applied")
 
 
-def test_a_capture_of_an_attempt_that_is_put_aside_is_not_sent_again_before_its_end(lost, attempt):
+def test_a_capture_of_a_conflicted_attempt_is_not_sent_again_before_its_end(lost, attempt):
     operation = lost(CAPTURE)
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     with pytest.raises(OperationRejected, match="Settle the contradiction"):

@@ -48,6 +48,11 @@ class Books:
                 self._answers[key] = act()
             return self._answers[key]
 
+    def forget_key(self, key: str) -> None:
+        """Forget the answer to a key, as a provider does in the end."""
+        with self._lock:
+            self._answers.pop(key, None)
+
     def every_time(self, act: Callable[[], ProviderResult]) -> ProviderResult:
         """Return the answer of ``act``, which is called every time. Acts are never concurrent."""
         with self._lock:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.providers.base import EventKind, Position, RefusalReason
+from checkout.payments.providers.base import EventKind, RefusalReason, WholePosition
 
 
 class OrderState(StrEnum):
@@ -145,12 +145,12 @@ class Order:
         self._charged_back = amount
 
     @property
-    def position(self) -> Position | None:
+    def position(self) -> WholePosition | None:
         """The sums of the order's money; None if the bank reports only its last event, or what is kept."""
         if not self.manners.tells_position or self._is_rest_unclear:
             return None
         minor = self.amount.minor if self.state == OrderState.AUTHORISED else 0
-        return Position(
+        return WholePosition(
             authorised=Money(minor, self.amount.currency),
             captured=self.captured,
             refunded=self.refunded,

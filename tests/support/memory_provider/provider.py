@@ -335,4 +335,4 @@ def _refusal_reason(wish: str, reason: str) -> RefusalReason:
 
 def missing(order_code: str) -> ProviderResult:
     """Return the answer about an order that the provider does not find."""
-    return ProviderResult(outcome=Outcome.NOT_SENT, order_code=order_code, event="MISSING")
+    return ProviderResult(outcome=Outcome.NOT_FOUND, order_code=order_code, event="MISSING")

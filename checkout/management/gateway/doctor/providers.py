@@ -61,7 +61,9 @@ def _asked(account: ProviderAccount) -> Finding:
         result = get_provider(account.opened()).inquire(order_code)
     except ProviderError as error:
         return Finding(AREA, f"{account.code}: it could not be asked: {error}", advice)
-    if result.outcome == Outcome.NOT_SENT:
+    if result.outcome == Outcome.NOT_ABLE and result.refusal is not None:
+        return Finding(AREA, f"{account.code}: it may not ask: {result.refusal.description}", advice)
+    if result.outcome == Outcome.NOT_FOUND:
         return Finding(AREA, f"{account.code}: it answered that it has no order {order_code}, as expected")
     words = result.event or result.outcome
     return Finding(AREA, f"{account.code}: its answer was not understood: {words}", advice)

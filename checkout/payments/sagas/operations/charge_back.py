@@ -1,7 +1,7 @@
 """Charge-backs and their reversals, by which an issuer moved money. They are done, and are only posted.
 
 We do not ask the provider to make them, so there is no request, no refusal and nothing to wait for: the
-operation was recorded when the provider confirmed it (``payments/service/evidence/charge_backs.py``).
+operation was recorded when the provider confirmed it (``payments/books/compare_events.py``).
 """
 
 from collections.abc import Sequence

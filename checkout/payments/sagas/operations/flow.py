@@ -30,6 +30,9 @@ from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga, again
 from messaging.envelope import Reply
 
+# The answers after which the same request may be sent again: it has certainly had no effect.
+NOT_DONE = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_FOUND, ProviderOutcome.NOT_ABLE)
+
 
 def entries(data: OperationData, posting: Posting) -> PostEntries:
     """Return the command to post. The ledger makes a posting once, however often it is told."""
@@ -76,7 +79,7 @@ class OperationSaga(TableSaga[OperationData]):
                     ProviderOutcome.APPROVED: self.answered(self.done),
                     ProviderOutcome.PENDING: self.pending,
                     ProviderOutcome.REFUSED: self.answered(self.refused),
-                    ProviderOutcome.NOT_SENT: self.answered(self.send_later),
+                    **dict.fromkeys(NOT_DONE, self.answered(self.send_later)),
                     ProviderOutcome.CONFLICTED: self.answered(self.contradicted),
                 },
                 failed=self.not_answered,

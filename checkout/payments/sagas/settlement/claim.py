@@ -129,7 +129,7 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
         counted = "taken and not charged back" if is_charge_back else "charged back"
         return (
             f"{amount} is more than is {counted}: {left}. If money is missing in our books, settle the "
-            "payment yourself, and enter this among the figures. If you are asked to settle this first, say "
+            "payment by figures, and enter this among them. If you are asked to settle this first, say "
             "here that nothing more happened."
         )
     key = _key(question)
@@ -173,11 +173,11 @@ def settle(command: SettleClaim, message: Message) -> None:
     else:
         outcome = Signal.CONFIRMED
         if question.claim == EventKind.AUTHORISED:
-            _put_aside(attempt)
+            _contradict(attempt)
     orchestrator.signal(saga, outcome, message, payment)
 
 
-def _put_aside(attempt: Attempt) -> None:
+def _contradict(attempt: Attempt) -> None:
     """Mark an attempt as conflicted that had ended without money, and for which the provider holds some."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)

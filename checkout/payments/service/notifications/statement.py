@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
-from checkout.conf import conf
 from checkout.payments.books.apply import apply, doubt, note_release
 from checkout.payments.books.compare_notifications import (
     OTHER_AMOUNT,
@@ -16,16 +15,16 @@ from checkout.payments.books.events import kind_by_issuer, kind_of_ours, meaning
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED, operations_as_ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.models import Attempt, Fact, Operation, PostponedComparison, ProviderNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification
 from checkout.payments.sagas.open_questions import is_inquired
 from checkout.payments.sagas.settlement.money_at_risk import put_at_risk
+from checkout.payments.service.beyond_ours import compare_books_again
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, AttemptState
 from messaging.compiled_queries import Compiled, insert_in_batch
-from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 State = ProviderNotification.State
@@ -182,26 +181,6 @@ class _Known:
             self._contradictions.add((event_id, reason))
         else:
             self._event_ids.add(event_id)
-
-
-def compare_books_again(attempt: Attempt) -> None:
-    """Have the next comparisons of books include the payment although it may not change.
-
-    A movement in the portal of the very amount of ours is taken for ours, and one that is told in the same
-    words as another for its repetition. The comparisons go on until the provider's queries must show it.
-    """
-    row = PostponedComparison(
-        account_id=attempt.provider_account_id,
-        payment_id=attempt.payment_id,
-        postponed_at=server_time_now() + conf.order_lag,
-    )
-    # In one statement, as a comparison may delete an earlier row at any moment. Its sums stay.
-    PostponedComparison.objects.bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["account", "payment"],
-        update_fields=["postponed_at"],
-    )
 
 
 def _unknown(statement: Notification) -> StatementResult | None:

@@ -1,4 +1,4 @@
-"""The facts that staff need to settle a contradiction, and the resulting bookings in words."""
+"""The facts that staff need to settle a payment by figures, and the resulting bookings in words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,6 +29,7 @@ from checkout.payments.sagas.settlement.reckoning import (
     PAYMENT_SETTLED,
     Reckoning,
     TheirBooks,
+    is_open_beside,
     state_after,
 )
 from checkout.payments.totals import OPEN
@@ -38,12 +39,14 @@ ASKED = Q(kind__startswith="review_") | Q(kind__startswith="inquire_") | Q(kind_
 WITH_WHY = ("books_differ", "saga_parked")
 
 
-def evidence_of_contradiction(attempt: Attempt, ours: Sequence[Operation]) -> dict[str, Any]:
-    """Return the context of a page about a contradiction, in a fixed number of queries."""
+def evidence_of_payment(attempt: Attempt, ours: Sequence[Operation]) -> dict[str, Any]:
+    """Return the context of the page that asks for figures, in a fixed number of queries."""
     facts = attempt.facts.order_by("-pk")
     answers = facts.filter(ASKED | Q(kind__startswith=PAYMENT_SETTLED) | Q(kind__in=WITH_WHY))
     told = Q(kind__startswith=NOTIFIED) | Q(kind__startswith=HINTED)
+    is_conflicted = attempt.payment.state == PaymentState.CONFLICTED
     return {
+        "is_conflicted": is_conflicted,
         "without_outcome": [each for each in ours if each.state in OPEN],
         "known": [
             ("Provider's order code", attempt.order_code),
@@ -51,7 +54,7 @@ def evidence_of_contradiction(attempt: Attempt, ours: Sequence[Operation]) -> di
             ("Attempt", badge(attempt.state)),
             *our_sums(attempt.payment, ours),
             told_last(facts),
-            _reviewed(attempt),
+            *([_reviewed(attempt)] if is_conflicted else []),
         ],
         "tables": [
             table_of_answers([_answer(fact) for fact in answers[:LATEST]]),
@@ -74,11 +77,9 @@ def _reviewed(attempt: Attempt) -> tuple[str, object]:
 
 def _answer(fact: Fact) -> Sequence[object]:
     data = fact.data
-    remarks = [data.get("why", ""), data.get("position", "")]
-    if "by" in data:
-        remarks = [f"{data['by']}: {data.get('reason') or NOTHING}"]
-    if fact.kind.startswith(PAYMENT_SETTLED):
-        remarks = [data.get("said", ""), *remarks]
+    reason = f"{data['by']}: {data.get('reason') or NOTHING}" if "by" in data else ""
+    said = data.get("said", "") if fact.kind.startswith(PAYMENT_SETTLED) else ""
+    remarks = [said, reason, data.get("why", ""), data.get("position", "")]
     return (
         fact.recorded_at,
         fact_in_words(fact.kind),
@@ -90,13 +91,15 @@ def _answer(fact: Fact) -> Sequence[object]:
 
 def consequences(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> dict[str, Any]:
     """Return the context of the page that asks for a confirmation of all consequences."""
-    state = state_after(attempt, theirs, reckoning)
+    state, stays = state_after(attempt, theirs, reckoning), is_open_beside(attempt)
+    has_changes = reckoning.has_changes or state != attempt.payment.state
     return {
         "bookings": list(_bookings(reckoning)),
+        "has_changes": has_changes,
         "state": badge(state),
         "meaning": STATES[state],
-        "stays": state == PaymentState.CONFLICTED,
-        "order": _order(attempt, theirs, state),
+        "stays": stays,
+        "order": _order(attempt, theirs, state) if has_changes and not stays else "",
         "less_than_nothing": Money(-theirs.kept.minor, theirs.kept.currency)
         if theirs.kept.minor < 0
         else None,
@@ -115,8 +118,6 @@ def _bookings(reckoning: Reckoning) -> Iterator[str]:
 
 
 def _order(attempt: Attempt, theirs: TheirBooks, state: PaymentState) -> str:
-    if state == PaymentState.CONFLICTED:
-        return ""
     if not theirs.has_money and state == PaymentState.VOIDED:
         return "The order is called off, and what was set aside for it is given back to the stock."
     if not theirs.has_money:

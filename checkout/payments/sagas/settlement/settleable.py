@@ -1,25 +1,29 @@
-"""Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
+"""The payments that staff may settle by figures: the attempts, the reasons, and what comes first."""
+
+from collections.abc import Iterable
 
 from django.db.models import Case, Q, When
 
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.payments.models.saga import UNFINISHED, operations_without_saga
+from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import left_to_book
-from checkout.payments.sagas.settlement.reckoning import others_of
+from checkout.payments.sagas.settlement.reckoning import SETTLEMENT_APPLIED, others_of
 from checkout.payments.sagas.settlement.review import Review
 from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import OPEN, WITH_MONEY
-from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState, payment_machine
+from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
 # Steps of a purchase from which an answer may lead to a capture, whatever staff have decided meanwhile.
 ASKING = (At.AUTHORISE, At.AWAIT_CHALLENGE, At.COMPLETE_CHALLENGE, At.ABANDON)
+# Steps of a parked purchase that can do nothing with its authorisation.
+STUCK = (At.VOID, At.UNPAID)
 # The differences that are those of an attempt, whose sums staff can enter.
 OF_AN_ATTEMPT = (
     Difference.Kind.AUTHORISED,
@@ -27,13 +31,14 @@ OF_AN_ATTEMPT = (
     Difference.Kind.REFUNDED,
     Difference.Kind.CHARGED_BACK,
 )
-# The fact that staff put an attempt aside.
-PUT_ASIDE = "put_aside_by"
-_WAS_AUTHORISED = WITH_MONEY | {PaymentState.VOIDED, PaymentState.EXPIRED}
+# The states of a payment of which no attempt has ended, or none has begun.
+_TOO_EARLY = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.CHALLENGE_REQUIRED)
+NOTHING_TO_SETTLE = "There is nothing to settle: an attempt is still under way, or no money was ever held."
+_WAS_AUTHORISED = WITH_MONEY | {PaymentState.CONFIRMING, PaymentState.VOIDED, PaymentState.EXPIRED}
 
 
-def attempt_to_settle(payment: Payment) -> Attempt:
-    """Return the attempt that the conflict is about.
+def contradicting_attempt(payment: Payment) -> Attempt:
+    """Return the attempt of a conflicted payment that the conflict is about.
 
     A conflicted attempt comes before an authorised one, on which the provider may have moved money by itself.
     """
@@ -41,9 +46,20 @@ def attempt_to_settle(payment: Payment) -> Attempt:
 
 
 def attempts_to_settle(payment: Payment) -> list[Attempt]:
-    """Return every attempt of a conflicted payment that staff may settle, the one to begin with first."""
+    """Return every attempt of which staff may enter the figures, the one to begin with first."""
     first = attempt_to_settle(payment)
+    if first is None:
+        return []
     return [first, *others_of(first, AttemptState.CONFLICTED, AttemptState.AUTHORISED)]
+
+
+def attempt_to_settle(payment: Payment) -> Attempt | None:
+    """Return the attempt of which staff enter the figures first; None if no money was ever held."""
+    if found := untold_attempt(payment):
+        return found
+    if payment.state == PaymentState.CONFLICTED:
+        return contradicting_attempt(payment)
+    return None if payment.state in _TOO_EARLY else _ended_attempt(payment)
 
 
 def untold_attempt(payment: Payment) -> Attempt | None:
@@ -55,39 +71,46 @@ def untold_attempt(payment: Payment) -> Attempt | None:
     return found.attempt if found else None
 
 
-def attempt_to_put_aside(payment: Payment) -> Attempt | None:
-    """Return the attempt that staff may settle although no answer of the provider contradicts us, or None."""
-    if found := untold_attempt(payment):
-        return found
-    if not payment_machine.allows(payment.state, "conflicted", Actor.PROVIDER):
-        return None
-    found = _ended_attempt_to_put_aside(payment)
-    if found is None or payment.sagas.filter(status=Saga.Status.RUNNING).exists() or _is_to_begin(payment):
-        return None
-    return found
-
-
-def _ended_attempt_to_put_aside(payment: Payment) -> Attempt | None:
+def _ended_attempt(payment: Payment) -> Attempt | None:
     """Return the attempt of which reconciliation found other sums, or whose purchase can do nothing with it.
 
-    No notification tells us again what a database has forgotten that was restored to an earlier moment. A
-    purchase can neither capture nor release what somebody has captured in part in the provider's portal.
-    Without these, return the first that was authorised: what was done with it in the portal shows nowhere if
-    the provider tells no sums, and has notified nothing, but staff may know of it. A part may also have been
-    captured before the rest was released, or has expired. Staff may also have entered nothing by mistake.
+    After a restore, notifications that arrived since the backup are not sent again. A purchase can neither
+    capture nor release an authorisation of which somebody has captured a part in the provider's portal.
+
+    Without such a reason, return the first attempt that was authorised. The provider may tell no sums and
+    notify nothing of what was done in its portal, but staff may know of it. A part may also have been
+    captured before the rest was released or has expired, and staff may have entered nothing by mistake.
     """
-    differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
-    stuck = payment.sagas.filter(kind=Purchase.kind, step=At.VOID, status=Saga.Status.PARKED)
-    entered = payment.facts.filter(kind=PUT_ASIDE)
-    is_authorised = Q(state=AttemptState.AUTHORISED)
-    is_reason = Q(order_code__in=differences.values("order_code"))
-    is_reason |= is_authorised & Q(pk__in=stuck.values("attempt"))
+    is_reason = _is_reason(payment)
     is_candidate = is_reason
     if payment.state in _WAS_AUTHORISED:
-        is_candidate |= is_authorised | Q(state=AttemptState.REFUSED, pk__in=entered.values("attempt"))
+        entered = payment.facts.filter(kind=SETTLEMENT_APPLIED)
+        is_candidate |= Q(state=AttemptState.AUTHORISED)
+        is_candidate |= Q(state=AttemptState.REFUSED, pk__in=entered.values("attempt"))
     ended = payment.attempts.exclude(state__in=OPEN_ATTEMPTS)
     by_reason = Case(When(is_reason, then=0), default=1)
     return ended.filter(is_candidate).order_by(by_reason, "number").first()
+
+
+def _is_reason(payment: Payment) -> Q:
+    """Match the payment's attempts of which something is open that their figures would settle."""
+    differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
+    stuck = payment.sagas.filter(kind=Purchase.kind, step__in=STUCK, status=Saga.Status.PARKED)
+    return Q(order_code__in=differences.values("order_code")) | Q(
+        state=AttemptState.AUTHORISED, pk__in=stuck.values("attempt")
+    )
+
+
+def needs_figures(payment: Payment) -> bool:
+    """Return True if something is open that the figures of the provider's books would settle.
+
+    That is a contradiction, an attempt of which the provider does not tell, a difference, a purchase that can
+    do nothing with its authorisation, or a charge-back for which our books have no room.
+    """
+    if payment.state == PaymentState.CONFLICTED or untold_attempt(payment) is not None:
+        return True
+    claims = payment.sagas.filter(kind=Verification.kind, status=Saga.Status.PARKED)
+    return payment.attempts.filter(_is_reason(payment)).exists() or any(map(lacks_room, claims))
 
 
 def lacks_room(saga: Saga) -> bool:
@@ -95,12 +118,6 @@ def lacks_room(saga: Saga) -> bool:
     if saga.kind != Verification.kind or saga.data.get("claim") not in BY_ISSUERS:
         return False
     return saga.data.get("minor") is None or _has_to_wait(saga)
-
-
-def _is_to_begin(payment: Payment) -> bool:
-    """Return True if a capture, void or refund was requested whose flow has not begun yet."""
-    requested = payment.operations.order_by().filter(state__in=OPEN)
-    return operations_without_saga(requested, payment.sagas.order_by()).exists()
 
 
 def _rank(attempt: Attempt) -> tuple[int, int]:
@@ -111,14 +128,15 @@ def _rank(attempt: Attempt) -> tuple[int, int]:
 def obstacle_to_settling(attempt: Attempt) -> str:
     """Return what has to be finished before staff can settle the payment; empty when nothing has to be."""
     payment = attempt.payment
-    if payment.state != PaymentState.CONFLICTED:
-        return f"A payment that is {payment.state} contradicts nothing."
+    if payment.state in _TOO_EARLY:
+        return NOTHING_TO_SETTLE
     open_sagas = payment.sagas.filter(status__in=UNFINISHED).order_by("pk")
     sagas = {(each.kind, each.key): each for each in open_sagas}
     return (
         _obstacle_of_sagas(list(sagas.values()))
         or _obstacle_of_operations(payment, sagas)
         or _obstacle_of_attempts(attempt)
+        or _obstacle_of_flows(payment, sagas.values())
     )
 
 
@@ -179,10 +197,19 @@ def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
 
 
 def _obstacle_of_attempts(attempt: Attempt) -> str:
-    undecided = [attempt] if attempt.state in OPEN_ATTEMPTS else others_of(attempt, *OPEN_ATTEMPTS)
+    undecided = others_of(attempt, *OPEN_ATTEMPTS)
+    if attempt.state in OPEN_ATTEMPTS and untold_attempt(attempt.payment) != attempt:
+        undecided = [attempt]
     if not undecided:
         return ""
     return (
         f"What became of the attempt {undecided[0].order_code} is not known yet. Wait until its purchase "
-        "has ended. If it is parked, have it tried again on its saga's page, or settle it yourself."
+        "has ended. If it is parked, have it tried again on its saga's page, or settle that attempt first."
     )
+
+
+def _obstacle_of_flows(payment: Payment, sagas: Iterable[Saga]) -> str:
+    """Return that a flow is at work, unless the payment is conflicted: then it waits for what staff say."""
+    if payment.state != PaymentState.CONFLICTED and any(each.status == Saga.Status.RUNNING for each in sagas):
+        return "A flow is still at work on this payment. Wait until it has ended, or is parked."
+    return ""

@@ -1,9 +1,10 @@
-"""The form in which staff state what the provider's books have for a conflicted payment."""
+"""The form in which staff enter the figures that the provider's books have for a payment."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from checkout.backoffice.display.wording import HELD_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
@@ -19,16 +20,28 @@ HELP = {
     "refunded": "All that it has given back, without refunds that failed or came back.",
     "charged_back": "All that the shopper's bank has taken back, less what it has returned.",
 }
+ORDER_NUMBER = "order_number"
 UNDOABLE = (Operation.Kind.CAPTURE, Operation.Kind.REFUND)
 
 
-class ContradictionForm(DecisionForm):
-    """The provider's books of one attempt, as staff found them. The initial values are our own sums."""
+class FiguresForm(DecisionForm):
+    """The provider's books of one attempt, as staff found them. The initial values are our own sums.
+
+    If nothing about the payment is open (``is_healthy``), its order number has to be typed as well, so that
+    nobody changes its books by mistake.
+    """
 
     def __init__(
-        self, *args: Any, attempt: Attempt, ours: Sequence[Operation], seen: str, **kwargs: Any
+        self,
+        *args: Any,
+        attempt: Attempt,
+        ours: Sequence[Operation],
+        seen: str,
+        is_healthy: bool,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, version=seen, **kwargs)
+        self.order_reference = attempt.payment.order_reference
         owed, sums = attempt.payment.amount, added_up(attempt.payment, ours)
         self.fields["said"] = forms.ChoiceField(
             label="Does the provider still hold an authorisation?",
@@ -53,7 +66,12 @@ class ContradictionForm(DecisionForm):
                 required=False,
                 help_text="None, if it has all of them, or if the sums tell which one it does not have.",
             )
-        self.order_fields(("seen", "said", *AMOUNTS, "lacks", "reason"))
+        if is_healthy:
+            self.fields[ORDER_NUMBER] = forms.CharField(
+                help_text="Nothing about this payment is open. Type its order number to settle it anyway.",
+                widget=forms.TextInput(attrs={"autocomplete": "off"}),
+            )
+        self.order_fields(("seen", "said", *AMOUNTS, "lacks", "reason", ORDER_NUMBER))
 
     @property
     def amounts(self) -> list[forms.BoundField]:
@@ -63,7 +81,14 @@ class ContradictionForm(DecisionForm):
     @property
     def remarks(self) -> list[forms.BoundField]:
         """The fields at the end of the form."""
-        return [self["reason"]]
+        return [self[name] for name in ("reason", ORDER_NUMBER) if name in self.fields]
+
+    def clean_order_number(self) -> str:
+        """Refuse another order number than the payment's."""
+        typed: str = self.cleaned_data[ORDER_NUMBER]
+        if typed != self.order_reference:
+            raise ValidationError("This is not the order number of this payment.")
+        return typed
 
     @property
     def theirs(self) -> TheirBooks:

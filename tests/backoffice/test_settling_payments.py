@@ -1,4 +1,4 @@
-"""The page on which staff enter the provider's books of a conflicted payment."""
+"""The page on which staff enter the figures of the provider's books."""
 
 import json
 
@@ -6,11 +6,14 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.payment import seen_now
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.backoffice import rows
 from tests.backoffice.operating import address, told
+from tests.payments.service.delivering import deliver
 
 pytestmark = pytest.mark.django_db
 
@@ -51,32 +54,88 @@ def text_of(response):
     return " ".join(response.content.decode().split())
 
 
-def test_a_payment_of_which_the_provider_does_not_tell_is_put_aside_to_be_settled(staff_client):
-    payment = rows.untold()
+@pytest.mark.parametrize("made", [conflicted, rows.untold, rows.captured, rows.authorised])
+def test_it_is_offered_on_the_page_of_a_payment_that_may_have_money(staff_client, made):
+    payment = made()
     client = staff_client(*MAY_SETTLE)
-    link = f'<a href="{address(payment, "put_aside")}">Settle it yourself</a>'
+    link = f'<a href="{address(payment, "settle")}">Settle by figures…</a>'
     assert link in client.get(address(payment, "change")).content.decode()
-    answer = client.post(address(payment, "put_aside"), {"reason": "Seen in the portal"})
-    assert told(answer)[-1].startswith("Put aside.")
-    assert Attempt.objects.get().state == "conflicted"
-    assert Fact.objects.get().data == {"by": "staff", "reason": "Seen in the portal"}
 
 
-def test_only_who_may_settle_puts_a_payment_aside(staff_client):
-    payment = rows.untold()
-    client = staff_client("view_payment", "resume_saga")
-    assert address(payment, "put_aside") not in client.get(address(payment, "change")).content.decode()
-    assert client.post(address(payment, "put_aside"), {"reason": "x"}).status_code == 403
-    assert Attempt.objects.get().state == "unknown"
-
-
-def test_it_is_offered_on_the_page_of_a_conflicted_payment_only(staff_client):
-    payment = conflicted()
+def test_it_is_not_offered_before_anybody_has_paid_or_while_a_flow_is_at_work(staff_client):
+    payment = rows.captured()
     client = staff_client(*MAY_SETTLE)
-    link = f'<a href="{address(payment, "settle")}">Settle contradiction…</a>'
-    assert link in client.get(address(payment, "change")).content.decode()
-    Payment.objects.update(state=PaymentState.CAPTURED)
-    assert address(payment, "settle") not in client.get(address(payment, "change")).content.decode()
+    for change in (lambda: rows.saga(payment), lambda: Payment.objects.update(state=PaymentState.OPEN)):
+        change()
+        assert address(payment, "settle") not in client.get(address(payment, "change")).content.decode()
+        response = send(client, payment, confirmed="yes", order_number=payment.order_reference)
+        assert response["Location"] == address(payment, "change")
+        Saga.objects.all().delete()
+    assert commands() == []
+
+
+def test_two_clicks_on_a_healthy_payment_change_nothing(staff_client):
+    """Not even who types the figures that our books have, and a reason, gets further without its number."""
+    payment = rows.captured()
+    client = staff_client(*MAY_SETTLE)
+    page = text_of(client.get(address(payment, "settle")))
+    assert "Nothing about this payment is open." in page
+    assert 'name="order_number"' in page
+    for typed in ({}, {"order_number": ""}, {"order_number": "ORDER-2"}, {"order_number": payment.reference}):
+        for step in ({}, {"confirmed": "yes"}):
+            page = send(client, payment, **typed, **step)
+            assert list(page.context["form"].errors) == ["order_number"]
+    assert commands() == []
+    payment.refresh_from_db()
+    assert (payment.state, Attempt.objects.get().state) == ("captured", "authorised")
+    assert not Fact.objects.exists()
+    assert not Event.objects.exists()
+
+
+def test_who_types_the_order_number_is_told_that_nobody_hears_of_equal_figures(staff_client):
+    payment = rows.captured()
+    client = staff_client(*MAY_SETTLE)
+    page = text_of(send(client, payment, order_number=f" {payment.order_reference} "))
+    assert "Nothing is booked: our sums are those of the provider." in page
+    assert "Neither the shopper nor the merchant hears of it." in page
+    assert "Record it" in page
+    send(client, payment, order_number=payment.order_reference, confirmed="yes")
+    assert [command["by"] for command in commands()] == ["staff"]
+
+
+@pytest.mark.parametrize(
+    ("made", "opens"),
+    [
+        (conflicted, None),
+        (rows.untold, None),
+        (rows.captured, lambda made: rows.difference(made, order_code=made.attempts.get().order_code)),
+        (rows.authorised, lambda made: rows.saga(made, Saga.Status.PARKED, step="void")),
+        (rows.captured, lambda made: rows.claimed(made, minor=1300)),
+    ],
+)
+def test_where_something_is_open_no_order_number_is_asked_for(admin_client, made, opens):
+    payment = made()
+    if opens:
+        opens(payment)
+    page = admin_client.get(address(payment, "settle"))
+    assert "order_number" not in page.context["form"].fields
+    assert "Nothing about this payment is open" not in text_of(page)
+    send(admin_client, payment, said="held", captured="0", confirmed="yes")
+    assert len(commands()) == 1
+
+
+def test_the_page_of_a_settled_payment_says_who_did_it(staff_client):
+    payment = rows.captured()
+    client = staff_client(*MAY_SETTLE)
+    send(client, payment, refunded="3.00", order_number="ORDER-1", confirmed="yes")
+    [row] = OutboxMessage.objects.filter(type="checkout.settle_payment")
+    deliver(service, Envelope(type=row.type, body=row.body.encode(), message_id=row.message_id))
+    timeline = client.get(address(payment, "change")).context["timeline"]
+    told = {entry["name"]: (entry["what"], entry["detail"]) for entry in timeline}
+    assert told["payment_settled_by_applied"][0] == "Our books agree with what staff said"
+    assert told["payment_settled_by_applied"][1].startswith("by staff by=staff said=captured 12.50 GBP")
+    assert told["refunded_in_part"][0] == "Part of the money was given back"
+    assert "conflicted" not in told
 
 
 @pytest.mark.parametrize("missing", ["settle_operation", "view_payment"])
@@ -111,11 +170,11 @@ def test_what_must_be_finished_first_leads_back_with_what_to_do(admin_client):
     assert commands() == []
 
 
-def test_a_payment_that_contradicts_nothing_leads_back(admin_client):
-    payment = rows.captured()
+def test_a_payment_of_which_nothing_can_be_settled_leads_back(admin_client):
+    payment = rows.payment("OPEN")
     response = send(admin_client, payment, confirmed="yes")
     assert response["Location"] == address(payment, "change")
-    assert "contradicts nothing" in told(response)[-1]
+    assert "There is nothing to settle" in told(response)[-1]
 
 
 def test_the_page_shows_what_is_known_and_starts_with_our_own_sums(admin_client):
@@ -243,7 +302,7 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_back_to_the_p
     assert LogEntry.objects.get().get_edited_object() == payment
     page = client.get(response["Location"])
     [message] = map(str, page.context["messages"])
-    assert message.startswith("Settle contradiction: captured 12.50 GBP, refunded 3.00 GBP")
+    assert message.startswith("Settle by figures: captured 12.50 GBP, refunded 3.00 GBP")
     assert "Staff said what the provider&#x27;s books have of the payment" in page.content.decode()
     shown = client.get(address(payment, "settle")).context["tables"][0].rows[0]
     assert "staff: Seen in the portal" in shown[-1]
@@ -294,19 +353,20 @@ def test_of_several_attempts_each_has_a_page(admin_client):
     page = admin_client.get(address(payment, "change")).content.decode()
     for each in (first, second):
         at = f"{address(payment, 'settle')}?attempt={each.number}"
-        assert f'<a href="{at}">Settle contradiction of attempt {each.number}…</a>' in page
+        assert f'<a href="{at}">Settle by figures of attempt {each.number}…</a>' in page
         assert each.order_code in admin_client.get(at).content.decode()
         admin_client.post(at, fields(payment, captured="0", confirmed="yes"))
     assert [command["attempt"] for command in commands()] == [first.order_code, second.order_code]
     response = admin_client.get(f"{address(payment, 'settle')}?attempt=3")
-    assert "contradicts nothing" in told(response)[-1]
+    assert "There is nothing to settle" in told(response)[-1]
 
 
 def test_of_one_that_is_not_the_last_it_is_said_that_the_payment_stays_conflicted(admin_client):
     payment = conflicted()
     Attempt.objects.update(state="conflicted")
     rows.attempt(payment, 2, state="conflicted")
-    assert "stays conflicted" in text_of(send(admin_client, payment, captured="0"))
+    page = text_of(send(admin_client, payment, captured="0"))
+    assert "as another attempt of it contradicts us as well: settle that one next" in page
 
 
 def test_of_one_without_money_it_is_said_that_the_order_is_that_of_another_attempt(admin_client):

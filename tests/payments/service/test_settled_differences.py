@@ -1,13 +1,12 @@
-"""A payment whose sums differ from the provider's is put aside and settled, as after a restore."""
+"""A payment whose sums differ from the provider's is settled by figures, as after a restore."""
 
 import pytest
 from django.utils import timezone
 
-from checkout.errors import OperationRejected
 from checkout.money import Money
-from checkout.payments.actions import put_aside, request_refund
+from checkout.payments.actions import request_refund
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
-from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
+from checkout.payments.sagas.settlement.settleable import attempt_to_settle, needs_figures
 from checkout.states import PaymentState
 from tests.payments.service.contradicting import (
     NOTHING,
@@ -16,7 +15,7 @@ from tests.payments.service.contradicting import (
     books_with,
     conflicted,
     posted,
-    put_aside_by_staff,
+    refused,
     settled,
 )
 
@@ -47,15 +46,14 @@ def differs(attempt: Attempt, kind: str = "refunded", *, ours: int, theirs: int)
 
 
 def test_a_forgotten_refund_is_booked_by_what_staff_found(forgotten_refund):
-    assert put_aside_by_staff(forgotten_refund).state == PaymentState.CONFLICTED
     payment = settled(forgotten_refund, books_with(1250, refunded=400))
     assert payment.state == PaymentState.PARTIALLY_REFUNDED
+    assert not needs_figures(payment)
     assert balances() == {"provider:captured": 850, "merchant:payable": -850}
 
 
 def test_its_differences_are_resolved_by_what_staff_found(forgotten_refund):
     """The provider may not tell its sums any more, so that no comparison would resolve them."""
-    put_aside_by_staff(forgotten_refund)
     differs(forgotten_refund, "ledger_refunded", ours=0, theirs=400)
     settled(forgotten_refund, books_with(1250, refunded=1250))
     resolved = {each.kind: each.resolved_at is not None for each in Difference.objects.all()}
@@ -63,7 +61,6 @@ def test_its_differences_are_resolved_by_what_staff_found(forgotten_refund):
 
 
 def test_one_that_staff_have_dealt_with_stays_so(forgotten_refund):
-    put_aside_by_staff(forgotten_refund)
     Difference.objects.update(dealt_with_at=timezone.now())
     settled(forgotten_refund, books_with(1250, refunded=400))
     assert Difference.objects.get().resolved_at is None
@@ -95,7 +92,7 @@ def test_an_order_of_which_nothing_was_kept_does_not_stand_in_the_way_of_another
     marks = {each.dealt_with_by for each in Difference.objects.filter(order_code=attempt.order_code)}
     assert marks == ({"ada"} if is_dealt_with else {""})
     waits = pays if is_dealt_with else attempt
-    assert attempt_to_put_aside(Payment.objects.get()) == waits
+    assert attempt_to_settle(Payment.objects.get()) == waits
 
 
 @pytest.fixture
@@ -108,44 +105,66 @@ def forgotten_payment(attempt: Attempt) -> Attempt:
 
 
 def test_an_attempt_that_ended_without_money_is_settled_as_captured(forgotten_payment):
-    assert put_aside_by_staff(forgotten_payment).state == PaymentState.CONFLICTED
     assert settled(forgotten_payment, books_with(1250)).state == PaymentState.CAPTURED
 
 
 @pytest.mark.parametrize("kind", ["ledger_refunded", "currency", "order", "unanswered"])
 def test_differences_of_other_kinds_are_no_reason(forgotten_payment, kind):
     Difference.objects.update(kind=kind)
-    refused(forgotten_payment)
+    refused(forgotten_payment, books_with(1250), "nothing to settle")
 
 
 def test_one_that_is_resolved_or_dealt_with_is_no_reason(forgotten_payment):
     Difference.objects.update(resolved_at=timezone.now())
-    refused(forgotten_payment)
+    refused(forgotten_payment, books_with(1250), "nothing to settle")
     Difference.objects.update(resolved_at=None, dealt_with_at=timezone.now())
-    refused(forgotten_payment)
+    refused(forgotten_payment, books_with(1250), "nothing to settle")
 
 
 def test_it_waits_until_no_flow_is_at_work(forgotten_refund):
     saga = Saga.objects.create(
         kind="refund", key="op_other", payment=forgotten_refund.payment, attempt=forgotten_refund
     )
-    refused(forgotten_refund)
+    refused(forgotten_refund, books_with(1250), "still at work")
     Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.PARKED)
-    assert put_aside_by_staff(forgotten_refund).state == PaymentState.CONFLICTED
+    settled(forgotten_refund, books_with(1250, refunded=400))
 
 
-def test_nor_is_it_put_aside_between_a_request_and_the_beginning_of_its_flow(forgotten_refund):
+def test_nor_is_it_settled_between_a_request_and_the_beginning_of_its_flow(forgotten_refund):
     request_refund(forgotten_refund.payment.reference, amount=Money(100, "GBP"), by="ada")
     assert not Saga.objects.filter(status=Saga.Status.RUNNING).exists()
-    refused(forgotten_refund)
+    refused(forgotten_refund, books_with(1250), "is under way")
 
 
 def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_payment):
     open_one = another(forgotten_payment, Attempt.State.UNKNOWN)
     Difference.objects.update(order_code=open_one.order_code)
-    refused(forgotten_payment)
+    refused(forgotten_payment, books_with(1250), "nothing to settle")
 
 
-def refused(attempt: Attempt) -> None:
-    with pytest.raises(OperationRejected, match="still at work"):
-        put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")
+@pytest.mark.parametrize("kind", ["captured", "authorised"])
+def test_of_two_orders_with_money_the_other_one_is_given_up_before_the_one_that_differs(
+    forgotten_payment, kind
+):
+    """The payment stays as it is until both are known: its order must not be called off in between."""
+    Difference.objects.update(kind=kind)
+    paid = another(forgotten_payment, Attempt.State.AUTHORISED)
+    posted(paid, Operation.Kind.CAPTURE)
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    refused(forgotten_payment, books_with(1250), "holds money, too")
+    refused(paid, books_with(1250, refunded=300), "contradicts us as well")
+    assert settled(paid, NOTHING).state == PaymentState.CAPTURED
+    assert settled(forgotten_payment, books_with(1250)).state == PaymentState.CAPTURED
+    assert balances() == {"provider:captured": 1250, "merchant:payable": -1250}
+    paid.refresh_from_db()
+    assert (paid.state, forgotten_payment.state) == (Attempt.State.REFUSED, Attempt.State.AUTHORISED)
+
+
+def test_one_that_was_looked_into_stands_in_the_way_of_no_other(forgotten_payment):
+    """Its difference may stay, as reconciliation goes on comparing the order."""
+    paid = another(forgotten_payment, Attempt.State.AUTHORISED)
+    posted(paid, Operation.Kind.CAPTURE)
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    settled(forgotten_payment, NOTHING)
+    assert Difference.objects.get().dealt_with_at is None
+    assert settled(paid, books_with(1250, refunded=300)).state == PaymentState.PARTIALLY_REFUNDED

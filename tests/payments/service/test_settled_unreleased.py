@@ -1,4 +1,4 @@
-"""A purchase that can neither capture nor release its authorisation is put aside and settled by staff.
+"""A purchase that can neither capture nor release its authorisation is settled by staff.
 
 That happens if somebody has captured a part of it in the provider's portal: the capture of everything is
 refused, and so is every void.
@@ -8,9 +8,8 @@ import json
 
 import pytest
 
-from checkout.errors import OperationRejected
 from checkout.payments.actions import resume_saga
-from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import sums_of
@@ -25,7 +24,7 @@ from tests.payments.service.contradicting import (
     envelope_of,
     parked,
     posted,
-    put_aside_by_staff,
+    refused,
     settled,
 )
 from tests.payments.service.delivering import deliver
@@ -62,12 +61,12 @@ def purchase(attempt: Attempt) -> Saga:
 
 
 def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purchase: Saga):
-    assert put_aside_by_staff(purchase.attempt).state == PaymentState.CONFLICTED
     payment = settled(purchase.attempt, books_with(235))
     assert payment.state == PaymentState.PARTIALLY_CAPTURED
     assert balances() == {"provider:captured": 235, "merchant:payable": -235}
     purchase.refresh_from_db()
     assert (purchase.step, purchase.status) == ("confirm_order", Saga.Status.RUNNING)
+    assert not Fact.objects.filter(kind="conflicted").exists()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,6 @@ def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purch
 def test_an_order_whose_money_all_went_back_in_the_portal_is_not_confirmed(
     purchase: Saga, books: TheirBooks, step: str
 ):
-    put_aside_by_staff(purchase.attempt)
     settled(purchase.attempt, books)
     purchase.refresh_from_db()
     assert purchase.step == step
@@ -110,7 +108,6 @@ def test_a_receipt_is_for_what_was_taken_in_the_portal(purchase: Saga, is_tried_
         resume_saga(purchase.pk, by="ada")
         deliver(service, envelope_of(OutboxMessage.objects.get(type="checkout.resume_saga")))
     else:
-        put_aside_by_staff(purchase.attempt)
         settled(purchase.attempt, books_with(235))
     reply_to(purchase, Reply.success({}))
     receipt = OutboxMessage.objects.get(type="notifications.send_receipt")
@@ -119,7 +116,6 @@ def test_a_receipt_is_for_what_was_taken_in_the_portal(purchase: Saga, is_tried_
 
 def test_a_void_without_an_outcome_ends_if_nothing_turns_out_to_be_held(purchase: Saga):
     void = void_of(purchase)
-    assert put_aside_by_staff(purchase.attempt).state == PaymentState.CONFLICTED
     payment = settled(purchase.attempt, NOTHING)
     assert payment.state == sums_of(payment).state == PaymentState.VOIDED
     purchase.refresh_from_db()
@@ -134,7 +130,8 @@ def test_it_releases_nothing_more_if_another_attempt_turns_out_to_hold_the_money
     """A void that was tried again would find nothing held, and call the other's money released."""
     void = void_of(purchase)
     other = another(purchase.attempt, state)
-    assert put_aside_by_staff(purchase.attempt).state == PaymentState.CONFLICTED
+    if state == AttemptState.CONFLICTED:
+        Payment.objects.update(state=PaymentState.CONFLICTED)
     payment = settled(purchase.attempt, NOTHING)
     if state == AttemptState.CONFLICTED:
         payment = settled(other, HELD)
@@ -194,7 +191,6 @@ def test_an_order_of_which_nothing_was_kept_is_called_off_when_it_is_tried_again
     assert (purchase.step, purchase.status) == (step, Saga.Status.RUNNING)
 
 
-def test_while_it_is_still_tried_it_is_not_put_aside(purchase: Saga):
+def test_while_it_is_still_tried_it_is_not_settled(purchase: Saga):
     Saga.objects.update(status=Saga.Status.RUNNING)
-    with pytest.raises(OperationRejected, match="still at work"):
-        put_aside_by_staff(purchase.attempt)
+    refused(purchase.attempt, books_with(235), "still at work")

@@ -1,10 +1,10 @@
-"""A payment whose money was moved in the provider's portal is put aside, whatever shows that."""
+"""A payment whose money was moved in the provider's portal is settled by figures, whatever shows that."""
 
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import put_aside
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
+from checkout.payments.sagas.settlement.settleable import attempts_to_settle
 from checkout.states import PaymentState
 from tests.payments.service.claiming import carried_out, claimed, said
 from tests.payments.service.contradicting import (
@@ -14,7 +14,7 @@ from tests.payments.service.contradicting import (
     conflicted,
     kept,
     posted,
-    put_aside_by_staff,
+    refused,
     settled,
 )
 
@@ -33,46 +33,47 @@ def captured(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def is_put_aside(attempt: Attempt) -> bool:
-    try:
-        return put_aside_by_staff(attempt).state == PaymentState.CONFLICTED
-    except OperationRejected:
-        return False
-
-
 def test_a_refund_in_the_portal_that_shows_nowhere_is_booked_by_what_staff_found(captured):
-    assert is_put_aside(captured)
     payment = settled(captured, books_with(1250, refunded=950))
     assert payment.state == PaymentState.PARTIALLY_REFUNDED
     assert balances() == {"provider:captured": 300, "merchant:payable": -300}
+    [(name, amounts)] = told_of(payment)
+    assert name == "payment.partially_refunded"
+    assert (amounts["captured"], amounts["refunded"], amounts["capturable"]) == (1250, 950, 0)
+
+
+def test_a_capture_that_our_books_have_alone_leads_back_to_what_is_held(captured):
+    payment = settled(captured, books_with(0, is_held=True))
+    assert [name for name, _ in told_of(payment)] == ["payment.authorised"]
+    assert balances() == {}
+
+
+def test_what_was_captured_after_a_void_is_told_at_once_with_the_sums(attempt):
+    """The first event leads on to the second, and has its amounts already."""
+    conflicted(attempt, Attempt.State.AUTHORISED)
+    posted(attempt, Kind.VOID)
+    Payment.objects.update(state=PaymentState.VOIDED)
+    told = told_of(settled(attempt, books_with(300)))
+    assert [name for name, _ in told] == ["payment.authorised", "payment.partially_captured"]
+    assert [amounts["captured"] for _, amounts in told] == [300, 300]
+
+
+def told_of(payment: Payment) -> list[tuple[str, dict[str, int]]]:
+    """Return the types and amounts of the payment's own events."""
     events = payment.events.filter(type__startswith="payment.").order_by("sequence")
-    last = [(each.type, each.data["object"]["amounts"]) for each in events][-2:]
-    assert [name for name, _ in last] == ["payment.authorised", "payment.partially_refunded"]
-    # The event that ends the contradiction is followed at once by that of the sums, and has them already.
-    for _, amounts in last:
-        assert (amounts["captured"], amounts["refunded"], amounts["capturable"]) == (1250, 950, 0)
-
-
-def test_nothing_has_changed_when_staff_find_what_our_books_have(captured):
-    before = balances()
-    assert is_put_aside(captured)
-    payment = settled(captured, books_with(1250))
-    assert payment.state == PaymentState.CAPTURED
-    assert balances() == before
-    assert payment.operations.count() == 1
+    return [(each.type, each.data["object"]["amounts"]) for each in events]
 
 
 def test_an_authorisation_that_was_cancelled_in_the_portal_is_released(attempt):
     conflicted(attempt, Attempt.State.AUTHORISED)
     Payment.objects.update(state=PaymentState.AUTHORISED, captures_automatically=False)
-    assert is_put_aside(attempt)
     assert settled(attempt, books_with(0)).state == PaymentState.VOIDED
 
 
-@pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.REFUSED, PaymentState.CONFIRMING])
-def test_a_payment_without_money_is_not(captured, state):
+@pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.REFUSED])
+def test_of_a_payment_without_money_nothing_is_settled(captured, state):
     Payment.objects.update(state=state)
-    assert not is_put_aside(captured)
+    refused(captured, books_with(1250), "nothing to settle")
 
 
 def test_the_attempt_whose_sums_differ_comes_before_that_with_the_money(captured):
@@ -86,16 +87,13 @@ def test_the_attempt_whose_sums_differ_comes_before_that_with_the_money(captured
         ours_minor=0,
         theirs_minor=1250,
     )
-    assert is_put_aside(captured)
-    other.refresh_from_db()
-    assert other.state == Attempt.State.CONFLICTED
+    assert attempts_to_settle(Payment.objects.get()) == [other, captured]
 
 
 def test_what_was_captured_in_the_portal_before_the_rest_expired_is_booked(attempt):
     """Without sums, the provider's last event is the expiry."""
     conflicted(attempt, Attempt.State.AUTHORISED)
     Payment.objects.update(state=PaymentState.EXPIRED)
-    assert is_put_aside(attempt)
     assert settled(attempt, books_with(300)).state == PaymentState.PARTIALLY_CAPTURED
     assert balances() == kept(300)
 
@@ -105,30 +103,22 @@ def test_a_charge_back_of_what_was_captured_before_a_void_is_entered_with_the_ca
     posted(attempt, Kind.VOID)
     Payment.objects.update(state=PaymentState.VOIDED)
     saga = claimed(attempt, minor=300)
-    assert is_put_aside(attempt)
     assert settled(attempt, books_with(300, charged_back=300)).state == PaymentState.CHARGED_BACK
     carried_out(said(saga, is_true=False), saga)
     assert balances() == {}
 
 
-@pytest.mark.parametrize("state", [PaymentState.VOIDED, PaymentState.EXPIRED])
-def test_what_was_released_is_voided_when_staff_find_nothing_captured(attempt, state):
-    conflicted(attempt, Attempt.State.AUTHORISED)
-    Payment.objects.update(state=state)
-    assert is_put_aside(attempt)
-    assert settled(attempt, books_with(0)).state == PaymentState.VOIDED
+def test_who_has_entered_nothing_by_mistake_enters_the_capture_later(captured):
+    assert settled(captured, books_with(0)).state == PaymentState.VOIDED
+    assert balances() == {}
+    assert settled(captured, books_with(300)).state == PaymentState.PARTIALLY_CAPTURED
+    assert balances() == kept(300)
 
 
-def test_who_has_entered_nothing_by_mistake_enters_the_capture_later(attempt):
-    conflicted(attempt, Attempt.State.AUTHORISED)
-    posted(attempt, Kind.VOID)
-    Payment.objects.update(state=PaymentState.VOIDED)
-    assert is_put_aside(attempt)
-    settled(attempt, books_with(0))
-    attempt.refresh_from_db()
-    assert is_put_aside(attempt)
-    assert settled(attempt, books_with(300)).state == PaymentState.PARTIALLY_CAPTURED
-    assert balances() == {"provider:captured": 300, "merchant:payable": -300}
+def test_an_attempt_that_was_called_refused_by_mistake_is_found_held_later(attempt):
+    assert settled(conflicted(attempt), books_with(0)).state == PaymentState.VOIDED
+    assert attempt.state == Attempt.State.REFUSED
+    assert settled(attempt, books_with(0, is_held=True)).state == PaymentState.AUTHORISED
 
 
 @pytest.fixture
@@ -144,7 +134,6 @@ def captured_in_part(attempt: Attempt) -> Attempt:
 def test_a_charge_back_for_which_our_books_had_no_room_is_entered_with_the_capture(captured_in_part):
     """No notification told of a capture in the portal, and an order without money has no sums."""
     saga = claimed(captured_in_part, minor=1250)
-    assert is_put_aside(captured_in_part)
     settled(captured_in_part, books_with(1250, charged_back=1250))
     carried_out(said(saga, is_true=False), saga)
     assert balances() == {}
@@ -153,7 +142,6 @@ def test_a_charge_back_for_which_our_books_had_no_room_is_entered_with_the_captu
 
 def test_one_of_which_nobody_told_the_amount_is_settled_first(captured_in_part):
     saga = claimed(captured_in_part, minor=None)
-    assert is_put_aside(captured_in_part)
     with pytest.raises(OperationRejected, match="Settle that first"):
         settled(captured_in_part, books_with(1250, charged_back=1250))
     carried_out(said(saga, is_true=False), saga)
@@ -162,5 +150,4 @@ def test_one_of_which_nobody_told_the_amount_is_settled_first(captured_in_part):
 
 def test_it_waits_until_no_flow_is_at_work(captured):
     Saga.objects.create(kind="refund", key="op_other", payment=captured.payment, attempt=captured)
-    with pytest.raises(OperationRejected, match="still at work"):
-        put_aside(captured.payment.reference, by="ada", reason="Seen in the portal")
+    refused(captured, books_with(1250), "still at work")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def put_aside(attempt: Attempt) -> Attempt:
+def contradicted(attempt: Attempt) -> Attempt:
     """Return a conflicted attempt."""
     attempt.state = Attempt.State.CONFLICTED
     attempt.save()
@@ -29,15 +29,15 @@ def state() -> str:
 
 
 @pytest.mark.parametrize("claim", sorted(CLAIMS))
-def test_of_an_attempt_that_is_put_aside_only_what_an_issuer_did_is_verified(put_aside, claim):
+def test_of_a_conflicted_attempt_only_what_an_issuer_did_is_verified(contradicted, claim):
     is_by_issuer = claim in ("charged_back", "charge_back_reversed")
-    assert [sent.type for sent in notified(put_aside, claim).commands] == (
+    assert [sent.type for sent in notified(contradicted, claim).commands] == (
         ["payments.check_claim"] if is_by_issuer else []
     )
 
 
-def test_a_charge_back_of_an_attempt_that_is_put_aside_waits_for_staff_until_there_is_room_for_it(put_aside):
-    notified(put_aside, "charged_back")
+def test_a_charge_back_of_a_conflicted_attempt_waits_for_staff_until_there_is_room_for_it(contradicted):
+    notified(contradicted, "charged_back")
     saga = Saga.objects.get(kind="verification")
     answered(saga, outcome="unclear", why="More than is taken.")
     assert (saga.status, state()) == (Saga.Status.PARKED, PaymentState.CONFLICTED)
@@ -46,11 +46,11 @@ def test_a_charge_back_of_an_attempt_that_is_put_aside_waits_for_staff_until_the
     assert (saga.status, state()) == (Saga.Status.COMPLETED, PaymentState.CONFLICTED)
 
 
-def test_a_charge_back_is_booked_and_leaves_a_payment_in_conflict_to_its_review(put_aside):
-    settle(operation_on(put_aside, Operation.Kind.CAPTURE), Operation.State.DONE)
-    notified(put_aside, "charged_back")
+def test_a_charge_back_is_booked_and_leaves_a_payment_in_conflict_to_its_review(contradicted):
+    settle(operation_on(contradicted, Operation.Kind.CAPTURE), Operation.State.DONE)
+    notified(contradicted, "charged_back")
     answered(Saga.objects.get(kind="verification"), outcome="booked")
-    operation = operation_on(put_aside, Operation.Kind.CHARGE_BACK, 300)
+    operation = operation_on(contradicted, Operation.Kind.CHARGE_BACK, 300)
     settle(operation, Operation.State.DONE)
     started(operation)
     saga = saga_of(operation)
