@@ -19,15 +19,6 @@ ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 SETTLED = (State.DONE, State.REFUSED)
 
-# The kind of operation that explains each event.
-EXPLANATIONS = {
-    "captured": Kind.CAPTURE,
-    "capture_failed": Kind.CAPTURE,
-    "cancelled": Kind.VOID,
-    "refunded": Kind.REFUND,
-    "refund_failed": Kind.REFUND,
-}
-
 # The kind of issuer's operation that each event reports.
 BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
 
@@ -232,13 +223,9 @@ WITH_MONEY = frozenset(
 )
 
 
-def is_accounted_for(payment: Payment, sums: Sums) -> bool:
-    """Return True if the payment's operations account for all of its money, so that more may be requested.
-
-    If the amount of a charge-back is not known yet, there is no operation with it.
-    """
-    is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
-    return payment.state in WITH_MONEY and is_booked
+def is_accounted_for(payment: Payment) -> bool:
+    """Return True if the payment's operations account for all of its money, so that more may be requested."""
+    return payment.state in WITH_MONEY
 
 
 def is_stuck(payment: Payment, sums: Sums) -> bool:
@@ -260,30 +247,4 @@ def is_kept(payment: Payment) -> bool:
     """
     sums = sums_of(payment)
     is_at_rest = not (sums.is_being_captured or sums.has_void)
-    return is_accounted_for(payment, sums) and sums.left_to_charge_back > 0 and is_at_rest
-
-
-def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int | None = None) -> bool:
-    """Return True if an operation of ours explains a provider's event: the one that it names, if any.
-
-    A capture or refund that names none must be of the same amount, if the event has one: others are made in
-    the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as
-    explained, as that refund's own saga looks into it. The failure of a capture contradicts nothing unless we
-    have one as done. If a part was captured, a cancellation is that of the rest.
-    """
-    kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
-    if (
-        kind == Kind.VOID
-        and 0 < added_up(attempt.payment, operations).captured < attempt.payment.amount_minor
-    ):
-        return True
-    ours = [each for each in operations if each.kind == kind]
-    named = [each for each in ours if each.reference == operation]
-    if named and event == "refund_failed":
-        return True
-    if minor is not None and event in ("captured", "refunded"):
-        ours = [each for each in ours if each.amount_minor == minor]
-    if not ours and event == "capture_failed":
-        return True
-    contrary = State.DONE if event in FAILURES else State.REFUSED
-    return any(each.state != contrary for each in named or ours)
+    return is_accounted_for(payment) and sums.left_to_charge_back > 0 and is_at_rest

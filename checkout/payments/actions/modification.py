@@ -189,7 +189,7 @@ def available(reference: str) -> Available:
     """Return what may be requested now; raises ``PaymentNotFound``. It may be less a moment later."""
     payment = _payment(reference)
     attempt, sums = _authorised_attempt(payment), sums_of(payment)
-    may_act = attempt is not None and is_accounted_for(payment, sums)
+    may_act = attempt is not None and is_accounted_for(payment)
     is_released = payment.state == PaymentState.EXPIRED or sums.total(Kind.VOID, Operation.State.DONE) > 0
     return Available(
         authorised=_money(payment, payment.amount_minor if attempt and not is_released else 0),
@@ -220,7 +220,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
             return _repeated(known, payment, kind, wanted.amount)
     attempt = _authorised_attempt(payment)
     sums = sums_of(payment)
-    may_act = is_accounted_for(payment, sums) or (kind == Kind.VOID and is_stuck(payment, sums))
+    may_act = is_accounted_for(payment) or (kind == Kind.VOID and is_stuck(payment, sums))
     if attempt is None or not may_act:
         # Staff and the API have different words for the state, so it is not named.
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")

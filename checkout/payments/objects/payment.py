@@ -235,7 +235,7 @@ def _object(payment: Payment, operations: Sequence[Operation], attempt: Attempt 
 
 
 def _amounts(payment: Payment, sums: Sums) -> AmountsObject:
-    may_act = is_accounted_for(payment, sums)
+    may_act = is_accounted_for(payment)
     is_held = may_act or is_stuck(payment, sums) or sums.captured > 0
     return AmountsObject(
         authorised=payment.amount_minor if is_held else 0,
@@ -258,7 +258,7 @@ def _may_try_again(payment: Payment, latest: Attempt | None) -> bool:
 
 
 def _actions(payment: Payment, sums: Sums, amounts: AmountsObject) -> list[Action]:
-    may_void = is_accounted_for(payment, sums) or is_stuck(payment, sums)
+    may_void = is_accounted_for(payment) or is_stuck(payment, sums)
     offered: list[tuple[Action, bool]] = [
         ("capture", amounts.capturable > 0),
         ("void", may_void and sums.can_be_voided),

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 
-from django.db.models import Q
-
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import ProviderResult, Verb
-from checkout.payments.sagas.settlement.operation import NOT_ARRIVED, OPERATION_SETTLED
 from checkout.payments.totals import IMPLIES_AUTHORISED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
@@ -71,13 +68,5 @@ def _in_words(result: ProviderResult) -> str:
 
 
 def has_earlier_copy(operation: Operation) -> bool:
-    """Return True if an earlier copy of the request may have arrived, or may yet.
-
-    Earlier releases have only left the facts after which a request was sent again.
-    """
-    if ProviderCall.objects.filter(key=operation.reference, earlier_at__isnull=False).exists():
-        return True
-    not_shown = Q(kind=f"inquire_{operation.kind}_{ProviderOutcome.NOT_SHOWN}")
-    by_staff = Q(kind=OPERATION_SETTLED, data__said=NOT_ARRIVED)
-    reference = scrub_text(operation.reference)
-    return operation.attempt.facts.filter(not_shown | by_staff, data__reference=reference).exists()
+    """Return True if an earlier copy of the request may have arrived, or may yet."""
+    return ProviderCall.objects.filter(key=operation.reference, earlier_at__isnull=False).exists()

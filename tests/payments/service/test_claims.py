@@ -12,7 +12,7 @@ from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Position
 from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.service import service
-from tests.payments.service.asking import authorise, let_settle, operation_on
+from tests.payments.service.asking import authorise, let_settle, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def test_a_lie_is_denied(authorised):
 
 def test_what_an_operation_explains_by_now_is_no_contradiction(authorised, books):
     books.orders[authorised.order_code].captured = Money(1250, "GBP")
-    operation_on(authorised, Operation.Kind.CAPTURE)
+    settle(operation_on(authorised, Operation.Kind.CAPTURE), Operation.State.PENDING)
     assert checked(authorised, "captured") == "denied"
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from checkout.conf import conf
 from checkout.money import Money
+from checkout.payments.calls import has_had_no_effect, is_clean
 from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
@@ -34,12 +35,16 @@ SETTLEMENT_TOLD = [f"{told}{EventKind.SETTLED}" for told in (NOTIFIED, HINTED)]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One operation, with the primary key of the fact that puts it in doubt, if there is one."""
+    """One operation, with the primary key of the fact that puts it in doubt, if there is one.
+
+    It ``is_clean`` if no copy of its request has had an effect, and none may have one yet.
+    """
 
     reference: str
     minor: int
     state: str
     doubt: int | None = None
+    is_clean: bool = False
 
     @property
     def is_in_doubt(self) -> bool:
@@ -75,7 +80,7 @@ class BookedOperations:
     @property
     def most(self) -> int:
         """The largest sum that the provider can have booked, in minor units."""
-        return sum(each.minor for each in self.entries)
+        return sum(each.minor for each in self.entries if not each.is_clean)
 
     @property
     def most_after_all(self) -> int:
@@ -90,7 +95,7 @@ def booked_operations_of(attempt: Attempt, kind: str) -> BookedOperations:
     doubts = _doubts(attempt, names) if kind == Kind.REFUND and made else {}
     return BookedOperations(
         tuple(
-            Entry(each.reference, each.amount_minor, each.state, doubts.get(name))
+            Entry(each.reference, each.amount_minor, each.state, doubts.get(name), is_clean(each))
             for each, name in zip(made, names, strict=True)
         ),
         failed=sum(each.amount_minor for each in _still_to_be_made(attempt, kind)),
@@ -101,7 +106,10 @@ def _still_to_be_made(attempt: Attempt, kind: str) -> list[Operation]:
     """Return the refused operations of this kind that may be carried out after all."""
     failed = failed_refunds(attempt) if kind == Kind.REFUND else []
     ours = (each for each in operations_of(attempt) if each.kind == kind and each.state == State.REFUSED)
-    return [*failed, *(each for each in ours if each.refusal_reason == NOT_FOUND)]
+    not_found = [each for each in ours if each.refusal_reason == NOT_FOUND]
+    calls = attempt.provider_calls.filter(key__in=[each.reference for each in not_found])
+    sent = {call.key for call in calls if not has_had_no_effect(call)} if not_found else ()
+    return [*failed, *(each for each in not_found if each.reference in sent)]
 
 
 def may_be_from_before_a_booking(attempt: Attempt, asked_at: datetime) -> bool:

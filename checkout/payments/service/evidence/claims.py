@@ -10,6 +10,7 @@ from checkout.payments.failed_refunds import failed_refunds, make_after_all, ref
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.sagas.portal import EXPLANATIONS, is_explained
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
@@ -26,11 +27,9 @@ from checkout.payments.service.service import service
 from checkout.payments.totals import (
     ASKED,
     BY_ISSUER,
-    EXPLANATIONS,
     FAILURES,
     OPEN,
     Sums,
-    is_explained,
     sums_of_attempt,
 )
 from checkout.privacy.scrubbing import scrub_text

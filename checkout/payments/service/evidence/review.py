@@ -27,6 +27,7 @@ from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.absence import may_order_exist
 from checkout.payments.service.evidence.booked_operations import (
     are_sums_void,
+    booked_operations_of,
     is_charge_back_open,
     may_be_from_before_a_booking,
     position_given,
@@ -201,7 +202,9 @@ def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
         ),
     ):
         done, asked = sums.total(kind, State.DONE), sums.total(kind, *OPEN)
-        if not any(done <= minor <= done + asked for minor in meant):
+        most = booked_operations_of(attempt, kind).most
+        if not any(done <= minor <= most for minor in meant):
+            # Nothing is adopted beside what may still be sent: staff say first that it is not to be.
             gaps.append(Gap(kind, Money(done, owed.currency), theirs, left=0 if asked else left))
     theirs = position.charged_back or Money(sums.charged_back, owed.currency)
     ours = Money(sums.charged_back, owed.currency)
