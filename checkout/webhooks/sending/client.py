@@ -16,7 +16,8 @@ from functools import cache
 import aiohttp
 from yarl import URL
 
-from checkout.webhooks.addresses import Scheme, fault_of_url
+from checkout.conf.origins import Scheme
+from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.sending.connections import Connector
 from checkout.webhooks.sending.resolver import (
     AddressRefused,

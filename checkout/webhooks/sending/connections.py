@@ -14,7 +14,8 @@ import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.client_proto import ResponseHandler
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer
+from checkout.conf.origins import Scheme
+from checkout.webhooks.addresses import fault_of_peer
 from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver, LookUp
 
 # Less than the 5 s after which Node closes an idle connection, since a request may cross with the end.

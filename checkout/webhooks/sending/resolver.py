@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer
+from checkout.conf.origins import Scheme
+from checkout.webhooks.addresses import fault_of_peer
 
 LOOK_UP_THREADS = 32
 LOOK_UPS_PER_MERCHANT = 4
