@@ -152,13 +152,13 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         "contact_email",
         "event_types",
         "payload",
-        "shown_version",
+        "api_version",
         "status",
         "state_since",
         "failing",
         "public_keys",
     )
-    readonly_fields = ("reference", "shown_version", "status", "state_since", "failing", "public_keys")
+    readonly_fields = ("reference", "api_version", "status", "state_since", "failing", "public_keys")
     fixed_fields = ("merchant",)
     verbs = (PING, RESEND, ROTATE, ENABLE, SEND_WAITING, DISABLE)
 
@@ -249,10 +249,6 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
 
     def _shown(self, request: HttpRequest, row: WebhookEndpoint, made: actions.NewSecret) -> HttpResponse:
         return self.show(request, "admin/webhooks/secret.html", row, "Secret of the endpoint", {"made": made})
-
-    @admin.display(description="API version")
-    def shown_version(self, endpoint: WebhookEndpoint) -> str:
-        return endpoint.version
 
     @admin.display(description="state", ordering="state")
     def status(self, endpoint: WebhookEndpoint) -> str:

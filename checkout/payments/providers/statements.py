@@ -69,9 +69,13 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
     }
 
 
-def from_json(stored: dict[str, Any]) -> Statements:
-    """Return the statements that ``to_json`` has written."""
-    return Statements([_read(each) for each in stored["first"]], stored["count"])
+def from_json(stored: dict[str, Any] | None) -> Statements:
+    """Return the statements that ``to_json`` has written; none if nothing was stored."""
+    return (
+        Statements([_read(each) for each in stored["first"]], stored["count"])
+        if stored
+        else Statements([], 0)
+    )
 
 
 def _read(stored: dict[str, Any]) -> Notification:

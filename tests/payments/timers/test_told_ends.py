@@ -69,6 +69,7 @@ def authorised(attempt: Attempt, ago: timedelta) -> Payment:
 @pytest.mark.parametrize("distance", [SOON, JUST_NOW])
 def test_an_authorisation_is_given_up_when_it_was_said(attempt: Attempt, distance):
     payment = authorised(attempt, HOUR - distance)
+    assert payment.held_since is not None
     moment = payment.held_since + HOUR
     assert told(payment).capture_before == moment
     assert void_expired() == (distance == JUST_NOW)
@@ -143,6 +144,7 @@ def test_the_event_of_an_authorisation_costs_no_statement_for_its_time(
 @pytest.mark.parametrize("distance", [SOON, JUST_NOW])
 def test_a_contradiction_does_not_make_an_authorisation_younger(attempt: Attempt, distance):
     payment = authorised(attempt, HOUR - distance)
+    assert payment.held_since is not None
     moment = payment.held_since + HOUR
     move_payment(payment, "conflicted", Actor.PROVIDER)
     move_payment(payment, "conflict_resolved", Actor.SAGA)
