@@ -28,7 +28,6 @@ from messaging.rabbitmq.declaring import (
     declare_exchanges,
     declare_own_queue,
     declare_queue,
-    delete_queue,
 )
 from messaging.rabbitmq.publisher import CONFIRM_SECONDS, Publisher
 from messaging.rabbitmq.subscriptions import (
@@ -180,10 +179,6 @@ class RabbitmqBroker(Broker):
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await asyncio.gather(*(self._redeclare_if_possible(link, queue.name) for queue in queues))
 
-    def forget(self, queue: str) -> None:
-        """See Broker."""
-        self._queues.pop(queue, None)
-
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
@@ -209,13 +204,6 @@ class RabbitmqBroker(Broker):
         self._keys.discard((exchange, key))
         self._left_keys.add((exchange, key))
         await self._change_binding(exchange, key)
-
-    async def delete(self, queue: str) -> None:
-        """See Broker."""
-        self.forget(queue)
-        link = self._consuming.link
-        if link is not None:
-            await delete_queue(link, queue)
 
     def metrics(self) -> dict[str, int]:
         """See Broker."""
