@@ -104,7 +104,7 @@ async def acall(
         raise PublishUncertain(f"{type} to {service}: the connection was lost before the confirm") from None
     finally:
         timer.cancel()
-        replies.forget(correlation_id)
+        replies.discard(correlation_id)
         # An error's traceback refers to this frame; without this, the frame would refer to the error and its
         # secret.
         del answer

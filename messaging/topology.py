@@ -172,7 +172,7 @@ class Topology:
         return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
 
     def instance_queue_name(self, instance_id: str) -> str:
-        """Return the name of the queue of one process. The beginning of an id gives that of a name."""
+        """Return the name of the queue of one process. Names of a program's queues begin alike."""
         return f"{self.prefix}.node.{instance_id}"
 
     def instance_queues_of(self, participant: str) -> str:

@@ -274,9 +274,9 @@ class RabbitmqBroker(Broker):
             await bind_all(link, name, [(binding.exchange, binding.key) for binding in queue.bindings])
 
     async def _change_binding(self, exchange: str, key: str) -> None:
-        """Bind or unbind, as is wanted, also if that changes meanwhile.
+        """Bind or unbind, as is wanted when the request is sent.
 
-        If the connection ends meanwhile, the next one does what is wanted by then.
+        If the connection ends before, the next connection does it.
         """
         async with self._binding_changes:
             for attempt in range(1, BINDING_ATTEMPTS + 1):
@@ -301,7 +301,7 @@ class RabbitmqBroker(Broker):
         await asyncio.wait({self._binding}, timeout=PATIENCE_SECONDS)
 
     async def _bind_groups(self, link: Link) -> None:
-        """Bind what is not bound on this link yet, and unbind what was left meanwhile, if it is ready."""
+        """Bind the groups that are not bound on this link yet, and unbind those that were left meanwhile."""
         bound = self._bound  # of a queue that may be made anew meanwhile, which has a set of its own
         while link.is_open and (missing := self._keys - bound):
             some = set(itertools.islice(missing, BINDINGS_AT_ONCE))
@@ -318,7 +318,7 @@ class RabbitmqBroker(Broker):
         await asyncio.gather(*(self._change_binding(*left) for left in list(self._left_keys)))
 
     async def _settle_when_ready(self, link: Link) -> None:
-        """Bind and unbind what was joined and left while there was no connection to do it at once."""
+        """Bind groups that were joined, and unbind groups that were left, while there was no connection."""
         await self._consuming.ready.wait()
         if self._binding is not None:
             await asyncio.wait({self._binding})

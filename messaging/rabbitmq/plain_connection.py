@@ -39,7 +39,8 @@ class AmqpConnection(AsyncioConnection):
         return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]
 
     def _on_connection_workflow_done(self, outcome: Any) -> None:
-        """Take an exception's class for the exception, as which pika 1.4 reports that opening was ended.
+        """Accept the class of an exception in place of the exception: pika 1.4 reports so that opening was
+        aborted.
 
         It would otherwise fail, with a traceback in the log, whenever a process stops while it connects.
         """

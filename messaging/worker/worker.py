@@ -141,7 +141,8 @@ class Worker:
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
         """Try again if the database is away or busy, so that it does not use up the message's deliveries.
 
-        If it is busy again after an outage, that counts from then on: all may begin again at once.
+        If it is busy after an outage, the time counts from the end of the outage, because all processes begin
+        again at the same moment.
         """
         loop, is_after_outage = asyncio.get_running_loop(), False
         until = loop.time() + LONGEST_OUTAGE_SECONDS
