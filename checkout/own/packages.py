@@ -54,7 +54,7 @@ def own_steps() -> list[OwnStep]:
 
 
 def faults_of_own_apps() -> Iterator[str]:
-    """Yield a sentence about everything for which your services, steps or tables cannot be used."""
+    """Yield a sentence about each reason why your services, steps or tables cannot be used."""
     try:
         yield from faults_of(_steps())
     except ImproperlyConfigured as error:

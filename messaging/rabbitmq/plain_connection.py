@@ -39,8 +39,7 @@ class AmqpConnection(AsyncioConnection):
         return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]
 
     def _on_connection_workflow_done(self, outcome: Any) -> None:
-        """Accept the class of an exception in place of the exception: pika 1.4 reports so that opening was
-        aborted.
+        """Accept an exception's class in its place, which is how pika 1.4 reports an aborted opening.
 
         It would otherwise fail, with a traceback in the log, whenever a process stops while it connects.
         """

@@ -105,9 +105,9 @@ class Slot:
 class PageHandler(UnreadableRefused):
     """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
-    ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would use
-    threads five times for that, which takes as long as many an admitted request. ``is_known`` returns True if
-    a request for the admin comes from a browser or a network in which staff have logged in before.
+    ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would switch
+    to a thread five times for that, which costs as much as a short page. ``is_known`` returns True if a
+    request for the admin comes from a browser or a network in which staff have logged in before.
     """
 
     def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]], refuse: Application) -> None:
