@@ -218,18 +218,6 @@ def test_no_folder_of_the_back_office_imports_one_that_imports_it():
     assert not in_circles(imports)
 
 
-def test_a_folder_has_a_dozen_files_at_most():
-    folders = sorted({module.path.parent for module in MESSAGING + CHECKOUT + SANDBOX + SERVING})
-    assert folders
-    sizes = {
-        str(folder.relative_to(ROOT)): len(
-            [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-        )
-        for folder in folders
-    }
-    assert not {folder: size for folder, size in sizes.items() if size > 12}
-
-
 @pytest.mark.parametrize("edge", sorted(EDGES))
 def test_no_edge_imports_another(edge):
     own = [module for module in CHECKOUT if is_within(module.name, edge)]
