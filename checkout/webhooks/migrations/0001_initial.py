@@ -121,7 +121,9 @@ class Migration(migrations.Migration):
                 (
                     "api_version",
                     models.CharField(
-                        help_text="The version of the API in which events are sent", max_length=20
+                        help_text="The version of the API in which events are sent",
+                        max_length=20,
+                        verbose_name="API version",
                     ),
                 ),
                 (
