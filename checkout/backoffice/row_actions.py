@@ -1,4 +1,4 @@
-"""Actions on one row: a link on its page leads to a page that explains the action and has its button."""
+"""Actions on one row. A link on its page leads to a page that explains the action and has its button."""
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -22,20 +22,21 @@ from checkout.privacy.scrubbing import NOTE_LENGTH
 
 FOR_COLLEAGUES = "For colleagues: the shopper does not see it."
 CHANGED = (
-    "this has changed since you opened that page. Nothing was done; look again, and repeat it if need be."
+    "the row has changed since you opened that page. Nothing was done. Look at it again, and repeat the "
+    "action if necessary."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """An action on a row, for users with the permission ``<name>_<model>``, or that of another action.
+    """An action on a row, for users with the permission ``<name>_<model>``, or that of ``permission_of``.
 
     ``carry_out`` takes the row, the user's name and, if ``asks_why``, the user's reason. It raises
-    ``OperationRejected`` if the action is not possible. ``done`` and ``otherwise`` are the messages for the
-    user after the action, and if it is not offered. ``reason_is_for`` says who reads the reason.
+    ``OperationRejected`` if the action is not possible. ``done`` is the message after the action, and
+    ``otherwise`` the message if the action is not offered. ``reason_is_for`` says who reads the reason.
 
-    ``seen`` returns the part of the row on which the user's decision rests. If that has changed since the
-    confirmation page was opened, nothing is done, and the user is led to the row.
+    ``seen`` returns the part of the row on which the user's decision is based. If this part has changed since
+    the confirmation page was opened, nothing is done, and the user is led to the row.
     """
 
     name: str
@@ -83,7 +84,7 @@ class AdminWithActions(ModelAdmin):
         ]
 
     def facts(self, row: Any) -> Iterable[Line]:
-        """Return labels and values by which users recognise ``row`` on the pages of its actions."""
+        """Return labels and values that identify ``row`` on the pages of its actions."""
         return ()
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
@@ -126,7 +127,7 @@ class AdminWithActions(ModelAdmin):
         return self.get_object(request, object_id)
 
     def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the confirmation page, and carry out the action when its button was pressed."""
+        """Show the confirmation page, or carry out the action if its button was pressed."""
         row = self.row_for(request, object_id, self.may(request, verb))
         if row is None:
             return self.missing(request, object_id)
@@ -156,7 +157,7 @@ class AdminWithActions(ModelAdmin):
         return self.back(request, row, messages.SUCCESS, verb.done)
 
     def missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Report that there is no such row."""
+        """Redirect with the message that there is no such row."""
         self.message_user(request, f"There is no {self.opts.verbose_name} {object_id}.", messages.WARNING)
         return HttpResponseRedirect(reverse("admin:index"))
 
@@ -189,4 +190,4 @@ class AdminWithActions(ModelAdmin):
 
 
 class ReadOnlyAdminWithActions(AdminWithActions, ReadOnlyAdmin):
-    """A table that is not edited, but has actions on its rows."""
+    """A read-only table with actions on its rows."""

@@ -1,26 +1,26 @@
-"""E-mail addresses as mail servers are told them."""
+"""E-mail addresses in the forms for mail servers, for comparison and for people."""
 
 import re
 
 import idna
 from django.core.mail.message import sanitize_address
 
-# Nearly all addresses. To read one takes Django a third of a millisecond.
+# Nearly all addresses match. For others, Django takes a third of a millisecond.
 _ATOM = r"[\w!#$%&'*+/^`{|}~-]+"
 _PLAIN = re.compile(rf"{_ATOM}(\.{_ATOM})*@[\w.-]+", re.ASCII)
-# The letters that are others by the rules of 2003, or nothing.
+# The letters that IDNA 2003 replaces or removes.
 _ALTERED = frozenset("ßẞς\u200c\u200d")
 
 
 def in_ascii(address: str) -> str:
     """Return the address with its domain in ASCII. Raises ``ValueError`` if e-mail to it would not arrive.
 
-    Django writes a domain by the rules of 2003, by which straße.example is strasse.example, which may belong
-    to another person. Browsers and registries follow those of 2008. Only a domain that these do not allow,
-    as one with symbols, is left to Django, unless Django would make another one of it.
+    Django encodes domains by IDNA 2003, which turns straße.example into strasse.example, which may belong to
+    another person. Browsers and registries follow IDNA 2008, and so does this function. If IDNA 2008 does not
+    allow a domain, for example because of symbols, Django encodes it, unless that would change the domain.
 
-    Of some forms that are allowed before the @, Django makes another address. These are refused. Quotation
-    marks that an address does not need are left out.
+    Some forms are allowed before the @, but Django turns them into other addresses. They are refused.
+    Quotation marks are removed if the address does not need them.
     """
     if _PLAIN.fullmatch(address):
         return address
@@ -28,14 +28,14 @@ def in_ascii(address: str) -> str:
     told = sanitize_address(f"{before}@{_domain_in_ascii(domain)}", "utf-8")
     left = told.rpartition("@")[0]
     if left != before and (f'"{left}"' != before or not _PLAIN.fullmatch(told)):
-        raise ValueError("mail servers cannot be told this address as it is")
+        raise ValueError("the address cannot be passed to mail servers unchanged")
     return told
 
 
 def identity_of(address: str) -> str:
-    """Return the form in which addresses are compared, which is the same for all names of one domain.
+    """Return the form in which addresses are compared, which is the same for all spellings of a domain.
 
-    Letters are small also before the @, where most mail servers do not tell them apart either.
+    The part before the @ is in lower case as well, because most mail servers ignore its case.
     """
     try:
         return in_ascii(address).lower()
@@ -44,7 +44,7 @@ def identity_of(address: str) -> str:
 
 
 def _domain_in_ascii(domain: str) -> str:
-    """Return the domain by the rules of 2008 if they allow it, or as it is. Raises ``ValueError``."""
+    """Return the domain encoded by IDNA 2008 if that allows it, or unchanged. Raises ``ValueError``."""
     if domain.isascii():
         return domain
     try:

@@ -1,8 +1,8 @@
-"""The risk service: it decides if a payment may be tried at all.
+"""The risk service, which decides if an attempt to pay is accepted.
 
-It checks block lists, a limit per amount, and velocity: how often one e-mail address or IP address has tried
-within the last hour. An IPv6 address counts as its /64 network. Two assessments at the same moment do not see
-each other, so a limit may be exceeded by as many as run at once.
+It checks block lists, a limit for the amount, and velocity: the number of attempts from one e-mail address or
+IP address within the last hour. An IPv6 address counts as its /64 network. Concurrent assessments do not see
+each other, so a limit may be exceeded by the number of assessments that run at the same time.
 """
 
 import ipaddress
@@ -28,8 +28,8 @@ VELOCITY_WINDOW = timedelta(hours=1)
 
 @service.handles(AssessRisk)
 def assess(command: AssessRisk, message: Message) -> RiskAssessed:
-    """Accept or reject an attempt to pay, and keep the decision with its reasons."""
-    # Test cards cost nothing: if they counted, anybody could keep the owner of an address from paying.
+    """Accept or reject an attempt to pay, and store the decision with its reasons."""
+    # Test cards are free. If tests counted, anybody could block the owner of an e-mail address.
     email_hash = pseudonyms.of_email(command.email, is_test=command.is_test)
     ip_address = _ip_address(command.ip_address)
     reasons = [
@@ -52,7 +52,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
 
 
 def _ip_address(text: str) -> str | None:
-    """Return the address by which the shopper is known; None if the text is not an address."""
+    """Return the address under which the shopper is counted; None if the text is not an address."""
     try:
         return identity_of(text)
     except ValueError:

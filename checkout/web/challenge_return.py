@@ -1,6 +1,6 @@
-"""The answers at the address to which an issuer's form leads back: where they may be framed, and tried again.
+"""Rules for answers to a shopper's return from a challenge: framing, and retries after passing problems.
 
-They are made in two places, the view and the guard before it, which refuses some requests.
+The view and the guard before it, which refuses some requests, both use them.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from payments_gateway.serving.security.headers import content_security
 
 LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 AGAIN_SECONDS = 5
-# Too slow a body, too many requests, or something is away: it may be otherwise the next time.
+# Problems that may pass: a slow body, too many requests, or something is away.
 _PASSING = (408, 429, 503)
 
 
@@ -24,10 +24,10 @@ def issuers() -> tuple[str, ...]:
 
 
 def allow_frames(request: HttpRequest) -> None:
-    """Let the answer be shown in our own frame, and in one that an issuer or a provider has opened.
+    """Allow the answer to be shown in our own frame, and in frames of issuers and providers.
 
-    Browsers compare every page around a frame. The answer shows nothing of the payment, and leads out of the
-    frame.
+    Browsers compare the policy with every page around a frame. The answer shows nothing of the payment, and
+    leads out of the frame.
     """
     content_security(request).allow("frame-ancestors", "'self'", *issuers())
 
@@ -39,10 +39,10 @@ def is_return(request: HttpRequest) -> bool:
 
 
 def with_retry(problem: Problem) -> Problem:
-    """Return the problem of a return, whose page tries again by itself if the problem will pass.
+    """Return the problem of a return. If it may pass, its page tries again by itself.
 
-    The shopper could only go back to the bank, which has no more to ask. The page tries by a GET, which
-    counts as a return as well.
+    Otherwise the shopper could only go back to the bank, which has finished. The page tries again by a GET,
+    which counts as a return as well.
     """
     if problem.status not in _PASSING:
         return problem

@@ -31,9 +31,9 @@ async def commit_and_answer(
 ) -> PaymentState | None:
     """Run ``action`` in a database thread, and pass its result to ``answer``.
 
-    The action gets the id of the message that it writes. If the shopper disconnects meanwhile (for example
-    by a second click), the payment is submitted all the same: the card is passed on, although no request
-    waits.
+    The action takes the id of the message that it writes. If the shopper disconnects in the meantime, for
+    example by a second click, the payment is submitted all the same: the card is passed on, although no
+    request waits.
     """
     begun_at = asyncio.get_running_loop().time()
     until = begun_at + budget_seconds
@@ -48,12 +48,12 @@ async def commit_and_answer(
 
 
 async def _committed(action: Callable[[str], Pending], until: float) -> Pending:
-    """Run the action, and repeat it after a lost connection until its commit is known, or until ``until``.
+    """Run the action. After a lost connection, repeat it until its commit is known, or until ``until``.
 
-    ``until`` is a time of the event loop. If the connection was lost at the commit, it is not known if that
-    was carried out. Therefore the action is repeated with the same message id, by which it finds what it has
-    written. A silent server is noticed only when the time is over: the action is then repeated once. Raises
-    the errors of the action.
+    ``until`` is a time of the event loop. If the connection was lost during the commit, the outcome of the
+    commit is unknown. Therefore the action is repeated with the same message id, by which it finds the rows
+    of the first try. A silent server is noticed only when the time is over, and the action is then repeated
+    once. Raises the errors of the action.
     """
     message_id, loop = new_message_id(), asyncio.get_running_loop()
     may_be_committed = is_last = False
@@ -81,10 +81,11 @@ async def answer(
 
     Returns None if the budget is over, the broker is away, the answer was lost or this process is about to
     end. The command is in the outbox, so only the fast answer is lost, and the caller shows the status page.
-    A card leaves this process only under its second seal. As it is not in the outbox, it is kept in memory
-    until it can be published. Its time counts from ``begun_at`` (in the loop's time; by default now), because
-    the first of several tries may have committed the command. Never raises a ``MessagingError``; holds no
-    thread and no database connection.
+
+    A card leaves this process only under its second seal. The card is not in the outbox, so it is kept in
+    memory until it can be published. Its time limit counts from ``begun_at`` (in the loop's time; by default
+    now), because the first of several tries may have committed the command. Never raises a
+    ``MessagingError``, and holds no thread and no database connection.
     """
     sealed = _sealed_again(pending, sealed_card)
     begun_at = asyncio.get_running_loop().time() if begun_at is None else begun_at
@@ -108,7 +109,7 @@ async def answer(
     except MessagingError as error:
         log.info("no answer in time", payment=pending.payment, type=pending.command.to, reason=error.code)
         if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
-            # Those errors mean that the command was published.
+            # After these errors the command may have been published.
             pending_publishes.keep(pending, sealed, since=begun_at)
         return None
     except asyncio.CancelledError:
@@ -123,8 +124,9 @@ async def news(
 ) -> PaymentState:
     """Return the payment's state as soon as ``is_news`` is true of it, or when the budget is over.
 
-    Waits for the pushes that pages receive, on this process's own queue, and reads the row after each one.
-    Raises ``PaymentNotFound``, never a ``MessagingError``; holds no thread and no database connection.
+    It waits for the pushes that pages receive, on this process's own queue, and reads the row after each
+    push. Raises ``PaymentNotFound``, but never a ``MessagingError``. Holds no thread and no database
+    connection.
     """
     state = await in_thread(actions.payment_state, reference)
     if is_news(state) or budget_seconds <= 0 or drain.has_begun:
@@ -158,8 +160,8 @@ def _keep_what_was_committed(sealed_card: str, begun_at: float, committed: "asyn
 def _sealed_again(pending: Pending, sealed_card: str) -> str:
     """Return the card under its second seal; empty without a card, or if the command needs none.
 
-    Only a submission needs it. Any other command is answered at once, and the card would come back with the
-    answer.
+    Only a submission needs the card. Any other command is answered at once, and its answer would contain the
+    card.
     """
     if not sealed_card or not isinstance(pending.command, SubmitPayment):
         return ""

@@ -1,4 +1,4 @@
-"""Read the endpoints and deliveries of one merchant, for the API. Those of another merchant do not exist."""
+"""Read the endpoints and deliveries of one merchant, for the API. Those of other merchants are not found."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from checkout.webhooks.actions import TEST_TYPE, deliveries_of, endpoint_of, und
 from checkout.webhooks.keys import keys_of
 from checkout.webhooks.models import Delivery
 
-# The time in which the answer with a new secret may have been lost, and is asked for again.
+# A client whose answer was lost can get the new secret for this time by repeating its request.
 SHOWN_AGAIN_FOR = timedelta(hours=1)
 
 
@@ -52,9 +52,9 @@ def delivery_of(merchant: str, reference: str) -> Delivery:
 
 
 def events_by_delivery(merchant: str, *, delivered: bool) -> Q:
-    """Return the condition on events to be delivered to every endpoint that is owed them, or not to be.
+    """Return a condition on events: all of their deliveries have succeeded, or at least one has not.
 
-    An event that no endpoint is owed is neither. The tables of payments and of webhooks are in one database.
+    An event without deliveries matches neither. The tables of payments and of webhooks are in one database.
     """
     if not delivered:
         return Q(reference__in=undelivered_events(merchant).order_by())
@@ -63,7 +63,7 @@ def events_by_delivery(merchant: str, *, delivered: bool) -> Q:
 
 
 def new_secret_of(merchant: str, reference: str, public_key: str, made_at: datetime) -> str | None:
-    """Return the secret beside a public key that was made just now; None if that is too long ago."""
+    """Return the secret that belongs to a public key; None if it was made before ``SHOWN_AGAIN_FOR``."""
     if made_at < timezone.now() - SHOWN_AGAIN_FOR:
         return None
     try:

@@ -45,7 +45,7 @@ def test_a_payment_that_takes_too_long_says_when_its_flow_goes_on_by_itself(admi
     saga, due = rows.saga(payment), timezone.now() + timedelta(minutes=5)
     Saga.objects.update(deadline_at=due)
     [(text, links)] = lines(admin_client, payment)
-    assert "The outcome is not known yet." in text
+    assert "The outcome is not known yet" in text
     assert f"Since {written(payment.updated_at)}." in text
     assert f"It moves on by itself, by {written(due)}." in text
     assert links == [address("saga", saga)]

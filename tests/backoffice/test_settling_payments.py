@@ -237,7 +237,7 @@ def test_who_has_not_had_the_provider_asked_is_told_to_do_so_first(admin_client)
         ),
         (
             {"refunded": "3.00"},
-            ["A refund of 3.00 GBP is booked as done", "part of the money given back"],
+            ["A refund of 3.00 GBP is booked as done", "Part of the money was given back"],
         ),
         (
             {"charged_back": "1.00", "refunded": "2.50"},

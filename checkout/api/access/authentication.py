@@ -27,7 +27,7 @@ class KeyAuthentication(BaseAuthentication):
     """Authentication by ``Authorization: Bearer sk_…``. The request's user is the merchant."""
 
     def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
-        """Return the merchant and the key; raises a refusal, which names the header."""
+        """Return the merchant and the key. Raises a refusal, which names the header."""
         secret = _secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
         address, hashed = request.META.get("REMOTE_ADDR", ""), hash_of(secret)
         if seconds := unknown_keys.seconds_to_wait(address, hashed):
@@ -70,7 +70,7 @@ class HasScope(BasePermission):
     """The permission of keys with the scope that the view needs for the method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return True; raises a refusal that names the scope."""
+        """Return True. Raises a refusal, which names the missing scope."""
         api_view: ApiView = view
         scope = api_view.scope_of(request.method or "")
         if scope not in request.auth.scopes:  # type: ignore[union-attr]
@@ -82,7 +82,7 @@ class KeyThrottle(BaseThrottle):
     """The limit on the requests of a key."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Return True, and keep the headers for the response; raises a refusal that has them."""
+        """Return True, and keep the headers for the response. Raises a refusal, which has these headers."""
         quota = limit.spend(request.auth.pk)
         api_view: ApiView = view
         api_view.quota_headers = quota.headers()

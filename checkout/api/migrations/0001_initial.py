@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                     "form_key",
                     models.UUIDField(
                         editable=False,
-                        help_text="Of the form that made it, which makes no other",
+                        help_text="The id of the form that made the key",
                         null=True,
                         unique=True,
                     ),

@@ -1,4 +1,4 @@
-"""The wait of a held request: for the saga's answer over the reply queue, without a thread."""
+"""Held requests, which wait for the saga's answer on the reply queue, without a thread."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 class Held:
     """A request whose action is committed, and which may wait for the result.
 
-    ``first`` is the answer without a result. ``finish`` returns the answer after the wait, and ``release``
-    ends the hold of a request whose client has left; both run in a database thread.
+    ``first`` is the answer before the result is known. ``finish`` returns the answer after the wait.
+    ``release`` is called instead if the client has left. Both run in a database thread.
     """
 
     first: Answer
@@ -31,7 +31,7 @@ class Held:
     release: Callable[[], object] = lambda: None
 
     async def wait(self) -> None:
-        """Wait until the saga answers. Return without an answer if the time is over or the broker away."""
+        """Wait until the saga answers, the time is over or the broker is away."""
         if self.seconds <= 0 or drain.has_begun:
             return
         command, payment = self.command, self.command.payment
@@ -49,10 +49,11 @@ def held_once(
     command: Callable[[str], AwaitPayment | AwaitOperation],
     present: Callable[[str], Answer],
 ) -> Answer | Held:
-    """Carry ``act`` out once, and hold the request until its outcome is known, or repeat its answer.
+    """Carry out ``act`` once, and hold the request until its outcome is known. A repetition gets its answer.
 
-    ``present`` returns the answer about a subject as it is now: a 202 as long as the outcome is not known.
-    ``command`` makes the question by which the request waits for it. Raises the errors of ``once``.
+    ``present`` returns the present answer about a subject, which is a 202 while the outcome is not known.
+    ``command`` returns the command with which the request waits for the outcome. Raises the errors of
+    ``once``.
     """
     record, is_replay = once(keyed, act, held_seconds=seconds)
     if record.status != HTTPStatus.ACCEPTED:

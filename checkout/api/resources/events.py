@@ -1,4 +1,4 @@
-"""Events: read what webhooks have told, or would have."""
+"""Events, which webhooks report: list them, and read one."""
 
 from typing import ClassVar
 

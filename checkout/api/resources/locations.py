@@ -14,5 +14,5 @@ _NAMES = {
 
 
 def address_of(reference: str) -> str:
-    """Return the address of the object with this id, from the root of the host."""
+    """Return the path of the object with this id."""
     return reverse(_NAMES[reference.partition("_")[0]], args=[reference])

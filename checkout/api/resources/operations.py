@@ -24,7 +24,7 @@ from checkout.payments.objects import OperationObject, OperationState, PaymentOb
 # A validated body.
 Wanted = dict[str, Any]
 
-# The provider has answered, so that waiting for longer brings nothing for sure.
+# The provider has answered. A longer wait need not lead to another state.
 ANSWERED = (OperationState.PENDING, OperationState.SUCCEEDED, OperationState.REFUSED)
 _PROBLEMS = (catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW)
 
@@ -44,10 +44,10 @@ def _described(name: str, summary: str, scope: Scope, body: Any, *problems: Any)
 
 
 class OperationRequest(ApiView):
-    """The request of an operation, which is held until the provider has answered.
+    """A request for an operation, which is held until the provider has answered.
 
-    The answer is 201 when the provider has answered, whatever it said, and 202 as long as it has not. A
-    refused operation is an object as well: it was requested, and its payment's events tell of it.
+    The answer is 201 once the provider has accepted or refused the operation, and 202 before. A refused
+    operation is an object as well: it was requested, and events of its payment report it.
     """
 
     def request_operation(
@@ -57,7 +57,7 @@ class OperationRequest(ApiView):
         raise NotImplementedError
 
     def post(self, request: Request, reference: str) -> Answer | Held:
-        """Request the operation, or repeat what became of it."""
+        """Request the operation, or answer a repeated request with its present state."""
         wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         return held_once(

@@ -34,7 +34,7 @@ class PaymentLinks(ApiView):
         ),
         "POST": Described(
             name="createPaymentLink",
-            summary="Make a link to send to shoppers, who can pay the amount at its `url`",
+            summary="Create a link to send to shoppers, who can pay the amount at its `url`",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePaymentLink,
             key=IdempotencyKey.REQUIRED,
@@ -91,7 +91,7 @@ class DisablePaymentLink(ApiView):
     methods: ClassVar = {
         "POST": Described(
             name="disablePaymentLink",
-            summary="Have a link make no more payments; those that it has made can still be paid",
+            summary="Disable a link, so that it makes no more payments; existing payments can still be paid",
             scope=Scope.PAYMENTS_CREATE,
             body=NoFields,
             answers={200: PaymentLinkObject},
@@ -100,6 +100,6 @@ class DisablePaymentLink(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Disable the link. One that is disabled stays so."""
+        """Disable the link. If it is disabled already, nothing changes."""
         _ = self.body
         return Answer.of(200, link_object(links.disable_link(self.merchant, reference)))

@@ -58,9 +58,10 @@ class Payments(ApiView):
         return Answer.of(200, list_of(payment_queries.list_payments(self.merchant, **self.query)))
 
     def post(self, request: Request) -> Answer | Held:
-        """Create a payment. The answer is 200 if the order has this very payment already.
+        """Create a payment. The answer is 200 if the order has the same payment already.
 
-        With a saved card, it is charged as well, and the request is held until the outcome is known.
+        If the body names a saved card, the card is charged as well, and the request is held until the outcome
+        is known.
         """
         wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
@@ -111,7 +112,7 @@ class OnePayment(ApiView):
     methods: ClassVar = {
         "GET": Described(
             name="getPayment",
-            summary="Read a payment; with `Prefer: wait=N`, as soon as it is no longer being processed",
+            summary="Read a payment; with `Prefer: wait=N`, wait until it is no longer being processed",
             scope=Scope.PAYMENTS_READ,
             answers={200: PaymentObject},
             may_be_held=True,
@@ -153,12 +154,12 @@ class PaymentAttempts(ApiView):
 
 
 class PaymentCancel(ApiView):
-    """The cancelling of one payment."""
+    """The cancellation of one payment."""
 
     methods: ClassVar = {
         "POST": Described(
             name="cancelPayment",
-            summary="Close an unpaid payment, so that nobody can pay it any more",
+            summary="Cancel an unpaid payment, so that it can no longer be paid",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.Cancel,
             key=IdempotencyKey.ACCEPTED,
@@ -168,7 +169,7 @@ class PaymentCancel(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Cancel the payment. One that is cancelled already stays so."""
+        """Cancel the payment. If it is cancelled already, nothing changes."""
         keyed = self.idempotency_key
         if keyed is None:
             return self._cancel(reference)
@@ -181,7 +182,7 @@ class PaymentCancel(ApiView):
             try:
                 actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
             except IllegalTransition as error:
-                # Another request may have cancelled it since it was read. The error names our own states.
+                # Another request may have cancelled it in the meantime. The error names internal states.
                 state = payment_queries.read_payment(self.merchant, reference).state
                 if state is not PaymentStatus.CANCELLED:
                     raise IllegalTransition(f"A payment that is {state} cannot be cancelled.") from error

@@ -51,7 +51,7 @@ class OneSavedCard(ApiView):
         ),
         "DELETE": Described(
             name="removeSavedCard",
-            summary="Remove a saved card for good: it can never be charged again",
+            summary="Remove a saved card, so that it can never be charged again",
             scope=Scope.SAVED_CARDS_REMOVE,
             answers={200: SavedCardObject},
             problems=(catalogue.SAVED_CARD_NOT_FOUND,),
@@ -63,6 +63,6 @@ class OneSavedCard(ApiView):
         return Answer.of(200, saved_card_object(saved_cards.card_of(self.merchant, reference)))
 
     def delete(self, request: Request, reference: str) -> Answer:
-        """Remove the card. One that was removed stays so."""
+        """Remove the card. If it is removed already, nothing changes."""
         removed = saved_cards.remove_card(self.merchant, reference, by=self.by)
         return Answer.of(200, saved_card_object(removed))

@@ -22,7 +22,7 @@ from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, deliver
 
 
 class ResentObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of events that are sent again. If it ``has_more``, ask again with ``next_cursor``."""
+    """The number of events that are sent again. If ``has_more``, repeat the request with ``next_cursor``."""
 
     object: Literal["resent"] = "resent"
     endpoint: str
@@ -78,7 +78,7 @@ class DeliveriesOfEvent(DeliveryList):
     }
 
     def get(self, request: Request, reference: str) -> Answer:
-        """Return a page. A test event has a delivery only, and is not among the merchant's events."""
+        """Return a page. A test event is not among the merchant's events, and only has a delivery."""
         if not deliveries(self.merchant.code, event=reference).exists():
             payment_queries.read_event(self.merchant, reference)
         return self.page(event=reference)
@@ -103,12 +103,12 @@ class OneDelivery(ApiView):
 
 
 class ResendDelivery(ApiView):
-    """The resending of one delivery."""
+    """Sending one delivery again."""
 
     methods: ClassVar = {
         "POST": Described(
             name="resendDelivery",
-            summary="Send a delivery again, with the same `webhook-id`, whatever became of it",
+            summary="Send a delivery again with the same `webhook-id`, in any state",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.NoFields,
             answers={200: DeliveryObject},
@@ -123,12 +123,12 @@ class ResendDelivery(ApiView):
 
 
 class ResendEvents(ApiView):
-    """The resending of all events to one endpoint."""
+    """Sending all events since a time to one endpoint again."""
 
     methods: ClassVar = {
         "POST": Described(
             name="resendEvents",
-            summary="Send all events since a time again, also those that the endpoint was never told of",
+            summary="Send all events since a time again, including events that the endpoint never received",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.ResendSince,
             answers={200: ResentObject},
@@ -137,7 +137,7 @@ class ResendEvents(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Send them again: as many as take no long time."""
+        """Send them again, up to a limit for each request."""
         wanted = self.body
         owner = (self.merchant.code, f"events for {reference}")
         after = _key_of(wanted["cursor"], *owner)

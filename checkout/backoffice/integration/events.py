@@ -1,4 +1,4 @@
-"""Events: what a merchant's programs are told of a payment, as long as events are kept."""
+"""Events about payments for merchants' programs, as long as events are kept."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -17,7 +17,7 @@ def events_tool(payment: Payment) -> Tool:
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdminWithActions):
-    """The events of all payments, the newest first."""
+    """The events of all payments, newest first."""
 
     list_display = ("what", "about", "sequence", "merchant", "created_at", "reference")
     list_select_related = ("payment", "merchant")
@@ -34,7 +34,7 @@ class EventAdmin(ReadOnlyAdminWithActions):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
     ) -> tuple[QuerySet[Event], bool]:
-        """Search by one index or the other: for both at once, PostgreSQL would read the whole table."""
+        """Search by one of two indexes. For a search with both, PostgreSQL would read the whole table."""
         word = search_term.strip()
         if not word:
             return queryset, False

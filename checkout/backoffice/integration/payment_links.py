@@ -21,8 +21,8 @@ DISABLE = Verb(
     name="disable",
     label="Disable",
     explanation=(
-        "The link makes no more payments, and that cannot be undone. Payments that it has made can still be "
-        "paid: cancel them on their own pages if that should not be."
+        "The link makes no more payments, and this cannot be undone. Its existing payments can still be "
+        "paid. If they should not be paid, cancel them on their own pages."
     ),
     done="Disabled: the link makes no more payments.",
     otherwise="the link is disabled already, has expired, or is used up. Nothing was changed.",
@@ -32,7 +32,7 @@ DISABLE = Verb(
 
 
 class StateFilter(admin.SimpleListFilter):
-    """A filter by state, which is computed from times and, of a reusable link, its number of payments."""
+    """A filter by state, which depends on times and, for a reusable link, on its number of payments."""
 
     title = "state"
     parameter_name = "state"
@@ -58,7 +58,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(PaymentLink)
 class PaymentLinkAdmin(ReadOnlyAdminWithActions):
-    """The links of all merchants, the newest first."""
+    """The links of all merchants, newest first."""
 
     verbs = (DISABLE,)
     list_display = (
@@ -88,7 +88,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PaymentLink], search_term: str
     ) -> tuple[QuerySet[PaymentLink], bool]:
-        """See ``search.match_exactly``, which finds no link twice."""
+        """Search by exact values. ``search.match_exactly`` removes duplicates."""
         return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: PaymentLink) -> Iterator[Line]:

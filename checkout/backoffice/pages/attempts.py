@@ -30,7 +30,7 @@ from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 
 @admin.register(Attempt)
 class AttemptAdmin(OfPayment, WithState, ReadOnlyAdmin):
-    """One try with one provider and one card. The session state that the provider wants back is not shown."""
+    """One attempt with one provider and one card. The provider's session state is not shown."""
 
     list_display = ("order_code", "state_label", "payment_link", "provider_account", "created_at")
     list_select_related = ("payment", "provider_account")
@@ -90,10 +90,10 @@ REMOVE = Verb(
     name="remove",
     label="Remove",
     explanation=(
-        "The card can never be charged again, and that cannot be undone. A charge that was sent to the "
-        "provider already goes on. The provider is then asked to delete the token of the card."
+        "The card can never be charged again, and this cannot be undone. A charge that was already sent to "
+        "the provider continues. Then the provider is asked to delete the card's token."
     ),
-    done="Removed: the card cannot be charged any more.",
+    done="Removed: the card can no longer be charged.",
     otherwise="the card was removed before. Nothing was changed.",
     is_offered=lambda card: card.state == SavedCard.State.ACTIVE,
     carry_out=lambda card, by, _: remove_card(card.merchant, card.reference, by=by),
@@ -102,7 +102,7 @@ REMOVE = Verb(
 
 @admin.register(SavedCard)
 class SavedCardAdmin(ReadOnlyAdminWithActions):
-    """A card that the provider keeps for a merchant's customer. Its token is not shown."""
+    """Cards that the provider keeps for a merchant's customers. Their tokens are not shown."""
 
     verbs = (REMOVE,)
     list_display = ("reference", "merchant", "customer_reference", "brand", "last4", "expiry", "state")
@@ -135,7 +135,7 @@ class SavedCardAdmin(ReadOnlyAdminWithActions):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SavedCard], search_term: str
     ) -> tuple[QuerySet[SavedCard], bool]:
-        """See ``search.match_exactly``, which finds no card twice."""
+        """Search by exact values. ``search.match_exactly`` removes duplicates."""
         return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: SavedCard) -> Iterator[Line]:
@@ -150,7 +150,7 @@ class SavedCardAdmin(ReadOnlyAdminWithActions):
 
     @admin.display(description="token at the provider")
     def at_the_provider(self, card: SavedCard) -> str:
-        """Return what is known of the deletion of the token. The token itself is not shown."""
+        """Return the state of the token's deletion. The token itself is not shown."""
         if card.deleted_at is not None:
             return "deleted"
         if not card.token_to_delete:
@@ -212,7 +212,7 @@ class OperationAdmin(OfPayment, WithState, SettlingAdmin):
 
 @admin.register(ProviderCall)
 class ProviderCallAdmin(ReadOnlyAdmin):
-    """Requests to providers. Without an end, the outcome of one is unknown until the provider is queried."""
+    """Requests to providers. If one has no end, its outcome is unknown until the provider is queried."""
 
     list_display = ("key", "verb", "outcome", "providers_word", "started_at", "took")
     list_filter = (("finished_at", HappenedFilter), ("started_at", admin.DateFieldListFilter))

@@ -1,4 +1,4 @@
-"""Notifications as they were received, each with its result."""
+"""Notifications from providers, each with its result."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ DEAL_WITH = Verb(
     name="deal_with",
     label="Mark as dealt with",
     explanation=(
-        "What the notification says is not applied, nor is its payment looked for any more: it only stops "
-        "waiting for a person. A conflicted or unmatched one is not applied either if the provider sends it "
-        "again. Say what was done, or why nothing need be."
+        "The notification is not applied, and its payment is no longer searched for. It only stops waiting "
+        "for staff. If the notification is conflicted or unmatched, it is not applied when the provider "
+        "sends it again, either. Say what was done, or why nothing has to be done."
     ),
     done="Marked as dealt with.",
-    otherwise="it waits for nobody. Nothing was changed.",
+    otherwise="it does not wait for staff. Nothing was changed.",
     is_offered=lambda row: row.state in NEEDS_ATTENTION and row.dealt_with_at is None,
     carry_out=lambda row, by, why: actions.deal_with_notification(row.pk, by=by, note=why),
     asks_why=True,

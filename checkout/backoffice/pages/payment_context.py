@@ -1,4 +1,4 @@
-"""The content of a payment's page in addition to the payment's own fields."""
+"""The content of a payment's page beside the payment's own fields."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -30,9 +30,9 @@ from checkout.states import Actor, PaymentState, payment_machine
 CANCEL = Verb(
     name="cancel",
     label="Cancel payment",
-    explanation="Nobody can pay this payment any more. Nothing has been paid yet, and this cannot be undone.",
-    done="Cancelled: nobody can pay it any more.",
-    otherwise="only what is open or refused can be cancelled. Nothing was changed.",
+    explanation="The payment can no longer be paid. Nothing has been paid yet, and this cannot be undone.",
+    done="Cancelled: the payment can no longer be paid.",
+    otherwise="only an open or refused payment can be cancelled. Nothing was changed.",
     is_offered=lambda payment: payment_machine.allows(payment.state, "cancelled", Actor.STAFF),
     carry_out=lambda payment, by, _: actions.cancel_payment(payment.reference, by=by),
 )
@@ -114,7 +114,7 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """See ``search.search_payments``, which finds no payment twice."""
+        """Search by exact values. ``search.search_payments`` removes duplicates."""
         return search_payments(queryset, search_term), False
 
     def get_urls(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Capture, void and refund from a payment's page: a form, a page to confirm it, and back to the payment."""
+"""Captures, voids and refunds from a payment's page: a form, a page to confirm it, and the request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from checkout.payments.models import Operation, Payment
 class Request:
     """A kind of operation that staff with the permission ``request_<kind>`` may request.
 
-    ``left`` returns the amount for which it is possible: zero if it is not possible.
+    ``left`` returns the largest possible amount, which is zero if the operation is not possible.
     """
 
     kind: Operation.Kind

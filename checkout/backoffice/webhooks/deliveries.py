@@ -1,4 +1,4 @@
-"""Deliveries: what was sent to each endpoint, what it answered, and when the next attempt is."""
+"""Deliveries of webhooks, with their attempts and the time of the next attempt."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -15,8 +15,8 @@ RESEND = Verb(
     name="resend",
     label="Send again",
     explanation=(
-        "The same event is sent at once, with the same id, so that a program which remembers ids ignores a "
-        "copy. If it fails, it is tried again by the schedule from its beginning."
+        "The same event is sent at once with the same id, so that a program that remembers ids ignores it. "
+        "If the attempt fails, the schedule of attempts starts again."
     ),
     done="It is on its way.",
     otherwise="its endpoint is disabled. Nothing was sent.",
@@ -46,7 +46,7 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdminWithActions):
-    """Events owed to endpoints, with the log of attempts."""
+    """Deliveries of events to endpoints, with the log of attempts."""
 
     verbs = (RESEND,)
     inlines = (AttemptInline,)

@@ -1,7 +1,7 @@
-"""Waiting for a turn: in attack mode, cards from an address that is new here are tried one after another.
+"""The pacing of attack mode: cards from an address that is new here are tried one after another.
 
-The wait is on the event loop, before any read or write: it holds no thread and no database connection. Each
-web process counts turns for itself.
+A try waits on the event loop, before any read or write, so it holds no thread and no database connection.
+Each web process counts turns separately.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ turns = Turns()
 
 
 async def wait_for_turn(address: str) -> None:
-    """Wait until it is the turn of the address. Return at once if this process is about to end.
+    """Wait until it is the address's turn. Return at once if this process is about to end.
 
-    Raises ``TooManyAttempts`` if the maximum number of tries from the address is waiting already.
+    Raises ``TooManyAttempts`` if too many tries from the address are waiting already.
     """
     every_seconds = conf.attack_pace_seconds
     most_seconds = MOST_WAITING * every_seconds

@@ -1,4 +1,4 @@
-"""The common behaviour of all pages: allowed methods, pages for errors, and a ban on storing them."""
+"""The common behaviour of all pages: allowed methods, pages for errors, and no caching."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -18,7 +18,7 @@ View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
 
 
 def page(*methods: str) -> Callable[[View[P]], View[P]]:
-    """Make a page of an asynchronous view: other methods get 405, and expected errors their page."""
+    """Turn an asynchronous view into a page. Other methods get 405, and expected errors get their page."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
@@ -45,5 +45,5 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
 
 
 def see_other(path: str) -> HttpResponse:
-    """Redirect to a GET, so that a reload repeats nothing."""
+    """Redirect to a GET, so that a reload does not repeat the action."""
     return HttpResponse(status=303, headers={"Location": path})

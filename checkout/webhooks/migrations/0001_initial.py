@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
                     "contact_email",
                     models.EmailField(
                         blank=True,
-                        help_text="Who is written to before the endpoint is disabled, beside the operators",
+                        help_text="The address for a warning before the endpoint is disabled, beside the operators",
                         max_length=254,
                     ),
                 ),
@@ -111,8 +111,8 @@ class Migration(migrations.Migration):
                     "payload",
                     models.CharField(
                         choices=[
-                            ("full", "full: with the object and its changes"),
-                            ("thin", "thin: the event's type and references only"),
+                            ("full", "full: the object and its changes"),
+                            ("thin", "thin: only the event's type and references"),
                         ],
                         default="full",
                         max_length=4,
@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "state_reason",
-                    models.CharField(blank=True, help_text="Why it is in this state", max_length=200),
+                    models.CharField(blank=True, help_text="The reason for the state", max_length=200),
                 ),
                 ("state_since", models.DateTimeField(default=django.utils.timezone.now)),
                 ("last_event_before_it", models.BigIntegerField(default=0, editable=False)),
@@ -224,12 +224,14 @@ class Migration(migrations.Migration):
                 ("sealed_private_key", models.CharField(max_length=300)),
                 (
                     "public_key",
-                    models.CharField(help_text="With which v1a signatures are verified", max_length=60),
+                    models.CharField(help_text="The key that verifies v1a signatures", max_length=60),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "expires_at",
-                    models.DateTimeField(blank=True, help_text="A newer secret replaces it then", null=True),
+                    models.DateTimeField(
+                        blank=True, help_text="The end of the overlap with a newer secret", null=True
+                    ),
                 ),
                 (
                     "endpoint",
