@@ -190,7 +190,7 @@ class Ours:
 
     @property
     def last_booked_at(self) -> datetime | None:
-        """When an operation was booked last."""
+        """The time at which an operation was booked last."""
         moments = (each.updated_at for each in self.operations if each.state == State.DONE)
         return max((each for each in moments if each is not None), default=None)
 
