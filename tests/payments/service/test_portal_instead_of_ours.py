@@ -184,8 +184,10 @@ def test_another_movement_after_their_decision_holds_it_again(authorised, order)
 
 def test_one_that_was_told_long_before_ours_was_requested_does_not_hold_it(authorised, order):
     told(authorised, "REFUNDED", 500)
-    Fact.objects.update(recorded_at=timezone.now() - timedelta(hours=1))
-    assert send(operation_on(authorised, Kind.REFUND, 500)) == "pending"
+    ours = operation_on(authorised, Kind.REFUND, 500)
+    Operation.objects.filter(pk=ours.pk).update(created_at=timezone.now() + timedelta(hours=1))
+    ours.refresh_from_db()
+    assert send(ours) == "pending"
 
 
 def test_if_the_provider_refuses_what_staff_have_sent_it_is_refused(authorised, order):
