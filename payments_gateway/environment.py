@@ -265,7 +265,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _no_database_is_named_twice(self) -> "Environment":
-        """Refuse two names for one database: its outbox would be read, and its tables made, twice."""
+        """Refuse two names for one database. Its outbox would be read twice, and its tables created twice."""
         places = [places_of(url) for url in self.database_urls.values()]
         if len(set().union(*places)) < sum(map(len, places)):
             raise ValueError(
@@ -299,7 +299,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _production_loses_and_believes_nothing_it_must_not(self) -> "Environment":
-        """Refuse some of what ``check --deploy`` refuses, as it would be noticed too late without it."""
+        """Refuse settings of which ``check --deploy`` warns, and whose damage would be noticed too late."""
         if self.try_out:
             return self
         faults = []

@@ -57,7 +57,7 @@ def addresses(environment: Mapping[str, str]) -> list[str]:
 
 
 def _command_for_address(environment: Mapping[str, str]) -> str:
-    """Return what a shell replaces by the address with web's user, who suits manage.py."""
+    """Return a shell command that prints the address with the user of web, which manage.py can use."""
     user = f"{environment.get('CHECKOUT_PREFIX') or 'checkout'}.web"
     arguments = [environment["BROKER_URL"], environment["BROKER_PASSWORDS"], user]
     return f'"$({shlex.join([sys.executable, "-m", "scripts.broker_url", *arguments])})"'

@@ -1,4 +1,4 @@
-"""The reason for which a database is not reached, and files of SQLite, which a mere look would make."""
+"""The reason why a database is not reached; and SQLite files, which an attempt to connect would create."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def file_of(database: str) -> Path | None:
 
 
 def missing_file(database: str) -> Path | None:
-    """Return the file of a database of SQLite that does not exist: whoever connects would make it."""
+    """Return the file of an SQLite database that does not exist. Connecting would create it."""
     file = file_of(database)
     return file if file is not None and not file.exists() else None
 

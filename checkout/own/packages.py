@@ -54,7 +54,7 @@ def own_steps() -> list[OwnStep]:
 
 
 def validate_own_apps() -> Iterator[str]:
-    """Yield a sentence about everything for which your services, steps or tables cannot be used."""
+    """Yield a sentence about each reason why your services, steps or tables cannot be used."""
     try:
         yield from validate_steps(_steps())
     except ImproperlyConfigured as error:

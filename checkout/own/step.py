@@ -52,16 +52,14 @@ class Place(StrEnum):
 class OwnStep:
     """A step of your own.
 
-    - ``name`` is stored with each purchase that stands at the step, so it is never changed.
-    - ``asks`` is the command. Its fields are some of ``FIELDS``.
-    - ``goes_on`` has the answers after which the purchase goes on.
-    - ``refuses`` has the other answers, each with the reason for which the payment is then refused. A step
-      after the capture refuses nothing: any other answer, an error, or none is a task for staff.
-    - ``advice`` has a sentence for the shopper about each of these reasons. For a reason of your own without
-      one, the shopper reads to ask the shop.
-    - ``undo`` is the command that undoes the step. It is asked, until it succeeds, if the payment is refused
-      or cancelled after the step was begun. The service may get it before ``asks``, or without it: then it
-      remembers that the step is undone.
+    - ``name`` is stored with each purchase that stands at the step, so it is never changed. - ``asks`` is the
+    command. Its fields are some of ``FIELDS``. - ``goes_on`` has the answers after which the purchase goes
+    on. - ``refuses`` has the other answers, each with the reason for which the payment is then refused. A
+    step after the capture refuses nothing: any other answer, an error, or none is a task for staff. -
+    ``advice`` has a sentence for the shopper about each of these reasons. For a reason without a sentence,
+    the shopper is told to ask the shop. - ``undo`` is the command that undoes the step. It is asked, until it
+    succeeds, if the payment is refused or cancelled after the step was begun. The service may get it before
+    ``asks``, or without it. In either case it must remember that the step is undone.
     - ``within_seconds`` is the time for an answer, by default that of the gateway's own services.
     - If it ``may_be_repeated``, the service knows what it has done, and asking again has no second effect.
       Otherwise the command is asked again only after an error that says that nothing was done, or by staff.
@@ -84,7 +82,7 @@ class OwnStep:
 
 
 def validate_steps(steps: Collection[OwnStep]) -> Iterator[str]:
-    """Yield a sentence about everything for which these steps cannot be taken."""
+    """Yield a sentence about each reason why these steps cannot be taken."""
     names = [step.name for step in steps]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Two steps are called {name!r}."

@@ -79,9 +79,12 @@ def is_clean(operation: Operation) -> bool:
     if operation.state not in TO_BE_SENT:
         return False
     call = ProviderCall.objects.filter(key=operation.reference).first()
-    if call is None:
-        return operation.state == Operation.State.REQUESTED
-    return call.outcome == Outcome.NOT_SENT and call.earlier_at is None
+    return has_had_no_effect(call) if call else operation.state == Operation.State.REQUESTED
+
+
+def has_had_no_effect(call: ProviderCall) -> bool:
+    """Return True if no copy of this request has had an effect, and none may have one yet."""
+    return call.outcome in WITHOUT_EFFECT and call.earlier_at is None
 
 
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:

@@ -65,7 +65,7 @@ async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = 
 
 
 def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
-    """Return all timers, or without ``with_upkeep`` only those that take payments further.
+    """Return all timers, or without ``with_upkeep`` only those that payments wait for.
 
     A comparison of the books ends when ``stop`` is set. Work in every database has a timer for each of them,
     so that a database that is away stops no other.

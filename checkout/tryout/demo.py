@@ -17,7 +17,7 @@ from checkout.tryout.children import Children, Stopped
 MANAGE = (sys.executable, "manage.py")
 WEB = (
     *(sys.executable, "-m", "uvicorn", "payments_gateway.asgi:application"),
-    *("--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"),
+    *("--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"),
     *("--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
     *("--host", "localhost", "--no-access-log", "--timeout-graceful-shutdown", "5"),
 )

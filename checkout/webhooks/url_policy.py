@@ -5,25 +5,15 @@ without a look-up when it is entered. Each IP address is checked at the moment o
 """
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Literal
 
 from checkout.conf import conf
-from checkout.conf.networks import LOOPBACK, address_of, is_in, is_public
+from checkout.conf.networks import address_of, is_in, is_public
+from checkout.conf.origins import MAX_CHARACTERS, Scheme, origin_of
 
-MAX_CHARACTERS = 500
-# Other ports on the internet may belong to programs that are not web servers.
+# Ports at which a program other than a web server would be reached are not for webhooks.
 PUBLIC_PORTS = (443, 8443)
-Scheme = Literal["http", "https"]
-
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# No user, backslash, fragment or non-ASCII character, which two parsers may read differently.
-_URL = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:[/?][\w.~:@!$&'()*+,;=%/?-]*)?",
-    re.ASCII | re.IGNORECASE,
-)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAMES_OF_LOOPBACK = ("localhost", "test")
 # A host whose last label is a number is an IPv4 address, perhaps in an unusual notation (URL standard, 3.5).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
@@ -34,15 +24,13 @@ def url_error(url: object, *, is_new: bool = False) -> str:
 
     The host name of a new URL is also checked for its likely network, so that its owner is told at once.
     """
-    if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
-        return f"is not an address of at most {MAX_CHARACTERS} characters"
-    found = _URL.fullmatch(url)
-    if found is None:
-        return "is not an absolute https address of plain ASCII characters, without user and fragment"
-    scheme: Scheme = "https" if found["scheme"].lower() == "https" else "http"
-    host, port = found["host"].lower(), int(found["port"] or _DEFAULT_PORTS[scheme])
-    if port > 65_535:
-        return "has an invalid port"
+    origin = origin_of(url)
+    if origin is None:
+        return (
+            f"is not an absolute https address of at most {MAX_CHARACTERS} plain ASCII characters, without "
+            "user and fragment"
+        )
+    host, port, scheme = origin.host, origin.port, origin.scheme
     if is_literal(host):
         return ip_literal_error(host, port, scheme)
     may_be_ours = _may_lead_into_allowed_networks(host) if is_new else bool(allowed_networks())
@@ -86,9 +74,9 @@ def peer_error(text: str, port: int, scheme: Scheme) -> str:
     return _internet_error(port, scheme)
 
 
-def allowed_networks() -> tuple[str, ...]:
+def allowed_networks() -> Sequence[str]:
     """Return the networks in which webhooks may be sent with plain HTTP, and to any port."""
-    return (*conf.webhook_allowed_networks, *(LOOPBACK if conf.is_try_out else ()))
+    return conf.with_loopback_in_try_outs(conf.webhook_allowed_networks)
 
 
 def _internet_error(port: int, scheme: Scheme) -> str:

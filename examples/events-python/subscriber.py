@@ -166,11 +166,6 @@ class Subscriber:
         body: bytes,
     ) -> None:
         tag = method.delivery_tag or 0
-        if (method.routing_key or "").count(".") == 1:
-            # A pattern with # also matches announcements of a state (`payment.refused`), which are skipped:
-            # an event with more data belongs to each of them.
-            channel.basic_ack(tag)
-            return
         if properties.user_id not in SENDERS:
             print(f"from {properties.user_id}: {properties.type}", file=sys.stderr, flush=True)
             channel.basic_reject(tag, requeue=False)  # the broker makes it a dead letter

@@ -1,7 +1,7 @@
 """The months of a table of messages: made before they begin, and dropped when nobody needs them any more.
 
-To drop a month is one statement, however many messages it has. To delete them writes each row once more, and
-leaves its place to be vacuumed.
+A month is dropped with one statement, however many messages it has. Deleting them one by one would write each
+row once more, and leave its space to be vacuumed.
 """
 
 from collections.abc import Callable, Iterator

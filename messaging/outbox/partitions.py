@@ -2,7 +2,7 @@
 
 A row's month is that of its message id, because a unique constraint must contain the column by which its
 table is divided. Our ids are UUIDs of version 7, which begin with milliseconds (RFC 9562). Rows with other
-ids, and of a month that has no partition, are in the partition of all others.
+ids, and rows of a month without a partition, are in a partition for all others.
 """
 
 from typing import cast

@@ -104,7 +104,7 @@ class Card:
 
 @cache
 def _imported(pem: bytes) -> RSAKey:
-    """Return the key pair. Its check takes 50 ms, and programs that try things out start many sandboxes."""
+    """Return the key pair without its check, which takes 50 ms: tests start many sandboxes."""
     return RSAKey.import_key(pem)
 
 

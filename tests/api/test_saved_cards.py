@@ -277,7 +277,7 @@ async def test_a_card_that_is_removed_before_its_charge_was_sent_is_not_charged(
     card = await in_thread(made, shop)
     answer = await api.post("/payments", charge(card.reference), prefer="respond-async")
     await api.call("DELETE", f"/saved-cards/{card.reference}")
-    await get_broker().start()
+    get_broker().open()
     async with embedded.running(with_upkeep=False):
         reference = document(answer)["id"]
         await eventually(lambda: Payment.objects.get(reference=reference).state, "refused")

@@ -72,7 +72,7 @@ def manual(shop: Merchant) -> Payment:
 
 @pytest_asyncio.fixture
 async def back_end(shop: Merchant, books: Books) -> AsyncIterator[None]:
-    await get_broker().start()
+    get_broker().open()
     async with embedded.running(with_upkeep=False):
         yield
     await close_brokers()

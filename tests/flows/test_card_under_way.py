@@ -50,7 +50,7 @@ class Tap:
 async def tap(shop: object) -> AsyncIterator[Tap]:
     """Yield a tap on every exchange of the test's broker, for every routing key."""
     broker = get_broker()
-    await broker.start()
+    broker.open()
     await broker.wait_connected()
     topology = broker.topology
     bindings = (

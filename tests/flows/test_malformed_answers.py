@@ -18,7 +18,7 @@ async def test_the_shopper_reads_the_status_page(
     shop: object, payment: Payment, told: dict[str, object]
 ) -> None:
     broker = get_broker()
-    await broker.start()
+    broker.open()
     queue = broker.topology.service_queue("checkout")
 
     def answer(delivery: Delivery) -> None:

@@ -89,7 +89,7 @@ async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[
     If a shopper pays before the queues exist, there is no reply; the status page shows the result later.
     """
     stop = asyncio.Event()
-    await get_broker().start()
+    get_broker().open()
     async with asyncio.TaskGroup() as group:
 
         def start(name: str) -> None:

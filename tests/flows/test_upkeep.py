@@ -18,7 +18,7 @@ async def test_they_run_unless_they_are_left_out(shop, books):
     long_ago = timezone.now() - 2 * conf.retention
     old = InboxMessage(consumer="orders", message_id="old", received_at=long_ago, handled_at=long_ago)
     await old.asave()
-    await get_broker().start()
+    get_broker().open()
     async with embedded.running():
         await eventually(InboxMessage.objects.filter(message_id="old").exists, False)
     await close_brokers()

@@ -67,7 +67,7 @@ def body(payment) -> bytes:
 async def commands_of_payments() -> Inbox:
     """Consume the queue of the payments service."""
     broker, inbox = get_broker(), Inbox()
-    await broker.start()
+    broker.open()
     queue = broker.topology.service_queue("payments")
     await broker.declare(queue)
     await broker.consume(queue.name, inbox, prefetch=10)

@@ -74,7 +74,7 @@ def _require_utf8(database: str) -> None:
 
 
 def _require_tables(database: str) -> None:
-    """Refuse a database without a table that it owns: Django records a migration that made no tables, too."""
+    """Refuse a database that lacks one of its tables. Django also records migrations without effect."""
     for app, tables in missing_tables(database).items():
         told = {"tables": ", ".join(tables), "app": app, "variable": variable_of(app)}
         raise CommandError(MISSING.format(database=database, **told))

@@ -284,7 +284,7 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
     if wanted.currency != payment.currency:
         raise OperationRejected(f"The payment is in {payment.currency}, not in {wanted.currency}.")
     if amount is not None and amount.minor <= 0:
-        raise OperationRejected(f"An amount to {kind} is more than nothing.")
+        raise OperationRejected(f"The amount to {kind} must be greater than zero.")
     if left.minor <= 0 or left < wanted:
         words = (
             f"{left} is left to {kind}, which is less than {wanted}."

@@ -60,10 +60,10 @@ class Event:
 def explains(ours: Ours, event: Event) -> bool:
     """Return True if an operation of ours explains an event: the one that it names, if any.
 
-    A capture or refund that names none must be of the same amount, if the event has one: others are made in
-    the provider's portal. The failure of a named refund counts as explained, as that refund's own saga looks
-    into it. The failure of a capture contradicts nothing unless we have one as done. If a part was captured,
-    a cancellation is that of the rest.
+    A capture or refund that names none must be of the same amount, if the event has one, and a copy of its
+    request may have arrived: others are made in the provider's portal. The failure of a named refund counts
+    as explained, as that refund's own saga looks into it. The failure of a capture contradicts nothing unless
+    we have one as done. If a part was captured, a cancellation is that of the rest.
     """
     kind = kind_of_ours(event.kind)
     if kind == Kind.VOID and 0 < ours.captured < ours.owed.minor:
@@ -72,8 +72,11 @@ def explains(ours: Ours, event: Event) -> bool:
     named = [each for each in candidates if each.reference == event.operation]
     if named and event.kind == EventKind.REFUND_FAILED:
         return True
-    if event.amount is not None and event.kind in (EventKind.CAPTURED, EventKind.REFUNDED):
-        candidates = [each for each in candidates if each.minor == event.amount.minor]
+    if event.kind in (EventKind.CAPTURED, EventKind.REFUNDED):
+        # What cannot have arrived explains nothing (C24).
+        candidates = [each for each in candidates if not each.is_clean]
+        if event.amount is not None:
+            candidates = [each for each in candidates if each.minor == event.amount.minor]
     if not candidates and event.kind == EventKind.CAPTURE_FAILED:
         return True
     contrary = State.DONE if meaning(event.kind).failure else State.REFUSED
@@ -132,7 +135,7 @@ def _compare_last_event(ours: Ours, event: Event) -> Verdict:
             )
             return Verdict(Conclusion.UNCLEAR, "C12", why=why)
         return _UNDECIDED if event.operation else Verdict(Conclusion.DENIED, "C11")
-    captures = ours.range(Kind.CAPTURE).most
+    captures = ours.requested(Kind.CAPTURE)
     if event.kind == EventKind.CANCELLED and 0 < captures < ours.owed.minor:
         # Once the capture of a part is done, this was the rest of the authorisation.
         return Verdict(Conclusion.OPEN, "E2")
@@ -337,7 +340,7 @@ def _within_what_is_left(ours: Ours, event: Event, minor: int) -> Verdict:
     left = ours.left_to_charge_back if is_charge_back else ours.charged_back
     if 0 < minor <= left:
         return Verdict(Conclusion.ADOPTED, "D4", minor=minor)
-    under_way = ours.range(Kind.CAPTURE).most - ours.captured
+    under_way = ours.requested(Kind.CAPTURE) - ours.captured
     if is_charge_back and 0 < minor <= left + under_way:
         return Verdict(Conclusion.OPEN, "D10")
     counted = "taken and not given back" if is_charge_back else "charged back"

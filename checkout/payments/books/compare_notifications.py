@@ -30,7 +30,7 @@ _OF_AUTHORISATIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """What follows from one event of a notification.
+    """The consequences of one event of a notification.
 
     ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
     if any. ``operation`` is the one of ours that the event is about. The event ``settles`` that operation, or

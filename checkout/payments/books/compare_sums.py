@@ -144,7 +144,9 @@ def gaps(ours: Ours, position: WholePosition) -> list[Gap]:
         ),
     ):
         done, asked = ours.total(kind, State.DONE), ours.total(kind, *_OPEN_STATES)
-        if not any(done <= minor <= done + asked for minor in meant):
+        most = ours.range(kind).most
+        if not any(done <= minor <= most for minor in meant):
+            # Nothing is adopted beside what may still be sent: staff say first that it is not to be.
             found.append(Gap(kind, Money(done, currency), theirs, left=0 if asked else left))
     mine = Money(ours.charged_back, currency)
     theirs = position.charged_back or mine

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS, events_of
-from checkout.payments.calls import MODIFICATIONS
+from checkout.payments.calls import MODIFICATIONS, has_had_no_effect, is_clean
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
@@ -53,7 +53,8 @@ class OurOperation:
     """One operation of ours, or of the card issuer, in minor units of the payment's currency.
 
     ``doubt`` says why evidence speaks against it, and ``doubted_at`` since when. ``reason`` says why it was
-    asked for, or adopted.
+    asked for, or adopted. It ``is_clean`` if it may still be sent, and no copy of its request can have had an
+    effect. It ``has_left`` if a copy may have had one.
     """
 
     reference: str
@@ -65,6 +66,8 @@ class OurOperation:
     doubted_at: datetime | None = None
     updated_at: datetime | None = None
     reason: str = ""
+    is_clean: bool = False
+    has_left: bool = True
     copies: Copies | None = None
 
     @property
@@ -80,7 +83,8 @@ class OurOperation:
     @property
     def may_be_made(self) -> bool:
         """Return True if it is refused, and may be carried out after all."""
-        return self.state == State.REFUSED and self.refusal_reason in MAY_BE_MADE
+        is_refused = self.state == State.REFUSED
+        return is_refused and self.has_left and self.refusal_reason in MAY_BE_MADE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +103,8 @@ class ToldEvent:
 class Range:
     """The bounds of the sum that the provider can have booked of one kind, in minor units.
 
-    ``least`` is certain, and ``most`` is the sum of everything that was not refused. ``after`` also counts
-    what was refused and may be made after all.
+    ``least`` is certain, and ``most`` is the sum of everything that was not refused and may have arrived.
+    ``after`` also counts what was refused and may be made after all.
     """
 
     entries: tuple[OurOperation, ...]
@@ -142,7 +146,7 @@ class Ours:
         """Return the bounds of the sum of this kind."""
         ours = self.of_kind(kind)
         made = tuple(each for each in ours if each.state != State.REFUSED)
-        most = _sum(made)
+        most = _sum(each for each in made if not each.is_clean)
         return Range(
             made,
             least=_sum(each for each in made if each.is_certain),
@@ -153,6 +157,10 @@ class Ours:
     def total(self, kind: str, *states: str) -> int:
         """Return the sum of all operations of this kind in any of these states, in minor units."""
         return _sum(each for each in self.of_kind(kind) if each.state in states)
+
+    def requested(self, kind: str) -> int:
+        """Return the sum of all operations of this kind that were not refused, in minor units."""
+        return _sum(each for each in self.of_kind(kind) if each.state != State.REFUSED)
 
     @property
     def captured(self) -> int:
@@ -182,7 +190,7 @@ class Ours:
 
     @property
     def last_booked_at(self) -> datetime | None:
-        """When an operation was booked last."""
+        """The time at which an operation was booked last."""
         moments = (each.updated_at for each in self.operations if each.state == State.DONE)
         return max((each for each in moments if each is not None), default=None)
 
@@ -280,8 +288,17 @@ def our_operation(operation: Operation, calls: Sequence[ProviderCall]) -> OurOpe
         doubted_at=operation.doubted_at,
         updated_at=operation.updated_at,
         reason=operation.reason,
+        is_clean=is_clean(operation),
+        has_left=_has_left(operation, calls),
         copies=_copies(operation.reference, calls),
     )
+
+
+def _has_left(operation: Operation, calls: Sequence[ProviderCall]) -> bool:
+    """Return False for an operation that staff did not find, and that had never left us."""
+    if operation.refusal_reason != NOT_FOUND:
+        return True
+    return any(each.key == operation.reference and not has_had_no_effect(each) for each in calls)
 
 
 def _copies(reference: str, calls: Sequence[ProviderCall]) -> Copies | None:

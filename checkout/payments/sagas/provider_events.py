@@ -25,6 +25,7 @@ from checkout.payments.sagas.movement import move_payment_if_allowed
 from checkout.payments.sagas.operations.data import At
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
+from checkout.payments.sagas.portal import perhaps_sent
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.money_at_risk import claimed, count_claims
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
@@ -248,7 +249,8 @@ def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
     For another one, made in the provider's portal, there may be no later notification: an account need not
     have selected those of refunds that were made.
     """
-    refunds = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.REFUND]
+    ours = operations_under_lock(attempt)
+    refunds = perhaps_sent(each for each in ours if each.kind == Operation.Kind.REFUND)
     amounts = (None, *(each.amount_minor for each in refunds))
     return bool(told.operation) or (bool(refunds) and told.minor in amounts)
 
@@ -260,7 +262,8 @@ def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
     the notifications of captures. Less than what was captured may be settled after a refund, and in another
     currency.
     """
-    captures = [each for each in operations_under_lock(attempt) if each.kind == Operation.Kind.CAPTURE]
+    ours = operations_under_lock(attempt)
+    captures = perhaps_sent(each for each in ours if each.kind == Operation.Kind.CAPTURE)
     asked = sum(each.amount_minor for each in captures if each.state != State.REFUSED)
     return asked > 0 and (told.minor is None or told.minor <= asked)
 

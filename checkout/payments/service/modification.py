@@ -17,6 +17,7 @@ from checkout.payments.messages import (
 )
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
+from checkout.payments.sagas.portal import is_perhaps_done_there
 from checkout.payments.sagas.settlement.money_at_risk import is_of_disputed_money, refuse_refund
 from checkout.payments.service.answers import answer_of
 from checkout.payments.service.attempt_outcome import conflict
@@ -79,7 +80,8 @@ def _is_due(attempt: Attempt, operation: Operation) -> bool:
     """Return True if the operation may be sent now.
 
     A refund of money that is disputed by now is not. It is refused at once, unless a copy of it may have
-    arrived: then only the provider's answers, or staff, can tell what became of that.
+    arrived: then only the provider's answers, or staff, can tell what became of that. Raises
+    ``CommandRejected`` for a capture or refund that may have been made in the provider's portal instead.
     """
     if operation.state not in TO_BE_SENT:
         return False
@@ -87,6 +89,13 @@ def _is_due(attempt: Attempt, operation: Operation) -> bool:
         if is_clean(operation):
             refuse_refund(operation, attempt)
         return False
+    if is_perhaps_done_there(operation, attempt):
+        what = f"{operation.kind} of {operation.amount}"
+        raise CommandRejected(
+            "perhaps_done_in_portal",
+            f"the provider has told of a {what} that names none of ours, and this {what} was not sent. Look "
+            "it up: if somebody has made it in the provider's portal instead, this one must not be sent.",
+        )
     return True
 
 

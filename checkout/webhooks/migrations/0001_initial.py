@@ -120,7 +120,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "api_version",
-                    models.CharField(help_text="The API version of the events that are sent", max_length=20),
+                    models.CharField(
+                        help_text="The API version of the events that are sent",
+                        max_length=20,
+                        verbose_name="API version",
+                    ),
                 ),
                 (
                     "state",

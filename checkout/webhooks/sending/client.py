@@ -17,6 +17,7 @@ from functools import cache
 import aiohttp
 from yarl import URL
 
+from checkout.conf.origins import Scheme
 from checkout.webhooks.sending.connections import Connector
 from checkout.webhooks.sending.resolver import (
     AddressRefused,
@@ -25,7 +26,7 @@ from checkout.webhooks.sending.resolver import (
     SystemLookUp,
     for_merchant,
 )
-from checkout.webhooks.url_policy import Scheme, url_error
+from checkout.webhooks.url_policy import url_error
 
 ATTEMPT_SECONDS = 15.0
 MAX_RESPONSE_BYTES = 65_536

@@ -14,8 +14,9 @@ import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.client_proto import ResponseHandler
 
+from checkout.conf.origins import Scheme
 from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver, LookUp
-from checkout.webhooks.url_policy import Scheme, peer_error
+from checkout.webhooks.url_policy import peer_error
 
 # Node closes an idle connection after 5 s. A request that is sent at that moment would fail.
 IDLE_SECONDS = 4.0

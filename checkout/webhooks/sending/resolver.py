@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from checkout.webhooks.url_policy import Scheme, peer_error
+from checkout.conf.origins import Scheme
+from checkout.webhooks.url_policy import peer_error
 
 LOOK_UP_THREADS = 32
 LOOK_UPS_PER_MERCHANT = 4

@@ -157,8 +157,8 @@ def test_without_a_reason_nothing_is_settled(taken, reason):
     ("amount", "why"),
     [
         (None, "Say how much"),
-        (gbp(0), "more than nothing"),
-        (gbp(-1), "more than nothing"),
+        (gbp(0), "greater than zero"),
+        (gbp(-1), "greater than zero"),
         (gbp(1001), r"more than is taken and not charged back: 10\.00 GBP"),
         (Money(300, "USD"), "payment is in GBP"),
     ],

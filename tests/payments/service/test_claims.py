@@ -10,7 +10,7 @@ from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
 from checkout.payments.providers.base import EventKind, WholePosition
 from checkout.payments.service import service
-from tests.payments.service.asking import authorise, let_settle, operation_on
+from tests.payments.service.asking import authorise, let_settle, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.support.memory_provider.books import OrderState
 from tests.support.memory_provider.provider import MemoryProvider
@@ -44,7 +44,7 @@ def test_a_lie_is_denied(authorised):
 
 def test_what_an_operation_explains_by_now_is_no_contradiction(authorised, books):
     books.orders[authorised.order_code].captured = Money(1250, "GBP")
-    operation_on(authorised, Operation.Kind.CAPTURE)
+    settle(operation_on(authorised, Operation.Kind.CAPTURE), Operation.State.PENDING)
     assert checked(authorised, "captured") == "denied"
 
 

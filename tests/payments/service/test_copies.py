@@ -74,7 +74,7 @@ def test_what_was_given_up_may_be_what_the_provider_shows(authorised, order, kin
         whole = operation_on(authorised, CAPTURE, 1250)
         Operation.objects.filter(pk=whole.pk).update(state=State.DONE)
         order.captured = Money(1250, "GBP")
-    given_up = operation_on(authorised, kind, 300)
+    given_up = sent(authorised, kind)
     refused = {"state": State.REFUSED, "refusal_reason": "not_found_at_provider"}
     Operation.objects.filter(pk=given_up.pk).update(**refused)
     second = sent(authorised, kind)

@@ -126,7 +126,7 @@ def test_captured_from_anybody_does_not_keep_us_from_asking_for_the_capture(atte
     operation = operation_on(attempt, Operation.Kind.CAPTURE)
     if outcome:
         ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb="capture", outcome=outcome)
-    notify(attempt, stored(attempt, body(attempt, "CAPTURED")))
+    notify(attempt, stored(attempt, body(attempt, "CAPTURED"), is_proven=False))
     assert deliver(service, to_capture(operation)).result["outcome"] == "pending"
     assert books.orders[attempt.order_code].captured.minor == 1250
 

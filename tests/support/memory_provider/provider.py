@@ -166,7 +166,7 @@ class MemoryProvider:
         return CardEncryption(script_url="/memory/seal.js", public_key="memory")
 
     def device_data_form(self) -> BrowserForm:
-        return BrowserForm(action="/memory/device-data/", fields={"JWT": "memory"})
+        return BrowserForm(action="http://localhost/memory/device-data/", fields={"JWT": "memory"})
 
     def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm:
         fields = {"TransactionId": challenge.transaction_id, "ReturnUrl": return_url, "MD": merchant_data}

@@ -1,4 +1,4 @@
-"""The comparison of our books with the providers': that it takes place, and that the providers answer."""
+"""Check that our books are compared with the providers', and that the providers answer."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -54,9 +54,9 @@ def _has_old_attempts(account: ProviderAccount, late: datetime) -> bool:
 
 
 def _marks(late: datetime) -> Finding:
-    """Return what is said of accounts whose runs do not come to their end.
+    """Return the finding about accounts whose runs do not finish.
 
-    A run that ends leaves marks before its beginning, which is not ``late``.
+    A run that finishes leaves no mark that is ``late``.
     """
     names, compared_late, listed_late = [], late - time_to_compare(), late - time_to_list()
     for account in ProviderAccount.objects.order_by("code"):
@@ -78,7 +78,7 @@ def _marks(late: datetime) -> Finding:
 
 
 def _unanswered(late: datetime) -> Finding:
-    """Return what is said of orders that several runs have asked about in vain."""
+    """Return the finding about orders that several runs have asked about in vain."""
     rows = Difference.objects.filter(OPEN_DIFFERENCE, kind=Difference.Kind.UNANSWERED, found_at__lt=late)
     first = rows.order_by("found_at").first()
     if first is None:

@@ -1,4 +1,4 @@
-"""Provider accounts: credentials, address rules, proof of notifications, and perhaps a question."""
+"""Provider accounts: credentials, address rules, proof of notifications, and, if permitted, an inquiry."""
 
 import secrets
 from collections.abc import Iterator

@@ -112,7 +112,7 @@ def _steps_not_configured() -> Iterator[Finding]:
 
 
 def _webhooks(now: datetime) -> Finding:
-    """Return what is said of webhooks that are due, and that nothing but the sender keeps back."""
+    """Return the finding about webhooks that are due, and wait for nothing but the sender."""
     is_paused = Q(endpoint__paused_until__gt=now - LATE)
     late = Delivery.objects.filter(
         ~is_paused, state=Delivery.State.PENDING, next_try_at__lt=now - LATE, endpoint__state=ENABLED

@@ -123,7 +123,7 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
     if amount.currency != left.currency:
         return f"The payment is in {left.currency}."
     if amount.minor <= 0:
-        return "An amount is more than nothing."
+        return "The amount must be greater than zero."
     if left < amount:
         is_charge_back = kind_by_issuer(question.claim) == Kind.CHARGE_BACK
         counted = "taken and not charged back" if is_charge_back else "charged back"

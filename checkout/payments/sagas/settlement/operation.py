@@ -16,7 +16,7 @@ from django.template.defaultfilters import pluralize
 from checkout.conf import conf
 from checkout.payments.books.apply import end_doubt, fail_refund
 from checkout.payments.books.ours import NOT_FOUND
-from checkout.payments.calls import may_have_left, may_yet_arrive, moves_once
+from checkout.payments.calls import has_had_no_effect, may_have_left, may_yet_arrive, moves_once
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
@@ -145,7 +145,7 @@ def _let_be_sent_again(operation: Operation) -> None:
     """Let one more copy be sent: as long as the provider recognises it, or at the risk of who decided."""
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.select_related("attempt__provider_account").first()
-    if call is not None:
+    if call is not None and not has_had_no_effect(call):
         may_have_left(calls, Outcome.NOT_SENT, **({} if moves_once(call) else {"recognised_key": ""}))
 
 

@@ -11,11 +11,11 @@ class Closable(Protocol):
         """Close the connection."""
 
 
-class Newcomers:
-    """Closing of connections on which nothing is received. All of them are allowed the same time.
+class IdleConnections:
+    """The connections on which nothing has been received. All of them are allowed the same time.
 
-    They share one timer: nearly every connection sends something at once, and a timer of its own would be a
-    tenth of its cost.
+    They share one timer. Nearly every client sends something at once, and a timer for each connection would
+    be a tenth of its cost.
     """
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class Newcomers:
         self._until.pop(connection, None)
 
     def _wait(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._close_the_silent)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._close_overdue)
 
-    def _close_the_silent(self) -> None:
+    def _close_overdue(self) -> None:
         now = asyncio.get_running_loop().time()
         self._timer = None
         while self._until:
