@@ -201,7 +201,7 @@ def test_who_may_only_look_marks_nothing(staff_client, make, model):
 def test_what_has_to_be_explained_is_not_done_without_a_reason(admin_client):
     payment = conflicted_payment()
     page = admin_client.post(address("payment", "review", payment), {"reason": " "})
-    assert "Please say why" in page.content.decode()
+    assert "Please give a reason" in page.content.decode()
     assert not OutboxMessage.objects.exists()
     admin_client.post(address("payment", "review", payment), {"reason": "The bank called"})
     assert Fact.objects.get().data == {"by": "admin", "reason": "The bank called"}
