@@ -15,7 +15,6 @@ from checkout.payments.actions import (
     review_payment,
 )
 from checkout.payments.models import Merchant, Operation, Payment
-from checkout.payments.providers.base import ProviderResult
 from checkout.states import PaymentState
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -133,7 +132,7 @@ async def test_a_capture_whose_answer_was_lost_is_found_by_asking_and_made_once(
 
 
 async def test_a_refund_that_never_arrived_is_sent_again_once_it_should_have(
-    back_end: None, manual: Payment, books: Books, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    back_end: None, manual: Payment, books: Books, settings: Settings
 ) -> None:
     settings.CHECKOUT_NOTIFICATION_WAIT_SECONDS = 0.05
     await authorise(manual)
@@ -141,21 +140,11 @@ async def test_a_refund_that_never_arrived_is_sent_again_once_it_should_have(
     await eventually(state_of(manual), PaymentState.CAPTURED)
     settings.CHECKOUT_NOTIFICATION_WAIT_SECONDS = 1200
     settings.CHECKOUT_SETTLING_SECONDS = 2
-    keys: list[str] = []
-    lost = iter([True])
-
-    remember = books.once
-
-    def once(key: str, act: Callable[[], ProviderResult], *, of: str = "") -> ProviderResult:
-        keys.append(key)
-        if next(lost, False):
-            raise OutcomeUnknown("Lost on the way.")
-        return remember(key, act, of=of)
-
-    monkeypatch.setattr(books, "once", once)
+    books.scenarios.answer("refund", OutcomeUnknown("Lost on the way."), times=1)
     await in_thread(request_refund, manual.reference, amount=euros(400), by="ada")
     await eventually(lambda: operation_states(manual)()[-1], "pending")
     assert books.orders[f"{manual.reference}-1"].refunded == euros(400)
+    keys = [request.idempotency_key for request in books.scenarios.asked["refund"]]
     assert len(keys) >= 2
     assert len(set(keys)) == 1
 

@@ -1,8 +1,5 @@
 """A card that is removed leaves no token at the provider, whatever answers are lost."""
 
-from collections.abc import Iterator
-
-import pytest
 import pytest_asyncio
 from pytest_django import Settings
 
@@ -10,12 +7,9 @@ from checkout.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter
 from checkout.payments.models import DeadLetter, Payment, SavedCard
-from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.saved_cards import KeptToken
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import eventually, pay, saga_status
 from tests.support.memory_provider.books import Books
-from tests.support.memory_provider.provider import MemoryProvider
 
 
 @pytest_asyncio.fixture
@@ -47,38 +41,20 @@ async def test_the_token_of_a_removed_card_is_deleted(card: SavedCard, books: Bo
     assert books.tokens == {}
 
 
-def faults() -> Iterator[Exception]:
-    yield ProviderUnavailable("no connection")
-    yield OutcomeUnknown("no answer")
-
-
 async def test_a_provider_that_is_away_is_asked_again_until_it_answers(
-    card: SavedCard, books: Books, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    card: SavedCard, books: Books, settings: Settings
 ) -> None:
     # On a busy machine, the time for sending a request may pass before that.
     settings.CHECKOUT_INQUIRY_DELAYS = (0,) * 20
-    right, left = MemoryProvider.delete_token, faults()
-
-    def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
-        for fault in left:
-            raise fault
-        return right(provider, kept)
-
-    monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
+    books.scenarios.answer("delete_token", OutcomeUnknown("no answer"), times=1)
+    books.scenarios.answer("delete_token", ProviderUnavailable("no connection"), times=1)
     await in_thread(remove, card)
     await eventually(is_deleted, True)
     assert books.tokens == {}
 
 
-async def test_a_provider_that_never_answers_is_presented_to_staff(
-    card: SavedCard, books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    right = MemoryProvider.delete_token
-
-    def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
-        raise OutcomeUnknown("no answer")
-
-    monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
+async def test_a_provider_that_never_answers_is_presented_to_staff(card: SavedCard, books: Books) -> None:
+    books.scenarios.answer("delete_token", OutcomeUnknown("no answer"))
     await in_thread(remove, card)
     await eventually(
         lambda: list(DeadLetter.objects.values_list("type", "subject")),
@@ -87,7 +63,7 @@ async def test_a_provider_that_never_answers_is_presented_to_staff(
     letter = await in_thread(DeadLetter.objects.get)
     assert "token_not_deleted" in letter.reason
     assert next(iter(books.tokens)) not in str(vars(letter))
-    monkeypatch.setattr(MemoryProvider, "delete_token", right)
+    books.scenarios.end()
     await in_thread(requeue_dead_letter, letter.pk, by="ada")
     await eventually(is_deleted, True)
     assert books.tokens == {}

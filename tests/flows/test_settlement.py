@@ -32,7 +32,6 @@ from tests.flows.shopping import (
 )
 from tests.payments.service.asking import let_settle
 from tests.support.memory_provider.books import Books, Manners
-from tests.support.memory_provider.provider import MemoryProvider
 
 DONE = Operation.State.DONE
 Losing = Callable[..., None]
@@ -50,23 +49,15 @@ def _unkind_provider(books: Books) -> None:
 
 
 @pytest.fixture
-def lose(monkeypatch: pytest.MonkeyPatch) -> Losing:
+def lose(books: Books) -> Losing:
     """Return a function that loses the next request of a kind, or only its answer, and all inquiries."""
 
     def arrange(kind: str, *, arrives: bool) -> None:
-        real = getattr(MemoryProvider, kind)
-
-        def broken(provider: MemoryProvider, request: object) -> object:
-            monkeypatch.setattr(MemoryProvider, kind, real)
-            if arrives:
-                real(provider, request)
-            raise OutcomeUnknown("The connection broke.")
-
-        def silent(*_: object) -> object:
-            raise OutcomeUnknown("No answer in time.")
-
-        monkeypatch.setattr(MemoryProvider, kind, broken)
-        monkeypatch.setattr(MemoryProvider, "inquire", silent)
+        if arrives:
+            books.scenarios.lose_answer(kind, times=1)
+        else:
+            books.scenarios.answer(kind, OutcomeUnknown("The connection broke."), times=1)
+        books.scenarios.answer("inquire", OutcomeUnknown("No answer in time."))
 
     return arrange
 

@@ -1,6 +1,5 @@
 """An attacker who forges notifications slowly or fast: the resulting inquiries are limited."""
 
-from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -8,8 +7,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from checkout.payments.models import Fact, InboxMessage, OutboxMessage, Payment, ProviderNotification, Saga
-from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.sagas import hint_questions
 from checkout.rates import Pace
 from checkout.states import PaymentState
@@ -18,24 +15,11 @@ from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances_at_rest, eventually, state_of
 from tests.flows.test_notifications import forged, paid
 from tests.support.memory_provider.books import Books
-from tests.support.memory_provider.provider import MemoryProvider
-
-asked: Counter[str] = Counter()
-
-
-class CountsInquiries(MemoryProvider):
-    """An adapter that counts inquiries by order."""
-
-    def inquire(self, order_code: str) -> ProviderResult:
-        asked[order_code] += 1
-        return super().inquire(order_code)
 
 
 @pytest.fixture(autouse=True)
-def _counted(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    asked.clear()
+def _unhurried(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     settings.CHECKOUT_ORDER_LAG_SECONDS = 0
-    monkeypatch.setitem(ADAPTERS, "memory", f"{__name__}.CountsInquiries")
     monkeypatch.setattr(hint_questions, "pace", Pace())
 
 
@@ -64,10 +48,11 @@ async def test_thirty_forged_expiries_of_a_paid_order_make_us_ask_once_and_then_
 ) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [120, 600]
     await paid(payment, books)
+    asked = books.scenarios.asked["inquire"]
     asked.clear()
     before = await balances_at_rest()
     await forge(payment, 30)
-    assert asked == {f"{payment.reference}-1": 1}
+    assert asked == [f"{payment.reference}-1"]
     waiting = await in_thread(Saga.objects.filter(kind="verification", status="running").count)
     assert waiting == 1, "the second question waits for its turn, and all others are the same question"
     assert await in_thread(Fact.objects.filter(kind="hinted_expired").count) == 30

@@ -113,10 +113,11 @@ def test_its_account_is_not_read_again_within_a_second(
 
 @pytest.fixture
 def parser(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch):
-    """Return a function that replaces the account's adapter by one of ``tests.support.parsers``."""
+    """Give the account a provider of its own. Return a function that chooses its adapter for it."""
+    ProviderAccount.objects.update(provider="parser")
 
     def use(adapter: type[MemoryProvider]) -> None:
-        monkeypatch.setitem(ADAPTERS, "memory", f"{adapter.__module__}.{adapter.__name__}")
+        monkeypatch.setitem(ADAPTERS, "parser", f"{adapter.__module__}.{adapter.__name__}")
 
     return use
 

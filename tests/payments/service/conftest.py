@@ -9,6 +9,7 @@ from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser
 from tests.payments.service.asking import authorise
 from tests.support.memory_provider.books import Books, books_of, forget_books
+from tests.support.memory_provider.scenarios import Scenarios
 
 ACCOUNT = "twin"
 MERCHANT_CODE = "TWINMERCHANT"
@@ -30,6 +31,12 @@ def books() -> Iterator[Books]:
     forget_books()
     yield books_of(ACCOUNT)
     forget_books()
+
+
+@pytest.fixture
+def scenarios(books: Books) -> Scenarios:
+    """Return the provider's scenarios, of which there are none at first."""
+    return books.scenarios
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from checkout.payments.service import service
 from messaging.envelope import Envelope, encode_body
 from tests.payments.service.delivering import deliver
 from tests.payments.service.test_saved_cards import kept
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.books import Books
 
 DELAYS = (10, 100)
 UNDECIDED = ProviderResult(outcome=Outcome.UNKNOWN, event="ERROR 1")
@@ -71,15 +71,7 @@ def commands_written() -> list[DeleteToken]:
     return [msgspec.json.decode(row.body, type=DeleteToken) for row in rows]
 
 
-def provider_answers(monkeypatch, answer: ProviderResult | Exception) -> list[KeptToken]:
+def provider_answers(books: Books, answer: ProviderResult | Exception) -> list[KeptToken]:
     """Let the provider answer so and delete nothing. Return the requests that it gets."""
-    asked: list[KeptToken] = []
-
-    def delete_token(provider: MemoryProvider, kept: KeptToken) -> ProviderResult:
-        asked.append(kept)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(MemoryProvider, "delete_token", delete_token)
-    return asked
+    books.scenarios.answer("delete_token", answer)
+    return books.scenarios.asked["delete_token"]

@@ -8,13 +8,13 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown
 from checkout.payments.models import Attempt, Fact, ProviderCall
-from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.base import Modification, Outcome, ProviderResult
 from checkout.payments.service import service
 from checkout.states import Actor
 from tests.payments.service.asking import authorise, come_back, to_abandon, to_complete_challenge, told
 from tests.payments.service.delivering import deliver
 from tests.support.memory_provider.books import OrderState
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 
@@ -26,29 +26,20 @@ def challenged(attempt: Attempt) -> Attempt:
 
 
 @pytest.fixture
-def cancellations(monkeypatch) -> list[str]:
-    """Return the list of the idempotency keys of all cancellations that reach the provider."""
-    keys: list[str] = []
-    void = MemoryProvider.void
-
-    def seen(provider, request):
-        keys.append(request.idempotency_key)
-        return void(provider, request)
-
-    monkeypatch.setattr(MemoryProvider, "void", seen)
-    return keys
+def cancellations(scenarios) -> list[Modification]:
+    """Return the list of all cancellations that reach the provider."""
+    return scenarios.asked["void"]
 
 
 def test_an_order_that_the_provider_does_not_hold_counts_as_cancelled(challenged, cancellations):
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
-    assert cancellations == [f"{challenged.order_code}:abandon"]
+    assert [each.idempotency_key for each in cancellations] == [f"{challenged.order_code}:abandon"]
     assert challenged.state == Attempt.State.CHALLENGE_REQUIRED
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.NOT_FOUND, Outcome.REFUSED])
-def test_every_certain_answer_of_the_provider_means_that_nothing_is_held(challenged, monkeypatch, outcome):
-    answer = ProviderResult(outcome=outcome, order_code=challenged.order_code)
-    monkeypatch.setattr(MemoryProvider, "void", lambda *_: answer)
+def test_every_certain_answer_of_the_provider_means_that_nothing_is_held(challenged, scenarios, outcome):
+    answer_to_cancellations(scenarios, challenged, outcome)
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
 
 
@@ -68,11 +59,8 @@ def test_a_provider_that_is_not_reached_leaves_it_unknown_and_may_be_asked_again
     assert ProviderCall.objects.filter(key=f"{challenged.order_code}:abandon").count() == 1
 
 
-def test_a_lost_answer_is_unknown(challenged, monkeypatch):
-    def silent(*_):
-        raise OutcomeUnknown("No answer.")
-
-    monkeypatch.setattr(MemoryProvider, "void", silent)
+def test_a_lost_answer_is_unknown(challenged, scenarios):
+    scenarios.answer("void", OutcomeUnknown("No answer."))
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
 
 
@@ -97,13 +85,10 @@ def test_a_late_command_does_not_touch_what_was_authorised_meanwhile(challenged,
 
 
 @pytest.fixture
-def completed(challenged: Attempt, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+def completed(challenged: Attempt, scenarios: Scenarios) -> Attempt:
     """Return an attempt whose challenge completion was sent and got no answer."""
 
-    def silent(*_: object) -> ProviderResult:
-        raise OutcomeUnknown("No answer.")
-
-    monkeypatch.setattr(MemoryProvider, "complete_challenge", silent)
+    scenarios.answer("complete_challenge", OutcomeUnknown("No answer."))
     come_back(challenged)
     assert told(challenged, to_complete_challenge(challenged)).result["outcome"] == "unknown"
     return challenged
@@ -121,7 +106,7 @@ def test_a_cancellation_from_before_the_second_message_is_not_one_after_it(
     told(challenged, to_abandon(challenged))
     completed = request.getfixturevalue("completed")
     assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
-    assert len(set(cancellations)) == 2
+    assert len({each.idempotency_key for each in cancellations}) == 2
 
 
 def test_a_denial_is_believed_once_the_second_message_cannot_wait_at_the_provider_any_more(completed):
@@ -135,8 +120,8 @@ def test_a_denial_is_believed_once_the_second_message_cannot_wait_at_the_provide
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.NOT_ABLE])
-def test_an_account_that_may_not_cancel_leaves_open_if_anything_is_held(challenged, monkeypatch, outcome):
-    answer_to_cancellations(monkeypatch, challenged, outcome)
+def test_an_account_that_may_not_cancel_leaves_open_if_anything_is_held(challenged, scenarios, outcome):
+    answer_to_cancellations(scenarios, challenged, outcome)
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
 
 
@@ -154,17 +139,17 @@ def test_a_refusal_to_cancel_after_a_challenge_does_not_say_that_nothing_is_held
 CERTAIN = [Outcome.PENDING, Outcome.NOT_FOUND, Outcome.REFUSED]
 
 
-def answer_to_cancellations(monkeypatch: pytest.MonkeyPatch, attempt: Attempt, outcome: Outcome) -> None:
+def answer_to_cancellations(scenarios: Scenarios, attempt: Attempt, outcome: Outcome) -> None:
     answer = ProviderResult(outcome=outcome, order_code=attempt.order_code)
-    monkeypatch.setattr(MemoryProvider, "void", lambda *_: answer)
+    scenarios.answer("void", answer)
 
 
 @pytest.mark.parametrize("outcome", CERTAIN)
 def test_an_order_that_is_captured_with_its_authorisation_is_not_known_to_be_cancelled(
-    completed, monkeypatch, outcome
+    completed, scenarios, outcome
 ):
     Attempt.objects.update(capture_reference="op_included")
-    answer_to_cancellations(monkeypatch, completed, outcome)
+    answer_to_cancellations(scenarios, completed, outcome)
     assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
     assert completed.state == Attempt.State.UNKNOWN
 
@@ -172,11 +157,11 @@ def test_an_order_that_is_captured_with_its_authorisation_is_not_known_to_be_can
 @pytest.mark.parametrize("outcome", CERTAIN)
 @pytest.mark.parametrize("situation", ["challenged", "completed"])
 def test_an_order_for_which_money_was_notified_is_not_known_to_be_cancelled(
-    request, monkeypatch, situation, outcome
+    request, scenarios, situation, outcome
 ):
     attempt = request.getfixturevalue(situation)
     Fact.objects.create(
         payment=attempt.payment, attempt=attempt, source="provider", kind="notified_authorised", data={}
     )
-    answer_to_cancellations(monkeypatch, attempt, outcome)
+    answer_to_cancellations(scenarios, attempt, outcome)
     assert told(attempt, to_abandon(attempt)).result["outcome"] == "unknown"

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from checkout.errors import OutcomeUnknown
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
@@ -18,7 +19,7 @@ from tests.payments.service.asking import (
     settle,
 )
 from tests.support.memory_provider.books import Books, Manners, Order
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -41,7 +42,7 @@ def order(authorised: Attempt, books: Books) -> Order:
 
 
 @pytest.fixture
-def answers(authorised: Attempt, monkeypatch: pytest.MonkeyPatch) -> Answer:
+def answers(authorised: Attempt, scenarios: Scenarios) -> Answer:
     """Return a function that makes the provider answer inquiries with a last event and perhaps sums."""
 
     def answer(kind: EventKind, *, captured: int | None = None, refunded: int = 0, **told: object) -> None:
@@ -56,7 +57,7 @@ def answers(authorised: Attempt, monkeypatch: pytest.MonkeyPatch) -> Answer:
             position=position,
             **told,  # type: ignore[arg-type]
         )
-        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: result)
+        scenarios.answer("inquire", result)
 
     return answer
 
@@ -74,128 +75,119 @@ def done(attempt: Attempt, kind: str, minor: int) -> Operation:
     return operation
 
 
-def answer_lost(attempt: Attempt, kind: str, minor: int, monkeypatch: pytest.MonkeyPatch) -> Operation:
+def answer_lost(attempt: Attempt, kind: str, minor: int, scenarios: Scenarios) -> Operation:
     """Create an operation whose request is carried out and whose answer is lost."""
     operation = operation_on(attempt, kind, minor)
-    carry_out_as_lost(operation, monkeypatch, arrives=True)
+    carry_out_as_lost(operation, scenarios, arrives=True)
     return operation
 
 
-def request_lost(attempt: Attempt, kind: str, minor: int, monkeypatch: pytest.MonkeyPatch) -> Operation:
+def request_lost(attempt: Attempt, kind: str, minor: int, scenarios: Scenarios) -> Operation:
     operation = operation_on(attempt, kind, minor)
-    carry_out_as_lost(operation, monkeypatch, arrives=False)
+    carry_out_as_lost(operation, scenarios, arrives=False)
     return operation
 
 
-def carry_out_as_lost(operation: Operation, monkeypatch: pytest.MonkeyPatch, *, arrives: bool) -> None:
-    unknown = ProviderResult(outcome=Outcome.UNKNOWN, event="timeout")
-    modify = MemoryProvider._modify
-
-    def lose(*args: object) -> ProviderResult:
-        if arrives:
-            modify(*args)  # type: ignore[arg-type]
-        return unknown
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryProvider, "_modify", lose)
+def carry_out_as_lost(operation: Operation, scenarios: Scenarios, *, arrives: bool) -> None:
+    lost = OutcomeUnknown("no answer")
+    course = scenarios.lose_answer(operation.kind) if arrives else scenarios.answer(operation.kind, lost)
+    with course:
         assert carry_out(operation) == "unknown"
     let_settle(operation.attempt)
 
 
-def test_a_second_refund_changes_no_last_event_and_is_not_sent_again(authorised, order, monkeypatch):
+def test_a_second_refund_changes_no_last_event_and_is_not_sent_again(authorised, order, scenarios):
     done(authorised, CAPTURE, 1250)
     done(authorised, REFUND, 300)
     order.captured, order.refunded = gbp(1250), gbp(300)
-    lost = answer_lost(authorised, REFUND, 300, monkeypatch)
+    lost = answer_lost(authorised, REFUND, 300, scenarios)
     assert inquire_operation(lost) == "undecided"
     assert carry_out(lost) == "unknown"
     assert order.refunded == gbp(600)
 
 
-def test_a_second_capture_changes_no_last_event_and_is_not_sent_again(authorised, order, monkeypatch):
+def test_a_second_capture_changes_no_last_event_and_is_not_sent_again(authorised, order, scenarios):
     done(authorised, CAPTURE, 500)
     order.captured = gbp(500)
-    lost = answer_lost(authorised, CAPTURE, 300, monkeypatch)
+    lost = answer_lost(authorised, CAPTURE, 300, scenarios)
     assert inquire_operation(lost) == "undecided"
     assert carry_out(lost) == "unknown"
     assert order.captured == gbp(800)
 
 
 def test_a_refund_of_a_settled_order_is_not_sent_again_as_the_settlement_may_have_come_later(
-    authorised, answers, monkeypatch
+    authorised, answers, scenarios
 ):
     done(authorised, CAPTURE, 1250)
-    lost = request_lost(authorised, REFUND, 300, monkeypatch)
+    lost = request_lost(authorised, REFUND, 300, scenarios)
     answers(EventKind.SETTLED)
     assert inquire_operation(lost) == "undecided"
 
 
 @pytest.mark.parametrize("kind", [CAPTURE, REFUND])
 def test_the_first_of_its_kind_is_sent_again_when_the_last_event_is_the_one_before_it(
-    authorised, order, monkeypatch, kind
+    authorised, order, scenarios, kind
 ):
     if kind == REFUND:
         done(authorised, CAPTURE, 1250)
         order.captured = gbp(1250)
-    lost = request_lost(authorised, kind, 300, monkeypatch)
+    lost = request_lost(authorised, kind, 300, scenarios)
     assert inquire_operation(lost) == "not_shown"
     assert carry_out(lost) == "pending"
     moved = order.captured if kind == CAPTURE else order.refunded
     assert moved == gbp(300)
 
 
-def test_a_refund_of_a_part_that_was_captured_may_be_hidden_by_a_later_capture(
-    authorised, order, monkeypatch
-):
+def test_a_refund_of_a_part_that_was_captured_may_be_hidden_by_a_later_capture(authorised, order, scenarios):
     done(authorised, CAPTURE, 500)
     order.captured = gbp(500)
-    lost = request_lost(authorised, REFUND, 300, monkeypatch)
+    lost = request_lost(authorised, REFUND, 300, scenarios)
     assert inquire_operation(lost) == "undecided"
 
 
-def test_sums_that_lack_exactly_it_show_that_a_refund_never_arrived(authorised, answers, monkeypatch):
+def test_sums_that_lack_exactly_it_show_that_a_refund_never_arrived(authorised, answers, scenarios):
     done(authorised, CAPTURE, 500)
     done(authorised, REFUND, 300)
     done(authorised, CAPTURE, 750)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     answers(EventKind.CAPTURED, captured=1250, refunded=300)
     assert inquire_operation(lost) == "not_shown"
 
 
-def test_sums_that_lack_exactly_it_show_that_a_capture_never_arrived(authorised, answers, monkeypatch):
+def test_sums_that_lack_exactly_it_show_that_a_capture_never_arrived(authorised, answers, scenarios):
     done(authorised, CAPTURE, 500)
-    lost = request_lost(authorised, CAPTURE, 400, monkeypatch)
+    lost = request_lost(authorised, CAPTURE, 400, scenarios)
     answers(EventKind.CAPTURED, captured=500)
     assert inquire_operation(lost) == "not_shown"
 
 
 @pytest.mark.parametrize("event", [EventKind.REFUNDED, EventKind.REFUND_FAILED])
 def test_sums_beside_a_refund_may_be_from_before_the_one_that_is_asked_about(
-    authorised, answers, monkeypatch, event
+    authorised, answers, scenarios, event
 ):
     done(authorised, CAPTURE, 1250)
     done(authorised, REFUND, 300)
-    lost = request_lost(authorised, REFUND, 300, monkeypatch)
+    lost = request_lost(authorised, REFUND, 300, scenarios)
     answers(event, captured=1250, refunded=300)
     assert inquire_operation(lost) == "undecided"
 
 
-def test_captures_are_not_booked_by_sums_that_leave_out_what_is_still_held(authorised, answers, monkeypatch):
+def test_captures_are_not_booked_by_sums_that_leave_out_what_is_still_held(authorised, answers, scenarios):
     """Without the sum that is still held, 3.00 captured looks like 12.50 captured and 9.50 refunded."""
     done(authorised, CAPTURE, 300)
-    lost = request_lost(authorised, CAPTURE, 950, monkeypatch)
+    lost = request_lost(authorised, CAPTURE, 950, scenarios)
     answers(EventKind.CAPTURED, captured=1250, refunded=950)
     assert inquire_operation(lost) == "undecided"
 
 
 @pytest.mark.parametrize("outcome", ["", "not_sent"])
-def test_a_capture_that_is_sent_meanwhile_hides_a_refund(authorised, answers, monkeypatch, outcome):
+def test_a_capture_that_is_sent_meanwhile_hides_a_refund(authorised, answers, scenarios, outcome):
     done(authorised, CAPTURE, 500)
     capture = operation_on(authorised, CAPTURE, 750)
     call = ProviderCall.objects.create(
         attempt=authorised, key=capture.reference, verb=CAPTURE, was_alone=True, outcome=outcome
     )
-    lost = request_lost(authorised, REFUND, 300, monkeypatch)
+    lost = request_lost(authorised, REFUND, 300, scenarios)
     if outcome == "not_sent":
         # The first sending of the capture failed. It is sent again after the refund.
         ProviderCall.objects.filter(pk=call.pk).update(outcome="", started_at=timezone.now())
@@ -206,11 +198,11 @@ def test_a_capture_that_is_sent_meanwhile_hides_a_refund(authorised, answers, mo
 
 
 def test_a_refund_that_failed_and_is_made_after_all_is_not_taken_for_a_later_one(
-    authorised, answers, monkeypatch
+    authorised, answers, scenarios
 ):
     done(authorised, CAPTURE, 1250)
     settle(operation_on(authorised, REFUND, 300), State.REFUSED)
-    lost = request_lost(authorised, REFUND, 300, monkeypatch)
+    lost = request_lost(authorised, REFUND, 300, scenarios)
     answers(EventKind.REFUNDED)
     assert inquire_operation(lost) == "undecided"
 
@@ -225,79 +217,77 @@ def test_a_refund_that_failed_and_is_made_after_all_is_not_taken_for_a_later_one
     ],
 )
 def test_sums_that_do_not_fit_exactly_leave_it_open(
-    authorised, answers, monkeypatch, event, captured, refunded
+    authorised, answers, scenarios, event, captured, refunded
 ):
     done(authorised, CAPTURE, 1250)
     done(authorised, REFUND, 300)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     answers(event, captured=captured, refunded=refunded)
     assert inquire_operation(lost) == "undecided"
 
 
 @pytest.mark.parametrize("other", [State.PENDING, State.UNKNOWN])
-def test_while_another_one_is_open_the_sums_of_both_are_not_told_apart(
-    authorised, answers, monkeypatch, other
-):
+def test_while_another_one_is_open_the_sums_of_both_are_not_told_apart(authorised, answers, scenarios, other):
     done(authorised, CAPTURE, 1250)
     settle(operation_on(authorised, REFUND, 300), other)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     answers(EventKind.CAPTURED, captured=1250)
     assert inquire_operation(lost) == "undecided"
 
 
 def test_what_was_sent_beside_another_one_is_hidden_by_it_even_when_that_is_done(
-    authorised, answers, monkeypatch
+    authorised, answers, scenarios
 ):
     done(authorised, CAPTURE, 1250)
     first = operation_on(authorised, REFUND, 300)
     settle(first, State.PENDING)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     settle(first, State.DONE)
     answers(EventKind.REFUNDED, captured=1250, refunded=300)
     assert inquire_operation(lost) == "undecided"
 
 
-def test_what_was_sent_after_it_hides_it(authorised, answers, monkeypatch):
+def test_what_was_sent_after_it_hides_it(authorised, answers, scenarios):
     done(authorised, CAPTURE, 1250)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     done(authorised, REFUND, 300)
     answers(EventKind.REFUNDED, captured=1250, refunded=300)
     assert inquire_operation(lost) == "undecided"
 
 
-def test_the_only_refund_is_pending_when_the_provider_has_sent_it_on(authorised, answers, monkeypatch):
+def test_the_only_refund_is_pending_when_the_provider_has_sent_it_on(authorised, answers, scenarios):
     done(authorised, CAPTURE, 1250)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     answers(EventKind.REFUND_SENT)
     assert inquire_operation(lost) == "pending"
 
 
-def test_an_answer_that_names_it_shows_that_it_arrived(authorised, answers, monkeypatch):
+def test_an_answer_that_names_it_shows_that_it_arrived(authorised, answers, scenarios):
     done(authorised, CAPTURE, 1250)
     done(authorised, REFUND, 300)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     answers(EventKind.REFUND_SENT, references=("other", lost.reference))
     assert inquire_operation(lost) == "pending"
     answers(EventKind.REFUNDED, references=(lost.reference,))
     assert inquire_operation(lost) == "approved"
 
 
-def test_refunds_are_not_booked_by_sums_whose_captures_are_not_ours(authorised, answers, monkeypatch):
+def test_refunds_are_not_booked_by_sums_whose_captures_are_not_ours(authorised, answers, scenarios):
     """Without the sum that is still held, 5.00 captured looks like 12.50 captured and 7.50 refunded."""
     done(authorised, CAPTURE, 500)
     done(authorised, REFUND, 350)
-    lost = request_lost(authorised, REFUND, 400, monkeypatch)
+    lost = request_lost(authorised, REFUND, 400, scenarios)
     answers(EventKind.REFUNDED, captured=1250, refunded=750)
     assert inquire_operation(lost) == "undecided"
 
 
 def test_the_refusal_of_a_repetition_is_believed_only_if_no_earlier_copy_can_have_arrived(
-    authorised, answers, monkeypatch
+    authorised, answers, scenarios
 ):
     done(authorised, CAPTURE, 500)
     done(authorised, REFUND, 300)
     done(authorised, CAPTURE, 750)
-    repeated = request_lost(authorised, REFUND, 400, monkeypatch)
+    repeated = request_lost(authorised, REFUND, 400, scenarios)
     ProviderCall.objects.filter(key=repeated.reference).update(outcome="refused")
     answers(EventKind.CAPTURED)
     assert inquire_operation(repeated) == "undecided"
@@ -327,17 +317,17 @@ def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_acce
     ],
 )
 def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_way(
-    authorised, monkeypatch, late, state
+    authorised, scenarios, late, state
 ):
     """But what was done once is done."""
     capture = operation_on(authorised, CAPTURE, 1250)
     calls = ProviderCall.objects.filter(key=capture.reference)
 
-    def answer_late(*_: object) -> ProviderResult:
-        # Meanwhile staff had it sent again, and another process has no answer yet.
+    def another_copy_is_sent() -> None:
+        """Let staff have had it sent again, and another process have no answer yet."""
         calls.update(started_at=timezone.now() + timedelta(minutes=3), outcome="")
-        return ProviderResult(outcome=late, event="ERROR")
 
-    monkeypatch.setattr(MemoryProvider, "_modify", answer_late)
+    scenarios.answer("capture", ProviderResult(outcome=late, event="ERROR"))
+    scenarios.before("capture", another_copy_is_sent)
     carry_out(capture)
     assert (calls.get().outcome, capture.state) == ("", state)

@@ -7,7 +7,6 @@ from checkout.payments.models import Attempt, Operation, PostponedComparison, Pr
 from checkout.payments.providers.base import Outcome, ProviderResult
 from tests.payments.service.asking import inquire_operation, operation_on
 from tests.support.memory_provider.books import Books, Order
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +39,7 @@ def test_an_answer_that_tells_of_more_than_our_books_have_has_them_compared(
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.NOT_ABLE])
-def test_an_account_that_may_not_ask_learns_nothing(lost, monkeypatch, outcome):
+def test_an_account_that_may_not_ask_learns_nothing(lost, scenarios, outcome):
     answer = ProviderResult(outcome=outcome, event="ERROR 4")
-    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: answer)
+    scenarios.answer("inquire", answer)
     assert (inquire_operation(lost), lost.state) == ("unknown", Operation.State.UNKNOWN)

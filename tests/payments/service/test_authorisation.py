@@ -27,7 +27,6 @@ from tests.payments.service.asking import (
     told,
 )
 from tests.payments.service.delivering import deliver
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -249,41 +248,33 @@ def test_an_attempt_that_does_not_exist_is_an_error_reply(attempt):
     assert deliver(service, envelope).reply.error.code == "attempt_not_found"
 
 
-def answering(monkeypatch, verb, attempt, outcome, **told):
+def answering(scenarios, verb, attempt, outcome, **told):
     """Have the provider answer so to messages of this kind. Return the requests that it gets."""
-    requests = []
-    result = ProviderResult(outcome=outcome, order_code=attempt.order_code, **told)
-
-    def answer(provider, request):
-        requests.append(request)
-        return result
-
-    monkeypatch.setattr(MemoryProvider, verb, answer)
-    return requests
+    scenarios.answer(verb, ProviderResult(outcome=outcome, order_code=attempt.order_code, **told))
+    return scenarios.asked[verb]
 
 
-def test_a_provider_that_asks_for_device_data_again_gets_no_further(attempt, monkeypatch):
-    answering(monkeypatch, "authorise", attempt, Outcome.DEVICE_DATA_REQUIRED)
+def test_a_provider_that_asks_for_device_data_again_gets_no_further(attempt, scenarios):
+    answering(scenarios, "authorise", attempt, Outcome.DEVICE_DATA_REQUIRED)
     result = authorise(attempt, "approve").result
     assert (result["outcome"], result["refusal_reason"]) == ("refused", "authentication_required")
     assert attempt.state == Attempt.State.REFUSED
 
 
-def test_a_challenge_without_its_data_is_unknown_and_shown_to_nobody(attempt, monkeypatch):
-    answering(monkeypatch, "authorise", attempt, Outcome.CHALLENGE_REQUIRED)
+def test_a_challenge_without_its_data_is_unknown_and_shown_to_nobody(attempt, scenarios):
+    answering(scenarios, "authorise", attempt, Outcome.CHALLENGE_REQUIRED)
     assert authorise(attempt, "approve").result["outcome"] == "unknown"
     assert (attempt.state, attempt.challenge) == (Attempt.State.UNKNOWN, None)
 
 
-def test_a_second_challenge_has_a_token_and_a_message_of_its_own(attempt, monkeypatch):
+def test_a_second_challenge_has_a_token_and_a_message_of_its_own(attempt, scenarios):
     authorise(attempt, "challenge")
     first = attempt.challenge_token_hash
     come_back(attempt)
-    with monkeypatch.context() as patched:
-        again = Challenge(version="2.2.0", transaction_id="2", acs_url="https://acs.example/", payload="p")
-        required = Outcome.CHALLENGE_REQUIRED
-        answering(patched, "complete_challenge", attempt, required, challenge=again)
-        assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "challenge_required"
+    again = Challenge(version="2.2.0", transaction_id="2", acs_url="https://acs.example/", payload="p")
+    answering(scenarios, "complete_challenge", attempt, Outcome.CHALLENGE_REQUIRED, challenge=again)
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "challenge_required"
+    scenarios.end()
     assert (attempt.challenge_count, attempt.challenge["transaction_id"]) == (2, "2")
     assert attempt.challenge_token_hash == hash_of(token_for(attempt)) != first
     come_back(attempt)
@@ -292,18 +283,18 @@ def test_a_second_challenge_has_a_token_and_a_message_of_its_own(attempt, monkey
     assert list(keys) == [f"{attempt.order_code}:challenge:{number}" for number in (1, 2)]
 
 
-def test_what_the_provider_wants_back_is_kept_if_a_later_answer_brings_nothing_new(attempt, monkeypatch):
+def test_what_the_provider_wants_back_is_kept_if_a_later_answer_brings_nothing_new(attempt, scenarios):
     authorise(attempt, "challenge")
     wanted_back = attempt.session_state
     come_back(attempt)
-    sent = answering(monkeypatch, "complete_challenge", attempt, Outcome.APPROVED, event="AUTHORISED")
+    sent = answering(scenarios, "complete_challenge", attempt, Outcome.APPROVED, event="AUTHORISED")
     told(attempt, to_complete_challenge(attempt))
     assert attempt.session_state == wanted_back == sent[0].session_state != ""
 
 
-def test_a_card_is_only_kept_at_the_provider_if_the_shopper_asked_for_it(attempt, monkeypatch):
+def test_a_card_is_only_kept_at_the_provider_if_the_shopper_asked_for_it(attempt, scenarios):
     Payment.objects.update(customer_reference="customer-7")
-    sent = answering(monkeypatch, "authorise", attempt, Outcome.APPROVED, event="AUTHORISED")
+    sent = answering(scenarios, "authorise", attempt, Outcome.APPROVED, event="AUTHORISED")
     authorise(attempt, "approve")
     assert [request.saves_for for request in sent] == [""]
 
@@ -315,7 +306,7 @@ def test_a_contradiction_is_told_to_the_sagas_that_may_have_gone_on_without_this
     assert contradictions() == [attempt.order_code]
 
 
-def test_a_contradiction_that_comes_after_another_copy_was_answered_is_told_as_well(attempt, monkeypatch):
+def test_a_contradiction_that_comes_after_another_copy_was_answered_is_told_as_well(attempt, scenarios):
     envelope = to_authorise(attempt, "approve")
     other_money = ProviderResult(
         outcome=Outcome.APPROVED,
@@ -324,11 +315,11 @@ def test_a_contradiction_that_comes_after_another_copy_was_answered_is_told_as_w
         amount=Money(1, "GBP"),
     )
 
-    def answer_late(*_: object) -> ProviderResult:
+    def another_copy_is_answered() -> None:
         assert deliver(service, envelope).result["outcome"] == "unknown"
-        return other_money
 
-    monkeypatch.setattr(MemoryProvider, "authorise", answer_late)
+    scenarios.answer("authorise", other_money)
+    scenarios.before("authorise", another_copy_is_answered, times=1)
     told(attempt, envelope)
     assert attempt.state == Attempt.State.CONFLICTED
     assert contradictions() == [attempt.order_code]

@@ -1,7 +1,6 @@
 """Charge-backs and reversals in notifications, which are booked when the provider confirms them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
@@ -22,7 +21,6 @@ from tests.payments.service.claiming import carried_out, claimed, said
 from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
 from tests.support.memory_provider.books import Manners, Order
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 Kind, State = Operation.Kind, Operation.State
@@ -50,13 +48,12 @@ def order(captured: Attempt, books) -> Order:
 
 
 @pytest.fixture
-def says(order: Order, monkeypatch) -> Callable[[EventKind], None]:
+def says(order: Order, scenarios) -> Callable[[EventKind], None]:
     """Return a function that makes the provider answer with this last event and no sums."""
     order.manners = Manners(tells_position=False)
-    inquire = MemoryProvider.inquire
 
     def tell(kind: EventKind) -> None:
-        monkeypatch.setattr(MemoryProvider, "inquire", lambda *about: replace(inquire(*about), kind=kind))
+        scenarios.tell("inquire", kind=kind)
 
     return tell
 
@@ -234,16 +231,9 @@ def test_a_name_that_anybody_may_have_used_does_not_hide_a_charge_back_that_is_p
     assert booked() == [("charge_back", 300), ("charge_back", 200)]
 
 
-def test_an_answer_that_is_older_than_what_we_know_books_nothing(captured, order, monkeypatch):
+def test_an_answer_that_is_older_than_what_we_know_books_nothing(captured, order, scenarios):
     order.charged_back = gbp(300)
-    inquire = MemoryProvider.inquire
-
-    def overtaken(*about: Any) -> ProviderResult:
-        result = inquire(*about)
-        settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE)
-        return result
-
-    monkeypatch.setattr(MemoryProvider, "inquire", overtaken)
+    scenarios.meanwhile("inquire", lambda: settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE))
     assert checked(captured, CHARGED_BACK) == "unknown"
     assert booked() == [("charge_back", 300)]
 

@@ -1,7 +1,5 @@
 """Verification with the provider of notifications that no operation of ours explains."""
 
-from dataclasses import replace
-
 import pytest
 
 from checkout.database.append_only import erasing_on_purpose
@@ -13,7 +11,6 @@ from checkout.payments.service import service
 from tests.payments.service.asking import authorise, let_settle, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.support.memory_provider.books import OrderState
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
@@ -108,11 +105,10 @@ def test_a_sum_that_another_explains_does_not_deny_a_proven_one_that_it_has_room
     assert checked(authorised, "refunded", refused, is_proven=is_proven) == outcome
 
 
-def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorised, refunds, monkeypatch):
+def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorised, refunds, scenarios):
     order, refused = refunds
     order.refunded = Money(829, "GBP")
-    inquire = MemoryProvider.inquire
-    monkeypatch.setattr(MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None))
+    scenarios.tell("inquire", position=None)
     assert checked(authorised, "refunded", refused) == "undecided"
 
 
@@ -129,34 +125,22 @@ def test_a_refund_that_is_said_to_have_failed_and_is_not_in_the_sums_is_asked_ab
 
 
 def test_a_failure_that_names_no_refund_is_no_more_than_a_rumour_until_the_provider_says_so(
-    authorised, refunds, monkeypatch
+    authorised, refunds, scenarios
 ):
     """Sums may lack a refund that only a forged notification reported as done."""
     order, _ = refunds
     order.refunded = Money(0, "GBP")
     assert checked(authorised, "refund_failed") == "denied"
-    inquire = MemoryProvider.inquire
-    monkeypatch.setattr(
-        MemoryProvider,
-        "inquire",
-        lambda *about: replace(inquire(*about), kind=EventKind.REFUND_FAILED),
-    )
+    scenarios.tell("inquire", kind=EventKind.REFUND_FAILED)
     assert checked(authorised, "refund_failed") == "confirmed"
     order.refunded = Money(300, "GBP")
     assert checked(authorised, "refund_failed") == "denied"
 
 
-def test_an_answer_that_is_older_than_what_we_know_confirms_nothing(authorised, refunds, monkeypatch):
+def test_an_answer_that_is_older_than_what_we_know_confirms_nothing(authorised, refunds, scenarios):
     order, refused = refunds
     order.refunded = Money(829, "GBP")
-    inquire = MemoryProvider.inquire
-
-    def overtaken(*about):
-        result = inquire(*about)
-        operation(authorised, REFUND, 529, State.DONE)
-        return result
-
-    monkeypatch.setattr(MemoryProvider, "inquire", overtaken)
+    scenarios.meanwhile("inquire", lambda: operation(authorised, REFUND, 529, State.DONE))
     assert checked(authorised, "refunded", refused) == "unknown"
 
 
@@ -223,31 +207,26 @@ def test_a_denial_of_the_order_does_not_deny_what_the_provider_has_notified(atte
     assert checked(attempt, "authorised") == "unknown"
 
 
-def says(monkeypatch, kind, *, refunded=None, captured=1250):
+def says(scenarios, kind, *, refunded=None, captured=1250):
     """Make the provider answer with this last event, and with sums if any are given."""
-    inquire = MemoryProvider.inquire
-
-    def told(*about):
-        position = None
-        if refunded is not None:
-            sums = (Money(minor, "GBP") for minor in (1250, captured, refunded))
-            position = WholePosition(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
-        return replace(inquire(*about), kind=kind, position=position)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", told)
+    position = None
+    if refunded is not None:
+        sums = (Money(minor, "GBP") for minor in (1250, captured, refunded))
+        position = WholePosition(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
+    scenarios.tell("inquire", kind=kind, position=position)
 
 
-def test_a_settlement_confirms_a_capture(authorised, monkeypatch):
-    says(monkeypatch, EventKind.SETTLED)
+def test_a_settlement_confirms_a_capture(authorised, scenarios):
+    says(scenarios, EventKind.SETTLED)
     assert checked(authorised, "captured") == "confirmed"
     operation(authorised, CAPTURE, 1250, State.DONE)
     assert checked(authorised, "captured") == "denied"
 
 
-def test_a_refund_that_failed_and_was_made_after_all_is_made(authorised, monkeypatch):
+def test_a_refund_that_failed_and_was_made_after_all_is_made(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     failed = operation(authorised, REFUND, 300, State.REFUSED)
-    says(monkeypatch, EventKind.REFUNDED)
+    says(scenarios, EventKind.REFUNDED)
     assert checked(authorised, "refunded", failed) == "booked"
     assert Operation.objects.get(reference=failed).state == State.DONE
     assert OutboxMessage.objects.get(type="checkout.apply_provider_event").body
@@ -255,25 +234,25 @@ def test_a_refund_that_failed_and_was_made_after_all_is_made(authorised, monkeyp
 
 @pytest.mark.parametrize(("refunded", "outcome"), [(None, "undecided"), (500, "booked"), (600, "confirmed")])
 def test_beside_other_refunds_only_sums_say_that_it_is_the_one_that_was_made(
-    authorised, monkeypatch, refunded, outcome
+    authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
     operation(authorised, REFUND, 200, State.DONE)
     failed = operation(authorised, REFUND, 300, State.REFUSED)
-    says(monkeypatch, EventKind.REFUNDED, refunded=refunded)
+    says(scenarios, EventKind.REFUNDED, refunded=refunded)
     assert checked(authorised, "refunded", failed) == outcome
     made = Operation.objects.get(reference=failed).state == State.DONE
     assert made == (outcome == "booked")
 
 
 def test_while_the_provider_contradicts_us_staff_need_not_wait_for_what_another_may_explain(
-    authorised, monkeypatch
+    authorised, scenarios
 ):
     """Two refunds have one amount: the first failed and was made after all, and the second is open."""
     operation(authorised, CAPTURE, 1250, State.DONE)
     operation(authorised, REFUND, 300, State.UNKNOWN)
     failed = failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED, refunded=300)
+    says(scenarios, EventKind.REFUNDED, refunded=300)
     assert checked(authorised, "refunded", failed) == "unknown"
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     assert checked(authorised, "refunded", failed) == "undecided"
@@ -301,71 +280,71 @@ def state_of(reference: str) -> str:
     ],
 )
 def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(
-    authorised, monkeypatch, refunded, outcome
+    authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
     operation(authorised, REFUND, 200, State.PENDING)
     failed = failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED, refunded=refunded)
+    says(scenarios, EventKind.REFUNDED, refunded=refunded)
     assert checked(authorised, "refunded", failed) == outcome
 
 
 @pytest.mark.parametrize(("refunded", "outcome"), [(100, "unknown"), (300, "booked"), (400, "booked")])
 def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_it(
-    authorised, monkeypatch, refunded, outcome
+    authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
     other, failed = failed_refund(authorised, 100), failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED, refunded=refunded)
+    says(scenarios, EventKind.REFUNDED, refunded=refunded)
     assert checked(authorised, "refunded", failed) == outcome
     assert state_of(other) == State.REFUSED
 
 
-def test_of_two_that_failed_none_was_made_without_sums(authorised, monkeypatch):
+def test_of_two_that_failed_none_was_made_without_sums(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 100), failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED)
+    says(scenarios, EventKind.REFUNDED)
     assert checked(authorised, "refunded", failed) == "undecided"
     assert state_of(failed) == State.REFUSED
 
 
-def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, monkeypatch):
+def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 300), failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED, refunded=300)
+    says(scenarios, EventKind.REFUNDED, refunded=300)
     assert checked(authorised, "refunded", failed, is_proven=False) == "unknown"
-    says(monkeypatch, EventKind.REFUNDED, refunded=600)
+    says(scenarios, EventKind.REFUNDED, refunded=600)
     assert checked(authorised, "refunded", failed, is_proven=False) == "booked"
 
 
-def test_without_sums_a_stranger_s_word_makes_no_failed_refund(authorised, monkeypatch):
+def test_without_sums_a_stranger_s_word_makes_no_failed_refund(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     failed = failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED)
+    says(scenarios, EventKind.REFUNDED)
     assert checked(authorised, "refunded", failed, is_proven=False) == "undecided"
     assert state_of(failed) == State.REFUSED
     assert checked(authorised, "refunded", failed) == "booked"
 
 
 @pytest.mark.parametrize(("number", "outcome"), [(1, "booked"), (2, "confirmed")])
-def test_a_refund_that_nobody_names_is_the_only_one_that_failed(authorised, monkeypatch, number, outcome):
+def test_a_refund_that_nobody_names_is_the_only_one_that_failed(authorised, scenarios, number, outcome):
     operation(authorised, CAPTURE, 1250, State.DONE)
     for _ in range(number):
         failed_refund(authorised, 300)
-    says(monkeypatch, EventKind.REFUNDED, refunded=300)
+    says(scenarios, EventKind.REFUNDED, refunded=300)
     assert checked(authorised, "refunded") == outcome
 
 
-def test_what_an_issuer_took_is_not_taken_for_a_refund_that_a_stranger_tells_of(authorised, monkeypatch):
+def test_what_an_issuer_took_is_not_taken_for_a_refund_that_a_stranger_tells_of(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     operation(authorised, Operation.Kind.CHARGE_BACK, 300, State.DONE)
-    says(monkeypatch, EventKind.CHARGED_BACK, refunded=300)
+    says(scenarios, EventKind.CHARGED_BACK, refunded=300)
     assert checked(authorised, "refunded", is_proven=False) == "denied"
 
 
-def test_a_failure_is_not_denied_by_what_an_issuer_took(authorised, monkeypatch):
+def test_a_failure_is_not_denied_by_what_an_issuer_took(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     operation(authorised, Operation.Kind.CHARGE_BACK, 300, State.DONE)
     operation(authorised, REFUND, 300, State.DONE)
-    says(monkeypatch, EventKind.REFUND_FAILED, refunded=300)
+    says(scenarios, EventKind.REFUND_FAILED, refunded=300)
     assert checked(authorised, "refund_failed") == "confirmed"

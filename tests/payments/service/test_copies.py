@@ -9,7 +9,7 @@ from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Outcome, ProviderResult
 from tests.payments.service.asking import carry_out, inquire_operation, let_settle, operation_on
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 
@@ -34,9 +34,9 @@ def sent(attempt: Attempt, kind: str, minor: int = 300, **known: object) -> Oper
     return operation
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+def refuse(scenarios: Scenarios, verb: str) -> None:
     refusal = ProviderResult(outcome=Outcome.REFUSED, event="ERROR 5")
-    monkeypatch.setattr(MemoryProvider, verb, lambda *_: refusal)
+    scenarios.answer(verb, refusal)
 
 
 @pytest.mark.parametrize(("age", "captured"), [(timedelta(hours=2), 300), (2 * DAY, 0)])
@@ -58,10 +58,10 @@ def test_a_copy_that_the_provider_would_not_recognise_is_sent_at_the_risk_of_sta
 
 
 def test_a_void_of_which_a_copy_is_refused_was_not_carried_out_if_the_order_is_held(
-    authorised, order, monkeypatch
+    authorised, order, scenarios
 ):
     operation = sent(authorised, VOID, outcome="not_shown", earlier_at=timezone.now() - DAY)
-    refuse(monkeypatch, "void")
+    refuse(scenarios, "void")
     assert carry_out(operation) == "unknown"
     let_settle(authorised)
     assert inquire_operation(operation) == "refused"

@@ -1,7 +1,5 @@
 """Two equal movements of one day, which a provider that names no events tells in the same words."""
 
-from dataclasses import replace
-
 import pytest
 from django.utils import timezone
 
@@ -23,7 +21,7 @@ from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.claiming import checked
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.test_notification import body, events, notify
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 CAPTURE, CHARGE_BACK = Operation.Kind.CAPTURE, Operation.Kind.CHARGE_BACK
@@ -42,14 +40,9 @@ def captured(authorised: Attempt) -> Attempt:
     return authorised
 
 
-def last_event_is(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
+def last_event_is(scenarios: Scenarios, kind: EventKind) -> None:
     """Let the provider answer with this last event, and no sums."""
-    answer = MemoryProvider.inquire
-    monkeypatch.setattr(
-        MemoryProvider,
-        "inquire",
-        lambda *about: replace(answer(*about), position=None, kind=kind, event=kind.upper()),
-    )
+    scenarios.tell("inquire", position=None, kind=kind, event=kind.upper())
 
 
 def told(attempt: Attempt, event: str, minor: int, reference: str = "") -> list:
@@ -84,8 +77,8 @@ def test_a_charge_back_that_is_told_again_is_asked_about_and_booked_if_the_sums_
     assert [each.amount_minor for each in Operation.objects.filter(kind=CHARGE_BACK)] == [300, 300]
 
 
-def test_without_sums_staff_say_if_a_charge_back_that_is_told_again_is_one_or_two(captured, monkeypatch):
-    last_event_is(monkeypatch, EventKind.CHARGED_BACK)
+def test_without_sums_staff_say_if_a_charge_back_that_is_told_again_is_one_or_two(captured, scenarios):
+    last_event_is(scenarios, EventKind.CHARGED_BACK)
     for _ in range(2):
         for each in told(captured, "CHARGED_BACK", 300):
             deliver(checkout, command(each))

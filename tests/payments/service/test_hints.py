@@ -1,20 +1,14 @@
 """Unproven notifications ("hints"): they cause inquiries, change no state, and cost a limited amount."""
 
-import json
-from dataclasses import replace
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, Operation, ProviderAccount, ProviderNotification
-from checkout.payments.providers.base import Notification
-from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.service.notifications.statement import MOST_HINTS
 from tests.payments.service.asking import authorise, inquire_operation, operation_on, settle
 from tests.payments.service.test_notification import body, events, notify, stored, worldpay
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State, Kind = ProviderNotification.State, Operation.Kind
@@ -116,21 +110,12 @@ def test_after_so_many_hints_about_an_order_no_more_are_looked_into(attempt):
     assert len(events(notify(attempt, proven))) == 1
 
 
-class NamesSeveral(MemoryProvider):
-    """An adapter whose notifications contain several references, without naming the event's."""
-
-    def parse_notification(self, body: bytes) -> list[Notification]:
-        names = json.loads(body)["names"]
-        return [replace(each, references=tuple(names)) for each in super().parse_notification(body)]
-
-
-def test_the_first_reference_that_is_one_of_ours_and_of_that_kind_counts(attempt, monkeypatch):
-    monkeypatch.setitem(ADAPTERS, "memory", f"{__name__}.NamesSeveral")
+def test_the_first_reference_that_is_one_of_ours_and_of_that_kind_counts(attempt):
     authorise(attempt, "approve")
     refund = operation_on(attempt, Kind.REFUND)
     other, operation = (operation_on(attempt, Kind.CAPTURE, minor=500) for _ in range(2))
     names = ["the provider's own", refund.reference, operation.reference, other.reference]
-    row = stored(attempt, body(attempt, "CAPTURED", minor=500, reference=names[0], names=names))
+    row = stored(attempt, body(attempt, "CAPTURED", minor=500, reference=names[0], references=names))
     [told] = events(notify(attempt, row))
     assert told.operation == operation.reference
     assert {each.reference: each.state for each in attempt.operations.all()} == {

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
 from checkout.payments.providers.base import (
-    ChallengeCompletion,
     Outcome,
     ProviderResult,
     Refusal,
@@ -33,7 +32,6 @@ from tests.payments.service.asking import (
 )
 from tests.payments.service.delivering import deliver
 from tests.support.memory_provider.books import Books, OrderState
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -222,13 +220,11 @@ def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
 
 
 @pytest.fixture
-def completed(attempt: Attempt, books: Books, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+def completed(attempt: Attempt, books: Books) -> Attempt:
     """Return an attempt whose completion was sent long ago without an answer, to an order that is unknown."""
 
-    def not_found(provider: MemoryProvider, request: ChallengeCompletion) -> ProviderResult:
-        return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR 7")
-
-    monkeypatch.setattr(MemoryProvider, "complete_challenge", not_found)
+    not_found = ProviderResult(outcome=Outcome.UNKNOWN, order_code=attempt.order_code, event="ERROR 7")
+    books.scenarios.answer("complete_challenge", not_found)
     authorise(attempt, "challenge")
     come_back(attempt)
     assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "unknown"

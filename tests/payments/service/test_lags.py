@@ -16,7 +16,7 @@ from tests.payments.service.asking import (
     operation_on,
     settle,
 )
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +45,7 @@ def test_an_order_is_denied_only_when_queries_must_show_it(attempt: Attempt):
 
 @pytest.mark.parametrize("kind", [Operation.Kind.CAPTURE, Operation.Kind.REFUND])
 def test_a_capture_or_refund_is_sent_again_only_when_queries_must_show_it(
-    attempt: Attempt, books, monkeypatch: pytest.MonkeyPatch, kind: str
+    attempt: Attempt, books, scenarios: Scenarios, kind: str
 ):
     authorise(attempt, "approve")
     if kind == Operation.Kind.REFUND:
@@ -55,7 +55,7 @@ def test_a_capture_or_refund_is_sent_again_only_when_queries_must_show_it(
         let_pass(attempt, timedelta(hours=1))
         books.orders[attempt.order_code].captured = Money(1250, "GBP")
     lost = ProviderResult(outcome=Outcome.UNKNOWN, order_code=attempt.order_code)
-    monkeypatch.setattr(MemoryProvider, kind, lambda *_: lost)
+    scenarios.answer(kind, lost)
     operation = operation_on(attempt, kind)
     assert carry_out(operation) == "unknown"
     let_pass(attempt, conf.settling_time + conf.modification_lag - 10 * SECOND)

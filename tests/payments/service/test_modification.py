@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.errors import OutcomeUnknown
 from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import (
@@ -19,7 +18,7 @@ from checkout.payments.models import (
     ProviderAccount,
     ProviderCall,
 )
-from checkout.payments.providers.base import Modification, Outcome, ProviderResult
+from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.service import service
 from tests.payments.service.asking import (
     authorise,
@@ -31,7 +30,7 @@ from tests.payments.service.asking import (
     to_void,
 )
 from tests.payments.service.delivering import deliver
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.books import Manners
 
 pytestmark = pytest.mark.django_db
 
@@ -55,14 +54,14 @@ def test_a_capture_that_the_provider_takes_is_pending(authorised, books):
 @pytest.mark.parametrize("outcome", [Outcome.NOT_FOUND, Outcome.NOT_ABLE])
 @pytest.mark.parametrize("kind", ["capture", "void", "refund"])
 def test_what_the_provider_does_not_carry_out_is_told_apart_and_may_be_sent_again(
-    authorised, monkeypatch, kind, outcome
+    authorised, scenarios, kind, outcome
 ):
     operation = operation_on(authorised, kind)
     answer = ProviderResult(outcome=outcome, order_code=authorised.order_code, event="ERROR")
-    monkeypatch.setattr(MemoryProvider, kind, lambda *_: answer)
+    scenarios.answer(kind, answer)
     assert (carry_out(operation), operation.state) == (outcome, Operation.State.REQUESTED)
     assert ProviderCall.objects.get(key=operation.reference).outcome == outcome
-    monkeypatch.undo()
+    scenarios.end()
     assert carry_out(operation) != outcome
 
 
@@ -114,15 +113,12 @@ def test_a_refund_gives_money_back_once(authorised, books):
 
 
 @pytest.mark.parametrize("state", [Operation.State.UNKNOWN, Operation.State.PENDING])
-def test_a_refusal_that_comes_after_another_copy_was_sent_refuses_nothing(authorised, monkeypatch, state):
+def test_a_refusal_that_comes_after_another_copy_was_sent_refuses_nothing(authorised, scenarios, state):
     operation = operation_on(authorised, Operation.Kind.CAPTURE)
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR")
 
-    def refuse_late(*_: object) -> ProviderResult:
-        settle(operation, state)
-        return refusal
-
-    monkeypatch.setattr(MemoryProvider, "capture", refuse_late)
+    scenarios.answer("capture", refusal)
+    scenarios.before("capture", lambda: settle(operation, state))
     assert deliver(service, to_capture(operation)).result["outcome"] == state
     operation.refresh_from_db()
     assert operation.state == state
@@ -179,10 +175,10 @@ def test_a_command_about_another_kind_of_operation_is_an_error(authorised):
 )
 @pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.APPROVED])
 def test_an_answer_about_other_money_than_was_asked_for_ends_nothing_and_is_left_to_staff(
-    authorised, monkeypatch, told, outcome
+    authorised, scenarios, told, outcome
 ):
     result = replace(ProviderResult(outcome=outcome, order_code=authorised.order_code, event="ok"), **told)
-    monkeypatch.setattr(MemoryProvider, "capture", lambda *_: result)
+    scenarios.answer("capture", result)
     operation = operation_on(authorised, Operation.Kind.CAPTURE)
     delivered = deliver(service, to_capture(operation))
     assert delivered.result["outcome"] == "conflicted"
@@ -195,10 +191,10 @@ def test_an_answer_about_other_money_than_was_asked_for_ends_nothing_and_is_left
 
 
 def test_a_void_that_is_refused_may_have_nothing_left_to_release_so_the_provider_is_asked(
-    authorised, monkeypatch
+    authorised, scenarios
 ):
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR")
-    monkeypatch.setattr(MemoryProvider, "void", lambda *_: refusal)
+    scenarios.answer("void", refusal)
     operation = operation_on(authorised, Operation.Kind.VOID)
     assert deliver(service, to_void(operation)).result["outcome"] == "unknown"
     operation.refresh_from_db()
@@ -209,51 +205,38 @@ def test_a_void_that_is_refused_may_have_nothing_left_to_release_so_the_provider
     ("kind", "command"), [("capture", to_capture), ("void", to_void), ("refund", to_refund)]
 )
 def test_the_provider_gets_back_what_it_wanted_back_with_the_next_message(
-    authorised, monkeypatch, kind, command
+    authorised, scenarios, kind, command
 ):
     """A provider's machine that knows the order may be found by it."""
-    sent: list[Modification] = []
-
-    def accept(provider, request):
-        sent.append(request)
-        return ProviderResult(outcome=Outcome.PENDING, order_code=request.order_code)
-
-    monkeypatch.setattr(MemoryProvider, kind, accept)
     deliver(service, command(operation_on(authorised, kind)))
+    sent = scenarios.asked[kind]
     assert [each.session_state for each in sent] == [authorised.session_state]
     assert authorised.session_state
 
 
 def test_a_capture_whose_outcome_is_unknown_is_not_sent_again_by_the_same_command(
-    authorised, books, monkeypatch
+    authorised, books, scenarios
 ):
-    capture = MemoryProvider.capture
-
-    def lose_the_answer(provider, request):
-        capture(provider, replace(request, idempotency_key=f"{request.idempotency_key} {len(sent)}"))
-        sent.append(request)
-        raise OutcomeUnknown("The connection to the provider broke.")
-
-    sent: list[Modification] = []
-    monkeypatch.setattr(MemoryProvider, "capture", lose_the_answer)
+    books.orders[authorised.order_code].manners = Manners(deduplicates=False)
+    scenarios.lose_answer("capture")
     operation = operation_on(authorised, Operation.Kind.CAPTURE, minor=500)
     outcomes = [deliver(service, to_capture(operation)).result["outcome"] for _ in range(2)]
-    assert (outcomes, len(sent)) == (["unknown"] * 2, 1)
+    assert (outcomes, len(scenarios.asked["capture"])) == (["unknown"] * 2, 1)
     assert books.orders[authorised.order_code].captured == Money(500, "GBP")
 
 
 def test_the_late_answer_of_an_earlier_request_does_not_end_the_one_that_was_sent_since(
-    authorised, monkeypatch
+    authorised, scenarios
 ):
     operation = operation_on(authorised, Operation.Kind.CAPTURE)
     accepted = ProviderResult(outcome=Outcome.PENDING, order_code=authorised.order_code)
     again = timezone.now() + timedelta(minutes=5)
 
-    def accept_late(*_: object) -> ProviderResult:
+    def another_copy_is_sent() -> None:
         ProviderCall.objects.filter(key=operation.reference).update(started_at=again)
-        return accepted
 
-    monkeypatch.setattr(MemoryProvider, "capture", accept_late)
+    scenarios.answer("capture", accepted)
+    scenarios.before("capture", another_copy_is_sent)
     deliver(service, to_capture(operation))
     call = ProviderCall.objects.get(key=operation.reference)
     assert (call.outcome, call.finished_at) == ("", None)

@@ -1,6 +1,6 @@
 """Money that a dispute claims: it cannot be refunded from the moment that the dispute is known."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from django.db.models import F
@@ -19,7 +19,6 @@ from tests.payments.service.claiming import captured, carried_out, claimed, gbp,
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, denied
 from tests.payments.service.test_notification import body, notify, stored
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CHARGED_BACK = "charged_back"
@@ -250,23 +249,19 @@ def test_a_refund_is_not_sent_after_the_dispute_was_booked_either(taken_there, b
     assert at_bank(books, taken_there) == (1000, 0)
 
 
-def test_a_refund_that_did_not_leave_us_is_refused_at_the_next_try(taken_there, books, monkeypatch):
+def test_a_refund_that_did_not_leave_us_is_refused_at_the_next_try(taken_there, books):
     refund = requested(taken_there, 800)
-    with monkeypatch.context() as patched:
-        patched.setattr(MemoryProvider, "refund", unreachable)
+    with books.scenarios.answer("refund", ProviderUnavailable("no connection")):
         assert carry_out(refund) == "not_sent"
     told(taken_there, 300)
     assert carry_out(refund) == "refused"
     assert at_bank(books, taken_there) == (1000, 0)
 
 
-def test_a_refund_of_which_a_copy_may_have_arrived_is_neither_refused_nor_sent_again(
-    taken_there, books, monkeypatch
-):
+def test_a_refund_of_which_a_copy_may_have_arrived_is_neither_refused_nor_sent_again(taken_there, books):
     """If the first copy was made, it is booked: then the money is lost twice, which is the truth."""
     refund = requested(taken_there, 800)
-    with monkeypatch.context() as patched:
-        patched.setattr(MemoryProvider, "refund", unanswered)
+    with books.scenarios.answer("refund", OutcomeUnknown("no answer")):
         assert carry_out(refund) == "unknown"
     told(taken_there, 300)
     ProviderCall.objects.update(outcome="not_shown", earlier_at=F("started_at"), recognised_key="key")
@@ -276,11 +271,3 @@ def test_a_refund_of_which_a_copy_may_have_arrived_is_neither_refused_nor_sent_a
     notify(taken_there, stored(taken_there, text))
     refund.refresh_from_db()
     assert (refund.state, refundable(taken_there)) == (State.DONE, 0)
-
-
-def unreachable(*about: object) -> NoReturn:
-    raise ProviderUnavailable("no connection")
-
-
-def unanswered(*about: object) -> NoReturn:
-    raise OutcomeUnknown("no answer")

@@ -111,5 +111,5 @@ def test_a_posting_of_the_relay_that_nobody_has_proven_and_no_outbox_has_is_not_
     row = enqueue(OutboxMessage, *POSTING.address, POSTING, subject=POSTING.payment)
     forged = replace(row.envelope(), user_id="checkout.relay")
     OutboxMessage.objects.all().delete()
-    with pytest.raises(OperationRejected, match="nothing written is"):
+    with pytest.raises(OperationRejected, match="no outbox has this message"):
         requeue_dead_letter(died_long_ago(forged, "ledger").pk, by="ann")

@@ -1,6 +1,5 @@
 """Inquiries about a capture, void or refund whose outcome is unknown."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -25,7 +24,7 @@ from tests.payments.service.asking import (
 )
 from tests.payments.service.delivering import deliver
 from tests.support.memory_provider.books import OrderState
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -58,14 +57,9 @@ def gbp(minor: int) -> Money:
     return Money(minor, "GBP")
 
 
-def without_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_sums(scenarios: Scenarios) -> None:
     """Make the provider answer with the last event and no sums, as some do."""
-    inquire = MemoryProvider.inquire
-
-    def silent(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        return replace(inquire(provider, order_code), position=None)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", silent)
+    scenarios.tell("inquire", position=None)
 
 
 def test_a_capture_that_the_provider_shows_is_done(authorised, order):
@@ -176,7 +170,7 @@ def test_a_void_is_sent_again_without_any_key_as_a_second_one_changes_nothing(au
 
 
 def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_all(
-    authorised, order, monkeypatch
+    authorised, order, scenarios
 ):
     made(authorised, CAPTURE)
     order.captured = gbp(1250)
@@ -184,7 +178,7 @@ def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_
     let_settle(authorised)
     assert inquire_operation(operation) == "not_shown"
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR 5")
-    monkeypatch.setattr(MemoryProvider, "refund", lambda *_: refusal)
+    scenarios.answer("refund", refusal)
     assert carry_out(operation) == "unknown"
     let_settle(authorised)
     assert inquire_operation(operation) == "undecided", "the first one may wait at the provider"
@@ -194,7 +188,7 @@ def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_
 
 @pytest.mark.parametrize("silence", ["unreachable", "unknown event"])
 def test_a_provider_that_says_nothing_is_no_reason_to_send_anything_again(
-    authorised, order, settings, monkeypatch, silence
+    authorised, order, settings, scenarios, silence
 ):
     operation = lost(authorised, CAPTURE)
     let_settle(authorised)
@@ -202,7 +196,7 @@ def test_a_provider_that_says_nothing_is_no_reason_to_send_anything_again(
         settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     else:
         nothing = ProviderResult(outcome=Outcome.UNKNOWN, kind=EventKind.OTHER, event="null")
-        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: nothing)
+        scenarios.answer("inquire", nothing)
     assert inquire_operation(operation) == "unknown"
     assert carry_out(operation) == "unknown"
     assert order.captured == gbp(0)
@@ -218,31 +212,29 @@ def test_partial_refunds_are_told_apart_by_sums_and_not_guessed(authorised, orde
     assert {inquire_operation(first), inquire_operation(second)} == {"approved"}
 
 
-def test_the_failure_of_an_earlier_refund_is_not_taken_for_that_of_a_later_one(
-    authorised, order, monkeypatch
-):
+def test_the_failure_of_an_earlier_refund_is_not_taken_for_that_of_a_later_one(authorised, order, scenarios):
     failed = ProviderResult(
         outcome=Outcome.APPROVED, order_code=authorised.order_code, kind=EventKind.REFUND_FAILED
     )
-    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: failed)
+    scenarios.answer("inquire", failed)
     made(authorised, REFUND, 300, State.REFUSED)
     later = lost(authorised, REFUND, 300)
     assert inquire_operation(later) == "unknown"
     assert later.state == State.UNKNOWN
 
 
-def test_the_failure_of_the_only_refund_is_its_own(authorised, order, monkeypatch):
+def test_the_failure_of_the_only_refund_is_its_own(authorised, order, scenarios):
     failed = ProviderResult(
         outcome=Outcome.APPROVED, order_code=authorised.order_code, kind=EventKind.REFUND_FAILED
     )
-    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: failed)
+    scenarios.answer("inquire", failed)
     refund = lost(authorised, REFUND, 300)
     assert inquire_operation(refund) == "refused"
     assert refund.refusal_reason == "refund_failed", "it may be made after all"
 
 
-def test_without_sums_an_event_that_another_operation_explains_proves_nothing(authorised, order, monkeypatch):
-    without_sums(monkeypatch)
+def test_without_sums_an_event_that_another_operation_explains_proves_nothing(authorised, order, scenarios):
+    without_sums(scenarios)
     made(authorised, CAPTURE)
     made(authorised, REFUND, 100)
     order.captured, order.refunded = gbp(1250), gbp(100)
@@ -250,8 +242,8 @@ def test_without_sums_an_event_that_another_operation_explains_proves_nothing(au
     assert inquire_operation(second) == "unknown"
 
 
-def test_without_sums_the_only_operation_that_explains_the_event_is_done(authorised, order, monkeypatch):
-    without_sums(monkeypatch)
+def test_without_sums_the_only_operation_that_explains_the_event_is_done(authorised, order, scenarios):
+    without_sums(scenarios)
     operation = lost(authorised, CAPTURE, 500)
     order.captured = gbp(500)
     assert inquire_operation(operation) == "approved"
@@ -300,9 +292,9 @@ def test_a_void_that_is_refused_because_nothing_is_held_has_reached_its_aim(auth
     assert operation.state == State.DONE
 
 
-def test_a_void_that_is_refused_although_money_is_held_is_refused(authorised, order, monkeypatch):
+def test_a_void_that_is_refused_although_money_is_held_is_refused(authorised, order, scenarios):
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR 5")
-    monkeypatch.setattr(MemoryProvider, "void", lambda *_: refusal)
+    scenarios.answer("void", refusal)
     operation = operation_on(authorised, VOID)
     assert carry_out(operation) == "unknown"
     assert inquire_operation(operation) == "refused"
@@ -351,31 +343,31 @@ def test_the_sum_of_one_that_failed_and_was_made_after_all_is_not_taken_for_anot
 
 
 @pytest.mark.parametrize(("kind", "outcome"), [(CAPTURE, "approved"), (VOID, "refused")])
-def test_a_capture_that_only_the_balances_of_worldpay_show_is_done(authorised, monkeypatch, kind, outcome):
+def test_a_capture_that_only_the_balances_of_worldpay_show_is_done(authorised, scenarios, kind, outcome):
     operation = lost(authorised, kind)
     let_settle(authorised)
-    answered_as_by_worldpay(authorised, monkeypatch)
+    answered_as_by_worldpay(authorised, scenarios)
     assert inquire_operation(operation) == outcome
 
 
-def test_a_refund_is_not_sent_again_if_the_last_event_is_from_before_the_capture(authorised, monkeypatch):
+def test_a_refund_is_not_sent_again_if_the_last_event_is_from_before_the_capture(authorised, scenarios):
     """Such an event does not show that no refund came after it, and the balances may be from before one."""
     made(authorised, CAPTURE)
     operation = lost(authorised, REFUND, 300)
     let_settle(authorised)
-    answered_as_by_worldpay(authorised, monkeypatch)
+    answered_as_by_worldpay(authorised, scenarios)
     assert (inquire_operation(operation), operation.state) == ("undecided", State.UNKNOWN)
 
 
-def test_a_capture_that_only_the_balances_show_makes_no_authorisation_of_a_part(attempt, monkeypatch):
+def test_a_capture_that_only_the_balances_show_makes_no_authorisation_of_a_part(attempt, scenarios):
     authorise(attempt, "unknown")
-    answered_as_by_worldpay(attempt, monkeypatch, minor=1000)
+    answered_as_by_worldpay(attempt, scenarios, minor=1000)
     assert inquire(attempt).result["outcome"] == "conflicted"
 
 
-def answered_as_by_worldpay(attempt: Attempt, monkeypatch: pytest.MonkeyPatch, minor: int = 1250) -> None:
+def answered_as_by_worldpay(attempt: Attempt, scenarios: Scenarios, minor: int = 1250) -> None:
     """Have an inquiry answered with an order that was captured at once, whose last event is older."""
     taken = balance("IN_PROCESS_CAPTURED", minor)
     body = order_status(payment("AUTHORISED", taken, money=amount(minor)), order_code=attempt.order_code)
     answer = parse_reply(body, Verb.INQUIRE)
-    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: answer)
+    scenarios.answer("inquire", answer)

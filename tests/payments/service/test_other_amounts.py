@@ -19,7 +19,6 @@ from tests.payments.service.asking import (
     settle,
 )
 from tests.payments.service.test_notification import body, notify, stored
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -28,13 +27,13 @@ OWED = 1250
 
 
 @pytest.fixture
-def worldpay(monkeypatch):
+def worldpay(scenarios):
     """Return a function that makes the provider answer with a message of Worldpay's."""
 
     def answer(attempt: Attempt, verb: Verb, event: str, minor: int = OWED, balances: str = "") -> None:
         message = order_status(payment(event, balances, money=amount(minor)), attempt.order_code)
         result = parse_reply(message, verb)
-        monkeypatch.setattr(MemoryProvider, str(verb), lambda *_: result)
+        scenarios.answer(verb, result)
 
     return answer
 

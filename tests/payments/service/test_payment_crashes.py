@@ -34,7 +34,6 @@ from tests.payments.service.asking import (
 )
 from tests.payments.service.crashing import Crash
 from tests.payments.service.delivering import command, deliver, stored
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -168,15 +167,11 @@ def test_a_repeated_command_that_was_not_sent_is_not_sent_after_all(attempt, boo
     assert ProviderCall.objects.get(verb="capture").outcome == "not_sent"
 
 
-def test_no_transaction_and_no_connection_is_open_while_the_provider_is_asked(attempt, monkeypatch):
+def test_no_transaction_and_no_connection_is_open_while_the_provider_is_asked(attempt, scenarios):
     seen = []
-    ask = MemoryProvider.authorise
-
-    def watched(provider, request):
-        seen.append((connection.in_atomic_block, connection.connection is not None))
-        return ask(provider, request)
-
-    monkeypatch.setattr(MemoryProvider, "authorise", watched)
+    scenarios.before(
+        "authorise", lambda: seen.append((connection.in_atomic_block, connection.connection is not None))
+    )
     authorise(attempt, "approve")
     assert seen == [(False, False)]
 

@@ -22,7 +22,6 @@ from tests.payments.service.at_once import at_once
 from tests.payments.service.conftest import an_attempt
 from tests.payments.service.delivering import command, deliver, stored
 from tests.payments.service.test_notification import worldpay
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -74,15 +73,9 @@ def until_one_waits():
     raise AssertionError("nothing waits for the lock")
 
 
-def test_the_database_connection_is_given_back_while_the_provider_is_asked(attempt, monkeypatch):
+def test_the_database_connection_is_given_back_while_the_provider_is_asked(attempt, scenarios):
     seen = []
-    ask = MemoryProvider.authorise
-
-    def watched(provider, request):
-        seen.append(connection.connection)
-        return ask(provider, request)
-
-    monkeypatch.setattr(MemoryProvider, "authorise", watched)
+    scenarios.before("authorise", lambda: seen.append(connection.connection))
     authorise(attempt, "approve")
     assert seen == [None]
 

@@ -23,9 +23,9 @@ Kind, State = Operation.Kind, Operation.State
 
 
 @pytest.fixture(autouse=True)
-def _without_sums(monkeypatch) -> None:
+def _without_sums(scenarios) -> None:
     """Let the provider tell no sums."""
-    without_sums(monkeypatch)
+    without_sums(scenarios)
 
 
 def captured(attempt: Attempt, books) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import NoReturn
 
 import pytest
 from django.utils import timezone
@@ -22,7 +21,6 @@ from tests.payments.service.replying import reply_to
 from tests.payments.service.settling import decided, saga_of, started
 from tests.payments.service.test_notification import body, notify, stored
 from tests.payments.service.test_review import reviewed
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -50,14 +48,10 @@ def told(attempt: Attempt, event: str, minor: int | None, reference: str = "", n
     return delivered
 
 
-def tried_in_vain(operation: Operation, monkeypatch) -> Operation:
+def tried_in_vain(operation: Operation, scenarios) -> Operation:
     """Send the operation while the provider cannot be reached."""
 
-    def unreachable(*about: object) -> NoReturn:
-        raise ProviderUnavailable("no connection")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(MemoryProvider, operation.kind, unreachable)
+    with scenarios.answer(operation.kind, ProviderUnavailable("no connection")):
         assert carry_out(operation) == "not_sent"
     return operation
 
@@ -77,9 +71,9 @@ def refunds_there(order) -> int:
 @pytest.mark.parametrize("event", ["REFUNDED", "REFUND_SENT"])
 @pytest.mark.parametrize("minor", [500, None])
 def test_a_refund_that_never_left_us_is_not_sent_after_one_like_it_was_made_in_the_portal(
-    authorised, order, monkeypatch, event, minor
+    authorised, order, scenarios, event, minor
 ):
-    ours = tried_in_vain(operation_on(authorised, Kind.REFUND, 500), monkeypatch)
+    ours = tried_in_vain(operation_on(authorised, Kind.REFUND, 500), scenarios)
     told(authorised, event, minor)
     assert send(ours) == HELD
     assert (ours.state, refunds_there(order)) == (State.REQUESTED, 0)
@@ -97,7 +91,7 @@ def test_neither_is_a_capture(authorised, order, event):
     "how",
     ["of another amount", "names ours", "ours may have arrived", "another of ours explains it", "a hint"],
 )
-def test_it_is_sent_if_the_movement_cannot_be_one_instead_of_ours(authorised, order, monkeypatch, how):
+def test_it_is_sent_if_the_movement_cannot_be_one_instead_of_ours(authorised, order, scenarios, how):
     ours = operation_on(authorised, Kind.REFUND, 500)
     if how == "of another amount":
         told(authorised, "REFUNDED", 400)
@@ -120,9 +114,9 @@ def test_it_is_sent_if_the_movement_cannot_be_one_instead_of_ours(authorised, or
 
 
 def test_the_provider_is_asked_about_such_a_movement_and_confirms_that_it_is_none_of_ours(
-    authorised, order, monkeypatch
+    authorised, order, scenarios
 ):
-    ours = tried_in_vain(operation_on(authorised, Kind.REFUND, 500), monkeypatch)
+    ours = tried_in_vain(operation_on(authorised, Kind.REFUND, 500), scenarios)
     order.refunded = gbp(500)
     told(authorised, "REFUNDED", 500)
     saga = Saga.objects.get(kind="verification")

@@ -1,7 +1,5 @@
 """Notified captures and refunds that name none of ours and are of another amount: the provider's portal."""
 
-from dataclasses import replace
-
 import pytest
 
 from checkout.money import Money
@@ -24,7 +22,6 @@ from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, events, notify, stored
 from tests.payments.service.test_operation_inquiry import without_sums
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -64,9 +61,9 @@ def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(author
 
 
 @pytest.fixture
-def no_sums(monkeypatch) -> None:
+def no_sums(scenarios) -> None:
     """Let the provider tell no sums, as Worldpay of an order of which nothing is kept."""
-    without_sums(monkeypatch)
+    without_sums(scenarios)
 
 
 def notified(
@@ -164,13 +161,8 @@ def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
     assert checked(authorised, 300, claim=event) == "confirmed"
 
 
-def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, monkeypatch):
-    inquire = MemoryProvider.inquire
-    monkeypatch.setattr(
-        MemoryProvider,
-        "inquire",
-        lambda *about: replace(inquire(*about), position=None, kind=EventKind.REFUND_SENT),
-    )
+def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, scenarios):
+    scenarios.tell("inquire", position=None, kind=EventKind.REFUND_SENT)
     assert checked(authorised, 950) == "confirmed"
     settle(operation_on(authorised, Kind.REFUND, 300), State.PENDING)
     assert checked(authorised, 300) == "denied"

@@ -1,7 +1,6 @@
 """A notification names a refund as failed: which answers of the provider confirm or deny it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,12 +13,12 @@ from checkout.payments import service as payments
 from checkout.payments.books.apply import fail_refund, make_after_all
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
-from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.base import EventKind
 from tests.payments.service.asking import authorise, inquire_operation, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.doubting import is_said_to_have_failed, made, refund
 from tests.support.memory_provider.books import Books, Order
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 CAPTURE = Operation.Kind.CAPTURE
@@ -40,10 +39,10 @@ def order(captured: Attempt, books: Books) -> Order:
     return order
 
 
-def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monkeypatch):
+def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, scenarios):
     is_said_to_have_failed(refund(captured, 529))
     refund(captured, 300)
-    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    without_sums(scenarios, EventKind.REFUND_FAILED)
     body = CheckClaim(
         payment=captured.payment.reference, attempt=captured.order_code, claim="refund_failed", operation=""
     )
@@ -55,7 +54,7 @@ def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monk
 )
 @pytest.mark.parametrize("is_recent", [True, False])
 def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_its_failure(
-    captured, monkeypatch, settings, shown, outcome, is_recent
+    captured, scenarios, settings, shown, outcome, is_recent
 ):
     """The provider's notifications of both came just now, in either order, or longer ago than the lag."""
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
@@ -65,7 +64,7 @@ def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_i
         is_said_to_have_failed(operation)
     # The time of the doubt is the database's.
     Operation.objects.filter(pk=operation.pk).update(doubted_at=then)
-    without_sums(monkeypatch, shown)
+    without_sums(scenarios, shown)
     assert inquire_operation(operation) == ("unknown" if is_recent else outcome)
     operation.refresh_from_db()
     assert operation.state == (State.REFUSED if outcome == "refused" and not is_recent else State.DONE)
@@ -73,24 +72,24 @@ def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_i
 
 @pytest.mark.postgresql
 def test_a_process_whose_clock_is_ahead_decides_nothing_by_an_answer_from_before_the_failure(
-    captured, monkeypatch, settings
+    captured, scenarios, settings
 ):
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
     operation = refund(captured, 529)
     is_said_to_have_failed(operation)
-    without_sums(monkeypatch, EventKind.REFUNDED)
+    without_sums(scenarios, EventKind.REFUNDED)
     with time_machine.travel(timezone.now() + 2 * conf.order_lag):
         assert inquire_operation(operation) == "unknown"
 
 
 def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_was_made_after_all(
-    captured, monkeypatch, settings
+    captured, scenarios, settings
 ):
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
     with time_machine.travel(timezone.now() - 2 * conf.order_lag):
         operation = refund(captured, 529)
         is_said_to_have_failed(operation)
-    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    without_sums(scenarios, EventKind.REFUND_FAILED)
     is_said_to_have_failed(operation, event="REFUNDED")
     assert inquire_operation(operation) == "unknown"
 
@@ -99,36 +98,18 @@ def gbp(minor: int) -> Money:
     return Money(minor, "GBP")
 
 
-def without_sums(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
+def without_sums(scenarios: Scenarios, kind: EventKind) -> None:
     """Make the provider answer with this last event and no sums, as some do."""
-    inquire = MemoryProvider.inquire
-
-    def silent(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        return replace(inquire(provider, order_code), position=None, kind=kind)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", silent)
+    scenarios.tell("inquire", position=None, kind=kind)
 
 
-def with_last_event(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
-    inquire = MemoryProvider.inquire
-
-    def told(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        return replace(inquire(provider, order_code), kind=kind)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", told)
+def with_last_event(scenarios: Scenarios, kind: EventKind) -> None:
+    scenarios.tell("inquire", kind=kind)
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+def meanwhile(scenarios: Scenarios, act: Callable[[], object]) -> None:
     """Call ``act`` once, after the provider has answered and before the answer is stored."""
-    inquire = MemoryProvider.inquire
-
-    def interrupted(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        result = inquire(provider, order_code)
-        monkeypatch.setattr(MemoryProvider, "inquire", inquire)
-        act()
-        return result
-
-    monkeypatch.setattr(MemoryProvider, "inquire", interrupted)
+    scenarios.meanwhile("inquire", act, times=1)
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])
@@ -192,7 +173,7 @@ def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN])
 @pytest.mark.parametrize("sibling", [State.DONE, State.PENDING, State.REFUSED])
 def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_be_no_other_s(
-    captured, order, monkeypatch, state, sibling
+    captured, order, scenarios, state, sibling
 ):
     """Otherwise the refund may still be booked, days later."""
     mine = refund(captured, 529, state)
@@ -200,79 +181,79 @@ def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_b
     is_said_to_have_failed(mine)
     order.refunded = gbp(300 if sibling == State.DONE else 0)
     for kind in (EventKind.REFUND_SENT, EventKind.REFUNDED, EventKind.CAPTURED):
-        with_last_event(monkeypatch, kind)
+        with_last_event(scenarios, kind)
         assert inquire_operation(mine) == state
-    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    with_last_event(scenarios, EventKind.REFUND_FAILED)
     assert inquire_operation(mine) == (state if sibling == State.PENDING else "refused")
 
 
-def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, monkeypatch):
+def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, scenarios):
     """The provider reports that it sent a refund before its sums contain the refund."""
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
-    with_last_event(monkeypatch, EventKind.REFUND_SENT)
+    with_last_event(scenarios, EventKind.REFUND_SENT)
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
 
 
-def test_a_refund_that_is_said_to_have_failed_has_arrived_and_is_not_sent_again(captured, order, monkeypatch):
+def test_a_refund_that_is_said_to_have_failed_has_arrived_and_is_not_sent_again(captured, order, scenarios):
     mine = refund(captured, 529, State.UNKNOWN)
     refund(captured, 300, State.PENDING)
     ProviderCall.objects.update(started_at=timezone.now() - timedelta(days=1))
     is_said_to_have_failed(mine)
-    with_last_event(monkeypatch, EventKind.CAPTURED)
+    with_last_event(scenarios, EventKind.CAPTURED)
     assert inquire_operation(mine) == "unknown"
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])
 def test_a_failure_that_is_the_provider_s_last_word_of_the_only_refund_is_believed(
-    captured, order, monkeypatch, state
+    captured, order, scenarios, state
 ):
     mine = refund(captured, 529, state)
     is_said_to_have_failed(mine)
-    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    without_sums(scenarios, EventKind.REFUND_FAILED)
     assert inquire_operation(mine) == "refused"
 
 
 @pytest.mark.parametrize("sibling", [State.DONE, State.PENDING, State.REFUSED])
-def test_the_provider_s_last_word_may_be_about_another_refund(captured, order, monkeypatch, sibling):
+def test_the_provider_s_last_word_may_be_about_another_refund(captured, order, scenarios, sibling):
     mine = refund(captured, 529)
     refund(captured, 300, sibling)
     is_said_to_have_failed(mine)
-    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    without_sums(scenarios, EventKind.REFUND_FAILED)
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
 
 
-def test_the_failure_of_another_does_not_undo_one_that_the_sums_may_contain(captured, order, monkeypatch):
+def test_the_failure_of_another_does_not_undo_one_that_the_sums_may_contain(captured, order, scenarios):
     mine = refund(captured, 300)
     refund(captured, 200, State.REFUSED)
     refund(captured, 400, State.PENDING)
     is_said_to_have_failed(mine)
     order.refunded = gbp(300)
-    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    with_last_event(scenarios, EventKind.REFUND_FAILED)
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
 
 
-def test_the_failure_of_another_refund_does_not_confirm_it_against_the_sums(captured, order, monkeypatch):
+def test_the_failure_of_another_refund_does_not_confirm_it_against_the_sums(captured, order, scenarios):
     mine = refund(captured, 529)
     refund(captured, 300, State.REFUSED)
     is_said_to_have_failed(mine)
     order.refunded = gbp(529)
-    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    with_last_event(scenarios, EventKind.REFUND_FAILED)
     assert inquire_operation(mine) == "approved"
 
 
-def test_without_sums_the_only_refund_is_the_one_that_was_made(captured, order, monkeypatch):
-    without_sums(monkeypatch, EventKind.REFUNDED)
+def test_without_sums_the_only_refund_is_the_one_that_was_made(captured, order, scenarios):
+    without_sums(scenarios, EventKind.REFUNDED)
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     assert inquire_operation(mine) == "approved"
 
 
-def test_without_sums_one_of_several_stays_what_it_was_and_open(captured, order, monkeypatch):
-    without_sums(monkeypatch, EventKind.REFUNDED)
+def test_without_sums_one_of_several_stays_what_it_was_and_open(captured, order, scenarios):
+    without_sums(scenarios, EventKind.REFUNDED)
     mine = refund(captured, 529)
     refund(captured, 300)
     is_said_to_have_failed(mine)
@@ -343,35 +324,35 @@ def test_a_provider_that_cannot_be_asked_leaves_it_open(captured, order, setting
     assert mine.state == State.DONE
 
 
-def test_an_answer_that_is_older_than_the_refund_s_end_does_not_undo_it(captured, order, monkeypatch):
+def test_an_answer_that_is_older_than_the_refund_s_end_does_not_undo_it(captured, order, scenarios):
     mine = refund(captured, 529, State.PENDING)
     is_said_to_have_failed(mine)
-    meanwhile(monkeypatch, lambda: Operation.objects.filter(pk=mine.pk).update(state=State.DONE))
+    meanwhile(scenarios, lambda: Operation.objects.filter(pk=mine.pk).update(state=State.DONE))
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
 
 
-def test_an_answer_that_is_older_than_another_failure_does_not_deny_this_one(captured, order, monkeypatch):
+def test_an_answer_that_is_older_than_another_failure_does_not_deny_this_one(captured, order, scenarios):
     mine, other = refund(captured, 529), refund(captured, 300)
     is_said_to_have_failed(mine)
     order.refunded = gbp(300)
-    meanwhile(monkeypatch, lambda: Operation.objects.filter(pk=other.pk).update(state=State.REFUSED))
+    meanwhile(scenarios, lambda: Operation.objects.filter(pk=other.pk).update(state=State.REFUSED))
     assert inquire_operation(mine) == "unknown"
     order.refunded = gbp(0)
     assert inquire_operation(mine) == "refused"
 
 
-def test_an_answer_that_is_older_than_a_second_notification_does_not_deny_that(captured, order, monkeypatch):
+def test_an_answer_that_is_older_than_a_second_notification_does_not_deny_that(captured, order, scenarios):
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     order.refunded = gbp(529)
-    meanwhile(monkeypatch, lambda: is_said_to_have_failed(mine))
+    meanwhile(scenarios, lambda: is_said_to_have_failed(mine))
     assert inquire_operation(mine) == "unknown"
     order.refunded = gbp(0)
     assert inquire_operation(mine) == "refused"
 
 
-def test_a_failure_that_is_older_than_its_making_after_all_does_not_undo_that(captured, order, monkeypatch):
+def test_a_failure_that_is_older_than_its_making_after_all_does_not_undo_that(captured, order, scenarios):
     """The books look the same before and after: made, refused, made."""
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
@@ -383,7 +364,7 @@ def test_a_failure_that_is_older_than_its_making_after_all_does_not_undo_that(ca
 
     order.last_event = EventKind.REFUND_FAILED
     order.refunded = gbp(0)
-    meanwhile(monkeypatch, failed_and_made_after_all)
+    meanwhile(scenarios, failed_and_made_after_all)
     inquire_operation(mine)
     mine.refresh_from_db()
     assert mine.state == State.DONE

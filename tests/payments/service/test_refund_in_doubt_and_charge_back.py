@@ -1,15 +1,13 @@
 """A refund is said to have failed, and an issuer may have taken what is missing."""
 
-from dataclasses import replace
-
 import pytest
 
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, Saga
-from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.base import EventKind
 from tests.payments.service.asking import authorise, inquire_operation
 from tests.payments.service.doubting import is_said_to_have_failed, made, refund
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -26,29 +24,22 @@ def gbp(minor: int) -> Money:
     return Money(minor, "GBP")
 
 
-def with_what_is_kept(monkeypatch: pytest.MonkeyPatch, kind: EventKind, kept: Money) -> None:
+def with_what_is_kept(scenarios: Scenarios, kind: EventKind, kept: Money) -> None:
     """Make the provider tell only what is left of the captured money, as Worldpay's balances do."""
-    inquire = MemoryProvider.inquire
-
-    def told(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        return replace(inquire(provider, order_code), position=None, kept=kept, kind=kind)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", told)
+    scenarios.tell("inquire", position=None, kept=kept, kind=kind)
 
 
 @pytest.mark.parametrize("minor", [529, 1250])
-def test_money_that_an_issuer_took_is_no_sign_of_the_refund(captured, monkeypatch, minor):
+def test_money_that_an_issuer_took_is_no_sign_of_the_refund(captured, scenarios, minor):
     mine = refund(captured, minor)
     is_said_to_have_failed(mine)
-    with_what_is_kept(monkeypatch, EventKind.CHARGED_BACK, gbp(0))
+    with_what_is_kept(scenarios, EventKind.CHARGED_BACK, gbp(0))
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
 
 
 @pytest.mark.parametrize("status", [Saga.Status.RUNNING, Saga.Status.PARKED])
-def test_money_that_an_issuer_may_have_taken_by_an_open_claim_is_no_sign_either(
-    captured, monkeypatch, status
-):
+def test_money_that_an_issuer_may_have_taken_by_an_open_claim_is_no_sign_either(captured, scenarios, status):
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     claim = Saga.objects.create(
@@ -60,7 +51,7 @@ def test_money_that_an_issuer_may_have_taken_by_an_open_claim_is_no_sign_either(
         status=status,
         data={"claim": "charged_back"},
     )
-    with_what_is_kept(monkeypatch, EventKind.SETTLED, gbp(1250 - 529))
+    with_what_is_kept(scenarios, EventKind.SETTLED, gbp(1250 - 529))
     assert inquire_operation(mine) == "unknown"
     Saga.objects.filter(pk=claim.pk).update(status=Saga.Status.COMPLETED)
     assert inquire_operation(mine) == "approved"

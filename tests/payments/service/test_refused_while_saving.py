@@ -16,6 +16,7 @@ from tests.payments.service.conftest import an_attempt
 from tests.payments.service.delivering import deliver
 from tests.payments.service.removed_cards import ask, let_pass
 from tests.payments.service.test_saved_cards import TOKEN, wanting_it_saved
+from tests.support.memory_provider.books import books_of
 
 pytestmark = pytest.mark.django_db
 
@@ -57,36 +58,34 @@ def test_without_a_refusal_nothing_is_deleted(saving, sealed):
     assert not SavedCard.objects.exists()
 
 
-def refused_again(saving, number, monkeypatch, token=TOKEN):
-    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: token)
+def refused_again(saving, number, token=TOKEN):
+    books_of(saving.provider_account.code).issues = token
     authorise(wanting_it_saved(an_attempt(saving.provider_account, number)), "refuse")
 
 
-def test_a_card_that_is_saved_already_stays_when_another_payment_with_it_is_refused(
-    saving, monkeypatch, books
-):
-    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: TOKEN)
+def test_a_card_that_is_saved_already_stays_when_another_payment_with_it_is_refused(saving, books):
+    books.issues = TOKEN
     authorise(saving, "approve")
-    refused_again(saving, "A-2", monkeypatch)
+    refused_again(saving, "A-2")
     assert SavedCard.objects.get().state == "active"
 
 
-def test_a_card_that_is_refused_twice_is_deleted_once(saving, monkeypatch):
-    refused_again(saving, "A-2", monkeypatch)
-    refused_again(saving, "A-3", monkeypatch)
-    refused_again(saving, "A-4", monkeypatch, replace(TOKEN, token="another"))
+def test_a_card_that_is_refused_twice_is_deleted_once(saving):
+    refused_again(saving, "A-2")
+    refused_again(saving, "A-3")
+    refused_again(saving, "A-4", replace(TOKEN, token="another"))
     assert SavedCard.objects.count() == 2
 
 
-def test_a_card_that_is_kept_anew_after_its_deletion_was_asked_for_is_deleted_again(saving, monkeypatch):
-    refused_again(saving, "A-2", monkeypatch)
+def test_a_card_that_is_kept_anew_after_its_deletion_was_asked_for_is_deleted_again(saving):
+    refused_again(saving, "A-2")
     SavedCard.objects.update(deletion_asked_at=timezone.now())
-    refused_again(saving, "A-3", monkeypatch)
+    refused_again(saving, "A-3")
     assert SavedCard.objects.count() == 2
 
 
-def test_a_shopper_whose_second_try_is_approved_keeps_the_card(saving, monkeypatch, books):
-    refused_again(saving, "A-2", monkeypatch)
+def test_a_shopper_whose_second_try_is_approved_keeps_the_card(saving, books):
+    refused_again(saving, "A-2")
     removed = SavedCard.objects.get()
     assert authorise(saving, "approve").result["outcome"] == "approved"
     ask(let_pass(TIMES_FOR_ANOTHER_TRY * conf.settling_time, removed))

@@ -14,7 +14,6 @@ from tests.payments.service.asking import inquire_operation, let_settle, operati
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, notified
 from tests.payments.service.test_review import adopted, reviewed, why
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -23,7 +22,7 @@ OWED = 1250
 
 
 @pytest.fixture
-def worldpay(authorised, monkeypatch):
+def worldpay(authorised, scenarios):
     """Return a function that makes the provider answer as Worldpay does once nothing is held any more.
 
     ``kept`` is the balance of what was captured. If it is None, there are no balances.
@@ -33,7 +32,7 @@ def worldpay(authorised, monkeypatch):
         balances = "" if kept is None else balance("IN_PROCESS_CAPTURED", kept)
         body = order_status(payment(event, balances, money=amount(OWED)), authorised.order_code)
         result = parse_reply(body, Verb.INQUIRE)
-        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: result)
+        scenarios.answer("inquire", result)
 
     return answer
 

@@ -1,6 +1,5 @@
 """A database that was restored to an earlier moment has no request made a second time."""
 
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -50,7 +49,6 @@ from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, reply_to, state_of
 from tests.support.memory_provider.books import Books
 from tests.support.memory_provider.order import Manners
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +91,7 @@ def test_a_request_that_was_to_be_sent_again_is_in_doubt_too(captured):
 
 
 @pytest.mark.parametrize("outcome", ["unknown", ""])
-def test_a_request_without_an_outcome_may_have_been_sent_again_since(captured, monkeypatch, outcome):
+def test_a_request_without_an_outcome_may_have_been_sent_again_since(captured, scenarios, outcome):
     """After the moment, the provider did not show it, and took it when it was sent again, just now."""
     operation = operation_on(captured, Kind.REFUND, 300)
     settle(operation, State.UNKNOWN)
@@ -101,12 +99,7 @@ def test_a_request_without_an_outcome_may_have_been_sent_again_since(captured, m
         key=operation.reference, attempt=captured, verb="refund", outcome=outcome, was_alone=True
     )
     let_settle(captured)
-    inquire = MemoryProvider.inquire
-    monkeypatch.setattr(
-        MemoryProvider,
-        "inquire",
-        lambda *about: replace(inquire(*about), kind=EventKind.CAPTURED, position=None),
-    )
+    scenarios.tell("inquire", kind=EventKind.CAPTURED, position=None)
     assert doubt_requests() == 1
     assert inquire_operation(operation) == "unknown"
     let_settle(captured)

@@ -1,6 +1,5 @@
 """Reviews, which ask if the provider and we now agree about an attempt of a conflicted payment."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from checkout.payments.actions import review_payment
 from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.messages import ReviewAttempt
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
@@ -22,7 +21,6 @@ from tests.payments.service.asking import authorise, booked_earlier, operation_o
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.test_notification import body, notify, stored
 from tests.support.memory_provider.books import Books, Manners, Order, OrderState
-from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -247,33 +245,22 @@ def test_a_release_is_not_believed_while_a_capture_of_a_part_is_open(authorised,
     assert adopted() == []
 
 
-def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, books, monkeypatch):
+def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, books):
     order = captured_by_us(authorised, books, 500)
     operation_on(authorised, "refund", 100)
     Operation.objects.filter(kind="refund").update(state=State.PENDING)
     order.refunded = gbp(100)
-    inquire = MemoryProvider.inquire
-
-    def interrupted(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        result = inquire(provider, order_code)
-        Operation.objects.filter(kind="refund").update(state=State.REFUSED)
-        return result
-
-    monkeypatch.setattr(MemoryProvider, "inquire", interrupted)
+    refunds = Operation.objects.filter(kind="refund")
+    books.scenarios.meanwhile("inquire", lambda: refunds.update(state=State.REFUSED))
     assert reviewed(authorised) == "unknown"
     assert "Ask again" in why()
     assert adopted() == []
 
 
 @pytest.mark.parametrize("event", [EventKind.CHARGED_BACK, EventKind.SETTLED, EventKind.REFUND_FAILED])
-def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, monkeypatch, event):
+def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, scenarios, event):
     """The provider tells only what it keeps: nothing, which is what is kept of an unused hold, too."""
-    inquire = MemoryProvider.inquire
-
-    def keeping_nothing(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        return replace(inquire(provider, order_code), position=None, kept=gbp(0), kind=event)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", keeping_nothing)
+    scenarios.tell("inquire", position=None, kept=gbp(0), kind=event)
     assert reviewed(aside) == "stands"
     assert "does not tell how much was captured" in why()
     assert aside.state == Attempt.State.CONFLICTED

@@ -25,26 +25,24 @@ from tests.payments.service.removed_cards import (
     removed,
 )
 from tests.payments.service.test_saved_cards import TOKEN, kept, wanting_it_saved
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.books import books_of
 from tests.support.waiting import wait_until
 
 __all__ = ["card", "delays", "removed"]
 pytestmark = pytest.mark.django_db
 
 
-def saved_by(attempt, monkeypatch, meanwhile=lambda: None):
+def saved_by(attempt, meanwhile=lambda: None):
     """Authorise a payment whose card gets the token, while something happens at the provider."""
-    right = MemoryProvider.authorise
+    books = books_of(attempt.provider_account.code)
+    books.issues = TOKEN
 
-    def authorise_slowly(provider, request):
-        result = right(provider, request)
-        provider.books.tokens[TOKEN.token] = "approve"
+    def keep() -> None:
+        books.tokens[TOKEN.token] = "approve"
         meanwhile()
-        return result
 
-    monkeypatch.setattr(MemoryProvider, "authorise", authorise_slowly)
-    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: TOKEN)
-    assert authorise(attempt, "approve").result["outcome"] == "approved"
+    with books.scenarios.meanwhile("authorise", keep):
+        assert authorise(attempt, "approve").result["outcome"] == "approved"
     return SavedCard.objects.get(payment=attempt.payment)
 
 
@@ -52,23 +50,23 @@ def another(account, number="A-2"):
     return wanting_it_saved(an_attempt(account, number))
 
 
-def test_a_card_that_is_saved_again_before_the_deletion_keeps_its_token(removed, account, books, monkeypatch):
-    new = saved_by(another(account), monkeypatch)
+def test_a_card_that_is_saved_again_before_the_deletion_keeps_its_token(removed, account, books):
+    new = saved_by(another(account))
     ask(removed)
     assert (new.state, removed.token_to_delete, removed.deleted_at) == ("active", "", None)
     assert TOKEN.token in books.tokens
 
 
-def test_a_card_that_is_saved_after_the_deletion_is_a_new_one(removed, account, books, monkeypatch):
+def test_a_card_that_is_saved_after_the_deletion_is_a_new_one(removed, account, books):
     ask(removed)
-    assert saved_by(another(account), monkeypatch).state == "active"
+    assert saved_by(another(account)).state == "active"
     assert TOKEN.token in books.tokens
 
 
 def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_token_is_deleted(
-    removed, account, books, monkeypatch, caplog
+    removed, account, books, caplog
 ):
-    new = saved_by(another(account), monkeypatch, meanwhile=lambda: ask(removed))
+    new = saved_by(another(account), meanwhile=lambda: ask(removed))
     assert (new.state, new.sealed_token) == ("removed", "")
     assert "its token was just being deleted" in caplog.text
     books.tokens[TOKEN.token] = "approve"  # the deletion was first, and the card was kept after it
@@ -76,47 +74,47 @@ def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_t
     assert TOKEN.token not in books.tokens
 
 
-def test_nor_is_one_whose_answer_comes_when_the_removed_card_has_been_erased(removed, account, monkeypatch):
+def test_nor_is_one_whose_answer_comes_when_the_removed_card_has_been_erased(removed, account):
     def meanwhile() -> None:
         SavedCard.objects.filter(pk=removed.pk).update(customer_reference="")
         removed.refresh_from_db()
         ask(removed)
 
-    new = saved_by(another(account), monkeypatch, meanwhile=meanwhile)
+    new = saved_by(another(account), meanwhile=meanwhile)
     assert removed.token_hash == ""
     assert (new.state, new.sealed_token) == ("removed", "")
 
 
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_a_deletion_without_an_answer_may_still_arrive_until_it_has_settled(
-    removed, account, books, monkeypatch, is_settled
+    removed, account, books, is_settled
 ):
-    provider_answers(monkeypatch, OutcomeUnknown("no answer"))
+    provider_answers(books, OutcomeUnknown("no answer"))
     ask(removed)
     if is_settled:
         let_pass(conf.settling_time + timedelta(seconds=1), removed)
-    new = saved_by(another(account), monkeypatch)
+    new = saved_by(another(account))
     assert new.state == ("active" if is_settled else "removed")
-    monkeypatch.undo()
+    books.scenarios.end()
     ask(let_pass(conf.settling_time, removed))
     assert (TOKEN.token in books.tokens) == is_settled
 
 
-def test_an_answer_does_not_settle_an_earlier_request(removed, account, monkeypatch):
-    provider_answers(monkeypatch, OutcomeUnknown("no answer"))
+def test_an_answer_does_not_settle_an_earlier_request(removed, account, books):
+    provider_answers(books, OutcomeUnknown("no answer"))
     ask(removed)
-    monkeypatch.undo()
+    books.scenarios.end()
     assert ask(removed).deleted_at is not None
-    assert saved_by(another(account), monkeypatch).state == "removed"
+    assert saved_by(another(account)).state == "removed"
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(books, monkeypatch):
+def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(books):
     account = an_account()
     card = remove(kept(an_attempt(account), books))
     again = another(account)
-    asked = provider_answers(monkeypatch, UNDECIDED)
+    asked = provider_answers(books, UNDECIDED)
     is_saved = threading.Event()
 
     def save():
@@ -136,7 +134,7 @@ def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(book
     assert SavedCard.objects.filter(state="active").count() == 1
 
 
-def test_the_same_token_of_another_account_is_another_card(card, account, settings, monkeypatch):
+def test_the_same_token_of_another_account_is_another_card(card, account, settings):
     """A token is charged through the account that the provider gave it to."""
     other = ProviderAccount.objects.create(
         merchant=account.merchant,
@@ -148,7 +146,7 @@ def test_the_same_token_of_another_account_is_another_card(card, account, settin
     )
     credentials = settings.CHECKOUT_PROVIDER_CREDENTIALS
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {**credentials, "other": credentials[account.code]}
-    again = saved_by(wanting_it_saved(an_attempt(other, "A-2")), monkeypatch)
+    again = saved_by(wanting_it_saved(an_attempt(other, "A-2")))
     assert again.pk != card.pk
     assert (card.provider_account, again.provider_account) == (account, other)
     card.refresh_from_db()

@@ -33,7 +33,7 @@ from tests.payments.service.asking import (
 from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import deliver
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.books import books_of
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -112,13 +112,8 @@ def test_a_card_is_saved_by_the_inquiry_after_a_lost_answer(saving):
 
 
 @pytest.mark.parametrize("fault", ["several tokens", ""])
-def test_a_broken_token_leaves_the_payment_approved_and_is_logged(saving, monkeypatch, caplog, fault):
-    right = MemoryProvider.authorise
-
-    def broken(provider, request):
-        return replace(right(provider, request), token=None, token_fault=fault)
-
-    monkeypatch.setattr(MemoryProvider, "authorise", broken)
+def test_a_broken_token_leaves_the_payment_approved_and_is_logged(saving, books, caplog, fault):
+    books.scenarios.tell("authorise", token=None, token_fault=fault)
     assert authorise(saving, "approve").result["outcome"] == "approved"
     assert saving.state == Attempt.State.AUTHORISED
     assert not SavedCard.objects.exists()
@@ -182,27 +177,27 @@ def rotate(settings):
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], 50 * "n"
 
 
-def answered_again(provider_account, number, monkeypatch, token=TOKEN):
+def answered_again(provider_account, number, token=TOKEN):
     """Authorise another payment of the customer, whose card is the saved one."""
-    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: token)
+    books_of(provider_account.code).issues = token
     another = wanting_it_saved(an_attempt(provider_account, number))
     assert authorise(another, "approve").result["outcome"] == "approved"
 
 
-def test_a_token_is_known_again_under_a_new_secret_key(card, attempt, settings, monkeypatch):
+def test_a_token_is_known_again_under_a_new_secret_key(card, attempt, settings):
     rotate(settings)
-    answered_again(attempt.provider_account, "A-2", monkeypatch)
+    answered_again(attempt.provider_account, "A-2")
     assert SavedCard.objects.get() == card
 
 
-def test_a_card_that_is_saved_again_is_renewed(card, attempt, monkeypatch):
+def test_a_card_that_is_saved_again_is_renewed(card, attempt):
     later = date(2032, 1, 31)
     again = replace(TOKEN, expiry="12/2031", valid_until=later, scheme_transaction="second")
-    answered_again(attempt.provider_account, "A-2", monkeypatch, again)
+    answered_again(attempt.provider_account, "A-2", again)
     known = SavedCard.objects.get()
     assert (known, known.payment.order_reference) == (card, "A-2")
     assert (known.expiry, known.valid_until, known.scheme_transaction) == ("12/2031", later, "second")
-    answered_again(attempt.provider_account, "A-3", monkeypatch, replace(again, scheme_transaction=""))
+    answered_again(attempt.provider_account, "A-3", replace(again, scheme_transaction=""))
     known.refresh_from_db()
     assert known.scheme_transaction == "second"
     assert known.opened("recurring").scheme_transaction == "second"
@@ -215,8 +210,8 @@ def erased(order_reference):
     erase_payment(payment.reference, by="bob", reason="She asked.")
 
 
-def test_a_card_lives_by_the_latest_payment_with_which_it_was_saved(card, attempt, monkeypatch):
-    answered_again(attempt.provider_account, "A-2", monkeypatch)
+def test_a_card_lives_by_the_latest_payment_with_which_it_was_saved(card, attempt):
+    answered_again(attempt.provider_account, "A-2")
     erased("A-1")
     card.refresh_from_db()
     assert (card.state, card.customer_reference) == ("active", "customer-7")
@@ -226,30 +221,25 @@ def test_a_card_lives_by_the_latest_payment_with_which_it_was_saved(card, attemp
     assert (card.state, card.sealed_token, card.customer_reference) == ("removed", "", "")
 
 
-def test_a_card_is_removed_with_its_latest_payment_even_if_an_earlier_one_stays(card, attempt, monkeypatch):
-    answered_again(attempt.provider_account, "A-2", monkeypatch)
+def test_a_card_is_removed_with_its_latest_payment_even_if_an_earlier_one_stays(card, attempt):
+    answered_again(attempt.provider_account, "A-2")
     erased("A-2")
     card.refresh_from_db()
     assert card.state == "removed"
 
 
-def test_an_earlier_payment_whose_outcome_is_found_later_does_not_take_the_card_over(
-    card, attempt, monkeypatch
-):
+def test_an_earlier_payment_whose_outcome_is_found_later_does_not_take_the_card_over(card, attempt, books):
     earlier = wanting_it_saved(an_attempt(attempt.provider_account, "A-2"))
-    answered_again(attempt.provider_account, "A-3", monkeypatch, replace(TOKEN, scheme_transaction="later"))
-    monkeypatch.setattr(
-        "tests.support.memory_provider.provider._issued",
-        lambda order: replace(TOKEN, scheme_transaction="earlier"),
-    )
+    answered_again(attempt.provider_account, "A-3", replace(TOKEN, scheme_transaction="later"))
+    books.issues = replace(TOKEN, scheme_transaction="earlier")
     assert authorise(earlier, "approve").result["outcome"] == "approved"
     known = SavedCard.objects.get()
     assert (known.payment.order_reference, known.scheme_transaction) == ("A-3", "later")
 
 
-def test_a_removed_card_is_not_renewed(card, attempt, monkeypatch):
+def test_a_removed_card_is_not_renewed(card, attempt):
     remove_card(card.merchant, card.reference, by="ada")
-    answered_again(attempt.provider_account, "A-2", monkeypatch, replace(TOKEN, expiry="12/2031"))
+    answered_again(attempt.provider_account, "A-2", replace(TOKEN, expiry="12/2031"))
     card.refresh_from_db()
     assert (card.state, card.expiry) == ("removed", "12/2030")
     assert SavedCard.objects.get(state="active").expiry == "12/2031"
@@ -358,8 +348,8 @@ def test_after_a_removal_no_charge_begins_that_was_waiting_for_its_payment(books
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_card_that_two_payments_save_at_once_lives_by_the_one_that_comes_last(books, monkeypatch):
-    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: TOKEN)
+def test_a_card_that_two_payments_save_at_once_lives_by_the_one_that_comes_last(books):
+    books.issues = TOKEN
     account = an_account()
     first, second = (wanting_it_saved(an_attempt(account, number)) for number in ("A-1", "A-2"))
     is_saved = threading.Event()

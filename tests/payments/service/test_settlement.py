@@ -23,7 +23,7 @@ from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, notified
 from tests.payments.service.settling import authorised, decided, parked, relay, saga_of, to_settle
 from tests.support.memory_provider.books import Manners, Order
-from tests.support.memory_provider.provider import MemoryProvider
+from tests.support.memory_provider.scenarios import Scenarios
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ ANSWERS = pytest.mark.parametrize("arrived", [True, False])
 
 
 @pytest.fixture
-def order(attempt: Attempt, books: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Order:
+def order(attempt: Attempt, books: Any, settings: Any) -> Order:
     """Return an authorised order at a provider that neither deduplicates nor reports sums."""
     settings.CHECKOUT_INQUIRY_DELAYS = [1]
     books.manners_for = lambda code: Manners(deduplicates=False, tells_position=False)
@@ -43,12 +43,8 @@ def order(attempt: Attempt, books: Any, settings: Any, monkeypatch: pytest.Monke
     return books.orders[attempt.order_code]
 
 
-def lose(*_: object) -> None:
-    raise OutcomeUnknown("The connection broke.")
-
-
 @pytest.fixture
-def lost(attempt: Attempt, order: Order, monkeypatch: pytest.MonkeyPatch) -> Any:
+def lost(attempt: Attempt, order: Order, scenarios: Scenarios) -> Any:
     """Return a function that creates an operation whose request is lost and whose saga is parked."""
 
     def make(kind: str, minor: int = 1250, *, is_old: bool = True) -> Operation:
@@ -57,8 +53,7 @@ def lost(attempt: Attempt, order: Order, monkeypatch: pytest.MonkeyPatch) -> Any
             Operation.objects.filter(kind=CAPTURE).update(state=State.DONE)
             Payment.objects.update(state=PaymentState.CAPTURED)
             order.captured = order.amount
-        with monkeypatch.context() as patch:
-            patch.setattr(MemoryProvider, kind, lose)
+        with scenarios.answer(kind, OutcomeUnknown("The connection broke.")):
             operation = parked(attempt, kind, minor)
         if is_old:
             let_settle(attempt)
@@ -261,12 +256,11 @@ def test_the_second_of_two_who_decide_is_told_what_the_first_said(lost, arrived)
 
 
 @pytest.fixture
-def lost_twice(lost, monkeypatch, attempt):
+def lost_twice(lost, scenarios, attempt):
     """Return a capture that was lost, resent by staff and lost again, and the first decision's command."""
     operation = lost(CAPTURE)
     envelope = decided(operation, arrived=False)
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryProvider, "capture", lose)
+    with scenarios.answer("capture", OutcomeUnknown("The connection broke.")):
         relay(deliver(service, envelope))
     saga = saga_of(operation)
     while saga.status != Saga.Status.PARKED:

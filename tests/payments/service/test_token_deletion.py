@@ -35,7 +35,6 @@ from tests.payments.service.removed_cards import (
     to_delete,
 )
 from tests.payments.service.test_saved_cards import TOKEN, charge, kept, rotate
-from tests.support.memory_provider.provider import MemoryProvider
 
 __all__ = ["card", "delays", "removed"]
 pytestmark = pytest.mark.django_db
@@ -62,15 +61,12 @@ def test_the_provider_is_asked_once_all_that_was_sent_before_the_removal_has_arr
 def test_a_charge_that_began_before_the_removal_is_made_before_the_token_is_deleted(card, books):
     attempt = charge(card)
 
-    def removed_while_it_is_sent(provider, request):
+    def remove_it_meanwhile() -> None:
         remove_card(card.merchant, card.reference, by="ada")
         ask(card)
         assert not has_tokens_to_delete()
-        return right(provider, request)
 
-    right = MemoryProvider.authorise
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MemoryProvider, "authorise", removed_while_it_is_sent)
+    with books.scenarios.before("authorise", remove_it_meanwhile):
         assert authorise(attempt, "").result["outcome"] == "approved"
     ask(let_pass(conf.settling_time, card))
     assert books.tokens == {}
@@ -95,11 +91,11 @@ def test_a_command_that_is_lost_is_followed_by_another(removed):
     assert commands_written() == 2 * [DeleteToken(card=removed.reference, number=0)]
 
 
-def test_no_message_and_no_log_names_the_token(removed, caplog, monkeypatch):
+def test_no_message_and_no_log_names_the_token(removed, caplog, books):
     delete_tokens()
-    provider_answers(monkeypatch, UNDECIDED)
+    provider_answers(books, UNDECIDED)
     ask(removed)
-    monkeypatch.undo()
+    books.scenarios.end()
     ask(removed)
     assert removed.deleted_at is not None
     assert TOKEN.token not in caplog.text + str(list(OutboxMessage.objects.values()))
@@ -118,9 +114,9 @@ def test_no_message_and_no_log_names_the_token(removed, caplog, monkeypatch):
     ],
 )
 def test_without_the_providers_word_it_is_asked_again_later_and_later_and_then_left_to_staff(
-    removed, monkeypatch, answer, books
+    removed, answer, books
 ):
-    asked = provider_answers(monkeypatch, answer)
+    asked = provider_answers(books, answer)
     for number, delay in enumerate(DELAYS):
         ask(removed)
         assert removed.deletion_tries == number + 1
@@ -134,7 +130,7 @@ def test_without_the_providers_word_it_is_asked_again_later_and_later_and_then_l
         assert removed.deletion_due_at is None
         assert delete_tokens() == 0
     assert len(asked) == len(DELAYS) + 2
-    monkeypatch.undo()
+    books.scenarios.end()
     assert TOKEN.token in books.tokens
     assert ask(removed, last).deleted_at is not None
     assert books.tokens == {}
@@ -147,9 +143,9 @@ def test_a_token_that_the_provider_has_not_counts_as_deleted(removed, books):
 
 
 def test_a_token_that_the_provider_does_not_find_is_looked_for_again_before_it_counts_as_deleted(
-    removed, monkeypatch
+    removed, books
 ):
-    asked = provider_answers(monkeypatch, NOT_FOUND)
+    asked = provider_answers(books, NOT_FOUND)
     for delay in DELAYS:
         assert ask(removed).token_to_delete != ""
         let_pass(timedelta(seconds=delay), removed)
@@ -157,29 +153,24 @@ def test_a_token_that_the_provider_does_not_find_is_looked_for_again_before_it_c
     assert len(asked) == len(DELAYS) + 1
 
 
-def test_a_late_copy_of_a_command_asks_nothing(removed, monkeypatch):
-    asked = provider_answers(monkeypatch, UNDECIDED)
+def test_a_late_copy_of_a_command_asks_nothing(removed, books):
+    asked = provider_answers(books, UNDECIDED)
     first = to_delete(removed)
     ask(removed, first)
     ask(removed, first)
     ask(removed, to_delete(removed, 0))
     assert len(asked) == 1
-    monkeypatch.undo()
+    books.scenarios.end()
     ask(ask(removed))
     assert (removed.token_to_delete, removed.deletion_tries) == ("", 2)
 
 
-def test_a_process_that_ends_while_it_asks_is_followed_by_the_timer(removed, monkeypatch, books):
+def test_a_process_that_ends_while_it_asks_is_followed_by_the_timer(removed, books):
     class Killed(BaseException):
         pass
 
-    def killed(provider, kept):
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MemoryProvider, "delete_token", killed)
-        with pytest.raises(Killed):
-            ask(removed)
+    with books.scenarios.answer("delete_token", Killed()), pytest.raises(Killed):
+        ask(removed)
     removed.refresh_from_db()
     assert removed.deletion_tries == 1
     assert delete_tokens() == 0
@@ -203,9 +194,9 @@ def test_a_token_that_should_have_lapsed_is_deleted_since_its_use_may_have_prolo
     assert books.tokens == {}
 
 
-def test_a_provider_that_deletes_none_is_not_asked(removed, monkeypatch):
+def test_a_provider_that_deletes_none_is_not_asked(removed, books):
     ProviderAccount.objects.update(options={"deletes_tokens": "no"})
-    asked = provider_answers(monkeypatch, UNDECIDED)
+    asked = provider_answers(books, UNDECIDED)
     assert ask(removed).token_to_delete == ""
     assert (asked, removed.deleted_at, removed.deletion_due_at) == ([], None, None)
 
@@ -222,8 +213,8 @@ def test_a_token_under_a_dropped_secret_key_is_left_to_staff(removed, settings, 
     assert books.tokens == {}
 
 
-def test_a_token_that_another_card_uses_is_not_deleted(removed, attempt, monkeypatch, books):
-    asked = provider_answers(monkeypatch, UNDECIDED)
+def test_a_token_that_another_card_uses_is_not_deleted(removed, attempt, books):
+    asked = provider_answers(books, UNDECIDED)
     SavedCard.of(attempt, TOKEN).save()
     assert (ask(removed).token_to_delete, removed.deletion_due_at, asked) == ("", None, [])
     assert TOKEN.token in books.tokens
@@ -271,20 +262,15 @@ def test_a_card_that_is_erased_after_its_deletion_keeps_nothing(removed):
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_no_lock_and_no_transaction_is_held_while_the_provider_is_asked(books, monkeypatch):
+def test_no_lock_and_no_transaction_is_held_while_the_provider_is_asked(books):
     card = remove(kept(an_attempt(an_account()), books))
     seen = []
-    right = MemoryProvider.delete_token
 
     @transaction.atomic
     def lock():
         SavedCard.objects.select_for_update(nowait=True).get(pk=card.pk)
         return "locked"
 
-    def look(provider, kept):
-        seen.extend([connection.in_atomic_block, *at_once(lock)])
-        return right(provider, kept)
-
-    monkeypatch.setattr(MemoryProvider, "delete_token", look)
+    books.scenarios.before("delete_token", lambda: seen.extend([connection.in_atomic_block, *at_once(lock)]))
     assert ask(card).deleted_at is not None
     assert seen == [False, "locked"]

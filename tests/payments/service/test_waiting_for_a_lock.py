@@ -32,7 +32,6 @@ from tests.payments.service.removed_cards import ask, remove
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, stored
 from tests.payments.service.test_saved_cards import charge, kept
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -95,16 +94,14 @@ def test_a_card_that_a_later_payment_saves_while_it_is_erased_stays(books):
     assert (card.state, card.customer_reference) == ("active", "customer-7")
 
 
-def test_what_is_erased_while_a_token_is_deleted_stays_erased(books, monkeypatch):
+def test_what_is_erased_while_a_token_is_deleted_stays_erased(books):
     card = remove(kept(an_attempt(an_account()), books))
     assert card.customer_reference
     is_asked, is_erased = threading.Event(), threading.Event()
-    delete = MemoryProvider.delete_token
 
-    def delete_later(provider, token):
+    def wait_for_the_erasure() -> None:
         is_asked.set()
         assert is_erased.wait(20)
-        return delete(provider, token)
 
     def erase() -> None:
         assert is_asked.wait(20)
@@ -113,7 +110,7 @@ def test_what_is_erased_while_a_token_is_deleted_stays_erased(books, monkeypatch
             is_erased.set()
             wait_until(somebody_waits_for_a_lock, "the answer to wait for the erasure", seconds=20)
 
-    monkeypatch.setattr(MemoryProvider, "delete_token", delete_later)
+    books.scenarios.before("delete_token", wait_for_the_erasure)
     at_once(erase, lambda: ask(card))
     card.refresh_from_db()
     assert (card.customer_reference, card.token_to_delete) == ("", "")
