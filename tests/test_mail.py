@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from django.core import mail as django_mail
@@ -96,13 +97,31 @@ async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(
             await send(an_email())
 
 
-async def test_an_email_that_a_slow_server_takes_after_all_is_sent(silence: Silence):
-    sending = asyncio.ensure_future(send(an_email()))
-    await silence.until_begun(1)
-    await asyncio.sleep(5 * mail.SECONDS)
-    assert not sending.done()
-    silence.is_over.set()
-    await sending
+class Prompt(ThreadPoolExecutor):
+    """A thread that begins with an e-mail before anybody waits for it. Then `has_begun` is set."""
+
+    def __init__(self, silence: Silence) -> None:
+        super().__init__(1)
+        self._silence = silence
+        self.has_begun = threading.Event()
+
+    def submit(self, *job: Any, **options: Any) -> Any:
+        future = super().submit(*job, **options)
+        assert self._silence.begun.acquire(timeout=20)
+        self.has_begun.set()
+        return future
+
+
+async def test_an_email_that_a_slow_server_takes_after_all_is_sent(
+    silence: Silence, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mail, "SECONDS", 0)
+    with Prompt(silence) as thread:
+        monkeypatch.setattr(mail, "_threads", thread)
+        sending = asyncio.ensure_future(send(an_email()))
+        assert await asyncio.to_thread(thread.has_begun.wait, 20)
+        silence.is_over.set()
+        await sending
     assert len(django_mail.outbox) == 1
 
 

@@ -53,6 +53,7 @@ class Merchant:
 
     url: str
     exchanges: list[tuple[str, bytes]] = field(default_factory=list)
+    patience_seconds: float = 20
 
     def post(self, inner: str, *, headers: dict[str, str] | None = None, auth: Any = None) -> Reply:
         body = (
@@ -68,7 +69,7 @@ class Merchant:
             data=body,
             headers={"Content-Type": "text/xml", **(headers or {})},
             auth=auth or ("SANDBOXMERCHANT", "sandbox-password"),
-            timeout=20,
+            timeout=self.patience_seconds,
         )
 
     def seal(self, holder: str, number: str, year: str = "2039") -> str:

@@ -10,7 +10,7 @@ import uvicorn
 from payments_gateway.serving.http.protocol import HardenedHttpProtocol
 from payments_gateway.serving.http.writing import JoinedWrites
 from payments_gateway.serving.scope import WHEN_LEFT
-from tests.support.serving import serving
+from tests.support.serving import serving, until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -90,14 +90,12 @@ async def test_whoever_reads_slowly_gets_all_and_is_waited_for():
             await send({"type": "http.response.body", "body": part, "more_body": number + 1 < parts})
             sent += 1
 
-    async with serving(much) as (_, address), asyncio.timeout(20):
+    async with serving(much) as (server, address), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n")
-        before = -1
-        while sent > before:  # until nothing more is sent
-            before = sent
-            await asyncio.sleep(0.05)
+        (held,) = server.server_state.connections
+        await until(lambda: held.flow.write_paused)
         assert sent < parts
         assert len(await reader.readexactly(len(part) * parts)) == len(part) * parts
         writer.close()

@@ -24,7 +24,6 @@ async def application(scope, receive, send):
         message = await receive()
     if message["type"] == "http.disconnect":
         return
-    await asyncio.sleep(0.01)  # so that later data on the connection has arrived
     hosts = b",".join(value for name, value in scope["headers"] if name == b"host")
     body = hosts + b" " + scope["raw_path"] + b"?" + scope["query_string"]
     await send(
@@ -38,8 +37,18 @@ async def application(scope, receive, send):
 
 
 @pytest.fixture
-async def connection():
-    async with serving(application) as (_, address), connected(address) as connection:
+def begun():
+    """Return an event that is set when the application has got a request."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def connection(begun):
+    async def noted(scope, receive, send):
+        begun.set()
+        await application(scope, receive, send)
+
+    async with serving(noted) as (_, address), connected(address) as connection:
         yield connection
 
 
@@ -92,9 +101,9 @@ async def test_the_authority_of_an_absolute_address_takes_the_place_of_host(conn
 EXPECT = b"POST / HTTP/%s\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
 
 
-async def test_a_client_of_http_1_0_is_not_told_to_continue(connection):
+async def test_a_client_of_http_1_0_is_not_told_to_continue(connection, begun):
     connection.say(EXPECT % b"1.0")
-    await asyncio.sleep(0.05)
+    await begun.wait()
     connection.say(b"abc")
     assert (await connection.answer()).status == 200
 
@@ -143,10 +152,10 @@ async def test_nonsense_behind_a_request_is_refused_behind_its_answer(connection
 
 
 @pytest.mark.parametrize("before", [b"", GET, GET + GET])
-async def test_a_broken_body_is_refused_in_the_place_of_its_answer(connection, before):
+async def test_a_broken_body_is_refused_in_the_place_of_its_answer(connection, begun, before):
     broken = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
     connection.say(before + broken)
-    await asyncio.sleep(0.005)
+    await begun.wait()
     connection.say(b"none\r\n" + GET)
     for _ in range(before.count(b"GET")):
         assert (await connection.answer()).status == 200
