@@ -193,7 +193,7 @@ def release(
 ) -> PurchaseDecision:
     return Go(
         step=At.RELEASE_STOCK,
-        data=with_changes(data, tries=0),
+        data=with_changes(data, tries=0, refusal_reason=""),
         transitions=transitions,
         attempt_transitions=attempt_transitions,
         refusal_reason=refusal_reason,
@@ -229,7 +229,8 @@ def until_released(
 
 
 def taken_up_again(data: PurchaseData) -> PurchaseDecision:
-    return Go(step=At.CONFIRM_ORDER, data=with_changes(data, tries=0), reply_to_waiters=True)
+    again = with_changes(data, tries=0, refusal_reason="")
+    return Go(step=At.CONFIRM_ORDER, data=again, reply_to_waiters=True)
 
 
 def found_held(data: PurchaseData) -> PurchaseDecision:
