@@ -226,8 +226,12 @@ def is_accounted_for(payment: Payment, sums: Sums) -> bool:
 
 
 def is_stuck(payment: Payment, sums: Sums) -> bool:
-    """Return True if an automatic capture was refused, and its authorisation could not be released so far."""
-    return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, State.REFUSED) > 0
+    """Return True if a purchase has to release its authorisation, and could not do so thus far.
+
+    Its automatic capture was refused, or its own void was.
+    """
+    has_failed = sums.total(Kind.CAPTURE, State.REFUSED) or sums.total(Kind.VOID, State.REFUSED)
+    return payment.state == PaymentState.CONFIRMING and bool(has_failed)
 
 
 def is_given_back(payment: Payment) -> bool:

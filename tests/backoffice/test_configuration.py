@@ -154,7 +154,14 @@ def test_staff_cannot_bind_the_script_to_what_is_no_digest(admin_client):
 
 
 @pytest.mark.parametrize(
-    "name", ["captures_with_authorisation", "lists_orders", "saved_cards", "saves_without_challenge"]
+    "name",
+    [
+        "captures_with_authorisation",
+        "lists_orders",
+        "refuses_failed_authentication",
+        "saved_cards",
+        "saves_without_challenge",
+    ],
 )
 @pytest.mark.parametrize("value", ["true", True, "Yes", 1])
 def test_staff_are_told_of_a_switch_that_would_count_as_off(admin_client, name, value):

@@ -94,6 +94,7 @@ FACTS: Mapping[str, str] = {
     "review_released": "The provider was asked: it holds nothing, and our books agree",
     "review_stands": "The provider was asked, and its books still contradict ours",
     "review_unknown": "The provider was asked about the contradiction, and did not answer",
+    "unauthenticated_accepted_by": "Staff accept that the payment was authorised without authentication",
     "capture_requested_by": "Somebody asked for the money to be taken",
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",

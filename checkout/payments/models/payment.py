@@ -179,6 +179,7 @@ class Payment(models.Model):
             ("request_refund", "Can refund payments"),
             ("cancel_payment", "Can cancel payments that were not paid"),
             ("review_payment", "Can have the provider asked about conflicted payments"),
+            ("accept_payment", "Can accept payments that were authorised without authentication"),
             ("erase_payment", "Can erase the personal data of payments"),
         ]
 
@@ -209,6 +210,10 @@ class Payment(models.Model):
             self.held_since = timezone.now()
         self.version += 1
         update_in_batch(self, "state", "version", "refusal_reason", "held_since")
+
+
+# The condition on attempts whose shopper was not authenticated.
+AUTHENTICATION_FAILED = models.Q(three_d_secure__status="failed")
 
 
 class Attempt(models.Model):
@@ -263,7 +268,12 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["payment", "number"], name="attempts_are_numbered")
         ]
-        indexes: ClassVar = [models.Index(KT("card__last4"), name="attempts_by_last_four")]
+        indexes: ClassVar = [
+            models.Index(KT("card__last4"), name="attempts_by_last_four"),
+            models.Index(
+                fields=["payment"], name="attempts_unauthenticated", condition=AUTHENTICATION_FAILED
+            ),
+        ]
         ordering: ClassVar = ["payment", "number"]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 
 from checkout.conf import conf
 from checkout.payments.books.apply import apply, note_release
+from checkout.payments.books.compare_authorisations import is_for_another_payment
 from checkout.payments.books.compare_operations import compare_answer, may_change
 from checkout.payments.books.events import FOLLOW_CAPTURE
 from checkout.payments.books.ours import Ours, ours_of
@@ -25,7 +26,7 @@ from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.service.answers import answer_of
-from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
+from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, commit_conclusion, provider_inquiry
 from checkout.payments.service.service import service

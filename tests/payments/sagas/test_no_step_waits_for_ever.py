@@ -30,6 +30,7 @@ from tests.support.loyalty.purchase_steps import STEPS
 OUTCOMES = dict.fromkeys(str(each) for each in (*ProviderOutcome, *ClaimOutcome, *ReviewOutcome))
 REPLIES = (
     *(Reply.success({"outcome": outcome}) for outcome in OUTCOMES),
+    Reply.success({"outcome": "approved", "refusal_reason": "authentication_failed"}),
     *(Reply.success({"decision": decision}) for decision in ("accept", "reject")),
     *(Reply.success({"held": held}) for held in (True, False)),
     *(Reply.success({"reserved": reserved, "missing": []}) for reserved in (True, False)),

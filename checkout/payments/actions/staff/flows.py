@@ -1,4 +1,4 @@
-"""Actions for staff only: review a conflicted payment, and resume a parked saga."""
+"""Actions for staff only: review a conflicted payment, accept one, resume a parked saga."""
 
 from django.db import transaction
 
@@ -7,9 +7,13 @@ from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.models.payment import AUTHENTICATION_FAILED
 from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, PaymentState
+from checkout.states import Actor, AttemptState, PaymentState
+
+# The kind of the fact that staff accept an authorisation without authentication.
+UNAUTHENTICATED_ACCEPTED = "unauthenticated_accepted_by"
 
 
 @transaction.atomic
@@ -28,6 +32,23 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     send_to_checkout(ReviewPayment(payment=payment.reference), payment.reference)
+
+
+@transaction.atomic
+def accept_unauthenticated(reference: str, *, by: str, reason: str) -> None:
+    """Record that staff accept a payment that was authorised although 3-D Secure had failed.
+
+    The payment no longer needs attention for that reason; nothing else changes. Raises ``PaymentNotFound``,
+    and ``OperationRejected`` if no attempt of the payment was authorised like that.
+    """
+    payment = get_payment_for_update(reference)
+    attempt = payment.attempts.filter(AUTHENTICATION_FAILED, state=AttemptState.AUTHORISED).first()
+    if attempt is None:
+        raise OperationRejected("Nothing of this payment is held without authentication.")
+    data = {"by": by, "reason": scrub_note(reason)}
+    Fact.objects.create(
+        payment=payment, attempt=attempt, source=Actor.STAFF, kind=UNAUTHENTICATED_ACCEPTED, data=data
+    )
 
 
 @transaction.atomic
