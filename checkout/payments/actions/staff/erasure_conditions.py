@@ -44,7 +44,7 @@ def require_nothing_pending(payment: Payment) -> None:
 
 
 def _is_sending(payment: Payment) -> bool:
-    """Return True if a service has still to send something, for example a receipt that it could not send."""
+    """Return True if a service has still to send a message about the payment."""
     owed = OutboxMessage.objects.filter(subject=payment.reference, published_at=None)
     return any(owed.using(database).exists() for database in databases())
 
