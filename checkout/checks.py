@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http.request import validate_host
 from django.urls import reverse
@@ -21,6 +22,7 @@ from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
+from checkout.running.services import services_in_place
 from checkout.web.protection.captcha import captcha_error, get_captcha
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
@@ -38,6 +40,16 @@ def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage
         )
         for fault in validate_own_apps()
     ]
+
+
+@checks.register()
+def services_can_work_in_place(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Refuse services in place that are unknown, or that have a database of their own."""
+    try:
+        services_in_place()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), hint="docs/scaling.md says which can.", id="checkout.E024")]
+    return []
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -44,6 +44,14 @@ class Installation:
         pattern=r"^[\w., ]*$",
     )
 
+    in_place = texts(
+        "CHECKOUT_IN_PLACE",
+        "",
+        "The services of risk, orders, ledger and receipts, with commas between them, whose commands the "
+        "checkout service carries out itself, in the transactions of its flows (docs/scaling.md).",
+        pattern=r"^[a-z, ]*$",
+    )
+
     @cached_property
     def is_try_out(self) -> bool:
         """Return True if this installation works with the sandbox and with published secrets."""

@@ -30,7 +30,7 @@ def send(email: EmailMessage) -> None:
     job = _threads.submit(email.send)
     wait([job], SECONDS)
     if not job.done() and not job.cancel():
-        wait([job], _longest_seconds())
+        wait([job], longest_seconds() - SECONDS)
     if not job.done() or job.cancelled():
         raise TimeoutError
     job.result()
@@ -44,6 +44,6 @@ def template(name: str) -> Template:
     return Engine(dirs=[str(conf.base_dir / "templates" / "checkout" / "email")]).get_template(name)
 
 
-def _longest_seconds() -> float:
-    """Return the seconds that a server may take if each of its answers comes just before the time-out."""
-    return ANSWERS * conf.email_timeout + smtp.SECONDS_FOR_TEXT
+def longest_seconds() -> float:
+    """Return the longest that ``send`` may take, if each answer comes just before its time-out."""
+    return SECONDS + ANSWERS * conf.email_timeout + smtp.SECONDS_FOR_TEXT

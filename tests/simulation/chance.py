@@ -129,6 +129,11 @@ WITH_CONTENT_KEYS = 0.3
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
 
+# The services that may work in place, and the share of schedules in which some do: others after each start of
+# the checkout service.
+IN_PLACE = ("risk", "orders", "ledger", "notifications")
+WITH_SERVICES_IN_PLACE = 0.4
+
 # The shares of shoppers who close a payment that they could try again, of which a schedule has one.
 CLOSED = (0.0, 0.0, 0.5)
 
@@ -189,12 +194,20 @@ class Chance:
         self._share_of_queued = self._queue.choice(QUEUED)
         self.has_content_keys = Random(f"keys of schedule {seed}").random() < WITH_CONTENT_KEYS
         self.has_portal = Random(f"portal of schedule {seed}").random() < WITH_PORTAL
+        self._places = Random(f"places of schedule {seed}")
+        self._has_services_in_place = self._places.random() < WITH_SERVICES_IN_PLACE
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
         """Stop all faults."""
         self._rates = dict.fromkeys(self._rates, 0.0)
         self._undecided_left = self._wrong_answers_left = self._delays_left = 0
+
+    def services_in_place(self) -> Sequence[str]:
+        """Choose the services that work in place from a start of the checkout service on."""
+        if not self._has_services_in_place:
+            return ()
+        return [name for name in IN_PLACE if self._places.random() < 0.7]
 
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""

@@ -10,8 +10,9 @@ from django.db import OperationalError
 
 from checkout.conf import conf
 from checkout.payments.models import Difference, InboxMessage, OutboxMessage
+from checkout.payments.sagas.orchestration import in_place
 from checkout.running.relay import run_relay
-from checkout.running.services import SERVICES
+from checkout.running.services import ORCHESTRATOR, SERVICES
 from checkout.states import PaymentState
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -215,6 +216,10 @@ class World:
         elif kind == "relay":
             process.spawn(run_relay(broker, stop))
         else:
+            if kind == ORCHESTRATOR:
+                names = self.chance.services_in_place()
+                in_place.choose(SERVICES[name] for name in names)
+                self.trace.note(process.name, "has in place", ", ".join(names) or "nothing")
             worker = Worker(broker, SERVICES[kind], inbox_model=InboxMessage, outbox_model=OutboxMessage)
             process.spawn(worker.run(stop))
         self.trace.note(process.name, "starts")

@@ -73,6 +73,8 @@ class ReceiptAdmin(OfOnePayment):
         "is_test",
         "created_at",
         "sent_at",
+        "next_try_at",
+        "failures",
     )
     readonly_fields = ("payment", "amount")
 

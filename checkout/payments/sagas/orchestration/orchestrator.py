@@ -20,7 +20,7 @@ from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
 from checkout.payments.sagas.operations import opening
-from checkout.payments.sagas.orchestration import question_ids
+from checkout.payments.sagas.orchestration import in_place, question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
@@ -33,6 +33,7 @@ from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 from messaging.compiled_queries import insert_in_batch, insert_unless_known, update_in_batch
 from messaging.envelope import Reply, encode_body
+from messaging.errors import MalformedMessage
 from messaging.libraries import typed
 from messaging.worker.service import Message
 
@@ -102,12 +103,15 @@ def take_reply(reply: Reply, message: Message) -> None:
     update_in_batch(step, "replied_at", "outcome", by="correlation_id")
     if found is not None:
         definition, data = found
-        saga.awaiting = ""
-        decision = definition.on_reply(saga.step, data, reply)
-        payment = saga.payment if _concerns_payment(decision) else None
-        _carry_out(saga, decision, message, payment)
-        if payment is not None and saga.status in _ENDED:
-            _tell_what_overtook(saga, message, payment)
+        _go_on(saga, definition.on_reply(saga.step, data, reply), message, saga.payment)
+
+
+def _go_on(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None) -> None:
+    """Carry out what follows from the reply to a saga's question. ``payment`` is given if it is locked."""
+    saga.awaiting = ""
+    _carry_out(saga, decision, message, payment)
+    if saga.status in _ENDED:
+        _tell_what_overtook(saga, message, payment or locked_payment_of(saga))
 
 
 def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
@@ -196,9 +200,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.step = str(decision.step)
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
-    if decision.ask is not None:
-        saga.awaiting = question_ids.new(saga, decision.ask.command.address[0])
-        _send(saga, decision.ask, message)
+    answer = _ask(saga, decision.ask, message) if decision.ask is not None else None
     _tell(decision.side_commands, message)
     version = saga.version
     if payment is not None:
@@ -207,7 +209,9 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         if decision.child is not None:
             _start(saga, decision.child, message, payment)
     # After the child, whose insertion would have to wait for a change of the same table. A child that had
-    # nothing to wait for has moved this saga on, and written it.
+    # nothing to wait for has moved this saga on, and written it. So does an answer that came at once.
+    if answer is not None:
+        _go_on(saga, _after(saga, decision, answer), message, payment)
     if saga.version == version:
         update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is not None and payment is not None:
@@ -262,31 +266,52 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
         signal(saga, Signal(operation.state), message, payment)
 
 
-def _send(saga: Saga, ask: Ask, message: Message) -> None:
+def _ask(saga: Saga, ask: Ask, message: Message) -> Reply | None:
+    """Ask the question of the saga's step. Return the reply if its service works in place, and None if not.
+
+    A question that is to be repeated after a pause is always sent.
+    """
+    saga.awaiting = question_ids.new(saga, ask.command.address[0])
     body = encode_body(ask.command)
-    insert_in_batch(
-        SagaStep(
-            saga=saga,
-            name=saga.step,
-            command=ask.command.to,
-            correlation_id=saga.awaiting,
-            body_sha256=sha256(body).hexdigest(),
-        )
-    )
-    message.send(
-        *ask.command.address,
-        body,
+    step = SagaStep(
+        saga=saga,
+        name=saga.step,
+        command=ask.command.to,
         correlation_id=saga.awaiting,
-        delay_seconds=ask.delay_seconds,
-        keeps_sealed=ask.keeps_card,
-        deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
+        body_sha256=sha256(body).hexdigest(),
     )
+    answer = None if ask.delay_seconds else in_place.reply_to(ask.command, message)
+    if answer is not None:
+        step.replied_at, step.outcome = timezone.now(), _summary(answer)
+    else:
+        message.send(
+            *ask.command.address,
+            body,
+            correlation_id=saga.awaiting,
+            delay_seconds=ask.delay_seconds,
+            keeps_sealed=ask.keeps_card,
+            deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
+        )
+    insert_in_batch(step)
+    return answer
+
+
+def _after(saga: Saga, asked: Decision[Any], answer: Reply) -> Decision[Any]:
+    """Return the decision that follows from an answer that came at once."""
+    definition: Definition = DEFINITIONS[saga.kind]
+    try:
+        if answer.ok:
+            definition.questions[saga.step].read_answer(answer.result)
+    except MalformedMessage as error:
+        answer = Reply.malformed(str(error))
+    return definition.on_reply(saga.step, asked.data, answer)
 
 
 def _tell(commands: Iterable[Command[Any]], message: Message) -> None:
     """Owe commands to their services, which do not answer, because nothing depends on an answer."""
     for command in commands:
-        message.send(*command.address, command, reply_to="")
+        if not in_place.is_done(command, message):
+            message.send(*command.address, command, reply_to="")
 
 
 def _record_parking(saga: Saga, why: str) -> None:
