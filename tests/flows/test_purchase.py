@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from pytest_django import Settings
 
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.ledger.models import LedgerEntry
@@ -17,6 +18,16 @@ from checkout.web import held_tier, notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
 from tests.support.memory_provider.books import Books
+
+
+@pytest.fixture(
+    autouse=True,
+    params=["", "risk,orders,ledger,receipts"],
+    ids=["each service by itself", "services in place"],
+)
+def services(request: pytest.FixtureRequest, settings: Settings) -> None:
+    """Choose where risk, orders, ledger and receipts do their work. The shopper notices no difference."""
+    settings.CHECKOUT_IN_PLACE = request.param
 
 
 def ledger_balance() -> int:

@@ -11,7 +11,13 @@ AREA = "settings"
 
 
 def findings() -> Iterator[Finding]:
-    """Yield everything that ``manage.py check --deploy`` reports; in a try-out, what ``check`` reports."""
+    """Yield everything that ``manage.py check --deploy`` reports; in a try-out, what ``check`` reports.
+
+    The services that work in place are named as well, since nothing else shows them.
+    """
+    if conf.in_place:
+        named = ", ".join(conf.in_place)
+        yield Finding(AREA, f"the checkout service does the work of {named} itself (CHECKOUT_IN_PLACE)")
     messages = checks.run_checks(include_deployment_checks=not conf.is_try_out)
     seen = [message for message in messages if not message.is_silenced()]
     for message in seen:
