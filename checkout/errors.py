@@ -18,6 +18,7 @@ CheckoutError
 │   ├── IllegalTransition      not possible in the payment's present state
 │   │   └── EndpointDisabled   nothing is sent to a webhook endpoint that is disabled
 │   ├── AmountNotAvailable     more than is left to capture or refund
+│   │   └── PaymentDisputed    a dispute claims money that would be left otherwise
 │   ├── RefundableDiffers      another amount is left to refund than the caller believes
 │   ├── DuplicateRequest       the same request was made before with other values
 │   │   └── KeyReused          its idempotency key was used for another request
@@ -39,7 +40,7 @@ CheckoutError
 ├── StoredSecretUnreadable     sealed under a secret key that was dropped: an operator must list it again
 ├── CardKeysMisconfigured      an operator must set them; the process does not start
 └── CardSealRefused            nothing was sent: the shopper may enter the card again
-    ├── CardNotSealed          without a second seal: of an earlier release, or not from web
+    ├── CardNotSealed          without a second seal: not from web
     ├── CardKeyUnknown         sealed with a key that was dropped
     ├── CardSealBroken         for another attempt, or changed on the way
     └── CardSealExpired        it came too late
@@ -157,6 +158,12 @@ class AmountNotAvailable(OperationRejected):
         super().__init__(message)
         self.requested = requested
         self.available = available
+
+
+class PaymentDisputed(AmountNotAvailable):
+    """A dispute that is not booked yet claims so much that the amount cannot be refunded."""
+
+    code = "payment_disputed"
 
 
 class RefundableDiffers(OperationRejected):
@@ -303,7 +310,7 @@ class CardSealRefused(CheckoutError):
 
 
 class CardNotSealed(CardSealRefused):
-    """The card arrived without a second seal: from an earlier release, or not from web at all."""
+    """The card arrived without a second seal, so it does not come from web."""
 
     code = "card_not_sealed"
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Operation, Payment
@@ -19,33 +19,19 @@ ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 SETTLED = (State.DONE, State.REFUSED)
 
-# The kind of operation that explains each event.
-EXPLANATIONS = {
-    "captured": Kind.CAPTURE,
-    "capture_failed": Kind.CAPTURE,
-    "cancelled": Kind.VOID,
-    "refunded": Kind.REFUND,
-    "refund_failed": Kind.REFUND,
-}
-
-# The kind of issuer's operation that each event reports.
-BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
-
-# The events that imply that money was held for the attempt.
-IMPLIES_AUTHORISED = frozenset(
-    {"authorised", "captured", "capture_failed", "settled", "refunded", "refund_failed", *BY_ISSUER}
-)
-# The events that contradict an operation that is done.
-FAILURES = frozenset({"capture_failed", "refund_failed"})
-
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Amounts in minor units of the payment's currency, by kind and state of the operations."""
+    """Amounts in minor units of the payment's currency, by kind and state of the operations.
+
+    ``at_risk`` is what disputes claim that are not booked. It says nothing of what the operations come to.
+    """
 
     owed: int
     by_kind_and_state: Counter[tuple[str, str]]
     has_final_capture: bool = False
+    is_rest_released: bool = False
+    at_risk: int = field(default=0, compare=False)
 
     def total(self, kind: str, *states: str) -> int:
         """Return the sum of all operations of this kind in any of these states."""
@@ -76,9 +62,9 @@ class Sums:
     def left_to_capture(self) -> int:
         """The sum that may still be captured, in minor units.
 
-        It is 0 if there is a void, or a final capture, that was not refused.
+        It is 0 if there is a void, or a final capture, that was not refused, and after the rest was released.
         """
-        if self.has_final_capture or self.has_void:
+        if self.has_final_capture or self.has_void or self.is_rest_released:
             return 0
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
@@ -93,17 +79,28 @@ class Sums:
         return self.total(Kind.CAPTURE, *OPEN) > 0
 
     @property
-    def left_to_refund(self) -> int:
-        """The sum that may still be given back: money that has certainly been taken, and is not charged back.
+    def left_beside_claims(self) -> int:
+        """The sum that could be given back if the disputes that are not booked were not true.
 
-        It is never negative, although a charge-back may take money that a refund under way counts on.
+        That is money that has certainly been taken, and is not charged back. It is never negative, although
+        a charge-back may take money that a refund under way counts on.
         """
         return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
     @property
+    def dispute_claimed(self) -> int:
+        """The part of that sum which disputes claim that are not booked."""
+        return min(self.at_risk, self.left_beside_claims)
+
+    @property
+    def left_to_refund(self) -> int:
+        """The sum that may still be given back, and that no dispute claims."""
+        return self.left_beside_claims - self.dispute_claimed
+
+    @property
     def is_all_being_refunded(self) -> bool:
         """Return True if refunds without an outcome are of all that is left."""
-        return self.total(Kind.REFUND, *OPEN) > 0 and self.left_to_refund == 0
+        return self.total(Kind.REFUND, *OPEN) > 0 and self.left_beside_claims == 0
 
     @property
     def can_be_voided(self) -> bool:
@@ -199,7 +196,9 @@ def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
     for operation in operations:
         sums[operation.kind, operation.state] += operation.amount_minor
         has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
-    return Sums(payment.amount_minor, sums, has_final)
+    return Sums(
+        payment.amount_minor, sums, has_final, payment.is_rest_released, at_risk=payment.at_risk_minor
+    )
 
 
 # States in which money is held or taken, and no conflict has to be settled first.
@@ -246,29 +245,3 @@ def is_kept(payment: Payment) -> bool:
     sums = sums_of(payment)
     is_at_rest = not (sums.is_being_captured or sums.has_void)
     return is_accounted_for(payment, sums) and sums.left_to_charge_back > 0 and is_at_rest
-
-
-def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int | None = None) -> bool:
-    """Return True if an operation of ours explains a provider's event: the one that it names, if any.
-
-    A capture or refund that names none must be of the same amount, if the event has one: others are made in
-    the provider's portal. The attempt's payment must be locked. The failure of a named refund counts as
-    explained, as that refund's own saga looks into it. The failure of a capture contradicts nothing unless we
-    have one as done. If a part was captured, a cancellation is that of the rest.
-    """
-    kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
-    if (
-        kind == Kind.VOID
-        and 0 < added_up(attempt.payment, operations).captured < attempt.payment.amount_minor
-    ):
-        return True
-    ours = [each for each in operations if each.kind == kind]
-    named = [each for each in ours if each.reference == operation]
-    if named and event == "refund_failed":
-        return True
-    if minor is not None and event in ("captured", "refunded"):
-        ours = [each for each in ours if each.amount_minor == minor]
-    if not ours and event == "capture_failed":
-        return True
-    contrary = State.DONE if event in FAILURES else State.REFUSED
-    return any(each.state != contrary for each in named or ours)

@@ -27,6 +27,7 @@ OTHERS: Mapping[str, Field] = {
     "refunded": Field("The amount refunded.", 0),
     "refundable": Field("The amount that may still be refunded.", 1250),
     "disputed": Field("The amount that issuers have taken back.", 0),
+    "dispute_claimed": Field("The amount that disputes claim beside it, and that cannot be refunded.", 0),
     "available_actions": Field("The requests that may be made now.", ["refund"]),
     "next_action": Field("The address to which the shopper has to go, if anywhere.", None),
     "url": Field("The address.", f"https://pay.example/checkout/{PAYMENT}/"),

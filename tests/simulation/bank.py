@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, EventKind, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import (
+from tests.simulation.habits import Habits, drawn
+from tests.simulation.post import ACCOUNT, MERCHANT_CODE, PORTAL, Post
+from tests.simulation.tokens import Tokens
+from tests.support.memory_provider.books import (
     Books,
     Movement,
     Order,
@@ -19,10 +21,8 @@ from checkout.payments.providers.memory_books import (
     books_of,
     forget_books,
 )
-from checkout.payments.providers.memory_order import Manners
-from tests.simulation.habits import Habits, drawn
-from tests.simulation.post import ACCOUNT, MERCHANT_CODE, PORTAL, Post
-from tests.simulation.tokens import Tokens
+from tests.support.memory_provider.order import Manners
+from tests.support.memory_provider.provider import MemoryProvider
 
 if TYPE_CHECKING:
     from tests.simulation.twin import Twin

@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
 from tests.simulation import amounts, listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
+from tests.support.memory_provider.books import Books, Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -214,10 +214,12 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
-    """Yield payments whose stock was released and later confirmed, except those that were conflicted."""
+    """Yield payments whose stock was released and later confirmed, unless conflicted, or settled by staff."""
     for (payment,) in books.rows(
         "SELECT payment FROM taken_again WHERE payment NOT IN "
-        "(SELECT payment FROM history WHERE after = 'conflicted')"
+        "(SELECT payment FROM history WHERE after = 'conflicted' UNION "
+        "SELECT p.reference FROM payments_payment p JOIN payments_fact f ON f.payment_id = p.id "
+        "WHERE f.kind = 'payment_settled_by_applied')"
     ):
         yield f"I4: the stock of {payment} was given back while it was being paid for"
 
@@ -316,16 +318,23 @@ def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
     """Yield payments that are captured automatically and were called paid, but ended unpaid.
 
     A capture that the provider makes with the authorisation counts as accepted. If the issuer does not pay
-    for it after all, staff are told. A contradiction is ended by staff, perhaps without a capture.
+    for it after all, staff are told. What staff settle may end without a capture.
     """
     automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
     excused = {books.payment_of.get(code) for code in world.bank.unpaid}
+    settled = {
+        payment
+        for (payment,) in books.rows(
+            "SELECT p.reference FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
+            "WHERE f.kind = 'payment_settled_by_applied'"
+        )
+    }
     for payment, end in automatic:
         if payment in excused:
             continue
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
         paid = [state for state in left if PaymentState(state).is_paid]
-        if paid and end in UNPAID and P.CONFLICTED not in left:
+        if paid and end in UNPAID and P.CONFLICTED not in left and payment not in settled:
             yield f"I6: {payment} was {paid[0]}, and ended {end}"
 
 

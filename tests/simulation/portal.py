@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import Order, OrderState
+from tests.support.memory_provider.books import Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.shopper import Shopper

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.providers.memory_order import Order
 from tests.simulation.habits import Habits
 from tests.simulation.web import Unanswered
+from tests.support.memory_provider.order import Order
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -8,11 +8,11 @@ from checkout.conf import conf
 from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import Order, OrderState
-from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
+from checkout.payments.sagas.settlement.settleable import OF_AN_ATTEMPT
 from tests.simulation.chance import QUEUED_SECONDS
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
+from tests.support.memory_provider.books import Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -169,18 +169,16 @@ class Staff:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
             if kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
-                self._explained.add(payment)
-                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+                self._enter_figures(payment)
             elif kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
                 if not self._seconds_until_shown(kind, key, order_code):
                     self._settle_as_found(number, kind, key, order_code)
             elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
                 # The provider does not say what became of it: staff have looked it up.
-                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+                self._enter_figures(payment)
             elif kind == "purchase" and step == "void" and payment in self._world.bank.used_portal:
                 # It can be neither captured nor released, as a part was captured in the portal.
-                self._explained.add(payment)
-                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+                self._enter_figures(payment)
             elif kind == "purchase" and step in CONFIRMING and self._cannot_be_confirmed(payment):
                 self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
@@ -190,11 +188,16 @@ class Staff:
                 # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in dict.fromkeys([*self._differing(), *self._unlike_in_portal()]):
-            self._explained.add(reference)
-            self._world.spawn(self._do("puts aside", reference, self._put_aside(reference)))
+            self._enter_figures(reference)
         for (reference,) in conflicted:
             self._give_up_spare(reference)
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
+
+    def _enter_figures(self, reference: str) -> None:
+        """Settle a payment of which staff know what the bank's books have, without asking the bank first."""
+        self._explained.add(reference)
+        self._give_up_spare(reference)
+        self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
 
     def _give_up_spare(self, reference: str) -> None:
         """Cancel or refund, in the portal, all but one of a payment's orders that hold money, or held it.
@@ -292,7 +295,7 @@ class Staff:
 
         def settle() -> None:
             is_old = self._version_of(number) != seen
-            said = {"arrived": has_arrived, "seen": seen}
+            said: dict[str, Any] = {"arrived": has_arrived, "seen": seen}
             actions.settle_operation(reference, by="colleague", reason="Looked up at the bank.", **said)
             if is_old:
                 self._world.violations.append(f"I7: a decision on {reference} was taken from an old page")
@@ -355,16 +358,16 @@ class Staff:
     def _settle_claim(
         self, number: int, order_code: str, payment: str, *, is_last: bool
     ) -> Callable[[], object]:
-        """Return a function that settles a claim or, if in the end it says so, puts the payment aside."""
+        """Return a function that settles a claim or, if in the end it says so, enters the figures."""
 
         def settle() -> None:
             try:
                 settle_claim_by(self._truth_of(order_code), number, by="staff")
             except OperationRejected as advice:
-                if not is_last or "settle the payment yourself" not in str(advice):
+                if not is_last or "settle the payment by figures" not in str(advice):
                     raise
                 self._explained.add(payment)
-                self._put_aside(payment)()
+                self._settle_payment(payment)()
 
         return settle
 
@@ -395,9 +398,6 @@ class Staff:
                 actions.review_payment(reference, by="staff", reason="It contradicts us.")
 
         return settle
-
-    def _put_aside(self, reference: str) -> Callable[[], object]:
-        return lambda: actions.put_aside(reference, by="staff", reason="Looked up at the bank.")
 
     def _try_again(self, number: int) -> Callable[[], object]:
         return lambda: actions.resume_saga(number, by="staff")

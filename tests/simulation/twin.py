@@ -20,12 +20,12 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.payments.providers.memory import MemoryProvider, missing
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.saved_cards import KeptToken
 from tests.simulation.processes import outside
 from tests.simulation.threads import pause
 from tests.simulation.tokens import Tokens
+from tests.support.memory_provider.books import Order, OrderState
+from tests.support.memory_provider.provider import MemoryProvider, missing
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

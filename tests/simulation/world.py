@@ -10,7 +10,6 @@ from django.db import OperationalError
 
 from checkout.conf import conf
 from checkout.payments.models import Difference, InboxMessage, OutboxMessage
-from checkout.payments.providers.memory_books import OrderState
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES
 from checkout.states import PaymentState
@@ -42,6 +41,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.twin import Line
 from tests.simulation.web import Unanswered, Web
 from tests.support.broker_users import make_memory_users
+from tests.support.memory_provider.books import OrderState
 from tests.support.reconciling import reconcile
 
 T = TypeVar("T")

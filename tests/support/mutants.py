@@ -26,7 +26,11 @@ from checkout.payments import actions, calls
 from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
-from checkout.payments.actions.staff import at_rest, second_word
+from checkout.payments.actions.staff import duplicate_decision, erasure_conditions
+from checkout.payments.books import apply as books_apply, compare_operations
+from checkout.payments.books.ours import NOT_FOUND
+from checkout.payments.books.theirs import Answer
+from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import log as event_log, move_operation
 from checkout.payments.locking import locked_payment_of
@@ -36,17 +40,15 @@ from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
     Outcome,
-    Position,
     ProviderResult,
+    WholePosition,
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
 from checkout.payments.sagas.settlement import operation as operation_settlement
-from checkout.payments.sagas.settlement.reckoning import NOT_FOUND
 from checkout.payments.service import facts, modification, provider_call
-from checkout.payments.service.evidence import absence
+from checkout.payments.service.answers import answer_of
 from checkout.payments.service.notifications import statement
-from checkout.payments.service.operation_outcome import answer_of, move
 from checkout.payments.totals import Sums
 from messaging.delivery import Delivery
 from messaging.envelope import Reply, new_message_id
@@ -173,8 +175,8 @@ def resend_on_a_guess() -> Patches:
     The mutant shows when only the answer was lost and the provider does not deduplicate.
     """
 
-    def is_absent(operation: Operation, others: object, result: ProviderResult) -> bool:
-        return result.kind in (
+    def is_absent(ours: object, mine: object, answer: Answer) -> bool:
+        return answer.last_event in (
             EventKind.AUTHORISED,
             EventKind.CAPTURED,
             EventKind.SETTLED,
@@ -182,7 +184,7 @@ def resend_on_a_guess() -> Patches:
             EventKind.REFUND_FAILED,
         )
 
-    yield from everywhere(absence.is_absent, is_absent)
+    yield from everywhere(compare_operations.is_absent, is_absent)
 
 
 def forged_capture_believed() -> Patches:
@@ -208,7 +210,7 @@ def position_guessed() -> Patches:
         everything, nothing = result.amount, Money(0, result.amount.currency)
         is_refunded = result.kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)
         is_captured = is_refunded or result.kind in (EventKind.CAPTURED, EventKind.SETTLED)
-        position = Position(
+        position = WholePosition(
             authorised=everything,
             captured=everything if is_captured else nothing,
             refunded=everything if is_refunded else nothing,
@@ -297,7 +299,7 @@ def customers_confused() -> Patches:
 
 def erased_while_under_way() -> Patches:
     """Erase a payment whose commands are still in a queue. The mutant shows just after staff sent one."""
-    yield patch.object(at_rest, "require_that_all_is_handled", lambda payment: None)
+    yield patch.object(erasure_conditions, "require_that_all_is_handled", lambda payment: None)
 
 
 def late_events_passed_over() -> Patches:
@@ -361,7 +363,8 @@ def refusal_of_a_copy_believed() -> Patches:
     def believe(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
         is_movement = operation.kind != Operation.Kind.VOID
         if is_movement and result.outcome == Outcome.REFUSED and result.refusal is not None:
-            move(attempt.payment, operation, Operation.State.REFUSED, reason=result.refusal.reason)
+            refused = Verdict(Conclusion.REFUSED, "C3", result.refusal.reason)
+            books_apply.apply(attempt.payment, operation, refused)
             return answer_of(operation, event=result.event)
         return apply(attempt, operation, result)
 
@@ -378,7 +381,8 @@ def late_answer_believed() -> Patches:
 
     def believe(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
         if isinstance(result, _LateAnswer) and result.outcome == Outcome.REFUSED:
-            move(attempt.payment, operation, Operation.State.REFUSED, reason="provider_error")
+            refused = Verdict(Conclusion.REFUSED, "C3", "provider_error")
+            books_apply.apply(attempt.payment, operation, refused)
             return answer_of(operation, event=result.event)
         return apply(attempt, operation, result)
 
@@ -401,7 +405,7 @@ def version_of_a_decision_ignored() -> Patches:
 
     yield from everywhere(record, settle_operation)
     yield from everywhere(settle, settle_anyway)
-    yield from everywhere(second_word.refuse_second_word, lambda *about: None)
+    yield from everywhere(duplicate_decision.refuse_duplicate_decision, lambda *about: None)
 
 
 def not_arrived_at_once() -> Patches:
@@ -420,7 +424,11 @@ def withdrawn_sent_again() -> Patches:
         if not isinstance(command, GiveUpOperation):
             settle(command, message)
             return
-        named = {"payment": command.payment, "operation": command.operation, "version": command.version}
+        named: dict[str, Any] = {
+            "payment": command.payment,
+            "operation": command.operation,
+            "version": command.version,
+        }
         settle(SettleOperation(**named, arrived=False), message)
         operation = Operation.objects.get(reference=command.operation)
         if operation.state == Operation.State.REQUESTED:
@@ -429,7 +437,7 @@ def withdrawn_sent_again() -> Patches:
             )
 
     yield from everywhere(settle, settle_and_send)
-    yield patch.object(modification, "DUE", tuple(Operation.State))
+    yield patch.object(modification, "TO_BE_SENT", tuple(Operation.State))
 
 
 MUTANTS: dict[str, Callable[[], Patches]] = {

@@ -15,16 +15,17 @@ from checkout.errors import (
     IllegalTransition,
     KeyReused,
     OperationRejected,
+    PaymentDisputed,
     PaymentNotFound,
     RefundableDiffers,
     RequestInvalid,
 )
 from checkout.money import Money
-from checkout.payments.actions.accounts import fault_of_amount
+from checkout.payments.actions.accounts import amount_error
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
@@ -56,6 +57,8 @@ class OperationView:
 class Available:
     """The sums that are authorised, captured, refunded and charged back, and what may be requested now.
 
+    ``dispute_claimed`` is what could be refunded as well if the disputes that are not booked were not true.
+
     Nothing is authorised any more once a void or the authorisation's expiry has released it.
     """
 
@@ -63,6 +66,7 @@ class Available:
     captured: Money
     refunded: Money
     charged_back: Money
+    dispute_claimed: Money
     capturable: Money
     refundable: Money
     can_be_voided: bool
@@ -133,6 +137,7 @@ def request_refund(
 ) -> OperationView:
     """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``.
 
+    Raises ``PaymentDisputed`` if that much would be left without the disputes that are not booked yet.
     Raises ``RefundableDiffers`` if another amount than ``expected_refundable`` is left, as after a refund
     that another clerk has requested at the same time.
     """
@@ -191,6 +196,7 @@ def available(reference: str) -> Available:
         captured=_money(payment, sums.captured),
         refunded=_money(payment, sums.refunded),
         charged_back=_money(payment, sums.charged_back),
+        dispute_claimed=_money(payment, sums.dispute_claimed),
         capturable=_money(payment, sums.left_to_capture if may_act else 0),
         refundable=_money(payment, sums.left_to_refund if may_act else 0),
         can_be_voided=(may_act or is_stuck(payment, sums)) and sums.can_be_voided,
@@ -204,7 +210,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     if wanted.merchant is not None:
         # A program can be told. What a person types is kept, with the number masked.
         require_no_card_number("reason", wanted.reason)
-    payment = found_payment(reference, wanted.merchant)
+    payment = get_payment_for_update(reference, wanted.merchant)
     if len(key) > LONGEST_IDEMPOTENCY_KEY or "\0" in key:
         longest = LONGEST_IDEMPOTENCY_KEY
         raise OperationRejected(f"An idempotency key has at most {longest} characters, and no NUL.")
@@ -220,7 +226,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
-    if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):
+    if kind != Kind.VOID and (fault := amount_error(attempt.provider_account, amount)):
         raise RequestInvalid("amount", fault)
     reason = scrub_note(wanted.reason)
     operation = Operation(
@@ -278,15 +284,17 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
     if wanted.currency != payment.currency:
         raise OperationRejected(f"The payment is in {payment.currency}, not in {wanted.currency}.")
     if amount is not None and amount.minor <= 0:
-        raise OperationRejected(f"An amount to {kind} is more than nothing.")
+        raise OperationRejected(f"The amount to {kind} must be greater than zero.")
     if left.minor <= 0 or left < wanted:
-        raise AmountNotAvailable(
+        words = (
             f"{left} is left to {kind}, which is less than {wanted}."
             if amount is not None
-            else f"Nothing is left to {kind}.",
-            requested=wanted,
-            available=left,
+            else f"Nothing is left to {kind}."
         )
+        if kind == Kind.REFUND and sums.dispute_claimed and wanted.minor <= sums.left_beside_claims:
+            words = f"{words} A dispute claims {_money(payment, sums.dispute_claimed)}."
+            raise PaymentDisputed(words, requested=wanted, available=left)
+        raise AmountNotAvailable(words, requested=wanted, available=left)
     return wanted
 
 

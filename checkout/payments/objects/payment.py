@@ -14,8 +14,8 @@ from django.urls import reverse
 from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
-from checkout.payments.objects.ends import capture_before, read_held_since, unpaid_until
-from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction, card_of, error_of
+from checkout.payments.objects.expiry import capture_before, unpaid_until
+from checkout.payments.objects.nested import Action, CardObject, ErrorObject, NextAction, card_of, error_of
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.payments.totals import (
     Sums,
@@ -81,7 +81,12 @@ _WITHOUT_ATTEMPT = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONF
 
 
 class AmountsObject(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums in minor units: what was done, what may still be captured or refunded, what is disputed."""
+    """Sums in minor units: what was done, what may still be captured or refunded, what is disputed.
+
+    ``disputed`` is what issuers have taken back. ``dispute_claimed`` is what else they are said to have
+    taken, of the money that could be refunded otherwise. ``refundable`` is ``captured`` less both, and less
+    all refunds that were not refused.
+    """
 
     authorised: int = 0
     capturable: int = 0
@@ -89,6 +94,7 @@ class AmountsObject(msgspec.Struct, frozen=True, kw_only=True):
     refunded: int = 0
     refundable: int = 0
     disputed: int = 0
+    dispute_claimed: int = 0
 
 
 class LineObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,12 +144,12 @@ class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     expires_at: datetime | None
     version: int
-    customer_reference: str = ""
-    effective_expires_at: datetime | None = None
-    capture_before: datetime | None = None
-    payment_link: str | None = None
-    saved_card: str | None = None
-    merchant_initiated: MerchantInitiated | None = None
+    customer_reference: str
+    effective_expires_at: datetime | None
+    capture_before: datetime | None
+    payment_link: str | None
+    saved_card: str | None
+    merchant_initiated: MerchantInitiated | None
 
 
 def payment_object(payment: Payment) -> PaymentObject:
@@ -157,8 +163,7 @@ def payment_object(payment: Payment) -> PaymentObject:
 
 
 def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:
-    """Return the objects of many payments, with two queries, or a third for those of earlier releases."""
-    read_held_since(payments)
+    """Return the objects of many payments, with two queries."""
     keys = [payment.pk for payment in payments]
     operations = Operation.objects.filter(payment_id__in=keys).order_by("payment_id", "pk")
     of_payment = {key: list(group) for key, group in groupby(operations, lambda each: each.payment_id)}
@@ -238,6 +243,7 @@ def _amounts(payment: Payment, sums: Sums) -> AmountsObject:
         refunded=sums.refunded,
         refundable=sums.left_to_refund if may_act else 0,
         disputed=max(0, sums.charged_back),
+        dispute_claimed=sums.dispute_claimed,
     )
 
 

@@ -6,10 +6,10 @@ import pytest
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from tests.payments.service.asking import carry_out, inquire_operation, let_settle, operation_on
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -67,17 +67,6 @@ def test_a_void_of_which_a_copy_is_refused_was_not_carried_out_if_the_order_is_h
     assert inquire_operation(operation) == "refused"
 
 
-@pytest.mark.parametrize("fact", ["inquire_capture_not_shown", "operation_settled_by"])
-def test_a_copy_of_an_earlier_release_is_known_by_the_facts_that_it_left(authorised, monkeypatch, fact):
-    operation = sent(authorised, CAPTURE, outcome="not_sent")
-    operation.state = State.REQUESTED
-    operation.save()
-    data = {"reference": operation.reference, "said": "not_arrived"}
-    Fact.objects.create(payment=authorised.payment, attempt=authorised, source="staff", kind=fact, data=data)
-    refuse(monkeypatch, "capture")
-    assert carry_out(operation) == "unknown"
-
-
 @pytest.mark.parametrize("kind", [CAPTURE, REFUND])
 def test_what_was_given_up_may_be_what_the_provider_shows(authorised, order, kind):
     """Staff gave the first one up, and the merchant asked for another one of the same amount."""
@@ -85,7 +74,7 @@ def test_what_was_given_up_may_be_what_the_provider_shows(authorised, order, kin
         whole = operation_on(authorised, CAPTURE, 1250)
         Operation.objects.filter(pk=whole.pk).update(state=State.DONE)
         order.captured = Money(1250, "GBP")
-    given_up = operation_on(authorised, kind, 300)
+    given_up = sent(authorised, kind)
     refused = {"state": State.REFUSED, "refusal_reason": "not_found_at_provider"}
     Operation.objects.filter(pk=given_up.pk).update(**refused)
     second = sent(authorised, kind)

@@ -9,7 +9,7 @@ from checkout.payments.models import Attempt, Operation, OutboxMessage, Provider
 from checkout.payments.notification_results import NotificationResult, Result, results_of
 from checkout.payments.sagas.service import service
 from checkout.payments.timeline import Kind, timeline_of
-from tests.payments.service.asking import authorise, operation_on
+from tests.payments.service.asking import authorise, operation_on, settle
 from tests.payments.service.claiming import carried_out, said
 from tests.payments.service.delivering import deliver
 from tests.payments.service.replying import answered, reply_to
@@ -99,7 +99,7 @@ def test_one_that_only_staff_can_judge_waits_for_them_and_is_what_they_say(autho
 
 
 def test_a_hint_that_settled_nothing_is_not_called_applied(authorised):
-    operation_on(authorised, Operation.Kind.CAPTURE)
+    settle(operation_on(authorised, Operation.Kind.CAPTURE), Operation.State.UNKNOWN)
     assert result_of(told(authorised, "CAPTURED")).result == "taken_as_hint"
 
 

@@ -24,6 +24,7 @@ from checkout.payments.sagas.orchestration import question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
+from checkout.payments.sagas.settlement.money_at_risk import follow_question
 from checkout.payments.sagas.settlement.own_money import news_of_own_money
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
@@ -198,7 +199,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.ask is not None:
         saga.awaiting = question_ids.new(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
-    _tell(decision.tells, message)
+    _tell(decision.side_commands, message)
     version = saga.version
     if payment is not None:
         doubt_refusal(payment, message)
@@ -209,6 +210,8 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     # nothing to wait for has moved this saga on, and written it.
     if saga.version == version:
         update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
+    if decision.end is not None and payment is not None:
+        follow_question(saga, payment)
     if decision.ends_doubt and payment is not None:
         refuse_again(payment, message)
     if decision.end is End.PARKED:

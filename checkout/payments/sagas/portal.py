@@ -1,0 +1,81 @@
+"""Movements that somebody may have made in the provider's portal instead of an operation of ours.
+
+A provider's event often names no operation. If one of ours has its kind and amount, and may have arrived, the
+event is attributed to that one (``books.compare_events``). An operation of which no copy can have had an
+effect explains nothing: what happened was done past us. If that one were sent now, its money would move
+twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from checkout.conf import conf
+from checkout.payments.calls import is_clean
+from checkout.payments.models.payment import NOTIFIED, Attempt, Fact, Operation
+from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.settlement.operation import NOT_ARRIVED, OPERATION_SETTLED
+from checkout.payments.totals import operations_under_lock
+from checkout.privacy.scrubbing import scrub_text
+from messaging.compiled_queries import Compiled
+
+Kind, State = Operation.Kind, Operation.State
+
+
+def perhaps_sent(operations: Iterable[Operation]) -> list[Operation]:
+    """Return the operations without those of which no copy can have had an effect."""
+    return [each for each in operations if not is_clean(each)]
+
+
+def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
+    """Return True if a movement was told that may have been made instead of this operation.
+
+    The movement is proven and names none of ours. It has this operation's amount, or none, and more of them
+    were told than operations of ours may have arrived. The last was told since this one was requested, of
+    which no copy can have had an effect, and staff have not said since then that it is to be sent. The
+    attempt must be locked.
+    """
+    told_of = _TOLD.get(Kind(operation.kind))
+    facts = told_of.all(attempt.pk) if told_of else []
+    if not facts or not is_clean(operation):
+        return False
+    ours = operations_under_lock(attempt)
+    names = {scrub_text(each.reference) for each in ours}
+    told: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
+    for fact in facts:
+        if "not_applied" not in fact.data and fact.data.get("reference", "") not in names:
+            told[fact.kind, fact.data.get("amount", "")].append(fact)
+    others = perhaps_sent(
+        each for each in ours if each.kind == operation.kind and each.state != State.REFUSED
+    )
+    explained = {
+        str(operation.amount): sum(each.amount_minor == operation.amount_minor for each in others),
+        "": len(others),
+    }
+    unexplained = [
+        movements[-1]
+        for (_, amount), movements in told.items()
+        if amount in explained and len(movements) > explained[amount]
+    ]
+    # The clocks of two processes may differ.
+    since = operation.created_at - conf.settling_time
+    last = max((each.pk for each in unexplained if each.recorded_at > since), default=0)
+    return last > _decided(operation, attempt)
+
+
+def _facts_of(events: Iterable[EventKind]) -> Compiled[Fact]:
+    kinds = [f"{NOTIFIED}{event}" for event in events]
+    return Compiled(lambda attempt: Fact.objects.filter(attempt_id=attempt, kind__in=kinds).order_by("pk"))
+
+
+# The proven facts that tell of a movement of each kind.
+_TOLD = {
+    Kind.CAPTURE: _facts_of((EventKind.CAPTURED, EventKind.SETTLED)),
+    Kind.REFUND: _facts_of((EventKind.REFUND_SENT, EventKind.REFUNDED)),
+}
+
+
+def _decided(operation: Operation, attempt: Attempt) -> int:
+    """Return the key of the fact that staff have last said that the operation is to be sent; 0 if none is."""
+    said = {"data__reference": scrub_text(operation.reference), "data__said": NOT_ARRIVED}
+    facts = Fact.objects.filter(attempt=attempt, kind=OPERATION_SETTLED, **said).order_by("-pk")
+    return facts.values_list("pk", flat=True).first() or 0
