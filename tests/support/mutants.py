@@ -27,7 +27,7 @@ from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import duplicate_decision, erasure_conditions
-from checkout.payments.books import apply as books_apply, compare_operations
+from checkout.payments.books import apply as books_apply, compare_notifications, compare_operations
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
@@ -440,6 +440,27 @@ def withdrawn_sent_again() -> Patches:
     yield patch.object(modification, "TO_BE_SENT", tuple(Operation.State))
 
 
+def our_amount_wins() -> Patches:
+    """Settle an operation with our amount although a proven event, or an answer, names another one for it.
+
+    The mutant shows when the provider books less than it was asked for.
+    """
+
+    def settled(ours: object, mine: object, answer: object, row: str) -> Verdict:
+        return Verdict(Conclusion.SETTLED, row)
+
+    yield patch.object(compare_operations, "_unless_of_another_amount", settled)
+    compare = compare_notifications.compare_notification
+
+    def compare_all_but_the_amount(*about: Any, **options: Any) -> Any:
+        notified = compare(*about, **options)
+        if not notified.differs:
+            return notified
+        return replace(notified, state=ProviderNotification.State.APPLIED, differs=False, settles=True)
+
+    yield from everywhere(compare, compare_all_but_the_amount)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -473,6 +494,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         version_of_a_decision_ignored,
         not_arrived_at_once,
         withdrawn_sent_again,
+        our_amount_wins,
     )
 }
 
