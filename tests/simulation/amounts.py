@@ -68,7 +68,7 @@ def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
         theirs = booked.pop(reference, None)
         if theirs is None and reference == included:
             theirs = booked.pop(f"{INCLUDED}{code}", None)
-        if theirs is not None and theirs != minor:
+        if state == "done" and theirs is not None and theirs != minor:
             yield f"I5: {kind} {reference} of {minor} was booked as {theirs}"
         payment = books.payment_of[code]
         is_excused = reference in world.bank.other_amounts or payment in world.bank.used_portal | settled

@@ -86,6 +86,8 @@ class Bank:
         self._gets_through_at: dict[str, float] = {}
         # The references of what the bank has booked with another amount than it was asked for.
         self.other_amounts: set[str] = set()
+        # The payments of these.
+        self.differing: set[str] = set()
         # An issuer has charged money back, and only comparisons can tell of it.
         self.has_kept_silent = False
 
@@ -288,13 +290,23 @@ class Bank:
             self._send_letters()
 
     def _perhaps_less(self, order: Order, movement: Movement) -> Movement:
-        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place."""
-        if movement.amount.minor < 2 or not self._chance.happens("other_amount"):
+        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place.
+
+        The bank does so only if a reference names the movement, and if its answers or a proven notification
+        tell of the amount.
+        """
+        habits = self._habits[order.order_code]
+        is_notified = movement.kind in habits.manners.announces and not (
+            habits.is_open or habits.omits_amounts
+        )
+        is_told = bool(movement.reference) and (is_notified or self._tells_all(order))
+        if movement.amount.minor < 2 or not is_told or not self._chance.happens("other_amount"):
             return movement
         less = replace(movement, amount=Money(movement.amount.minor // 2, movement.amount.currency))
         for movements in (order.taken, order.under_way):
             movements[movements.index(movement)] = less
         self.other_amounts.add(movement.reference)
+        self.differing.add(order.order_code.rpartition("-")[0])
         return less
 
     def _booked(self, order: Order, movement: Movement) -> None:
@@ -352,10 +364,14 @@ class Bank:
         self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
         self._send_letters()
 
+    def _tells_all(self, order: Order) -> bool:
+        """Return True if answers about this order have its sums."""
+        return order.manners.tells_position and not order.manners.releases_rest
+
     def _charge_back(self, order: Order, again: Money | None = None) -> None:
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
-        tells_all = order.manners.tells_position and not order.manners.releases_rest
+        tells_all = self._tells_all(order)
         is_told = tells_all or not self._habits[order.order_code].is_open
         if left.minor <= 0 or not is_told or order.order_code in self.given_up:
             return

@@ -41,6 +41,8 @@ OTHER_AMOUNT = (0.0,)
 NEVER_THROUGH = (0.0,)
 # Waits until a comparison tells of a last event CHARGED_BACK that is not in our books; then (0.0, 0.0, 0.5).
 DISPUTE_UNTOLD_WITHOUT_SUMS = (0.0,)
+# Waits until a refund may be notified as made, failed and made again on one day; then True.
+NAMED_AGAIN = False
 # Waits until two equal events of one day are two unless the provider's key says otherwise; then (0.0, 0.5).
 SAME_AGAIN = (0.0,)
 

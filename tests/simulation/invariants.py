@@ -253,7 +253,7 @@ def _truth_is_no_contradiction(world: "World", books: Ledgers) -> Iterator[str]:
         "LEFT JOIN payments_payment p ON p.id = n.payment_id WHERE n.state = 'conflicted' AND n.is_proven "
         "AND CASE n.body WHEN '' THEN FALSE ELSE n.body ->> 'number' NOT LIKE 'slip%' END"
     ):
-        if payment not in world.bank.used_portal:
+        if payment not in world.bank.used_portal | world.bank.differing:
             yield f"I5: notification {number} is true, and was called a contradiction: it {reason}"
 
 
