@@ -112,14 +112,15 @@ class Bank:
                 self._post.forge(order)
         self._copy_the_books()
 
-    def move(self, order: Order, kind: EventKind, amount: Money) -> None:
-        """Capture or refund as somebody asks in the portal, whose reference is none of ours."""
+    def move(self, order: Order, kind: EventKind, amount: Money) -> str:
+        """Capture or refund as somebody asks in the portal. Return its reference, which is none of ours."""
         self._portal_movements += 1
         movement = Movement(kind, f"portal {self._portal_movements}", amount)
         if self.books.take(MERCHANT_CODE, order, movement):
             self.took(order, movement, HOUR)
         self._send_letters()
         self._copy_the_books()
+        return movement.reference
 
     def cancel(self, order: Order) -> None:
         """Release an authorisation, as somebody asks in the portal."""
@@ -263,7 +264,7 @@ class Bank:
         if self._chance.of(self._disputes / 2):
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
         if self._chance.of(self._disputes):
-            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self._charge_back(order))
+            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self.charge_back(order))
 
     def _settle(self, order: Order) -> None:
         order.last_event = EventKind.SETTLED
@@ -275,15 +276,18 @@ class Bank:
         self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
         self._send_letters()
 
-    def _charge_back(self, order: Order) -> None:
+    def charge_back(self, order: Order, amount: Money | None = None) -> None:
+        """Take back the amount, or by chance all or a part of what is left."""
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = order.manners.tells_position and not order.manners.releases_rest
         is_told = tells_all or not self._habits[order.order_code].is_open
-        if left.minor <= 0 or not is_told or order.order_code in self.given_up:
+        is_possible = left.minor > 0 and (amount is None or amount <= left)
+        if not is_possible or not is_told or order.order_code in self.given_up:
             return
-        amount = self._all_or_a_part(left)
+        amount = amount or self._all_or_a_part(left)
         order.charged_back += amount
+        self._world.disputed_money.charged_back(order, amount)
         self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
         self._send_letters()
         if self._chance.of(0.5):
@@ -295,6 +299,7 @@ class Bank:
             return
         amount = self._all_or_a_part(order.charged_back)
         order.charged_back -= amount
+        self._world.disputed_money.reversed(order, amount)
         self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGE_BACK_REVERSED)
         self._send_letters()
 

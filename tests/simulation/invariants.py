@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
-from tests.simulation import listener, network, own_steps, saved_cards
+from tests.simulation import disputed_money, listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def watch_history(database: sqlite3.Connection) -> None:
     They also record payments whose released stock is taken again, and call ``called_done`` with the reference
     and kind of each operation that becomes done, and the order with whose authorisation it was made, and
     ``charge_begins`` with the order code and the card of each charge of a saved card whose intent is written.
+    ``request_begins`` is called with the intent of each capture and refund, and what is known then.
     """
-    database.executescript(HISTORY + saved_cards.CHARGES)
+    database.executescript(HISTORY + saved_cards.CHARGES + disputed_money.REQUESTS)
 
 
 def check(world: "World") -> list[str]:
@@ -78,6 +79,7 @@ def check(world: "World") -> list[str]:
         *_history(books),
         *_events(books),
         *_amounts_told(books),
+        *disputed_money.amounts_identity(books),
         *_messages(books),
         *listener.check(world, books),
         *_dead_letters(world, books),

@@ -28,7 +28,15 @@ from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import at_rest
 from checkout.payments.events import log as event_log
-from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification, Saga, SavedCard
+from checkout.payments.models import (
+    Attempt,
+    Operation,
+    Payment,
+    ProviderCall,
+    ProviderNotification,
+    Saga,
+    SavedCard,
+)
 from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
@@ -38,6 +46,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
+from checkout.payments.sagas.settlement import money_at_risk
 from checkout.payments.service import facts, provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
@@ -234,6 +243,15 @@ def refunds_under_way_ignored() -> Patches:
     yield patch.object(Sums, "left_to_refund", property(left_to_refund))
 
 
+def disputes_not_deducted() -> Patches:
+    """Put no money at risk. The mutant shows when a refund is requested before a dispute is booked."""
+
+    def claimed(payment: Payment, minor: int | None, currency: str) -> int:
+        return 0
+
+    yield from everywhere(money_at_risk.claimed, claimed)
+
+
 def expired_token_accepted() -> Patches:
     """Accept expired challenge tokens. The mutant shows when a shopper returns after the time is up."""
     beginning = datetime.min.replace(tzinfo=UTC)
@@ -355,6 +373,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         position_guessed,
         statement_amounts_ignored,
         refunds_under_way_ignored,
+        disputes_not_deducted,
         expired_token_accepted,
         release_takes_all,
         removal_forgotten,
