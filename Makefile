@@ -34,10 +34,10 @@ test-fast: $(DEVELOPMENT) ## Run the tests that need no server
 test-long: $(DEVELOPMENT) $(CLIENTS) ## Run the tests that take long: outages, slow clients, attacks, generated clients, mutants
 	@$(PYTHON) -m scripts.run_tests --long
 
-faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m AT_MOST=m SEED=s CLUSTER=1 STANDBY=1, long form: ROUNDS=r PATIENCE=p)
+faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m AT_MOST=m SEED=s CLUSTER=1 STANDBY=1 WITHOUT_KEYS=1, long form: ROUNDS=r PATIENCE=p)
 	@$(PYTHON) -m tests.faults --payments $(or $(PAYMENTS),3000) --minutes $(or $(MINUTES),0) --at-most $(or $(AT_MOST),0) \
 		--seed $(or $(SEED),0) --rounds $(or $(ROUNDS),1) --patience $(or $(PATIENCE),1) $(if $(REPORT),--json $(REPORT)) \
-		$(if $(CLUSTER),--cluster) $(if $(STANDBY),--standby)
+		$(if $(CLUSTER),--cluster) $(if $(STANDBY),--standby) $(if $(WITHOUT_KEYS),--without-keys)
 
 hostile: $(DEVELOPMENT) ## Attack the whole stack while shoppers pay (SECONDS=s of each phase, ATTACKS=a,b)
 	@$(PYTHON) -m tests.hostile --seconds $(or $(SECONDS),60) $(if $(ATTACKS),--attacks "$(ATTACKS)")

@@ -30,12 +30,12 @@ EMPTY, DROPPING = "no payments before", "while a month of messages is dropped"
 FORGET = """
 import time
 from django.db import OperationalError
-from checkout.payments.timers.retention import forget_old_messages
+from checkout.payments.timers.retention import delete_expired_messages
 dropped = tries = 0
 while not dropped:
     tries += 1
     try:
-        dropped = forget_old_messages()
+        dropped = delete_expired_messages()
     except OperationalError:
         time.sleep(1)
 print(f"{dropped} months and rows dropped at try {tries}")

@@ -56,7 +56,7 @@ def uvicorn(python: str, application: str, *options: str) -> list[str]:
 GATEWAY_WEB = uvicorn(
     PRODUCT,
     "payments_gateway.asgi:application",
-    *("--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"),
+    *("--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"),
     *("--timeout-graceful-shutdown", "24", "--ws-max-size", "4096"),
     *("--ws-per-message-deflate", "false"),
 )

@@ -19,7 +19,7 @@ def backlog(events: int, endpoints: int, port: int) -> None:
     from checkout.payments.models import Event
     from checkout.payments.models.payment import new_reference
     from checkout.webhooks import actions
-    from checkout.webhooks.models import Delivery, SweepMark, WebhookEndpoint
+    from checkout.webhooks.models import Delivery, SweepCursor, WebhookEndpoint
 
     first = created("first")
     template = Event.objects.get(payment=first)
@@ -54,7 +54,7 @@ def backlog(events: int, endpoints: int, port: int) -> None:
             for number, row in zip(numbers, rows, strict=True)
         )
     # The sweep would owe each event to every endpoint.
-    SweepMark.objects.create(pk=1, event_pk=Event.objects.latest("pk").pk)
+    SweepCursor.objects.create(pk=1, event_pk=Event.objects.latest("pk").pk)
 
 
 def trickle(events: int, pause: float) -> None:

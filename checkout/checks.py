@@ -15,13 +15,13 @@ from checkout.conf import conf
 from checkout.conf.networks import is_everybody, is_loopback_name
 from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES
-from checkout.own.packages import faults_of_own_apps
+from checkout.own.packages import validate_own_apps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
-from checkout.web.protection.captcha import fault_of_captcha, get_captcha
+from checkout.web.protection.captcha import captcha_error, get_captcha
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
 from messaging.setting import comma_separated
@@ -36,7 +36,7 @@ def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage
             hint="docs/own-steps.md describes such an app. The checkout service starts with no faulty step.",
             id="checkout.E021",
         )
-        for fault in faults_of_own_apps()
+        for fault in validate_own_apps()
     ]
 
 
@@ -199,7 +199,7 @@ def production_has_a_database_server(**_kwargs: Any) -> Sequence[checks.CheckMes
 def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Load the CAPTCHA now: otherwise it would be found missing when an attack begins."""
     try:
-        fault = fault_of_captcha(get_captcha())
+        fault = captcha_error(get_captcha())
     except Exception as error:
         fault = str(error)
     if fault:

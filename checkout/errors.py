@@ -40,7 +40,7 @@ CheckoutError
 ├── StoredSecretUnreadable     sealed under a secret key that was dropped: an operator must list it again
 ├── CardKeysMisconfigured      an operator must set them; the process does not start
 └── CardSealRefused            nothing was sent: the shopper may enter the card again
-    ├── CardNotSealed          without a second seal: of an earlier release, or not from web
+    ├── CardNotSealed          without a second seal: not from web
     ├── CardKeyUnknown         sealed with a key that was dropped
     ├── CardSealBroken         for another attempt, or changed on the way
     └── CardSealExpired        it came too late
@@ -310,7 +310,7 @@ class CardSealRefused(CheckoutError):
 
 
 class CardNotSealed(CardSealRefused):
-    """The card arrived without a second seal: from an earlier release, or not from web at all."""
+    """The card arrived without a second seal, so it does not come from web."""
 
     code = "card_not_sealed"
 

@@ -61,7 +61,6 @@ _OURS = (
     Participant(
         "checkout",
         replies="saga",
-        announces=frozenset({"payment"}),
         pushes=True,
         sends=_types(
             AssessRisk,

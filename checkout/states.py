@@ -122,10 +122,13 @@ PaymentEvent = Literal[
     "authorisation_expired",
     "conflict_resolved",
     "conflict_released",
+    "settled_as_held",
+    "settled_as_released",
     "conflicted",
 ]
-# The moves with which a payment's money is held: the provider's answer, and the end of a contradiction.
-HOLDING: tuple[PaymentEvent, ...] = ("authorised", "conflict_resolved")
+# The moves with which a payment's money is held: the provider's answer, the end of a contradiction, and the
+# word of staff.
+HOLDING: tuple[PaymentEvent, ...] = ("authorised", "conflict_resolved", "settled_as_held")
 AttemptEvent = Literal[
     "submitted",
     "not_sent",
@@ -138,6 +141,8 @@ AttemptEvent = Literal[
     "conflicted",
     "reviewed_as_authorised",
     "reviewed_as_refused",
+    "settled_as_authorised",
+    "settled_as_refused",
 ]
 
 
@@ -158,6 +163,8 @@ def _edge(event: PaymentEvent | AttemptEvent, sources: Iterable[str], target: st
 _HELD = (P.AUTHORISED, P.CAPTURE_PENDING, P.VOID_PENDING)
 _TAKEN = (P.PARTIALLY_CAPTURED, P.CAPTURED)
 _GIVEN_BACK = (P.PARTIALLY_REFUNDED, P.REFUNDED)
+_MOVED = (*_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK)
+_ENDED = (P.REFUSED, P.EXPIRED, P.CANCELLED, P.VOIDED)
 
 PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER, Actor.MERCHANT),
@@ -198,22 +205,19 @@ PAYMENT_EDGES = (
     _edge("charge_back_reversed_refunded", (P.CHARGED_BACK,), P.REFUNDED, Actor.SAGA),
     # Actions of the provider. A notification of one is believed only after the provider was queried.
     _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
-    # Staff had the provider queried again, or looked it up. The provider and our operations now agree that
-    # money is held, or that it is not.
+    # Staff had the provider queried again. The provider and our operations now agree that money is held, or
+    # that it is not.
     _edge("conflict_resolved", (P.CONFLICTED,), P.AUTHORISED, Actor.SAGA),
     _edge("conflict_released", (P.CONFLICTED,), P.VOIDED, Actor.SAGA),
+    # Staff have entered the figures of the provider's books. The sums lead on from here, or are followed at
+    # once if they can be.
+    _edge("settled_as_held", (P.CONFIRMING, P.CONFLICTED, *_ENDED, *_MOVED), P.AUTHORISED, Actor.STAFF),
+    _edge("settled_as_released", (P.CONFIRMING, P.CONFLICTED, *_MOVED), P.VOIDED, Actor.STAFF),
     # An approval after a refusal, expiry or cancellation stops a second attempt, because the first one may
     # hold money.
     _edge(
         "conflicted",
-        (
-            *LIVE,
-            *(P.REFUSED, P.EXPIRED, P.CANCELLED, P.VOIDED),
-            *_HELD,
-            *_TAKEN,
-            *_GIVEN_BACK,
-            P.CHARGED_BACK,
-        ),
+        (*LIVE, *_ENDED, *_HELD, *_MOVED),
         P.CONFLICTED,
         Actor.SAGA,
         Actor.PROVIDER,
@@ -221,6 +225,7 @@ PAYMENT_EDGES = (
 )
 
 _ASKED = (A.SUBMITTED, A.CHALLENGE_RETURNED)
+_UNTOLD = (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN)
 
 ATTEMPT_EDGES = (
     _edge("submitted", (A.CREATED,), A.SUBMITTED, Actor.SAGA),
@@ -228,8 +233,8 @@ ATTEMPT_EDGES = (
     _edge("challenge_required", (*_ASKED, A.UNKNOWN), A.CHALLENGE_REQUIRED, Actor.PROVIDER),
     _edge("challenge_returned", (A.CHALLENGE_REQUIRED,), A.CHALLENGE_RETURNED, Actor.SHOPPER),
     _edge("outcome_unknown", _ASKED, A.UNKNOWN, Actor.SAGA),
-    _edge("authorised", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.AUTHORISED, Actor.PROVIDER),
-    _edge("refused", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.REFUSED, Actor.PROVIDER),
+    _edge("authorised", _UNTOLD, A.AUTHORISED, Actor.PROVIDER),
+    _edge("refused", _UNTOLD, A.REFUSED, Actor.PROVIDER),
     _edge(
         "expired",
         (A.CREATED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN),
@@ -238,14 +243,16 @@ ATTEMPT_EDGES = (
     ),
     _edge(
         "conflicted",
-        (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED),
+        (*_UNTOLD, A.AUTHORISED, *ENDED_WITHOUT_MONEY),
         A.CONFLICTED,
         Actor.PROVIDER,
-        Actor.STAFF,
     ),
-    # Only a query or a look-up by staff resolves a contradiction, never a notification.
-    _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER, Actor.STAFF),
-    _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER, Actor.STAFF),
+    # Only a query or the figures that staff enter resolve a contradiction, never a notification. These
+    # figures also decide on an attempt of which the provider does not tell, or that ended otherwise.
+    _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER),
+    _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER),
+    _edge("settled_as_authorised", (*_UNTOLD, A.CONFLICTED, *ENDED_WITHOUT_MONEY), A.AUTHORISED, Actor.STAFF),
+    _edge("settled_as_refused", (*_UNTOLD, A.CONFLICTED, A.AUTHORISED), A.REFUSED, Actor.STAFF),
 )
 
 

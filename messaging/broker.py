@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from messaging.concurrency import loops
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain
@@ -60,17 +59,9 @@ class Broker(ABC):
     topology: Topology
     reply_queue: ReplyQueue
 
-    async def start(self) -> None:
-        """Begin connecting, and let synchronous callers in other threads use this loop.
-
-        Returns at once, even if the broker is absent: connection attempts are repeated for ever.
-        """
-        self.open()
-        loops.serve_on(asyncio.get_running_loop())
-
     @abstractmethod
     def open(self) -> None:
-        """Begin connecting; does nothing if called again."""
+        """Begin connecting, and return at once: attempts are repeated for ever. Further calls do nothing."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -163,10 +154,6 @@ class Broker(ABC):
         """Declare queues and their bindings now (if connected) and after every reconnection."""
 
     @abstractmethod
-    def forget(self, queue: str) -> None:
-        """Leave a queue as it is, and do not declare it again."""
-
-    @abstractmethod
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
@@ -182,10 +169,6 @@ class Broker(ABC):
     @abstractmethod
     async def unbind(self, exchange: str, key: str) -> None:
         """Undo ``bind``."""
-
-    @abstractmethod
-    async def delete(self, queue: str) -> None:
-        """Delete a queue with its contents, and do not declare it again. Does nothing if not connected."""
 
     @abstractmethod
     def metrics(self) -> dict[str, int]:

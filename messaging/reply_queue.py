@@ -51,13 +51,13 @@ class ReplyQueue:
         return self.channels.waiting if self.channels else 0
 
     def deliver(self, delivery: Delivery) -> None:
-        """Pass a delivery to the channel or the caller that it is for. Log and count any that has none."""
+        """Pass a delivery to its channel or caller. Log and count a delivery that has neither."""
         if self.channels is None or not self.channels.take(delivery):
             self.late_replies += 1
             _log_unwanted(delivery)
 
     def end_waiters(self, error: type[MessagingError], reason: str) -> None:
-        """End the waits for what was sent, because the connection on which replies arrive is lost."""
+        """End the waits for commands that were sent: the connection for their replies is lost."""
         if self.channels:
             self.channels.end_waits(lambda: error(reason), only_sent=True)
 

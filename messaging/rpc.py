@@ -1,4 +1,4 @@
-"""Call a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
+"""Call a service and wait for its reply.
 
 ``reply_to`` is this process's queue, and the correlation id is random (see ``channels.pending_replies``).
 
@@ -16,13 +16,11 @@ The errors that a caller has to distinguish:
 import asyncio
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from messaging import crash_points
 from messaging.broker import Broker
 from messaging.channels.layer import RabbitmqChannelLayer
-from messaging.concurrency import loops
 from messaging.envelope import (
     DEADLINE,
     SCHEMA_VERSION,
@@ -38,9 +36,6 @@ from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain
 
 # Not Channels' default layer, which may be of another kind. The layer has no state apart from the broker's.
 _layer = RabbitmqChannelLayer()
-
-# The time beyond the call's own that a synchronous caller waits for the loop to return.
-_LOOP_GRACE_SECONDS = 1.0
 
 
 async def acall(
@@ -109,7 +104,7 @@ async def acall(
         raise PublishUncertain(f"{type} to {service}: the connection was lost before the confirm") from None
     finally:
         timer.cancel()
-        replies.forget(correlation_id)
+        replies.discard(correlation_id)
         # An error's traceback refers to this frame; without this, the frame would refer to the error and its
         # secret.
         del answer
@@ -150,24 +145,3 @@ def _time_out(progress: str, service: str, type: str, timeout_seconds: float) ->
             )
         case _:
             return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
-
-
-def call(service: str, type: str, body: object, *, timeout_seconds: float, **options: Any) -> dict[str, Any]:
-    """Call a service as ``acall`` does, from synchronous code, with the same options, results and errors.
-
-    Uses the loop that serves this process, or one in a background thread. Raises RuntimeError on a thread
-    that runs an event loop itself, because the loop would wait for itself.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise RuntimeError("rpc.call would block the event loop; await rpc.acall instead")
-    start = partial(acall, service, type, body, timeout_seconds=timeout_seconds, **options)
-    future = asyncio.run_coroutine_threadsafe(start(), loops.loop_for_threads())
-    try:
-        return future.result(timeout_seconds + _LOOP_GRACE_SECONDS)
-    except TimeoutError:
-        future.cancel()
-        raise PublishUncertain("the event loop did not answer in time") from None

@@ -1,6 +1,6 @@
 """The declaration of a setting: its name, its default, its bounds and its meaning, written once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -74,6 +74,15 @@ def text(name: str, default: str, help: str, **bounds: Any) -> Setting[str]:
 def flag(name: str, default: bool, help: str) -> Setting[bool]:
     """Declare a setting that is on or off."""
     return Setting(name, default, help)
+
+
+def texts(name: str, default: str, help: str, **bounds: Any) -> Setting[Sequence[str]]:
+    """Declare a list of texts with commas between them."""
+    return Setting(name, default, help, type=str, read=_texts, **bounds)
+
+
+def _texts(value: str | Iterable[str]) -> Sequence[str]:
+    return tuple(comma_separated(value) if isinstance(value, str) else value)
 
 
 def duration(name: str, default_seconds: float, help: str, **bounds: Any) -> Setting[timedelta]:

@@ -172,18 +172,13 @@ class Topology:
         return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
 
     def instance_queue_name(self, instance_id: str) -> str:
-        """Return the name of the queue of one process. The beginning of an id gives that of a name."""
+        """Return the name of the queue of one process. Names of a program's queues begin alike."""
         return f"{self.prefix}.node.{instance_id}"
 
     def instance_queues_of(self, participant: str) -> str:
         """Return a pattern of the names of the queues of a participant's processes."""
         owner = self.owner_of(self.user(participant))
         return re.escape(self.instance_queue_name(f"{owner}-")) + "[0-9a-f]+"
-
-    @property
-    def channel_names(self) -> str:
-        """The prefix of the names of the queues of channels that any process may read."""
-        return f"{self.prefix}.channel."
 
     def instance_queue(self, instance_id: str) -> Queue:
         """Return the queue of one process, for replies and channel-layer traffic, until the process ends.
@@ -196,18 +191,6 @@ class Topology:
             "x-queue-type": "classic",
             "x-expires": INSTANCE_QUEUE_EXPIRY_MILLISECONDS,
             "x-max-length": MAX_LENGTH,
-        }
-        return Queue(name, arguments, (Binding(self.replies, name),))
-
-    def channel_queue(self, channel: str, *, capacity: int, expiry_seconds: float) -> Queue:
-        """Return the queue of a channel-layer channel that any process may read."""
-        name = f"{self.channel_names}{channel}"
-        arguments: dict[str, Argument] = {
-            "x-queue-type": "classic",
-            "x-expires": INSTANCE_QUEUE_EXPIRY_MILLISECONDS,
-            "x-message-ttl": round(expiry_seconds * 1000),
-            "x-max-length": capacity,
-            "x-overflow": "reject-publish",
         }
         return Queue(name, arguments, (Binding(self.replies, name),))
 

@@ -55,7 +55,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     await in_thread(require_migrated, databases())
     use_few_threads()
     broker = get_broker()
-    await broker.start()
+    broker.open()
     with drain.ends(broker.reply_queue.stop_waiting):
         try:
             with announced(drain.begin, seconds=conf.drain_seconds):

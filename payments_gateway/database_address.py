@@ -1,4 +1,4 @@
-"""Addresses of databases. One of PostgreSQL may name several servers, of which one can be written to."""
+"""Addresses of databases. A PostgreSQL address may name several servers, one of which accepts writes."""
 
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,12 @@ def parameters_of(url: str) -> dict[str, Any]:
 
 
 def is_postgresql(url: str) -> bool:
-    """Return True for an address of PostgreSQL. Raises ``ValueError`` for one that is none of a database."""
+    """Return True for an address of PostgreSQL. Raises ``ValueError`` for a text that is no address."""
     return str(parameters_of(url)["ENGINE"]).endswith("postgresql")
 
 
 def places_of(url: str) -> set[tuple[str, ...]]:
-    """Return the places of a database: what addresses of it have in common, whatever role they name."""
+    """Return the servers and name of a database, which all of its addresses share, whatever their role."""
     parameters = parameters_of(url)
     name = str(parameters["NAME"])
     if parameters["ENGINE"].endswith("sqlite3"):

@@ -32,7 +32,7 @@ def database(url: str, env: Environment) -> dict[str, Any]:
 
 
 def replica(url: str, env: Environment) -> dict[str, Any]:
-    """Return Django's settings for a standby that is only read, and without which lists can be made, too."""
+    """Return Django's settings for a standby that is only read. The gateway also works without it."""
     from checkout.database.bounded_connection import BoundedConnection
 
     settings = database(url, env)

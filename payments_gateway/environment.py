@@ -2,10 +2,12 @@
 
 import re
 from importlib.util import find_spec
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
+from pydantic import Field, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from checkout.conf import Conf
@@ -31,15 +33,6 @@ SANDBOX_CREDENTIALS = {
     "notification_secret": "sandbox-notification-secret",
 }
 
-# The hosts of Worldpay, and those of Cardinal Commerce, to which browsers send device data and at which they
-# start challenges. Both have a live and a test environment.
-WORLDPAY_HOSTS = [
-    "secure.worldpay.com",
-    "secure-test.worldpay.com",
-    "payments.worldpay.com",
-    "centinelapi.cardinalcommerce.com",
-    "centinelapistag.cardinalcommerce.com",
-]
 # A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a
 # port.
 _PROVIDER_HOST = re.compile(
@@ -50,15 +43,8 @@ _PROVIDER_HOST = re.compile(
 # The apps that may have a database of their own.
 OWNERS = ("orders", "risk", "ledger", "receipts")
 
-# Settings whose values need more than a type and bounds, so Environment declares fields for them.
-_SPECIAL = {
-    "BROKER_URL",
-    "CHECKOUT_PROVIDER_HOSTS",
-    "CHECKOUT_PROVIDER_NETWORKS",
-    "CHECKOUT_PROVIDER_CA_FILE",
-    "CHECKOUT_WEBHOOK_ALLOWED_NETWORKS",
-    "MESSAGING_APP_ID",
-}
+# Declared settings without a field of their own: one is a secret, the other is the same everywhere.
+_NOT_DERIVED = {"BROKER_URL", "MESSAGING_APP_ID"}
 # The names of the whole installation on the broker.
 _DEFAULTS = {"MESSAGING_PREFIX": "checkout"}
 
@@ -85,7 +71,7 @@ def _own_database(name: str, owner: str) -> Any:
     )
 
 
-DECLARED = [setting for setting in declared(Conf) if setting.name not in _SPECIAL]
+DECLARED = [setting for setting in declared(Conf) if setting.name not in _NOT_DERIVED]
 _FIELDS: dict[str, Any] = {setting.name: _field_of(setting) for setting in DECLARED}
 _Declared = create_model("_Declared", __base__=MailServer, **_FIELDS)
 
@@ -93,7 +79,8 @@ _Declared = create_model("_Declared", __base__=MailServer, **_FIELDS)
 class Environment(_Declared):  # type: ignore[misc, valid-type]
     """Everything that differs between installations. Names are the environment variables' names.
 
-    The fields that are not listed here are those that ``checkout.conf`` and ``messaging.conf`` declare.
+    The fields that are not listed here are those that ``checkout.conf`` declares, with the settings of
+    messaging and of serving. Listed are secrets, and what Django or this project itself reads.
     """
 
     # Errors do not show the wrong value, which may be a secret. A variable that is empty counts as not set.
@@ -180,20 +167,6 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         description="The secrets of the provider accounts: JSON, with the code of each account as a key. A "
         "try-out adds those of the account sandbox.",
     )
-    provider_hosts: Annotated[list[str], NoDecode] = Field(
-        default=WORLDPAY_HOSTS, alias="CHECKOUT_PROVIDER_HOSTS", description=Conf.provider_hosts.help
-    )
-    provider_networks: Annotated[list[IPvAnyNetwork], NoDecode] = Field(
-        default=[], alias="CHECKOUT_PROVIDER_NETWORKS", description=Conf.provider_networks.help
-    )
-    provider_ca_file: FilePath | None = Field(
-        default=None, alias="CHECKOUT_PROVIDER_CA_FILE", description=Conf.provider_ca_file.help
-    )
-    webhook_allowed_networks: Annotated[list[IPvAnyNetwork], NoDecode] = Field(
-        default=[],
-        alias="CHECKOUT_WEBHOOK_ALLOWED_NETWORKS",
-        description=Conf.webhook_allowed_networks.help,
-    )
     card_keys: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
         alias="CHECKOUT_CARD_KEYS",
@@ -227,15 +200,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
                 )
         return self
 
-    @field_validator(
-        "allowed_hosts",
-        "card_keys",
-        "provider_hosts",
-        "provider_networks",
-        "secret_key_fallbacks",
-        "webhook_allowed_networks",
-        mode="before",
-    )
+    @field_validator("allowed_hosts", "card_keys", "secret_key_fallbacks", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return comma_separated(value) if isinstance(value, str) else value
@@ -249,16 +214,33 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
             raise ValueError(str(error)) from None
         return value
 
-    @field_validator("provider_hosts")
+    @field_validator("CHECKOUT_PROVIDER_HOSTS")
     @classmethod
-    def _providers_have_names(cls, hosts: list[str]) -> list[str]:
-        for host in hosts:
+    def _providers_have_names(cls, hosts: str) -> str:
+        for host in comma_separated(hosts):
             if not _PROVIDER_HOST.fullmatch(host):
                 raise ValueError(
                     f"CHECKOUT_PROVIDER_HOSTS has {host!r}, which is no host name in lower case, "
                     "perhaps with a port, such as secure.worldpay.com"
                 )
         return hosts
+
+    @field_validator("CHECKOUT_PROVIDER_NETWORKS", "CHECKOUT_WEBHOOK_ALLOWED_NETWORKS")
+    @classmethod
+    def _networks_are_networks(cls, networks: str) -> str:
+        for network in comma_separated(networks):
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"{error}. Write networks like 10.1.0.0/16, with commas between") from None
+        return networks
+
+    @field_validator("CHECKOUT_PROVIDER_CA_FILE")
+    @classmethod
+    def _authorities_are_in_a_file(cls, path: str) -> str:
+        if path and not Path(path).is_file():
+            raise ValueError(f"there is no file {path}")
+        return path
 
     @field_validator("CHECKOUT_RISK_AMOUNT_LIMITS")
     @classmethod
@@ -283,7 +265,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _no_database_is_named_twice(self) -> "Environment":
-        """Refuse two names for one database: its outbox would be read, and its tables made, twice."""
+        """Refuse two names for one database. Its outbox would be read twice, and its tables created twice."""
         places = [places_of(url) for url in self.database_urls.values()]
         if len(set().union(*places)) < sum(map(len, places)):
             raise ValueError(
@@ -317,7 +299,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _production_loses_and_believes_nothing_it_must_not(self) -> "Environment":
-        """Refuse some of what ``check --deploy`` refuses, as it would be noticed too late without it."""
+        """Refuse settings of which ``check --deploy`` warns, and whose damage would be noticed too late."""
         if self.try_out:
             return self
         faults = []

@@ -6,7 +6,7 @@ UNAVAILABLE = 503
 
 
 class UnavailableIsNoError(logging.Filter):
-    """Make the line about an answer 503 a warning.
+    """A filter that makes the line about an answer 503 a warning.
 
     Such an answer says that database or broker is away, which has lines of its own, or that a process begins
     or ends. During an outage, and at each restart, there is one for each request, and one for each look at

@@ -104,10 +104,6 @@ CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
 CHECKOUT_CARD_KEYS = [key.get_secret_value() for key in env.card_keys]
 CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
-CHECKOUT_PROVIDER_HOSTS = env.provider_hosts
-CHECKOUT_PROVIDER_NETWORKS = [str(network) for network in env.provider_networks]
-CHECKOUT_PROVIDER_CA_FILE = str(env.provider_ca_file or "")
-CHECKOUT_WEBHOOK_ALLOWED_NETWORKS = [str(network) for network in env.webhook_allowed_networks]
 CHECKOUT_TRUSTED_PROXIES = env.forwarded_allow_ips
 CHECKOUT_HOST = env.host
 

@@ -86,6 +86,6 @@ class Configuration(BaseSettings):
 
 
 def unknown_names(environment: Iterable[str]) -> set[str]:
-    """Return the names of an environment that look like a setting of the sandbox and are none."""
+    """Return the names in an environment that begin like a setting of the sandbox and are unknown."""
     known = {f"{PREFIX}{name.upper()}" for name in Configuration.model_fields}
     return {name for name in environment if name.startswith(PREFIX)} - known

@@ -83,8 +83,8 @@ NEVER_LATE = ("no_deduplication", "early_notification", "synchronous_replies", "
 def drawn(seed: str, order_code: str, shares: Mapping[Trait, float]) -> list[Trait]:
     """Return the traits of an order: the same for the same seed, code and shares.
 
-    An order that is booked late has none of the traits that would book it at once. It has its key remembered,
-    too: that the provider loses sight of a key is as rare as that a request waits for long.
+    An order that is booked late has none of the traits that would book it at once. Its key is remembered,
+    too: a forgotten key and a long wait are both rare, and are not combined.
     """
     traits = [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
     is_late = "booked_late" in traits

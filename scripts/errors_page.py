@@ -15,7 +15,7 @@ A request that is refused changes nothing, and its answer is a problem document 
   "code": "invalid_request",
   "title": "Invalid request",
   "status": 422,
-  "detail": "Fields are missing or wrong.",
+  "detail": "Fields are missing or invalid.",
   "request_id": "req_4f0c8a5b6d7e8f9012345678",
   "errors": [{"detail": "This field is required.", "pointer": "/amount"}]
 }

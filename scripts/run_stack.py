@@ -18,7 +18,6 @@ from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
-# Earlier releases declared these exchanges with another type. This virtual host has none of those.
 VHOST = "gateway"
 # Published, like all of the sandbox's secrets.
 NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
@@ -58,7 +57,7 @@ def addresses(environment: Mapping[str, str]) -> list[str]:
 
 
 def _command_for_address(environment: Mapping[str, str]) -> str:
-    """Return what a shell replaces by the address with web's user, who suits manage.py."""
+    """Return a shell command that prints the address with the user of web, which manage.py can use."""
     user = f"{environment.get('CHECKOUT_PREFIX') or 'checkout'}.web"
     arguments = [environment["BROKER_URL"], environment["BROKER_PASSWORDS"], user]
     return f'"$({shlex.join([sys.executable, "-m", "scripts.broker_url", *arguments])})"'

@@ -126,10 +126,10 @@ def main() -> int:
 
 
 def test(parts: Sequence[Part], environment: dict[str, str]) -> int:
-    """Run parts side by side, and what failed once more by itself; returns an exit code.
+    """Run parts side by side, and failed tests once more by themselves. Return an exit code.
 
     The output of the last part is shown as it comes, that of the others at their end. The repetition has the
-    same seed. It only excuses failures that it has all repeated, and that all passed.
+    same seed. Failures are excused only if all of them were repeated and passed.
     """
     seed = f"--randomly-seed={secrets.randbelow(1 << 32)}"
     names = " and ".join(part.name for part in parts)
@@ -207,7 +207,7 @@ def _name_of(case: ElementTree.Element) -> str:
 
 
 def is_lint_clean() -> bool:
-    """Check style, types and so on, while pytest compiles the tests, as far as it comes.
+    """Check style, types and so on, while pytest compiles the tests.
 
     The longest check needs one processor only. The processes of the tests begin at the same time, so each of
     them would compile all that was not compiled before.

@@ -12,7 +12,7 @@ from pathlib import Path
 from payments_gateway import settings as product
 from payments_gateway.settings import *  # noqa: F403
 
-INSTALLED_APPS = [*product.INSTALLED_APPS, "tests.support.quick_flush"]
+INSTALLED_APPS = [*product.INSTALLED_APPS, "tests.support.memory_provider", "tests.support.quick_flush"]
 BROKER_URL = "memory://"
 # Tests of broker permissions override this.
 MESSAGING_SINGLE_BROKER_USER = True

@@ -27,7 +27,7 @@ TRIPS = 500
 
 async def main(pause_seconds: float) -> None:
     broker = get_broker()
-    await broker.start()
+    broker.open()
     await broker.wait_connected()
     hop = await _median(await _there_and_back(broker), pause_seconds) / 2
     answer = await _median(_call, pause_seconds) - hop

@@ -21,7 +21,7 @@ PREFETCH = int(os.environ.get("PREFETCH", "1000"))
 
 async def main() -> None:
     broker = get_broker()
-    await broker.start()
+    broker.open()
     queue = broker.topology.service_queue("benchmark")
     await broker.declare(queue)
     loop = asyncio.get_running_loop()

@@ -34,7 +34,7 @@ class ApiKey(models.Model):
     )
     created_by = models.CharField(max_length=150, editable=False)
     form_key = models.UUIDField(
-        null=True, unique=True, editable=False, help_text="Of the form that made it, which makes no other"
+        null=True, unique=True, editable=False, help_text="The id of the form that made the key"
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -59,7 +59,7 @@ class ApiKey(models.Model):
 
 
 class IdempotencyRecord(models.Model):
-    """The answer to one request with an idempotency key, written in the transaction of its action."""
+    """The answer to a request with an idempotency key. It is written in the transaction of the action."""
 
     merchant = models.SlugField()
     route = models.CharField(max_length=200, help_text="Method and path")
@@ -78,7 +78,7 @@ class IdempotencyRecord(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["merchant", "route", "key"], name="one_answer_per_key")
         ]
-        # Without it, the erasure of one payment would read all answers.
+        # Without this index, erasing one payment would read all answers.
         indexes: ClassVar = [models.Index(fields=["subject"], name="answers_by_subject")]
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ class IdempotencyRecord(models.Model):
 
 
 class RateLease(models.Model):
-    """The requests of one key in the present window that processes have taken to spend."""
+    """The number of requests that processes have leased from a key's present window."""
 
     key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, primary_key=True)
     window = models.BigIntegerField(help_text="Seconds since 1970, divided by the length of a window")

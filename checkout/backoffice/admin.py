@@ -1,7 +1,7 @@
 """The back office: Django's admin.
 
-Records about money can be viewed but not changed: staff request captures, voids and refunds, as all other
-callers do. Configuration can be edited.
+Records about money can be viewed but not changed. Staff request captures, voids and refunds like all other
+callers. Configuration can be edited.
 """
 
 from django.contrib import admin

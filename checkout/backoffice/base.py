@@ -21,7 +21,7 @@ from checkout.conf import conf
 from checkout.database import replica
 from checkout.database.owners import REPLICA, database_of
 
-# Only the stubs give these classes of Django a type parameter.
+# These classes of Django have a type parameter in the stubs only.
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
@@ -46,11 +46,11 @@ class ReadOnly:
 
 
 class FromReplica:
-    """A mixin whose list is read from the replica, if there is one that is not too far behind.
+    """A mixin whose list is read from a replica, if there is one and it is not too far behind.
 
-    If the replica is lost meanwhile, the list is read from the primary. Pages of single rows, and lists with
-    actions, are always from the primary. So are lists that a member of staff opens soon after an action,
-    since they would lack its effect.
+    If the replica is lost in the meantime, the list is read from the primary. Pages of single rows, and lists
+    with actions, are always read from the primary. So is a list that a member of staff opens soon after an
+    action, because the replica may lack the effect of the action.
     """
 
     opts: Any
@@ -65,7 +65,7 @@ class FromReplica:
                 return self._list_from(found, request, extra_context)
             except (OperationalError, InterfaceError) as error:
                 found = replica.instead(error)
-                # Without the note that the list is from the replica.
+                # Remove the note that the list is from the replica.
                 request._messages = default_storage(request)
         return self._list_from(found, request, extra_context)
 
@@ -75,7 +75,7 @@ class FromReplica:
         request.list_database = found.database
         messages.info(request, found.note)
         response = self._list(request, extra_context)
-        # Rows are read when the page is made.
+        # Rendering reads the rows.
         return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
     def _list(self, request: Any, extra_context: dict[str, Any] | None) -> HttpResponse:
@@ -96,8 +96,8 @@ class FromReplica:
 class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
     """A table that can be searched and viewed.
 
-    ``fields`` is always listed explicitly, so that a field that is not named, such as a token's hash, is not
-    shown. Nor is the list filtered by it.
+    Subclasses list ``fields`` explicitly, so that other fields, such as a token's hash, are neither shown nor
+    used to filter the list.
     """
 
     change_form_template = "admin/payments/read_only.html"
@@ -108,8 +108,8 @@ class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Refuse to filter by a column that is not shown.
 
-        Django allows it for every column of the table. Lists that begin with one letter after another would
-        tell the content of the column.
+        Django allows it for every column of the table. A user could find out the content of a column by
+        filtering for one prefix after another.
         """
         shown = self._names_shown()
         hidden = [
@@ -119,7 +119,7 @@ class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
         return lookup.partition(LOOKUP_SEP)[0] not in names and super().lookup_allowed(lookup, value, request)
 
     def _names_shown(self) -> set[str]:
-        """Return the names of what the list and the pages of rows show, and of the list's filters."""
+        """Return the names of the columns that the list, the pages of rows and the list's filters show."""
         filters = [each[0] if isinstance(each, tuple) else each for each in self.list_filter]
         named = [getattr(each, "parameter_name", each) for each in filters]
         every = (*self.list_display, *flatten(self.fields or ()), *named)
@@ -127,7 +127,7 @@ class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
 
 
 class ReadOnlyInline(ReadOnly, TabularInline):
-    """Rows of another table, below the row that they belong to."""
+    """Rows of another table, below the row to which they belong."""
 
     extra = 0
     can_delete = False

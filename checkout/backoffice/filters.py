@@ -1,4 +1,4 @@
-"""Filters that several lists have in common."""
+"""Filters that several lists use."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from checkout.api.models import ApiKey
 from checkout.backoffice.base import ModelForm
 from checkout.conf.networks import identity_of
-from checkout.mail import addresses
+from checkout.mail import email_addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
@@ -23,9 +23,9 @@ from checkout.webhooks.models import WebhookEndpoint
 
 
 class ConfigurationForm(ModelForm):
-    """A form that also sends what its page has shown, so that ``changed_data`` is what its user has edited.
+    """A form that also sends its initial values, so that ``changed_data`` has only what the user edited.
 
-    Otherwise a form that was opened before a change of somebody else would take that change back.
+    Otherwise a form that was opened before somebody else's change would undo that change.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,26 +42,27 @@ class MerchantForm(ConfigurationForm):
         model = Merchant
         fields = ("name", "code", "is_live", "return_origins")
         help_texts = {
-            "is_live": "Its payments are real. The first payment fixes this; other keys are refused.",
-            "return_origins": 'A JSON list, such as ["https://shop.example"]',
+            "is_live": "Payments are real. After the first payment, this cannot be changed, and API keys of "
+            "the other kind are refused.",
+            "return_origins": 'A JSON list, for example ["https://shop.example"]',
         }
 
     def clean_return_origins(self) -> list[str]:
         """Accept only a list of origins, because anything else could let a shopper be sent anywhere."""
         origins = self.cleaned_data["return_origins"] or []
         if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
-            raise ValidationError("A JSON list of texts is needed.")
+            raise ValidationError("This must be a JSON list of strings.")
         for origin in origins:
             if not _is_origin(origin):
                 raise ValidationError(f"{origin} is not an origin: scheme and host, without a path.")
         return origins
 
     def clean_code(self) -> str:
-        """Refuse the code of a merchant that is gone, whose keys would open the payments of the new one."""
+        """Refuse the code of a deleted merchant, whose keys would open the new merchant's payments."""
         code: str = self.cleaned_data["code"]
         if users := users_of([code]):
             raise ValidationError(
-                f"Of an earlier merchant with this code there is still this: {users[0]}. Choose another code."
+                f"An earlier merchant had this code, and still has this: {users[0]}. Choose another code."
             )
         return code
 
@@ -69,7 +70,7 @@ class MerchantForm(ConfigurationForm):
 def _is_origin(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018  this raises an error for a port that is no number
+        parts.port  # noqa: B018  this raises an error if the port is not a number
     except ValueError:
         return False
     return (
@@ -101,11 +102,11 @@ class ProviderAccountForm(ConfigurationForm):
     def clean_options(self) -> dict[str, Any]:
         options = self.cleaned_data["options"] or {}
         if not isinstance(options, dict):
-            raise ValidationError("A JSON object is needed.")
+            raise ValidationError("This must be a JSON object.")
         return options
 
 
-# The column holds twice as many, so that there is room for what is given back.
+# The column can hold twice as many, so that stock can be given back.
 MOST_IN_STOCK = 1_000_000_000
 
 
@@ -116,26 +117,26 @@ class StockItemForm(ConfigurationForm):
         model = StockItem
         fields = ("name", "sku", "price_minor", "currency", "quantity")
         labels = {"price_minor": "Price in minor units (1250 for 12.50)"}
-        help_texts = {"price_minor": "Without a point: 1250 is 12.50 GBP, 1250 JPY or 1.250 KWD."}
+        help_texts = {"price_minor": "In minor units: 1250 is 12.50 GBP, 1250 JPY or 1.250 KWD."}
 
     def clean_price_minor(self) -> int:
         price: int = self.cleaned_data["price_minor"]
         if price <= 0:
-            raise ValidationError("A price is more than nothing.")
+            raise ValidationError("The price must be greater than zero.")
         if price > LARGEST_MINOR:
-            raise ValidationError(f"No payment is larger than {LARGEST_MINOR:,}.")
+            raise ValidationError(f"The price may be at most {LARGEST_MINOR:,}.")
         return price
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
         if currency not in CURRENCIES:
-            raise ValidationError("This is no currency of ISO 4217 in which shoppers can pay.")
+            raise ValidationError("This is not a currency in which shoppers can pay (ISO 4217).")
         return currency
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
         if quantity > MOST_IN_STOCK and "quantity" in self.changed_data:
-            raise ValidationError(f"This is {MOST_IN_STOCK:,} at most.")
+            raise ValidationError(f"The quantity may be at most {MOST_IN_STOCK:,}.")
         seen = self.data.get(self["quantity"].html_initial_name)
         is_counted = self.instance.pk and "quantity" in self.changed_data
         if is_counted and seen != str(self.initial["quantity"]):
@@ -151,7 +152,9 @@ class BlockedValueForm(ConfigurationForm):
     class Meta:
         model = BlockedValue
         fields = ("kind", "value", "reason")
-        help_texts = {"value": "An IPv6 address blocks its /64 network, of which its user chooses the rest"}
+        help_texts = {
+            "value": "An IPv6 address blocks its /64 network, in which its user can choose any address"
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -161,7 +164,7 @@ class BlockedValueForm(ConfigurationForm):
                 cleaned["value"] = identity_of(value)
             elif value:
                 validate_email(value)
-                cleaned["value"] = addresses.identity_of(value)
+                cleaned["value"] = email_addresses.identity_of(value)
         except (ValueError, ValidationError):
             self.add_error("value", "This is not an address of that kind.")
         return cleaned

@@ -1,6 +1,6 @@
-"""Django's admin, whose pages are loaded with the addresses of the project, or when they are checked.
+"""Django's admin, whose pages are loaded with the project's URLs, or when they are checked.
 
-Django would load them in every process. Services and the relay have no pages, and start sooner without them.
+Django would load them in every process. Services and the relay have no pages, and start faster without them.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Search for payments, and for other rows, by the data that people have at hand."""
+"""Searches for payments and other rows by exact values."""
 
 from typing import Any, TypeVar
 
@@ -10,10 +10,10 @@ from checkout.payments.models import Attempt, Payment
 M = TypeVar("M", bound=Model)
 
 
-def named(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
-    """Narrow ``rows`` to those of which one of the ``columns`` has exactly this text.
+def match_exactly(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
+    """Filter ``rows`` to those with exactly this text in one of the ``columns``. Each row is found once.
 
-    Each column has a query and an index of its own. In one condition joined by "or", a database would read
+    Each column has a query and an index of its own. With one condition joined by "or", a database would read
     all rows.
     """
     wanted = text.strip()
@@ -23,11 +23,11 @@ def named(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
     return rows.filter(pk__in=first.values("pk").union(*(each.values("pk") for each in others)))
 
 
-def found(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
-    """Narrow ``payments`` to those that match every word of ``text``, or have all of it as order number.
+def search_payments(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
+    """Filter ``payments`` to those that match every word of ``text``, or whose order number is ``text``.
 
     A word is an order number, a payment reference, a provider's order code, a card's last four digits or an
-    e-mail address. It must match completely, so that a search does not find values that merely contain it.
+    e-mail address. It must match completely, so a search does not find values that only contain it.
     """
     words = text.split()
     if not words:
@@ -39,20 +39,20 @@ def found(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
 
 
 def _matching(word: str) -> QuerySet[Any, Any]:
-    """Return the payments that ``word`` names.
+    """Return the payments that match ``word``.
 
-    Each kind of name has a query and an index of its own. In one condition joined by "or", a database would
-    read all payments.
+    Each kind of value has a query and an index of its own. With one condition joined by "or", a database
+    would read all payments.
     """
-    named = Payment.objects.order_by()
+    payments = Payment.objects.order_by()
     by_order_number = _by_order_number(word)
     if "@" in word:
-        return by_order_number.union(named.filter(shopper_email__iexact=word).values("pk"))
+        return by_order_number.union(payments.filter(shopper_email__iexact=word).values("pk"))
     # Cast to text, because SQLite would otherwise parse the word as JSON, too.
     last4 = ExpressionWrapper(KT("card__last4"), output_field=CharField())
     attempts = Attempt.objects.order_by().alias(last4=last4)
     return by_order_number.union(
-        named.filter(reference=word).values("pk"),
+        payments.filter(reference=word).values("pk"),
         attempts.filter(order_code=word).values("payment"),
         attempts.filter(last4=word).values("payment"),
     )

@@ -10,8 +10,9 @@ from django.core.mail.message import sanitize_address
 from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
+from checkout.conf.networks import LOOPBACK
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import LONGEST_SECONDS, Setting, comma_separated, number, text
+from messaging.setting import LONGEST_SECONDS, number, text, texts
 
 
 class Installation:
@@ -35,13 +36,11 @@ class Installation:
         "are read from the primary if it lags more.",
         gt=0,
     )
-    own_apps: Setting[Sequence[str]] = Setting(
+    own_apps = texts(
         "CHECKOUT_OWN_APPS",
         "",
         "The Python packages of apps of your own, with commas between them, which add services and steps of "
         "the purchase (docs/own-steps.md).",
-        type=str,
-        read=lambda value: tuple(comma_separated(value)),
         pattern=r"^[\w., ]*$",
     )
 
@@ -49,6 +48,10 @@ class Installation:
     def is_try_out(self) -> bool:
         """Return True if this installation works with the sandbox and with published secrets."""
         return bool(getattr(settings, "CHECKOUT_TRY_OUT", settings.DEBUG))
+
+    def with_loopback_in_try_outs(self, networks: Sequence[str]) -> Sequence[str]:
+        """Return the networks beside the public internet that may be reached: a try-out adds this machine."""
+        return (*networks, *(LOOPBACK if self.is_try_out else ()))
 
     @cached_property
     def base_dir(self) -> Path:

@@ -1,9 +1,9 @@
 """Limits for shoppers, strangers and staff, beyond which the gateway takes precautions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 
-from messaging.setting import Setting, comma_separated, duration, flag, number, text, whole
+from messaging.setting import Setting, duration, flag, number, text, texts, whole
 
 NO_CAPTCHA = "checkout.web.protection.captcha.NoCaptcha"
 
@@ -118,14 +118,12 @@ class Protection:
         "link.",
         ge=1,
     )
-    test_receipts_to: Setting[Sequence[str]] = Setting(
+    test_receipts_to = texts(
         "CHECKOUT_TEST_RECEIPTS_TO",
         "",
         "The e-mail addresses, and domains such as @shop.example, to which receipts of test payments are "
         "sent, with commas between them. Others get none, since everybody with a test key can name any "
         "address.",
-        type=str,
-        read=lambda value: tuple(comma_separated(value)),
         pattern=r"^([^@,]*@[^@,]+(,|$))*$",
     )
     max_hints_per_address = whole(

@@ -5,23 +5,31 @@ from collections.abc import Mapping, Sequence
 from django.conf import settings
 
 from checkout.errors import ProviderMisconfigured
-from messaging.setting import Setting, number, text
+from messaging.setting import Setting, number, text, texts
+
+# The hosts of Worldpay, and those of Cardinal Commerce, to which browsers send device data and at which they
+# start challenges. Both have a live and a test environment.
+WORLDPAY_HOSTS = (
+    "secure.worldpay.com",
+    "secure-test.worldpay.com",
+    "payments.worldpay.com",
+    "centinelapi.cardinalcommerce.com",
+    "centinelapistag.cardinalcommerce.com",
+)
 
 
 class Providers:
     """Payment providers."""
 
-    provider_hosts: Setting[Sequence[str]] = Setting(
+    provider_hosts = texts(
         "CHECKOUT_PROVIDER_HOSTS",
-        (),
+        ",".join(WORLDPAY_HOSTS),
         "The hosts of providers, as name or name:port; the addresses of a provider account must be on them.",
-        type=tuple,
     )
-    provider_networks: Setting[Sequence[str]] = Setting(
+    provider_networks = texts(
         "CHECKOUT_PROVIDER_NETWORKS",
-        (),
+        "",
         "Networks, in addition to the public internet, in which the providers' hosts may be.",
-        type=tuple,
     )
     provider_ca_file = text(
         "CHECKOUT_PROVIDER_CA_FILE",

@@ -72,6 +72,13 @@ class Times:
         "and 5 more for queries.",
         ge=0,
     )
+    queue_time = duration(
+        "CHECKOUT_QUEUE_SECONDS",
+        259_200,
+        "The seconds for which a request may wait at a provider, where no query shows it, before it is "
+        "carried out. Worldpay tries some captures for three days.",
+        ge=0,
+    )
     inquiry_delays = _delays(
         "CHECKOUT_INQUIRY_DELAYS",
         [5, 15, 45, 120, 300, 900, *[3600] * 72],

@@ -1,19 +1,16 @@
 """Webhooks to merchants: the networks that they may reach, and how many are sent at once."""
 
-from collections.abc import Sequence
-
-from messaging.setting import Setting, duration, text, whole
+from messaging.setting import duration, text, texts, whole
 
 
 class Webhooks:
     """Webhooks."""
 
-    webhook_allowed_networks: Setting[Sequence[str]] = Setting(
+    webhook_allowed_networks = texts(
         "CHECKOUT_WEBHOOK_ALLOWED_NETWORKS",
-        (),
+        "",
         "Networks, in addition to the public internet, in which merchants' webhook endpoints may be, with "
         "plain HTTP and any port. A try-out adds loopback.",
-        type=tuple,
     )
     webhook_concurrency = whole(
         "CHECKOUT_WEBHOOK_CONCURRENCY",

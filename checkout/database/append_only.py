@@ -7,18 +7,15 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.migrations import RunPython
 
-REFUSE = """
-CREATE OR REPLACE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+ADD = """
+CREATE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN{exception}
     RAISE EXCEPTION 'Rows of % are never changed or deleted: a % of row % was refused.',
         TG_TABLE_NAME, TG_OP, OLD.id USING ERRCODE = 'restrict_violation';
 END
 $$;
-"""
-
-ADD = f"""{REFUSE}
-CREATE TRIGGER {{table}}_is_append_only BEFORE UPDATE OR DELETE ON {{table}}
-    FOR EACH ROW EXECUTE FUNCTION {{table}}_refuse_change();
+CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION {table}_refuse_change();
 """
 
 REMOVE = """
@@ -26,10 +23,10 @@ DROP TRIGGER {table}_is_append_only ON {table};
 DROP FUNCTION {table}_refuse_change();
 """
 
-# A setting of the transaction that forgets, by which it says that it does so on purpose.
-FORGETS = "checkout.forgets"
-UNLESS_FORGOTTEN = f"""
-    IF current_setting('{FORGETS}', true) = 'on' THEN
+# The transaction sets this variable before it erases rows on purpose; the trigger checks it.
+ERASES = "checkout.erases"
+UNLESS_ERASED = f"""
+    IF current_setting('{ERASES}', true) = 'on' THEN
         IF TG_OP = 'DELETE' THEN
             RETURN OLD;
         END IF;
@@ -37,31 +34,28 @@ UNLESS_FORGOTTEN = f"""
     END IF;"""
 
 
-def refuse_changes(table: str) -> RunPython:
-    """Return an operation that refuses updates and deletions of rows. Other databases get no triggers."""
-    return on_postgresql(ADD.format(table=table, exception=""), REMOVE.format(table=table))
+def refuse_changes(table: str, *, allows_erasure: bool = False) -> RunPython:
+    """Return an operation that refuses updates and deletions of rows. Other databases get no triggers.
 
-
-def let_be_forgotten(table: str) -> RunPython:
-    """Return an operation after which rows of a guarded table may be changed within ``forgetting()``."""
-    return on_postgresql(
-        REFUSE.format(table=table, exception=UNLESS_FORGOTTEN), REFUSE.format(table=table, exception="")
-    )
+    If ``allows_erasure`` is true, rows may be changed and deleted within ``erasing_on_purpose()``.
+    """
+    exception = UNLESS_ERASED if allows_erasure else ""
+    return on_postgresql(ADD.format(table=table, exception=exception), REMOVE.format(table=table))
 
 
 @contextmanager
-def forgetting() -> Iterator[None]:
-    """Open a transaction that may change and delete rows of tables for which ``let_be_forgotten`` was run."""
+def erasing_on_purpose() -> Iterator[None]:
+    """Open a transaction that may change and delete rows of guarded tables that allow erasure."""
     with transaction.atomic():
-        _say("on")
+        _set_variable("on")
         yield
-        _say("off")
+        _set_variable("off")
 
 
-def _say(word: str) -> None:
+def _set_variable(value: str) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, %s, true)", [FORGETS, word])
+            cursor.execute("SELECT set_config(%s, %s, true)", [ERASES, value])
 
 
 def on_postgresql(forwards: str, backwards: str) -> RunPython:

@@ -8,9 +8,10 @@ TCP sees nothing wrong, and libpq would wait for ever, holding a thread and perh
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool
@@ -73,16 +74,13 @@ class BoundedConnection(psycopg.Connection[Any]):
     def without_time_limit(self) -> Iterator[None]:
         """Let the statements of the block take as long as they need, here and at the server.
 
-        A migration uses this to build an index. If the block fails, the connection is not used again.
+        If the block fails, the connection is not used again.
         """
         self.execute("SET statement_timeout = 0")
-        (lock_timeout,) = self.execute("SHOW lock_timeout").fetchone() or ("0",)
-        self.execute("SET lock_timeout = 0")
         self._is_bounded = False
         yield
         self._is_bounded = True
         self.execute("RESET statement_timeout")
-        self.execute("SELECT set_config('lock_timeout', %s, false)", [lock_timeout])
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """See ``psycopg.Connection``. Raises ``psycopg.OperationalError`` after ``conf.database_seconds``."""
@@ -104,3 +102,12 @@ class BoundedConnection(psycopg.Connection[Any]):
             # connection, too.
             self.pgconn.finish()
             raise
+
+
+@contextmanager
+def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let the statements of the block on Django's ``connection`` to PostgreSQL take as long as they need."""
+    connection.ensure_connection()
+    # The settings name the connection's class.
+    with cast(BoundedConnection, connection.connection).without_time_limit():
+        yield

@@ -1,7 +1,7 @@
 """The encoding of a database, which must be UTF-8.
 
 ``createdb`` takes the encoding of the cluster, which is that of the locale in which the cluster was made.
-Without one it is SQL_ASCII, in which PostgreSQL cannot read the escapes of JSON, and Latin-1 has few letters.
+Without a locale it is SQL_ASCII, in which PostgreSQL cannot read JSON escapes. Latin-1 lacks most letters.
 """
 
 from typing import Any

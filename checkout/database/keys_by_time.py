@@ -37,7 +37,7 @@ def keys_between(
 
 
 def _keys_around(rows: "QuerySet[Model, Row]", newest: Row, at: datetime) -> tuple[int, int]:
-    """Return two keys that are few keys apart: of a row that was created before ``at``, and of a later one.
+    """Return the keys of a row that was created before ``at``, and of a later row. They are close together.
 
     If there is no earlier row, the first is 0; if there is no later one, both are that of the newest row.
     """

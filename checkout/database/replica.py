@@ -29,7 +29,7 @@ def is_configured() -> bool:
 
 
 def instead(error: Exception) -> Source:
-    """Return the primary, for a list that the replica could not be asked for because of this error."""
+    """Return the primary, because the replica failed with this error."""
     drop_dead_connections(error)
     return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
 
@@ -66,8 +66,8 @@ def source_by(lag: float | None) -> Source:
 def lag_seconds(written: str) -> float | None:
     """Return by how much the replica is at most behind a position in the log; None if it is no standby.
 
-    It is infinite if the replica lacks something and has replayed no transaction, as one that was just made.
-    Its last transaction may be old because there was none since. Therefore the positions in the log are
+    It is infinite if the replica is behind and has replayed no transaction yet, for example because it is
+    new. Its last transaction may be old because there was none since. Therefore the positions in the log are
     compared first. Raises ``DatabaseError`` or ``InterfaceError`` if the replica cannot be reached.
     """
     with connections[REPLICA].cursor() as cursor:

@@ -1,7 +1,7 @@
 """The migrations that a release needs. No process starts on a database that lacks some of them.
 
 It would otherwise answer every payment with an error, and make dead letters of all messages within seconds.
-That happens if ``migrate`` is forgotten, and if a process is started again between the installation of a
+That would happen if ``migrate`` were forgotten, or if a process restarted between the installation of a
 release and its migrations.
 """
 

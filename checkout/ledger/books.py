@@ -1,4 +1,4 @@
-"""The ledger's books of a payment, or of a time, for programs that do not read its tables."""
+"""The ledger's figures for a payment or a period, for programs that do not read the ledger's tables."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -17,7 +17,7 @@ OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """Sums in minor units. ``charged_back`` is less reversals, ``in_process`` requested but not captured."""
+    """Sums in minor units. ``charged_back`` is net of reversals, ``in_process`` is not captured yet."""
 
     captured: int = 0
     refunded: int = 0
@@ -55,13 +55,13 @@ _ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_referen
 
 
 def made_of(postings: Collection[str]) -> set[str]:
-    """Return those of the postings, by their names, that were made."""
+    """Return the names of those postings that were made."""
     return set(LedgerEntry.objects.filter(posting__in=postings).order_by().values_list("posting", flat=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A posting that changes the claim on the provider, and the operation that it is about."""
+    """A posting that changes the claim on the provider, with the operation to which it belongs."""
 
     posted_at: datetime
     payment: str
@@ -72,7 +72,7 @@ class Movement:
 
 
 def movements(since: datetime, until: datetime) -> Iterator[Movement]:
-    """Yield the movements of a time, the oldest first. ``until`` is the first moment after it."""
+    """Yield the movements of a period, oldest first. ``until`` itself is excluded."""
     entries = LedgerEntry.objects.filter(account=CAPTURED, posted_at__gte=since, posted_at__lt=until)
     for entry in entries.order_by("posted_at", "pk").iterator():
         kind, _, reference = entry.posting.partition(":")
@@ -83,7 +83,7 @@ def movements(since: datetime, until: datetime) -> Iterator[Movement]:
 
 
 def unbalanced_postings(since: datetime, until: datetime) -> list[str]:
-    """Return the postings of a time whose sides do not add up to zero. PostgreSQL refuses such postings."""
+    """Return the postings of a period whose sides do not add up to zero. PostgreSQL refuses such postings."""
     entries = LedgerEntry.objects.filter(posted_at__gte=since, posted_at__lt=until).order_by()
     sums = entries.values("posting", "currency").annotate(left=Sum("amount_minor")).exclude(left=0)
     return sorted({str(each["posting"]) for each in sums})

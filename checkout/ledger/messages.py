@@ -19,9 +19,9 @@ class Posting(StrEnum):
 
 
 class PostEntries(Command[Done], frozen=True):
-    """Post both sides of one posting. The ledger is told, so nobody waits for its answer.
+    """Post both sides of one posting. The sender does not wait for an answer.
 
-    ``kind`` is a ``Posting``, as text: the ledger rejects one that it does not know.
+    ``kind`` is the text of a ``Posting``. The ledger rejects unknown kinds.
     """
 
     to = "ledger.post"
@@ -35,5 +35,5 @@ class PostEntries(Command[Done], frozen=True):
 
     @property
     def name(self) -> str:
-        """The name under which the posting is made once."""
+        """The name of the posting. A posting with this name is made once."""
         return f"{self.kind}:{self.reference}"

@@ -16,8 +16,8 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
     charged_back          merchant:payable      provider:captured     (the issuer took money back)
     charge_back_reversed  provider:captured     merchant:payable      (the issuer returned such money)
 
-Postings are told, not asked: nobody waits for them, and copies of this service may make them in any order. No
-posting depends on another one. One that cannot be made becomes a dead letter.
+The senders of postings do not wait for an answer, and copies of this service may make postings in any order.
+No posting depends on another. If a posting cannot be made, its command becomes a dead letter.
 """
 
 from checkout.database.owners import database_of
@@ -49,7 +49,7 @@ ACCOUNTS = {
 
 
 class _PostedBefore(Exception):
-    """A posting of this name has entries already."""
+    """A posting with this name has entries already."""
 
 
 @service.handles(PostEntries, transactional=False)
@@ -58,8 +58,8 @@ def post(command: PostEntries, message: Message) -> None:
     if command.kind not in ACCOUNTS:
         raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
     if command.minor <= 0:
-        raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
-    # The database's clock decides on the month of a posting: that of a process may be wrong.
+        raise CommandRejected("invalid_amount", "The amount of a posting must be greater than zero.")
+    # The database's clock decides on the month of a posting, because the clock of a process may be wrong.
     sides, now = _sides(command), server_time(database_of("ledger"))
     entries = [
         LedgerEntry(
@@ -79,7 +79,7 @@ def post(command: PostEntries, message: Message) -> None:
     except _PostedBefore:
         with message.once():
             if _posted(command) != sides:
-                text = f"{command.name} was made before, with other entries."
+                text = f"{command.name} was made before with other entries."
                 raise CommandRejected("posting_exists", text) from None
             message.reply(Done())
 

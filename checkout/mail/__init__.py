@@ -1,7 +1,6 @@
-"""E-mail, sent by threads of its own in each process, which hold no database connection.
+"""E-mail, sent by dedicated threads in each process, which hold no database connection.
 
-A mail server may take long for each of its answers. However long it takes, no thread or connection of the
-database waits for it.
+A mail server may take long for each of its answers. No database thread or connection waits for it.
 """
 
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -13,20 +12,20 @@ from checkout.conf import conf
 from checkout.mail import smtp
 
 AT_ONCE = 8
-# The seconds that an e-mail may wait for a thread and take. One that has not begun then is called off.
+# Seconds in which an e-mail has to be sent. If no thread was free until then, it is cancelled.
 SECONDS = 30.0
-# The most answers until the text is sent: greeting, TLS, log-in, addresses. Each may take EMAIL_TIMEOUT.
+# The most answers before the text is sent: greeting, TLS, log-in, addresses. Each may take EMAIL_TIMEOUT.
 ANSWERS = 16
 
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
 
 
 def send(email: EmailMessage) -> None:
-    """Send an e-mail. Raises ``OSError`` if it may not have been sent, among others ``TimeoutError``.
+    """Send an e-mail. Raises ``OSError`` (for example ``TimeoutError``) if it may not have been sent.
 
-    It is for a thread that has given back its database connection. An e-mail that has not begun in time is
-    called off. The end of one that has begun is waited for, because a slow server may still take it. Only
-    after the longest time that a server may take is its end unknown.
+    Call this in a thread that has given back its database connection. If sending has not begun in time, the
+    e-mail is cancelled. If it has begun, the function waits for its end, because a slow server may still
+    accept the e-mail. After the longest time that a server may take, the outcome is unknown.
     """
     job = _threads.submit(email.send)
     wait([job], SECONDS)
@@ -38,13 +37,13 @@ def send(email: EmailMessage) -> None:
 
 
 def template(name: str) -> Template:
-    """Return the template of an e-mail, of which only Django's own tags are used.
+    """Return the template of an e-mail, which may use Django's built-in tags only.
 
-    Modules call this when they are loaded. Later the file may be one of the next release.
+    Modules call this when they are loaded, because the file may belong to the next release later.
     """
     return Engine(dirs=[str(conf.base_dir / "templates" / "checkout" / "email")]).get_template(name)
 
 
 def _longest_seconds() -> float:
-    """Return the seconds that a server may take that stays silent just not too long before each answer."""
+    """Return the seconds that a server may take if each of its answers comes just before the time-out."""
     return ANSWERS * conf.email_timeout + smtp.SECONDS_FOR_TEXT

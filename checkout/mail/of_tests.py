@@ -1,14 +1,14 @@
 """The addresses that may get receipts of test payments."""
 
 from checkout.conf import conf
-from checkout.mail.addresses import identity_of
+from checkout.mail.email_addresses import identity_of
 
 
 def may_get_test_receipts(address: str) -> bool:
     """Return True if the operators allow receipts of test payments to this address.
 
-    Everybody who has a test key can pay for nothing, and names the address. In a try-out no e-mail leaves the
-    machine, so that all are allowed.
+    Anybody with a test key can make payments without money, and choose the address. In a try-out no e-mail
+    leaves the machine, so all addresses are allowed.
     """
     if conf.is_try_out:
         return True

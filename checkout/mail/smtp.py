@@ -1,17 +1,17 @@
-"""The connection to the mail server, with patience for its answer to an e-mail's text."""
+"""The connection to the mail server, with a longer time-out for the answer to an e-mail's text."""
 
 import smtplib
 from typing import Any
 
 from django.core.mail.backends import smtp
 
-# A mail server may take minutes to look at a text, and deliver it after its client has given up. So RFC 5321
-# (section 4.5.3.2.6) asks for ten minutes. RabbitMQ leaves a service ten for everything.
+# A mail server may take minutes to check a text, and deliver it after its client has given up. RFC 5321
+# (section 4.5.3.2.6) recommends ten minutes, but RabbitMQ gives a service ten minutes for everything.
 SECONDS_FOR_TEXT = 300.0
 
 
 class EmailBackend(smtp.EmailBackend):
-    """Django's, whose time-out is that of every answer but the one to an e-mail's text."""
+    """Django's backend, whose time-out applies to every answer except the one to an e-mail's text."""
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
@@ -21,9 +21,9 @@ class EmailBackend(smtp.EmailBackend):
 
 class _PatientSMTP(smtplib.SMTP):
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Send the text, and wait longer for its answer than for others."""
+        """Send the text, and wait longer for its answer than for other answers."""
         if self.sock is None:
-            return super().data(msg)  # which reports that
+            return super().data(msg)  # which reports the closed connection
         seconds = self.sock.gettimeout()
         self.sock.settimeout(SECONDS_FOR_TEXT)
         try:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from checkout.messages import Answer, Body, Command, Done
 
-# The code of the error that refuses a release, because the order is confirmed and its stock sold.
+# The error code of a release that is refused, because the order is confirmed and its stock is sold.
 ORDER_CONFIRMED = "order_confirmed"
 
 
@@ -14,7 +14,7 @@ class OrderLine(Body, frozen=True):
 
 
 class Stock(StrEnum):
-    """The result of a reservation: all that the order needs is set aside, or something is missing."""
+    """The result of a reservation: everything that the order needs is reserved, or something is missing."""
 
     RESERVED = "reserved"
     MISSING = "missing"
@@ -31,7 +31,7 @@ class StockReserved(Answer, frozen=True):
 
 
 class ReserveStock(Command[StockReserved], frozen=True, forbid_unknown_fields=False):
-    """Set aside everything that the order needs, or nothing."""
+    """Reserve everything that the order needs, or nothing."""
 
     to = "orders.reserve"
     is_open = True
@@ -45,7 +45,7 @@ class ReserveStock(Command[StockReserved], frozen=True, forbid_unknown_fields=Fa
 
 
 class ConfirmOrder(Command[Done], frozen=True):
-    """Mark what is reserved as sold, since the payment is made."""
+    """Mark the reserved stock as sold, because the payment is made."""
 
     to = "orders.confirm"
     again = "nothing changes"

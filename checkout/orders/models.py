@@ -23,7 +23,7 @@ class StockItem(models.Model):
 
 
 class Reservation(models.Model):
-    """Stock set aside for a payment: confirmed when paid, released when not, cancelled when given back."""
+    """Stock reserved for a payment. It is confirmed if paid, released if not paid, cancelled if undone."""
 
     class State(models.TextChoices):
         RESERVED = "reserved"

@@ -1,7 +1,7 @@
-"""The orders service: it reserves stock for a payment, sells it when paid and gives it back when not.
+"""The orders service, which reserves stock for a payment, and sells it if paid or gives it back if not.
 
-The payment's reservation is always locked first, then the stock in the order of its sku, so that two payments
-never deadlock.
+The payment's reservation is always locked first, and then the stock in the order of its sku, so that two
+payments never deadlock.
 """
 
 from collections import Counter
@@ -27,10 +27,10 @@ service = Service("orders", admit=require_proof, records_last=True)
 
 @service.handles(ReserveStock)
 def reserve(command: ReserveStock, message: Message) -> StockReserved:
-    """Reserve all lines or none. Asking again for the same payment changes nothing.
+    """Reserve all lines or none. A repeated command for the same payment changes nothing.
 
-    Stock that was released may be reserved again for a later attempt to pay. If the release of this attempt
-    has overtaken this command, nothing is reserved, as it would never be released.
+    Released stock may be reserved again for a later attempt to pay. If the release of this attempt has
+    arrived before this command, nothing is reserved, because it would never be released.
     """
     wanted = _quantities(command.lines)
     reservation = _locked_reservation(command.payment, attempt="")
@@ -59,22 +59,24 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
 
 @service.handles(ConfirmOrder)
 def confirm(command: ConfirmOrder, message: Message) -> Done:
-    """Mark the reserved stock as sold, since the payment is made.
+    """Mark the reserved stock as sold, because the payment is made.
 
-    Stock that the release of an earlier attempt gave back in between is taken again, if it is still there. An
-    order without lines is reserved and released as any other.
+    If the release of an earlier attempt has given the stock back in between, it is taken again, if it is
+    still available. An order without lines is reserved and released like any other.
     """
     reservation = _RESERVATION.first(command.payment)
     is_released = reservation is not None and reservation.state == Reservation.State.RELEASED
     if reservation is None or (is_released and not reservation.was_reserved):
         raise CommandRejected("not_reserved", "Nothing was reserved for this payment.")
     if reservation.state == Reservation.State.CANCELLED:
-        raise CommandRejected("order_cancelled", "The order has been called off, and its stock given back.")
+        raise CommandRejected("order_cancelled", "The order was cancelled, and its stock was given back.")
     if reservation.state == Reservation.State.RELEASED:
         wanted = _reserved(reservation)
         stock = _locked_stock(wanted)
         if _missing(stock, wanted):
-            raise CommandRejected("out_of_stock", "What was reserved has been given back and sold since.")
+            raise CommandRejected(
+                "out_of_stock", "The reserved stock was given back, and has been sold since."
+            )
         _take(stock, wanted)
     reservation.state = Reservation.State.CONFIRMED
     update_in_batch(reservation, "state")
@@ -85,19 +87,19 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
 def release(command: ReleaseStock, message: Message) -> Done:
     """Give back the stock that is reserved for this attempt, if any. Sold stock is not given back.
 
-    Stock that a later attempt has reserved stays reserved. A release that arrives before its reservation is
-    remembered.
+    Stock that a later attempt has reserved stays reserved. If the release arrives before its reservation, it
+    is recorded.
     """
     reservation = _locked_reservation(command.payment, attempt=command.attempt)
     is_earlier = _number(command.attempt) < _number(reservation.attempt)
     if is_earlier or reservation.state == Reservation.State.CANCELLED:
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
-        raise CommandRejected(ORDER_CONFIRMED, "The order is confirmed; its stock is not given back.")
+        raise CommandRejected(ORDER_CONFIRMED, "The order is confirmed, so its stock is not given back.")
     if reservation.state == Reservation.State.RESERVED:
         _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
-    # It may be a later attempt than the one that has reserved: its own reservation may still come.
+    # This attempt may be later than the one that has reserved. Its own reservation may still arrive.
     reservation.attempt = command.attempt
     update_in_batch(reservation, "state", "attempt")
     return Done()
@@ -105,9 +107,9 @@ def release(command: ReleaseStock, message: Message) -> Done:
 
 @service.handles(CancelOrder)
 def cancel(command: CancelOrder, message: Message) -> Done:
-    """Cancel an order whose payment was undone. Its reserved or sold stock is given back, once.
+    """Cancel an order whose payment was undone. Its reserved or sold stock is given back once.
 
-    The cancellation is remembered, so that a confirmation that it has overtaken does not sell it again.
+    The cancellation is recorded, so that a confirmation that arrives later does not sell the stock again.
     """
     reservation = _locked_reservation(command.payment, attempt="")
     if reservation.state in (Reservation.State.RESERVED, Reservation.State.CONFIRMED):
@@ -130,15 +132,15 @@ _STOCK = Compiled(lambda sku: StockItem.objects.select_for_update().filter(sku=s
 
 
 def _number(attempt: str) -> int:
-    """Return the number of an attempt, with which its code ends; 0 if there is none."""
+    """Return the number at the end of an attempt's code; 0 if there is none."""
     number = attempt.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 
 
 def _quantities(lines: list[OrderLine]) -> dict[str, int]:
-    """Return how much of each sku is wanted, in the order of sku."""
+    """Return the wanted quantity of each sku, in the order of sku."""
     if any(line.quantity < 1 for line in lines):
-        raise CommandRejected("invalid_quantity", "A quantity is at least one.")
+        raise CommandRejected("invalid_quantity", "A quantity must be at least one.")
     total: Counter[str] = Counter()
     for line in lines:
         total[line.sku] += line.quantity
@@ -158,7 +160,7 @@ def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
 
 
 def _give_back(reservation: Reservation) -> None:
-    """Return what is reserved to the stock, except items that staff have deleted meanwhile."""
+    """Return reserved items to the stock, except items that staff have deleted in the meantime."""
     reserved = _reserved(reservation)
     stock = _locked_stock(reserved)
     _take(stock, {sku: -reserved[sku] for sku in stock})

@@ -18,12 +18,12 @@ class ForSale:
 
 
 def all_items() -> list[ForSale]:
-    """Return all items in the order of their sku, also those of which none is left."""
+    """Return all items in the order of their sku, including items that are sold out."""
     return [_for_sale(item) for item in _ALL.all()]
 
 
 def item_left(sku: str) -> ForSale | None:
-    """Return the item, or None if there is no such item or none of it is left."""
+    """Return the item; None if there is no such item, or if it is sold out."""
     item = _BY_SKU.first(sku)
     return None if item is None or not item.quantity else _for_sale(item)
 

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from checkout.conf import conf
 from checkout.messages import Command
-from checkout.own.step import OwnStep, faults_of
+from checkout.own.step import OwnStep, validate_steps
 
 # The programs of the gateway that a service of yours cannot replace. It may be called like one of the others.
 TAKEN = frozenset(("checkout", "payments", "relay", "web", "webhooks"))
@@ -48,15 +48,15 @@ def own_services() -> list[tuple[str, ModuleType]]:
 def own_steps() -> list[OwnStep]:
     """Return the steps, in the order of the apps. Raises ImproperlyConfigured if one cannot be taken."""
     steps = _steps()
-    if faults := list(faults_of(steps)):
+    if faults := list(validate_steps(steps)):
         raise ImproperlyConfigured(f"The steps of your own cannot be taken. {' '.join(faults)}")
     return steps
 
 
-def faults_of_own_apps() -> Iterator[str]:
-    """Yield a sentence about everything for which your services, steps or tables cannot be used."""
+def validate_own_apps() -> Iterator[str]:
+    """Yield a sentence about each reason why your services, steps or tables cannot be used."""
     try:
-        yield from faults_of(_steps())
+        yield from validate_steps(_steps())
     except ImproperlyConfigured as error:
         yield str(error)
     try:

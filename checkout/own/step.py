@@ -52,16 +52,14 @@ class Place(StrEnum):
 class OwnStep:
     """A step of your own.
 
-    - ``name`` is stored with each purchase that stands at the step, so it is never changed.
-    - ``asks`` is the command. Its fields are some of ``FIELDS``.
-    - ``goes_on`` has the answers after which the purchase goes on.
-    - ``refuses`` has the other answers, each with the reason for which the payment is then refused. A step
-      after the capture refuses nothing: any other answer, an error, or none is a task for staff.
-    - ``advice`` has a sentence for the shopper about each of these reasons. For a reason of your own without
-      one, the shopper reads to ask the shop.
-    - ``undo`` is the command that undoes the step. It is asked, until it succeeds, if the payment is refused
-      or cancelled after the step was begun. The service may get it before ``asks``, or without it: then it
-      remembers that the step is undone.
+    - ``name`` is stored with each purchase that stands at the step, so it is never changed. - ``asks`` is the
+    command. Its fields are some of ``FIELDS``. - ``goes_on`` has the answers after which the purchase goes
+    on. - ``refuses`` has the other answers, each with the reason for which the payment is then refused. A
+    step after the capture refuses nothing: any other answer, an error, or none is a task for staff. -
+    ``advice`` has a sentence for the shopper about each of these reasons. For a reason without a sentence,
+    the shopper is told to ask the shop. - ``undo`` is the command that undoes the step. It is asked, until it
+    succeeds, if the payment is refused or cancelled after the step was begun. The service may get it before
+    ``asks``, or without it. In either case it must remember that the step is undone.
     - ``within_seconds`` is the time for an answer, by default that of the gateway's own services.
     - If it ``may_be_repeated``, the service knows what it has done, and asking again has no second effect.
       Otherwise the command is asked again only after an error that says that nothing was done, or by staff.
@@ -83,14 +81,14 @@ class OwnStep:
         return [self.asks, self.undo] if self.undo else [self.asks]
 
 
-def faults_of(steps: Collection[OwnStep]) -> Iterator[str]:
-    """Yield a sentence about everything for which these steps cannot be taken."""
+def validate_steps(steps: Collection[OwnStep]) -> Iterator[str]:
+    """Yield a sentence about each reason why these steps cannot be taken."""
     names = [step.name for step in steps]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Two steps are called {name!r}."
     yield from _types_used_twice(steps)
     for step in steps:
-        yield from (f"Step {step.name!r}: {fault}." for fault in _faults_of(step))
+        yield from (f"Step {step.name!r}: {fault}." for fault in _validate_step(step))
 
 
 def _types_used_twice(steps: Collection[OwnStep]) -> Iterator[str]:
@@ -102,20 +100,20 @@ def _types_used_twice(steps: Collection[OwnStep]) -> Iterator[str]:
             yield f"{classes[type_on_wire].__name__} and {command.__name__} are both called {type_on_wire!r}."
 
 
-def _faults_of(step: OwnStep) -> Iterator[str]:
+def _validate_step(step: OwnStep) -> Iterator[str]:
     if not _NAME.fullmatch(step.name):
         yield "a name has at most 40 small letters, digits and underscores, and begins with a letter"
     if not isinstance(step.place, Place):
         yield f"its place is {step.place!r}, and not a Place, so that it would never be taken"
     if step.within_seconds is not None and step.within_seconds <= 0:
         yield "within_seconds is more than 0"
-    strange = list(_faults_of_commands(step))
+    strange = list(_validate_commands(step))
     yield from strange
     if not strange:
-        yield from _faults_of_answers(step)
+        yield from _validate_answers(step)
 
 
-def _faults_of_commands(step: OwnStep) -> Iterator[str]:
+def _validate_commands(step: OwnStep) -> Iterator[str]:
     named: list[Any] = list(step.commands)  # by authors who need not check types
     for command in named:
         if not (isinstance(command, type) and issubclass(command, Command)):
@@ -147,7 +145,7 @@ def _misfits_of(command: type[Command[Any]]) -> Iterator[str]:
                 yield f"{each.name} is of type {type(_VALUES[each.name]).__name__}"
 
 
-def _faults_of_answers(step: OwnStep) -> Iterator[str]:
+def _validate_answers(step: OwnStep) -> Iterator[str]:
     if step.undo is not None and step.undo.answer is not Done:
         yield f"{step.undo.__name__} is a Command[Done], as an undo always succeeds in the end"
     if step.asks.answer is None:
@@ -168,10 +166,10 @@ def _faults_of_answers(step: OwnStep) -> Iterator[str]:
     missing = sorted(words - {*step.goes_on, *step.refuses})
     if step.place is Place.BEFORE_AUTHORISATION and missing:
         yield f"what follows from {', '.join(missing)} is not said"
-    yield from _faults_of_reasons(step)
+    yield from _validate_reasons(step)
 
 
-def _faults_of_reasons(step: OwnStep) -> Iterator[str]:
+def _validate_reasons(step: OwnStep) -> Iterator[str]:
     reasons = set(step.refuses.values())
     for reason in sorted(reasons):
         if not _REASON.fullmatch(reason):

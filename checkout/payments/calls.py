@@ -18,8 +18,10 @@ from messaging.outbox.clock import server_time, server_time_now
 # The states in which an operation may still be sent to the provider.
 TO_BE_SENT = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
-# Outcomes after which the same request may be made again; after the second one, see ``moves_once``.
-TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
+# Outcomes after which a request has certainly had no effect, although it was not refused.
+WITHOUT_EFFECT = (Outcome.NOT_SENT, Outcome.NOT_FOUND, Outcome.NOT_ABLE)
+# Outcomes after which the same request may be made again; after the last one, see ``moves_once``.
+TO_BE_SENT_AGAIN = (*WITHOUT_EFFECT, ProviderOutcome.NOT_SHOWN)
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 
 
@@ -82,7 +84,7 @@ def is_clean(operation: Operation) -> bool:
 
 def has_had_no_effect(call: ProviderCall) -> bool:
     """Return True if no copy of this request has had an effect, and none may have one yet."""
-    return call.outcome == Outcome.NOT_SENT and call.earlier_at is None
+    return call.outcome in WITHOUT_EFFECT and call.earlier_at is None
 
 
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:
@@ -106,6 +108,15 @@ def may_yet_show(calls: QuerySet[ProviderCall]) -> bool:
     return calls.filter(is_recent, outcome__in=UNANSWERED).exists()
 
 
+def may_be_carried_out_yet(calls: QuerySet[ProviderCall]) -> bool:
+    """Return True if one of the requests has no answer that decides it and may wait at the provider.
+
+    No query shows it there. See ``CHECKOUT_QUEUE_SECONDS``.
+    """
+    since = server_time() - conf.settling_time - conf.queue_time
+    return calls.filter(outcome__in=UNANSWERED, started_at__gt=since).exists()
+
+
 def time_to_show() -> timedelta:
     """Return the time within which queries show any request that arrives at all. See ``may_yet_show``."""
     return conf.settling_time + max(conf.order_lag, conf.modification_lag)
@@ -117,7 +128,7 @@ def may_be_completed(attempt: Attempt) -> bool:
     Then the provider may have authorised the order even if it answers that it cannot find it.
     """
     calls = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE)
-    return calls.exclude(outcome=Outcome.NOT_SENT).exists()
+    return calls.exclude(outcome__in=WITHOUT_EFFECT).exists()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from checkout.messages import Answer, Command
 from checkout.states import PaymentState
 
 
-class PaymentTold(Answer, frozen=True):
+class PaymentStatusReply(Answer, frozen=True):
     """The answer to callers that wait: the present state of the payment."""
 
     payment: str
@@ -26,7 +26,7 @@ class OperationNews(StrEnum):
     REFUSED = "refused"
 
 
-class OperationTold(Answer, frozen=True):
+class OperationStatusReply(Answer, frozen=True):
     """The answer to callers that wait for a capture, void or refund: its present state."""
 
     payment: str
@@ -39,7 +39,7 @@ class OperationTold(Answer, frozen=True):
         return self.state
 
 
-class SubmitPayment(Command[PaymentTold], frozen=True):
+class SubmitPayment(Command[PaymentStatusReply], frozen=True):
     """Start the purchase of an attempt that a shopper has committed. The card travels sealed."""
 
     to = "checkout.submit_payment"
@@ -49,7 +49,7 @@ class SubmitPayment(Command[PaymentTold], frozen=True):
     attempt: str
 
 
-class CompleteChallenge(Command[PaymentTold], frozen=True):
+class CompleteChallenge(Command[PaymentStatusReply], frozen=True):
     """Continue a purchase, since the shopper is back from the issuer."""
 
     to = "checkout.complete_challenge"
@@ -59,7 +59,7 @@ class CompleteChallenge(Command[PaymentTold], frozen=True):
     attempt: str
 
 
-class AwaitPayment(Command[PaymentTold], frozen=True):
+class AwaitPayment(Command[PaymentStatusReply], frozen=True):
     """Answer as soon as the payment has a state to report."""
 
     to = "checkout.await_payment"
@@ -68,7 +68,7 @@ class AwaitPayment(Command[PaymentTold], frozen=True):
     payment: str
 
 
-class AwaitOperation(Command[OperationTold], frozen=True):
+class AwaitOperation(Command[OperationStatusReply], frozen=True):
     """Answer as soon as the provider has answered about a capture, void or refund."""
 
     to = "checkout.await_operation"

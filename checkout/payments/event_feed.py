@@ -1,4 +1,4 @@
-"""Events of payments for the apps that pass them on, which read no tables of payments themselves."""
+"""Events of payments, for apps that pass them on but do not read the tables of payments themselves."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from checkout.payments.objects import webhook_object
 __all__ = [
     "EVENT_TYPES",
     "FeedItem",
-    "Horizon",
+    "HighWaterMark",
     "bodies",
-    "horizon",
+    "high_water_mark",
     "is_live",
     "items",
     "items_between",
@@ -24,7 +24,7 @@ __all__ = [
     "last_pk",
 ]
 
-# The most keys that are searched for events under way: far more than are written while one is.
+# The most keys that are searched for uncommitted events. Far fewer events are written during a transaction.
 MOST_SEARCHED = 20_000
 
 
@@ -41,42 +41,42 @@ class FeedItem:
 
 
 def items(references: Collection[str]) -> Sequence[FeedItem]:
-    """Return the events with these references, as far as they exist."""
+    """Return the existing events with these references."""
     return _items(reference__in=references)
 
 
 def last_pk() -> int:
-    """Return the key of the last event that was written, 0 if there is none.
+    """Return the key of the last event that was written; 0 if there is none.
 
-    Keys tell what came first. Times do not: the clocks of the hosts that write events may differ.
+    Keys give the order of events. Times do not, because the clocks of the hosts that write events may differ.
     """
     return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
-    """The end of what has happened: the last event's key, and lesser keys of which no event is there yet.
+class HighWaterMark:
+    """The end of the committed events: the last event's key, and smaller keys without an event.
 
-    A transaction that has not ended may still write those. Most of them are never written.
+    A transaction that has not ended may still commit events with the smaller keys. Most are never used.
     """
 
     last: int
     under_way: Sequence[int]
 
 
-def horizon(after: int) -> Horizon:
-    """Return the present horizon. Up to the event ``after`` everything has happened."""
+def high_water_mark(after: int) -> HighWaterMark:
+    """Return the present mark. All events up to the key ``after`` are committed."""
     keys = list(
         Event.objects.filter(pk__gt=after).order_by("-pk").values_list("pk", flat=True)[:MOST_SEARCHED]
     )
     if not keys:
-        return Horizon(last_pk(), [])
+        return HighWaterMark(last_pk(), [])
     first = max(after + 1, keys[-1] if len(keys) == MOST_SEARCHED else 0)
-    return Horizon(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
+    return HighWaterMark(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
 
 
 def items_between(after: int, last: int, *, most: int) -> Sequence[FeedItem]:
-    """Return at most so many events after ``after`` and up to ``last``, in their order."""
+    """Return at most ``most`` events after ``after`` and up to ``last``, in their order."""
     return _items(most, pk__gt=after, pk__lte=last)
 
 
@@ -91,7 +91,7 @@ def items_since(merchant: str, since: datetime, *, after: int, most: int) -> Seq
 
 
 def bodies(references: Collection[str], api_version: str, *, is_thin: bool) -> dict[str, bytes]:
-    """Return the bodies of webhooks about the events with these references, as far as they exist."""
+    """Return the bodies of webhooks about the existing events with these references."""
     events = Event.objects.filter(reference__in=references).select_related("payment", "merchant")
     return {
         event.reference: msgspec.json.encode(webhook_object(event, api_version, is_thin=is_thin))

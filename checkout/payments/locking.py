@@ -30,7 +30,7 @@ def locked_payment(reference: str) -> Payment | None:
     return _BY_REFERENCE.first(reference)
 
 
-def found_payment(reference: str, merchant: Merchant | None = None) -> Payment:
+def get_payment_for_update(reference: str, merchant: Merchant | None = None) -> Payment:
     """Return the payment that a caller names; raises ``PaymentNotFound``, also for another merchant's.
 
     Without ``merchant`` the caller is one of us, and may see all payments.
@@ -60,7 +60,7 @@ def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
     """Return what ``read`` returns for the payment's primary key, or what it returned for this instance.
 
     A locked payment is changed by its own transaction only, and its attempts and operations by the functions
-    of ``events.changes``, which call ``forget``. Every transaction reads an instance of its own.
+    of ``events.changes``, which call ``invalidate_rows``. Every transaction reads an instance of its own.
     """
     known: dict[str, T] = vars(payment).setdefault(_KNOWN, {})
     if name not in known:
@@ -68,6 +68,6 @@ def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
     return known[name]
 
 
-def forget(payment: Payment) -> None:
+def invalidate_rows(payment: Payment) -> None:
     """Have the rows of a payment read again, since one of them is changed."""
     vars(payment).pop(_KNOWN, None)

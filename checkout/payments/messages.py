@@ -17,6 +17,8 @@ class ProviderOutcome(StrEnum):
     PENDING = "pending"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
+    NOT_FOUND = "not_found"
+    NOT_ABLE = "not_able"
     UNKNOWN = "unknown"
     NOT_SHOWN = "not_shown"
     UNDECIDED = "undecided"

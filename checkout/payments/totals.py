@@ -19,16 +19,6 @@ ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 SETTLED = (State.DONE, State.REFUSED)
 
-# The kind of issuer's operation that each event reports.
-BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
-
-# The events that imply that money was held for the attempt.
-IMPLIES_AUTHORISED = frozenset(
-    {"authorised", "captured", "capture_failed", "settled", "refunded", "refund_failed", *BY_ISSUER}
-)
-# The events that contradict an operation that is done.
-FAILURES = frozenset({"capture_failed", "refund_failed"})
-
 
 @dataclass(frozen=True, slots=True)
 class Sums:
@@ -40,6 +30,7 @@ class Sums:
     owed: int
     by_kind_and_state: Counter[tuple[str, str]]
     has_final_capture: bool = False
+    is_rest_released: bool = False
     at_risk: int = field(default=0, compare=False)
 
     def total(self, kind: str, *states: str) -> int:
@@ -71,9 +62,9 @@ class Sums:
     def left_to_capture(self) -> int:
         """The sum that may still be captured, in minor units.
 
-        It is 0 if there is a void, or a final capture, that was not refused.
+        It is 0 if there is a void, or a final capture, that was not refused, and after the rest was released.
         """
-        if self.has_final_capture or self.has_void:
+        if self.has_final_capture or self.has_void or self.is_rest_released:
             return 0
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
@@ -205,7 +196,9 @@ def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
     for operation in operations:
         sums[operation.kind, operation.state] += operation.amount_minor
         has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
-    return Sums(payment.amount_minor, sums, has_final, payment.at_risk_minor)
+    return Sums(
+        payment.amount_minor, sums, has_final, payment.is_rest_released, at_risk=payment.at_risk_minor
+    )
 
 
 # States in which money is held or taken, and no conflict has to be settled first.
@@ -223,9 +216,13 @@ WITH_MONEY = frozenset(
 )
 
 
-def is_accounted_for(payment: Payment) -> bool:
-    """Return True if the payment's operations account for all of its money, so that more may be requested."""
-    return payment.state in WITH_MONEY
+def is_accounted_for(payment: Payment, sums: Sums) -> bool:
+    """Return True if the payment's operations account for all of its money, so that more may be requested.
+
+    If the amount of a charge-back is not known yet, there is no operation with it.
+    """
+    is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
+    return payment.state in WITH_MONEY and is_booked
 
 
 def is_stuck(payment: Payment, sums: Sums) -> bool:
@@ -247,4 +244,4 @@ def is_kept(payment: Payment) -> bool:
     """
     sums = sums_of(payment)
     is_at_rest = not (sums.is_being_captured or sums.has_void)
-    return is_accounted_for(payment) and sums.left_to_charge_back > 0 and is_at_rest
+    return is_accounted_for(payment, sums) and sums.left_to_charge_back > 0 and is_at_rest

@@ -1,4 +1,4 @@
-"""Keyed hashes in place of e-mail addresses and clients that are counted but need not be read.
+"""Keyed hashes that replace e-mail addresses and clients which only have to be counted.
 
 They are made with the newest secret key: after a change of the key, counting starts again.
 """
@@ -8,14 +8,14 @@ from ipaddress import ip_address
 from django.utils.crypto import salted_hmac
 
 from checkout.conf import conf
-from checkout.mail.addresses import identity_of
+from checkout.mail.email_addresses import identity_of
 from payments_gateway.serving.clients import network_of
 
 
 def of_email(email: str, *, is_test: bool = False) -> str:
     """Return the hash of an e-mail address, however its domain is written; "" for an empty one.
 
-    With ``is_test`` it is another one, for counts of payments with test cards.
+    With ``is_test`` the hash differs, so that payments with test cards are counted apart.
     """
     salt = "checkout.risk.email.test" if is_test else "checkout.risk.email"
     return _keyed_hash(salt, identity_of(email)) if email else ""
@@ -29,7 +29,7 @@ def of_client(address: str) -> str:
 
 
 def is_trying_out(address: str) -> bool:
-    """Return True for the machine of a try-out itself, which may try any number of cards."""
+    """Return True for this machine in a try-out, which may try any number of cards."""
     return conf.is_try_out and _is_address(address) and ip_address(address).is_loopback
 
 

@@ -13,7 +13,8 @@ from checkout.privacy.scrubbing import SECRET, contains_card_number, is_masked, 
 def scrub_tree(root: Element, secrets: Collection[str] = ()) -> str:
     """Return the document as text, each value masked as its name demands, or scrubbed. ``root`` is changed.
 
-    The names are the sender's words, too. If they contain what must not be kept, the text is masked as well.
+    The sender chooses the names of elements, too. If they contain card data or secrets, the text is masked as
+    well.
     """
     # Most elements of a message share a few names.
     mask_for = cache(mask_of)

@@ -5,11 +5,11 @@ from checkout.orders.messages import OrderLine
 
 
 class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
-    """Send a receipt with everything that the e-mail says. Without an address there is none.
+    """Send a receipt. The command has the whole content of the e-mail. Without an address nothing is sent.
 
-    The service is told, so nobody waits for its answer. The amount ``is_reserved`` if it is not taken before
-    the merchant captures it. It ``is_test`` if the merchant is not live, so that no money moves. The other
-    optional fields are for services of others. They are blank in purchases that an earlier release began.
+    The sender does not wait for an answer. If ``is_reserved``, the amount is taken only when the merchant
+    captures it. If ``is_test``, the merchant is not live, and no money moves. The other optional fields are
+    for services of other installations.
     """
 
     to = "notifications.send_receipt"
@@ -32,7 +32,7 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
 
 
 class DeliverReceipt(Command[None], frozen=True):
-    """Hand an e-mail to the mail server that did not take it before. The service sends this to itself."""
+    """Send an e-mail again that the mail server did not accept. The service sends this command to itself."""
 
     to = "notifications.deliver_receipt"
     again = "an e-mail that was sent is not sent again"

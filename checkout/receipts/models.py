@@ -16,8 +16,8 @@ class Receipt(models.Model):
     description = models.CharField(max_length=50, blank=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    is_reserved = models.BooleanField(default=False, db_default=False)
-    is_test = models.BooleanField(default=False, db_default=False)
+    is_reserved = models.BooleanField(default=False)
+    is_test = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
 

@@ -1,10 +1,10 @@
 """The notifications service: receipts by e-mail.
 
-It is told to send a receipt, and nobody waits for it, so that a mail server that is slow or down never holds
-up a payment. The receipt's row is written first. If it cannot be sent at once, sending is tried again by a
-command of its own, with growing pauses. A slow mail server is waited for until it has answered. After a crash
-between its acceptance and our record of it, the receipt is sent again: it is sent at least once. A receipt
-has the same message id each time, by which mailboxes may recognise it.
+No saga waits for a receipt, so a slow or broken mail server never holds up a payment. The receipt's row is
+written first. If the e-mail cannot be sent at once, a command of its own tries again, with growing pauses.
+The service waits until a slow mail server has answered. If it crashes between the server's acceptance and its
+own record, the receipt is sent again, so receipts are sent at least once. A receipt has the same message id
+each time, by which mailboxes may recognise a duplicate.
 """
 
 import structlog
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from checkout import mail
 from checkout.conf import conf
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.mail.of_tests import may_get_test_receipts
 from checkout.messages import Done
 from checkout.money import Money
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 service = Service("notifications", admit=require_proof, records_last=True)
 
-# Pauses before sending is tried again, in seconds; after the last one it is given up.
+# Pauses before sending is tried again, in seconds. There is no try after the last one has failed.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 
 
@@ -40,7 +40,7 @@ _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=pay
 
 @service.handles(SendReceipt, transactional=False)
 def send_receipt(command: SendReceipt, message: Message) -> None:
-    """Record that a receipt is owed, and send it. Do nothing if the shopper left no address."""
+    """Record the receipt, and send it. Do nothing if the shopper left no address."""
     receipt = Receipt(
         payment_reference=command.payment,
         email=command.email,
@@ -64,15 +64,15 @@ def send_receipt(command: SendReceipt, message: Message) -> None:
 
 @service.handles(DeliverReceipt, transactional=False)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
-    """Send an e-mail again that could not be sent before."""
+    """Try again to send an e-mail."""
     message.refuse_repetition()
     _deliver(command, message, _RECEIPT.get(command.payment))
 
 
 def _deliver(command: DeliverReceipt, message: Message, receipt: Receipt) -> None:
-    """Send the e-mail unless it has been sent, or its address was erased meanwhile. Then record it.
+    """Send the e-mail, and record it. Do nothing if it was sent before, or if its address was erased.
 
-    That of a test is sent only to an address that the operators allow.
+    The receipt of a test payment is sent only to an address that the operators allow.
     """
     is_owed = bool(receipt.email) and receipt.sent_at is None
     if is_owed and receipt.is_test and not may_get_test_receipts(receipt.email):
@@ -88,7 +88,7 @@ def _deliver(command: DeliverReceipt, message: Message, receipt: Receipt) -> Non
         except OSError:
             log.warning("receipt may not have been sent", payment=command.payment, exc_info=True)
         except ValueError:
-            # No e-mail can have this address or text, however often it is tried.
+            # The address or text is invalid, so another try would fail as well.
             log.warning("receipt cannot be sent", payment=command.payment, exc_info=True)
             failures = len(RETRY_PAUSES)
     with message.once():
@@ -112,6 +112,6 @@ def receipt_email(receipt: Receipt) -> EmailMessage:
         to=[in_ascii(receipt.email)],
         headers={
             "Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>",
-            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office reply
+            "Auto-Submitted": "auto-generated",  # RFC 3834, prevents out-of-office replies
         },
     )

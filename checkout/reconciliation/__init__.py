@@ -16,7 +16,7 @@ from django.db.models import Max
 from checkout.conf import conf
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
-from checkout.reconciliation.span import span_of, time_to_compare, time_to_list
+from checkout.reconciliation.period import period_of, time_to_compare, time_to_list
 from checkout.reconciliation.unknown_orders import find_unknown_orders
 from messaging.outbox.clock import server_time_now
 
@@ -78,8 +78,8 @@ def _run(
     so_far = Reconciliation.objects.filter(account=account).aggregate(
         compared=Max("compared_until"), listed=Max("listed_until")
     )
-    changes = span_of(since, so_far["compared"], run.started_at - time_to_compare())
-    orders = span_of(since, so_far["listed"], run.started_at - time_to_list())
+    changes = period_of(since, so_far["compared"], run.started_at - time_to_compare())
+    orders = period_of(since, so_far["listed"], run.started_at - time_to_list())
     seen = compare_payments(account, run, changes, should_stop)
     run.save()
     seen += find_unknown_orders(account, run, orders, should_stop)

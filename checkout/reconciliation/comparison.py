@@ -1,12 +1,13 @@
 """The comparison itself: a pure function from two sets of books to every sum that was compared."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checkout.money import Money
+from checkout.payments.books.theirs import refunds_meant
 from checkout.payments.models import Difference
 from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
-from checkout.payments.providers.base import Position, ProviderResult
+from checkout.payments.providers.base import Outcome, Position, ProviderResult, WholePosition
 from checkout.reconciliation.our_books import AttemptSums, OurBooks, Range
 
 Kind = Difference.Kind
@@ -33,17 +34,21 @@ class Untold:
     ours: Range
 
 
-def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compared]:
+def compare(
+    ours: OurBooks, theirs: Mapping[str, Position | None], disputed: Collection[str] = ()
+) -> list[Compared]:
     """Compare to the minor unit, or within bounds where operations are still open.
 
-    Orders whose position the provider does not tell are left out. Our ledger is compared in any case: with
-    the provider's sums if all are told and certain, otherwise with our operations.
+    Sums that the provider does not tell are left out, but for a charge-back of an order that is among the
+    ``disputed`` ones and of which we have none: that differs, whatever its amount. Our ledger is compared in
+    any case: with the provider's sums if all are told and certain, otherwise with our operations.
     """
     compared: list[Compared] = []
     for order_code, sums in ours.attempts.items():
-        position = theirs[order_code]
-        if position is not None:
-            compared += _attempt(order_code, ours.currency, sums, position)
+        position = theirs[order_code] or Position()
+        compared += _attempt(order_code, ours.currency, sums, position)
+        if order_code in disputed and position.charged_back is None and not sums.charged_back:
+            compared.append(Compared(order_code, Kind.CHARGED_BACK, UNKNOWN_CURRENCY, 0, 0, agrees=False))
     compared += _ledger(ours, [theirs[order_code] for order_code in ours.attempts])
     return compared
 
@@ -53,19 +58,21 @@ def untold(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Untold
     return [
         Untold(order_code, kind, mine)
         for order_code, sums in ours.attempts.items()
-        for kind, mine in _by_kind(sums).items()
-        if (position := theirs[order_code]) is None
-        or (kind == Kind.CHARGED_BACK and position.charged_back is None)
+        for kind, mine, told in _by_kind(sums, theirs[order_code] or Position())
+        if told is None
     ]
 
 
-def _by_kind(sums: AttemptSums) -> dict[Difference.Kind, Range]:
-    return {
-        Kind.AUTHORISED: sums.authorised,
-        Kind.CAPTURED: sums.captured,
-        Kind.REFUNDED: sums.refunded,
-        Kind.CHARGED_BACK: Range(sums.charged_back, sums.charged_back),
-    }
+def _by_kind(
+    sums: AttemptSums, position: Position
+) -> tuple[tuple[Difference.Kind, Range, Money | None], ...]:
+    """Return our sums and theirs. Those of refunds may have another meaning, see ``_refunded``."""
+    return (
+        (Kind.AUTHORISED, sums.authorised, position.authorised),
+        (Kind.CAPTURED, sums.captured, position.captured),
+        (Kind.REFUNDED, sums.refunded, position.refunded),
+        (Kind.CHARGED_BACK, Range(sums.charged_back, sums.charged_back), position.charged_back),
+    )
 
 
 def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Compared:
@@ -73,16 +80,23 @@ def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Co
 
     ``is_known`` says that we know the order by now, so that it is compared as an attempt instead.
     """
-    if told.position is not None:
-        theirs = max(told.position.authorised, told.position.captured, key=lambda money: money.minor)
-        agrees = _has_no_money(told.position)
+    if told.outcome == Outcome.NOT_FOUND:
+        theirs, agrees = Money(0, UNKNOWN_CURRENCY), True
+    elif told.position is not None and (told_sums := _told(told.position)):
+        theirs = max(told_sums, key=lambda money: money.minor)
+        agrees = isinstance(told.position, WholePosition) and _has_no_money(told.position)
     else:
         theirs = told.amount or Money(0, UNKNOWN_CURRENCY)
         agrees = told.kept is not None and told.kept.minor == 0
     return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
 
 
-def _has_no_money(position: Position) -> bool:
+def _told(position: Position) -> list[Money]:
+    sums = (position.authorised, position.captured, position.refunded, position.charged_back)
+    return [each for each in sums if each is not None]
+
+
+def _has_no_money(position: WholePosition) -> bool:
     """Return True if nothing is held, and all that was captured has gone back.
 
     The rest of a capture counts as held: the position does not tell if it was released.
@@ -97,17 +111,19 @@ def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Co
 
 
 def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Position) -> Iterator[Compared]:
-    their_currency = position.authorised.currency
-    is_same = their_currency == currency
-    authorised = sums.authorised.nearest(position.authorised.minor)
-    yield Compared(order_code, Kind.CURRENCY, their_currency, authorised, position.authorised.minor, is_same)
-    if is_same:
-        yield _within(order_code, Kind.AUTHORISED, currency, sums.authorised, position.authorised.minor)
-        yield _within(order_code, Kind.CAPTURED, currency, sums.captured, position.captured.minor)
-        yield _within(order_code, Kind.REFUNDED, currency, sums.refunded, _refunded(position, sums))
-        if position.charged_back is not None:
-            charged_back = position.charged_back.minor
-            yield _sum(order_code, Kind.CHARGED_BACK, currency, sums.charged_back, charged_back)
+    told_sums = _told(position)
+    if not told_sums:
+        return
+    first = told_sums[0]
+    is_same = first.currency == currency
+    authorised = sums.authorised.nearest(first.minor)
+    yield Compared(order_code, Kind.CURRENCY, first.currency, authorised, first.minor, is_same)
+    for kind, mine, told in _by_kind(sums, position) if is_same else ():
+        if told is not None:
+            theirs = told.minor
+            if kind == Kind.REFUNDED and isinstance(position, WholePosition):
+                theirs = _refunded(position, sums)
+            yield _within(order_code, kind, currency, mine, theirs)
 
 
 def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Compared]:
@@ -116,7 +132,11 @@ def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Co
     The first one remains the same when the shopper tries again.
     """
     first = next(iter(ours.attempts))
-    told = [each for each in positions if each is not None and each.captured.currency == ours.currency]
+    told = [
+        each
+        for each in positions
+        if isinstance(each, WholePosition) and each.captured.currency == ours.currency
+    ]
     are_certain = all(_are_certain(sums) for sums in ours.attempts.values())
     captured, refunded = ours.operations.captured, ours.operations.refunded
     charged_back = ours.operations.charged_back
@@ -147,9 +167,9 @@ def _ledger_sum(order_code: str, kind: Difference.Kind, ours: OurBooks, theirs: 
     return _sum(order_code, kind, ours.currency, own, theirs)
 
 
-def _refunded(position: Position, ours: AttemptSums) -> int:
+def _refunded(position: WholePosition, ours: AttemptSums) -> int:
     """Return the provider's sum of refunds, in the meaning that agrees with ours if there is one."""
-    meant = position.refunds_beside(ours.charged_back)
+    meant = refunds_meant(position, ours.charged_back)
     return next((minor for minor in meant if ours.refunded.nearest(minor) == minor), meant[0])
 
 

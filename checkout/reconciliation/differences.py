@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.payments.models import Difference, Fact, ProviderAccount
+from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
 from checkout.reconciliation.comparison import Compared, Untold
 from checkout.states import Actor
 from messaging.compiled_queries import Compiled
@@ -26,7 +27,8 @@ def record(
     """Record the result of a comparison. Return the sums that differ, except those that staff dealt with.
 
     What is unanswered is recorded in the same way, but is no difference to return. A sum that is ``untold``
-    by now agrees if ours has become what the provider told last.
+    by now agrees if ours has become what the provider told last. A charge-back of an amount that was not told
+    is one that we have by now.
     """
     orders = {found.order_code for found in compared}
     open_before = {
@@ -44,9 +46,15 @@ def record(
             _resolve(account, found)
     for mine in untold:
         before = open_before.get((mine.order_code, mine.kind))
-        if before is not None and mine.ours.nearest(before.theirs_minor) == before.theirs_minor:
+        if before is not None and _has_become(mine, before):
             _resolve(account, mine)
     return seen
+
+
+def _has_become(mine: Untold, before: Difference) -> bool:
+    if before.currency == UNKNOWN_CURRENCY:
+        return mine.ours.least > 0
+    return mine.ours.nearest(before.theirs_minor) == before.theirs_minor
 
 
 _OPEN = Compiled(

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
+from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.postings import is_still_posting
-from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.payments.totals import OPEN, Sums, added_up
-from checkout.reconciliation.waiting import is_at_rest, waiting_operations
+from checkout.reconciliation.idle_sagas import is_idle, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 
@@ -109,7 +109,7 @@ def _sums(
     sagas: Sequence[Saga],
     waiting: Collection[str],
 ) -> AttemptSums:
-    sums, open_ = added_up(payment, operations), {*waiting, *_in_doubt(attempt, operations, sagas)}
+    sums, open_ = added_up(payment, operations), {*waiting, *_in_doubt(operations, sagas)}
     was_authorised = attempt.state == AttemptState.AUTHORISED and payment.state != PaymentState.EXPIRED
     held = payment.amount_minor - sums.total(Kind.VOID, State.DONE) if was_authorised else 0
     is_being_voided = any(each.kind == Kind.VOID and each.reference in open_ for each in operations)
@@ -121,18 +121,13 @@ def _sums(
     )
 
 
-def _in_doubt(attempt: Attempt, operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str]:
+def _in_doubt(operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str]:
     """Return the refunds that are said to have failed, except those whose saga is parked for staff.
 
     Their sagas may not have received the signal yet.
     """
-    if not any((each.kind, each.state) == (Kind.REFUND, State.DONE) for each in operations):
-        return set()
     parked = {saga.key for saga in sagas if saga.status == Saga.Status.PARKED}
-    doubted = {
-        each.reference for each in booked_operations_of(attempt, Kind.REFUND).entries if each.is_in_doubt
-    }
-    return doubted - parked
+    return {each.reference for each in operations if each.doubt == SAID_TO_HAVE_FAILED} - parked
 
 
 def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Range:
@@ -150,7 +145,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
     """Return True if the books may be incomplete at the moment: a saga or the ledger has something to do."""
     states = {each.reference: each.state for each in operations}
-    if not all(is_at_rest(saga, states.get(saga.key, "")) for saga in sagas):
+    if not all(is_idle(saga, states.get(saga.key, "")) for saga in sagas):
         return True
     begun = {saga.key for saga in sagas}
     recent = timezone.now() - conf.service_wait

@@ -5,23 +5,24 @@ if nothing moved in between.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
-from checkout.payments.models import Difference, PostponedComparison, ProviderAccount, Reconciliation
-from checkout.payments.providers.base import Position, ProviderResult
-from checkout.payments.service.evidence.booked_operations import (
-    are_sums_void,
-    may_be_of_settled_money,
-    position_given,
-)
+from checkout.payments.books.ours import ours_of
+from checkout.payments.books.theirs import are_sums_void, may_be_of_settled_money, position_given
+from checkout.payments.calls import under_way
+from checkout.payments.models import Attempt, Difference, PostponedComparison, ProviderAccount, Reconciliation
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult, WholePosition
+from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.facts import has_told_of_money, may_order_exist
 from checkout.reconciliation.changed import changed_payments, differing_payments
+from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
-from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.period import Period
 from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
-from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, told
-from checkout.reconciliation.span import Span
+from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, nothing_of, told
 
 SAVE_EVERY = 100
 
@@ -29,21 +30,21 @@ SAVE_EVERY = 100
 def compare_payments(
     account: ProviderAccount,
     run: Reconciliation,
-    span: Span,
+    period: Period,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Compare payments that changed in ``span``, and those that earlier runs left. Return the differences.
+    """Compare payments that changed in ``period``, and those that earlier runs left. Return the differences.
 
     ``run`` gets the counts, and the time until which all changes were compared. An order that the provider
     does not answer for, although it answers later questions, is kept as an open difference of the kind
     ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing, for
     no order elsewhere either.
     """
-    comparison = _Comparison(account, run, span, should_stop)
+    comparison = _Comparison(account, run, period, should_stop)
     if comparison.compare_changed():
         comparison.compare_left()
         if not comparison.pending:
-            run.compared_until = span.mark(span.until)
+            run.compared_until = period.mark(period.until)
     return comparison.seen
 
 
@@ -55,25 +56,27 @@ class _Comparison:
     """
 
     def __init__(
-        self, account: ProviderAccount, run: Reconciliation, span: Span, should_stop: Callable[[], bool]
+        self, account: ProviderAccount, run: Reconciliation, period: Period, should_stop: Callable[[], bool]
     ) -> None:
         self.seen: list[Difference] = []
         self.pending: list[tuple[int, Compared]] = []
-        self._account, self._run, self._span, self._should_stop = account, run, span, should_stop
-        self._patience = Patience(account)
+        self._account, self._run, self._period, self._should_stop = account, run, period, should_stop
+        self._breaker = CircuitBreaker(account)
         self._postponed = postponed_payments(account)
         self._unanswered = differing_payments(account, Difference.Kind.UNANSWERED)
         self._left = self._postponed | differing_payments(account)
 
     def compare_changed(self) -> bool:
         """Compare the payments that changed, oldest first. Return False if the run had to end before."""
-        for number, (changed_at, pk) in enumerate(changed_payments(self._account, self._span.since), start=1):
+        for number, (changed_at, pk) in enumerate(
+            changed_payments(self._account, self._period.since), start=1
+        ):
             if self._must_end:
                 return False
             self._compare(pk, changed_at)
             self._left.discard(pk)
             if not self.pending:
-                self._run.compared_until = self._span.mark(changed_at)
+                self._run.compared_until = self._period.mark(changed_at)
             if number % SAVE_EVERY == 0:
                 self._run.save()
         return True
@@ -87,7 +90,7 @@ class _Comparison:
 
     @property
     def _must_end(self) -> bool:
-        return self._should_stop() or self._patience.is_exhausted
+        return self._should_stop() or self._breaker.is_exhausted
 
     def _compare(self, pk: int, changed_at: datetime | None = None) -> None:
         """Compare a payment. ``changed_at`` is None if it was left by an earlier run."""
@@ -96,18 +99,22 @@ class _Comparison:
             return self._postpone(pk, changed_at)
         theirs: dict[str, Position | None] = {}
         answers: list[Compared] = []
+        disputed: list[str] = []
         for code in before.attempts:
             try:
-                theirs[code], is_understood = self._ask(code, before)
+                result = self._ask(code)
             except Unanswered:
                 return self._not_answered(pk, compare_answer(code, before.currency, is_understood=False))
-            answers.append(compare_answer(code, before.currency, is_understood=is_understood))
+            theirs[code] = None if result is None else _position_told(code, before, result)
+            answers.append(compare_answer(code, before.currency, is_understood=result is not None))
+            if result is not None and result.kind == EventKind.CHARGED_BACK:
+                disputed.append(code)
         if our_books(pk, self._account) != before:
             return self._postpone(pk, changed_at)
         not_understood = sum(not answer.agrees for answer in answers)
         self._run.unanswered += not_understood
         self._run.untold += sum(position is None for position in theirs.values()) - not_understood
-        compared = compare(before, theirs)
+        compared = compare(before, theirs, disputed)
         late = inconclusive(self._account, pk, before, compared, self._run.started_at)
         certain = [each for each in compared if each not in late]
         self.seen += record(self._account, pk, [*answers, *certain], untold(before, theirs))
@@ -121,17 +128,16 @@ class _Comparison:
             left.filter(postponed_at__lte=self._run.started_at).delete()
         return None
 
-    def _ask(self, code: str, ours: OurBooks) -> tuple[Position | None, bool]:
-        """Return the provider's position of an order, and if the answer was understood."""
+    def _ask(self, code: str) -> ProviderResult | None:
+        """Return the provider's answer about an order; None if it does not say what the provider has."""
+        result = None
         try:
-            result, is_understood = told(self._account, code, ours.currency), True
-            position = _position_told(code, ours, result)
-            self._patience.answered(code)
+            result = _told_of_ours(self._account, code)
+            self._breaker.answered(code)
         except NotUnderstood:
-            position, is_understood = None, False
-            self._patience.not_understood(code)
+            self._breaker.not_understood(code)
         self._record_pending()
-        return position, is_understood
+        return result
 
     def _record_pending(self) -> None:
         for pk, unanswered in self.pending:
@@ -144,10 +150,10 @@ class _Comparison:
         The payments that earlier runs left are remembered already, so that they hold no mark.
         """
         self._run.unanswered += 1
-        is_reached = self._patience.unanswered(unanswered.order_code)
+        is_reached = self._breaker.unanswered(unanswered.order_code)
         if pk not in self._left:
             self.pending.append((pk, unanswered))
-        elif self._patience.was_reached:
+        elif self._breaker.was_reached:
             record(self._account, pk, [unanswered])
         if is_reached:
             self._record_pending()
@@ -155,15 +161,36 @@ class _Comparison:
     def _postpone(self, pk: int, changed_at: datetime | None) -> None:
         """Leave a payment to the next run, which examines the latest changes again in any case."""
         self._run.in_progress += 1
-        if changed_at is not None and changed_at < self._span.until:
+        if changed_at is not None and changed_at < self._period.until:
             postpone(self._account, pk)
+
+
+def _told_of_ours(account: ProviderAccount, code: str) -> ProviderResult:
+    """Return the provider's answer about an order of ours: see ``told``.
+
+    "No such order" tells nothing while the order may exist, or come to exist. If the provider has said that
+    it holds money for the order, and must find it by now, its answer is not understood.
+    """
+    attempt = attempt_of(code)
+    before = under_way(attempt)
+    result = told(account, code)
+    if result.outcome != Outcome.NOT_FOUND or not may_order_exist(before, attempt):
+        return result
+    if before.is_over(attempt) and has_told_of_money(attempt):
+        raise NotUnderstood
+    return replace(result, outcome=Outcome.UNKNOWN)
 
 
 def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:
     """Return the sums of an answer; None if it tells none that can be compared with ours."""
-    if are_sums_void(code, result):
+    if result.outcome == Outcome.NOT_FOUND:
+        return nothing_of(ours.currency)
+    known = ours_of(Attempt.objects.select_related("payment").get(order_code=code))
+    if are_sums_void(known, result):
         return None
     sums = ours.attempts[code]
+    if result.position is not None and not isinstance(result.position, WholePosition):
+        return result.position
     position = position_given(
         result,
         owed=ours.operations.owed,
@@ -173,4 +200,4 @@ def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Positio
     if position is None or sums.refunded.least <= position.refunded.minor <= sums.refunded.most:
         return position
     # Another refunded sum is no difference if there may have been a settlement.
-    return None if may_be_of_settled_money(code, result, position) else position
+    return None if may_be_of_settled_money(known, result, position) else position

@@ -13,7 +13,13 @@ from django.db import close_old_connections, connection
 from checkout.errors import ListIncomplete, ProviderError, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.models import Attempt, Difference, ProviderAccount
-from checkout.payments.providers.base import OrderCodeNotSendable, Outcome, Position, Provider, ProviderResult
+from checkout.payments.providers.base import (
+    OrderCodeNotSendable,
+    Outcome,
+    Provider,
+    ProviderResult,
+    WholePosition,
+)
 from checkout.payments.providers.registry import get_provider
 
 log = structlog.get_logger(__name__)
@@ -38,31 +44,35 @@ class Unanswered(Exception):
 
 
 class NotUnderstood(Unanswered):
-    """The provider answered, so it is not away; but the answer does not say what it has of the order."""
+    """The provider answered, so it is not away; but the answer does not say what it has of the order.
+
+    The account may not ask, for example.
+    """
 
 
 class NotAskable(NotUnderstood):
     """The order's code cannot be sent to the provider as it is. Nothing was asked."""
 
 
-def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderResult:
+def told(account: ProviderAccount, order_code: str) -> ProviderResult:
     """Return the provider's answer about an order. Raises ``Unanswered``, and its subclasses.
 
-    If the provider has no record of the order, or none yet, all of its sums are zero.
+    ``NOT_FOUND`` is an answer: the provider has no record of the order, or none yet.
     """
     if _SHORTENED.fullmatch(order_code):
         raise NotAskable
     result = _ask(account, lambda provider: _inquire(provider, order_code))
-    if result.outcome == Outcome.UNKNOWN:
-        log.warning(
-            "provider's answer says nothing", account=account.code, order=order_code, reason=result.event
-        )
+    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_ABLE):
+        reason = result.refusal.description if result.refusal else result.event
+        log.warning("provider's answer says nothing", account=account.code, order=order_code, reason=reason)
         raise NotUnderstood
-    if result.outcome != Outcome.NOT_SENT:
-        return result
+    return result
+
+
+def nothing_of(currency: str) -> WholePosition:
+    """Return the position of an order that the provider does not have: all of its sums are zero."""
     nothing = Money(0, currency)
-    position = Position(authorised=nothing, captured=nothing, refunded=nothing, charged_back=nothing)
-    return replace(result, position=position)
+    return WholePosition(authorised=nothing, captured=nothing, refunded=nothing, charged_back=nothing)
 
 
 def _inquire(provider: Provider, order_code: str) -> ProviderResult:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
-from checkout.payments.models.reconciliation import OPEN_DIFFERENCE, UNKNOWN_CURRENCY
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
-from checkout.reconciliation.patience import Patience
+from checkout.reconciliation.period import Period
 from checkout.reconciliation.provider_books import (
     NotAskable,
     NotUnderstood,
@@ -15,7 +16,6 @@ from checkout.reconciliation.provider_books import (
     told,
     unknown_orders,
 )
-from checkout.reconciliation.span import Span
 
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -23,21 +23,21 @@ CLOCK_SKEW = timedelta(minutes=1)
 def find_unknown_orders(
     account: ProviderAccount,
     run: Reconciliation,
-    span: Span,
+    period: Period,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Go through the orders submitted in ``span``, and those found before. Return the differences.
+    """Go through the orders submitted in ``period``, and those found before. Return the differences.
 
-    ``run`` gets the time until which orders were listed: at most ``span.until``, as an order may be listed
+    ``run`` gets the time until which orders were listed: at most ``period.until``, as an order may be listed
     late. It is saved after each window.
     """
     seen: list[Difference] = []
     earlier = _earlier_findings(account)
     try:
-        begin = span.since or _beginning(account, span.until)
+        begin = period.since or _beginning(account, period.until)
         for end, orders in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
             seen += record(account, None, [compare_unknown_order(order) for order in orders])
-            run.listed_until = span.mark(end)
+            run.listed_until = period.mark(end)
             run.save()
             if should_stop():
                 break
@@ -61,21 +61,21 @@ def _compare_again(
     """
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     seen: list[Difference] = []
-    patience = Patience(account, others=codes)
+    breaker = CircuitBreaker(account, others=codes)
     for code in codes:
-        if should_stop() or patience.is_exhausted:
+        if should_stop() or breaker.is_exhausted:
             break
         try:
-            order = told(account, code, UNKNOWN_CURRENCY)
-            patience.answered(code)
+            order = told(account, code)
+            breaker.answered(code)
         except NotAskable:
             continue
         except NotUnderstood:
             run.unanswered += 1
-            patience.not_understood(code)
+            breaker.not_understood(code)
         except Unanswered:
             run.unanswered += 1
-            patience.unanswered(code)
+            breaker.unanswered(code)
         else:
             seen += record(account, None, [compare_unknown_order(order, is_known=code in known)])
     return seen

@@ -23,7 +23,7 @@ class RiskAssessed(Answer, frozen=True):
 
 
 class AssessRisk(Command[RiskAssessed], frozen=True, forbid_unknown_fields=False):
-    """Decide if an attempt may be tried at all."""
+    """Decide if an attempt to pay is accepted."""
 
     to = "risk.assess"
     is_open = True

@@ -1,8 +1,8 @@
-"""The risk service: it decides if a payment may be tried at all.
+"""The risk service, which decides if an attempt to pay is accepted.
 
-It checks block lists, a limit per amount, and velocity: how often one e-mail address or IP address has tried
-within the last hour. An IPv6 address counts as its /64 network. Two assessments at the same moment do not see
-each other, so a limit may be exceeded by as many as run at once.
+It checks block lists, a limit for the amount, and velocity: the number of attempts from one e-mail address or
+IP address within the last hour. An IPv6 address counts as its /64 network. Concurrent assessments do not see
+each other, so a limit may be exceeded by the number of assessments that run at the same time.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.conf.networks import identity_of
-from checkout.mail import addresses
+from checkout.mail import email_addresses
 from checkout.privacy import pseudonyms
 from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
@@ -28,8 +28,8 @@ VELOCITY_WINDOW = timedelta(hours=1)
 
 @service.handles(AssessRisk)
 def assess(command: AssessRisk, message: Message) -> RiskAssessed:
-    """Accept or reject an attempt to pay, and keep the decision with its reasons."""
-    # Test cards cost nothing: if they counted, anybody could keep the owner of an address from paying.
+    """Accept or reject an attempt to pay, and store the decision with its reasons."""
+    # Test cards are free. If tests counted, anybody could block the owner of an e-mail address.
     email_hash = pseudonyms.of_email(command.email, is_test=command.is_test)
     ip_address = _ip_address(command.ip_address)
     reasons = [
@@ -52,7 +52,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
 
 
 def _ip_address(text: str) -> str | None:
-    """Return the address by which the shopper is known; None if the text is not an address."""
+    """Return the address under which the shopper is counted; None if the text is not an address."""
     try:
         return identity_of(text)
     except ValueError:
@@ -63,14 +63,9 @@ def _blocked(command: AssessRisk, ip_address: str | None) -> list[str]:
     kinds = BlockedValue.Kind
     is_this_one = Q(pk=None)
     if command.email:
-        identity = addresses.identity_of(command.email)
-        # Staff who used an earlier release have blocked the domain as they typed it.
-        for email in {command.email, identity, addresses.in_unicode(identity)}:
-            is_this_one |= Q(kind=kinds.EMAIL, value__iexact=email)
+        is_this_one |= Q(kind=kinds.EMAIL, value=email_addresses.identity_of(command.email))
     if ip_address:
-        # Staff who used an earlier release have blocked the address as it was reported.
-        reported = str(ipaddress.ip_address(command.ip_address.partition("%")[0]))
-        is_this_one |= Q(kind=kinds.IP_ADDRESS, value__in=(ip_address, reported))
+        is_this_one |= Q(kind=kinds.IP_ADDRESS, value=ip_address)
     found = BlockedValue.objects.filter(is_this_one).order_by("kind").values_list("kind", flat=True)
     return [f"{kind}_blocked" for kind in found.distinct()]
 

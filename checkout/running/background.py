@@ -28,7 +28,7 @@ async def _until_told(work: Work) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     broker = get_broker()
-    await broker.start()
+    broker.open()
     try:
         await work(broker, stop)
     finally:

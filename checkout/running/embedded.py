@@ -1,7 +1,7 @@
 """Everything in one process: services, relay and sender of webhooks run beside the web application.
 
-They share its event loop. For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. At
-the next start, flows ask again for what they wait for, when their time is over.
+They share its event loop. For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. After
+the next start, each flow repeats its question when the time for the answer is over.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS
 
-from checkout.api.requests.idempotency import forget_old_answers
+from checkout.api.requests.idempotency import delete_expired_answers
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.payments import dead_letters
@@ -18,18 +18,18 @@ from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.cards.deletion import delete_tokens
 from checkout.payments.timers.cards.resealing import seal_tokens_again
 from checkout.payments.timers.clock_skew import correct_clock_skew
-from checkout.payments.timers.counted import forget_what_was_counted
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
-from checkout.payments.timers.due import (
+from checkout.payments.timers.due_checks import (
     has_passed_deadlines,
     has_tokens_to_delete,
     has_unmatched_notifications,
 )
-from checkout.payments.timers.lost import send_lost_again
+from checkout.payments.timers.expired_counters import delete_expired_counters
+from checkout.payments.timers.lost_commands import send_lost_again
 from checkout.payments.timers.retention import (
-    forget_old_events,
-    forget_old_messages,
-    forget_old_notifications,
+    delete_expired_events,
+    delete_expired_messages,
+    delete_expired_notifications,
 )
 from checkout.payments.timers.timer import Timer
 from checkout.payments.timers.unmatched import try_unmatched_again
@@ -65,7 +65,7 @@ async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = 
 
 
 def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
-    """Return all timers, or without ``with_upkeep`` only those that take payments further.
+    """Return all timers, or without ``with_upkeep`` only those that payments wait for.
 
     A comparison of the books ends when ``stop`` is set. Work in every database has a timer for each of them,
     so that a database that is away stops no other.
@@ -96,12 +96,12 @@ def _upkeep(stop: asyncio.Event) -> list[Timer]:
 
     retention_seconds = _pace(conf.retention.total_seconds(), longest=RARELY_SECONDS)
     return [
-        *_in_every_database("old messages", forget_old_messages, retention_seconds),
-        Timer("old notifications", forget_old_notifications, retention_seconds),
-        Timer("old events", forget_old_events, _pace(conf.event_retention.total_seconds())),
+        *_in_every_database("old messages", delete_expired_messages, retention_seconds),
+        Timer("old notifications", delete_expired_notifications, retention_seconds),
+        Timer("old events", delete_expired_events, _pace(conf.event_retention.total_seconds())),
         Timer("tokens under an earlier secret key", seal_tokens_again, RARELY_SECONDS),
-        Timer("answers of the API", forget_old_answers, RARELY_SECONDS),
-        Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
+        Timer("answers of the API", delete_expired_answers, RARELY_SECONDS),
+        Timer("what was counted", delete_expired_counters, RARELY_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
     ]
 

@@ -8,12 +8,12 @@ from checkout.payments.timers.timer import Timer
 from checkout.webhooks import deliveries, keys, notices
 from checkout.webhooks.sending.client import Client
 from checkout.webhooks.sending.sender import Sender
-from checkout.webhooks.service import Audience, service
+from checkout.webhooks.service import EndpointCache, service
 from messaging.broker import Broker
 from messaging.worker.worker import Worker
 
 # The longest that the first events after a merchant's first endpoint wait.
-AUDIENCE_SECONDS = 1.0
+CACHE_SECONDS = 1.0
 SWEEP_SECONDS = 15.0
 NOTICES_SECONDS = 30.0
 TIDY_SECONDS = 600.0
@@ -24,13 +24,13 @@ async def run_webhooks(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool
 
     ``with_upkeep`` is described at ``timers``.
     """
-    audience = Audience()
+    cache = EndpointCache()
     listener = Worker(
         broker,
         service,
         inbox_model=InboxMessage,
         outbox_model=OutboxMessage,
-        ignores=audience.ignores,
+        ignores=cache.ignores,
     )
     client = Client()
     try:
@@ -38,21 +38,21 @@ async def run_webhooks(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool
             group.create_task(listener.run(stop), name="webhooks")
             group.create_task(Sender(client).run(stop), name="sender of webhooks")
             group.create_task(
-                timer.run(timers(audience, with_upkeep=with_upkeep), stop), name="timers of webhooks"
+                timer.run(timers(cache, with_upkeep=with_upkeep), stop), name="timers of webhooks"
             )
     finally:
         await client.close()
 
 
-def timers(audience: Audience, *, with_upkeep: bool = True) -> list[Timer]:
+def timers(cache: EndpointCache, *, with_upkeep: bool = True) -> list[Timer]:
     """Return the timers of webhooks, or without ``with_upkeep`` those that delete nothing old."""
     upkeep = [
-        Timer("old webhooks", deliveries.forget_old, TIDY_SECONDS),
-        Timer("deleted webhook endpoints", deliveries.forget_deleted, TIDY_SECONDS),
+        Timer("old webhooks", deliveries.delete_expired, TIDY_SECONDS),
+        Timer("deleted webhook endpoints", deliveries.delete_removed_endpoints, TIDY_SECONDS),
         Timer("webhook secrets", keys.tidy_secrets, TIDY_SECONDS),
     ]
     return [
-        Timer("new webhook endpoints", audience.refresh, AUDIENCE_SECONDS),
+        Timer("new webhook endpoints", cache.refresh, CACHE_SECONDS),
         Timer("events without webhooks", deliveries.sweep, SWEEP_SECONDS),
         Timer("webhook endpoints that fail", notices.look_after_endpoints, NOTICES_SECONDS),
         *(upkeep if with_upkeep else ()),

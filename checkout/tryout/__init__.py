@@ -1,5 +1,5 @@
-"""A scripted shopper: a separate program that buys something through the pages, as a browser would.
+"""A scripted shopper, a separate program that buys something through the pages, as a browser would.
 
-It talks HTTP to the gateway and to the provider, and shares no code with either. Its report may add records
-of the same purchase from the gateway's own tables.
+It sends HTTP requests to the gateway and the provider, and shares no code with either. Its report can include
+records of the same purchase from the gateway's own tables.
 """

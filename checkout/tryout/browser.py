@@ -25,7 +25,7 @@ ACCEPT = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
 class NotReachable(Exception):
-    """An address does not answer, or not in time."""
+    """An address does not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,18 @@ class Page:
 
 
 class Browser:
-    """One browser window with its cookies. ``hops`` are all exchanges so far, in the order of their ends."""
+    """One browser window with its cookies. ``hops`` are the exchanges, in the order of their answers."""
 
     def __init__(self, on_hop: Callable[[Hop], None] = lambda hop: None) -> None:
         self.hops: list[Hop] = []
         self.cookies = RequestsCookieJar()
         self._on_hop = on_hop
         self._connections = requests.Session()
-        # A gateway for staging may have a certificate of its own.
+        # The gateway of a staging system may have a private certificate.
         self._connections.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
     def open(self, url: str, *, accept: str = ACCEPT) -> Page:
-        """Open an address that the shopper typed in, or that the present page loads from its own site."""
+        """Open an address that the shopper types in, or that the present page loads from its own site."""
         return self._navigate("GET", url, {}, None, accept=accept)
 
     def submit(
@@ -140,7 +140,7 @@ class Browser:
         at, started = datetime.now(UTC), time.perf_counter()
         try:
             prepared = request.prepare()
-            # Sent as prepared, without proxies and credentials of the environment.
+            # Sent as prepared, without the proxies and credentials of the environment.
             response = self._connections.send(
                 prepared, allow_redirects=False, timeout=TIMEOUT_SECONDS, proxies={}
             )

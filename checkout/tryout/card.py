@@ -1,4 +1,4 @@
-"""A test card, sealed as the provider's script seals it in the page.
+"""A test card, encrypted as the provider's script encrypts it in the page.
 
 The format is that of ``Worldpay/worldpay-cse-lib-javascript``, ``worldpay-js/worldpay-cse.js``: a compact
 JWE, RSA1_5 and A256GCM, with the key given as ``sequence#exponent#modulus``, the numbers in hexadecimal.

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent's work, for whatever reason it ends."""
+"""Child processes that are stopped when their parent's work ends, for any reason."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ChildFailed(Exception):
-    """A child ended by itself or never became ready. The text contains the end of its log."""
+    """A child ended by itself, or did not become ready. The text contains the end of its log."""
 
 
 class Stopped(Exception):
@@ -38,7 +38,7 @@ class Child:
         return "\n".join([f"--- the end of {self.log}", *text])
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Signal the process and its own children. Its group exists while any of them does."""
+        """Send a signal to the process and its own children. The group exists as long as any of them."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
@@ -46,8 +46,8 @@ class Child:
 class Children:
     """Processes that are started in ``root`` and stopped at the end of the ``with`` block.
 
-    Within the block, signals to stop only set a flag, so that no process is started and forgotten. Every wait
-    checks the flag and raises ``Stopped``.
+    Within the block, signals to stop only set a flag, so that every started process is known and stopped.
+    Every wait checks the flag and raises ``Stopped``.
     """
 
     def __init__(self, root: Path, logs: Path, environment: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The whole gateway on this machine, with nothing installed: SQLite, the in-memory broker, the sandbox."""
+"""The whole gateway on one machine, without servers: SQLite, the in-memory broker and the sandbox."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from checkout.tryout.children import Children, Stopped
 MANAGE = (sys.executable, "manage.py")
 WEB = (
     *(sys.executable, "-m", "uvicorn", "payments_gateway.asgi:application"),
-    *("--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"),
+    *("--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"),
     *("--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
     *("--host", "localhost", "--no-access-log", "--timeout-graceful-shutdown", "5"),
 )
@@ -25,7 +25,7 @@ WEB = (
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  the gateway can only be reached from this machine
 NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, like all of the sandbox's secrets
-# Settings of another installation, because the demonstration has its own provider, databases and addresses.
+# Prefixes of settings to ignore, because the demonstration has its own provider, databases and addresses.
 OTHERS = (
     "SANDBOX_",
     "CHECKOUT_PROVIDER_CREDENTIALS",
@@ -34,12 +34,12 @@ OTHERS = (
 
 
 class NotPossible(Exception):
-    """The demonstration cannot start here; the text is the reason."""
+    """The demonstration cannot start. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demonstration. Its data and logs are in ``folder``, whose previous content is deleted."""
+    """A demonstration. Its data and logs are in ``folder``, whose earlier content is deleted."""
 
     folder: Path
     root: Path
@@ -147,7 +147,7 @@ def check_port(port: int) -> None:
                 continue  # a machine without IPv6
             raise NotPossible(
                 f"Port {port} at {address} cannot be used: {os.strerror(error.errno or 0)}. "
-                "Stop what uses it, or choose others: "
+                "Stop the program that uses it, or choose other ports: "
                 ".venv/bin/python manage.py run_demo --port PORT --sandbox-port PORT"
             ) from error
 

@@ -14,12 +14,12 @@ INVISIBLE = {"hidden", "submit", "image", "button", "reset"}
 
 
 class UnexpectedPage(Exception):
-    """A page is not what a shopper would find at this point."""
+    """A page is not the one that a shopper would expect at this point."""
 
 
 @dataclass(slots=True)
 class Form:
-    """A form of a page. ``action`` is absolute, ``fields`` are the values that it sends if left unchanged."""
+    """A form of a page. ``action`` is absolute, ``fields`` are the values of the unchanged form."""
 
     action: str
     method: str = "GET"
@@ -30,7 +30,7 @@ class Form:
     """True if there is something to fill in or to choose. Any other form can only be sent."""
 
     def opens_frame(self, is_in_frame: bool) -> bool:
-        """Return True if the answer is shown in a frame, given whether the form's page is in one."""
+        """Return True if the answer is shown in a frame. The form's page may be in one (``is_in_frame``)."""
         if self.target in ("", "_self"):
             return is_in_frame
         return not self.target.startswith("_")
@@ -38,7 +38,7 @@ class Form:
     def filled(self, values: Mapping[str, str], *, press: tuple[str, str] | None = None) -> dict[str, str]:
         """Return the data to send with ``values`` typed in and the named button pressed.
 
-        Raises ``UnexpectedPage`` for a field or a button that the form does not have.
+        Raises ``UnexpectedPage`` if the form lacks one of these fields or the button.
         """
         missing = [name for name in values if name not in self.fields]
         if press is not None and press not in self.buttons:

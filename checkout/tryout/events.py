@@ -1,7 +1,7 @@
-"""Events that a try-out can make happen: each is a purchase by the scripted shopper, and what follows it.
+"""Events that a try-out can trigger: a purchase by the scripted shopper, and the steps that follow it.
 
-What staff or a merchant would do is requested with the same functions as in the back office, so it needs the
-gateway's database. Everything else happens outside, at the gateway's pages and at the sandbox.
+Steps of staff and merchants use the same functions as the back office, so they need the gateway's database.
+All other steps use the gateway's pages and the sandbox.
 """
 
 import time
@@ -37,42 +37,42 @@ POLL_SECONDS = 0.25
 
 
 class NotHappened(Exception):
-    """The event did not happen; the text is the reason."""
+    """The event did not happen. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event. ``make`` gets the gateway's address, and returns the payment's reference.
+    """An event. ``make`` takes the gateway's address, and returns the payment's reference.
 
-    The payment is then in one of the states ``ends``, or soon will be.
+    The payment is then in one of ``final_states``, or will be soon.
     """
 
     name: str
     summary: str
     make: Callable[[str], str]
-    ends: tuple[PaymentState, ...]
+    final_states: tuple[PaymentState, ...]
 
 
 def happened(event: Event, url: str) -> tuple[str, str]:
-    """Make an event happen. Return the payment's reference and state. Raises ``NotHappened``."""
+    """Trigger an event. Return the payment's reference and state. Raises ``NotHappened``."""
     try:
         reference = event.make(url)
-        return reference, _state_after(reference, event.ends)
+        return reference, _state_after(reference, event.final_states)
     except NotReachable as error:
-        raise NotHappened(f"No gateway there: {error}") from error
+        raise NotHappened(f"The gateway does not answer: {error}") from error
     except UnexpectedPage as error:
         raise NotHappened(f"A page was not as expected: {error}") from error
 
 
-def _state_after(reference: str, ends: tuple[PaymentState, ...]) -> str:
+def _state_after(reference: str, final_states: tuple[PaymentState, ...]) -> str:
     deadline = time.monotonic() + END_SECONDS
     while True:
         state = Payment.objects.values_list("state", flat=True).filter(reference=reference).first()
         if state is None:
             raise NotHappened(
-                f"DATABASE_URL names another database than that of the gateway: no {reference}."
+                f"DATABASE_URL does not name the gateway's database: it has no payment {reference}."
             )
-        if state in ends:
+        if state in final_states:
             return str(state)
         if time.monotonic() > deadline:
             raise NotHappened(f"{reference} is {state} after {END_SECONDS:g} s.")
@@ -161,7 +161,7 @@ def _disputed(url: str) -> str:
             session.trust_env = False
             answer = session.post(f"{conf.sandbox_url}/scenarios/", json=step, timeout=10)
     except requests.RequestException as error:
-        raise NotHappened(f"No sandbox at {conf.sandbox_url}: {error}") from error
+        raise NotHappened(f"The sandbox at {conf.sandbox_url} does not answer: {error}") from error
     if answer.status_code >= 300:
         raise NotHappened(f"The sandbox refused the dispute: {answer.status_code} {answer.text[:200]}")
     return reference
@@ -184,7 +184,12 @@ EVENTS = {
             _challenged,
             (PaymentState.CHALLENGE_REQUIRED,),
         ),
-        Event("payment.declined", "an attempt refused for want of money", _refused, (PaymentState.REFUSED,)),
+        Event(
+            "payment.declined",
+            "an attempt refused because of insufficient funds",
+            _refused,
+            (PaymentState.REFUSED,),
+        ),
         Event(
             "payment.cancelled",
             "cancelled by staff before it was paid",
@@ -207,7 +212,7 @@ EVENTS = {
         ),
     )
 }
-# Types of events that happen on the way: those of their attempt or operation.
+# Types of events of an attempt or operation, with the event that causes them.
 ALIASES = {
     "attempt.failed": "payment.declined",
     "attempt.action_required": "payment.action_required",

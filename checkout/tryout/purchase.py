@@ -28,9 +28,9 @@ class Purchase:
 
 
 def play(scenario: Scenario, url: str, payment: str = "") -> Purchase:
-    """Buy something at ``url``, or pay what a program has created there.
+    """Buy something at ``url``, or pay the payment with the reference ``payment``.
 
-    Raises ``NotReachable`` if the very first request gets no answer.
+    Raises ``NotReachable`` if the first request gets no answer.
     """
     shopper = Shopper(Browser(), url, Card(scenario.holder), payment)
     started, problem, end = datetime.now(UTC), "", ""
@@ -43,7 +43,7 @@ def play(scenario: Scenario, url: str, payment: str = "") -> Purchase:
     duration = datetime.now(UTC) - started
     if shopper.reference:
         try:
-            # After a problem the state will not change, so the present one is reported.
+            # After a problem the state does not change any more, so the present state is reported.
             end = str(shopper.status()["state"]) if problem else shopper.end(scenario.expected)
         except (UnexpectedPage, NotReachable) as error:
             problem = problem or str(error)

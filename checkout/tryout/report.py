@@ -28,7 +28,7 @@ class Line:
 
 
 def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
-    """Merge both sides by time. They have the same clock if gateway and shopper share a machine."""
+    """Merge the exchanges and the records by time. Gateway and shopper must share a clock."""
     events = [
         *_browser_events(hops),
         *((entry.at, entry.kind, entry.what, entry.detail, entry.duration) for entry in entries),

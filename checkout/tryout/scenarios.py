@@ -15,7 +15,7 @@ CHALLENGE = "3DS_V2_CHALLENGE_IDENTIFIED"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``expected`` is the state in which ``status.json`` must show the payment at the end."""
+    """A scenario. ``expected`` is the payment's state in ``status.json`` at the end."""
 
     name: str
     summary: str
@@ -40,7 +40,7 @@ def _answer(choice: str) -> Callable[[Shopper], None]:
 
 
 def _walk_away(shopper: Shopper) -> None:
-    """Leave at the issuer's page. The payment must still lead back to that page afterwards."""
+    """Leave the issuer's page. Afterwards the payment must still lead back to it."""
     acs_form(shopper.pay(shopper.order()))
     acs_form(shopper.resume())
 
@@ -70,17 +70,21 @@ SCENARIOS = {
         Scenario("challenge_cancelled", "challenged, cancelled", CHALLENGE, "refused", _answer("cancel")),
         Scenario(
             "challenge_abandoned",
-            "challenged, walked away: nothing paid, and the challenge can be taken up again",
+            "challenged, walked away: nothing is paid, and the challenge can be continued",
             CHALLENGE,
             "challenge_required",
             _walk_away,
         ),
-        Scenario("refused", "refused for want of money", "REFUSED51", "refused", _pay),
+        Scenario("refused", "refused because of insufficient funds", "REFUSED51", "refused", _pay),
         Scenario(
             "double_click", "Pay clicked twice at once: paid once", FRICTIONLESS, "captured", _click_twice
         ),
         Scenario(
-            "repeated_return", "the way back from the issuer sent twice", CHALLENGE, "captured", _return_twice
+            "repeated_return",
+            "the return from the issuer is sent twice",
+            CHALLENGE,
+            "captured",
+            _return_twice,
         ),
         Scenario(
             "no_device_data", "paid without device data", FRICTIONLESS, "captured", _pay_without_device_data

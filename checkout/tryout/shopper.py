@@ -32,17 +32,17 @@ BROWSER_FIELDS = {
 class Shopper:
     """One shopper, who buys one item with one card from the example shop at ``url``.
 
-    With a ``reference`` from the beginning, the shopper comes from another shop to pay that payment.
+    If ``reference`` is given, the shopper comes from another shop to pay that payment.
     """
 
     browser: Browser
     url: str
     card: Card
     reference: str = ""
-    """The payment's reference: given, or known once the shop has sent the shopper to the checkout."""
+    """The payment's reference: given, or set when the shop has sent the shopper to the checkout."""
 
     def order(self) -> Page:
-        """Choose the first item on the shelf, or come to pay. Returns the checkout page."""
+        """Choose the first item of the shop, or open the payment. Returns the checkout page."""
         if self.reference:
             return self.resume()
         shop = self.browser.open(f"{self.url}/")
@@ -94,7 +94,7 @@ class Shopper:
         return self.follow(self.browser.open(f"{self.url}/checkout/{self.reference}/"))
 
     def follow(self, page: Page) -> Page:
-        """Go on as pages do by themselves: self-sending forms, and the status page when it can."""
+        """Follow pages that lead on by themselves: forms that send themselves, and the status page."""
         for _ in range(MAX_FORWARDS):
             if page.url.endswith("/status/"):
                 page = self.browser.open(urljoin(page.url, self._wait_for_next()))
@@ -102,12 +102,12 @@ class Shopper:
                 page = self.browser.submit(page, form)
             else:
                 return page
-        raise UnexpectedPage(f"{page.url}: pages that lead on and on.")
+        raise UnexpectedPage(f"{page.url}: the pages lead on without an end.")
 
     def end(self, expected: str) -> str:
-        """Return the payment's state: ``expected`` as soon as it is reached, or the state after some time.
+        """Wait until the payment's state is ``expected``, for a limited time. Return the state.
 
-        A payment that is decided and not paid does not change any more, so there is no wait for it.
+        A payment that is decided but not paid does not change any more, so the wait ends.
         """
         deadline = time.monotonic() + END_SECONDS
         while True:
@@ -135,7 +135,7 @@ class Shopper:
             if where := self.status().get("next"):
                 return str(where)
             time.sleep(POLL_SECONDS)
-        raise UnexpectedPage(f"The status page led nowhere within {END_SECONDS:g} s.")
+        raise UnexpectedPage(f"The status page did not lead on within {END_SECONDS:g} s.")
 
     def _device_data(self, checkout: Page) -> str:
         """Post the provider's hidden form with the card's first digits, and return the session id."""
@@ -150,19 +150,19 @@ class Shopper:
             ) from error
 
     def _public_key(self, checkout: Page) -> str:
-        """Return the key that the page gives to the provider's script, or that the script contains."""
+        """Return the public key from the page or from the provider's script."""
         scripts = (self.browser.open(url).text for url in checkout.document.scripts if not self._is_ours(url))
         for text in (*checkout.document.data.values(), *scripts):
             if found := PUBLIC_KEY.search(text):
                 return found[0]
-        raise UnexpectedPage(f"{checkout.url}: no key to seal the card with.")
+        raise UnexpectedPage(f"{checkout.url} has no key for encrypting the card.")
 
     def _is_ours(self, url: str) -> bool:
         return urlsplit(url).netloc == urlsplit(self.url).netloc
 
 
 def only_way_on(page: Page) -> Form | None:
-    """Return the page's only form if it has nothing for a person to fill in, so that it sends itself."""
+    """Return the page's only form if a person has nothing to fill in, because such a form sends itself."""
     forms = page.document.forms
     return forms[0] if len(forms) == 1 and not forms[0].is_for_people else None
 

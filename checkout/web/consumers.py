@@ -1,4 +1,4 @@
-"""Status pushes: a payment's page is notified over a WebSocket when the payment's state changes."""
+"""Status pushes, which notify a payment's page over a WebSocket when the payment's state changes."""
 
 import asyncio
 import json
@@ -22,14 +22,14 @@ log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 4096
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
-SERVICE_RESTART = 1012  # registered with IANA: the client may come back at once
+SERVICE_RESTART = 1012  # registered with IANA: the client may reconnect at once
 
 
 class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """A WebSocket that sends ``{"state", "next"}`` at once and on every change. ``next`` is a path, or null.
 
-    The query parameter ``token`` comes from ``actions.status_token``. A push is a hint: a page that misses
-    one polls. A process that is about to end closes with 1012.
+    The query parameter ``token`` comes from ``actions.status_token``. A push is only a hint, because pages
+    also poll. A process that is about to end closes the connection with 1012.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         try:
             await super().__call__(*args)
         except BrokerUnavailable:
-            # Raised before the handshake was read: this process has no channel on which to receive changes.
+            # This is raised before the handshake: the process has no channel to receive changes.
             await args[2]({"type": "websocket.close", "code": SERVICE_RESTART})
         finally:
             self._until_closed.close()
@@ -77,13 +77,13 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         try:
             state = PaymentState(event["state"])
         except (KeyError, ValueError):
-            # A later release may have sent it, or a program that should not push. The page asks by itself.
+            # The sender may be a later release, or a program without the right to push. The page polls.
             write_limited(log.warning, "push not understood", payment=self.reference)
             return
         await self._tell(state)
 
     async def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """Close the connection, once. Nothing may be sent afterwards, not even a push that has arrived."""
+        """Close the connection once. Afterwards nothing may be sent, not even a push that has arrived."""
         if not self._is_closed:
             self._is_closed = True
             await super().close(code, reason)
@@ -100,7 +100,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """A consumer that refuses a WebSocket at an unknown address."""
 
-    channel_layer_alias = ""  # no layer, as nothing is ever sent to it
+    channel_layer_alias = ""  # no layer, because nothing is ever sent to it
 
     async def connect(self) -> None:
         await self.close()

@@ -1,4 +1,4 @@
-"""Forms that browsers post. The inputs for the card have no name, so that browsers never send them."""
+"""Forms that browsers post. The card's inputs have no name, so browsers never send them."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from checkout.payments.providers.base import Browser
 
-# Sizes of EMV 3DS 2: anything longer would make an issuer refuse the whole request.
+# Sizes of EMV 3DS 2. An issuer refuses a request with a longer value.
 MAX_HEADER = 2048
 MAX_LANGUAGE = 8
 COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
@@ -20,10 +20,10 @@ is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # only the browser and the prov
 
 
 class PayForm(forms.Form):
-    """The only form of the checkout. A script fills the fields for the issuer, which may be missing.
+    """The only form of the checkout. A script fills in the fields for the issuer, which may be missing.
 
-    No browser is kept from paying by the odd things that it, or the provider's frame, tells the issuer: a
-    value that no issuer would understand counts as missing.
+    An invalid value from the browser or the provider's frame must not prevent a payment. A value that no
+    issuer would understand counts as missing.
     """
 
     encrypted_card = forms.CharField(max_length=8192, validators=[is_opaque])
@@ -39,7 +39,7 @@ class PayForm(forms.Form):
     browser_javascript_enabled = forms.BooleanField(required=False)
 
     def clean(self) -> None:
-        """Take the fields for the issuer as missing if they are wrong."""
+        """Treat invalid fields for the issuer as missing."""
         _take_as_missing(self, [name for name in self.errors if name.startswith(FOR_THE_ISSUER)])
 
     def browser(self, request: HttpRequest) -> Browser:
@@ -48,7 +48,7 @@ class PayForm(forms.Form):
         return Browser(
             accept_header=request.headers.get("Accept", "")[:MAX_HEADER],
             user_agent=request.headers.get("User-Agent", "")[:MAX_HEADER],
-            # The address of the connection: a client can put anything into X-Forwarded-For.
+            # The address of the connection, because a client can send any X-Forwarded-For.
             ip_address=request.META.get("REMOTE_ADDR") or "",
             javascript_enabled=told["browser_javascript_enabled"],
             language=_shortened(told["browser_language"]),
@@ -63,7 +63,8 @@ class PayForm(forms.Form):
 class ReturnForm(forms.Form):
     """The fields that the ACS sends back through the provider. None of them is trusted as the result.
 
-    So none of them can make a return wrong: one that cannot be stored counts as missing.
+    Therefore an invalid field does not make a return invalid. A value that cannot be stored counts as
+    missing.
     """
 
     TransactionId = forms.CharField(max_length=1024, required=False)
@@ -88,9 +89,9 @@ def _take_as_missing(form: forms.Form, names: list[str]) -> None:
 
 
 def _shortened(language: str) -> str:
-    """Drop subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans.
+    """Remove subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans.
 
-    Some browsers name a locale of their system instead, such as en_US or en-US@posix.
+    Some browsers send a locale of their system instead, for example en_US or en-US@posix.
     """
     language = re.split(r"[^A-Za-z0-9-]", language.replace("_", "-"), maxsplit=1)[0]
     while len(language) > MAX_LANGUAGE:
@@ -99,5 +100,5 @@ def _shortened(language: str) -> str:
 
 
 def _allowed(depth: int | None) -> int | None:
-    """Return the next lower depth that EMV 3DS knows, as some devices report others (30 is common)."""
+    """Return the next lower depth that EMV 3DS allows, because some devices report others, such as 30."""
     return max((known for known in COLOUR_DEPTHS if depth is not None and known <= depth), default=None)

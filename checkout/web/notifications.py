@@ -26,16 +26,16 @@ hints_by_account = RateLimit()
 
 
 @csrf_exempt
-@exempt_from_card_guard  # a refused notification would be lost; it is scrubbed before it is stored
+@exempt_from_card_guard  # a refused notification would be lost, and it is scrubbed before it is stored
 @for_programs
-@on_event_loop  # not counted: it waits for no reply, and comes in bursts from few addresses
+@on_event_loop  # not counted, because notifications wait for no reply and come in bursts from few addresses
 async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
     """Store a notification, and answer so that the provider does not send it again.
 
-    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 without either from an address that
-    is not the provider's, 415 for the format of another product, 429 for too many unproven notifications, and
-    503 if it could not be stored: the provider then sends it again. All others are accepted, even if they
-    cannot be read.
+    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the
+    provider's if there is neither, 415 for the format of another product, and 429 for too many unproven
+    notifications. It is 503 if the notification could not be stored, so that the provider sends it again. All
+    others are accepted, even if they cannot be read.
     """
     if request.method != "POST":
         return problems.respond(request, problems.method_not_allowed(("POST",)))
@@ -51,7 +51,7 @@ async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpR
         log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
         return problems.respond(request, problem)
     except Exception:
-        # Django's error page for developers would show the address, and with it the secret.
+        # Django's error page for developers would show the address, which contains the secret.
         log.exception("notification not taken", account=account)
         return problems.respond(request, problems.BROKEN)
     return HttpResponse(
@@ -69,7 +69,7 @@ async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") 
 
 
 def _seconds_until_allowed(account: str, sender: str) -> int:
-    """Count an unproven notification. Return 0 if it is accepted, else the seconds until the next may be.
+    """Count an unproven notification. Return 0 if it is accepted, else the seconds until one is again.
 
     A sender without an address (on a Unix socket) and an unknown account are not counted.
     """
@@ -82,7 +82,10 @@ def _seconds_until_allowed(account: str, sender: str) -> int:
 
 
 def _publish(owed: Envelope) -> None:
-    """Publish without waiting; the answer to the provider does not depend on it. A timer covers losses."""
+    """Publish without waiting for a confirm, which the answer to the provider does not need.
+
+    If the message is lost, a timer finds the notification.
+    """
 
     def on_confirm(error: MessagingError | None) -> None:
         if error is not None:

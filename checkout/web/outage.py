@@ -1,6 +1,6 @@
-"""The page for requests in Django's own cycle while the database is away.
+"""The answer to requests in Django's own cycle while the database is away.
 
-For held requests, ``views/page.py`` does the same.
+For held requests, ``views/page.py`` has the same function.
 """
 
 import structlog

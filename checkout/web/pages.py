@@ -1,4 +1,4 @@
-"""The page for each state of a payment. Pages, pushes and redirects all look it up here."""
+"""The page for each state of a payment, which pages, pushes and redirects look up."""
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -33,9 +33,9 @@ def next_path(reference: str, state: PaymentState) -> str | None:
 
 
 def payment_page_of(request: HttpRequest) -> str:
-    """Return the path of the own page of the payment that a request is about; empty if it is about none.
+    """Return the path of the page of the request's payment; empty if the request is not about a payment.
 
-    Addresses of the API have references, too, and lead to no page.
+    Addresses of the API have references, too, but lead to no page.
     """
     match = request.resolver_match
     if match is None or is_for_programs(match) or "reference" not in match.kwargs:

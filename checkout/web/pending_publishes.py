@@ -1,8 +1,8 @@
 """Submissions that could not be published, kept in this process's memory until the broker is back.
 
-The card, under its second seal, is in no table, so no other process can send it. A submission that is not
-published in time is left to the relay, which sends it without the card. The attempt then ends as not sent,
-and the shopper may pay again.
+The card, under its second seal, is in no table, so no other process can send it. If a submission is not
+published in time, the relay sends it without the card. The attempt then ends as not sent, and the shopper may
+pay again.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ def keep(pending: Pending, sealed: str, *, since: float) -> None:
     """Publish a submission as soon as possible. It was not committed before ``since``, in the loop's time.
 
     A submission that may have been published is kept, too: it is the same message, and is handled once. If
-    there is no room for another one, it is left to the relay.
+    there is no room for another submission, the relay sends it.
     """
     loop, until = asyncio.get_running_loop(), since + KEPT_SECONDS
     if until <= loop.time():
-        # The tries to commit it took all its time.
+        # Committing took all of the time.
         log.warning("submission too late to be kept", payment=pending.payment)
         return
     if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed) > MAX_KEPT_BYTES:
@@ -48,7 +48,7 @@ def keep(pending: Pending, sealed: str, *, since: float) -> None:
 
 
 async def flush() -> None:
-    """Publish what can be published at once, and drop the rest, because this process is about to end."""
+    """Publish the submissions that can be published at once, and drop the others, before the process ends."""
     if _publishing:
         await asyncio.wait(_publishing, timeout=FAREWELL_SECONDS)
     for task in list(_publishing):

@@ -18,7 +18,7 @@ class Preferences(PreferHeader):
         return cls.read(request.headers.get("Prefer", ""))
 
     def budget_seconds(self, *, most: float, otherwise: float) -> float:
-        """Return how long to wait: the client's time, but at most ``most``; by default ``otherwise``."""
+        """Return the seconds to wait: the client's ``wait``, at most ``most``; by default ``otherwise``."""
         if self.wait_seconds is not None:
             return min(float(self.wait_seconds), most)
         return 0.0 if self.responds_async else otherwise

@@ -14,7 +14,7 @@ class PaymentReference(StringConverter):
 
 
 class ChallengeToken(StringConverter):
-    """Base64url text of any length that tokens have had in any release."""
+    """Base64url text of a length that a token may have."""
 
     regex = r"[\w-]{16,128}"
 

@@ -1,7 +1,7 @@
-"""One function for each thing that a merchant or staff can do with webhooks.
+"""One function for each action of merchants and staff on webhooks.
 
-Each takes the merchant's code where a caller could name the endpoint of another one. They raise
-``OperationRejected``, or a class below it, if the action is not possible.
+If a caller could name another merchant's endpoint, the function takes the merchant's code. If the action is
+not possible, the function raises ``OperationRejected`` or one of its subclasses.
 """
 
 import secrets
@@ -19,40 +19,40 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION
 from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid, WebhookNotFound
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import contains_card_number, scrub_note
-from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.deliveries import (
     BATCH,
-    begin_state,
     end_waiting,
-    horizon,
+    high_water_mark,
     make_due,
     new_delivery,
+    transition,
     write_new,
 )
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.url_policy import url_error
 from checkout.webhooks.waking import wake_after_commit
 from messaging.outbox.clock import server_time_now
 
 MOST_ENDPOINTS = 20
 MOST_ENDING_SECRETS = 4
 TEST_TYPE = "webhook.test"
-# Events that are older cannot be sent again all at once. A caller who counts 30 days back, and then sends a
-# request for each part, is some time behind.
+# Older events cannot be sent again together. A caller who counts 30 days back, and then sends a request for
+# each part, is a little late, so some time is added to the limit.
 RESEND_WITHIN = timedelta(days=30)
 _SLACK = timedelta(hours=1)
-# The batches of events that one request may send again: it keeps a thread of the database meanwhile.
+# The batches of events that one request may send again. The request keeps a database thread meanwhile.
 BATCHES_AT_ONCE = 10
 State = WebhookEndpoint.State
 
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A secret that the merchant is shown once. ``public_key`` is no secret and can be read later, too."""
+    """A secret that is shown to the merchant once. ``public_key`` is not secret, and can be read later."""
 
     endpoint: WebhookEndpoint
     secret: str = field(repr=False)
@@ -72,7 +72,7 @@ def create_endpoint(
 ) -> NewSecret:
     """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``.
 
-    A ``reference`` that the caller has made keeps a repeated call from creating another: ``IntegrityError``.
+    If the caller passes a ``reference``, a repeated call raises ``IntegrityError`` and creates nothing.
     """
     values = {
         "url": url,
@@ -83,11 +83,11 @@ def create_endpoint(
     }
     _check(values)
     with transaction.atomic():
-        # Requests at the same moment wait here for each other, so that each counts what the last has added.
+        # Concurrent requests wait here for each other, so that each counts the endpoint that the last added.
         endpoints_of(merchant).select_for_update().order_by("pk").first()
-        if fault := fault_of_number(merchant):
+        if fault := merchant_code_error(merchant):
             raise RequestInvalid("url", fault)
-        end = horizon()
+        end = high_water_mark()
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
             api_version=api_version,
@@ -100,17 +100,17 @@ def create_endpoint(
         return _shown(endpoint, add_secret(endpoint))
 
 
-def fault_of_number(merchant: str) -> str:
-    """Return why the merchant can have no further endpoint; "" if it can."""
+def merchant_code_error(merchant: str) -> str:
+    """Return the reason for which the merchant can have no further endpoint; "" if it can."""
     is_full = endpoints_of(merchant).count() >= MOST_ENDPOINTS
     return f"A merchant may have {MOST_ENDPOINTS} endpoints." if is_full else ""
 
 
 def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:
-    """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``.
+    """Change the given fields. Raises ``RequestInvalid`` and ``WebhookNotFound``.
 
-    A new address begins without the failures of the old one, and what waits for its next attempt, perhaps for
-    a day, is sent to it at once.
+    A new address starts without the failures of the old address. Deliveries that wait for their next attempt,
+    perhaps for a day, are sent to the new address at once.
     """
     _check(values)
     with transaction.atomic():
@@ -127,56 +127,58 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
 
 
 def delete_endpoint(merchant: str, reference: str) -> None:
-    """Take the endpoint away from the merchant, with its secrets. Raises ``WebhookNotFound``.
+    """Delete the endpoint for the merchant, with its secrets. Raises ``WebhookNotFound``.
 
-    Staff can read the log of its deliveries for as long as that of others (``deliveries.forget_deleted``).
+    Staff can read the log of its deliveries for as long as that of other endpoints
+    (``deliveries.delete_removed_endpoints``).
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
-        begin_state(endpoint, State.DELETED, "the merchant has deleted it")
+        transition(endpoint, State.DELETED, "the merchant has deleted it")
         _forget_failures(endpoint)
         endpoint.save()
         endpoint.secrets.all().delete()
 
 
 def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> NewSecret:
-    """Make a new secret. The old one signs as well until the overlap is over. Raises ``WebhookNotFound``.
+    """Make a new secret. The old secret signs as well until the overlap ends. Raises ``WebhookNotFound``.
 
-    Raises ``IllegalTransition`` in the overlap of an earlier rotation, as after a double click, unless the
-    caller ``is_sure``; and if too many secrets sign already.
+    Raises ``IllegalTransition`` if too many secrets sign already, or if the overlap of an earlier rotation
+    has not ended, as after a double click. With ``is_sure``, such an overlap is accepted.
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         ending = ending_secrets(endpoint)
         if ending and not is_sure:
-            raise IllegalTransition("The secret was replaced a short time ago, and the old one still signs.")
+            raise IllegalTransition(
+                "The secret was replaced a short time ago, and the old secret is still in use."
+            )
         if ending >= MOST_ENDING_SECRETS:
-            raise IllegalTransition("Too many old secrets still sign: wait until one of them ends.")
+            raise IllegalTransition("Too many old secrets are still in use. Wait until one of them expires.")
         return _shown(endpoint, replace_secret(endpoint, conf.webhook_secret_overlap))
 
 
 def enable(merchant: str, reference: str) -> WebhookEndpoint:
-    """Send to the endpoint again, beginning with what was pending. Raises ``WebhookNotFound``.
+    """Enable the endpoint, and send its pending deliveries. Raises ``WebhookNotFound``.
 
-    If the endpoint is enabled already, its pause ends, if it has one. In all cases what waits for its next
-    attempt, perhaps for a day, is due now.
+    A pause of the endpoint ends. Deliveries that wait for their next attempt, perhaps for a day, are due now.
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if not endpoint.is_enabled:
-            begin_state(endpoint, State.ENABLED)
+            transition(endpoint, State.ENABLED)
             _forget_failures(endpoint)
             endpoint.save()
         elif endpoint.paused_until is not None:
             endpoint.paused_until = None
             endpoint.save(update_fields=["paused_until"])
-        # A ping, say, may have ended the pause before: it leaves the times of other attempts as they are.
+        # A ping may have ended the pause before. It does not change the times of other attempts.
         end_waiting(endpoint)
     return endpoint
 
 
 def send_waiting(merchant: str, reference: str) -> None:
-    """Send what waits now, and end a pause. Raises ``WebhookNotFound`` and ``EndpointDisabled``."""
+    """Send waiting deliveries now, and end a pause. Raises ``WebhookNotFound`` and ``EndpointDisabled``."""
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         _require_enabled(endpoint)
@@ -185,11 +187,11 @@ def send_waiting(merchant: str, reference: str) -> None:
 
 
 def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
-    """Send nothing more to the endpoint; what is pending waits. Raises ``WebhookNotFound``."""
+    """Disable the endpoint. Its pending deliveries wait. Raises ``WebhookNotFound``."""
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if endpoint.is_enabled:
-            begin_state(endpoint, State.DISABLED, scrub_note(reason))
+            transition(endpoint, State.DISABLED, scrub_note(reason))
             _forget_failures(endpoint)
             endpoint.save()
     return endpoint
@@ -208,14 +210,14 @@ def ping(merchant: str, reference: str) -> Delivery:
             content=_test_event(event, endpoint, now),
             next_try_at=now,
         )
-        # A test is worth nothing later.
+        # A test must be sent now, not after the pause.
         _end_pause(endpoint)
         wake_after_commit()
     return delivery
 
 
 def resend(merchant: str, reference: str) -> Delivery:
-    """Send a delivery again at once, with the same id, whatever became of it. A pause of the endpoint ends.
+    """Send a delivery in any state again at once, with the same id. A pause of the endpoint ends.
 
     Raises ``WebhookNotFound`` and ``EndpointDisabled``.
     """
@@ -232,16 +234,16 @@ def resend(merchant: str, reference: str) -> Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The number of events that are sent again, and the one to go on after: 0 if there are no more."""
+    """The number of events that are sent again, and the event to continue after; 0 if there are no more."""
 
     count: int
     after: int
 
 
 def resend_since(merchant: str, reference: str, since: datetime) -> int:
-    """Send all events since a time again: those that were delivered, given up, or never owed.
+    """Send all events since a time again, including events that the endpoint never received.
 
-    Return how many. Raises the errors of ``resend_some``.
+    Return their number. Raises the errors of ``resend_some``.
     """
     count, resent = 0, resend_some(merchant, reference, since)
     while resent.after:
@@ -250,13 +252,13 @@ def resend_since(merchant: str, reference: str, since: datetime) -> int:
 
 
 def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 0) -> Resent:
-    """Send the events since a time again, after the event ``after``: as many as take no long time.
+    """Send the events since a time, and after the event ``after``, again, up to ``BATCHES_AT_ONCE`` batches.
 
     A pause of the endpoint ends.
-    Raises ``WebhookNotFound``, ``EndpointDisabled`` and, for a time that is too long ago, ``RequestInvalid``.
+    Raises ``WebhookNotFound``, ``EndpointDisabled`` and, if the time is too long ago, ``RequestInvalid``.
     """
     if since < timezone.now() - RESEND_WITHIN - _SLACK:
-        raise RequestInvalid("since", f"It can be {RESEND_WITHIN.days} days ago at most.")
+        raise RequestInvalid("since", f"The time may be at most {RESEND_WITHIN.days} days ago.")
     endpoint = endpoint_of(merchant, reference)
     _require_enabled(endpoint)
     count = 0
@@ -281,24 +283,24 @@ def endpoint_of(merchant: str, reference: str) -> WebhookEndpoint:
 
 
 def endpoints_of(merchant: str) -> QuerySet[WebhookEndpoint]:
-    """Return the merchant's endpoints, the newest first."""
+    """Return the merchant's endpoints, newest first."""
     return WebhookEndpoint.objects.filter(merchant=merchant).exclude(state=State.DELETED)
 
 
 def deliveries_of(merchant: str) -> QuerySet[Delivery]:
-    """Return the deliveries of all of the merchant's endpoints, the newest first."""
+    """Return the deliveries of all of the merchant's endpoints, newest first."""
     owners = endpoints_of(merchant).order_by()
     return Delivery.objects.filter(endpoint__in=owners).select_related("endpoint")
 
 
 def undelivered_events(merchant: str) -> QuerySet[Delivery, str]:
-    """Return the ids of events that are not delivered to some endpoint of the merchant."""
+    """Return the ids of events with at least one delivery to the merchant that has not succeeded."""
     pending_or_failed = deliveries_of(merchant).exclude(state=Delivery.State.DELIVERED)
     return pending_or_failed.exclude(event_type=TEST_TYPE).values_list("event", flat=True)
 
 
 def _end_pause(endpoint: WebhookEndpoint) -> None:
-    """Have the endpoint tried at once, because somebody asked. Another failure pauses it again."""
+    """Let the endpoint be tried at once, because somebody asked for it. Another failure pauses it again."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(paused_until=None)
 
 
@@ -340,12 +342,12 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
         "live": event_feed.is_live(endpoint.merchant),
         "merchant": endpoint.merchant,
         "endpoint": endpoint.reference,
-        "api_version": endpoint.version,
+        "api_version": endpoint.api_version,
     }
 
 
-def faults_of(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the faults of the fields that callers may set, by the field's name."""
+def validation_errors(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors in values that a caller wants to set, by the field's name."""
     faults = {
         name: _CHECKS[name](value) if name in _CHECKS else "This cannot be set."
         for name, value in values.items()
@@ -354,46 +356,48 @@ def faults_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    for name, fault in faults_of(values).items():
+    for name, fault in validation_errors(values).items():
         raise RequestInvalid(name, fault)
 
 
-def _fault_of_types(value: Any) -> str:
+def _types_error(value: Any) -> str:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        return "A list of event types is needed; an empty one stands for all."
+        return "This must be a list of event types. An empty list stands for all types."
     unknown = [each for each in value if each not in EVENT_TYPES]
     return f"There is no event type {unknown[0][:60]}." if unknown else ""
 
 
-def _fault_of_email(value: Any) -> str:
+def _email_error(value: Any) -> str:
     try:
         if value:
             validate_email(value)
             in_ascii(value)
     except (ValidationError, ValueError):
-        return "This is no e-mail address."
+        return "This is not an e-mail address."
     return ""
 
 
-def _fault_of_description(value: Any) -> str:
+def _description_error(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 200:
-        return "It has at most 200 characters."
-    return "This has a card number in it, which is not kept here." if contains_card_number(value) else ""
+        return "The description may have at most 200 characters."
+    return (
+        "The description contains a card number, which is not stored." if contains_card_number(value) else ""
+    )
 
 
-def _fault_of_payload(value: Any) -> str:
-    return "" if value in WebhookEndpoint.Payload.values else "It is full or thin."
+def _payload_error(value: Any) -> str:
+    return "" if value in WebhookEndpoint.Payload.values else "The payload must be full or thin."
 
 
-def _fault_of_address(value: Any) -> str:
-    fault = fault_of_url(value, is_new=True)
+def _url_error(value: Any) -> str:
+    fault = url_error(value, is_new=True)
     return f"The address {fault}." if fault else ""
 
 
 _CHECKS = {
-    "url": _fault_of_address,
-    "event_types": _fault_of_types,
-    "payload": _fault_of_payload,
-    "description": _fault_of_description,
-    "contact_email": _fault_of_email,
+    "url": _url_error,
+    "event_types": _types_error,
+    "payload": _payload_error,
+    "description": _description_error,
+    "contact_email": _email_error,
 }

@@ -1,8 +1,7 @@
-"""Write the deliveries that events cause: one for each endpoint of the merchant that wants the event.
+"""Create a delivery of an event for each endpoint of the merchant that is subscribed to its type.
 
-The broker's message about an event is only a hint: the event is read from the payments' records, so that a
-message that another program has made up tells merchants nothing. If the message is lost, the sweep finds the
-event.
+The broker's message about an event is only a hint. The event is read from the payments' records, so that a
+forged message tells merchants nothing. If the message is lost, the sweep finds the event.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,48 +15,48 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.payments import event_feed
-from checkout.payments.event_feed import FeedItem, Horizon
-from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
+from checkout.payments.event_feed import FeedItem, HighWaterMark
+from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepCursor, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 from messaging.outbox.clock import server_time, server_time_now
 
-# The time between the sweep's first look at events and their comparison. It is longer than a transaction that
-# writes events may take: no event can then appear among those that the sweep has passed.
+# The time between the sweep's first look at events and their comparison. It is longer than any transaction
+# that writes events, so no event can be committed later among those that the sweep has passed.
 SWEEP_AFTER = timedelta(minutes=2)
 BATCH = 500
-# The events of one merchant that are owed at once when its endpoint changes its state.
+# The most deliveries that are created together when an endpoint changes its state.
 MOST_UNSWEPT = 5_000
-# A transaction that makes an endpoint may commit after others that got greater keys meanwhile.
+# A transaction that creates an endpoint may commit after others that got greater keys in the meantime.
 LATE_KEYS = 100
 ROWS_AT_ONCE = 1000
 
 
 def has_endpoint(merchant: str) -> bool:
-    """Return True if the merchant has an endpoint, perhaps one that was disabled after an event."""
+    """Return True if the merchant has an endpoint, which may be disabled."""
     return WebhookEndpoint.objects.filter(merchant=merchant).exists()
 
 
 def merchants_by_endpoint(after: int) -> Mapping[int, str]:
     """Return the merchants of the endpoints after the key ``after``, by the endpoints' keys.
 
-    Some earlier endpoints are among them.
+    Some earlier endpoints are included, because keys are not committed in order.
     """
     newer = WebhookEndpoint.objects.filter(pk__gt=after - LATE_KEYS).order_by()
     return dict(newer.values_list("pk", "merchant"))
 
 
-def owe_unswept(merchants: Collection[str]) -> int:
-    """Write the deliveries of what the endpoints of these merchants have missed. Return how many are new."""
+def backfill_deliveries(merchants: Collection[str]) -> int:
+    """Create deliveries of the events that these merchants' endpoints have missed. Return the number."""
     wanted = WebhookEndpoint.objects.filter(merchant__in=merchants, state=WebhookEndpoint.State.ENABLED)
-    return sum(_owe_unswept(endpoint) for endpoint in wanted)
+    return sum(_backfill_deliveries(endpoint) for endpoint in wanted)
 
 
-def owe(references: Collection[str]) -> int:
-    """Write the deliveries of these events. Return how many are new."""
-    return _owe(event_feed.items(references))
+def create_deliveries(references: Collection[str]) -> int:
+    """Create the deliveries of these events. Return the number of new ones."""
+    return _create_deliveries(event_feed.items(references))
 
 
-def _owe(items: Sequence[FeedItem]) -> int:
+def _create_deliveries(items: Sequence[FeedItem]) -> int:
     wanted = WebhookEndpoint.objects.filter(merchant__in={item.merchant for item in items})
     rows = [
         new_delivery(endpoint, item)
@@ -71,42 +70,46 @@ def _owe(items: Sequence[FeedItem]) -> int:
 
 
 def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
-    """Return True if the endpoint is to be told of the event, as far as its row shows.
+    """Return True if the endpoint was enabled at the time of the event.
 
-    The message of an event may come after the endpoint was disabled. Its delivery then waits, as others do.
+    The message about an event may arrive after the endpoint was disabled. The delivery then waits, as others
+    do.
     """
     if endpoint.is_enabled:
         return endpoint.last_event_before_state < item.pk or item.pk in endpoint.events_under_way
     if item.pk in endpoint.events_under_way:
-        return False  # it happened when the endpoint was disabled already
+        return False  # the event was committed after the endpoint was disabled
     return endpoint.last_event_before_it < item.pk <= endpoint.last_event_before_state
 
 
-def begin_state(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
-    """Let the endpoint, which the caller saves, be in this state from the next event on.
+def transition(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
+    """Move the endpoint to a state, which applies from the next event on. The caller saves the endpoint.
 
-    What happened while it was enabled, and was not swept yet, is owed first: afterwards it would be too late.
+    Deliveries of earlier events that were not swept yet are created first, because the state in which these
+    events happened is lost afterwards.
     """
     if endpoint.is_enabled:
-        _owe_unswept(endpoint)
+        _backfill_deliveries(endpoint)
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
-    end = horizon()
+    end = high_water_mark()
     endpoint.last_event_before_state, endpoint.events_under_way = end.last, list(end.under_way)
 
 
-def _owe_unswept(endpoint: WebhookEndpoint) -> int:
-    """Write the deliveries of what has happened while the enabled endpoint was, and was not swept yet."""
+def _backfill_deliveries(endpoint: WebhookEndpoint) -> int:
+    """Create deliveries of events since the endpoint was enabled that were not swept yet."""
     first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
-    return _owe(event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT))
+    return _create_deliveries(
+        event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT)
+    )
 
 
-def horizon() -> Horizon:
-    """Return the end of what has happened until now."""
-    return event_feed.horizon(_swept())
+def high_water_mark() -> HighWaterMark:
+    """Return the end of the events that were committed until now."""
+    return event_feed.high_water_mark(_swept())
 
 
 def _swept() -> int:
-    return SweepMark.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
+    return SweepCursor.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
 
 
 def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:
@@ -121,7 +124,7 @@ def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:
 
 
 def write_new(rows: Sequence[Delivery]) -> int:
-    """Insert deliveries, skipping those that exist, and wake the senders. Return how many are new."""
+    """Insert deliveries that do not exist yet, and wake the senders. Return their number."""
     known = set(
         Delivery.objects.filter(
             endpoint__in={row.endpoint_id for row in rows}, event__in={row.event for row in rows}
@@ -130,16 +133,17 @@ def write_new(rows: Sequence[Delivery]) -> int:
     new = [row for row in rows if (row.endpoint_id, row.event) not in known]
     if new:
         with transaction.atomic():
-            # Another process may have written one of them since.
+            # Another process may have inserted one of them in the meantime.
             Delivery.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
             wake_after_commit()
     return len(new)
 
 
 def make_due(deliveries: QuerySet[Delivery]) -> None:
-    """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more.
+    """Restart the schedule of deliveries, and make them due. The result of an attempt under way is ignored.
 
-    They are a few hundred at most, and are locked in the order in which a sender locks those that it records.
+    There are at most a few hundred of them. They are locked in the same order as a sender locks deliveries
+    that it records.
     """
     locked = deliveries.select_for_update(of=("self",)).order_by("pk")
     deliveries.filter(pk__in=list(locked.values_list("pk", flat=True))).update(
@@ -149,55 +153,55 @@ def make_due(deliveries: QuerySet[Delivery]) -> None:
 
 
 def end_waiting(endpoint: WebhookEndpoint) -> None:
-    """Have what is pending for the endpoint, which the caller has locked, tried now.
+    """Make the endpoint's pending deliveries due now. The caller has locked the endpoint.
 
-    What a sender has, or has given back, is left to it. So is what others have locked: they lock a delivery
-    before its endpoint.
+    Deliveries that a sender has leased or given back are left to the sender. Deliveries that others have
+    locked are skipped as well, because others lock a delivery before its endpoint.
     """
     now = server_time()
     locked = waiting_for(endpoint, now).select_for_update(skip_locked=True).order_by("next_try_at")
-    # There may be more of them than a statement takes parameters.
+    # There may be more deliveries than a statement can have parameters.
     while pks := list(locked.values_list("pk", flat=True)[:ROWS_AT_ONCE]):
         Delivery.objects.filter(pk__in=pks).update(next_try_at=now)
     wake_after_commit()
 
 
 def waiting_for(endpoint: WebhookEndpoint, now: datetime | Now) -> QuerySet[Delivery]:
-    """Return what is pending for the endpoint and not due at ``now``, without what a sender has."""
+    """Return the endpoint's pending deliveries that are not due at ``now`` and that no sender has leased."""
     pending = Delivery.objects.filter(endpoint=endpoint, state=Delivery.State.PENDING, lease="")
     return pending.filter(next_try_at__gt=now)
 
 
 def sweep() -> int:
-    """Compare the next events with the deliveries, and write what is missing. Return how many events.
+    """Compare the next events with the deliveries, and create missing ones. Return the number of events.
 
-    It goes by the events' keys and the database's clock, because the times of events are those of the hosts
-    that wrote them. What it sees first, it compares after ``SWEEP_AFTER``.
+    The sweep uses the events' keys and the database's clock, because the times of events come from the hosts
+    that wrote them. Events that it sees for the first time are compared after ``SWEEP_AFTER``.
     """
     with transaction.atomic():
-        SweepMark.objects.get_or_create(pk=1, defaults={"event_pk": 0})
-        mark = SweepMark.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+        SweepCursor.objects.get_or_create(pk=1, defaults={"event_pk": 0})
+        mark = SweepCursor.objects.select_for_update(skip_locked=True).filter(pk=1).first()
         if mark is None:
-            # Another process is at it.
+            # Another process is sweeping.
             return 0
         if mark.event_pk >= mark.seen_pk:
             if (last := event_feed.last_pk()) > mark.event_pk:
                 mark.seen_pk, mark.seen_at = last, server_time()
                 mark.save()
             return 0
-        if not SweepMark.objects.filter(pk=mark.pk, seen_at__lte=server_time() - SWEEP_AFTER).exists():
+        if not SweepCursor.objects.filter(pk=mark.pk, seen_at__lte=server_time() - SWEEP_AFTER).exists():
             return 0
         items = event_feed.items_between(mark.event_pk, mark.seen_pk, most=BATCH)
-        _owe(items)
+        _create_deliveries(items)
         mark.event_pk = items[-1].pk if len(items) == BATCH else mark.seen_pk
         mark.save(update_fields=["event_pk"])
     return len(items)
 
 
-def forget_old() -> int:
-    """Delete deliveries, with their log, some time after their end. Return how many.
+def delete_expired() -> int:
+    """Delete deliveries that ended before ``conf.retention``, with their log. Return their number.
 
-    What waits for an endpoint to be enabled ends with the endpoint's last attempt in this respect.
+    Deliveries that wait for a disabled endpoint are deleted when it has been disabled for so long.
     """
     until = server_time_now() - conf.retention
     ended = Delivery.objects.filter(ended_at__lt=until).order_by("ended_at")
@@ -212,8 +216,11 @@ def forget_old() -> int:
     return len(pks)
 
 
-def forget_deleted() -> int:
-    """Give up what deleted endpoints are owed, and forget those without a log. Return how many rows."""
+def delete_removed_endpoints() -> int:
+    """Fail the pending deliveries of deleted endpoints, and delete endpoints without a log.
+
+    Return the number of changed and deleted rows.
+    """
     gone = WebhookEndpoint.objects.filter(state=WebhookEndpoint.State.DELETED)
     owed = Delivery.objects.filter(endpoint__in=gone, state=Delivery.State.PENDING)
     pks = list(owed.order_by("pk").values_list("pk", flat=True)[:ROWS_AT_ONCE])
@@ -224,11 +231,11 @@ def forget_deleted() -> int:
     return len(pks) + without_log.delete()[0]
 
 
-def forget_responses(payment: str) -> int:
-    """Empty what endpoints have answered to webhooks about a payment. Return how many attempts there were.
+def erase_responses(payment: str) -> int:
+    """Erase the stored answers of endpoints to webhooks about a payment. Return the number of attempts.
 
-    Raises ``OperationRejected`` while such a webhook is being sent: its answer, which may repeat what is
-    erased, would be stored afterwards. None is taken to be sent before the caller's transaction has ended.
+    Raises ``OperationRejected`` while such a webhook is being sent, because its answer would be stored
+    afterwards, and may repeat erased data. No other delivery is leased until the caller's transaction ends.
     """
     rows = Delivery.objects.select_for_update(of=("self",)).filter(payment=payment).order_by("pk")
     now = server_time_now()

@@ -1,4 +1,4 @@
-"""The signing secrets of endpoints: made, replaced with an overlap, and read for signing."""
+"""Make the signing secrets of endpoints, replace them with an overlap, and read them for signing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 def add_secret(endpoint: WebhookEndpoint) -> Keys:
-    """Give the endpoint a new secret, and return it: it is shown to the merchant once."""
+    """Give the endpoint a new secret. Return it, as it is shown to the merchant once."""
     keys = Keys.new()
     SigningSecret.objects.create(
         endpoint=endpoint,
@@ -31,24 +31,24 @@ def add_secret(endpoint: WebhookEndpoint) -> Keys:
 
 
 def replace_secret(endpoint: WebhookEndpoint, overlap: timedelta) -> Keys:
-    """Give the endpoint, which is locked, a new secret. The latest before it signs until the overlap ends.
+    """Give the locked endpoint a new secret. The previous secret signs until the overlap ends.
 
-    Earlier ones, which receivers may still use, sign until their own overlap ends.
+    Earlier secrets, which receivers may still use, sign until their own overlap ends.
     """
     endpoint.secrets.filter(expires_at=None).update(expires_at=timezone.now() + overlap)
     return add_secret(endpoint)
 
 
 def ending_secrets(endpoint: WebhookEndpoint) -> int:
-    """Return how many secrets have been replaced and sign still."""
+    """Return the number of replaced secrets that still sign."""
     return endpoint.secrets.filter(expires_at__gt=timezone.now()).count()
 
 
 def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
-    """Return the keys that sign now by the endpoint's primary key, the newest first.
+    """Return the keys that sign now, newest first, by the endpoint's primary key.
 
-    None stands for secrets none of which can be opened with the secret keys of this process. If one can, it
-    was made to replace the others, and signs alone.
+    Secrets that cannot be decrypted with the secret keys of this process are left out. If none of an
+    endpoint's secrets can be decrypted, its value is None.
     """
     owners = {endpoint.pk: endpoint.reference for endpoint in endpoints}
     rows = SigningSecret.objects.filter(_valid_at(timezone.now()), endpoint__in=owners)
@@ -66,12 +66,12 @@ def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Key
 
 @lru_cache(maxsize=4096)
 def _opened(sealed_hmac: str, sealed_private_key: str, owner: str, _secret_keys: tuple[str, ...]) -> Keys:
-    """Return the keys. The secret keys are an argument so that a change of them is noticed."""
+    """Return the decrypted keys. The secret keys are an argument so that the cache notices their change."""
     return Keys.of(open_secret(sealed_hmac, owner), open_secret(sealed_private_key, owner))
 
 
 def tidy_secrets() -> int:
-    """Delete secrets that have expired, and seal those again for which an earlier secret key is needed."""
+    """Delete expired secrets, and encrypt secrets again that were encrypted with an earlier secret key."""
     expired, _ = SigningSecret.objects.filter(expires_at__lte=server_time()).delete()
     resealed = 0
     for secret in SigningSecret.objects.select_related("endpoint"):
@@ -82,7 +82,7 @@ def tidy_secrets() -> int:
             hmac_key = open_secret(secret.sealed_hmac, owner)
             private_key = open_secret(secret.sealed_private_key, owner)
         except StoredSecretUnreadable:
-            # It must not keep the others from being sealed again before the earlier key is taken away.
+            # The other secrets must be encrypted again before the earlier key is removed.
             log.error("secret of a webhook endpoint unreadable", endpoint=owner, secret=secret.pk)
             continue
         SigningSecret.objects.filter(pk=secret.pk).update(

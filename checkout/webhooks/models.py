@@ -1,4 +1,4 @@
-"""Tables of webhooks: the merchants' endpoints, what is owed to each, and a log of every attempt."""
+"""Tables of webhooks: the merchants' endpoints, their deliveries, and a log of every attempt."""
 
 import secrets
 from typing import ClassVar
@@ -6,11 +6,6 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-
-from checkout.conf.api import API_VERSIONS
-
-# The name of the first version of the API in rows of an earlier release.
-EARLIER_NAME = "v1"
 
 
 def _endpoint_reference() -> str:
@@ -22,15 +17,18 @@ def _delivery_reference() -> str:
 
 
 class WebhookEndpoint(models.Model):
-    """An address of a merchant's program, the events that it wants, and how it has answered lately.
+    """An address of a merchant's program, its subscribed types of events, and its health.
 
-    ``last_event_before_it`` and ``last_event_before_state`` are keys of the payments' events: the last before
-    the endpoint was created, and before it was enabled or disabled. ``events_under_way`` are lesser keys of
-    which no event had been committed then: those that come happen in this state. ``failing_since`` and
-    ``failures`` count attempts since the last that succeeded, without those that were under way when a
-    failure began a pause. Until ``paused_until`` nothing is sent: the endpoint has asked for a pause, or has
-    failed too often. An endpoint that its merchant has deleted exists for staff only, until the log of its
-    deliveries is old.
+    ``last_event_before_it`` and ``last_event_before_state`` are keys of the payments' events: the last event
+    before the endpoint was created, and the last event before it was enabled or disabled.
+    ``events_under_way`` are smaller keys whose events were not committed then. If such an event is committed
+    later, it belongs to the present state.
+
+    ``failing_since`` and ``failures`` are about the failed attempts since the last success. Attempts that
+    were under way when a failure began a pause do not count. Until ``paused_until`` nothing is sent, because
+    the endpoint has asked for a pause, or has failed too often.
+
+    A deleted endpoint is visible to staff only, until the log of its deliveries is old.
     """
 
     class State(models.TextChoices):
@@ -39,8 +37,8 @@ class WebhookEndpoint(models.Model):
         DELETED = "deleted"
 
     class Payload(models.TextChoices):
-        FULL = "full", "full: with the object and its changes"
-        THIN = "thin", "thin: the event's type and references only"
+        FULL = "full", "full: the object and its changes"
+        THIN = "thin", "thin: only the event's type and references"
 
     class Notice(models.TextChoices):
         NONE = "", "none"
@@ -52,19 +50,20 @@ class WebhookEndpoint(models.Model):
     url = models.CharField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
     contact_email = models.EmailField(
-        blank=True, help_text="Who is written to before the endpoint is disabled, beside the operators"
+        blank=True,
+        help_text="The address for a warning before the endpoint is disabled, beside the operators",
     )
     event_types = models.JSONField(default=list, blank=True, help_text="An empty list stands for all types")
     payload = models.CharField(max_length=4, choices=Payload.choices, default=Payload.FULL)
-    api_version = models.CharField(max_length=20, help_text="The version of the API in which events are sent")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
-    state_reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state")
-    state_since = models.DateTimeField(default=timezone.now)
-    last_event_before_it = models.BigIntegerField(default=0, db_default=0, editable=False)
-    last_event_before_state = models.BigIntegerField(default=0, db_default=0, editable=False)
-    events_under_way = models.JSONField(
-        default=list, blank=True, db_default=models.Value([], models.JSONField()), editable=False
+    api_version = models.CharField(
+        "API version", max_length=20, help_text="The version of the API in which events are sent"
     )
+    state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
+    state_reason = models.CharField(max_length=200, blank=True, help_text="The reason for the state")
+    state_since = models.DateTimeField(default=timezone.now)
+    last_event_before_it = models.BigIntegerField(default=0, editable=False)
+    last_event_before_state = models.BigIntegerField(default=0, editable=False)
+    events_under_way = models.JSONField(default=list, blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
@@ -87,44 +86,38 @@ class WebhookEndpoint(models.Model):
         return self.reference
 
     @property
-    def version(self) -> str:
-        """The version of the API in which events are sent.
-
-        While the gateway is updated, processes of an earlier release may still write that release's name.
-        """
-        return API_VERSIONS[0] if self.api_version == EARLIER_NAME else self.api_version
-
-    @property
     def is_enabled(self) -> bool:
-        """True unless the merchant, staff or the gateway has disabled the endpoint."""
+        """False if the merchant, staff or the gateway has disabled or deleted the endpoint."""
         return self.state == self.State.ENABLED
 
     def wants(self, event_type: str) -> bool:
-        """Return True if the endpoint is to be told of events of this type."""
+        """Return True if the endpoint is subscribed to events of this type."""
         return not self.event_types or event_type in self.event_types
 
 
 class SigningSecret(models.Model):
-    """A pair of keys of an endpoint, sealed. During a rotation an endpoint has two, and both sign."""
+    """A pair of an endpoint's keys, encrypted. During a rotation an endpoint has two pairs, and both sign."""
 
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="secrets")
     sealed_hmac = models.CharField(max_length=300)
     sealed_private_key = models.CharField(max_length=300)
-    public_key = models.CharField(max_length=60, help_text="With which v1a signatures are verified")
+    public_key = models.CharField(max_length=60, help_text="The key that verifies v1a signatures")
     created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="A newer secret replaces it then")
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="The end of the overlap with a newer secret"
+    )
 
     class Meta:
-        # Not by time: each may have been made on a host with a clock of its own.
+        # Not by time, because the clocks of the hosts that made the secrets may differ.
         ordering: ClassVar = ["-pk"]
 
 
 class Delivery(models.Model):
-    """An event that is owed to an endpoint. ``event`` is the id of the message, the same at every attempt.
+    """The delivery of an event to an endpoint. ``event`` is the message's id, the same for every attempt.
 
-    A sender takes a delivery by moving ``next_try_at`` on and writing its ``lease``, in a transaction of its
-    own. If the sender dies, the delivery is due again after the lease. ``content`` is the body of a test
-    event, which has no row among the payments' events.
+    A sender leases a delivery in a transaction of its own, which sets ``lease`` and moves ``next_try_at`` to
+    the end of the lease. If the sender dies, the delivery is due again after the lease. ``content`` is the
+    body of a test event, which has no row among the payments' events.
     """
 
     class State(models.TextChoices):
@@ -171,7 +164,7 @@ class Delivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One attempt: the endpoint's status, or the kind of error, and the beginning of the response."""
+    """One attempt at a delivery: the status or the kind of error, and the beginning of the response."""
 
     EXCERPT = 500
 
@@ -191,16 +184,19 @@ class DeliveryAttempt(models.Model):
         return f"{self.status or self.error} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class SweepMark(models.Model):
-    """The place up to which the payments' events have been compared with the deliveries; there is one row.
+class SweepCursor(models.Model):
+    """The position up to which the payments' events were compared with the deliveries. There is one row.
 
-    The next ones, up to ``seen_pk``, were seen at ``seen_at`` by the database's clock, and are compared when
-    they are old enough.
+    Events after it, up to ``seen_pk``, were seen at ``seen_at`` by the database's clock. They are compared
+    when they are old enough.
     """
 
     event_pk = models.BigIntegerField(default=0)
-    seen_pk = models.BigIntegerField(default=0, db_default=0)
+    seen_pk = models.BigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "webhooks_sweepmark"
 
     def __str__(self) -> str:
         return str(self.event_pk)

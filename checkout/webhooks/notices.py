@@ -1,8 +1,9 @@
-"""Write to merchants and operators about endpoints that fail, before one is disabled, and disable it later.
+"""Warn merchants and operators by e-mail about endpoints that fail, and disable these endpoints later.
 
-An e-mail is sent without a transaction or a database thread, and noted after that: it is sent at least once.
-An endpoint is disabled only some time after the warning was sent. Only one process tries at a time. If it may
-have failed, there is a pause before the next try, since the mail server may deliver the e-mail each time.
+An e-mail is sent outside transactions and database threads, and recorded afterwards, so it is sent at least
+once. An endpoint is disabled only some time after the warning was sent. One process at a time sends a notice.
+If sending may have failed, there is a pause before the next try, because the mail server may deliver the
+e-mail each time.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from django.template import Context
 
 from checkout import mail
 from checkout.conf import conf
-from checkout.mail.addresses import in_ascii
-from checkout.webhooks.deliveries import begin_state
+from checkout.mail.email_addresses import in_ascii
+from checkout.webhooks.deliveries import transition
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
 from checkout.webhooks.sending.claims import RESULTS_OF_OURS
@@ -33,8 +34,8 @@ BATCH = 50
 PAUSE = timedelta(hours=1)
 # Longer than any pause between two attempts at a webhook.
 LATELY = timedelta(hours=24)
-# They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
-# few threads, e-mails would wait for one another before that time begins.
+# These threads wait for the threads of ``checkout.mail``, which cancels an e-mail that has not begun in time.
+# The default executor has few threads: e-mails would wait for one another before that time begins.
 _senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
 _EMAIL = mail.template("webhook_endpoint.txt")
 State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
@@ -45,26 +46,27 @@ SUBJECTS = {
 
 
 async def look_after_endpoints() -> int:
-    """Disable endpoints whose time is over, and send the notices that are owed. Return how many endpoints."""
+    """Disable endpoints whose time is over, and send pending notices. Return the number of endpoints."""
     disabled = await in_thread(_disable_failing)
     owed = await in_thread(_owed)
-    # At once, so that no e-mail waits for another, and a server that is away is waited for only once.
+    # Concurrently, so that the time-out of a mail server that is away is waited for only once.
     notified = await asyncio.gather(*(_notify(endpoint, email) for endpoint, email in owed))
     return disabled + sum(notified)
 
 
 def _disable_failing() -> int:
-    """Note who is to be warned, and disable the endpoints whose time is over. Return how many those are."""
+    """Mark endpoints for a warning, and disable the endpoints whose time is over. Return their number."""
     failing = _failing_for(WARN_AFTER)
     failing.filter(warned_at=None, owed_notice=Notice.NONE).update(owed_notice=Notice.FAILING)
     return sum(_disable(pk) for pk in _over().values_list("pk", flat=True)[:BATCH])
 
 
 def _failing_for(least: timedelta) -> QuerySet[WebhookEndpoint]:
-    """Return the enabled endpoints that have failed for so long, and fail still: a webhook is to be repeated.
+    """Return the enabled endpoints that have failed for so long, and have a delivery to be tried again.
 
-    The last attempt of a webhook that was then given up may have been the only failure, with no other event
-    for days. If nothing was sent lately, as while the gateway was switched off, the endpoint is tried first.
+    Without such a delivery, the only failure may be an old one: the last attempt at a delivery, with no other
+    event for days. If nothing was sent lately, for example because the gateway was switched off, the endpoint
+    is tried before it counts.
     """
     now = server_time()
     lately = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), at__gt=now - LATELY)
@@ -83,7 +85,7 @@ def _over() -> QuerySet[WebhookEndpoint]:
 
 
 def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
-    # Chance decides, so that addresses that are refused each time keep no other from being written to.
+    # In random order, so that addresses that are refused each time do not block the others.
     owed = _due(WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE)).order_by("?")
     return [(endpoint, notice_email(endpoint)) for endpoint in owed[:BATCH] if _begin(endpoint)]
 
@@ -93,7 +95,7 @@ def _due(endpoints: QuerySet[WebhookEndpoint]) -> QuerySet[WebhookEndpoint]:
 
 
 def _begin(endpoint: WebhookEndpoint) -> bool:
-    """Begin the pause, during which nobody else tries. Return False if another process has begun it."""
+    """Begin the pause, in which no other process tries. Return False if another process has begun it."""
     same = _due(WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice))
     return bool(same.update(notice_after=server_time() + PAUSE))
 
@@ -102,8 +104,8 @@ def _disable(pk: int) -> bool:
     with transaction.atomic():
         endpoint = _over().select_for_update().filter(pk=pk).first()
         if endpoint is None or endpoint.failing_since is None:
-            return False  # it has answered in the meantime
-        begin_state(
+            return False  # the endpoint has answered in the meantime
+        transition(
             endpoint, State.DISABLED, f"it has failed since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC"
         )
         endpoint.owed_notice = Notice.DISABLED
@@ -113,12 +115,12 @@ def _disable(pk: int) -> bool:
 
 
 async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
-    """Send the owed e-mail, and note it. Return False if the mail server may not have taken it."""
+    """Send the e-mail, and record it. Return False if the mail server may not have accepted it."""
     if email.to:
         try:
             await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
         except (OSError, ValueError):
-            # ValueError: an address or text that no e-mail can have. It concerns this endpoint only.
+            # ValueError: an invalid address or text, which concerns this endpoint only.
             log.warning(
                 "notice about an endpoint may not have been sent",
                 endpoint=endpoint.reference,
@@ -140,7 +142,7 @@ def _note(endpoint: WebhookEndpoint) -> None:
 
 
 def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
-    """Return the plain-text e-mail that is owed."""
+    """Return the endpoint's pending notice as a plain-text e-mail."""
     latest = Delivery.objects.filter(endpoint=endpoint).exclude(last_result="").first()
     context = {
         "endpoint": endpoint,
@@ -158,6 +160,6 @@ def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
 
 def _addresses(endpoint: WebhookEndpoint) -> Iterator[str]:
     for address in filter(None, (endpoint.contact_email, conf.operators_email)):
-        # One that no e-mail can have keeps the other from nothing.
+        # An invalid address must not prevent the e-mail to the other address.
         with suppress(ValueError):
             yield in_ascii(address)

@@ -1,4 +1,4 @@
-"""The public objects of endpoints, deliveries and attempts, as the API answers with them."""
+"""The public objects of endpoints, deliveries and attempts, for answers of the API."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -10,19 +10,19 @@ from django.utils import timezone
 
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SigningSecret, WebhookEndpoint
 
-# Each resending of a delivery may add a dozen.
+# A delivery that is sent again may get a dozen attempts each time.
 MOST_ATTEMPTS = 100
 
 
 class Disabled(msgspec.Struct, frozen=True, kw_only=True):
-    """The reason for which nothing is sent to an endpoint, as a person reads it."""
+    """The reason for which an endpoint is disabled, in words for people."""
 
     reason: str
     since: datetime
 
 
 class Failing(msgspec.Struct, frozen=True, kw_only=True):
-    """The failed attempts at an endpoint since the last that succeeded, without those that ended in a pause.
+    """The failed attempts at an endpoint since the last success. Attempts that ended in a pause do not count.
 
     Nothing is sent until ``paused_until``.
     """
@@ -33,11 +33,11 @@ class Failing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An address that is told of events.
+    """An address to which events are sent.
 
-    An empty list of ``event_types`` stands for all. ``contact_email`` is written to when the endpoint has
-    failed for 24 hours, and when it is disabled; "" if there is none. ``public_keys`` verify ``v1a``
-    signatures, newest first: while a secret is being replaced there are two.
+    An empty list of ``event_types`` stands for all types. ``contact_email`` gets an e-mail when the endpoint
+    has failed for 24 hours, and when it is disabled; "" if there is none. ``public_keys`` verify ``v1a``
+    signatures, newest first. While a secret is being replaced, there are two.
     """
 
     id: str
@@ -57,13 +57,13 @@ class WebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewWebhookSecretObject(WebhookEndpointObject, frozen=True, kw_only=True):
-    """An endpoint with its new secret, which is shown once. It is null in late repetitions of the answer."""
+    """An endpoint with its new secret, which is shown once. In late repetitions of the answer it is null."""
 
     secret: str | None
 
 
 class DeletedWebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that does not exist any more."""
+    """An endpoint that was deleted."""
 
     id: str
     object: Literal["webhook_endpoint"] = "webhook_endpoint"
@@ -71,9 +71,9 @@ class DeletedWebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that is owed to an endpoint. ``last_result`` is a status or the name of an error.
+    """The delivery of an event to an endpoint. ``last_result`` is a status or the name of an error.
 
-    ``failed`` means that it was given up, which may still be changed by sending it again.
+    ``failed`` means that there are no more attempts, unless the delivery is sent again.
     """
 
     id: str
@@ -91,7 +91,7 @@ class DeliveryObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptAtDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt: either a ``status``, or an ``error``. ``response`` is its beginning, without secrets."""
+    """One attempt, with a ``status`` or an ``error``, and the beginning of the response, without secrets."""
 
     at: datetime
     url: str
@@ -103,7 +103,7 @@ class AttemptAtDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryLogObject(DeliveryObject, frozen=True, kw_only=True):
-    """A delivery with its latest attempts, the newest first."""
+    """A delivery with its latest attempts, newest first."""
 
     attempts: list[AttemptAtDelivery]
 
@@ -120,13 +120,13 @@ def endpoint_object(endpoint: WebhookEndpoint) -> WebhookEndpointObject:
 
 
 def endpoint_with_secret(endpoint: WebhookEndpoint, secret: str | None) -> NewWebhookSecretObject:
-    """Return the public object of an endpoint whose secret is new."""
+    """Return the public object of an endpoint, with its new secret."""
     fields = _fields(endpoint, _public_keys([endpoint])[endpoint.pk])
     return NewWebhookSecretObject(**fields, secret=secret)
 
 
 def delivery_objects(deliveries: Collection[Delivery]) -> list[DeliveryObject]:
-    """Return the public objects of deliveries, whose endpoints have been read."""
+    """Return the public objects of deliveries. Their endpoints must have been read."""
     return [DeliveryObject(**_fields_of_delivery(each)) for each in deliveries]
 
 
@@ -155,7 +155,7 @@ def _fields(endpoint: WebhookEndpoint, public_keys: Sequence[str]) -> dict[str, 
     )
     return {
         "id": endpoint.reference,
-        "api_version": endpoint.version,
+        "api_version": endpoint.api_version,
         "event_types": list(endpoint.event_types),
         "disabled": disabled,
         "failing": failing,

@@ -6,44 +6,44 @@
 import random
 from datetime import timedelta
 
-# The pauses after each failed attempt, in seconds: together a little less than three days.
+# The pauses after each failed attempt, in seconds. Their sum is a little less than three days.
 PAUSES = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 64_800, 79_200)
 # A pause is shortened by up to a tenth, so that deliveries that failed together are not repeated together.
 JITTER = 0.1
 MOST_TRIES = len(PAUSES) + 1
 
-# The pause after a problem of the gateway is a tenth of the delivery's age, within these bounds. A problem of
-# hours would otherwise keep senders busy with what they cannot send.
+# The pause after a problem of the gateway is a tenth of the delivery's age, within these bounds. During a
+# long problem, senders would otherwise be busy with deliveries that they cannot send.
 SHORTEST_OWN_SECONDS = 30.0
 LONGEST_OWN_SECONDS = 900.0
 
-# The statuses with which an endpoint, or a proxy in front of it, says that it gets too much or is not there.
+# Statuses that mean that an endpoint is overloaded or, from a proxy in front of it, that it is away.
 THROTTLING = frozenset({429, 502, 504})
 GONE = 410
 FIRST_THROTTLE_SECONDS = 5.0
 LONGEST_THROTTLE_SECONDS = 300.0
 LONGEST_RETRY_AFTER_SECONDS = 6 * 3600.0
 
-# After so many failures one after the other, one delivery at a time tries if the endpoint is back.
+# After so many failures in a row, only one delivery at a time is tried.
 FAILURES_TO_OPEN = 10
 FIRST_OPEN_SECONDS = 30.0
 LONGEST_OPEN_SECONDS = 900.0
 
 WARN_AFTER = timedelta(hours=24)
 DISABLE_AFTER = timedelta(hours=72)
-# The least time between the warning and the end.
+# The least time between the warning and disabling the endpoint.
 DISABLE_AFTER_WARNING = timedelta(hours=24)
 
 
 def pause_after(tries: int) -> float | None:
-    """Return the seconds until the next attempt after so many failed ones; None if there is no other."""
+    """Return the seconds until the next attempt after so many failed attempts; None if there is none."""
     if tries >= MOST_TRIES:
         return None
     return PAUSES[tries - 1] * random.uniform(1 - JITTER, 1)  # noqa: S311 (spreads load)
 
 
 def own_pause(age_seconds: float) -> float:
-    """Return the seconds until the next attempt after a problem of the gateway, for a delivery's age."""
+    """Return the seconds until the next attempt at a delivery of this age after a problem of the gateway."""
     pause = min(max(age_seconds / 10, SHORTEST_OWN_SECONDS), LONGEST_OWN_SECONDS)
     return pause * random.uniform(1 - JITTER, 1)  # noqa: S311 (spreads load)
 
@@ -51,7 +51,7 @@ def own_pause(age_seconds: float) -> float:
 def endpoint_pause(failures: int, status: int | None, retry_after: float | None) -> float:
     """Return the seconds for which nothing is sent to an endpoint after its latest failure; 0 for none.
 
-    ``failures`` are those since its last success, this one included.
+    ``failures`` is the number of failures since the last success, including this failure.
     """
     asked = min(retry_after or 0.0, LONGEST_RETRY_AFTER_SECONDS)
     throttled = opened = 0.0

@@ -1,33 +1,37 @@
-"""The webhooks service: it listens to the events of payments, and writes what is owed to merchants."""
+"""The webhooks service, which listens to the events of payments and creates deliveries."""
 
 import msgspec
 
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.service import Service
-from checkout.webhooks.deliveries import has_endpoint, merchants_by_endpoint, owe, owe_unswept
+from checkout.webhooks.deliveries import (
+    backfill_deliveries,
+    create_deliveries,
+    has_endpoint,
+    merchants_by_endpoint,
+)
 from messaging.worker.service import Message
 
-# The sweep finds the events whose message was dropped.
-# The first words of the types of events.
+# The first words of the types of events. The sweep finds events whose message was dropped.
 FAMILIES = dict.fromkeys(type.partition(".")[0] for type in EVENT_TYPES)
 service = Service("webhooks", events=tuple(f"{family}.#" for family in FAMILIES), hints_only=True)
 
-# The beginning of the ids of events that merchants are told of. Other programs announce other events.
+# The prefix of the ids of events for merchants. Other programs publish other events.
 OURS = "evt_"
 
 
 class EventNotice(msgspec.Struct, frozen=True):
-    """An event on the broker, as far as it is believed: see ``deliveries``."""
+    """The part of an event's message that is used. The event itself is read from the database."""
 
     merchant: str = ""
 
 
-class Audience:
-    """The merchants that have endpoints, as they were read a moment ago.
+class EndpointCache:
+    """The merchants that had endpoints at the last read.
 
-    Most events are of merchants without any, and cost no query. A merchant may have got its first endpoint
-    since: therefore the endpoints are read again soon after an event was ignored, and what the new ones have
-    missed is owed then.
+    With it, the events of merchants without endpoints, which are most events, cost no query. A merchant may
+    have added its first endpoint since the last read. Therefore endpoints are read again soon after an event
+    was ignored, and deliveries of the events that new endpoints have missed are created then.
     """
 
     def __init__(self) -> None:
@@ -36,20 +40,20 @@ class Audience:
         self._has_read = self._is_current = False
 
     def ignores(self, event: EventNotice) -> bool:
-        """Return True if the event need not be handled, because its merchant had no endpoint a moment ago."""
+        """Return True if the event can be ignored, because its merchant had no endpoint at the last read."""
         if not self._has_read or event.merchant in self._merchants:
             return False
         self._is_current = False
         return True
 
     def refresh(self) -> int:
-        """Read the new endpoints if events were ignored, and write what those of new merchants have missed.
+        """Read the new endpoints if events were ignored, and create the deliveries that they have missed.
 
-        Return how many deliveries that were. This is called every second.
+        Return the number of deliveries. This is called every second.
         """
         if self._is_current:
             return 0
-        # Before the query, so that an event that is ignored during the query leads to another.
+        # Set before the query: an event that is ignored during the query then leads to another query.
         self._is_current = True
         try:
             return self._read()
@@ -61,10 +65,10 @@ class Audience:
         found = merchants_by_endpoint(self._last_endpoint)
         new = frozenset(found.values()) - self._merchants
         earlier = self._merchants
-        # Before their events are read: what is ignored until here is committed, and so is read.
+        # Updated before their events are read: an event that was ignored until now is committed, and is read.
         self._merchants |= new
         try:
-            owed = owe_unswept(new) if self._has_read and new else 0
+            owed = backfill_deliveries(new) if self._has_read and new else 0
         except BaseException:
             self._merchants = earlier
             raise
@@ -76,6 +80,6 @@ class Audience:
 # Deliveries are written once, so the event needs no row in the inbox.
 @service.on_event(transactional=False)
 def note_event(event: EventNotice, message: Message) -> None:
-    """Write the deliveries of an event."""
+    """Create the deliveries of an event."""
     if message.envelope.message_id.startswith(OURS) and has_endpoint(event.merchant):
-        owe([message.envelope.message_id])
+        create_deliveries([message.envelope.message_id])

@@ -1,8 +1,8 @@
 """Signatures by Standard Webhooks (github.com/standard-webhooks/standard-webhooks, specification 1.0.0).
 
 The signed text is ``<webhook-id>.<webhook-timestamp>.<body>``. ``v1`` is HMAC with SHA-256, which the
-receiver verifies with the secret ``whsec_…``. ``v1a`` is Ed25519, which it verifies with the public key
-``whpk_…``. A receiver accepts a webhook if one of the signatures is valid.
+receiver verifies with the secret ``whsec_…``. ``v1a`` is Ed25519, which the receiver verifies with the public
+key ``whpk_…``. A receiver accepts a webhook if one of the signatures is valid.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class Keys:
 
     @property
     def public_key(self) -> str:
-        """The key with which the receiver verifies ``v1a``. It is no secret."""
+        """The key with which the receiver verifies ``v1a``. It is not secret."""
         return PUBLIC_PREFIX + b64encode(self.private_key.public_key().public_bytes_raw()).decode()
 
     def sign(self, text: bytes) -> Iterable[str]:

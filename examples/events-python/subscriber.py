@@ -165,11 +165,6 @@ class Subscriber:
         body: bytes,
     ) -> None:
         tag = method.delivery_tag or 0
-        if (method.routing_key or "").count(".") == 1:
-            # The announcement of a state (`payment.refused`), which a pattern with # brings as well: its
-            # event has come, or will come, with more.
-            channel.basic_ack(tag)
-            return
         if properties.user_id not in SENDERS:
             print(f"from {properties.user_id}: {properties.type}", file=sys.stderr, flush=True)
             channel.basic_reject(tag, requeue=False)  # the broker makes it a dead letter

@@ -92,7 +92,7 @@ class Stock:
         """Mark what was set aside as sold. What was given back meanwhile is taken again if it is there."""
         state, attempt, lines = self._order(command["payment"])
         if state == "cancelled":
-            raise Rejected("order_cancelled", "The order has been called off.")
+            raise Rejected("order_cancelled", "The order was cancelled.")
         if state == "released":
             if lines is None:
                 raise Rejected("not_reserved", "Nothing was reserved for this payment.")
@@ -109,7 +109,7 @@ class Stock:
         if state == "cancelled" or _number(attempt) < _number(at):
             return {}
         if state == "confirmed":
-            raise Rejected("order_confirmed", "The order is confirmed; its stock is not given back.")
+            raise Rejected("order_confirmed", "The order is confirmed, so its stock is not given back.")
         if state == "reserved":
             self._give_back(lines)
         # A release that overtakes its reservation is remembered, even if an earlier attempt had reserved.
@@ -181,7 +181,7 @@ def _quantities(lines: list[Any]) -> dict[str, int]:
             raise Malformed("a line is no object")
         check(line, {"sku": str, "quantity": int}, {}, is_open=False)
         if line["quantity"] < 1:
-            raise Rejected("invalid_quantity", "A quantity is at least one.")
+            raise Rejected("invalid_quantity", "A quantity must be at least one.")
         total[line["sku"]] += line["quantity"]
     return dict(total)
 

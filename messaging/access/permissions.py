@@ -75,7 +75,7 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
             ),
             topology.replies: Topics(
                 write=_any_of(_answered_at(participant, topology, table)),
-                read=_any_of(_addresses(participant, topology) + _channels(participant, topology)),
+                read=_any_of(_addresses(participant, topology)),
             ),
             topology.events: Topics(
                 write=_any_of(rf"{re.escape(word)}\..*" for word in _announced(participant, table)),
@@ -87,7 +87,7 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
 
 def _own_queues(participant: Participant, topology: Topology) -> list[str]:
     """Return patterns of the queues that the participant declares and reads."""
-    own = _addresses(participant, topology) + _channels(participant, topology)
+    own = _addresses(participant, topology)
     if participant.serves:
         own.append(re.escape(topology.service_queue(participant.name).name))
     if participant.listens:
@@ -125,11 +125,6 @@ def _addresses(participant: Participant, topology: Topology) -> list[str]:
     return addresses
 
 
-def _channels(participant: Participant, topology: Topology) -> list[str]:
-    """Return a pattern of the queues of channels that any of its processes may read."""
-    return [re.escape(topology.channel_names) + ".+"] if participant.has_channels else []
-
-
 def _answered_at(participant: Participant, topology: Topology, table: Participants) -> list[str]:
     """Return patterns of the addresses to which the participant replies: its askers' and its own."""
     if participant.relays:
@@ -137,7 +132,7 @@ def _answered_at(participant: Participant, topology: Topology, table: Participan
     else:
         askers = [each for each in table if participant.serves and participant.name in each.asks]
     patterns = [pattern for each in (participant, *askers) for pattern in _addresses(each, topology)]
-    return list(dict.fromkeys(patterns + _channels(participant, topology)))
+    return list(dict.fromkeys(patterns))
 
 
 def _services_asked(participant: Participant, table: Participants) -> list[str]:

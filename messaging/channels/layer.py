@@ -18,14 +18,12 @@ from messaging.broker import Broker
 from messaging.channels.groups import GroupMembers
 from messaging.channels.local_channels import LocalChannels
 from messaging.channels.pending_replies import PendingReplies
-from messaging.channels.shared_channels import SharedChannel
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
 from messaging.logs.limited import write_limited
 from messaging.registry import get_broker
 from messaging.reply_queue import LONGEST_SUBJECT
-from messaging.topology import Queue
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +37,7 @@ DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
 
 
 class ChannelNotOurs(ValueError, AssertionError):
-    """Another process reads the channel, or none does: its name contains an id that is not this process's.
+    """Another process reads the channel, or none does: its name has no id, or one that is not this process's.
 
     It is also an AssertionError because channels_redis raises that, and programs may expect it.
     """
@@ -56,19 +54,17 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     Deviations from the specification:
 
     - A process-local channel belongs to an event loop rather than a process if a process has several.
-    - ChannelFull is raised for channels of this process and for channels that any process may read; the
-      capacity of a channel in another process is enforced there, silently.
+    - There are no channels that any process may read: ``send``, ``receive`` and ``group_add`` raise
+      ChannelNotOurs for a name that ``new_channel`` has not made.
+    - ChannelFull is raised for channels of this process; the capacity of a channel in another process is
+      enforced there, silently.
     - Each channel has its own capacity; the channels of a process do not share one.
     - A message to a process that has ended, or to an id that no process has, is dropped silently.
     - A group's members are known only to the process that added them, so ``group_discard`` must be called
       there. Channels from ``new_channel`` are naturally used that way.
     - Layers of one address and prefix share their channels in a process. The bounds of the layer that was
-      used last apply. Processes that share a channel must agree on its capacity and expiry.
-    - ``flush`` empties this process's channels, memberships, and the shared channels it has used.
-    - Reading a channel that any process may read costs a round trip per message, and several if the reader
-      does not come back for the next message in time: use process-local channels and groups where speed
-      matters. If the connection is lost at the moment at which a message is read, another process may read it
-      again.
+      used last apply.
+    - ``flush`` empties this process's channels and memberships.
     """
 
     extensions = ["groups", "flush"]
@@ -119,7 +115,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def receive(self, channel: str) -> Any:
         """Return the next message on ``channel``, waiting for one. A cancelled call loses no message.
 
-        Raises ChannelNotOurs if another process reads the channel.
+        Raises ChannelNotOurs if this process does not read the channel.
         """
         self.require_valid_channel_name(channel)
         while True:
@@ -138,6 +134,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
+        _place(channel)
         await self.traffic().members.add(group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
@@ -179,14 +176,12 @@ class Traffic:
         self.replies = PendingReplies()
         self.members = GroupMembers(broker, group_expiry)
         self.numbers = count()
-        self._expiry = expiry
         self._capacity_of = capacity_of
-        self._shared: dict[str, SharedChannel] = {}
         self._forwarding: set[asyncio.Task[None]] = set()
 
     def bound(self, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]) -> None:
         """Apply these bounds from now on; existing messages and memberships keep theirs."""
-        self.local.expiry_seconds = self._expiry = expiry
+        self.local.expiry_seconds = expiry
         self.members.expiry_seconds = group_expiry
         self._capacity_of = capacity_of
 
@@ -271,13 +266,10 @@ class Traffic:
         if instance_id == self.broker.reply_queue.instance_id:
             if not self.local.put(name, body, self._capacity_of(channel)):
                 raise ChannelFull(channel)
-        elif instance_id is None:
-            await self._shared_channel(channel).send(
-                _to_channel(channel, body), timeout_seconds=TIMEOUT_SECONDS
-            )
         else:
             queue = self.broker.topology.instance_queue_name(instance_id)
-            await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
+            envelope = Envelope(type=TO_CHANNEL, body=body, content_type=MSGPACK, headers={CHANNEL: channel})
+            await self._publish(self.broker.topology.replies, queue, envelope)
 
     def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
         # Not itself a coroutine, to save one per reader: a message to a group wakes all of its readers at
@@ -285,8 +277,6 @@ class Traffic:
         instance_id, name = _place(channel)
         if instance_id == self.broker.reply_queue.instance_id:
             return self.local.get(name)
-        if instance_id is None:
-            return self._shared_channel(channel).receive()
         raise ChannelNotOurs(f"{channel} belongs to another process, or to none")
 
     async def group_send(self, group: str, body: bytes) -> None:
@@ -302,8 +292,6 @@ class Traffic:
     async def flush(self) -> None:
         self.local.clear()
         await self.members.clear()
-        for shared in list(self._shared.values()):
-            await shared.flush()
 
     def _put_to_members(self, group: str, body: bytes) -> None:
         for channel in self.members.of(group):
@@ -327,18 +315,6 @@ class Traffic:
         except Undeliverable:
             return  # at most once: the process has gone, or the group has no members elsewhere
 
-    def _shared_channel(self, name: str) -> SharedChannel:
-        shared = self._shared.get(name)
-        if shared is None:
-
-            def describe() -> Queue:
-                return self.broker.topology.channel_queue(
-                    name, capacity=self._capacity_of(name), expiry_seconds=self._expiry
-                )
-
-            shared = self._shared[name] = SharedChannel(name, self.broker, describe, self._is_of_stranger)
-        return shared
-
 
 def _encode(message: dict[str, Any]) -> bytes:
     if not isinstance(message, dict):
@@ -349,20 +325,18 @@ def _encode(message: dict[str, Any]) -> bytes:
     return body
 
 
-def _to_channel(channel: str, body: bytes) -> Envelope:
-    return Envelope(type=TO_CHANNEL, body=body, content_type=MSGPACK, headers={CHANNEL: channel})
-
-
 # Cached, because every message needs the place of the same few channels.
 @lru_cache(maxsize=16_384)
-def _place(channel: str) -> tuple[str | None, str]:
+def _place(channel: str) -> tuple[str, str]:
     """Return the id of the process that alone reads the channel, and the channel's name in that process.
 
-    ``new_channel`` makes names of a prefix, a full stop, the id, "!" and the local name. The id is None if
-    there is no "!", which means that any process may read the channel.
+    ``new_channel`` makes names of a prefix, a full stop, the id, "!" and the local name. Raises
+    ChannelNotOurs for any other name.
     """
     owner, mark, name = channel.partition("!")
-    return (owner.rpartition(".")[2] if mark else None), name
+    if not mark:
+        raise ChannelNotOurs(f"{channel} is no name that new_channel has made, so no process reads it")
+    return owner.rpartition(".")[2], name
 
 
 @lru_cache(maxsize=16_384)

@@ -29,13 +29,13 @@ class LocalChannels:
         self._loop = asyncio.get_running_loop()
 
     def put(self, channel: str, message: bytes, capacity: int) -> bool:
-        """Return True if there was room for the message."""
+        """Add a message to the channel. Return False if the channel is full."""
         if channel in self._readers and self._hand_over(channel, message):
             return True
         unread = self._unread_of(channel)
         self._drop_expired(unread)
         if len(unread.messages) >= capacity:
-            self._forget_if_empty(channel, unread)
+            self._discard_if_empty(channel, unread)
             return False
         unread.messages.append((self._loop.time() + self.expiry_seconds, message))
         self._watch_expiry(channel, unread)
@@ -46,7 +46,7 @@ class LocalChannels:
         if (unread := self._unread.get(channel)) is not None:
             self._drop_expired(unread)
             message = unread.messages.popleft()[1] if unread.messages else None
-            self._forget_if_empty(channel, unread)
+            self._discard_if_empty(channel, unread)
             if message is not None:
                 return message
         reader: asyncio.Future[bytes] = self._loop.create_future()
@@ -55,7 +55,7 @@ class LocalChannels:
             return await reader
         except asyncio.CancelledError:
             if reader.cancelled():
-                self._forget_reader(channel, reader)
+                self._discard_reader(channel, reader)
             else:
                 self._give_back(channel, reader.result())
             raise
@@ -68,7 +68,7 @@ class LocalChannels:
         """Drop all messages; readers go on waiting."""
         for channel, unread in list(self._unread.items()):
             unread.messages.clear()
-            self._forget_if_empty(channel, unread)
+            self._discard_if_empty(channel, unread)
 
     def _hand_over(self, channel: str, message: bytes) -> bool:
         readers = self._readers[channel]
@@ -90,7 +90,7 @@ class LocalChannels:
         unread.messages.appendleft((self._loop.time() + self.expiry_seconds, message))
         self._watch_expiry(channel, unread)
 
-    def _forget_reader(self, channel: str, reader: "asyncio.Future[bytes]") -> None:
+    def _discard_reader(self, channel: str, reader: "asyncio.Future[bytes]") -> None:
         readers = self._readers.get(channel, [])
         # It is not there if a message that arrived at the same moment has skipped and removed this reader.
         with suppress(ValueError):
@@ -118,9 +118,9 @@ class LocalChannels:
         self._drop_expired(unread)
         if unread.messages:
             unread.timer = self._loop.call_at(unread.messages[0][0], self._expire, channel)
-        self._forget_if_empty(channel, unread)
+        self._discard_if_empty(channel, unread)
 
-    def _forget_if_empty(self, channel: str, unread: _Unread) -> None:
+    def _discard_if_empty(self, channel: str, unread: _Unread) -> None:
         if unread.messages:
             return
         if unread.timer is not None:

@@ -33,9 +33,9 @@ class PendingReplies:
         return correlation_id in self._waiting
 
     def expect(self, service: str) -> tuple[str, "asyncio.Future[bytes]"]:
-        """Return a new correlation id and the future of the service's reply. Call ``forget`` in the end.
+        """Return a new correlation id and the future of the service's reply. Call ``discard`` in the end.
 
-        The id holds 128 random bits, so that only those who see the question can answer it. Raises
+        The id holds 128 random bits, so that only those who see the command can answer it. Raises
         TooManyWaiters.
         """
         if len(self._waiting) >= conf.max_waiters:
@@ -45,21 +45,21 @@ class PendingReplies:
         return correlation_id, wait.future
 
     def sent(self, correlation_id: str) -> None:
-        """Note that the question is on its way. Its reply is lost from now on if this process's queue is."""
+        """Note that the command was sent. Its reply is lost from now on if this process's queue is lost."""
         self._waiting[correlation_id].is_sent = True
 
     def asked(self, correlation_id: str) -> str:
         """Return the service whose reply is awaited."""
         return self._waiting[correlation_id].service
 
-    def forget(self, correlation_id: str) -> None:
+    def discard(self, correlation_id: str) -> None:
         """Stop waiting for this reply. A reply that arrives later is not taken."""
         future = self._waiting.pop(correlation_id).future
         if not future.cancel() and not future.cancelled():
             future.exception()  # marks it as retrieved, as a cancelled caller has not looked at it
 
     def give(self, correlation_id: str, body: bytes) -> bool:
-        """Return True if a caller was waiting for this reply."""
+        """End a wait with this reply. Return False if no caller was waiting for it."""
         wait = self._waiting.get(correlation_id)
         if wait is None or wait.future.done():
             return False

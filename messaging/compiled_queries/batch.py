@@ -7,8 +7,8 @@ as the parts of a ``WITH``. Other databases get them one after the other.
 If a transaction has nothing but one such statement, BEGIN and COMMIT are left out: the statement is a
 transaction by itself.
 
-A batch changes nothing but the moment. Any other statement on the connection is preceded by the writes that
-have been collected so far, unless it reads from, or inserts into, other tables.
+A batch only delays writes. Before any other statement on the connection, the writes that have been collected
+so far are sent, unless the statement reads from, or inserts into, other tables.
 """
 
 from collections.abc import Callable, Iterator
@@ -191,7 +191,7 @@ class _Update:
 
 @dataclass(slots=True)
 class _Delete:
-    """Rows of one table, by their primary keys. Rows that are gone already are not missed."""
+    """Rows of one table, by their primary keys. Rows that no longer exist are ignored."""
 
     model: type[Model]
     values: list[Any]
@@ -262,7 +262,7 @@ class _Batch:
     def write_before(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         """Write what was collected before a statement that may depend on it (``execute_wrapper``).
 
-        What is there when a savepoint is rolled back was collected in it, and is dropped.
+        Writes that are left when a savepoint is rolled back were collected within it, and are dropped.
         """
         if sql.startswith("ROLLBACK TO "):
             self._writes = []
@@ -308,7 +308,7 @@ class _Batch:
 
 
 def _has_not_begun(raw: Any) -> bool:
-    """Return True if the transaction has sent nothing to PostgreSQL yet. Its driver sends BEGIN as late."""
+    """Return True if nothing was sent to PostgreSQL yet: BEGIN is sent with the first statement."""
     return raw.info.transaction_status.name == "IDLE" and not raw.autocommit
 
 
@@ -346,7 +346,7 @@ def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[An
 
 @lru_cache(maxsize=1000)
 def _together(parts: tuple[tuple[str, str], ...]) -> str:
-    """Return one statement of several, whose row has the results of those that have one."""
+    """Join several statements into one. Its row has the results of those that return one."""
     named, results = [], []
     for number, (sql, result) in enumerate(parts):
         returned = {"": "", COUNT: " RETURNING 1"}.get(result, f" RETURNING {result}")

@@ -1,4 +1,4 @@
-"""Queries of which only the values differ from one use to the next."""
+"""Queries that differ only in their values from one use to the next."""
 
 import inspect
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A consumer that empties the queue of dead letters into a place where people can look at them."""
+"""A consumer that stores the messages of the dead-letter queue where people can look at them."""
 
 import asyncio
 import contextlib

@@ -67,7 +67,7 @@ def _fault_of_sender(delivery: Delivery, queue: str, topology: Topology) -> str:
 
 
 def unreadable(delivery: Delivery) -> Envelope:
-    """Return a letter of nothing but the size and digest of a body, for one that ``read`` fails on."""
+    """Return a letter that has only the size and digest of a body, for a message that ``read`` fails on."""
     body = delivery.raw if delivery.envelope is None else delivery.envelope.body
     return of(replace(delivery, envelope=None, raw=body, remains=None), "", "the letter cannot be read")
 

@@ -7,7 +7,7 @@ from messaging.topology import Binding
 
 
 class Trouble(StrEnum):
-    """Kinds of faults for which a broker gives no answers: each is for another remedy."""
+    """The kinds of faults for which a broker does not answer. Each kind has its own remedy."""
 
     AWAY = "away"
     ADDRESS = "address"

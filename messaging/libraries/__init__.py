@@ -1,1 +1,1 @@
-"""The libraries that this package uses past their public interfaces, or with a precaution."""
+"""Libraries of which this package uses internals, or which it uses with a precaution."""

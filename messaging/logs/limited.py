@@ -1,4 +1,4 @@
-"""Log lines that other programs can cause as often as they like."""
+"""A limit on log lines that other programs can cause."""
 
 import time
 from collections.abc import Callable

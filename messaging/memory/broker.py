@@ -179,10 +179,6 @@ class MemoryBroker(Broker):
         log.warning("access refused", user=self.user, what=what, queue=queue)
         return False
 
-    def forget(self, queue: str) -> None:
-        """See Broker."""
-        self._queues = [known for known in self._queues if known.name != queue]
-
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
@@ -259,12 +255,6 @@ class MemoryBroker(Broker):
         """See Broker."""
         self._keys.discard(Binding(exchange, key))
         self._server.unbind(self.reply_queue.name, Binding(exchange, key))
-
-    async def delete(self, queue: str) -> None:
-        """See Broker."""
-        self.forget(queue)
-        if self._connected.is_set():
-            self._server.delete(queue)
 
     def metrics(self) -> dict[str, int]:
         """See Broker."""

@@ -84,7 +84,7 @@ class MemoryQueue:
         return len(self._readers)
 
     def put(self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None) -> bool:
-        """Return True if the message was taken; a full queue refuses it or drops its oldest message."""
+        """Add a message. A full queue returns False, or drops its oldest message."""
         self._drop_expired()
         if 0 <= self._limit <= len(self._items):
             if self._refuses:

@@ -1,8 +1,8 @@
 """Rows that are left to the worker which handles their cause.
 
-A worker acknowledges a message after it has published what the message caused. Until then the broker keeps
-the message, and delivers it again if the worker ends: what it caused need not be marked row by row, and
-relays need not look for it. Such rows are written as published from the start, at the moment of their
+A worker acknowledges a message after it has published what the message caused. If the worker ends before
+that, the broker delivers the message again. So the rows of such messages need not be marked one by one, and
+relays need not look for them. Such rows are written as published from the start, at the moment of their
 creation.
 """
 

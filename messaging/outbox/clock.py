@@ -1,4 +1,4 @@
-"""The one clock that times in a database are compared with, as those of processes may differ."""
+"""The database's clock, with which times in its tables are compared. The clocks of processes may differ."""
 
 from datetime import datetime
 

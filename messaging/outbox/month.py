@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+# So many months are there in advance, in case nobody makes the next ones for a while.
+AHEAD = 3
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Month:
@@ -41,3 +44,11 @@ class Month:
         """The beginning of the least id of the month, if ids are UUIDs of version 7: its milliseconds."""
         digits = f"{int(self.begin.timestamp() * 1000):012x}"
         return f"{digits[:8]}-{digits[8:]}"
+
+
+def months_from(now: datetime) -> list[Month]:
+    """Return the months that a table should have from ``now`` on."""
+    months = [Month.of(now)]
+    while len(months) <= AHEAD:
+        months.append(months[-1].next)
+    return months

@@ -1,7 +1,7 @@
 """The months of a table of messages: made before they begin, and dropped when nobody needs them any more.
 
-To drop a month is one statement, however many messages it has. To delete them writes each row once more, and
-leaves its place to be vacuumed.
+A month is dropped with one statement, however many messages it has. Deleting them one by one would write each
+row once more, and leave its space to be vacuumed.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,27 +11,18 @@ from datetime import datetime
 from django.db import connections, models, transaction
 
 from messaging.outbox import partitions
-from messaging.outbox.month import Month
+from messaging.outbox.month import Month, months_from
 
-# So many months are there in advance, in case nobody makes the next ones for a while.
-AHEAD = 3
 # The time for which all who use the table may have to wait behind a month that is made or dropped.
 LOCK_TIMEOUT = "1s"
 Rows = models.QuerySet[models.Model]
 
 
-def months_from(now: datetime) -> list[Month]:
-    """Return the months that a table should have from ``now`` on."""
-    months = [Month.of(now)]
-    while len(months) <= AHEAD:
-        months.append(months[-1].next)
-    return months
-
-
 class Months:
-    """The months of one model's table in one database, which has to be divided (``partitions.is_divided``).
+    """The months of one model's table in one database.
 
-    Making and dropping raise ``OperationalError`` if the table is in use for longer than a second.
+    A migration has divided its table (``partitions.divide_by_month``). Making and dropping raise
+    ``OperationalError`` if the table is in use for longer than a second.
     """
 
     def __init__(self, model: type[models.Model], database: str) -> None:

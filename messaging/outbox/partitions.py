@@ -2,17 +2,20 @@
 
 A row's month is that of its message id, because a unique constraint must contain the column by which its
 table is divided. Our ids are UUIDs of version 7, which begin with milliseconds (RFC 9562). Rows with other
-ids, and of a month that has no partition, are in the partition of all others.
+ids, and rows of a month without a partition, are in a partition for all others.
 """
 
 from typing import cast
 
+from django.apps.registry import Apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import RunPython
+from django.utils import timezone
 
-from messaging.outbox.month import Month
+from messaging.outbox.month import Month, months_from
 
-_IS_DIVIDED = "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)"
 _PARTITIONS = """
 SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = to_regclass(%s)
 """
@@ -20,20 +23,11 @@ _UNIQUE = """
 SELECT format('ALTER TABLE {table} ADD CONSTRAINT %%I %%s', conname, pg_get_constraintdef(oid))
 FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'u' ORDER BY conname
 """
-_INDEXES = """
-SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = to_regclass(%s)
-AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid) ORDER BY indexrelid
-"""
 _DIVIDE = """
-LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE {table} RENAME TO {before};
 ALTER TABLE {before} ALTER COLUMN message_id TYPE {type} COLLATE "C";
 CREATE TABLE {table} (LIKE {before} INCLUDING DEFAULTS INCLUDING IDENTITY) PARTITION BY RANGE (message_id);
-CREATE TABLE {others} PARTITION OF {table} DEFAULT
-"""
-_MOVE = """
-INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM {before};
-SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest((SELECT max(id) FROM {table}), 1));
+CREATE TABLE {others} PARTITION OF {table} DEFAULT;
 DROP TABLE {before};
 ALTER TABLE {table} ADD CONSTRAINT {key} PRIMARY KEY (id, message_id)
 """
@@ -47,34 +41,32 @@ ALTER TABLE {table} ATTACH PARTITION {month} FOR VALUES FROM ('{first}') TO ('{e
 """
 
 
-def is_divided(connection: BaseDatabaseWrapper, model: type[models.Model]) -> bool:
-    """Return True if the model's table has partitions in this database."""
-    if connection.vendor != "postgresql":
-        return False
-    with connection.cursor() as cursor:
-        cursor.execute(_IS_DIVIDED, [model._meta.db_table])
-        row: tuple[bool] | None = cursor.fetchone()
-    return row == (True,)
+def divide_by_month(app_label: str, model_name: str) -> RunPython:
+    """Return the operation by which a migration divides a table of messages that it has created.
 
-
-def divide(connection: BaseDatabaseWrapper, model: type[models.Model], *months: Month) -> None:
-    """Replace the model's table by one with these months. Its rows are copied, while all others wait.
-
-    Call this in a transaction.
+    The table's indexes are created afterwards, as the last statements of the migration.
     """
-    table, before = model._meta.db_table, f"{model._meta.db_table}_before"
+
+    def divide(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            model = apps.get_model(app_label, model_name)
+            _divide(schema_editor.connection, model, *months_from(timezone.now()))
+
+    return RunPython(divide, RunPython.noop, hints={"model_name": model_name})
+
+
+def _divide(connection: BaseDatabaseWrapper, model: type[models.Model], *months: Month) -> None:
+    """Replace the model's empty table by one with these months."""
+    table = model._meta.db_table
     id = cast("models.CharField[str, str]", model._meta.get_field("message_id"))
-    names = {"table": table, "before": before, "others": _others(table), "key": f"{table}_pkey"}
+    names = {"table": table, "before": f"{table}_before", "others": _others(table), "key": f"{table}_pkey"}
     with connection.cursor() as cursor:
         cursor.execute(_UNIQUE.format(table=table), [table])
-        again = [sql for (sql,) in cursor.fetchall()]
-        cursor.execute(_INDEXES, [table])
-        again += [sql for (sql,) in cursor.fetchall()]
+        constraints = [sql for (sql,) in cursor.fetchall()]
         cursor.execute(_DIVIDE.format(**names, type=id.db_type(connection)))
         for month in months:
             make(connection, model, month)
-        cursor.execute(_MOVE.format(**names))
-        for sql in again:
+        for sql in constraints:
             cursor.execute(sql)
 
 

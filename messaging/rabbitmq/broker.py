@@ -28,7 +28,6 @@ from messaging.rabbitmq.declaring import (
     declare_exchanges,
     declare_own_queue,
     declare_queue,
-    delete_queue,
 )
 from messaging.rabbitmq.publisher import CONFIRM_SECONDS, Publisher
 from messaging.rabbitmq.subscriptions import (
@@ -180,10 +179,6 @@ class RabbitmqBroker(Broker):
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await asyncio.gather(*(self._redeclare_if_possible(link, queue.name) for queue in queues))
 
-    def forget(self, queue: str) -> None:
-        """See Broker."""
-        self._queues.pop(queue, None)
-
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
@@ -209,13 +204,6 @@ class RabbitmqBroker(Broker):
         self._keys.discard((exchange, key))
         self._left_keys.add((exchange, key))
         await self._change_binding(exchange, key)
-
-    async def delete(self, queue: str) -> None:
-        """See Broker."""
-        self.forget(queue)
-        link = self._consuming.link
-        if link is not None:
-            await delete_queue(link, queue)
 
     def metrics(self) -> dict[str, int]:
         """See Broker."""
@@ -286,9 +274,9 @@ class RabbitmqBroker(Broker):
             await bind_all(link, name, [(binding.exchange, binding.key) for binding in queue.bindings])
 
     async def _change_binding(self, exchange: str, key: str) -> None:
-        """Bind or unbind, as is wanted, also if that changes meanwhile.
+        """Bind or unbind, as is wanted when the request is sent.
 
-        If the connection ends meanwhile, the next one does what is wanted by then.
+        If the connection ends before, the next connection does it.
         """
         async with self._binding_changes:
             for attempt in range(1, BINDING_ATTEMPTS + 1):
@@ -313,7 +301,7 @@ class RabbitmqBroker(Broker):
         await asyncio.wait({self._binding}, timeout=PATIENCE_SECONDS)
 
     async def _bind_groups(self, link: Link) -> None:
-        """Bind what is not bound on this link yet, and unbind what was left meanwhile, if it is ready."""
+        """Bind the groups that are not bound on this link yet, and unbind those that were left meanwhile."""
         bound = self._bound  # of a queue that may be made anew meanwhile, which has a set of its own
         while link.is_open and (missing := self._keys - bound):
             some = set(itertools.islice(missing, BINDINGS_AT_ONCE))
@@ -330,7 +318,7 @@ class RabbitmqBroker(Broker):
         await asyncio.gather(*(self._change_binding(*left) for left in list(self._left_keys)))
 
     async def _settle_when_ready(self, link: Link) -> None:
-        """Bind and unbind what was joined and left while there was no connection to do it at once."""
+        """Bind groups that were joined, and unbind groups that were left, while there was no connection."""
         await self._consuming.ready.wait()
         if self._binding is not None:
             await asyncio.wait({self._binding})

@@ -163,7 +163,7 @@ class DirectChannel(AmqpChannel):
         super().__init__(raw)
         self._connection = connection
         self._number = raw.channel_number
-        self.closed.add_done_callback(self._forget)
+        self.closed.add_done_callback(self._discard_callbacks)
 
     async def confirm(self, on_confirm: OnConfirmFrame) -> None:
         """See AmqpChannel."""
@@ -207,6 +207,6 @@ class DirectChannel(AmqpChannel):
             requeue = outcome is Outcome.FAILED
             self._connection.send(write_reject(self._number, delivery_tag, requeue))
 
-    def _forget(self, closed: object) -> None:
+    def _discard_callbacks(self, closed: object) -> None:
         self._connection.readers.pop(self._number, None)
         self._connection.confirmers.pop(self._number, None)

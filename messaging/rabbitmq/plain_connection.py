@@ -39,7 +39,7 @@ class AmqpConnection(AsyncioConnection):
         return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]
 
     def _on_connection_workflow_done(self, outcome: Any) -> None:
-        """Take an exception's class for the exception, as which pika 1.4 reports that opening was ended.
+        """Accept an exception's class in its place, which is how pika 1.4 reports an aborted opening.
 
         It would otherwise fail, with a traceback in the log, whenever a process stops while it connects.
         """

@@ -1,4 +1,4 @@
-"""Reading of queues on a connection for that, each on its own channel, resumed after any interruption."""
+"""Consumers of queues, each on a channel of its own, which are started again after any interruption."""
 
 import asyncio
 import contextlib
@@ -120,7 +120,7 @@ class Subscriptions:
 
     @staticmethod
     async def _first_tries(subscriptions: Sequence[Subscription]) -> None:
-        """Wait for the first tries, but not for those of queues about which the broker does not answer."""
+        """Wait for the first tries, except for queues about which the broker does not answer."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 for subscription in subscriptions:
@@ -156,7 +156,7 @@ class Subscriptions:
         )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do ``work`` even if its caller is cancelled: a reading that is half ended would keep messages."""
+        """Do ``work`` even if its caller is cancelled. A half-ended consumer would keep messages."""
         task = asyncio.get_running_loop().create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -223,7 +223,7 @@ class Subscriptions:
 
     @staticmethod
     async def _look(subscription: Subscription, link: Link) -> None:
-        """Count a miss if the queue is not read. No answer about a queue that is read does not count."""
+        """Count a miss if the broker says that the queue is not read. A missing answer does not count."""
         if subscription.is_reading and await count_readers(link, subscription.queue):
             subscription.missed = 0
         else:

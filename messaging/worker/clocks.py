@@ -1,4 +1,4 @@
-"""Clocks of hosts that are apart, which show in messages that were sent later than they arrive."""
+"""Detection of clocks that differ between hosts: a message then seems to be sent later than it arrives."""
 
 import time
 
@@ -22,8 +22,8 @@ class ClockWatch:
     def look_at(self, envelope: Envelope) -> None:
         """Write a line to the log if the message was sent in the future by this host's clock.
 
-        It does not tell which of the two clocks is wrong. Of hosts that talk to each other, one of them sees
-        it, since a slow clock receives from the future what a fast clock sends there.
+        It does not tell which of the two clocks is wrong. If two hosts exchange messages, the one whose clock
+        is behind notices the difference.
         """
         ahead = envelope.timestamp - time.time()
         if ahead <= MOST_SECONDS_APART or time.monotonic() < self._silent_until:

@@ -1,4 +1,4 @@
-"""A message as its handler sees it: the command or reply, and everything to be sent because of it."""
+"""A message for its handler: the command or reply, and the messages that it causes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -160,11 +160,11 @@ class Message:
                     yield
                     owed = self._write_outbox()
         except BaseException:
-            self._forget_plans()
+            self._discard_plans()
             raise
         self.after_commit += owed + self._hints
         self.pushes += self._planned_pushes
-        self._forget_plans()
+        self._discard_plans()
 
     def refuse_repetition(self) -> None:
         """Raise AlreadyHandled if an earlier transaction has recorded the message as handled."""
@@ -338,7 +338,7 @@ class Message:
         insert_in_batch(*rows, using=self._database)
         return outgoing
 
-    def _forget_plans(self) -> None:
+    def _discard_plans(self) -> None:
         self._planned = []
         self._hints = []
         self._planned_pushes = []

@@ -141,7 +141,8 @@ class Worker:
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
         """Try again if the database is away or busy, so that it does not use up the message's deliveries.
 
-        If it is busy again after an outage, that counts from then on: all may begin again at once.
+        If it is busy after an outage, the time counts from the end of the outage, because all processes begin
+        again at the same moment.
         """
         loop, is_after_outage = asyncio.get_running_loop(), False
         until = loop.time() + LONGEST_OUTAGE_SECONDS
@@ -171,9 +172,9 @@ class Worker:
         if envelope is None:
             return await self._deal_with_malformed(delivery, delivery.remains, delivery.defect)
         if fault := self._fault_of_sender(delivery.queue, envelope):
-            return await self._turn_away(delivery, fault)
+            return await self._reject(delivery, fault)
         if delivery.redelivered:
-            # Before anything else is asked: a handled message may be obsolete, or of an earlier release, and
+            # Before anything else is asked: a handled message may be obsolete, and
             # what it has caused may not be published yet.
             left = await run_in(self._executor, partial(self._left_of_handled, delivery, envelope))
             if left is not None:
@@ -225,7 +226,7 @@ class Worker:
         try:
             outgoing = await run_in(self._executor, work)
         except NotEntitled as error:
-            return await self._turn_away(delivery, str(error))
+            return await self._reject(delivery, str(error))
         except CommandRejected as rejection:
             if rejection.retryable:
                 raise  # the delivery is repeated a few times
@@ -277,7 +278,7 @@ class Worker:
         table = registered()
         return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)
 
-    async def _turn_away(self, delivery: Delivery, fault: str) -> bool:
+    async def _reject(self, delivery: Delivery, fault: str) -> bool:
         """Keep a message that its sender had no right to send as a dead letter; do not answer the sender."""
         self._broker.reply_queue.not_entitled += 1
         return await self._give_up(delivery, f"not entitled: {fault}")

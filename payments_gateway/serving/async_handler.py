@@ -137,15 +137,15 @@ async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:
-    """Stand in for the next handler of a middleware whose hooks are called directly. It is never called."""
+    """Stand in for the next handler of a middleware whose hooks are called directly. Nothing calls this."""
     raise NotImplementedError
 
 
 class _Watch:
     """A watch that cancels the current task when its client disconnects.
 
-    Our own server calls back. Any other server is asked by a task, which starts late, because most requests
-    are answered before that.
+    Our own server calls back. With any other server, a task waits for the message; it starts late, because
+    most requests are answered before that.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:

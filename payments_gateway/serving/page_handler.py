@@ -1,15 +1,15 @@
-"""Waiting lines for requests that take a thread: one for log-ins, one for all others that are not held.
+"""Queues for the admission of requests that take a thread: one for log-ins, one for all other pages.
 
 Django gives each of these requests a thread, and the thread takes a database connection. Without a limit, a
 burst of them would take all threads and connections from held requests. Requests therefore wait on the
-event loop before Django takes a thread, and a request that finds the line full is refused at once.
+event loop before Django takes a thread, and a request that finds its queue full is refused at once.
 
 Hashing a password is slow by design: it keeps a processor busy for a part of a second and takes 16 MB.
-Log-ins therefore have a line of their own.
+Log-ins therefore have a queue of their own.
 
-Strangers from many networks can fill a line. A request to the back office from a browser or a network in
-which staff have logged in before is therefore counted separately: however many strangers wait, it has a
-place, and its turn comes after the requests that already wait.
+Strangers from many networks can fill a queue. A request to the back office from a browser or a network in
+which staff have logged in before is therefore counted separately. However many strangers wait, it gets a
+slot, and its turn comes after the requests that already wait.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from payments_gateway.serving.problems import Problem
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
 from payments_gateway.serving.security.unreadable import UnreadableRefused
 
-# The key of an admitted request's place in its scope.
-PLACE = "serving.place"
+# The key of an admitted request's slot in its scope.
+SLOT = "serving.slot"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one line.
+    """The limits of one queue.
 
     ``at_once`` requests may run at the same time. ``most`` may run or wait in total, ``most_of_client`` for
     one client.
@@ -49,7 +49,7 @@ class Limits:
 
 
 @dataclass
-class Line:
+class AdmissionQueue:
     """The waiting and the running requests.
 
     Strangers and known clients are counted separately, each up to the limits.
@@ -80,15 +80,17 @@ class Line:
         return self._strangers.total + self._known.total
 
 
-log_ins = Line(lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address))
-pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
+log_ins = AdmissionQueue(
+    lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address)
+)
+pages = AdmissionQueue(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
 
 
 @dataclass
-class Place:
-    """The place of one admitted request in a line. A second ``leave`` does nothing."""
+class Slot:
+    """The slot of one admitted request in a queue. A second ``leave`` does nothing."""
 
-    line: Line
+    queue: AdmissionQueue
     client: str
     is_known: bool
     has_left: bool = False
@@ -97,15 +99,15 @@ class Place:
         """Make room for another request."""
         if not self.has_left:
             self.has_left = True
-            self.line.leave(self.client, is_known=self.is_known)
+            self.queue.leave(self.client, is_known=self.is_known)
 
 
 class PageHandler(UnreadableRefused):
     """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
-    ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would use
-    threads five times for that, which takes as long as many an admitted request. ``is_known`` returns True if
-    a request for the admin comes from a browser or a network in which staff have logged in before.
+    ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would switch
+    to a thread five times for that, which costs as much as a short page. ``is_known`` returns True if a
+    request for the admin comes from a browser or a network in which staff have logged in before.
     """
 
     def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]], refuse: Application) -> None:
@@ -121,18 +123,18 @@ class PageHandler(UnreadableRefused):
         if REFUSED in scope:
             await refuse(scope, receive, send)
             return
-        line, client = _line_of(scope["method"], match), client_of(scope)
+        queue, client = _queue_of(scope["method"], match), client_of(scope)
         is_admin = match is not None and match.app_names[:1] == ["admin"]
         is_known = is_admin and await self._is_of_staff(scope)
-        if problem := line.enter(client, is_known=is_known):
+        if problem := queue.enter(client, is_known=is_known):
             scope[REFUSED] = problem
             await refuse(scope, receive, send)
             return
-        place = scope[PLACE] = Place(line, client, is_known)
+        slot = scope[SLOT] = Slot(queue, client, is_known)
         try:
             await super().__call__(scope, receive, send)
         finally:
-            place.leave()
+            slot.leave()
 
     async def _is_of_staff(self, scope: Scope) -> bool:
         # Django makes its own request later, with the body.
@@ -140,17 +142,17 @@ class PageHandler(UnreadableRefused):
         return request is not None and await self._is_known(request)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """See BaseHandler. The place is left before a slow client reads the response."""
+        """See BaseHandler. The slot is given up before a slow client reads the response."""
         scope = cast(Scope, cast(ASGIRequest, request).scope)
         request.resolver_match = scope.get(MATCH)  # for the middleware, which may refuse the request
-        place: Place | None = scope.get(PLACE)
-        if place is None:
+        slot: Slot | None = scope.get(SLOT)
+        if slot is None:
             return await self._respond(request)
         try:
-            async with place.line.turn:
+            async with slot.queue.turn:
                 return await self._respond(request)
         finally:
-            place.leave()
+            slot.leave()
 
     def resolve_request(self, request: HttpRequest) -> Any:
         """See BaseHandler. Middleware may change the arguments, but not those of the cached match."""
@@ -167,6 +169,6 @@ class PageHandler(UnreadableRefused):
             await sync_to_async(close_old_connections)()
 
 
-def _line_of(method: str, match: ResolverMatch | None) -> Line:
+def _queue_of(method: str, match: ResolverMatch | None) -> AdmissionQueue:
     is_log_in = method == "POST" and match is not None and match.view_name == "admin:login"
     return log_ins if is_log_in else pages

@@ -41,6 +41,7 @@ class Submission:
 
     `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token`
     means that the card is to be kept for `shopper`, `captures` that the sum is captured once authorised.
+    `pays_out` means that the sum goes to the cardholder, without an earlier payment.
     """
 
     order_code: str
@@ -58,6 +59,7 @@ class Submission:
     shopper: str = ""
     email: str = ""
     captures: bool = False
+    pays_out: bool = False
 
 
 class Acquirer:
@@ -95,8 +97,8 @@ class Acquirer:
     def shown(self, order_code: str) -> Order:
         """Return an order as inquiries show it, from a copy of the books.
 
-        Raises RequestRefused (5) as `order` does. For half of the orders that the copy does not have yet, the
-        text is another.
+        Raises RequestRefused (5) as `order` does. For half of the orders that the copy lacks, the text
+        differs.
         """
         entries = self._books.entries(order_code)
         order = self._replicated(entries)
@@ -175,6 +177,9 @@ class Acquirer:
         if isinstance(new.card, KeptCard):
             self._tokens.use(new.card)
         order = self._read(new.order_code)
+        if new.pays_out and outcome.payment == "AUTHORISED":
+            self._bookings.request(order, Kind.REFUND_REQUESTED, order.amount)
+            return self._read(new.order_code)
         if not new.wants_3ds:
             return self._decide(order, "")
         if order.asks_for_old_authentication:
@@ -207,7 +212,7 @@ class Acquirer:
         return completed
 
     def _token(self, new: Submission) -> dict[str, Any]:
-        """Return what replies say of the token that the merchant has asked for; empty if it has not."""
+        """Return the token for replies, if the merchant has asked for one; otherwise an empty mapping."""
         if not new.makes_token or isinstance(new.card, KeptCard):
             return {}
         scheme_transaction = self._identifier(new.order_code, "scheme").hex[:15].upper()
@@ -219,7 +224,7 @@ class Acquirer:
         return card.holder if first is None else first.holder
 
     def _outcome(self, card: Card | KeptCard, traits: list[Trait]) -> Outcome:
-        """Return the issuer's decision. It may want that a saved card was challenged when it was saved."""
+        """Return the issuer's decision. It may refuse a card that was saved without a challenge."""
         if "demands_first_challenge" in traits and isinstance(card, KeptCard):
             first = fold(self._books.entries(card.order_code))
             if first is None or not first.challenges:

@@ -103,7 +103,7 @@ class Bookings:
             self._dispute(order, plan)
 
     def _release_rest(self, order: Order) -> None:
-        """Release what nobody has asked to capture. The last event stays that of the capture.
+        """Release the part that was not requested for capture. The last event stays that of the capture.
 
         Of half of the orders the rest is notified as cancelled.
         """

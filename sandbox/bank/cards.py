@@ -44,7 +44,9 @@ BRANDS = (
 
 
 class UnreadableCard(Exception):
-    """The card data cannot be decrypted, or is not that of a card. The text never quotes the number."""
+    """The card data cannot be decrypted, or is not that of a card. The text is the provider's own, with the
+    number masked (activemerchant, worldpay_test.rb and remote_worldpay_test.rb).
+    """
 
 
 class UnopenedCard(UnreadableCard):
@@ -87,14 +89,14 @@ class Card:
         Raises UnreadableCard if the number fails Luhn's sum or the card has expired, otherwise UnknownBrand.
         """
         if not (self.number.isascii() and self.number.isdigit() and 12 <= len(self.number) <= 20):
-            raise UnreadableCard("Card number: must be 12 to 20 digits")
+            raise UnreadableCard(f"Card number : {'*' * 16}")
         doubled = (sum(divmod(2 * int(digit), 10)) for digit in self.number[-2::-2])
         if (sum(doubled) + sum(int(digit) for digit in self.number[-1::-2])) % 10:
-            raise UnreadableCard("Card number: check digit is wrong")
+            raise UnreadableCard(f"Card number : {self.masked}")
         today = datetime.now(UTC)
         is_date = 1 <= self.expiry_month <= 12 and self.expiry_year <= LAST_YEAR
         if not is_date or (self.expiry_year, self.expiry_month) < (today.year, today.month):
-            raise UnreadableCard("Expiry date: in the past or not a date")
+            raise UnreadableCard(f"Expiry date = {self.expiry_month}/{self.expiry_year}")
         if not self.brand:
             shown = f"{self.number[:6]}{'*' * (len(self.number) - 10)}{self.last4}"
             raise UnknownBrand(f"Card number not recognised: {shown}")
@@ -102,7 +104,7 @@ class Card:
 
 @cache
 def _imported(pem: bytes) -> RSAKey:
-    """Return the key pair. Its check takes 50 ms, and programs that try things out start many sandboxes."""
+    """Return the key pair without its check, which takes 50 ms: tests start many sandboxes."""
     return RSAKey.import_key(pem)
 
 

@@ -1,4 +1,4 @@
-"""The cards that the provider keeps for a merchant's customers, and their tokens. No number is stored.
+"""The cards that are saved for a merchant's customers, and their tokens. No number is stored.
 
 Source: the provider's pages on tokenisation (developer.worldpay.com/docs/wpg/tokenisation/).
 """
@@ -44,13 +44,12 @@ class KeptCard:
         """Raise UnreadableCard if the card has expired."""
         today = datetime.now(UTC)
         if (self.expiry_year, self.expiry_month) < (today.year, today.month):
-            raise UnreadableCard("Expiry date: in the past or not a date")
+            raise UnreadableCard(f"Expiry date = {self.expiry_month}/{self.expiry_year}")
 
     def differs_from(self, other: "KeptCard") -> bool:
-        """Return True if expiry or name are others. Cards of an earlier release have no name."""
-        if (self.expiry_year, self.expiry_month) != (other.expiry_year, other.expiry_month):
-            return True
-        return bool(self.name) and self.name != other.name
+        """Return True if expiry or name differ."""
+        own = (self.expiry_year, self.expiry_month, self.name)
+        return own != (other.expiry_year, other.expiry_month, other.name)
 
     @property
     def outcome(self) -> Outcome:
@@ -127,7 +126,7 @@ class Tokens:
             )
 
     def delete(self, token: str, shopper: str) -> None:
-        """Forget a card. Raises RequestRefused (1) as `find` does."""
+        """Delete a card. Raises RequestRefused (1) as `find` does."""
         self.find(token, shopper)
         self._connection.execute(
             "INSERT INTO token_deleted (at, token) SELECT ?, id FROM token WHERE token = ?"

@@ -32,6 +32,8 @@ ReplyFault = Literal[
     "no_list",
     "another_merchant",
     "order_not_ready",
+    "order_not_found",
+    "security_violation",
     "sent_for_authorisation",
     "temporary_failure_before",
     "temporary_failure_after",

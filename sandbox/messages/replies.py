@@ -41,12 +41,11 @@ def list_reply(merchant_code: str, orders: Sequence[Order], limit: int) -> bytes
     return document(root)
 
 
-def received_reply(order: Order, element: str, amount: int | None) -> bytes:
+def received_reply(order: Order, element: str, amount: int | None, indicator: str) -> bytes:
     """Return an acknowledgement such as `captureReceived`, which means received, not done."""
     root = service(order.merchant_code)
     received = SubElement(SubElement(SubElement(root, "reply"), "ok"), element, orderCode=order.code)
     if amount is not None:
-        indicator = "debit" if element == "refundReceived" else "credit"
         add_amount(received, order, amount, indicator)
     return document(root)
 

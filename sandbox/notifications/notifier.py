@@ -73,7 +73,7 @@ class Notifier:
     def _post(self, pending: Pending) -> str:
         """Post a notification. Return the answer in a few words; `[OK]` only for an acceptance.
 
-        No more of the answer is read than shows that it is another.
+        The answer is read only as far as is needed to tell it from `[OK]`.
         """
         try:
             with self._session.post(

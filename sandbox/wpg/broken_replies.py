@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.bank.tokens import NOT_FOUND as TOKEN_NOT_FOUND
-from sandbox.errors import RequestRefused
+from sandbox.errors import NOT_FOUND as ORDER_NOT_FOUND, NOT_READY, RequestRefused
 from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import ReplyKnob
 from sandbox.faults.pages import HTML, Silence, gone
@@ -82,7 +82,11 @@ def before(knob: ReplyKnob, message: Message) -> Response | None:
         case "temporary_failure_before":
             return _temporary_failure()
         case "order_not_ready":
-            return _refusal(message, 5, "Order not ready")
+            return _refusal(message, 5, NOT_READY)
+        case "order_not_found":
+            return _refusal(message, 5, ORDER_NOT_FOUND)
+        case "security_violation":
+            return _refusal(message, 4, "Security violation")
         case "hang_before":
             return Silence()
         case "reset_before":

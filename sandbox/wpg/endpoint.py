@@ -112,7 +112,11 @@ class Wpg:
         code, element = message.order_code, message.element
         match message.verb:
             case "submit":
-                order = self._acquirer.submit(read_submission(element, self._card_key, self._tokens))
+                new = read_submission(element, self._card_key, self._tokens)
+                order = self._acquirer.submit(new)
+                if new.pays_out and not order.refusal_code:
+                    # As recorded in activemerchant (worldpay_test.rb, successful_credit_response).
+                    return Answer(received_reply(order, "refundReceived", new.amount, "credit"))
                 return Answer(status_reply(order, self._acs_url), order.machine)
             case "complete":
                 session = element.find("session")
@@ -146,7 +150,8 @@ class Wpg:
         order = self._acquirer.order(message.order_code)
         if "synchronous_replies" in order.traits:
             return modified_reply(order, message.element)
-        return received_reply(order, f"{message.verb}Received", amount)
+        indicator = "debit" if message.verb == "refund" else "credit"
+        return received_reply(order, f"{message.verb}Received", amount, indicator)
 
     @property
     def _acs_url(self) -> str:

@@ -39,6 +39,9 @@ VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
 
 # The provider also takes numbers of days, after which it captures by itself.
 CAPTURE_DELAYS = ("OFF", "DEFAULT", "0")
+ACTIONS = ("AUTHORISE", "SALE", "REFUND")
+# developer.worldpay.com/docs/wpg/hostedintegration/paymentrequests/, of the order's code.
+_NOT_IN_ORDER_CODES = re.compile(r"[\s\"'<>|]")
 WITHOUT_ORDER = ("list", "delete_token")
 
 
@@ -89,8 +92,13 @@ def _read_date(date: Element | None) -> float:
 
 def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
     """Read a submission. Raises RequestRefused: 1 token, 2 value, 3 amount, 5 missing data, 7 card data."""
+    if _NOT_IN_ORDER_CODES.search(order.get("orderCode", "")):
+        raise RequestRefused(5, "orderCode has a blank, a quote, <, > or |")
     amount = read_amount(order)
     details = order.find("paymentDetails")
+    action = "AUTHORISE" if details is None else details.get("action", "AUTHORISE")
+    if action not in ACTIONS:
+        raise RequestRefused(5, f"action {action} is none of {', '.join(ACTIONS)}")
     session = order.find("paymentDetails/session")
     shopper = order.findtext("shopper/authenticatedShopperID", "")
     three_ds = order.find("additional3DSData")
@@ -116,7 +124,8 @@ def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
         makes_token=order.find("createToken") is not None,
         shopper=shopper,
         email=order.findtext("shopper/shopperEmailAddress", ""),
-        captures=_read_capture_delay(order) == "0",
+        captures=_read_capture_delay(order) == "0" or action == "SALE",
+        pays_out=action == "REFUND",
     )
 
 
@@ -183,6 +192,6 @@ def _read_card(details: Element | None, key: CardKey) -> Card:
             has_cvc=bool(plain.findtext("cvc")),
         )
     except ValueError as error:
-        raise RequestRefused(7, "Invalid payment details : Expiry date: not a date") from error
+        raise RequestRefused(7, "Invalid payment details : Expiry date = 0/0000") from error
     except UnreadableCard as error:
         raise RequestRefused(7, f"Invalid payment details : {error}") from error

@@ -6,7 +6,6 @@ import msgspec
 
 from checkout.payments.events.types import object_of
 from checkout.payments.objects import AttemptObject, EventData, EventObject, OperationObject, PaymentObject
-from checkout.payments.objects.event import ADDED_LATER
 from scripts.contract.event_words import EVENT_FIELDS
 from scripts.contract.making import Schema, head, schema_of
 
@@ -16,9 +15,8 @@ OBJECTS: Mapping[str, type[msgspec.Struct]] = {
     "event.operation": OperationObject,
 }
 
-
-# The first is written only if something was left out. The others are not in events of earlier releases.
-MAY_BE_MISSING = {"left_out", *ADDED_LATER}
+# It is written only if something was left out.
+MAY_BE_MISSING = {"left_out"}
 TIMES = ("_at", "_before")
 
 

@@ -17,7 +17,7 @@ __all__ = ["back_end", "books", "manual", "payment", "shop"]
 
 @pytest.fixture(autouse=True)
 def _no_unknown_keys() -> None:
-    unknown_keys.forget()
+    unknown_keys.clear()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def stranger(shop: Merchant) -> Caller:
 @pytest_asyncio.fixture
 async def silence(shop: Merchant) -> AsyncIterator[None]:
     """Have a broker that takes commands for the checkout service, which does not run."""
-    await get_broker().start()
+    get_broker().open()
     await get_broker().declare(get_broker().topology.service_queue("checkout"))
     yield
     await close_brokers()

@@ -20,18 +20,18 @@ async def test_a_currency_in_small_letters_is_told_to_be_written_in_capitals(api
 
 async def test_a_currency_that_is_none_in_capitals_either_is_not_told_so(api):
     fault = fault_of(await api.post("/payments", order(currency="xxy")))
-    assert fault["detail"] == "This is no currency in which shoppers pay (ISO 4217)."
+    assert fault["detail"] == "This is not a currency in which shoppers can pay (ISO 4217)."
 
 
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
         (b"\xef\xbb\xbf{}", "The body begins with a byte order mark. Send UTF-8 without one."),
-        (b'{\n  "a": 1,\n  "b" 2\n}', "The body is not JSON. The fault is in line 3, at character 7."),
-        (b'{"a": \xc3\xa9}', "The body is not JSON. The fault is in line 1, at character 7."),
-        (b"{'a': 1}", "The body is not JSON. The fault is in line 1, at character 2."),
-        (b"amount=1250", "The body is not JSON. The fault is in line 1, at character 1."),
-        (b'{"a": 1} {"a": 2}', "The body is not JSON. The fault is in line 1, at character 10."),
+        (b'{\n  "a": 1,\n  "b" 2\n}', "The body is not JSON. The error is in line 3, at character 7."),
+        (b'{"a": \xc3\xa9}', "The body is not JSON. The error is in line 1, at character 7."),
+        (b"{'a': 1}", "The body is not JSON. The error is in line 1, at character 2."),
+        (b"amount=1250", "The body is not JSON. The error is in line 1, at character 1."),
+        (b'{"a": 1} {"a": 2}', "The body is not JSON. The error is in line 1, at character 10."),
     ],
 )
 async def test_a_body_that_is_no_json_is_told_where(api, body, detail):
@@ -43,8 +43,8 @@ async def test_a_comma_too_many_is_told_where(api):
     answer = await api.post("/payments", b'{\n  "a": 1,\n}')
     # Pythons differ: the fault is the comma, or what follows it.
     assert document(answer)["detail"] in (
-        "The body is not JSON. The fault is in line 2, at character 9.",
-        "The body is not JSON. The fault is in line 3, at character 1.",
+        "The body is not JSON. The error is in line 2, at character 9.",
+        "The body is not JSON. The error is in line 3, at character 1.",
     )
 
 
@@ -57,7 +57,7 @@ async def test_an_idempotency_key_that_looks_like_a_card_number_is_told_so(api, 
     )  # fmt: skip
     assert document(answer)["detail"] == fault_of(answer)["detail"]
     assert fault_of(answer)["detail"] == (
-        "It has digits in it that look like a card number. Put a letter between them, or send a UUID."
+        "The key contains digits that look like a card number. Put a letter between them, or send a UUID."
     )
 
 
@@ -65,8 +65,8 @@ async def test_an_idempotency_key_that_looks_like_a_card_number_is_told_so(api, 
 async def test_the_refusal_of_an_idempotency_key_names_all_that_it_must_not_have(api, key):
     answer = await api.post("/payments", order(), idempotency_key=key)
     assert fault_of(answer)["detail"] == (
-        "An Idempotency-Key has 1 to 255 visible ASCII characters, without blanks, commas, quotation marks "
-        "and backslashes."
+        "An Idempotency-Key has 1 to 255 visible ASCII characters, and no spaces, commas, quotation marks "
+        "or backslashes."
     )
 
 
@@ -75,14 +75,14 @@ async def test_a_key_in_another_form_than_that_of_the_header_is_told_the_form(li
     answer = await Caller("").get("/payments", authorization=line.replace("%", f"sk_test_{32 * 'a'}"))
     assert (answer.status, document(answer)["code"]) == (401, "key_malformed")
     is_bearer = line.startswith("Bearer")
-    of_header, of_key = "The header is `Authorization: Bearer sk_…`.", "This has not the form of an API key."
+    of_header, of_key = "The header is `Authorization: Bearer sk_…`.", "This is not an API key."
     assert document(answer)["detail"] == (of_key if is_bearer else of_header)
 
 
 @pytest.mark.parametrize("name", ["created_from", "created_to"])
 async def test_a_plus_sign_that_has_become_a_blank_in_a_query_is_named(api, name):
     fault = fault_of(await api.get(f"/payments?{name}=2026-11-30T12:00:00+01:00"))
-    advice = "Write the plus sign as %2B, or send the time in UTC, with Z."
+    advice = "Write the plus sign as %2B, or send the time in UTC with Z."
     assert fault == {"parameter": name, "detail": advice}
     assert (await api.get(f"/payments?{name}=2026-11-30T12:00:00%2B01:00")).status == 200
 
@@ -96,7 +96,7 @@ async def test_ids_and_types_of_another_form_are_told_the_form(api):
         "This is not the id of a payment or an operation: pay_ or op_, and 32 hexadecimal digits."
     )
     assert fault_of(await api.get("/events?types=payment.*"))["detail"] == (
-        "Name each type in full, with commas between them."
+        "Give the full name of each type, separated by commas."
     )
 
 

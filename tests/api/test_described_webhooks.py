@@ -7,7 +7,6 @@ import msgspec
 from checkout.payments.events import EVENT_TYPES
 from checkout.payments.models import Event
 from checkout.payments.objects import webhook_object
-from checkout.payments.objects.event import ADDED_LATER
 from messaging.concurrency.database import in_thread
 from scripts import openapi
 from tests.api.calling import document
@@ -67,26 +66,10 @@ async def test_a_body_with_the_object_of_another_type_is_not_as_described(api, p
     assert faults(schema, {**body, "data": {**body["data"], "object": without_state}})
 
 
-async def test_an_event_of_an_earlier_release_lacks_the_fields_that_were_added_since(
-    api, manual, books, back_end
-):
-    await captured(manual, books)
-    full = await in_thread(bodies, is_thin=False)
-    assert {each["type"].partition(".")[0] for each in full} == {"payment", "attempt", "capture"}
-    for body in full:
-        old = {name: each for name, each in body["data"]["object"].items() if name not in ADDED_LATER}
-        assert old != body["data"]["object"]
-        body["data"]["object"] = old
-        assert not faults(schema_for(body["type"]), body)
-        assert not faults(UNION, body)
-
-
-def test_answers_always_have_the_fields_that_events_may_lack():
+def test_answers_and_events_always_have_every_field_of_an_object():
     schemas = openapi.document()["components"]["schemas"]
     for kind in ("Payment", "Attempt", "Operation"):
         assert set(schemas[f"{kind}Object"]["required"]) == set(schemas[f"{kind}Object"]["properties"])
-        missing = set(schemas[f"{kind}Object"]["required"]) - set(schemas[f"{kind}InEvent"]["required"])
-        assert missing == ADDED_LATER & set(schemas[f"{kind}Object"]["properties"])
 
 
 def test_an_event_that_was_too_long_may_say_so(shop):

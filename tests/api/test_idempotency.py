@@ -17,8 +17,8 @@ from checkout.api.requests.idempotency import (
     Keyed,
     Made,
     answer_in,
-    forget_answers_about,
-    forget_old_answers,
+    delete_expired_answers,
+    erase_answers,
     key_of,
     once,
     settle,
@@ -170,7 +170,7 @@ async def test_records_are_forgotten_after_thirty_days(api):
     await api.post("/payments", order("new"), idempotency_key="new")
     long_ago = timezone.now() - timedelta(days=31)
     await in_thread(lambda: IdempotencyRecord.objects.filter(key="old").update(created_at=long_ago))
-    assert await in_thread(forget_old_answers) == 1
+    assert await in_thread(delete_expired_answers) == 1
     assert await in_thread(lambda: list(IdempotencyRecord.objects.values_list("key", flat=True))) == ["new"]
 
 
@@ -214,7 +214,7 @@ def test_the_final_answer_is_that_of_the_request_that_had_it_first(db):
 def test_a_held_request_is_answered_although_its_payment_was_erased_meanwhile(db):
     keyed = Keyed("shop", "POST /api/v1/payments/", "k", {})
     record, _ = once(keyed, lambda: Made(Answer.of(202, {"state": "processing"}), "pay_1"), held_seconds=8)
-    forget_answers_about(["pay_1"])
+    erase_answers(["pay_1"])
     settle(record, Answer.of(201, {"state": "captured"}))
     told = answer_in(record, is_replay=False)
     assert (told.status, told.body) == (201, b'{"state":"captured"}')

@@ -180,7 +180,7 @@ async def test_an_amount_in_the_query_is_refused_and_is_not_taken_for_everything
     await _authorised_without_back_end(manual)
     answer = await api.post(f"/payments/{manual.reference}/{verb}?amount=250")
     assert (answer.status, document(answer)["code"]) == (422, "invalid_request")
-    advice = "There is no such parameter. Fields are sent in the body."
+    advice = "There is no such parameter. Send fields in the body."
     assert document(answer)["errors"] == [{"parameter": "amount", "detail": advice}]
     assert not await in_thread(Operation.objects.count)
     assert not await in_thread(IdempotencyRecord.objects.count)

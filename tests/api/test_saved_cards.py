@@ -18,7 +18,7 @@ from checkout.payments.models import Attempt, CardTrial, Fact, Payment, Provider
 from checkout.receipts.models import Receipt
 from checkout.running import embedded
 from checkout.states import PaymentState
-from checkout.web import waiting
+from checkout.web import held_tier
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers, get_broker
 from tests.api.calling import ROOT, Caller, document, header, order
@@ -50,7 +50,7 @@ async def saved(shop, card="approve", *, saves=True, number="first"):
         device_data_reference="",
         saves_card=saves,
     )
-    assert await waiting.answer(pending, sealed_card=card, budget_seconds=20) in PAID
+    assert await held_tier.answer(pending, sealed_card=card, budget_seconds=20) in PAID
     return payment
 
 
@@ -95,7 +95,7 @@ async def test_no_card_is_saved_without_the_choice_or_without_a_customer(api, sh
         device_data_reference="",
         saves_card=True,
     )
-    assert await waiting.answer(pending, sealed_card="approve", budget_seconds=20) in PAID
+    assert await held_tier.answer(pending, sealed_card="approve", budget_seconds=20) in PAID
     assert await in_thread(SavedCard.objects.count) == 0
     assert books.tokens == {}
 
@@ -276,7 +276,7 @@ async def test_a_card_that_is_removed_before_its_charge_was_sent_is_not_charged(
     card = await in_thread(made, shop)
     answer = await api.post("/payments", charge(card.reference), prefer="respond-async")
     await api.call("DELETE", f"/saved-cards/{card.reference}")
-    await get_broker().start()
+    get_broker().open()
     async with embedded.running(with_upkeep=False):
         reference = document(answer)["id"]
         await eventually(lambda: Payment.objects.get(reference=reference).state, "refused")

@@ -9,8 +9,8 @@ from checkout.api.access.keys import make_key
 from checkout.api.models import IdempotencyRecord
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.webhooks import actions, keys
+from checkout.webhooks.delivery_queries import SHOWN_AGAIN_FOR
 from checkout.webhooks.models import Delivery, SigningSecret, WebhookEndpoint
-from checkout.webhooks.reading import SHOWN_AGAIN_FOR
 from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, header
 

@@ -87,7 +87,7 @@ def test_a_wrong_form_makes_no_key(clerk, shop, changes):
 
 def test_a_wrong_network_is_told_without_the_name_of_the_field(clerk, shop):
     page = made(clerk, shop, networks="everywhere").content.decode()
-    assert ">everywhere is not a network, such as 192.0.2.0/24.<" in page
+    assert ">everywhere is not a network. An example is 192.0.2.0/24.<" in page
     assert 'value="everywhere"' in page, "and can be corrected"
 
 

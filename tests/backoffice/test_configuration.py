@@ -204,9 +204,8 @@ def test_right_options_are_taken(admin_client):
     assert ProviderAccount.objects.get().options == ADDRESSES | options
 
 
-def test_staff_cannot_choose_the_provider_that_is_for_trying_out(admin_client, settings):
-    settings.CHECKOUT_TRY_OUT = False
-    form = account_form(provider="memory")
+def test_staff_cannot_choose_a_provider_that_is_not_installed(admin_client):
+    form = account_form(provider="stripes")
     assert "provider" in errors(admin_client.post(add("provideraccount"), form))
 
 

@@ -63,7 +63,7 @@ def test_one_that_could_not_be_applied_says_why_and_one_that_was_says_so(admin_c
     assert set(cells(admin_client)) == {
         "applied It was applied.",
         "changed nothing It changed nothing: repeats an earlier one.",
-        "conflicted It contradicts what we know: says 1.00 GBP.",
+        "conflicted It contradicts our records: says 1.00 GBP.",
     }
 
 

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.models import Operation, OutboxMessage
 from tests.backoffice import rows
 from tests.backoffice.operating import address, confirm, fill_in, opened, told
@@ -72,9 +72,9 @@ def test_the_form_says_that_the_merchant_is_told_the_reason_and_the_name(admin_c
     payment = rows.captured() if kind == "refund" else rows.authorised()
     page = admin_client.get(address(payment, kind)).content.decode()
     confirm(admin_client, payment, kind)
-    told_to_merchant = reading.list_operations(payment.merchant, payment.reference)[-1]
+    told_to_merchant = payment_queries.list_operations(payment.merchant, payment.reference)[-1]
     assert (told_to_merchant.reason, told_to_merchant.requested_by) == ("Damaged", "admin")
-    assert "The merchant is told it, with your name" in page
+    assert "The merchant sees the reason and your name" in page
     assert "For colleagues" not in page
 
 
@@ -161,12 +161,12 @@ def test_a_bad_amount_is_an_error_at_the_field_and_changes_nothing(admin_client,
 @pytest.mark.parametrize(
     ("currency", "amount", "error"),
     [
-        ("GBP", "1.005", "GBP has 2 digits after the point, such as 12.50."),
-        ("JPY", "12.5", "JPY has no digits after the point, such as 1250."),
-        ("GBP", "1,250", "Write the amount in GBP with digits and a point, such as 12.50."),
+        ("GBP", "1.005", "GBP has 2 digits after the point, for example 12.50."),
+        ("JPY", "12.5", "JPY has no digits after the point, for example 1250."),
+        ("GBP", "1,250", "Write the amount in GBP with digits and a point, for example 12.50."),
         # In another locale these are a thousand.
-        ("GBP", "1.000", "GBP has 2 digits after the point, such as 12.50."),
-        ("JPY", "1.000", "JPY has no digits after the point, such as 1250."),
+        ("GBP", "1.000", "GBP has 2 digits after the point, for example 12.50."),
+        ("JPY", "1.000", "JPY has no digits after the point, for example 1250."),
         ("GBP", "12.51", "Only 12.50 GBP is left."),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_list_shows_amount_meaning_merchant_and_age(admin_client):
     rows.payment("ORDER-1", PaymentState.CONFIRMING, amount_minor=123456, currency="JPY", age=3 * MINUTE)
     page = admin_client.get(LIST).content.decode()
     assert "123,456 JPY" in page
-    assert "The outcome is not known yet." in page
+    assert "The outcome is not known yet, and the provider is being asked." in page
     assert "Example" in page
     assert "3\N{NO-BREAK SPACE}minutes" in page
 

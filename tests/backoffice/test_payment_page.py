@@ -27,10 +27,10 @@ def test_the_timeline_tells_each_kind_of_thing_in_words_with_its_duration(admin_
     told = [(entry["kind"], entry["what"], entry["took"]) for entry in timeline]
     assert told == [
         ("fact", "The shopper pressed Pay", ""),
-        ("saga step", "May this payment be tried?", "250 ms"),
+        ("saga step", "Assess the risk of the payment", "250 ms"),
         ("message", "To the risk service: assess", "40 ms"),
         ("provider call", "Asked the provider to reserve the money", "1.5 s"),
-        ("notification", "The provider told us something (from sandbox)", "70 ms"),
+        ("notification", "A notification from the provider (from sandbox)", "70 ms"),
     ]
 
 
@@ -60,15 +60,15 @@ def test_the_timeline_is_a_table_with_a_caption_headers_and_times_with_their_zon
         ("authorise_unknown", "The provider's answer (authorise): not known, it may have happened"),
         ("complete_challenge_approved", "The provider's answer (complete challenge): yes"),
         ("inquire_refund_not_shown", "The provider's answer (inquire refund): it never received it"),
-        ("notified_charged_back", "The provider told us: charged back"),
+        ("notified_charged_back", "The provider notified us: charged back"),
         ("charged_back", "The shopper's bank took money back"),
         (
             "claim_unclear",
-            "The provider was asked, and does not tell enough to book it: a person must look",
+            "The provider was asked, but its answer is not enough to book it: staff must look",
         ),
         (
             "hinted_refund_failed",
-            "Somebody told us, in the provider's name and without proof: refund failed",
+            "A notification in the provider's name, without proof: refund failed",
         ),
         ("authorised_not_applied", "Came too late and changed nothing: the money is reserved"),
         ("weather_changed", "Weather changed"),
@@ -145,7 +145,7 @@ def test_what_was_given_back_is_a_sum_of_its_own_without_what_is_only_asked_for(
     }
 
 
-def test_the_sums_of_a_payment_that_was_put_aside_are_shown(admin_client):
+def test_the_sums_of_a_payment_that_contradicts_us_are_shown(admin_client):
     payment = rows.captured()
     Payment.objects.update(state=PaymentState.CONFLICTED)
     payment.attempts.update(state="conflicted")
@@ -188,7 +188,7 @@ def test_a_longer_story_takes_no_more_queries(queries_for):
         Fact.objects.create(payment=payment, source="saga", kind="refused")
         rows.message(payment, "risk.assess", f"m{number}", sent=payment.created_at, took=1)
         rows.post(payment, f"posting:{number}", 5, 5)
-    assert queries_for(address(payment)) == few <= 27
+    assert queries_for(address(payment)) == few <= 29
 
 
 def test_what_was_ordered_is_shown_in_words(admin_client):

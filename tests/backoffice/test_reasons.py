@@ -45,19 +45,19 @@ def test_a_payment_that_takes_too_long_says_when_its_flow_goes_on_by_itself(admi
     saga, due = rows.saga(payment), timezone.now() + timedelta(minutes=5)
     Saga.objects.update(deadline_at=due)
     [(text, links)] = lines(admin_client, payment)
-    assert "The outcome is not known yet." in text
+    assert "The outcome is not known yet" in text
     assert f"Since {written(payment.updated_at)}." in text
     assert f"It moves on by itself, by {written(due)}." in text
     assert links == [address("saga", saga)]
 
 
-def test_a_payment_of_which_the_provider_does_not_tell_can_be_asked_about_again_or_put_aside(admin_client):
+def test_a_payment_of_which_the_provider_does_not_tell_can_be_asked_about_again_or_settled(admin_client):
     payment = rows.payment("UNTOLD", PaymentState.CONFIRMING)
     rows.attempt(payment, state="unknown")
     saga = rows.saga(payment, Saga.Status.PARKED, step="inquire")
     [(text, links)] = lines(admin_client, payment)
     assert "The purchase is parked." in text
-    assert links == [address("saga", saga, "resume"), address("payment", payment, "put_aside")]
+    assert links == [address("saga", saga, "resume"), address("payment", payment, "settle")]
 
 
 def test_a_flow_that_no_relay_has_moved_on_in_time_says_so(admin_client):
@@ -184,7 +184,7 @@ def test_books_that_differ_say_by_how_much_and_when_they_are_compared_again(admi
     [(text, links)] = lines(admin_client, payment)
     assert text.startswith("Captured: the provider's books have 12.00 GBP, ours have 12.50 GBP. Since")
     assert "they are compared every 60 minutes" in text
-    assert links == [address("difference", difference), address("payment", payment, "put_aside")]
+    assert links == [address("difference", difference), address("payment", payment, "settle")]
 
 
 def test_an_order_that_is_not_told_says_who_must_answer(admin_client):
@@ -233,7 +233,7 @@ def test_a_charge_back_of_more_than_was_taken_can_be_answered_by_settling_the_pa
     payment = rows.captured()
     saga = rows.claimed(payment, minor=minor)
     [(_, links)] = lines(admin_client, payment)
-    both = [address("saga", saga, "settle"), address("payment", payment, "put_aside")]
+    both = [address("saga", saga, "settle"), address("payment", payment, "settle")]
     assert links == both[: 1 + is_offered]
 
 
@@ -244,9 +244,9 @@ def test_an_order_that_cannot_be_confirmed_is_not_sent_to_the_provider_s_portal(
     assert links == [address("saga", saga, "resume")]
 
 
-def test_a_payment_whose_sums_differ_can_be_put_aside_from_the_line_that_says_so(admin_client):
+def test_a_payment_whose_sums_differ_can_be_settled_from_the_line_that_says_so(admin_client):
     payment = rows.captured()
     rows.difference(payment, order_code=payment.attempts.get().order_code)
     [(text, links)] = lines(admin_client, payment)
     assert "the provider's books have 12.00 GBP, ours have 12.50 GBP" in text
-    assert links[-1] == address("payment", payment, "put_aside")
+    assert links[-1] == address("payment", payment, "settle")

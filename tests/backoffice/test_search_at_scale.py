@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from checkout.api.models import IdempotencyRecord
-from checkout.backoffice.search import found
+from checkout.backoffice.search import search_payments
 from checkout.payments.models import Attempt, Payment, PaymentLink, ProviderAccount, SavedCard
 from tests.backoffice import rows
 from tests.support.plans import nodes, rows_read
@@ -78,7 +78,7 @@ def many() -> Payment:
     ],
 )
 def test_every_search_uses_indexes_only(many: Payment, text: str) -> None:
-    search = found(Payment.objects.all(), text.format(reference=many.reference))[:50]
+    search = search_payments(Payment.objects.all(), text.format(reference=many.reference))[:50]
     require_indexes(search)
     assert [payment.pk for payment in search] == ([] if "nothing" in text else [many.pk])
 

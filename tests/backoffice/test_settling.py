@@ -142,7 +142,7 @@ def test_the_page_shows_what_is_known(admin_client):
         ["The provider's answer (refund): not known, it may have happened", "time-out", "-", "-"],
     ]
     assert cells(page, "What the provider told us unasked about this order") == [
-        ["The provider told us: refunded", "REFUNDED", "2.00 GBP", other.reference, "-"]
+        ["The provider notified us: refunded", "REFUNDED", "2.00 GBP", other.reference, "-"]
     ]
     assert other.reference in page.content.decode()
 
@@ -161,7 +161,7 @@ def test_a_notification_that_names_it_and_an_earlier_decision_are_shown(admin_cl
     rows.heard(operation, "operation_settled_by", said="not_arrived", by="bob", reason="Not in the portal")
     page = admin_client.get(address(operation))
     assert cells(page, "What the provider told us unasked about this order") == [
-        ["The provider told us: refunded", "REFUNDED", "-", "This one", "another amount"]
+        ["The provider notified us: refunded", "REFUNDED", "-", "This one", "another amount"]
     ]
     [[what, _, _, remarks]] = cells(page, "What the provider was asked, and answered")
     assert "It did not arrive: send it again" in what

@@ -210,7 +210,7 @@ def test_who_may_not_see_payments_is_led_back_to_the_saga(staff_client):
         ({"said": "perhaps"}, "said", "valid choice"),
         ({"amount": ""}, "amount", "required"),
         ({"amount": "4,50"}, "amount", "digits and a point"),
-        ({"amount": "0"}, "amount", "more than nothing"),
+        ({"amount": "0"}, "amount", "greater than zero"),
         ({"amount": "4.505"}, "amount", "digits after the point"),
     ],
 )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
-from checkout.backoffice.acting import Acting
+from checkout.backoffice.row_actions import AdminWithActions
 from checkout.payments.models import PaymentLink, SavedCard
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.states import PaymentState
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 ALL = [
     (model._meta.model_name, verb.name)
     for model, page in admin.site._registry.items()
-    if isinstance(page, Acting)
+    if isinstance(page, AdminWithActions)
     for verb in page.verbs
 ]
 
@@ -90,7 +90,6 @@ MAKE = {
     ("merchant", "attack_mode_off"): rows.merchant,
     ("merchant", "attack_mode_on"): rows.merchant,
     ("payment", "cancel"): lambda: rows.payment("OPEN"),
-    ("payment", "put_aside"): rows.untold,
     ("payment", "review"): conflicted_payment,
     ("paymentlink", "disable"): link,
     ("providernotification", "deal_with"): lambda: rows.notification(rows.payment("LIED"), "conflicted"),

@@ -186,10 +186,10 @@ def test_staff_see_what_enabling_an_endpoint_sends_and_what_it_does_not_before_t
     assert dict(shown.context["facts"])["Disabled since"] == "2026-11-30 14:05 UTC"
     assert dict(shown.context["facts"])["Pending deliveries"] == "1"
     text = html.unescape(shown.content.decode())
-    assert "Deliveries that are pending are sent now." in text
-    assert "Events that happened while the endpoint was disabled are not sent by this." in text
-    assert "“Send the last 24 hours again” sends those of a day" in text
-    assert "the merchant's program can ask for those of 30 days" in text
+    assert "Pending deliveries are sent now." in text
+    assert "Events from the time when the endpoint was disabled are not sent." in text
+    assert "“Send the last 24 hours again” sends the events of one day again" in text
+    assert "the merchant's program can request the events of 30 days" in text
 
 
 WAITS = {"next_try_at": timezone.now() + timedelta(hours=14), "tries": 8}
@@ -203,7 +203,7 @@ def test_what_waits_for_its_next_attempt_is_sent_to_an_enabled_endpoint_by_staff
     assert verb not in client.get(page(endpoint)).content.decode(), "it is due"
     Delivery.objects.update(**WAITS)
     assert verb in client.get(page(endpoint)).content.decode()
-    assert "What was waiting is on its way" in str(told(client.post(verb, follow=True)))
+    assert "The waiting deliveries are on their way" in str(told(client.post(verb, follow=True)))
     delivery.refresh_from_db()
     assert delivery.next_try_at <= timezone.now()
     assert verb not in client.get(page(endpoint)).content.decode()
@@ -248,7 +248,7 @@ def test_nothing_is_offered_to_be_sent_to_a_disabled_endpoint_but_to_enable_it(
 
 def test_who_disables_an_endpoint_is_told_that_the_merchant_reads_why(admin_client, endpoint):
     shown = admin_client.get(page(endpoint, "disable")).content.decode()
-    assert "For the merchant, who can read it" in shown
+    assert "The merchant and colleagues can read it" in shown
     assert "the shopper does not see it" not in shown
 
 
@@ -260,7 +260,7 @@ def test_failures_are_counted_in_words(admin_client, endpoint, failures, text):
 
 def test_the_page_before_a_rotation_names_no_setting(admin_client, endpoint):
     shown = admin_client.get(page(endpoint, "rotate")).content.decode()
-    assert "The old one signs as well for a time" in shown
+    assert "For a while the old secret signs as well" in shown
     assert "CHECKOUT_" not in shown
 
 

@@ -268,7 +268,7 @@ def test_the_keyboard_alone_settles_a_contradiction(
 ) -> None:
     with at_work(browser, shared_stack) as page:
         page.goto("payments/payment/{conflicted}/change/".format(**keys))
-        page.get_by_role("link", name="Settle contradiction").focus()
+        page.get_by_role("link", name="Settle by figures").focus()
         page.keyboard.press("Enter")
         question = page.get_by_role("group", name="Does the provider still hold an authorisation?")
         expect(question).to_have_accessible_description(re.compile("what you say is booked"))
@@ -285,10 +285,27 @@ def test_the_keyboard_alone_settles_a_contradiction(
         page.keyboard.type("Seen in the portal")
         page.keyboard.press("Enter")
         expect(page.get_by_text("A charge-back of 1.00 GBP is booked")).to_be_visible()
-        confirm = page.get_by_role("button", name="Book it, and settle the contradiction")
+        confirm = page.get_by_role("button", name="Book it")
         confirm.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_text(re.compile("charged back 1.00 GBP.*See below how it goes"))).to_be_visible()
+
+
+def test_a_healthy_payment_is_settled_only_by_who_types_its_order_number(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack, java_script_enabled=False) as page:
+        page.goto("payments/payment/{taken}/change/".format(**keys))
+        page.get_by_role("link", name="Settle by figures").click()
+        expect(page.get_by_text("Nothing about this payment is open.").first).to_be_visible()
+        page.get_by_label("No: it was captured").check()
+        page.get_by_label("Reason").fill("Seen in the portal")
+        page.get_by_role("button", name="Continue").click()
+        number = page.get_by_label("Order number")
+        expect(number).to_have_accessible_description(re.compile("required"))
+        number.fill("another")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_text("This is not the order number of this payment.")).to_be_visible()
 
 
 def test_without_javascript_everything_can_be_done(
@@ -314,9 +331,9 @@ def test_without_javascript_everything_can_be_done(
         expect(page.get_by_text("Refund of 3.00 GBP: It arrived.")).to_be_visible()
         page.goto("payments/payment/{parked}/cancel/".format(**keys))
         page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("Cancelled: nobody can pay it any more.")).to_be_visible()
+        expect(page.get_by_text("Cancelled: the payment can no longer be paid.")).to_be_visible()
         page.goto("payments/deadletter/")
-        page.get_by_role("link", name="Waiting for a person").click()
+        page.get_by_role("link", name="Waiting for staff").click()
         page.get_by_label(re.compile("^Select this object")).first.check()
         page.get_by_role("combobox", name="Action").select_option(label="Requeue the selected dead letters")
         page.get_by_role("button", name="Go").click()

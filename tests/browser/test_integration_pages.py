@@ -121,7 +121,7 @@ def test_no_page_scrolls_sideways_and_nothing_overlaps(
             if found := faults_of(page, width):
                 faults[name] = found
         page.goto(pages["new secret of an endpoint"])
-        if (sure := page.get_by_label("Replace it once more")).count():
+        if (sure := page.get_by_label("Replace it again")).count():
             sure.check()
         page.get_by_role("button", name="Make a new secret").click()
         page.get_by_role("heading", name="Secret of the endpoint").wait_for()

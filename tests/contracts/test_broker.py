@@ -185,7 +185,7 @@ async def test_reading_goes_on_after_the_queue_was_deleted(lab: Lab):
     inbox = Inbox()
     queue = await a_service(broker)
     await broker.consume(queue.name, inbox, prefetch=1)
-    await other.delete(queue.name)
+    await lab.delete(queue.name)
 
     async def published() -> None:
         while True:

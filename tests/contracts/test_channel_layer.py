@@ -60,13 +60,6 @@ async def test_a_full_channel_of_this_process_says_so(layer: RabbitmqChannelLaye
     await layer.send(other, {"type": "b"})
 
 
-async def test_a_full_shared_channel_says_so(layer: RabbitmqChannelLayer):
-    await connected(layer)
-    with pytest.raises(ChannelFull):  # noqa: PT012 (the broker's limit is soft)
-        for _ in range(10):
-            await layer.send("shared", {"type": "a"})
-
-
 async def test_capacities_may_differ_by_channel(lab: Lab):
     layer = RabbitmqChannelLayer(lab.url, lab.prefix, capacity=9, channel_capacity={"small.*": 1})
     small, usual = await layer.new_channel("small"), await layer.new_channel()
@@ -107,31 +100,6 @@ async def test_a_channel_of_another_process_is_not_ours_to_read(lab: Lab, layer:
         await layer.receive(f"x.{other.broker.reply_queue.instance_id}!c1")
 
 
-async def test_messages_expire_on_a_channel_that_any_process_may_read(lab: Lab):
-    layer = RabbitmqChannelLayer(lab.url, lab.prefix, expiry=1)
-    await connected(layer)
-    await layer.send("shared", {"type": "old"})
-    # The broker does not report expiry, so wait for that of a message of the same age on our own channel.
-    timer = await layer.new_channel()
-    await layer.send(timer, {"type": "old"})
-    local = layer.traffic().local
-    async with asyncio.timeout(20):
-        while local.has(timer.partition("!")[2]):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    await silent(layer, "shared")
-
-
-async def test_a_shared_channel_that_the_broker_has_forgotten_is_made_again(
-    lab: Lab, layer: RabbitmqChannelLayer
-):
-    broker = await connected(layer)
-    await layer.send("shared", {"type": "a"})
-    other = await lab.broker()
-    await other.delete(f"{broker.topology.prefix}.channel.shared")
-    await layer.send("shared", {"type": "b"})
-    assert await within(layer.receive("shared")) == {"type": "b"}
-
-
 async def test_code_without_an_event_loop_sends_to_channels_of_this_one(layer: RabbitmqChannelLayer):
     await connected(layer)
     mine, member = await layer.new_channel(), await layer.new_channel()
@@ -169,6 +137,16 @@ async def test_every_event_loop_has_channels_and_groups_of_its_own(layer: Rabbit
     assert await within(layer.receive(mine)) == {"type": "to all"}
 
 
+async def test_a_channel_that_any_process_might_read_is_refused(layer: RabbitmqChannelLayer):
+    for refused in (
+        layer.send("shared", {"type": "a"}),
+        layer.receive("shared"),
+        layer.group_add("g", "shared"),
+    ):
+        with pytest.raises(ChannelNotOurs, match="no process reads it"):
+            await refused
+
+
 async def test_messages_expire(lab: Lab):
     layer = RabbitmqChannelLayer(lab.url, lab.prefix, expiry=0)
     channel = await layer.new_channel()
@@ -180,15 +158,15 @@ async def test_messages_expire(lab: Lab):
 
 
 async def test_a_cancelled_reader_loses_nothing(layer: RabbitmqChannelLayer):
-    for channel in (await layer.new_channel(), "shared"):
-        reading = asyncio.create_task(layer.receive(channel))
-        done, _ = await asyncio.wait({reading}, timeout=0.1)
-        assert not done
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        await connected(layer)
-        await layer.send(channel, {"type": "a"})
-        assert await within(layer.receive(channel)) == {"type": "a"}
+    channel = await layer.new_channel()
+    reading = asyncio.create_task(layer.receive(channel))
+    done, _ = await asyncio.wait({reading}, timeout=0.1)
+    assert not done
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await connected(layer)
+    await layer.send(channel, {"type": "a"})
+    assert await within(layer.receive(channel)) == {"type": "a"}
 
 
 async def test_a_reader_cancelled_just_as_a_message_comes_leaves_it_to_the_next(layer: RabbitmqChannelLayer):
@@ -215,17 +193,6 @@ async def test_a_reader_cancelled_just_before_a_message_comes_leaves_it_to_the_n
     assert await within(layer.receive(channel)) == {"type": "a"}
 
 
-async def test_a_shared_channel_is_read_once(lab: Lab, layer: RabbitmqChannelLayer):
-    await connected(layer)
-    other = await elsewhere(lab)
-    readers = [asyncio.create_task(layer.receive("shared")), asyncio.create_task(other.receive("shared"))]
-    await layer.send("shared", {"type": "a"})
-    done, pending = await within(asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED))
-    assert len(done) == 1
-    await layer.send("shared", {"type": "a"})
-    await within(asyncio.wait(pending))
-
-
 async def test_a_program_in_any_language_answers_to_a_channel(lab: Lab, layer: RabbitmqChannelLayer):
     broker = await connected(layer)
     other = await lab.broker()
@@ -244,11 +211,9 @@ async def test_flush_leaves_nothing(layer: RabbitmqChannelLayer):
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
     await layer.send(channel, {"type": "a"})
-    await layer.send("shared", {"type": "a"})
     await layer.flush()
     await layer.group_send("g", {"type": "a"})
     await silent(layer, channel)
-    await silent(layer, "shared")
 
 
 async def test_invalid_names_and_messages_are_refused(layer: RabbitmqChannelLayer):

@@ -104,15 +104,13 @@ async def test_an_invalid_group_name_is_a_type_error(layer: RabbitmqChannelLayer
             await within(refused)
 
 
-async def test_the_longest_names_are_taken(layer: RabbitmqChannelLayer):
+async def test_the_longest_name_of_a_group_is_taken(layer: RabbitmqChannelLayer):
     await connected(layer)
     longest = "a-B_9." + "x" * 93
-    await layer.send(longest, {"type": "a"})
-    assert await within(layer.receive(longest)) == {"type": "a"}
     channel = await layer.new_channel()
     await layer.group_add(longest, channel)
-    await layer.group_send(longest, {"type": "b"})
-    assert await within(layer.receive(channel)) == {"type": "b"}
+    await layer.group_send(longest, {"type": "a"})
+    assert await within(layer.receive(channel)) == {"type": "a"}
 
 
 @pytest.mark.parametrize("name", FOREIGN_NAMES)
@@ -125,7 +123,6 @@ async def test_a_name_with_the_prefix_of_no_process_is_not_received_on(
             await within(layer.receive(name))
     await layer.send(name, {"type": "lost"})
     await a_moment(broker)
-    assert not await lab.readers(f"{lab.prefix}.channel.{name}")
 
 
 @pytest.mark.parametrize("message", ["text", None, ["a"], 5])
@@ -134,7 +131,6 @@ async def test_a_message_that_is_no_dictionary_is_a_type_error(layer: RabbitmqCh
     channel = await layer.new_channel()
     for refused in (
         layer.send(channel, message),
-        layer.send("shared", message),
         layer.group_send("g", message),
     ):
         with pytest.raises(TypeError):
@@ -152,7 +148,6 @@ async def test_a_message_over_the_limit_is_too_large_wherever_it_is_for(
     for refused in (
         layer.send(here, message),
         layer.send(there, message),
-        layer.send("shared", message),
         layer.group_send("g", message),
         layer.group_send("nobody", message),
     ):
@@ -169,9 +164,8 @@ async def test_a_message_of_just_the_limit_passes_wherever_it_is_for(lab: Lab, l
     await layer.group_add("g", here)
     await layer.send(here, message)
     await layer.group_send("g", message)
-    await layer.send("shared", message)
     await layer.send(there, message)
-    for channel in (here, here, "shared"):
+    for channel in (here, here):
         assert await within(layer.receive(channel)) == message
     assert await within(other.receive(there)) == encoded(message)
 
@@ -196,26 +190,13 @@ async def test_a_full_channel_takes_messages_again_when_one_was_read(layer: Rabb
     assert [(await within(layer.receive(channel)))["n"] for _ in range(3)] == [1, 2, 3]
 
 
-async def test_a_channel_that_any_process_may_read_has_the_capacity_of_its_name(lab: Lab):
-    layer = RabbitmqChannelLayer(lab.url, lab.prefix, capacity=50, channel_capacity={"one": 1})
-    await connected(layer)
-    await layer.send("one", {"type": "a"})
-    with pytest.raises(ChannelFull):  # noqa: PT012 (the broker's limit is soft)
-        for _ in range(5):
-            await layer.send("one", {"type": "a"})
-    for _ in range(10):
-        await layer.send("another", {"type": "a"})
-
-
 async def test_a_group_never_says_that_a_member_is_full(layer: RabbitmqChannelLayer):
     await connected(layer)
     here = await layer.new_channel()
-    for channel in (here, "shared"):
-        await layer.group_add("g", channel)
+    await layer.group_add("g", here)
     for number in range(8):
         await layer.group_send("g", {"type": "a", "n": number})
     assert [(await within(layer.receive(here)))["n"] for _ in range(3)] == [0, 1, 2]
-    assert (await within(layer.receive("shared")))["n"] == 0
 
 
 async def test_expired_messages_make_room_and_newer_ones_stay(lab: Lab):
@@ -286,18 +267,15 @@ async def test_after_a_flush_the_layer_is_like_new(layer: RabbitmqChannelLayer):
     await connected(layer)
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
-    for name in (channel, "shared"):
-        for _ in range(3):
-            await layer.send(name, {"type": "old"})
+    for _ in range(3):
+        await layer.send(channel, {"type": "old"})
     await layer.flush()
     await layer.flush()
     await layer.group_send("g", {"type": "lost"})
     await layer.group_add("g", channel)
     await layer.group_send("g", {"type": "new"})
-    await layer.send("shared", {"type": "new"})
-    for name in (channel, "shared"):
-        assert await within(layer.receive(name)) == {"type": "new"}
-        await silent(layer, name)
+    assert await within(layer.receive(channel)) == {"type": "new"}
+    await silent(layer, channel)
 
 
 async def test_a_foreign_answer_that_cannot_be_passed_on_disturbs_nobody(

@@ -59,20 +59,6 @@ async def test_a_program_that_an_operator_lets_do_anything_reaches_no_group(lab:
     assert get_broker().metrics()["not_entitled"] == 1
 
 
-async def test_nor_does_it_reach_a_channel_that_any_process_may_read(lab: Lab):
-    layer = RabbitmqChannelLayer()
-    reading = asyncio.create_task(layer.receive("work"))
-    await within(get_broker().wait_connected())
-    queue = f"{get_broker().topology.channel_names}work"
-    await lab.somebody_reads(queue)
-    await asyncio.to_thread(let_do_anything, "risk", lab.url, prefix=lab.prefix)
-    risk = await lab.broker_of("risk")
-    await risk.publish(risk.topology.replies, queue, push(TO_CHANNEL), timeout_seconds=10)
-    await layer.send("work", {"type": "ours"})
-    assert await within(reading) == {"type": "ours"}
-    assert get_broker().metrics()["not_entitled"] == 1
-
-
 async def test_a_push_that_is_no_messagepack_ends_no_reader(lab: Lab):
     layer = RabbitmqChannelLayer()
     channel = await layer.new_channel()

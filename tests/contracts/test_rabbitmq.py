@@ -203,7 +203,6 @@ async def test_thousands_at_once_are_all_confirmed(rabbitmq: RabbitmqLab):
     publishing = (broker.publish("", queue.name, command(), timeout_seconds=20) for _ in range(3000))
     await within(asyncio.gather(*publishing))
     assert broker.metrics()["unconfirmed"] <= 1, "at most the watchdog's own"
-    await broker.delete(queue.name)
 
 
 async def test_what_a_socket_does_not_take_at_once_is_sent_later_and_in_order(rabbitmq: RabbitmqLab):
@@ -219,7 +218,6 @@ async def test_what_a_socket_does_not_take_at_once_is_sent_later_and_in_order(ra
         assert arrived is not None
         assert (arrived.message_id, arrived.body) == (each.message_id, each.body)
     assert broker.metrics()["connections_lost"] == 0
-    await broker.delete(queue.name)
 
 
 async def test_a_queue_that_exists_with_other_arguments_disturbs_nothing_else(rabbitmq: RabbitmqLab):

@@ -303,19 +303,6 @@ async def test_more_callers_than_allowed_are_turned_away(lab: Lab, settings):
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_a_thread_reaches_the_loop_that_serves(lab: Lab):
-    await Echo(await lab.broker(), repeats).start()
-    await get_broker().start()
-    result = await within(asyncio.to_thread(rpc.call, "echo", "echo.say", {"n": 1}, timeout_seconds=PATIENT))
-    assert result == {"said": {"n": 1}}
-    assert get_broker().metrics()["published"] >= 1
-
-
-async def test_the_synchronous_door_refuses_to_block_a_loop(lab: Lab):
-    with pytest.raises(RuntimeError):
-        rpc.call("echo", "echo.say", {}, timeout_seconds=PATIENT)
-
-
 async def until_late_replies(broker: Broker, number: int) -> None:
     async def counted() -> None:
         while broker.metrics()["late_replies"] < number:  # noqa: ASYNC110 (only a counter shows it)

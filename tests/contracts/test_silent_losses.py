@@ -44,8 +44,7 @@ async def make_server_forget_reader(lab: RabbitmqLab, broker: Broker, queue: str
 async def delete_queue(lab: RabbitmqLab, broker: Broker, queue: str) -> None:
     """Delete a queue, of which the server tells no client, since none of them reads it."""
     await make_server_forget_reader(lab, broker, queue)
-    async with raw_channel(lab) as channel:
-        await channel.ask(lambda answer: channel.raw.queue_delete(queue, callback=answer))
+    await lab.delete(queue)
 
 
 async def end_by_mistake(lab: RabbitmqLab, broker: Broker, queue: str) -> None:

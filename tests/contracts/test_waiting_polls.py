@@ -8,7 +8,7 @@ from channels.layers import get_channel_layer
 from checkout.payments.actions import group_of
 from checkout.payments.models import Payment
 from checkout.states import PaymentState
-from checkout.web.waiting import news
+from checkout.web.held_tier import news
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers
 from tests.payments.service.conftest import an_account, an_attempt

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from checkout.payments import actions
-from checkout.payments.actions.reading import MOST_ROWS
+from checkout.payments.actions.payment_queries import MOST_ROWS
 from checkout.payments.models import Event, Merchant, Payment
 from tests.backoffice import rows
 from tests.support.plans import analyse, rows_read

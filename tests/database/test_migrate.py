@@ -1,4 +1,4 @@
-"""``manage.py migrate`` says so if a database would be left without its tables, or with empty books."""
+"""``manage.py migrate`` says so if a database would be left without its tables."""
 
 import os
 import subprocess
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
-from django.db.migrations.recorder import MigrationRecorder
 
 from tests.support.program import run
 from tests.support.tables import our_models
@@ -18,26 +17,6 @@ pytestmark = pytest.mark.django_db
 
 def migrate() -> None:
     call_command("migrate", database="ledger", verbosity=0)
-
-
-def tables() -> list[str]:
-    return connections["ledger"].introspection.table_names()
-
-
-def test_a_database_with_the_table_of_the_former_layout_is_left_alone(own_database):
-    own_database.empty("ledger")
-    connections["ledger"].cursor().execute("CREATE TABLE checkout_payment (id integer)")
-    with pytest.raises(CommandError, match="give a new one to the gateway"):
-        migrate()
-    assert tables() == ["checkout_payment"]
-
-
-def test_a_database_that_has_recorded_migrations_of_the_former_app_is_left_alone(own_database):
-    own_database.empty("ledger")
-    MigrationRecorder(connections["ledger"]).record_applied("checkout", "0001_initial")
-    with pytest.raises(CommandError, match="begin with empty books"):
-        migrate()
-    assert tables() == ["django_migrations"]
 
 
 def test_an_inbox_that_is_missing_is_noticed(own_database):

@@ -37,7 +37,7 @@ def test_the_deadlines_of_an_integrator_have_the_default_values(page):
         seconds["CHECKOUT_ABANDONED_SECONDS"] / 3600,
         seconds["CHECKOUT_AUTHORISATION_SECONDS"] / 86400,
     )
-    text = text_of(page)
+    text = " ".join(text_of(page).split())
     assert f"expires {hours:.0f} hours after it was last touched (`CHECKOUT_ABANDONED_SECONDS`)" in text
     assert f"is voided after {days:.0f} days (`CHECKOUT_AUTHORISATION_SECONDS`)" in text
 

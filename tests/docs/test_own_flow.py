@@ -60,7 +60,7 @@ def half_registered():
 
 async def main():
     broker, client, stop = get_broker(), AsyncClient(), asyncio.Event()
-    await broker.start()
+    broker.open()
     await broker.wait_connected()
 
     def run(service):

@@ -22,7 +22,6 @@ from checkout.participants import participants
 from messaging.access.participants import Participant, Participants
 from messaging.broker import Broker
 from messaging.cloud_events import CloudEvent
-from messaging.envelope import Envelope
 from messaging.errors import Undeliverable
 from scripts.asyncapi import SCHEMAS
 from scripts.contract.events import schema_name
@@ -32,7 +31,7 @@ from tests.examples.conftest import ended
 from tests.examples.programs import EXAMPLES, subscriber
 from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.support.broker_users import make_users, url_of
-from tests.support.brokers import Inbox, RabbitmqLab, within
+from tests.support.brokers import Inbox, RabbitmqLab
 from tests.support.program import Program
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
@@ -121,28 +120,6 @@ async def test_both_prefixes_are_read_and_what_is_no_event_is_a_dead_letter(
     await until(lambda: known(tmp_path) == [("pay_1", 1, "open")], "the event to be taken")
     for _ in range(2):
         assert (await dead.next()).death.queue == f"{lab.prefix}.events.warehouse"
-    checkout = await lab.broker_of("checkout")
-    await checkout.publish(checkout.topology.events, key, event(2, "captured").envelope(), timeout_seconds=10)
-    assert (await within(dead.next())).envelope.user_id == f"{lab.prefix}.checkout"
-    assert known(tmp_path) == [("pay_1", 1, "open")]
-
-
-async def test_announcements_that_a_wide_pattern_brings_are_no_dead_letters(
-    lab: RabbitmqLab, tmp_path: Path
-) -> None:
-    everything = Participant("warehouse", serves=False, listens=True)
-    await lab.make_users(Participants([*participants(), everything]))
-    url = url_of("warehouse", lab.url, prefix=lab.prefix)
-    program = subscriber(tmp_path, "payment.#", BROKER_URL=url, CHECKOUT_PREFIX=lab.prefix)
-    program.start()
-    await asyncio.to_thread(program.wait_for_line, "ready")
-    checkout, relay = await lab.broker_of("checkout"), await lab.broker_of("relay")
-    announced = Envelope(type="payment.refused", body=b'{"payment":"pay_1","state":"refused","version":2}')
-    await checkout.publish(checkout.topology.events, "payment.refused", announced, timeout_seconds=10)
-    await publish(relay, event(1, "open"))
-    await until(lambda: known(tmp_path) == [("pay_1", 1, "open")], "the event to be taken")
-    assert await ended(program) == 0
-    assert "payment.refused" not in program.text(), "it was not rejected"
 
 
 def test_an_event_whose_line_could_not_be_printed_is_news_when_it_comes_again(

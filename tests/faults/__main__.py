@@ -53,6 +53,9 @@ def main() -> int:
     parser.add_argument(
         "--standby", action="store_true", help="PostgreSQL has a standby, which is promoted as well"
     )
+    parser.add_argument(
+        "--without-keys", action="store_true", help="the provider recognises no idempotency keys"
+    )
     parser.add_argument("--mutant", default="", help="a defence to take away, see tests/support/mutants.py")
     parser.add_argument(
         "--forked", action="store_true", help="start processes in half the time (tests.support.fork_server)"
@@ -91,6 +94,7 @@ async def _run(options: argparse.Namespace) -> "Report":
         options.databases,
         is_clustered=options.cluster,
         has_standby=options.standby,
+        has_keys=not options.without_keys,
     ) as site:
         await asyncio.to_thread(use_database, site)
         from tests.faults.campaign import Extent, run  # imports models, so Django must be set up first

@@ -98,13 +98,13 @@ async def settle(
         is_bank_at_rest = not (bank["open_plans"] or bank["open_notifications"])
         if is_bank_at_rest and now() - since > settings.SETTLING_SECONDS:
             await staff.settle_parked_operations()
-            await staff.put_untold_aside()
+            await staff.settle_untold()
             await staff.settle_contradictions()
         moving = await asyncio.to_thread(_moving, site)
         if not is_bank_at_rest:
             moving.append("the provider has not carried out or told everything")
         # Books are compared only when nothing else moves, since each comparison asks the provider.
-        moving = moving or await staff.put_differing_aside()
+        moving = moving or await staff.settle_differing()
         if not moving:
             moving = await asyncio.to_thread(_untold, site, endpoint)
             if not moving:

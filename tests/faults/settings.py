@@ -12,6 +12,8 @@ SETTLING_SECONDS = 8
 # Longer than the sandbox's time for its copy of the books, and for that and a booking.
 ORDER_LAG_SECONDS, MODIFICATION_LAG_SECONDS = 3, 8
 REPLICATION_SECONDS = 2
+# Longer than the sandbox's time for late bookings, and shorter than all inquiries together.
+QUEUE_SECONDS = 30
 FIRST_PAUSES_SECONDS, LONGEST_PAUSE_SECONDS = (1, 2, 3, 5), 6
 CHALLENGE_SECONDS = 20
 CHECKOUT_SECONDS = 100
@@ -49,6 +51,7 @@ PRODUCT = {
     "CHECKOUT_SETTLING_SECONDS": str(SETTLING_SECONDS),
     "CHECKOUT_ORDER_LAG_SECONDS": str(ORDER_LAG_SECONDS),
     "CHECKOUT_MODIFICATION_LAG_SECONDS": str(MODIFICATION_LAG_SECONDS),
+    "CHECKOUT_QUEUE_SECONDS": str(QUEUE_SECONDS),
     "CHECKOUT_INQUIRY_DELAYS": inquiry_delays(INQUIRIES),
     "CHECKOUT_RETRY_DELAYS": json.dumps([0.5, 1, 2, 4]),
     "CHECKOUT_SERVICE_WAIT_SECONDS": str(SERVICE_WAIT_SECONDS),
@@ -92,6 +95,8 @@ TRAITS = {
     "booked_late": 0.1,
     "refund_through_captured": 0.3,
 }
+# An account for which the provider has not arranged any keys.
+SANDBOX_WITHOUT_KEYS = {"SANDBOX_IDEMPOTENCY": "off"}
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.
     "SANDBOX_IDEMPOTENCY": "uuid",

@@ -30,6 +30,9 @@ from tests.support.stack import Stack
 from tests.support.standby import Pair
 
 COPIES = {"checkout": 2, "payments": 2, "relay": 2}
+SEND_NO_KEYS = """
+UPDATE payments_provideraccount SET options = options || '{"idempotency_keys": "off"}'
+"""
 # The processes that reach broker and database through breakable links. The others connect directly.
 LINKED = ("web", "checkout-2", "payments-2", "relay-2")
 
@@ -97,13 +100,14 @@ async def opened(
     *,
     is_clustered: bool = False,
     has_standby: bool = False,
+    has_keys: bool = True,
 ) -> AsyncIterator[Site]:
     """Yield a site that is ready. `mutant` names a defence that it lacks. Logs are copied to `logs`.
 
     `environment` overrides the campaign's settings. With 5 `databases`, orders, risk, ledger and receipts
     have databases of their own, and their services reach no others. A broker that `is_clustered` has three
     nodes. If the server `has_standby`, the link leads to the primary, and the processes without the link know
-    both servers.
+    both servers. Unless it `has_keys`, the account sends no idempotency keys, and the provider refuses them.
     """
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
@@ -132,6 +136,7 @@ async def opened(
             environment={
                 **settings.PRODUCT,
                 **settings.SANDBOX,
+                **({} if has_keys else settings.SANDBOX_WITHOUT_KEYS),
                 **used.environment,
                 **(environment or {}),
                 **mutation,
@@ -150,6 +155,8 @@ async def opened(
         site = Site(folder, rabbitmq, postgresql, stack, listener, used, *links, provider_link)
         await asyncio.to_thread(partial(used.rows, RECORD_RELEASES, of="orders"))
         await asyncio.to_thread(_reach_provider_by_link, site)
+        if not has_keys:
+            await asyncio.to_thread(site.rows, SEND_NO_KEYS)
         try:
             yield site
         finally:

@@ -130,7 +130,7 @@ class Staff:
             except OperationRejected:
                 if reference in self.used_portal and not is_conflicted:
                     # Our books may lack what was captured in the portal and charged back.
-                    await self._put_aside(reference)
+                    await self._enter_figures(reference)
                 continue
             self.settled += 1
 
@@ -142,12 +142,12 @@ class Staff:
         """
         await in_thread(reconcile)
 
-    async def put_differing_aside(self) -> list[str]:
-        """Compare the books, and put aside what was changed in the portal. Return what disagrees still.
+    async def settle_differing(self) -> list[str]:
+        """Compare the books, and settle what was changed in the portal. Return what disagrees still.
 
         Comparisons are left for later as long as the provider need not show everything. They show nothing of
         an order without sums, so that staff also look at each payment in the portal whose money they moved
-        there. No other payment may differ, so that none is put aside: it is a violation.
+        there. No other payment may differ, so that none is settled: it is a violation.
         """
         if not self.used_portal:
             return []
@@ -157,29 +157,24 @@ class Staff:
         differing.update(await in_thread(self._unlike_in_portal))
         for reference in sorted(differing.intersection(self.used_portal)):
             left.append(f"{reference} differs from the provider's books")
-            await self._put_aside(reference)
+            await self._enter_figures(reference)
         return left
 
-    async def _put_aside(self, reference: str) -> None:
-        """Put a payment aside, to enter what was done in the portal."""
-        self.explained.add(reference)
-        # It may contradict us already, or something may be under way.
-        with contextlib.suppress(OperationRejected):
-            reason = "It was looked up in the provider's portal."
-            await in_thread(actions.put_aside, reference, by=BY, reason=reason)
-
-    async def put_untold_aside(self) -> None:
-        """Put payments aside of which the provider never says what became of them, as if they conflicted.
+    async def settle_untold(self) -> None:
+        """Settle payments of which the provider never says what became of them.
 
         An example is a challenge whose end never arrived, if the provider was to capture at once.
         """
         for (reference,) in await in_thread(self.site.rows, UNTOLD):
-            try:
-                reason = "It was looked up in the provider's books."
-                await in_thread(actions.put_aside, reference, by=BY, reason=reason)
-            except OperationRejected:
-                # The provider is asked again, because of a notification, or has said it.
-                continue
+            await self._enter_figures(reference)
+
+    async def _enter_figures(self, reference: str) -> None:
+        """Settle a payment by the provider's books, without having the provider asked first."""
+        self.explained.add(reference)
+        # Something may be under way, or has to be settled first.
+        with contextlib.suppress(OperationRejected):
+            await in_thread(settle_payment_by, self._truth, reference, by=BY, is_explained=True)
+            self.settled += 1
 
     async def settle_contradictions(self) -> None:
         """Order a review of each conflicted payment once.

@@ -13,11 +13,11 @@ from checkout.money import Money
 from checkout.orders.models import StockItem
 from checkout.payments.actions import create_payment, record_notification
 from checkout.payments.models import Merchant, Payment, ProviderAccount, ProviderNotification
-from checkout.payments.providers.memory_books import Books, books_of, forget_books
 from checkout.running import embedded
 from messaging import crash_points
 from messaging.registry import close_brokers, get_broker
 from tests.flows.shopping import nothing_is_left_to_apply
+from tests.support.memory_provider.books import Books, books_of, forget_books
 from tests.support.waiting import wait_until
 
 
@@ -72,7 +72,7 @@ def manual(shop: Merchant) -> Payment:
 
 @pytest_asyncio.fixture
 async def back_end(shop: Merchant, books: Books) -> AsyncIterator[None]:
-    await get_broker().start()
+    get_broker().open()
     async with embedded.running(with_upkeep=False):
         yield
     await close_brokers()

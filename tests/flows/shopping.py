@@ -12,10 +12,10 @@ from checkout.payments.challenge_token import token_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, ProviderNotification, Saga
 from checkout.payments.postings import unposted
 from checkout.payments.providers.base import Browser
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
-from checkout.web import notifications as webhooks, waiting
+from checkout.web import held_tier, notifications as webhooks
 from messaging.concurrency.database import in_thread
+from tests.support.memory_provider.books import Books
 
 BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")
 PATIENCE_SECONDS = 60
@@ -38,7 +38,7 @@ async def pay(
     payment: Payment, card: str, *, attempt_number: int = 1, saves_card: bool = False
 ) -> PaymentState | None:
     pending = await in_thread(submit, payment.reference, attempt_number=attempt_number, saves_card=saves_card)
-    return await waiting.answer(pending, sealed_card=card, budget_seconds=PATIENCE_SECONDS)
+    return await held_tier.answer(pending, sealed_card=card, budget_seconds=PATIENCE_SECONDS)
 
 
 async def returned(payment: Payment) -> Pending:

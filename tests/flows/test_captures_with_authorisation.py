@@ -13,9 +13,8 @@ from checkout.payments.models import (
     ProviderCall,
     Saga,
 )
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
-from checkout.web import notifications as webhooks, waiting
+from checkout.web import held_tier, notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     PATIENCE_SECONDS,
@@ -30,6 +29,7 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
+from tests.support.memory_provider.books import Books
 
 pytestmark = pytest.mark.usefixtures("captures", "back_end")
 
@@ -85,7 +85,7 @@ async def test_the_provider_is_called_once_and_the_shopper_told_when_it_has_auth
 async def test_after_a_challenge_it_is_the_same(payment: Payment, books: Books) -> None:
     assert await pay(payment, "challenge") == PaymentState.CHALLENGE_REQUIRED
     assert await in_thread(captures_made) == []
-    answer = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    answer = await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     assert answer == PaymentState.CAPTURE_PENDING
     assert await in_thread(calls) == ["authorise", "complete_challenge"]
     await notify_all(books)
@@ -137,7 +137,7 @@ async def test_what_is_to_be_captured_on_request_is_only_authorised(shop: Mercha
 async def test_the_option_counts_as_it_was_when_the_shopper_paid(payment: Payment, books: Books) -> None:
     assert await pay(payment, "challenge") == PaymentState.CHALLENGE_REQUIRED
     await in_thread(set_option, "no")
-    await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     await notify_all(books)
     await is_captured_once(payment, books)
     attempt = await in_thread(Attempt.objects.get)

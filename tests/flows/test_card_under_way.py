@@ -9,11 +9,10 @@ from pytest_django import Settings
 from checkout.conf import conf
 from checkout.payments.actions import payment_view
 from checkout.payments.models import Attempt, Payment
-from checkout.payments.providers.memory_books import Books
 from checkout.privacy.card_seal import open_card
 from checkout.running.services import SERVICES
 from checkout.states import PaymentState
-from checkout.web import waiting
+from checkout.web import held_tier
 from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
@@ -21,6 +20,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import close_brokers, get_broker
 from messaging.topology import Binding, Queue
 from tests.flows.shopping import eventually, pay, saga_status, submit
+from tests.support.memory_provider.books import Books
 from tests.support.tables import our_models
 
 CARD = "approve:as-the-browser-encrypted-it"
@@ -50,7 +50,7 @@ class Tap:
 async def tap(shop: object) -> AsyncIterator[Tap]:
     """Yield a tap on every exchange of the test's broker, for every routing key."""
     broker = get_broker()
-    await broker.start()
+    broker.open()
     await broker.wait_connected()
     topology = broker.topology
     bindings = (
@@ -93,7 +93,7 @@ async def test_the_brokers_own_dead_letter_of_a_card_holds_its_second_seal_only(
     await broker.declare(queue)
     await broker.consume(queue.name, lambda delivery: delivery.reject(requeue=False), prefetch=1)
     pending = await in_thread(submit, payment.reference)
-    assert await waiting.answer(pending, sealed_card=CARD, budget_seconds=0.5) is None
+    assert await held_tier.answer(pending, sealed_card=CARD, budget_seconds=0.5) is None
     dead = [each.envelope for each in tap.deliveries if each.exchange == broker.topology.dead]
     assert [letter.sealed.partition(".")[0] for letter in dead if letter] == ["seal1"]
     assert SECRET not in tap.text

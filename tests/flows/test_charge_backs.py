@@ -9,11 +9,11 @@ from checkout.errors import AmountNotAvailable
 from checkout.ledger.models import LedgerEntry
 from checkout.payments.actions import request_refund
 from checkout.payments.models import Fact, Operation, Payment, Saga
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances_at_rest, euros, eventually, notify_all, pay, saga_status, state_of
+from tests.support.memory_provider.books import Books
 from tests.support.reconciling import reconcile
 
 

@@ -31,7 +31,6 @@ from checkout.payments.models import (
     SavedCard,
 )
 from checkout.payments.providers.base import Browser
-from checkout.payments.providers.memory_books import Books
 from checkout.webhooks import actions as webhooks, deliveries
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.sending.claims import Job
@@ -44,6 +43,7 @@ from tests.flows import shopping
 from tests.flows.shopping import authorise, eventually, notify_all, operation_states, pay, saga_status
 from tests.flows.test_rogue_service import House, at_work, memory_house
 from tests.support.broker_users import url_of
+from tests.support.memory_provider.books import Books
 from tests.support.tables import our_models
 
 __all__ = ["api"]
@@ -126,7 +126,7 @@ async def charged(api: Caller, card: SavedCard) -> str:
 
 def told(payment: Payment) -> None:
     """Write what happens outside: a webhook that was answered, and a transcript of the provider."""
-    deliveries.owe(list(Event.objects.values_list("reference", flat=True)))
+    deliveries.create_deliveries(list(Event.objects.values_list("reference", flat=True)))
     delivery = Delivery.objects.filter(payment=payment.reference).first()
     assert delivery
     DeliveryAttempt.objects.create(
@@ -269,7 +269,7 @@ def test_the_payment_is_not_locked_while_stored_answers_are_deleted(
         is_locked.append(connection.in_atomic_block)
         return 0
 
-    monkeypatch.setattr("checkout.management.gateway.erase.forget_answers_about", forget)
+    monkeypatch.setattr("checkout.management.gateway.erase.erase_answers", forget)
     Payment.objects.update(state="cancelled")
     OutboxMessage.objects.update(published_at=timezone.now())
     erase(payment.reference)

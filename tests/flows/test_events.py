@@ -9,9 +9,8 @@ from checkout.payments.actions import cancel_payment, request_capture, request_r
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import Event, Payment
 from checkout.payments.objects.payment import STATUSES
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
-from checkout.web import waiting
+from checkout.web import held_tier
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     PATIENCE_SECONDS,
@@ -26,6 +25,7 @@ from tests.flows.shopping import (
     state_of,
 )
 from tests.flows.test_charge_backs import told
+from tests.support.memory_provider.books import Books
 
 STARTED = ["payment.created", "attempt.started", "payment.processing"]
 CAPTURING = ["capture.requested", "capture.pending", "payment.authorised", "payment.capture_pending"]
@@ -78,7 +78,7 @@ async def test_a_failed_attempt_is_no_failed_payment(back_end: None, payment: Pa
 
 async def test_a_challenge_asks_for_an_action(back_end: None, payment: Payment, books: Books) -> None:
     await pay(payment, "challenge")
-    await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     await eventually(saga_status(payment), "completed")
     assert await in_thread(types_of, payment) == [
         *STARTED,

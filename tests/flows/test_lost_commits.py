@@ -10,13 +10,13 @@ from pytest_django import Settings
 from checkout.ledger.models import LedgerEntry
 from checkout.orders.models import StockItem
 from checkout.payments.models import Payment
-from checkout.payments.providers.memory_books import Books
 from checkout.receipts.models import Receipt
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import eventually, saga_status, state_of
 from tests.support.asgi import AsgiClient
 from tests.support.database_link import connecting_anew, linked
+from tests.support.memory_provider.books import Books
 from tests.support.proxy import Proxy
 from tests.web.paying import Checkout
 

@@ -4,7 +4,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from checkout.payments.models import Payment
-from checkout.web import waiting
+from checkout.web import held_tier
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
 from messaging.registry import close_brokers, get_broker
@@ -18,7 +18,7 @@ async def test_the_shopper_reads_the_status_page(
     shop: object, payment: Payment, told: dict[str, object]
 ) -> None:
     broker = get_broker()
-    await broker.start()
+    broker.open()
     queue = broker.topology.service_queue("checkout")
 
     def answer(delivery: Delivery) -> None:
@@ -32,5 +32,5 @@ async def test_the_shopper_reads_the_status_page(
     await broker.declare(queue)
     await broker.consume(queue.name, answer, prefetch=1, auto_ack=True)
     pending = await sync_to_async(submit)(payment.reference)
-    assert await waiting.answer(pending, sealed_card="approve", budget_seconds=20) is None
+    assert await held_tier.answer(pending, sealed_card="approve", budget_seconds=20) is None
     await close_brokers()

@@ -10,7 +10,6 @@ from pytest_django import Settings
 from checkout.ledger.models import LedgerEntry
 from checkout.payments.actions import request_capture
 from checkout.payments.models import Operation, Payment, ProviderNotification, Saga, SagaStep
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
@@ -25,6 +24,7 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
+from tests.support.memory_provider.books import Books
 
 State = ProviderNotification.State
 

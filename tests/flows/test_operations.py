@@ -16,7 +16,6 @@ from checkout.payments.actions import (
 )
 from checkout.payments.models import Merchant, Operation, Payment
 from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -31,6 +30,7 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
+from tests.support.memory_provider.books import Books, OrderState
 
 DONE = Operation.State.DONE
 

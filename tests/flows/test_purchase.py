@@ -10,13 +10,13 @@ from checkout.orders.models import Reservation, StockItem
 from checkout.payments.actions import create_payment, payment_view, return_from_challenge
 from checkout.payments.challenge_token import tokens_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
-from checkout.payments.providers.memory_books import Books
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
-from checkout.web import notifications as webhooks, waiting
+from checkout.web import held_tier, notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
+from tests.support.memory_provider.books import Books
 
 
 def ledger_balance() -> int:
@@ -42,7 +42,7 @@ async def test_a_challenge_holds_the_money_until_the_shopper_is_back(
 ) -> None:
     assert await pay(payment, "challenge") == PaymentState.CHALLENGE_REQUIRED
     assert books.orders[f"{payment.reference}-1"].captured.minor == 0
-    state = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    state = await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     assert state == PaymentState.CAPTURE_PENDING
     await eventually(saga_status(payment), "completed")
     assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
@@ -52,9 +52,9 @@ async def test_a_repeated_return_gets_the_recorded_answer_and_changes_nothing(
     back_end: None, payment: Payment, books: Books
 ) -> None:
     await pay(payment, "challenge")
-    first = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    first = await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     await eventually(saga_status(payment), "completed")
-    again = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    again = await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     assert again == first == PaymentState.CAPTURE_PENDING
     assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
 
@@ -63,7 +63,7 @@ async def test_a_failed_challenge_releases_the_stock_and_another_card_may_be_tri
     back_end: None, payment: Payment, books: Books
 ) -> None:
     await pay(payment, "challenge_refuse")
-    state = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    state = await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     assert state == PaymentState.REFUSED
     await eventually(saga_status(payment), "compensated")
     assert await in_thread(lambda: Reservation.objects.get().state) == "released"
@@ -159,7 +159,7 @@ async def test_without_services_the_shopper_is_not_told_that_it_failed(
     shop: object, payment: Payment
 ) -> None:
     pending = await in_thread(submit, payment.reference)
-    assert await waiting.answer(pending, sealed_card="approve", budget_seconds=0.5) is None
+    assert await held_tier.answer(pending, sealed_card="approve", budget_seconds=0.5) is None
     assert (await in_thread(payment_view, payment.reference)).state == PaymentState.PROCESSING
 
 
@@ -199,7 +199,7 @@ async def test_a_challenge_that_nobody_returns_from_expires_after_the_provider_w
     await eventually(saga_status(payment), "compensated")
     assert (await in_thread(payment_view, payment.reference)).state == PaymentState.EXPIRED
     assert await in_thread(lambda: Reservation.objects.get().state) == "released"
-    late = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    late = await held_tier.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
     assert late == PaymentState.EXPIRED
 
 

@@ -8,7 +8,6 @@ from pytest_django import Settings
 from checkout.errors import AmountNotAvailable
 from checkout.payments.actions import request_refund
 from checkout.payments.models import Operation, Payment, Saga
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
@@ -23,6 +22,7 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
+from tests.support.memory_provider.books import Books
 
 DONE = Operation.State.DONE
 

@@ -18,7 +18,6 @@ from checkout.ledger.models import LedgerEntry
 from checkout.orders.models import Reservation
 from checkout.payments.actions import requeue_dead_letter
 from checkout.payments.models import DeadLetter, Merchant, OutboxMessage, Payment, Saga, SagaStep
-from checkout.payments.providers.memory_books import Books
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES, run_services
 from checkout.states import PaymentState
@@ -30,6 +29,7 @@ from messaging.registry import close_brokers, get_broker, make_broker
 from messaging.topology import Topology
 from tests.flows.shopping import eventually, pay, saga_status, state_of
 from tests.support.broker_users import let_do_anything, make_memory_users, make_users, url_of
+from tests.support.memory_provider.books import Books
 from tests.support.vhosts import fresh_vhost
 
 pytestmark = pytest.mark.timeout(400)
@@ -89,7 +89,7 @@ async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[
     If a shopper pays before the queues exist, there is no reply; the status page shows the result later.
     """
     stop = asyncio.Event()
-    await get_broker().start()
+    get_broker().open()
     async with asyncio.TaskGroup() as group:
 
         def start(name: str) -> None:

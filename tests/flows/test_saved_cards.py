@@ -11,11 +11,11 @@ from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter
 from checkout.payments.models import DeadLetter, Payment, SavedCard
 from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Books
 from checkout.payments.providers.saved_cards import KeptToken
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import eventually, pay, saga_status
+from tests.support.memory_provider.books import Books
+from tests.support.memory_provider.provider import MemoryProvider
 
 
 @pytest_asyncio.fixture

@@ -15,8 +15,6 @@ from checkout.payments.actions import (
     settle_payment,
 )
 from checkout.payments.models import Operation, Payment, ProviderCall
-from checkout.payments.providers import memory
-from checkout.payments.providers.memory_books import Books, Manners
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
@@ -33,6 +31,8 @@ from tests.flows.shopping import (
     state_of,
 )
 from tests.payments.service.asking import let_settle
+from tests.support.memory_provider.books import Books, Manners
+from tests.support.memory_provider.provider import MemoryProvider
 
 DONE = Operation.State.DONE
 Losing = Callable[..., None]
@@ -54,10 +54,10 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Losing:
     """Return a function that loses the next request of a kind, or only its answer, and all inquiries."""
 
     def arrange(kind: str, *, arrives: bool) -> None:
-        real = getattr(memory.MemoryProvider, kind)
+        real = getattr(MemoryProvider, kind)
 
-        def broken(provider: memory.MemoryProvider, request: object) -> object:
-            monkeypatch.setattr(memory.MemoryProvider, kind, real)
+        def broken(provider: MemoryProvider, request: object) -> object:
+            monkeypatch.setattr(MemoryProvider, kind, real)
             if arrives:
                 real(provider, request)
             raise OutcomeUnknown("The connection broke.")
@@ -65,8 +65,8 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Losing:
         def silent(*_: object) -> object:
             raise OutcomeUnknown("No answer in time.")
 
-        monkeypatch.setattr(memory.MemoryProvider, kind, broken)
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", silent)
+        monkeypatch.setattr(MemoryProvider, kind, broken)
+        monkeypatch.setattr(MemoryProvider, "inquire", silent)
 
     return arrange
 

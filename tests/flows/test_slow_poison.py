@@ -9,8 +9,6 @@ from pytest_django import Settings
 
 from checkout.payments.models import Fact, InboxMessage, OutboxMessage, Payment, ProviderNotification, Saga
 from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Books
 from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.sagas import hint_questions
 from checkout.rates import Pace
@@ -19,6 +17,8 @@ from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances_at_rest, eventually, state_of
 from tests.flows.test_notifications import forged, paid
+from tests.support.memory_provider.books import Books
+from tests.support.memory_provider.provider import MemoryProvider
 
 asked: Counter[str] = Counter()
 

@@ -9,7 +9,7 @@ from checkout.conf import conf
 from checkout.payments.models import InboxMessage
 from checkout.payments.timers.timer import Timer
 from checkout.running import embedded, relay, webhooks
-from checkout.webhooks.service import Audience
+from checkout.webhooks.service import EndpointCache
 from messaging.registry import close_brokers, get_broker
 from tests.flows.shopping import eventually
 
@@ -18,7 +18,7 @@ async def test_they_run_unless_they_are_left_out(shop, books):
     long_ago = timezone.now() - 2 * conf.retention
     old = InboxMessage(consumer="orders", message_id="old", received_at=long_ago, handled_at=long_ago)
     await old.asave()
-    await get_broker().start()
+    get_broker().open()
     async with embedded.running():
         await eventually(InboxMessage.objects.filter(message_id="old").exists, False)
     await close_brokers()
@@ -37,7 +37,9 @@ def test_none_of_those_that_take_payments_further_is_left_out():
         "what was counted",
         "reconciliation",
     }
-    of_webhooks = names(webhooks.timers(Audience())) - names(webhooks.timers(Audience(), with_upkeep=False))
+    of_webhooks = names(webhooks.timers(EndpointCache())) - names(
+        webhooks.timers(EndpointCache(), with_upkeep=False)
+    )
     assert of_webhooks == {"old webhooks", "deleted webhook endpoints", "webhook secrets"}
 
 

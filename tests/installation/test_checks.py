@@ -131,13 +131,17 @@ def test_accounts_that_lead_elsewhere_are_named():
             options={"encryption_script_url": f"https://{host}/cse.js"},
         )
     ProviderAccount.objects.create(
-        merchant=merchant, code="free", provider="memory", merchant_code="SHOP", endpoint="https://a.example/"
+        merchant=merchant,
+        code="unknown",
+        provider="stripes",
+        merchant_code="SHOP",
+        endpoint="https://a.example/",
     )
     found = run_checks(include_deployment_checks=True, databases=["default"])
-    free, wrong = [error for error in found if error.id == "checkout.E020"]
+    unknown, wrong = [error for error in found if error.id == "checkout.E020"]
     assert "'wrong'" in wrong.msg
     assert "encryption_script_url has the host evil.example" in wrong.msg
-    assert "'free'" in free.msg
+    assert "'unknown'" in unknown.msg
     assert complaints() == set(), "no database is asked that was not named"
 
 

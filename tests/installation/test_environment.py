@@ -12,6 +12,7 @@ from django.views.debug import ExceptionReporter
 from pydantic import ValidationError
 from uvicorn import Config
 
+from checkout.conf import conf
 from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 from payments_gateway.mail_server import mail_server
 from tests.support.program import ROOT
@@ -319,15 +320,29 @@ def test_limits_are_those_of_the_environment_also_for_payments_in_a_currency_tha
     assert limits == {"EUR": 1000, "JPY": 50000, "BGN": 2000}
 
 
-def test_providers_are_those_of_the_environment():
-    assert "secure.worldpay.com" in environment(**PRODUCTION).provider_hosts
+def test_providers_are_those_of_the_environment(settings):
+    assert "secure.worldpay.com" in environment(**PRODUCTION).declared()["CHECKOUT_PROVIDER_HOSTS"]
     named = environment(
         **PRODUCTION,
         CHECKOUT_PROVIDER_HOSTS="secure.worldpay.com, pay.example:8443,localhost",
         CHECKOUT_PROVIDER_NETWORKS="10.0.0.0/8, fd00::/8",
     )
-    assert named.provider_hosts == ["secure.worldpay.com", "pay.example:8443", "localhost"]
-    assert [str(network) for network in named.provider_networks] == ["10.0.0.0/8", "fd00::/8"]
+    for name in ("CHECKOUT_PROVIDER_HOSTS", "CHECKOUT_PROVIDER_NETWORKS"):
+        setattr(settings, name, named.declared()[name])
+    assert conf.provider_hosts == ("secure.worldpay.com", "pay.example:8443", "localhost")
+    assert conf.provider_networks == ("10.0.0.0/8", "fd00::/8")
+
+
+@pytest.mark.parametrize("name", ["CHECKOUT_PROVIDER_NETWORKS", "CHECKOUT_WEBHOOK_ALLOWED_NETWORKS"])
+@pytest.mark.parametrize("networks", ["10.0.0.1/8", "10.0.0.0/8, example.com", "300.0.0.0/8"])
+def test_what_is_no_network_is_named_before_anything_starts(name, networks):
+    with pytest.raises(ValidationError, match=name):
+        environment(**PRODUCTION, **{name: networks})
+
+
+def test_a_file_of_authorities_that_is_not_there_is_named_before_anything_starts(tmp_path):
+    with pytest.raises(ValidationError, match="CHECKOUT_PROVIDER_CA_FILE"):
+        environment(**PRODUCTION, CHECKOUT_PROVIDER_CA_FILE=str(tmp_path / "ca.pem"))
 
 
 def test_the_mail_server_is_read_from_its_address():

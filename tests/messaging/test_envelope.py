@@ -161,7 +161,6 @@ def test_the_pattern_of_replicated_queues_has_no_queue_of_a_process():
         assert replicated.search(queue.name)
     for name in (
         topology.instance_queue("web-1").name,
-        f"{topology.channel_names}x",
         "my_shop.dead",
         "my.shop.deadly",
     ):

@@ -24,7 +24,7 @@ from greeting import service
 from messaging.registry import close_brokers, get_broker
 
 async def main():
-    await get_broker().start()
+    get_broker().open()
     await get_broker().wait_connected()
     client = AsyncClient()
     answers = [await client.get("/greet/Ann/")]

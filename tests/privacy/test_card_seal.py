@@ -143,7 +143,7 @@ def test_a_seal_that_was_cut_off_is_refused(length):
 
 @pytest.mark.parametrize("unsealed", [CARD, "", ".", "...", "seal2.a.1.b", "seal1x"])
 def test_a_card_without_a_second_seal_is_refused(unsealed):
-    """Cards from an earlier release, and cards that an attacker inserts, have no second seal."""
+    """Cards that an attacker inserts have no second seal."""
     with pytest.raises(CardNotSealed):
         open_card(unsealed, ATTEMPT)
 

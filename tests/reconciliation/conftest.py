@@ -12,9 +12,9 @@ from checkout.ledger.service import ACCOUNTS
 from checkout.money import Money
 from checkout.payments.models import Attempt, Merchant, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Books, Order, OrderState, books_of, forget_books
 from checkout.states import AttemptState, PaymentState
+from tests.support.memory_provider.books import Books, Order, OrderState, books_of, forget_books
+from tests.support.memory_provider.provider import MemoryProvider
 
 LONG_AGO = timedelta(hours=2)
 PAID = 1250

@@ -13,7 +13,7 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
 )
-from checkout.payments.providers.memory_books import books_of
+from tests.support.memory_provider.books import books_of
 
 
 def let_pass(time: timedelta) -> None:

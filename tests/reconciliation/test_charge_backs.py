@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from checkout.payments.models import Difference, Operation, Payment, Reconciliation
 from checkout.payments.providers.base import ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Manners
 from checkout.states import PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import again, found
+from tests.support.memory_provider.books import Manners
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 
@@ -104,6 +104,19 @@ def test_a_charge_back_that_was_told_once_ends_its_difference_when_we_have_booke
     tell_no_charge_backs(monkeypatch)
     reconcile()
     assert still_open() == {"charged_back"}
+    purchase.operation("charge_back", 300)
+    assert reconcile() == []
+    assert still_open() == set()
+
+
+def test_a_charge_back_of_which_only_the_last_event_tells_is_a_difference_until_we_have_booked_it(paid):
+    purchase = paid()
+    purchase.order.manners = Manners(tells_position=False)
+    purchase.operation("capture", PAID)
+    purchase.books_have(captured=PAID, charged_back=300)
+    [difference] = reconcile()
+    assert (difference.kind, difference.ours, difference.theirs) == ("charged_back", "nothing", "not told")
+    assert again() == {("charged_back", 0, 0)}
     purchase.operation("charge_back", 300)
     assert reconcile() == []
     assert still_open() == set()

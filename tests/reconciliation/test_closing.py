@@ -5,10 +5,10 @@ from django.utils import timezone
 
 from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Attempt, Difference, Payment
-from checkout.payments.providers.memory_order import Manners
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import again, found
+from tests.support.memory_provider.order import Manners
 from tests.support.reconciling import reconcile
 
 

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.models import Attempt, Difference
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.test_progress import _refuse_connection
+from tests.support.memory_provider.provider import MemoryProvider
 
 
 def test_it_prints_what_it_compared_when_the_books_agree(paid, capsys):

@@ -9,12 +9,12 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models import Difference, Merchant, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import OrderCodeNotSendable
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.transport import HttpReply
 from checkout.payments.providers.worldpay_wpg import provider as worldpay
 from checkout.reconciliation import reconcile_account
 from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.support.memory_provider.books import Order, OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 CREDENTIALS = {"user": "u", "password": "p", "mac_key": "m", "issuer": "i", "organisational_unit": "o"}
@@ -111,7 +111,7 @@ def test_a_code_that_was_shortened_is_not_asked_about_and_ends_when_it_is_listed
 def test_many_codes_that_cannot_be_sent_do_not_keep_the_others_from_being_compared(
     account, books, monkeypatch
 ):
-    monkeypatch.setattr("checkout.reconciliation.patience.NOT_UNDERSTOOD", 3)
+    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
     inquire = MemoryProvider.inquire
 
     def strict(provider, order_code):

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from checkout.payments.messages import ApplyNotification
-from checkout.payments.models import Attempt, PostponedComparison, ProviderNotification
+from checkout.payments.models import Attempt, PostponedComparison
 from checkout.payments.service import service
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import command, deliver, stored
 from tests.payments.service.test_notification import body
 from tests.reconciliation.conftest import PAID, Twinned
 from tests.reconciliation.finding import found
@@ -33,12 +33,7 @@ def refunded(paid) -> Twinned:
 
 def notify(attempt: Attempt, text: str, *, is_proven: bool = True) -> None:
     """Apply a notification."""
-    row = ProviderNotification.objects.create(
-        account=attempt.provider_account,
-        digest=str(ProviderNotification.objects.count()),
-        body=text,
-        is_proven=is_proven,
-    )
+    row = stored(attempt.provider_account, text, is_proven=is_proven)
     deliver(service, command(ApplyNotification(notification=row.pk)))
 
 
@@ -57,7 +52,7 @@ def told(purchase: Twinned, reference: str = "", *, number: int = 1) -> str:
 def test_a_refund_in_the_portal_of_the_amount_of_ours_is_found(refunded):
     """It is taken for ours, so that the payment does not change."""
     refunded.books_have(captured=PAID, refunded=600)
-    notify(refunded.attempt, told(refunded))
+    notify(refunded.attempt, f"{told(refunded)} ")
     assert found(reconcile()) == REFUNDED_TWICE
 
 
@@ -66,7 +61,7 @@ def test_one_that_is_told_in_the_same_words_as_another_is_found(refunded):
     let_pass(HOUR)
     assert reconcile() == []
     refunded.books_have(captured=PAID, refunded=600)
-    notify(refunded.attempt, told(refunded))
+    notify(refunded.attempt, f"{told(refunded)} ")
     assert found(reconcile()) == REFUNDED_TWICE
 
 

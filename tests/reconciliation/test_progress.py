@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
 from checkout.payments.models import Attempt, Payment, ProviderAccount, Reconciliation, Saga
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.reconciliation import reconcile_account, reconcile_when_due
 from checkout.states import AttemptState
 from tests.payments.service.at_once import behind
 from tests.payments.service.conftest import ACCOUNT, an_account
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import found
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 

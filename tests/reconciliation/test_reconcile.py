@@ -13,10 +13,10 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
 )
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import found
+from tests.support.memory_provider.books import Order, OrderState
 from tests.support.reconciling import reconcile
 
 
@@ -217,7 +217,7 @@ def test_a_payment_that_waits_for_staff_is_not_on_its_way(paid):
 
 
 def test_books_that_move_while_the_provider_is_asked_are_left_for_later(paid, monkeypatch):
-    from checkout.payments.providers.memory import MemoryProvider
+    from tests.support.memory_provider.provider import MemoryProvider
 
     purchase = paid()
     inquire = MemoryProvider.inquire

@@ -3,10 +3,10 @@
 import pytest
 
 from checkout.payments.models import Reconciliation
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import Verb
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def differences(paid, monkeypatch):
             mine.operation(kind, minor)
         status = payment(event, "".join(balances), money=amount(1250))
         result = parse_reply(order_status(status, mine.attempt.order_code), Verb.INQUIRE)
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: result)
+        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: result)
         return sorted((str(each.kind), each.ours_minor, each.theirs_minor) for each in reconcile())
 
     return compared

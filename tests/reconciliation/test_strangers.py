@@ -10,11 +10,11 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Manners, Order, OrderState, books_of
 from checkout.reconciliation import reconcile_when_due
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.later import let_pass
+from tests.support.memory_provider.books import Manners, Order, OrderState, books_of
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 

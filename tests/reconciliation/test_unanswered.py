@@ -6,13 +6,13 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
-from checkout.payments.models import Attempt, Difference, Payment, Reconciliation
-from checkout.payments.providers.base import OrderCodeNotSendable, Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.models import Attempt, Difference, Fact, Payment, ProviderCall, Reconciliation
+from checkout.payments.providers.base import OrderCodeNotSendable, Outcome, ProviderResult, Verb
 from checkout.states import AttemptState
-from tests.reconciliation.conftest import PAID
+from tests.reconciliation.conftest import LONG_AGO, PAID, Twinned
 from tests.reconciliation.finding import found
+from tests.support.memory_provider.books import OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 
@@ -161,7 +161,7 @@ def test_if_the_newest_orders_get_no_answer_an_older_one_shows_that_the_provider
 
 
 def test_answers_that_say_nothing_end_a_run_only_if_they_come_in_a_row(paid, unclear, asked, monkeypatch):
-    monkeypatch.setattr("checkout.reconciliation.patience.NOT_UNDERSTOOD", 2)
+    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 2)
     codes = in_order([paid() for _ in range(6)])
     unclear.update(codes[::2])
     reconcile()
@@ -250,7 +250,7 @@ def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, unclear
 def test_a_run_gives_up_when_no_answer_can_be_understood_and_the_next_goes_on_behind_it(
     paid, monkeypatch, asked
 ):
-    monkeypatch.setattr("checkout.reconciliation.patience.NOT_UNDERSTOOD", 3)
+    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
     codes = in_order([paid() for _ in range(8)])
     inquire = MemoryProvider.inquire
 
@@ -274,3 +274,49 @@ def test_an_unknown_order_that_is_not_understood_does_not_end_the_search_for_oth
     reconcile()
     assert Difference.objects.filter(kind="order", resolved_at=None).count() == 2
     assert Reconciliation.objects.latest("pk").listed_until is not None
+
+
+def a_request_of(purchase: Twinned, verb: Verb, **fields: object) -> None:
+    """Record a request that got no answer, and was sent long ago unless ``fields`` say otherwise."""
+    moment = {"started_at": timezone.now() - LONG_AGO}
+    key = f"{purchase.attempt.order_code}:{verb}"
+    ProviderCall.objects.create(**moment | {"attempt": purchase.attempt, "verb": verb, "key": key} | fields)
+
+
+@pytest.mark.parametrize("second_message", [False, True])
+def test_an_order_that_may_exist_although_the_provider_denies_it_is_no_difference(
+    paid, books, second_message
+):
+    """It has just been sent, or its second message may have arrived long ago."""
+    purchase = paid()
+    verb = Verb.COMPLETE_CHALLENGE if second_message else Verb.AUTHORISE
+    a_request_of(purchase, verb, **({} if second_message else {"started_at": timezone.now()}))
+    books.orders.clear()
+    assert reconcile() == []
+    assert (Reconciliation.objects.get().untold, open_rows()) == (1, set())
+
+
+def test_an_order_of_which_the_provider_has_told_money_and_that_it_denies_is_shown_to_staff(paid, books):
+    purchase = paid()
+    Fact.objects.create(
+        payment=purchase.payment, attempt=purchase.attempt, source="provider", kind="notified_authorised"
+    )
+    books.orders.clear()
+    assert reconcile() == []
+    assert open_rows() == {(purchase.attempt.order_code, "unanswered")}
+
+
+def test_an_account_that_may_not_ask_does_not_end_the_run_as_a_provider_that_is_away_does(
+    paid, monkeypatch, asked
+):
+    codes = in_order([paid() for _ in range(8)])
+    answer = ProviderResult(outcome=Outcome.NOT_ABLE, event="ERROR 4")
+
+    def refused(_provider: MemoryProvider, order_code: str) -> ProviderResult:
+        asked.append(order_code)
+        return answer
+
+    monkeypatch.setattr(MemoryProvider, "inquire", refused)
+    assert reconcile() == []
+    assert asked == codes
+    assert open_rows() == {(code, "unanswered") for code in codes}

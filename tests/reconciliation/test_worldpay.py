@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.management.commands.load_example import load_account
-from checkout.payments.models import Attempt, Fact, Merchant, Payment
+from checkout.payments.models import Attempt, Difference, Fact, Merchant, Payment
 from checkout.reconciliation import reconcile_account
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import Paid
@@ -109,6 +109,48 @@ def test_a_settlement_that_nobody_has_told_of_makes_no_difference_either(
     run, differences = reconcile_account(account)
     assert differences == []
     assert (run.compared, run.untold) == (1, 1)
+
+
+@pytest.fixture
+def unchecked(provider) -> None:
+    """Have the next order accept captures beyond its authorisation."""
+    turn(provider.url, order={"traits": ["no_ceiling"]}, clock_scale=1e6)
+
+
+def test_more_captured_than_was_authorised_is_found(unchecked, paid, provider):
+    captured(provider, paid.attempt.order_code, 1050)
+    paid.operation("capture", 1050)
+    assert reconcile() == []
+    provider.capture(paid.attempt.order_code, 1050)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["captured"] == 2100, "the second capture")
+    told = {(difference.kind, difference.ours_minor, difference.theirs_minor) for difference in reconcile()}
+    assert told == {("captured", 1050, 2100)}
+
+
+@pytest.fixture
+def disputed(provider) -> None:
+    """Have the next order charged back after its capture."""
+    turn(provider.url, order={"traits": ["charged_back"]}, clock_scale=1e6)
+
+
+def test_a_charge_back_of_which_we_were_not_told_is_found(disputed, paid, provider):
+    captured(provider, paid.attempt.order_code, 1050)
+    paid.operation("capture", 1050)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["charged_back"] > 0, "the charge-back")
+    [difference] = reconcile()
+    assert (difference.kind, difference.theirs) == ("charged_back", "not told")
+
+
+def test_an_account_that_may_not_ask_is_no_provider_that_is_away(paid, provider, account):
+    turn(provider.url, knob={"verb": "inquiry", "fault": "security_violation", "times": None})
+    run, differences = reconcile_account(account)
+    assert (differences, run.unanswered) == ([], 1)
+    assert still_unanswered() == {paid.attempt.order_code}
+
+
+def still_unanswered() -> set[str]:
+    found = Difference.objects.filter(kind=Difference.Kind.UNANSWERED, resolved_at=None)
+    return set(found.values_list("order_code", flat=True))
 
 
 def test_a_capture_that_we_know_nothing_of_is_found(paid, provider):

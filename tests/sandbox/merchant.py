@@ -20,6 +20,8 @@ HEADER = (
     '<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"'
     ' "http://dtd.worldpay.com/paymentService_v1.dtd">'
 )
+# A session's id is a name token; an order's code need not be one.
+NO_TOKEN = re.compile(r"&\w+;|[^\w.:-]")
 EMAIL = "<shopperEmailAddress>shopper@example.com</shopperEmailAddress>"
 RETURN_URL = "http://localhost:8000/checkout/P1/challenge/return/token/"
 
@@ -103,6 +105,7 @@ class Merchant:
         instrument: str | None = None,
         preference: str = "noPreference",
         capture_delay: str = "DEFAULT",
+        action: str = "AUTHORISE",
         **options: Any,
     ) -> Reply:
         three_ds_data = f'<additional3DSData dfReferenceId="0_device" challengePreference="{preference}"/>'
@@ -116,7 +119,8 @@ class Merchant:
             f'<submit><order orderCode="{order_code}" captureDelay="{capture_delay}">'
             "<description>A teapot</description>"
             f'<amount value="{amount}" currencyCode="{currency}" exponent="{exponent}"/>'
-            f'<paymentDetails>{instrument}<session shopperIPAddress="127.0.0.1" id="S-{order_code}"/>'
+            f'<paymentDetails action="{action}">{instrument}'
+            f'<session shopperIPAddress="127.0.0.1" id="S-{NO_TOKEN.sub("", order_code)}"/>'
             f"</paymentDetails><shopper>{EMAIL}{browser}</shopper>"
             + (three_ds_data if three_ds else "")
             + "</order></submit>",

@@ -59,7 +59,7 @@ def test_a_number_of_no_known_scheme_is_called_a_message_that_failed_validation(
 def test_a_card_that_cannot_be_is_a_payment_details_error(merchant, instrument):
     code, message = merchant.submit("order-1", instrument=instrument).error
     assert code == "7"
-    assert "4444" not in (message or "")
+    assert "44443333" not in (message or "")
     assert not merchant.books("order-1")
 
 

@@ -27,6 +27,35 @@ def test_an_order_without_a_delay_is_captured_once_it_is_authorised(merchant):
     assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
 
 
+def test_a_sale_is_captured_once_it_is_authorised(merchant):
+    assert merchant.submit("order-1", action="SALE").text("lastEvent") == "AUTHORISED"
+    wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the capture to be booked")
+
+
+def test_a_refund_without_a_payment_pays_the_cardholder_and_holds_nothing(notifying, inbox):
+    reply = notifying.submit("order-1", action="REFUND")
+    assert reply.attribute("refundReceived", "orderCode") == "order-1"
+    wait_until(lambda: notifying.books("order-1")["refunded"] == 1050, "the refund to be booked")
+    books = notifying.books("order-1")
+    assert (books["authorised"], books["captured"]) == (0, 0)
+    assert notifying.inquire("order-1").text("lastEvent") == "REFUNDED"
+    wait_until(lambda: len(inbox.bodies) == 2, "both notifications")
+
+
+def test_a_refund_to_a_card_that_is_refused_pays_nothing(merchant):
+    assert merchant.submit("order-1", "REFUSED", action="REFUND").text("lastEvent") == "REFUSED"
+    assert merchant.books("order-1")["refund_requested"] == 0
+
+
+def test_any_other_action_is_refused(merchant):
+    assert merchant.submit("order-1", action="ACCOUNTVERIFICATION").error[0] == "5"
+
+
+@pytest.mark.parametrize("code", ["order|1", "order 1", "order&quot;1", "order&lt;1", "order'1"])
+def test_an_order_code_with_a_character_that_the_bank_does_not_take_is_refused(merchant, code):
+    assert merchant.submit(code).error[0] == "5"
+
+
 @pytest.mark.parametrize("delay", ["OFF", "DEFAULT", "off"])
 def test_an_order_with_another_delay_is_captured_only_on_request(merchant, delay):
     merchant.submit("order-1", capture_delay=delay)

@@ -44,6 +44,24 @@ def test_a_connection_is_reset_before_or_after_the_effect(merchant, fault, booke
     assert capture_requested(merchant) == booked
 
 
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("order_not_found", ("5", "Could not find payment for order")),
+        ("security_violation", ("4", "Security violation")),
+    ],
+)
+def test_a_modification_is_denied_until_the_bank_mends_it(merchant, fault, error):
+    merchant.submit("order-1")
+    turn(merchant.url, knob={"verb": "capture", "fault": fault, "times": None})
+    for _ in range(2):
+        assert merchant.capture("order-1", 1050).error == error
+    assert capture_requested(merchant) == 0
+    turn(merchant.url, reset=True)
+    merchant.capture("order-1", 1050)
+    assert capture_requested(merchant) == 1050
+
+
 @pytest.mark.parametrize(("fault", "booked"), [("hang_before", 0), ("hang_after", 1050)])
 def test_a_reply_never_comes(merchant, fault, booked):
     merchant.submit("order-1")

@@ -22,7 +22,7 @@ async def nobody_answers(shop, books, settings):
     """Run a broker that accepts the command, without a service that consumes it."""
     settings.CHECKOUT_REPLY_BUDGET_SECONDS = 50
     broker = get_broker()
-    await broker.start()
+    broker.open()
     await broker.declare(broker.topology.service_queue("checkout"))
     yield
     await close_brokers()

@@ -98,7 +98,7 @@ async def test_a_websocket_is_closed_with_the_word_for_come_back_soon(shop, paym
 
 
 async def test_the_process_is_not_ready_any_more_and_lives(shop, client, begin):
-    await get_broker().start()
+    get_broker().open()
     assert (await client.get("/readyz")).status == 200
     begin()
     answer = await client.get("/readyz")

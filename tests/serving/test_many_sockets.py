@@ -38,7 +38,7 @@ def statements(monkeypatch):
 async def test_of_a_thousand_from_one_address_the_first_two_hundred_are_let_in(
     shop, payment, socket_of, statements
 ):
-    await get_broker().start()
+    get_broker().open()
     statements.clear()
     sockets = [socket_of() for _ in range(HANDSHAKES)]
     let_in = await asyncio.gather(*(socket.connect() for socket in sockets))
@@ -55,7 +55,7 @@ async def test_of_a_thousand_from_one_address_the_first_two_hundred_are_let_in(
 
 
 async def test_without_a_payment_s_token_they_cost_no_statement(shop, payment, socket_of, statements):
-    await get_broker().start()
+    get_broker().open()
     statements.clear()
     sockets = [socket_of(token="guessed") for _ in range(HANDSHAKES)]
     assert not any(await asyncio.gather(*(socket.connect() for socket in sockets)))

@@ -18,8 +18,8 @@ from django.urls import include, path
 from checkout.backoffice.log_in import known_networks
 from checkout.backoffice.log_in.known_networks import KnownNetworks
 from messaging.concurrency.database import in_thread
-from payments_gateway.serving import page_handler as lines
-from payments_gateway.serving.page_handler import Line
+from payments_gateway.serving import page_handler
+from payments_gateway.serving.page_handler import AdmissionQueue
 from tests.support.asgi import AsgiClient
 
 LOG_IN = "/admin/login/"
@@ -54,7 +54,7 @@ class SlowHasher(MD5PasswordHasher):
 @pytest.fixture(autouse=True)
 def hasher(transactional_db, settings, monkeypatch):
     for name in ("log_ins", "pages"):
-        monkeypatch.setattr(lines, name, Line(getattr(lines, name).limits))
+        monkeypatch.setattr(page_handler, name, AdmissionQueue(getattr(page_handler, name).limits))
     monkeypatch.setattr(known_networks, "networks", KnownNetworks())
     settings.PASSWORD_HASHERS = [f"{__name__}.SlowHasher"]
     for name, value in (("threads", []), ("inside", set()), ("most", 0)):
@@ -152,7 +152,7 @@ async def test_one_that_is_turned_away_is_told_when_to_come_back_and_other_pages
 async def in_line(count: int) -> None:
     """Wait until so many log-ins, of strangers and of staff, are running or queued."""
     async with asyncio.timeout(30):
-        while lines.log_ins.length < count:  # noqa: ASYNC110  a number
+        while page_handler.log_ins.length < count:  # noqa: ASYNC110  a number
             await asyncio.sleep(0.01)
 
 

@@ -7,7 +7,7 @@ import struct
 import pytest
 import uvicorn
 
-from payments_gateway.serving.http.protocol import OrderlyProtocol
+from payments_gateway.serving.http.protocol import HardenedHttpProtocol
 from payments_gateway.serving.http.writing import JoinedWrites
 from payments_gateway.serving.scope import WHEN_LEFT
 from tests.support.serving import serving
@@ -205,7 +205,9 @@ async def test_no_packet_waits_for_an_acknowledgement_on_a_socket_that_was_hande
     """With ``--fd`` the server takes the socket for a UNIX one, and does not set TCP_NODELAY itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
-        config = uvicorn.Config(hello, http=OrderlyProtocol, lifespan="off", log_config=None, loop="asyncio")
+        config = uvicorn.Config(
+            hello, http=HardenedHttpProtocol, lifespan="off", log_config=None, loop="asyncio"
+        )
         server = uvicorn.Server(config)
         mistaken = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.detach())
         task = asyncio.create_task(server._serve([mistaken]))

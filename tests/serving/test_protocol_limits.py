@@ -310,7 +310,7 @@ async def test_a_refused_connection_may_send_its_request_before_it_reads_why(
     """Closed at once, the client would find the connection reset. A flood of them is closed at once."""
     monkeypatch.setattr(writing, "LINGER_SECONDS", 30)  # a busy machine may need more than a second
     monkeypatch.setattr(connection_limit, "LINGER_SECONDS", 600)
-    monkeypatch.setattr(connection_limit, "MOST_TURNED_AWAY", 2)
+    monkeypatch.setattr(connection_limit, "MOST_CLOSING", 2)
     setattr(settings, setting, 1)
     options = {"timeout_keep_alive": 600, "forwarded_allow_ips": "192.0.2.1"}
     async with serving(application, **options) as (server, address), connected(address) as first:

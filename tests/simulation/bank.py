@@ -1,6 +1,7 @@
 """The bank behind the provider: its requests, later decisions and bookings, and the issuers' charge-backs."""
 
 import json
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -8,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.providers.base import Authorisation, EventKind
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import (
+from checkout.payments.providers.base import Authorisation, EventKind, ProviderResult
+from tests.simulation.habits import Habits, drawn
+from tests.simulation.post import ACCOUNT, MERCHANT_CODE, PORTAL, Post
+from tests.simulation.tokens import Tokens
+from tests.support.memory_provider.books import (
     Books,
     Movement,
     Order,
@@ -18,10 +21,8 @@ from checkout.payments.providers.memory_books import (
     books_of,
     forget_books,
 )
-from checkout.payments.providers.memory_order import Manners
-from tests.simulation.habits import Habits, drawn
-from tests.simulation.post import ACCOUNT, MERCHANT_CODE, Post
-from tests.simulation.tokens import Tokens
+from tests.support.memory_provider.order import Manners
+from tests.support.memory_provider.provider import MemoryProvider
 
 if TYPE_CHECKING:
     from tests.simulation.twin import Twin
@@ -31,6 +32,15 @@ __all__ = ["ACCOUNT", "MERCHANT_CODE", "Bank"]
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+
+# The bounds of the seconds until a provider can do again what it could not do to an order.
+MENDED_SECONDS = (600.0, 12 * HOUR)
+# Operations that ended because they never arrived, as staff said.
+GIVEN_UP = """
+SELECT 1 FROM payments_operation
+WHERE reference = ? AND state = 'refused' AND refusal_reason = 'not_found_at_provider'
+"""
+ASKED = "SELECT amount_minor FROM payments_operation WHERE reference = ?"
 
 NOTIFIED_ONLY = """
 SELECT 1 FROM payments_attempt a JOIN payments_fact f ON f.attempt_id = a.id
@@ -70,11 +80,26 @@ class Bank:
         # money moves any more with these: of such an order staff have entered that nothing was captured.
         self.given_up: set[str] = set()
         self._portal_movements = 0
+        # The answers with which a process is held up, and the times until which requests may be on their way.
+        self.held_answers: list[ProviderResult] = []
+        self._on_their_way: dict[str, float] = {}
+        self._gets_through_at: dict[str, float] = {}
+        # The references of what the bank has booked with another amount than it was asked for.
+        self.other_amounts: set[str] = set()
+        # An issuer has charged money back, and only comparisons can tell of it.
+        self.has_kept_silent = False
 
     @property
     def books(self) -> Books:
         """Return the provider's books."""
         return books_of(ACCOUNT)
+
+    def sums_of(self, order_code: str) -> tuple[int, int, int]:
+        """Return what our books must say of an order: captured, refunded and charged back, in minor units."""
+        order = self.books.orders.get(order_code)
+        if order is None or order_code in self.given_up:
+            return 0, 0, 0
+        return order.captured.minor, order.refunded.minor, order.charged_back.minor
 
     def _manners_for(self, order_code: str) -> Manners:
         habits = drawn(self._chance, self._kindness)
@@ -115,7 +140,7 @@ class Bank:
     def move(self, order: Order, kind: EventKind, amount: Money) -> str:
         """Capture or refund as somebody asks in the portal. Return its reference, which is none of ours."""
         self._portal_movements += 1
-        movement = Movement(kind, f"portal {self._portal_movements}", amount)
+        movement = Movement(kind, f"{PORTAL}{self._portal_movements}", amount)
         if self.books.take(MERCHANT_CODE, order, movement):
             self.took(order, movement, HOUR)
         self._send_letters()
@@ -177,6 +202,9 @@ class Bank:
         """
         self._check(order, movement)
         is_capture = movement.kind == EventKind.CAPTURED
+        if movement.reference and not self.is_queued(order) and self._chance.happens("key_forgotten"):
+            seconds = self._chance.seconds_of("key_forgotten", 60, 4 * HOUR)
+            self._later(seconds, lambda: self.books.forget_key(movement.reference))
         if not is_capture and self._chance.refund_is_denied():
             self._say_later(order, movement, "REFUND_FAILED", self._chance.around(5))
         if movement not in order.under_way:
@@ -197,6 +225,32 @@ class Bank:
         """Return True if captures and refunds of this order show nowhere before they are booked."""
         return self._habits[order.order_code].is_queued
 
+    def asked_to_move(self, reference: str) -> None:
+        """Check that what arrives here was not given up: that is told to the merchant as its end."""
+        given_up = self._world.rows.execute(GIVEN_UP, (reference,)).fetchone()
+        if given_up is not None:
+            self._world.violations.append(f"I2: {reference} was given up, and was sent again")
+
+    def does_not_get_through(self, order: Order) -> bool:
+        """Return True as long as nothing can be done to this order, until somebody mends that."""
+        now, code = self._world.clock.now, order.order_code
+        if code not in self._gets_through_at and self._chance.happens("not_through"):
+            self._gets_through_at[code] = now + self._chance.seconds_of("not_through", *MENDED_SECONDS)
+        if code not in self._gets_through_at and self._chance.happens("never_through"):
+            self._gets_through_at[code] = math.inf
+        return now < self._gets_through_at.get(code, now)
+
+    def on_its_way(self, reference: str) -> None:
+        """Record that a capture or refund may arrive within the settling time, or got lost."""
+        query = "SELECT a.order_code FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id"
+        (code,) = self._world.rows.execute(f"{query} WHERE o.reference = ?", (reference,)).fetchone()
+        self._on_their_way[code] = self._world.clock.now + conf.settling_time.total_seconds()
+
+    def is_wrong_meanwhile(self, order_code: str) -> bool:
+        """Decide if the answer to a query has a wrong amount because a request is on its way."""
+        is_meanwhile = self._world.clock.now < self._on_their_way.get(order_code, 0.0)
+        return is_meanwhile and self._chance.happens("answer_wrong_meanwhile")
+
     def called_done(self, reference: str, kind: str, captured_with: str | None) -> None:
         """Check an operation that the gateway calls done: the bank booked it, or staff looked it up.
 
@@ -216,6 +270,9 @@ class Bank:
         violations = self._world.violations
         if len(again) > 1:
             violations.append(f"I2: {movement.kind} {movement.reference} was carried out {len(again)} times")
+        asked = self._world.rows.execute(ASKED, (movement.reference,)).fetchone()
+        if asked is not None and asked != (movement.amount.minor,):
+            violations.append(f"I2: {movement.reference} was sent with the amount {movement.amount}")
         captured, refunded = order.asked_for(EventKind.CAPTURED), order.asked_for(EventKind.REFUNDED)
         if captured > order.amount:
             violations.append(f"I2: {order.order_code}: {captured} taken of {order.amount} authorised")
@@ -225,10 +282,21 @@ class Bank:
 
     def _book(self, order: Order, movement: Movement) -> None:
         if movement in order.under_way:
+            movement = self._perhaps_less(order, movement)
             self._world.trace.note("provider", "books", movement.kind, movement.reference)
             self.books.book(MERCHANT_CODE, order, movement)
             self._booked(order, movement)
             self._send_letters()
+
+    def _perhaps_less(self, order: Order, movement: Movement) -> Movement:
+        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place."""
+        if movement.amount.minor < 2 or not self._chance.happens("other_amount"):
+            return movement
+        less = replace(movement, amount=Money(movement.amount.minor // 2, movement.amount.currency))
+        for movements in (order.taken, order.under_way):
+            movements[movements.index(movement)] = less
+        self.other_amounts.add(movement.reference)
+        return less
 
     def _booked(self, order: Order, movement: Movement) -> None:
         self._certain.add(movement.reference or order.order_code)
@@ -265,6 +333,15 @@ class Bank:
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
         if self._chance.of(self._disputes):
             self._later(self._chance.between(HOUR, 5 * DAY), lambda: self.charge_back(order))
+        if self._chance.happens("rest_expires"):
+            seconds = self._chance.seconds_of("rest_expires", DAY, 7 * DAY)
+            self._later(seconds, lambda: self._let_rest_expire(order))
+
+    def _let_rest_expire(self, order: Order) -> None:
+        rest = order.release_rest()
+        if rest.minor > 0 and order.order_code not in self.given_up:
+            self.books.notify(MERCHANT_CODE, order, rest, event=EventKind.EXPIRED)
+            self._send_letters()
 
     def _settle(self, order: Order) -> None:
         order.last_event = EventKind.SETTLED
@@ -276,19 +353,24 @@ class Bank:
         self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
         self._send_letters()
 
-    def charge_back(self, order: Order, amount: Money | None = None) -> None:
-        """Take back the amount, or by chance all or a part of what is left."""
+    def charge_back(self, order: Order, again: Money | None = None) -> None:
+        """Take back all or a part of what is left, or as much as before ``again``."""
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = order.manners.tells_position and not order.manners.releases_rest
         is_told = tells_all or not self._habits[order.order_code].is_open
-        is_possible = left.minor > 0 and (amount is None or amount <= left)
-        if not is_possible or not is_told or order.order_code in self.given_up:
+        if left.minor <= 0 or not is_told or order.order_code in self.given_up:
             return
-        amount = amount or self._all_or_a_part(left)
+        amount = self._all_or_a_part(left) if again is None else min(again, left)
         order.charged_back += amount
         self._world.disputed_money.charged_back(order, amount)
-        self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
+        if again is None and self._chance.happens("same_again"):
+            self._later(HOUR, lambda: self.charge_back(order, again=amount))
+        is_untold = "dispute_untold" if tells_all else "dispute_untold_without_sums"
+        if self._chance.happens(is_untold):
+            self.has_kept_silent = True
+        else:
+            self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
         self._send_letters()
         if self._chance.of(0.5):
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))

@@ -35,6 +35,43 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
 }
 
 
+# Waits until our amount never wins over the provider's proven one; then (0.0, 0.0, 0.3).
+OTHER_AMOUNT = (0.0,)
+# Waits until what never gets through is parked after some tries, and can be withdrawn; then (0.0, 0.2).
+NEVER_THROUGH = (0.0,)
+# Waits until a comparison tells of a last event CHARGED_BACK that is not in our books; then (0.0, 0.0, 0.5).
+DISPUTE_UNTOLD_WITHOUT_SUMS = (0.0,)
+# Waits until two equal events of one day are two unless the provider's key says otherwise; then (0.0, 0.5).
+SAME_AGAIN = (0.0,)
+
+# Faults with a stream of random numbers of their own, and seldom at that: the shares of which each schedule
+# draws one, and the most times. The other decisions of a schedule do not depend on them.
+HABITS: dict[str, tuple[tuple[float, ...], int]] = {
+    # A process is held up between the intent and the request, longer than a query needs to show that nothing
+    # arrived, or between the answer that nothing was done and its record, until another copy has left.
+    "held_up": ((0.0, 0.0, 0.5), 2),
+    "answer_held": ((0.0, 0.0, 0.4), 1),
+    # The provider refuses what it knows by its key, instead of repeating its answer.
+    "copy_refused": ((0.0, 0.7), 3),
+    # It forgets a key within hours, long before it says so.
+    "key_forgotten": ((0.0, 0.0, 0.5), 3),
+    # It does not find an order, or may not act for the account, until somebody mends that.
+    "not_through": ((0.0, 0.0, 0.0, 0.4), 2),
+    # An inquiry is answered about another amount while the request that it asks about is on its way.
+    "answer_wrong_meanwhile": ((0.0, 0.0, 0.7), 1),
+    "never_through": (NEVER_THROUGH, 1),
+    # It books less than it was asked for.
+    "other_amount": (OTHER_AMOUNT, 1),
+    # An issuer or the portal does the same thing twice on one day.
+    "same_again": (SAME_AGAIN, 2),
+    "dispute_untold": ((0.0, 0.0, 0.0, 0.6), 2),
+    "dispute_untold_without_sums": (DISPUTE_UNTOLD_WITHOUT_SUMS, 1),
+    "rest_expires": ((0.0, 0.0, 0.4), 2),
+    # A clerk decides as soon as something waits for staff, and a second one by an older page than the first.
+    "clerk_hasty": ((0.0, 0.7), 3),
+    "clerk_second": ((0.0, 0.5), 4),
+}
+
 # The share of schedules that have a given kind of fault. With few kinds at a time, schedules get further.
 LIKELIHOOD = 0.4
 # The hardest cases for the gateway start with a lost answer about money that was moved.
@@ -85,6 +122,10 @@ QUEUED_SECONDS = (1800.0, 72 * 3600.0)
 # The share of the captures and refunds that never arrived of which staff say that they are not to be sent.
 GIVEN_UP = 0.3
 
+# The share of schedules whose notifications are known by their content and their day, as those of Worldpay,
+# and name no movement that was made in the portal.
+WITH_CONTENT_KEYS = 0.3
+
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
 
@@ -109,7 +150,9 @@ class Chance:
             else 0.0
             for name, (rates, _) in FAULTS.items()
         }
-        self._left = {name: most for name, (_, most) in FAULTS.items()}
+        self._left = {name: most for name, (_, most) in (FAULTS | HABITS).items()}
+        self._streams = {name: Random(f"{name} of schedule {seed}") for name in HABITS}
+        self._rates |= {name: self._streams[name].choice(shares) for name, (shares, _) in HABITS.items()}
         self._pace = self._random.choice((0.001, 0.02, 0.3))
         self._issuers = Random(f"issuers of schedule {seed}")
         self._share_of_bad_issuers = self._issuers.choice((0.0, 0.0, 0.0, 0.3))
@@ -144,6 +187,7 @@ class Chance:
         self._queue = Random(f"queue of schedule {seed}")
         self.has_keys = self._queue.random() >= WITHOUT_KEYS
         self._share_of_queued = self._queue.choice(QUEUED)
+        self.has_content_keys = Random(f"keys of schedule {seed}").random() < WITH_CONTENT_KEYS
         self.has_portal = Random(f"portal of schedule {seed}").random() < WITH_PORTAL
         self.happened: dict[str, int] = {}
 
@@ -155,11 +199,15 @@ class Chance:
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""
         rate = self._rates[fault]
-        if not rate or not self._left[fault] or self._random.random() >= rate:
+        if not rate or not self._left[fault] or self._streams.get(fault, self._random).random() >= rate:
             return False
         self._left[fault] -= 1
         self.count(fault)
         return True
+
+    def seconds_of(self, habit: str, least: float, most: float) -> float:
+        """Return a number of seconds between both, from the stream of one of ``HABITS``."""
+        return self._streams[habit].uniform(least, most)
 
     def count(self, fault: str) -> None:
         """Count a fault that has happened."""

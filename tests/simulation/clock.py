@@ -29,6 +29,10 @@ class Clock:
         self._shown = shown
         self._moment = EPOCH + shown
 
+    def stored(self) -> str:
+        """Return the present time as SQLite stores it."""
+        return str(self._moment.replace(tzinfo=None))
+
     def seconds_until(self, stored: str | None) -> float | None:
         """Convert a time as SQLite stores it to seconds since ``EPOCH``."""
         if stored is None:

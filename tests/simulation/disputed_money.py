@@ -15,8 +15,8 @@ from checkout.errors import CheckoutError
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind, Verb
-from checkout.payments.providers.memory_books import Order, OrderState
 from tests.simulation.web import Unanswered
+from tests.support.memory_provider.books import Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Ledgers
@@ -87,8 +87,9 @@ class DisputedMoney:
         return letter | unclear
 
     def charged_back(self, order: Order, amount: Money) -> None:
-        """Perhaps have another dispute of the same amount follow."""
-        if self._random.random() < REPEATED:
+        """Perhaps have another dispute of the same amount follow, if so much is left."""
+        left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
+        if amount <= left and self._random.random() < REPEATED:
             again = self._random.uniform(60, 3600)
             self._world.later(again, lambda: self._world.bank.charge_back(order, amount))
 

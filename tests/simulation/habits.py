@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_order import USUALLY_ANNOUNCED, Manners
 from tests.simulation.chance import Chance
+from tests.support.memory_provider.order import USUALLY_ANNOUNCED, Manners
 
 # The events that a merchant may have selected. Some selections lack captures, refunds, or both.
 SELECTIONS = (

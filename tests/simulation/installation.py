@@ -28,6 +28,7 @@ from tests.simulation import (  # noqa: E402
     colleagues,
     invariants,
     late_commits,
+    proof,
     randomness,
     threads,
 )
@@ -58,8 +59,11 @@ class Installation:
         database.connection.create_function("charge_begins", 2, _charge_begins)
         database.connection.create_function("request_begins", 2, _request_begins)
         database.connection.create_function("key_of_event", 2, _key_of_event)
+        database.connection.create_function("saga_parks", 1, _saga_parks)
         invariants.watch_history(database.connection)
-        database.connection.executescript(late_commits.TRIGGER)
+        database.connection.create_function("fact_is_written", 1, _fact_is_written)
+        database.connection.create_function("operation_ends", 3, _operation_ends)
+        database.connection.executescript(late_commits.TRIGGER + proof.TRIGGERS)
         self._template = Template(database.connection)
         randomness.take_over()
         threads.take_over()
@@ -83,6 +87,10 @@ def _called_done(reference: str, kind: str, captured_with: str | None) -> None:
     Line.world.bank.called_done(reference, kind, captured_with)
 
 
+def _saga_parks(saga: int) -> None:
+    Line.world.staff.sees_parking(saga)
+
+
 def _charge_begins(order_code: str, card: str) -> None:
     Line.world.cards.charge_begins(order_code, card)
 
@@ -93,6 +101,14 @@ def _request_begins(reference: str, known: str) -> None:
 
 def _key_of_event(drawn: int, last_of_payment: int) -> int:
     return Line.world.late_commits.key_of_event(drawn, last_of_payment)
+
+
+def _fact_is_written(attempt: int) -> None:
+    Line.world.proof.fact_is_written(attempt)
+
+
+def _operation_ends(reference: str, state: str, attempt: int) -> None:
+    Line.world.proof.operation_ends(reference, state, attempt)
 
 
 def _open_shop() -> None:

@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
-from tests.simulation import disputed_money, listener, network, own_steps, saved_cards
+from tests.simulation import amounts, disputed_money, listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
+from tests.support.memory_provider.books import Books, Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -45,6 +45,9 @@ CREATE TEMP TRIGGER operation_is_done AFTER UPDATE OF state ON main.payments_ope
 WHEN old.state <> 'done' AND new.state = 'done'
 BEGIN SELECT called_done(new.reference, new.kind,
     (SELECT order_code FROM payments_attempt WHERE capture_reference = new.reference)); END;
+CREATE TEMP TRIGGER saga_is_parked AFTER UPDATE OF status ON main.payments_saga
+WHEN old.status <> 'parked' AND new.status = 'parked'
+BEGIN SELECT saga_parks(new.id); END;
 """
 
 
@@ -53,8 +56,9 @@ def watch_history(database: sqlite3.Connection) -> None:
 
     They also record payments whose released stock is taken again, and call ``called_done`` with the reference
     and kind of each operation that becomes done, and the order with whose authorisation it was made, and
-    ``charge_begins`` with the order code and the card of each charge of a saved card whose intent is written.
-    ``request_begins`` is called with the intent of each capture and refund, and what is known then.
+    ``charge_begins`` with the order code and the card of each charge of a saved card whose intent is written,
+    ``saga_parks`` with the primary key of each saga that is parked, and ``request_begins`` with the intent of
+    each capture and refund, and what is known then.
     """
     database.executescript(HISTORY + saved_cards.CHARGES + disputed_money.REQUESTS)
 
@@ -75,6 +79,7 @@ def check(world: "World") -> list[str]:
         *own_steps.check(books),
         *saved_cards.check(world, books),
         *_books_agree(books),
+        *amounts.check(world, books),
         *_told_the_truth(world, books),
         *_history(books),
         *_events(books),
@@ -84,10 +89,26 @@ def check(world: "World") -> list[str]:
         *listener.check(world, books),
         *_dead_letters(world, books),
         *_nothing_done_too_soon(world, books),
+        *_one_decision_each(books),
     ]
     for table in ("history", "late_replies", "taken_again"):
         world.rows.execute(f"DELETE FROM {table}")
     return findings
+
+
+WAITING = """
+SELECT o.kind, o.reference, o.state FROM payments_operation o
+WHERE o.state NOT IN ('done', 'refused') AND NOT EXISTS (
+SELECT 1 FROM payments_saga s JOIN payments_fact f ON f.payment_id = s.payment_id
+WHERE s.kind = o.kind AND s.key = o.reference AND s.status = 'parked'
+AND f.kind = 'saga_parked' AND f.data ->> 'saga' = s.kind AND f.data ->> 'why' <> '')
+"""
+
+
+def check_waiting(world: "World") -> list[str]:
+    """Return the operations that are open although nothing is due, and that were not parked with a reason."""
+    waiting = world.rows.execute(WAITING).fetchall()
+    return [f"I3: {kind} {key} is {state}, and nobody is told to look at it" for kind, key, state in waiting]
 
 
 class Ledgers:
@@ -195,10 +216,12 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
-    """Yield payments whose stock was released and later confirmed, except those that were conflicted."""
+    """Yield payments whose stock was released and later confirmed, unless conflicted, or settled by staff."""
     for (payment,) in books.rows(
         "SELECT payment FROM taken_again WHERE payment NOT IN "
-        "(SELECT payment FROM history WHERE after = 'conflicted')"
+        "(SELECT payment FROM history WHERE after = 'conflicted' UNION "
+        "SELECT p.reference FROM payments_payment p JOIN payments_fact f ON f.payment_id = p.id "
+        "WHERE f.kind = 'payment_settled_by_applied')"
     ):
         yield f"I4: the stock of {payment} was given back while it was being paid for"
 
@@ -251,6 +274,17 @@ def _nothing_done_too_soon(world: "World", books: Ledgers) -> Iterator[str]:
             yield f"I5: {kind} {reference} was called done, and the bank had not booked it"
 
 
+def _one_decision_each(books: Ledgers) -> Iterator[str]:
+    """Yield operations on which staff have decided twice as they stood, unless a decision came too late."""
+    for reference, version in books.rows(
+        "SELECT f.data ->> 'reference' AS reference, f.data ->> 'version' FROM payments_fact f "
+        "WHERE f.kind = 'operation_settled_by' AND NOT EXISTS (SELECT 1 FROM payments_fact late "
+        "WHERE late.kind = 'operation_settled_by_not_applied' AND late.attempt_id = f.attempt_id) "
+        "GROUP BY 1, 2 HAVING COUNT(*) > 1"
+    ):
+        yield f"I7: staff have decided twice on version {version} of {reference}"
+
+
 def _books_agree(books: Ledgers) -> Iterator[str]:
     for posting, total in books.rows(
         "SELECT posting, SUM(amount_minor) FROM ledger_ledgerentry "
@@ -286,16 +320,23 @@ def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
     """Yield payments that are captured automatically and were called paid, but ended unpaid.
 
     A capture that the provider makes with the authorisation counts as accepted. If the issuer does not pay
-    for it after all, staff are told. A contradiction is ended by staff, perhaps without a capture.
+    for it after all, staff are told. What staff settle may end without a capture.
     """
     automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
     excused = {books.payment_of.get(code) for code in world.bank.unpaid}
+    settled = {
+        payment
+        for (payment,) in books.rows(
+            "SELECT p.reference FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
+            "WHERE f.kind = 'payment_settled_by_applied'"
+        )
+    }
     for payment, end in automatic:
         if payment in excused:
             continue
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
         paid = [state for state in left if PaymentState(state).is_paid]
-        if paid and end in UNPAID and P.CONFLICTED not in left:
+        if paid and end in UNPAID and P.CONFLICTED not in left and payment not in settled:
             yield f"I6: {payment} was {paid[0]}, and ended {end}"
 
 

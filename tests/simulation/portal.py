@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import Order, OrderState
+from tests.support.memory_provider.books import Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.shopper import Shopper
@@ -55,6 +55,8 @@ class PortalUser:
         amount = self._part_of(uncaptured if wish == "capture" else unrefunded)
         self._world.trace.note("portal", f"{wish}s", amount, order.order_code)
         self._world.bank.move(order, kind, amount)
+        if self._chance.happens("same_again"):
+            self._world.later(HOUR, lambda: self._world.bank.move(order, kind, amount))
 
     def _part_of(self, amount: Money) -> Money:
         if self._chance.of(0.5):

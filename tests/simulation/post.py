@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.providers.memory_order import Order
 from tests.simulation.habits import Habits
 from tests.simulation.web import Unanswered
+from tests.support.memory_provider.order import Order
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -28,6 +28,11 @@ LIES = (
     "CHARGE_BACK_REVERSED",
     "INFORMATION_REQUESTED",
 )
+DAY = 86_400.0
+# The references of captures and refunds that were made in the portal begin like that.
+PORTAL = "portal "
+# The keys of notifications with a wrong amount begin like that.
+SLIP = "slip "
 # If the order's sums are not reported, only the notification shows the amount of these events.
 BY_ISSUER = ("CHARGED_BACK", "CHARGE_BACK_REVERSED")
 # Only notifications of captures and refunds may omit the amount; those of issuers' actions contain it.
@@ -51,7 +56,7 @@ class Post:
         may_be_compared = letter["event"] not in BY_ISSUER and letter["minor"] is not None
         if may_be_compared and self._chance.happens("notification_wrong"):
             self._letters += 1
-            slip = letter | {"minor": self._another(letter["minor"]), "number": f"slip {self._letters}"}
+            slip = letter | {"minor": self._another(letter["minor"]), "number": f"{SLIP}{self._letters}"}
             self._post(slip, is_proven=not habits.is_open)
             is_lost = self._chance.of(0.3)
         if not is_lost:
@@ -99,9 +104,20 @@ class Post:
         }
 
     def _post(self, letter: dict[str, Any], *, is_proven: bool) -> None:
+        if self._chance.has_content_keys:
+            letter = self._known_by_content(letter)
         body = json.dumps(letter).encode()
         for _ in range(2 if self._chance.happens("notification_copied") else 1):
             self._world.spawn(self._deliver(body, is_proven=is_proven))
+
+    def _known_by_content(self, letter: dict[str, Any]) -> dict[str, Any]:
+        """Return the letter with its content and day as its key, and without a reference of the portal."""
+        reference = "" if letter["reference"].startswith(PORTAL) else letter["reference"]
+        is_slip = str(letter["number"]).startswith(SLIP)
+        day = int(self._world.clock.now // DAY)
+        content = (letter["order_code"], letter["event"], letter["minor"], letter["currency"], reference, day)
+        key = f"{SLIP if is_slip else ''}{'/'.join(map(str, content))}"
+        return letter | {"reference": reference, "number": key}
 
     async def _deliver(self, body: bytes, *, is_proven: bool) -> None:
         pause_seconds = self._chance.around(0.5)

@@ -13,7 +13,7 @@ from checkout.errors import (
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.actions.saved_cards import cards_of, charge_card, remove_card
-from checkout.payments.actions.shopper.pending import wait_for
+from checkout.payments.actions.shopper.pending import await_payment_command
 from checkout.payments.models import Merchant, SavedCard
 from tests.simulation.chance import CUSTOMERS
 from tests.simulation.clerk import Clerk
@@ -104,7 +104,7 @@ class Program:
         self._world.shoppers.append(shopper)
         if self._chance.of(0.5):
             self._world.spawn(Clerk(self._world, shopper).run())
-        await self._ask(lambda: wait_for(reference))
+        await self._ask(lambda: await_payment_command(reference))
         if self._chance.of(0.3) and await self._ask_to_charge(charge, card, order) not in (reference, ""):
             self._violated(f"the order {order} was answered by two payments", "I7")
         if self._chance.of(0.2):

@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from checkout.conf import conf
 from checkout.errors import CheckoutError, OperationRejected
 from checkout.payments import actions
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import Order, OrderState
-from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
+from checkout.payments.sagas.settlement.settleable import OF_AN_ATTEMPT
 from tests.simulation.chance import QUEUED_SECONDS
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
+from tests.support.memory_provider.books import Order, OrderState
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -24,6 +25,15 @@ OPERATIONS = {
 }
 # Steps of a parked purchase that wants to have its order confirmed.
 CONFIRMING = ("confirm_order", "money_returned")
+ENDED = ("done", "refused")
+# The bounds of the seconds after which a hasty clerk decides on what is parked.
+HASTY_SECONDS = (1.0, 60.0)
+# The bounds of the seconds for which the page lay open by which a second clerk decides.
+OLD_PAGE_SECONDS = (0.0, 12 * HOUR)
+UNANSWERED = """
+SELECT started_at AS 'at [datetime]' FROM payments_providercall
+WHERE key = ? AND outcome IN ('', 'unknown', 'pending')
+"""
 # The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
 # In the latter visits staff look up everything that they can, instead of sometimes only trying again.
 VISITS = 5
@@ -49,6 +59,35 @@ class Staff:
             await self._world.sleep(pause_seconds)
             self._visit(tries_again=True)
             pause_seconds *= 2
+
+    def sees_parking(self, saga: int) -> None:
+        """Have a hasty clerk decide at once, perhaps, although a request may still be on its way."""
+        if self._chance.happens("clerk_hasty"):
+            seconds = self._chance.seconds_of("clerk_hasty", *HASTY_SECONDS)
+            self._world.later(seconds, lambda: self._decide_hastily(saga))
+
+    def _decide_hastily(self, saga: int) -> None:
+        """Say that an operation did not arrive, as it is not to be seen yet. The gateway must refuse that."""
+        for _, kind, key, _, order_code, _, state in (each for each in self._parked() if each[0] == saga):
+            if kind not in OPERATIONS or state in ENDED or self._has_arrived(kind, key, order_code):
+                continue
+            since = self._seconds_since_sent(key)
+            if since is not None and since < conf.settling_time.total_seconds() - HASTY_SECONDS[1]:
+                what = "says at once that it did not arrive:"
+                self._world.spawn(self._do(what, f"{kind} {key}", self._say_hastily(key)))
+
+    def _say_hastily(self, reference: str) -> Callable[[], object]:
+        def say() -> None:
+            actions.settle_operation(reference, arrived=False, by="hasty", reason="It is not to be seen.")
+            self._world.violations.append(f"I2: {reference} may be on its way, and was said not to arrive")
+
+        return say
+
+    def _seconds_since_sent(self, reference: str) -> float | None:
+        """Return the time since a request was sent that has no answer; None if there is none."""
+        sent = self._world.rows.execute(UNANSWERED, (reference,)).fetchone()
+        since = sent and self._world.clock.seconds_until(str(sent[0]))
+        return None if since is None else self._world.clock.now - since
 
     def look_around(self) -> bool:
         """Plan a visit at the end. Return False if nothing waits for staff or the visits are used up."""
@@ -130,18 +169,16 @@ class Staff:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
             if kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
-                self._explained.add(payment)
-                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+                self._enter_figures(payment)
             elif kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
                 if not self._seconds_until_shown(kind, key, order_code):
                     self._settle_as_found(number, kind, key, order_code)
             elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
                 # The provider does not say what became of it: staff have looked it up.
-                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+                self._enter_figures(payment)
             elif kind == "purchase" and step == "void" and payment in self._world.bank.used_portal:
                 # It can be neither captured nor released, as a part was captured in the portal.
-                self._explained.add(payment)
-                self._world.spawn(self._do("puts aside", payment, self._put_aside(payment)))
+                self._enter_figures(payment)
             elif kind == "purchase" and step in CONFIRMING and self._cannot_be_confirmed(payment):
                 self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
@@ -151,11 +188,16 @@ class Staff:
                 # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in dict.fromkeys([*self._differing(), *self._unlike_in_portal()]):
-            self._explained.add(reference)
-            self._world.spawn(self._do("puts aside", reference, self._put_aside(reference)))
+            self._enter_figures(reference)
         for (reference,) in conflicted:
             self._give_up_spare(reference)
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
+
+    def _enter_figures(self, reference: str) -> None:
+        """Settle a payment of which staff know what the bank's books have, without asking the bank first."""
+        self._explained.add(reference)
+        self._give_up_spare(reference)
+        self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
 
     def _give_up_spare(self, reference: str) -> None:
         """Cancel or refund, in the portal, all but one of a payment's orders that hold money, or held it.
@@ -229,6 +271,36 @@ class Staff:
         what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
         settle = self._settle(key, number, has_arrived, gives_up)
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
+        if self._chance.happens("clerk_second"):
+            seconds = self._chance.seconds_of("clerk_second", *OLD_PAGE_SECONDS)
+            seen = self._version_of(number)
+            second = self._settle_by_old_page(key, number, has_arrived, seen)
+            what = "decides by an old page on"
+            self._world.later(
+                0.0 if self._chance.seconds_of("clerk_second", 0, 1) < 0.5 else seconds,
+                lambda: self._world.spawn(self._do(what, f"{kind} {key}", second)),
+            )
+
+    def _version_of(self, number: int) -> int:
+        query = "SELECT version FROM payments_saga WHERE id = ?"
+        return int(self._world.rows.execute(query, (number,)).fetchone()[0])
+
+    def _settle_by_old_page(
+        self, reference: str, number: int, has_arrived: bool, seen: int
+    ) -> Callable[[], object]:
+        """Return a function with which a second clerk decides what the first one has decided by now.
+
+        If the flow has gone on since that clerk looked, the gateway must refuse the decision.
+        """
+
+        def settle() -> None:
+            is_old = self._version_of(number) != seen
+            said: dict[str, Any] = {"arrived": has_arrived, "seen": seen}
+            actions.settle_operation(reference, by="colleague", reason="Looked up at the bank.", **said)
+            if is_old:
+                self._world.violations.append(f"I7: a decision on {reference} was taken from an old page")
+
+        return settle
 
     def _is_doubted(self, number: int) -> bool:
         """Return True for a refund that is reported as failed: staff have other choices then."""
@@ -286,16 +358,16 @@ class Staff:
     def _settle_claim(
         self, number: int, order_code: str, payment: str, *, is_last: bool
     ) -> Callable[[], object]:
-        """Return a function that settles a claim or, if in the end it says so, puts the payment aside."""
+        """Return a function that settles a claim or, if in the end it says so, enters the figures."""
 
         def settle() -> None:
             try:
                 settle_claim_by(self._truth_of(order_code), number, by="staff")
             except OperationRejected as advice:
-                if not is_last or "settle the payment yourself" not in str(advice):
+                if not is_last or "settle the payment by figures" not in str(advice):
                     raise
                 self._explained.add(payment)
-                self._put_aside(payment)()
+                self._settle_payment(payment)()
 
         return settle
 
@@ -326,9 +398,6 @@ class Staff:
                 actions.review_payment(reference, by="staff", reason="It contradicts us.")
 
         return settle
-
-    def _put_aside(self, reference: str) -> Callable[[], object]:
-        return lambda: actions.put_aside(reference, by="staff", reason="Looked up at the bank.")
 
     def _try_again(self, number: int) -> Callable[[], object]:
         return lambda: actions.resume_saga(number, by="staff")

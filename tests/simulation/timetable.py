@@ -49,7 +49,8 @@ WHERE p.state = 'processing' AND a.state = 'created' AND NOT EXISTS
 """
 _UNCAPTURED = """
 SELECT MIN(f.recorded_at) FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id
-WHERE f.kind IN ('authorised', 'conflict_resolved') AND p.state = 'authorised' AND NOT EXISTS
+WHERE f.kind IN ('authorised', 'conflict_resolved', 'settled_as_held') AND p.state = 'authorised'
+AND NOT EXISTS
 (SELECT 1 FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id
 WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key LIKE 'authorisation_expired%')
 AND NOT (o.kind = 'void' AND a.state = 'refused'))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from checkout.payments.providers.base import Authorisation, ProviderResult
-from checkout.payments.providers.memory_books import Books
 from checkout.payments.providers.saved_cards import KeptToken, StoredCard
+from tests.support.memory_provider.books import Books
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

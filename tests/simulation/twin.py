@@ -20,12 +20,12 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.payments.providers.memory import MemoryProvider, missing
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.providers.saved_cards import KeptToken
 from tests.simulation.processes import outside
 from tests.simulation.threads import pause
 from tests.simulation.tokens import Tokens
+from tests.support.memory_provider.books import Order, OrderState
+from tests.support.memory_provider.provider import MemoryProvider, missing
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -37,6 +37,9 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 25.0
 # A sent request must arrive and show within this time. The other half of the settling time is for sending it.
 _SECONDS_TO_SETTLE = conf.settling_time.total_seconds() / 2
+# The time for which a process is held up with the answer that nothing was done, until another copy may have
+# left.
+HELD_SECONDS = (1800.0, 3 * 3600.0)
 FATES = ("unreachable", "lost", "late", "broken", "unreadable")
 
 
@@ -83,6 +86,8 @@ class Twin(MemoryProvider):
 
     def capture(self, request: Modification) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
+            if denial := self._denial(request):
+                return denial
             if Line.world.chance.issuer_refuses_capture():
                 # A provider that deduplicates stores this refusal, and answers the same key with it again.
                 refusal = self.books.once(request.idempotency_key, lambda: _refusal(request))
@@ -94,10 +99,15 @@ class Twin(MemoryProvider):
         return self._call(Verb.CAPTURE, request.reference, act)
 
     def void(self, request: Modification) -> ProviderResult:
-        return self._call(Verb.VOID, request.reference, lambda _: super(Twin, self).void(request))
+        def act(seconds_left: float) -> ProviderResult:
+            return self._denial(request) or super(Twin, self).void(request)
+
+        return self._call(Verb.VOID, request.reference, act)
 
     def refund(self, request: Modification) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
+            if denial := self._denial(request):
+                return denial
             send = partial(super(Twin, self).refund, request)
             return self._watched(request.order_code, send, seconds_left)
 
@@ -118,6 +128,21 @@ class Twin(MemoryProvider):
             return super(Twin, self).delete_token(kept)
 
         return self._call(Verb.DELETE_TOKEN, kept.shopper, act)
+
+    def _denial(self, request: Modification) -> ProviderResult | None:
+        """Return the answer of a provider that does not get as far as the request; None if it does."""
+        bank, order = Line.world.bank, self.books.orders[request.order_code]
+        bank.asked_to_move(request.reference)
+        if bank.does_not_get_through(order):
+            return missing(request.order_code)
+        if Line.world.chance.happens("answer_held"):
+            # This copy is refused, and the next one is not.
+            bank.held_answers.append(refusal := _refusal(request))
+            return refusal
+        is_copy = any(each.reference == request.reference for each in order.taken)
+        if is_copy and order.manners.deduplicates and Line.world.chance.happens("copy_refused"):
+            return _refusal(request)
+        return None
 
     @property
     def _tokens(self) -> Tokens:
@@ -164,6 +189,8 @@ class Twin(MemoryProvider):
             pause(there)
             Line.world.disputed_money.not_sent(verb, about)
             raise ProviderUnavailable("no connection")
+        if is_movement and fate in ("lost", "late"):
+            Line.world.bank.on_its_way(about)
         if fate == "late":
             # The request arrives after the gateway stopped waiting for it (``provider_call.SendWindow``).
             there = chance.between(TIMEOUT_SECONDS, _SECONDS_TO_SETTLE)
@@ -179,6 +206,9 @@ class Twin(MemoryProvider):
             raise OutcomeUnknown("the connection broke")
         if fate == "unreadable":
             raise ProviderReplyInvalid("not understood")
+        if any(each is results[0] for each in Line.world.bank.held_answers):
+            Line.world.trace.note("gateway", "is held up with the answer to", verb, about)
+            pause(chance.seconds_of("answer_held", *HELD_SECONDS))
         Line.world.trace.note("provider", "answered", verb, about, results[0].outcome)
         return results[0]
 
@@ -191,7 +221,10 @@ class Twin(MemoryProvider):
         results: list[ProviderResult],
     ) -> None:
         result = act(seconds_left)
-        if result.amount is not None and Line.world.chance.answer_is_wrong():
+        is_wrong = Line.world.chance.answer_is_wrong() or (
+            verb == Verb.INQUIRE and Line.world.bank.is_wrong_meanwhile(about)
+        )
+        if result.amount is not None and is_wrong:
             result = replace(result, amount=result.amount + Money(1, result.amount.currency))
         results.append(result)
         Line.world.trace.note("provider", "was asked to", verb, about, results[0].outcome, results[0].event)

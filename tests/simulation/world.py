@@ -10,7 +10,6 @@ from django.db import OperationalError
 
 from checkout.conf import conf
 from checkout.payments.models import Difference, InboxMessage, OutboxMessage
-from checkout.payments.providers.memory_books import OrderState
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES
 from checkout.states import PaymentState
@@ -34,6 +33,7 @@ from tests.simulation.network import UnreliableBroker
 from tests.simulation.portal import PortalUser
 from tests.simulation.processes import OUTSIDE, Crash, Process, current
 from tests.simulation.program import Program
+from tests.simulation.proof import ProofWatch
 from tests.simulation.saved_cards import CardWatch
 from tests.simulation.shopper import Shopper
 from tests.simulation.staff import Staff
@@ -42,6 +42,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.twin import Line
 from tests.simulation.web import Unanswered, Web
 from tests.support.broker_users import make_memory_users
+from tests.support.memory_provider.books import OrderState
 from tests.support.reconciling import reconcile
 
 T = TypeVar("T")
@@ -54,6 +55,13 @@ STOCK = 10
 RECONCILED = 0.2
 HEARTBEATS_SECONDS = 25.0
 WEBS = ("web 1", "web 2")
+# The bounds of the seconds for which a process is held up before it sends a capture or refund: long enough
+# for another copy to be sent meanwhile, as the provider does not show the first one.
+HELD_UP_SECONDS = (1500.0, 3 * HOUR)
+JUST_COMMITTED = """
+SELECT 1 FROM payments_providercall
+WHERE outcome = '' AND verb IN ('capture', 'refund') AND started_at = ?
+"""
 
 
 class World:
@@ -87,6 +95,7 @@ class World:
         self.staff = Staff(self)
         self.program = Program(self)
         self.cards = CardWatch(self)
+        self.proof = ProofWatch(self)
         self.late_commits = LateCommits(self)
         self.listener = Listener(self.loop)
         self._webs: list[Web] = []
@@ -124,11 +133,9 @@ class World:
         asyncio._set_running_loop(None)
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
-            self._compare_books_if_needed()
+            self._run_until_quiet()
             while self.loop.is_at_rest and self.staff.look_around():
-                self.loop.run_forever()
-                self._compare_books_if_needed()
+                self._run_until_quiet()
             if self.loop.is_at_rest and (self.chance.of(RECONCILED) or self.chance.has_portal):
                 self.violations += [
                     f"I5: reconciliation finds {found}"
@@ -140,9 +147,16 @@ class World:
         finally:
             self._close()
 
+    def _run_until_quiet(self) -> None:
+        """Run until nothing is due any more, so that whatever is open must wait for staff."""
+        self.loop.run_forever()
+        if self.loop.is_at_rest:
+            self.violations += invariants.check_waiting(self)
+        self._compare_books_if_needed()
+
     def _compare_books_if_needed(self) -> None:
         """Compare the books, as the relay does every hour, so that staff see no difference that is over."""
-        if self.chance.has_portal or self.staff.sees_differences():
+        if self.chance.has_portal or self.bank.has_kept_silent or self.staff.sees_differences():
             self._reconcile()
 
     def _reconcile(self) -> list[Difference]:
@@ -225,8 +239,22 @@ class World:
             seconds = self.chance.between(1, 400)
             self.trace.note(process.name, "stalls at", point, f"for {seconds:.0f} s")
             threads.pause(seconds)
+        if point == "payments.intent_committed" and self._is_about_to_move():
+            self._perhaps_hold_up(process)
         if self.chance.happens("freeze"):
             self._freeze(process)
+
+    def _is_about_to_move(self) -> bool:
+        """Return True if the intent of a capture or refund was committed just now, and nothing was sent."""
+        calls = self.rows.execute(JUST_COMMITTED, (self.clock.stored(),))
+        return threads.is_in_thread() and calls.fetchone() is not None
+
+    def _perhaps_hold_up(self, process: Process) -> None:
+        """Let a process be held up until queries would have shown the request, which is not sent yet."""
+        if self.chance.happens("held_up"):
+            seconds = self.chance.seconds_of("held_up", *HELD_UP_SECONDS)
+            self.trace.note(process.name, "is held up before a request", f"for {seconds:.0f} s")
+            threads.pause(seconds)
 
     def _perhaps_crash(self, process: Process, where: str) -> None:
         if self.chance.happens("crash"):
@@ -250,6 +278,8 @@ class World:
             broker.connect()
 
     def _on_commit(self, moment: str) -> None:
+        if moment == "before":
+            self.proof.transaction_ends()
         if self.loop.is_closing:
             raise Crash
         if current() is OUTSIDE:

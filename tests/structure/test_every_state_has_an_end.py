@@ -10,17 +10,15 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import (
     Attempt,
-    Fact,
     Operation,
     OutboxMessage,
     Payment,
     ProviderNotification,
     Saga,
 )
-from checkout.payments.providers.memory_books import Manners
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.payments.timers.abandoned import expire_abandoned
@@ -43,6 +41,7 @@ from tests.payments.service.contradicting import (
     posted,
     settled,
 )
+from tests.support.memory_provider.books import Manners
 
 __all__ = ["_credentials", "account", "attempt", "books"]
 
@@ -120,9 +119,7 @@ def test_a_payment_whose_purchase_never_began_may_be_paid_again(attempt):
 def test_an_authorisation_that_nobody_captures_is_released(attempt):
     Attempt.objects.update(state=A.AUTHORISED)
     aged(attempt.payment, P.AUTHORISED)
-    Fact.objects.create(
-        payment=attempt.payment, source="saga", kind="authorised", recorded_at=timezone.now() - YEARS
-    )
+    Payment.objects.update(held_since=timezone.now() - YEARS)
     assert void_expired() == 1
     assert attempt.operations.get().kind == Operation.Kind.VOID
 

@@ -53,8 +53,4 @@ def test_every_command_that_is_not_one_transaction_is_a_provider_call():
 def test_only_the_provider_call_asks_a_provider():
     registry = "checkout.payments.providers.registry"
     users = {name for name, module in MODULES.items() if registry in module.imports}
-    # A notification is only read by its provider's adapter, which sends nothing then.
-    assert {name for name in users if name.startswith(SERVICE)} == {
-        CALL,
-        f"{SERVICE}.notifications.notification",
-    }
+    assert {name for name in users if name.startswith(SERVICE)} == {CALL}

@@ -96,6 +96,10 @@ class Lab(ABC):
         """Return how many consumers the queue has; 0 if there is no such queue."""
 
     @abstractmethod
+    async def delete(self, queue: str) -> None:
+        """Delete a queue with its messages, as an operator may."""
+
+    @abstractmethod
     async def deliveries_counted_for_untried(self) -> int:
         """Return how many deliveries the queue counts for a message that was given back once."""
 
@@ -146,6 +150,9 @@ class MemoryLab(Lab):
     async def readers(self, queue: str) -> int:
         known = self.server.queues.get(queue)
         return len(known._readers) if known is not None else 0
+
+    async def delete(self, queue: str) -> None:
+        self.server.delete(queue)
 
     async def deliveries_counted_for_untried(self) -> int:
         return 0
@@ -206,6 +213,10 @@ class RabbitmqLab(Lab):
         finally:
             await link.close()
         return int(declared.method.consumer_count)
+
+    async def delete(self, queue: str) -> None:
+        async with raw_channel(self) as channel:
+            await channel.ask(lambda answer: channel.raw.queue_delete(queue, callback=answer))
 
     async def deliveries_counted_for_untried(self) -> int:
         async with raw_channel(self) as channel:
@@ -295,4 +306,3 @@ async def a_moment(broker: Broker) -> None:
     await broker.publish("", queue.name, command(), timeout_seconds=WAIT_SECONDS)
     await arrived.next()
     await consumption.release()
-    await broker.delete(queue.name)

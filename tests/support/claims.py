@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments import actions
+from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.settlement.claim import left_to_book, seen_now
-from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
-from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
+from checkout.payments.sagas.settlement.settleable import NOTHING_TO_SETTLE, attempts_to_settle
+from checkout.payments.totals import ALL_BUT_REFUSED, Sums, sums_of_attempt
 from checkout.states import AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -51,9 +53,9 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     seen = seen_now(saga)
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
-    if claim in BY_ISSUER:
+    if claim in BY_ISSUERS:
         missing = truth.charged_back - ours.charged_back
-        sign = 1 if BY_ISSUER[claim] == Kind.CHARGE_BACK else -1
+        sign = 1 if kind_by_issuer(claim) == Kind.CHARGE_BACK else -1
         # If exactly this is missing, the other open notifications tell of what is in our books already.
         is_all = missing * sign == saga.data["minor"]
         minor = missing * sign if is_all else (missing - _left_to_others(saga)) * sign
@@ -74,27 +76,32 @@ def _left_to_others(saga: Saga) -> int:
     others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED).exclude(
         pk=saga.pk
     )
-    told = [each.data for each in others if each.data["claim"] in BY_ISSUER and each.data["is_proven"]]
+    told = [each.data for each in others if each.data["claim"] in BY_ISSUERS and each.data["is_proven"]]
     return sum(
-        (each["minor"] or 0) * (1 if BY_ISSUER[each["claim"]] == Kind.CHARGE_BACK else -1) for each in told
+        (each["minor"] or 0) * (1 if kind_by_issuer(each["claim"]) == Kind.CHARGE_BACK else -1)
+        for each in told
     )
 
 
 def settle_payment_by(
     truth_of: Callable[[str], Truth], reference: str, *, by: str, is_explained: bool = False
 ) -> bool:
-    """Settle a conflicted payment that a review left open. Return False if no review has ended yet.
+    """Settle a payment by the provider's figures. Return False if a contradiction was not reviewed yet.
 
-    One that ``is_explained`` was put aside for a difference of its sums, and needs no review.
+    If it ``is_explained``, staff know what was done in the portal, and need no review.
 
     ``truth_of`` returns the truth about an order code. Attempts without money are settled first.
     """
     payment = Payment.objects.get(reference=reference)
     reviewed = Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown"))
-    if not is_explained and not reviewed.exists():
+    if payment.state == PaymentState.CONFLICTED and not is_explained and not reviewed.exists():
         return False
     books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
-    attempt, theirs = min(books, key=lambda found: found[1].has_money)
+    if not books:
+        raise OperationRejected(NOTHING_TO_SETTLE)
+    # One that agrees with ours already need not be entered.
+    news = [each for each in books if each[0].state != AttemptState.AUTHORISED or reckon(*each).has_changes]
+    attempt, theirs = min(news or books, key=lambda found: found[1].has_money)
     reason = "It was looked up in the provider's books."
     actions.settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
     return True

@@ -7,7 +7,7 @@ shows only under the faults named in its docstring.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -26,8 +26,15 @@ from checkout.payments import actions, calls
 from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
-from checkout.payments.actions.staff import at_rest
-from checkout.payments.events import log as event_log
+from checkout.payments.actions.staff import duplicate_decision, erasure_conditions
+from checkout.payments.books import apply as books_apply, compare_operations
+from checkout.payments.books.ours import NOT_FOUND
+from checkout.payments.books.theirs import Answer
+from checkout.payments.books.verdicts import Conclusion, Verdict
+from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
+from checkout.payments.events import log as event_log, move_operation
+from checkout.payments.locking import locked_payment_of
+from checkout.payments.messages import ProviderAnswered
 from checkout.payments.models import (
     Attempt,
     Operation,
@@ -41,14 +48,14 @@ from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
     Outcome,
-    Position,
     ProviderResult,
+    WholePosition,
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
-from checkout.payments.sagas.settlement import money_at_risk
-from checkout.payments.service import facts, provider_call
-from checkout.payments.service.evidence import absence
+from checkout.payments.sagas.settlement import money_at_risk, operation as operation_settlement
+from checkout.payments.service import facts, modification, provider_call
+from checkout.payments.service.answers import answer_of
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
 from messaging.delivery import Delivery
@@ -176,8 +183,8 @@ def resend_on_a_guess() -> Patches:
     The mutant shows when only the answer was lost and the provider does not deduplicate.
     """
 
-    def is_absent(operation: Operation, others: object, result: ProviderResult) -> bool:
-        return result.kind in (
+    def is_absent(ours: object, mine: object, answer: Answer) -> bool:
+        return answer.last_event in (
             EventKind.AUTHORISED,
             EventKind.CAPTURED,
             EventKind.SETTLED,
@@ -185,7 +192,7 @@ def resend_on_a_guess() -> Patches:
             EventKind.REFUND_FAILED,
         )
 
-    yield from everywhere(absence.is_absent, is_absent)
+    yield from everywhere(compare_operations.is_absent, is_absent)
 
 
 def forged_capture_believed() -> Patches:
@@ -211,7 +218,7 @@ def position_guessed() -> Patches:
         everything, nothing = result.amount, Money(0, result.amount.currency)
         is_refunded = result.kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)
         is_captured = is_refunded or result.kind in (EventKind.CAPTURED, EventKind.SETTLED)
-        position = Position(
+        position = WholePosition(
             authorised=everything,
             captured=everything if is_captured else nothing,
             refunded=everything if is_refunded else nothing,
@@ -309,7 +316,7 @@ def customers_confused() -> Patches:
 
 def erased_while_under_way() -> Patches:
     """Erase a payment whose commands are still in a queue. The mutant shows just after staff sent one."""
-    yield patch.object(at_rest, "require_that_all_is_handled", lambda payment: None)
+    yield patch.object(erasure_conditions, "require_that_all_is_handled", lambda payment: None)
 
 
 def late_events_passed_over() -> Patches:
@@ -358,6 +365,98 @@ def resent_without_keys() -> Patches:
     yield from everywhere(calls.moves_once, lambda call: True)
 
 
+def send_window_never_over() -> Patches:
+    """Send a request however long ago that was decided. The mutant shows when a process is held up."""
+    yield patch.object(provider_call.SendWindow, "is_over", False)
+
+
+def refusal_of_a_copy_believed() -> Patches:
+    """Believe the refusal of a copy although an earlier one may still be carried out.
+
+    The mutant shows when a capture or refund waits at the provider, which refuses the second copy.
+    """
+    apply: Callable[..., ProviderAnswered] = modification._apply
+
+    def believe(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
+        is_movement = operation.kind != Operation.Kind.VOID
+        if is_movement and result.outcome == Outcome.REFUSED and result.refusal is not None:
+            refused = Verdict(Conclusion.REFUSED, "C3", result.refusal.reason)
+            books_apply.apply(attempt.payment, operation, refused)
+            return answer_of(operation, event=result.event)
+        return apply(attempt, operation, result)
+
+    yield patch.object(modification, "_apply", believe)
+
+
+def late_answer_believed() -> Patches:
+    """Believe what an earlier copy was answered, although another copy has left since.
+
+    The mutant shows when a process is held up with the answer that nothing was done.
+    """
+    yield patch.object(provider_call, "_of_an_earlier_copy", _marked_as_late)
+    apply: Callable[..., ProviderAnswered] = modification._apply
+
+    def believe(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
+        if isinstance(result, _LateAnswer) and result.outcome == Outcome.REFUSED:
+            refused = Verdict(Conclusion.REFUSED, "C3", "provider_error")
+            books_apply.apply(attempt.payment, operation, refused)
+            return answer_of(operation, event=result.event)
+        return apply(attempt, operation, result)
+
+    yield patch.object(modification, "_apply", believe)
+
+
+def version_of_a_decision_ignored() -> Patches:
+    """Take every decision of staff on an operation, whatever they saw, and however many there are.
+
+    The mutant shows when two clerks decide, the second by a page from before the first.
+    """
+    record, settle = actions.settle_operation, operation_settlement.settle
+
+    def settle_operation(reference: str, **how: Any) -> Any:
+        return record(reference, **{**how, "seen": None})
+
+    def settle_anyway(command: Any, message: Message) -> None:
+        saga = Saga.objects.get(key=command.operation, kind__in=Operation.Kind.values)
+        settle(with_changes(command, version=saga.version), message)
+
+    yield from everywhere(record, settle_operation)
+    yield from everywhere(settle, settle_anyway)
+    yield from everywhere(duplicate_decision.refuse_duplicate_decision, lambda *about: None)
+
+
+def not_arrived_at_once() -> Patches:
+    """Believe staff that a request did not arrive although it was sent a moment ago.
+
+    The mutant shows when a clerk decides within the settling time.
+    """
+    yield patch.object(operation_settlement, "may_yet_arrive", lambda calls: False)
+
+
+def withdrawn_sent_again() -> Patches:
+    """Send once more what staff have given up. The mutant shows when they give something up."""
+    settle = operation_settlement.settle
+
+    def settle_and_send(command: Any, message: Message) -> None:
+        if not isinstance(command, GiveUpOperation):
+            settle(command, message)
+            return
+        named: dict[str, Any] = {
+            "payment": command.payment,
+            "operation": command.operation,
+            "version": command.version,
+        }
+        settle(SettleOperation(**named, arrived=False), message)
+        operation = Operation.objects.get(reference=command.operation)
+        if operation.state == Operation.State.REQUESTED:
+            move_operation(
+                locked_payment_of(operation), operation, Operation.State.REFUSED, refusal_reason=NOT_FOUND
+            )
+
+    yield from everywhere(settle, settle_and_send)
+    yield patch.object(modification, "TO_BE_SENT", tuple(Operation.State))
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -386,6 +485,12 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         denial_believed,
         lags_ignored,
         resent_without_keys,
+        send_window_never_over,
+        refusal_of_a_copy_believed,
+        late_answer_believed,
+        version_of_a_decision_ignored,
+        not_arrived_at_once,
+        withdrawn_sent_again,
     )
 }
 
@@ -406,6 +511,14 @@ def apply_for_ever(name: str) -> None:
 def _apply(name: str, changes: ExitStack) -> None:
     for change in MUTANTS[name]():
         changes.enter_context(change)
+
+
+class _LateAnswer(ProviderResult):
+    """An answer to an earlier copy."""
+
+
+def _marked_as_late(result: ProviderResult) -> ProviderResult:
+    return _LateAnswer(**{each.name: getattr(result, each.name) for each in fields(result)})
 
 
 def _pessimistic(on_reply: Callable[..., Any]) -> Callable[..., Any]:

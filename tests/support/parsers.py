@@ -2,7 +2,7 @@
 
 from checkout.errors import NotificationFormatNotSupported
 from checkout.payments.providers.base import Notification
-from checkout.payments.providers.memory import MemoryProvider
+from tests.support.memory_provider.provider import MemoryProvider
 
 
 class ParserWithDefect(MemoryProvider):

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from payments_gateway.serving.http.protocol import OrderlyProtocol
+from payments_gateway.serving.http.protocol import HardenedHttpProtocol
 
 SECONDS = 30
 
@@ -18,7 +18,9 @@ SECONDS = 30
 @asynccontextmanager
 async def serving(application: Any, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, tuple[str, int]]]:
     """Serve ``application`` on a free port. Yield the server and its address."""
-    config = uvicorn.Config(application, http=OrderlyProtocol, lifespan="off", log_config=None, **options)
+    config = uvicorn.Config(
+        application, http=HardenedHttpProtocol, lifespan="off", log_config=None, **options
+    )
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()

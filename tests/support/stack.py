@@ -95,7 +95,7 @@ class Stack:
         self._own = own or {}
         copies = {"web": webs, **(copies or {})}
         web = ["-m", "uvicorn", "payments_gateway.asgi:application"]
-        web += ["--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"]
+        web += ["--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"]
         web += ["--timeout-graceful-shutdown", "24", "--no-access-log"]
         web += ["--ws-max-size", "4096", "--ws-per-message-deflate", "false"]
         for name, (place, descriptors) in zip(_names("web", copies), places, strict=True):

@@ -32,7 +32,7 @@ def test_a_port_in_use_is_told_before_anything_starts(tmp_path):
     assert ended.returncode == 1
     assert ended.stderr.strip() == (
         f"CommandError: Port {demo.sandbox_port} at 127.0.0.1 cannot be used: Address already in use. "
-        "Stop what uses it, or choose others: "
+        "Stop the program that uses it, or choose other ports: "
         ".venv/bin/python manage.py run_demo --port PORT --sandbox-port PORT"
     )
     assert not demo.folder.exists()

@@ -57,8 +57,8 @@ def run_retention(demo: Demo) -> None:
     """Delete all messages that need not be remembered any more, as the relay does after a month."""
     forget = (
         "from checkout.database.owners import databases;"
-        "from checkout.payments.timers.retention import forget_old_messages;"
-        "list(map(forget_old_messages, databases()))"
+        "from checkout.payments.timers.retention import delete_expired_messages;"
+        "list(map(delete_expired_messages, databases()))"
     )
     subprocess.run(
         [sys.executable, "manage.py", "shell", "--command", forget],

@@ -25,4 +25,4 @@ def test_the_event_happens(demo: RunningDemo, name: str):
     command = [sys.executable, "manage.py", "gateway", "trigger", name, "--url", demo.url, "--json"]
     done = run(command, environment)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["state"] in EVENTS[name].ends
+    assert json.loads(done.stdout)["state"] in EVENTS[name].final_states

@@ -48,7 +48,7 @@ def test_without_the_gateways_database_the_browsers_side_is_shown_and_it_says_so
     ("options", "message"),
     [
         (["--scenario", "nope"], "There is no scenario 'nope'. Known: frictionless, challenge,"),
-        (["--url", "http://localhost:1"], "No gateway there: http://localhost:1 does not answer"),
+        (["--url", "http://localhost:1"], "The gateway does not answer: http://localhost:1 does not answer"),
     ],
 )
 def test_what_cannot_be_played_is_one_clear_line_and_exit_code_2(options, message):

@@ -15,7 +15,7 @@ from checkout.payments.models import Attempt, CardTrial, Fact, Merchant, Payment
 from checkout.privacy import pseudonyms
 from checkout.rates import RateLimit, Turns
 from checkout.states import PaymentState
-from checkout.web.protection import captcha, patience
+from checkout.web.protection import captcha, pacing
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.process.graceful_shutdown import drain
 from tests.support.asgi import AsgiClient
@@ -29,7 +29,7 @@ NOW = timezone.now()
 
 @pytest.fixture(autouse=True)
 def _own_counts(monkeypatch) -> None:
-    monkeypatch.setattr(patience, "turns", Turns())
+    monkeypatch.setattr(pacing, "turns", Turns())
     monkeypatch.setattr(captcha, "answers", RateLimit())
 
 
@@ -166,8 +166,8 @@ async def test_an_approved_test_card_spares_nobody_the_wait(
     await in_thread(Merchant.objects.exclude(pk=other.pk).update, is_live=True, attack_mode="on")
     await in_thread(tried, address=ADDRESS, declined=False, of=other)
     paying = asyncio.create_task(checkout.pay("approve"))
-    await until(lambda: paying.done() or bool(patience.turns._last))
-    assert bool(patience.turns._last) != is_live
+    await until(lambda: paying.done() or bool(pacing.turns._last))
+    assert bool(pacing.turns._last) != is_live
     drain.begin()  # the shutdown releases all waits
     await paying
 
@@ -213,7 +213,7 @@ async def test_in_attack_mode_a_new_address_waits_for_its_turn_and_then_pays(
     settings.CHECKOUT_ATTACK_PACE_SECONDS = 0.05
     await in_thread(attacked)
     assert (await checkout.pay("approve")).headers["location"] == checkout.path("challenge/")
-    assert set(patience.turns._last) == {pseudonyms.of_client(ADDRESS)}
+    assert set(pacing.turns._last) == {pseudonyms.of_client(ADDRESS)}
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ async def test_who_waits_holds_no_thread_and_no_row_until_it_is_their_turn(
     count = 2 * conf.database_threads
     shoppers = [Checkout(AsgiClient(address=f"198.51.100.{n}"), payment.reference) for n in range(count)]
     waiting = [asyncio.create_task(shopper.pay("approve")) for shopper in shoppers]
-    await until(lambda: len(patience.turns._last) == count)
+    await until(lambda: len(pacing.turns._last) == count)
     assert await in_thread(attempts) == 0
     assert await in_thread(Payment.objects.update, description="Nobody has locked it") == 1
     assert not [task for task in waiting if task.done()]
@@ -249,7 +249,7 @@ async def test_who_comes_when_enough_are_waiting_is_told_when_to_come_back(
     await in_thread(attacked)
     form = await checkout.filled_form("approve")
     waiting = [asyncio.create_task(checkout.client.post(checkout.path("pay/"), form)) for _ in range(2)]
-    await until(lambda: max(patience.turns._last.values(), default=0) > monotonic() + 1900)
+    await until(lambda: max(pacing.turns._last.values(), default=0) > monotonic() + 1900)
     answer = await checkout.client.post(checkout.path("pay/"), form)
     assert answer.status == 429
     assert 900 < int(answer.headers["retry-after"]) <= 1000

@@ -15,7 +15,7 @@ async def test_a_process_lives_whatever_is_missing(client):
 
 
 async def test_a_process_is_ready_with_database_and_broker(shop, client):
-    await get_broker().start()
+    get_broker().open()
     answer = await client.get("/readyz")
     assert (answer.status, json.loads(answer.text)) == (200, {"status": "ok", "missing": []})
     await close_brokers()

@@ -8,12 +8,12 @@ from django.db import OperationalError
 
 from checkout.payments.actions import Pending
 from checkout.payments.models import Attempt, OutboxMessage, Payment
-from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
-from checkout.web import pending_publishes, waiting
+from checkout.web import held_tier, pending_publishes
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from tests.flows.shopping import eventually, state_of, submit
+from tests.support.memory_provider.books import Books
 from tests.web.test_pending_publishes import broker_away
 
 __all__ = ["broker_away"]
@@ -41,7 +41,7 @@ async def test_the_card_is_passed_on_although_the_time_is_over(
     back_end: None, payment: Payment, books: Books
 ) -> None:
     commit = LostCommit(payment)
-    assert await waiting.commit_and_answer("approve", BUDGET_SECONDS, commit) is None
+    assert await held_tier.commit_and_answer("approve", BUDGET_SECONDS, commit) is None
     await eventually(state_of(payment), PaymentState.CAPTURE_PENDING)
     assert len(books.orders) == 1
     assert await in_thread(Attempt.objects.count) == 1
@@ -50,7 +50,7 @@ async def test_the_card_is_passed_on_although_the_time_is_over(
 async def test_it_is_asked_for_only_once_more(back_end: None, payment: Payment) -> None:
     commit = LostCommit(payment, losses=9)
     with pytest.raises(OperationalError):
-        await waiting.commit_and_answer("approve", BUDGET_SECONDS, commit)
+        await held_tier.commit_and_answer("approve", BUDGET_SECONDS, commit)
     assert commit.calls == 2
 
 
@@ -64,7 +64,7 @@ async def test_a_database_that_was_never_reached_has_committed_nothing(
         raise OperationalError("every database thread waits for the database")
 
     with pytest.raises(OperationalError):
-        await waiting.commit_and_answer("approve", 0, find_no_database)
+        await held_tier.commit_and_answer("approve", 0, find_no_database)
     assert len(calls) == 1
 
 
@@ -72,8 +72,8 @@ async def test_the_time_of_a_kept_card_counts_from_the_first_try(
     broker_away: MemoryServer, payment: Payment, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Over since the first try, which may have committed the submission, and not since the second one.
-    monkeypatch.setattr(pending_publishes, "KEPT_SECONDS", waiting.DATABASE_PAUSE_SECONDS)
-    assert await waiting.commit_and_answer("approve", BUDGET_SECONDS, LostCommit(payment)) is None
+    monkeypatch.setattr(pending_publishes, "KEPT_SECONDS", held_tier.DATABASE_PAUSE_SECONDS)
+    assert await held_tier.commit_and_answer("approve", BUDGET_SECONDS, LostCommit(payment)) is None
     broker_away.resume()
     await pending_publishes.flush()
     await in_thread(OutboxMessage.objects.update, available_at="2020-01-01T00:00Z")

@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.models import ProviderAccount, ProviderNotification
-from checkout.payments.providers.memory_books import Books
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.rates import RateLimit
 from checkout.web import notifications as webhooks
@@ -17,6 +16,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import close_brokers, get_broker
 from tests.support.asgi import AsgiClient
 from tests.support.brokers import Inbox
+from tests.support.memory_provider.books import Books
 
 PATH = "/notifications/memory/"
 SECRET = "an-unguessable-last-segment"
@@ -67,7 +67,7 @@ def body(payment) -> bytes:
 async def commands_of_payments() -> Inbox:
     """Consume the queue of the payments service."""
     broker, inbox = get_broker(), Inbox()
-    await broker.start()
+    broker.open()
     queue = broker.topology.service_queue("payments")
     await broker.declare(queue)
     await broker.consume(queue.name, inbox, prefetch=10)

@@ -73,7 +73,7 @@ def test_what_is_owed_by_a_process_whose_clock_is_ahead_is_due_at_once():
     endpoint = actions.create_endpoint(SHOP, URL).endpoint
     known = event().reference
     with elsewhere(timedelta(minutes=5)):
-        deliveries.owe([known])
+        deliveries.create_deliveries([known])
         actions.ping(SHOP, endpoint.reference)
     assert due() == 2
     Delivery.objects.update(state=Delivery.State.DELIVERED, next_try_at=None)
@@ -99,7 +99,7 @@ def test_a_process_whose_clock_is_ahead_forgets_no_webhook_and_no_secret_and_dis
     actions.ping(SHOP, other.reference)
     Delivery.objects.filter(endpoint=other).update(state="delivered", next_try_at=None, ended_at=now)
     with elsewhere(timedelta(days=40)):
-        assert deliveries.forget_old() == 0
+        assert deliveries.delete_expired() == 0
         assert keys.tidy_secrets() == 0
 
 

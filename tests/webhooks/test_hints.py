@@ -12,7 +12,7 @@ from checkout.payments.events.log import unpublished_events
 from checkout.running.relay import run_relay
 from checkout.running.webhooks import run_webhooks
 from checkout.webhooks.models import Delivery
-from checkout.webhooks.service import Audience, EventNotice, service
+from checkout.webhooks.service import EndpointCache, EventNotice, service
 from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope
 from messaging.registry import close_brokers, make_broker
@@ -28,70 +28,70 @@ pytestmark = pytest.mark.django_db
 OF_SHOP = EventNotice(merchant=SHOP)
 
 
-def read() -> Audience:
-    audience = Audience()
-    audience.refresh()
-    return audience
+def read() -> EndpointCache:
+    cache = EndpointCache()
+    cache.refresh()
+    return cache
 
 
 def test_nothing_is_ignored_before_the_endpoints_were_read():
-    assert not Audience().ignores(OF_SHOP)
+    assert not EndpointCache().ignores(OF_SHOP)
 
 
 def test_events_of_merchants_without_endpoints_are_ignored():
     endpoint("other")
-    audience = read()
-    assert audience.ignores(OF_SHOP)
-    assert not audience.ignores(EventNotice(merchant="other"))
+    cache = read()
+    assert cache.ignores(OF_SHOP)
+    assert not cache.ignores(EventNotice(merchant="other"))
 
 
 def test_the_endpoints_are_read_again_only_after_an_event_was_ignored():
-    audience = read()
+    cache = read()
     with CaptureQueriesContext(connection) as queries:
-        audience.refresh()
+        cache.refresh()
     assert len(queries) == 0
     for _ in range(3):
-        audience.ignores(OF_SHOP)
+        cache.ignores(OF_SHOP)
     with CaptureQueriesContext(connection) as queries:
-        audience.refresh()
-        audience.refresh()
+        cache.refresh()
+        cache.refresh()
     assert len(queries) == 1
 
 
 def test_what_was_ignored_of_a_merchant_with_a_new_endpoint_is_owed_and_nothing_from_before():
-    audience = read()
+    cache = read()
     event("A-1")
     made = endpoint()
     told = event("A-2")
-    assert audience.ignores(OF_SHOP)
-    assert audience.refresh() == 1
+    assert cache.ignores(OF_SHOP)
+    assert cache.refresh() == 1
     assert owed() == {(made.reference, told.reference)}
-    assert not audience.ignores(OF_SHOP)
+    assert not cache.ignores(OF_SHOP)
 
 
 def test_an_endpoint_that_was_committed_after_a_newer_one_is_found():
     made, newer = endpoint(), endpoint("other")
     type(made).objects.filter(pk=made.pk).update(merchant="elsewhere")
-    audience = read()
+    cache = read()
     type(made).objects.filter(pk=made.pk).update(merchant=SHOP)
     told = event()
-    assert audience.ignores(OF_SHOP)
-    audience.refresh()
+    assert cache.ignores(OF_SHOP)
+    cache.refresh()
     assert owed() == {(made.reference, told.reference)}
     assert made.pk < newer.pk
 
 
 def test_a_failed_reading_is_repeated(monkeypatch):
-    audience = read()
+    cache = read()
     endpoint(), event()
-    assert audience.ignores(OF_SHOP)
+    assert cache.ignores(OF_SHOP)
 
     def refuse(execute, sql, params, many, context):
         raise OSError("no database")
 
     with connection.execute_wrapper(refuse), pytest.raises(OSError, match="no database"):
-        audience.refresh()
-    assert audience.refresh() == 1
+        cache.refresh()
+    assert cache.refresh() == 1
 
 
 @several_connections

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checkout.errors import EndpointDisabled, OperationRejected, WebhookNotFound
 from checkout.webhooks import actions, deliveries, notices
-from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepCursor, WebhookEndpoint
 from checkout.webhooks.sending.claims import Job, claim
 from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.sending.recording import Outcome, record
@@ -154,7 +154,7 @@ def test_responses_are_not_forgotten_while_a_sender_is_just_taking_the_delivery(
 
     def forget() -> str:
         with transaction.atomic(), pytest.raises(OperationRejected) as rejection:
-            deliveries.forget_responses("pay_1")
+            deliveries.erase_responses("pay_1")
         return str(rejection.value)
 
     assert "being sent" in str(behind(lambda: str(claimed()), forget)[1])
@@ -177,5 +177,5 @@ def test_one_process_sweeps_and_another_does_not_wait_for_it():
     event("A-1")
     deliveries.sweep()
     event("A-2")
-    SweepMark.objects.update(event_pk=0, seen_at=timezone.now() - deliveries.SWEEP_AFTER)
+    SweepCursor.objects.update(event_pk=0, seen_at=timezone.now() - deliveries.SWEEP_AFTER)
     assert beside(deliveries.sweep, deliveries.sweep) == [1, 0]

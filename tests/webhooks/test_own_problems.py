@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def not_begun(_host):
-    raise LookUpNotBegun("Too many look-ups of names are under way.")
+    raise LookUpNotBegun("Too many name look-ups are under way.")
 
 
 @pytest.mark.parametrize("problem", ["secret_unreadable", "no_secret", "look_up_not_begun"])

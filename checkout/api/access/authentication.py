@@ -11,7 +11,7 @@ from checkout.api.access.keys import find_key, hash_of, is_allowed_from, is_well
 from checkout.api.access.rate_limit import limit
 from checkout.api.access.unknown_keys import unknown_keys
 from checkout.api.answers import catalogue
-from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.payments.models import Merchant
 
@@ -27,7 +27,7 @@ class KeyAuthentication(BaseAuthentication):
     """Authentication by ``Authorization: Bearer sk_…``. The request's user is the merchant."""
 
     def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
-        """Return the merchant and the key; raises a refusal, which names the header."""
+        """Return the merchant and the key. Raises a refusal, which names the header."""
         secret = _secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
         address, hashed = request.META.get("REMOTE_ADDR", ""), hash_of(secret)
         if seconds := unknown_keys.seconds_to_wait(address, hashed):
@@ -35,14 +35,14 @@ class KeyAuthentication(BaseAuthentication):
         found = find_key(secret)
         if found is None:
             unknown_keys.count(address)
-            raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER)
+            raise header_error(catalogue.KEY_UNKNOWN, HEADER)
         key, merchant = found
         if key.is_revoked or key.is_expired:
             unknown_keys.count_ended(address, hashed)
         if key.is_revoked:
-            raise fault_of_header(catalogue.KEY_REVOKED, HEADER)
+            raise header_error(catalogue.KEY_REVOKED, HEADER)
         if key.is_expired:
-            raise fault_of_header(catalogue.KEY_EXPIRED, HEADER)
+            raise header_error(catalogue.KEY_EXPIRED, HEADER)
         if not is_allowed_from(key, address):
             raise refusal(catalogue.NETWORK_NOT_ALLOWED)
         unknown_keys.remember(hashed)
@@ -56,13 +56,13 @@ class KeyAuthentication(BaseAuthentication):
 
 def _secret_in(header: str) -> str:
     if not header:
-        raise fault_of_header(catalogue.KEY_MISSING, HEADER)
+        raise header_error(catalogue.KEY_MISSING, HEADER)
     scheme, _, secret = header[:_LONGEST].partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer":
-        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER, _FORM)
+        raise header_error(catalogue.KEY_MALFORMED, HEADER, _FORM)
     if not is_well_formed(secret):
-        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER)
+        raise header_error(catalogue.KEY_MALFORMED, HEADER)
     return secret
 
 
@@ -70,7 +70,7 @@ class HasScope(BasePermission):
     """The permission of keys with the scope that the view needs for the method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return True; raises a refusal that names the scope."""
+        """Return True. Raises a refusal, which names the missing scope."""
         api_view: ApiView = view
         scope = api_view.scope_of(request.method or "")
         if scope not in request.auth.scopes:  # type: ignore[union-attr]
@@ -82,7 +82,7 @@ class KeyThrottle(BaseThrottle):
     """The limit on the requests of a key."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Return True, and keep the headers for the response; raises a refusal that has them."""
+        """Return True, and keep the headers for the response. Raises a refusal, which has these headers."""
         quota = limit.spend(request.auth.pk)
         api_view: ApiView = view
         api_view.quota_headers = quota.headers()

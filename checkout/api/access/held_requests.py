@@ -1,22 +1,22 @@
-"""The caps on the requests of one key that this process holds, or takes, at once."""
+"""Limits on the requests of one key that this process holds, or handles, at the same time."""
 
 from threading import Lock
 
 from checkout.conf import conf
 from payments_gateway.serving.clients import ClientCounter
 
-_LONGEST = 200  # a longer key is none
+_LONGEST = 200  # no key is longer
 
 
 class HeldRequests:
-    """A count by key. It is counted in database threads, and counted out on the event loop."""
+    """The number of held requests of each key. Database threads call ``enter``, the event loop ``leave``."""
 
     def __init__(self) -> None:
         self._count: dict[int, int] = {}
         self._lock = Lock()
 
     def enter(self, key: int) -> bool:
-        """Count a request in; return False, without counting it, if its key has too many already."""
+        """Count a request and return True, or return False if its key has too many already."""
         with self._lock:
             count = self._count.get(key, 0)
             if count >= conf.api_held_per_key:
@@ -25,7 +25,7 @@ class HeldRequests:
             return True
 
     def leave(self, key: int) -> None:
-        """Count a request out."""
+        """Remove a request from the count."""
         with self._lock:
             count = self._count.pop(key) - 1
             if count:
@@ -33,27 +33,27 @@ class HeldRequests:
 
 
 class RequestsUnderWay:
-    """A count of all requests by the header with their key, before the database is asked about that.
+    """The number of requests under way by the key in their header, which is not looked up before.
 
-    One key from many networks could otherwise take the place of all shoppers and other merchants in a
-    process. It is counted on the event loop. A header that is invented counts for itself.
+    Without it, one key that is used from many networks could fill a process, so that shoppers and other
+    merchants would be refused. An invented key is counted like any other. All calls are on the event loop.
     """
 
     def __init__(self) -> None:
         self._counter = ClientCounter()
 
     def enter(self, header: str) -> bool:
-        """Count a request in; return False, without counting it, if its key has too many already."""
+        """Count a request and return True, or return False if its key has too many already."""
         most = {"most": conf.max_held, "most_of_client": conf.api_at_once_per_key}
         return self._counter.enter(_key_in(header), **most) is None
 
     def leave(self, header: str) -> None:
-        """Count a request out."""
+        """Remove a request from the count."""
         self._counter.leave(_key_in(header))
 
 
 def _key_in(header: str) -> str:
-    """Return what identifies the key in a header: "" for none, whose requests have no limit of their own."""
+    """Return the key in a header; "" if there is none. Requests without a key have no limit of their own."""
     return header[:_LONGEST].partition(" ")[2].strip()
 
 

@@ -44,13 +44,13 @@ def make_key(
 ) -> tuple[ApiKey, str]:
     """Return a new key of ``merchant`` and its secret, which cannot be read again.
 
-    ``secret`` is only given for the published key of a try-out. One ``form_key`` makes one key: raises
-    ``DuplicateRequest`` for a second, and ``RequestInvalid``, which names the field.
+    ``secret`` is given only for the published key of a try-out. Raises ``DuplicateRequest`` if a key was made
+    with this ``form_key`` before, and ``RequestInvalid``, which names the field.
     """
     if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise RequestInvalid("name", "A key has a name of 1 to 100 characters.")
+        raise RequestInvalid("name", "The name must have 1 to 100 characters.")
     if expires_at is not None and expires_at <= timezone.now():
-        raise RequestInvalid("expires_at", "A key that is made now expires later.")
+        raise RequestInvalid("expires_at", "The time must be in the future.")
     secret = secret or f"sk_{'live' if merchant.is_live else 'test'}_{_random_text()}"
     key = ApiKey(
         merchant=merchant.code,
@@ -67,7 +67,7 @@ def make_key(
         form_key=form_key,
     )
     if not insert_unless_known(key):
-        raise DuplicateRequest("This form has made a key already.")
+        raise DuplicateRequest("A key was already made with this form.")
     return key, secret
 
 
@@ -79,12 +79,12 @@ def _random_text() -> str:
 def rotate_key(
     pk: int, *, overlap: timedelta, by: str, form_key: UUID | None = None, is_sure: bool = False
 ) -> tuple[ApiKey, str]:
-    """Return a new key with the rights of an old one, and its secret. The old one ends after ``overlap``.
+    """Return a new key with the rights of the old key, and its secret. The old key ends after ``overlap``.
 
-    The new key lives as long as the old one was to live when it was made, from now on.
+    The new key gets the lifetime that the old key had when it was made.
 
-    Raises ``OperationRejected`` for a key that is revoked or expired, and for a test key of a live merchant;
-    and for one with a valid successor, unless the caller ``is_sure``. See ``make_key`` for ``form_key``.
+    Raises ``OperationRejected`` if the old key is revoked or expired, if it is a test key of a live merchant,
+    or if it has a valid successor and the caller is not ``is_sure``. See ``make_key`` for ``form_key``.
     """
     old = _usable(pk)
     if not is_sure and valid_successors(old).exists():
@@ -92,7 +92,7 @@ def rotate_key(
     merchant = Merchant.objects.get(code=old.merchant)
     if old.is_live != merchant.is_live:
         raise OperationRejected(
-            "The key is no longer valid, because its merchant has become live or for tests."
+            "The key is no longer valid, because its merchant was switched between live and test."
         )
     new = make_key(
         merchant,
@@ -118,7 +118,7 @@ def valid_successors(key: ApiKey) -> QuerySet[ApiKey]:
 
 def _end_of_successor(old: ApiKey) -> datetime | None:
     like = old
-    # A rotation ends the life of a key early. The first key that replaces it has all of that life.
+    # A rotation shortens the lifetime of the old key. Its first successor still has the whole lifetime.
     while (later := like.successors.order_by("pk").first()) is not None:
         like = later
     return None if like.expires_at is None else timezone.now() + (like.expires_at - like.created_at)
@@ -126,7 +126,7 @@ def _end_of_successor(old: ApiKey) -> datetime | None:
 
 @transaction.atomic
 def revoke_key(pk: int) -> ApiKey:
-    """Revoke a key at once; raises ``OperationRejected`` for a key that is revoked or expired."""
+    """Revoke a key at once. Raises ``OperationRejected`` if the key is revoked or expired."""
     key = _usable(pk)
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
@@ -148,8 +148,8 @@ def is_well_formed(secret: str) -> bool:
 def find_key(secret: str) -> tuple[ApiKey, Merchant] | None:
     """Return the key with this secret, valid or not, and its merchant; None if there is no such key.
 
-    The published key is a key only in a try-out, even if its row has come into another database. A test key
-    of a merchant that has become live is no key any more, and neither is a live key of one for tests.
+    Outside a try-out the published key is not found, even if the database has its row. Neither is a test key
+    of a live merchant, or a live key of a test merchant.
     """
     if secret == TRY_OUT_API_KEY and not conf.is_try_out:
         return None
@@ -175,7 +175,10 @@ def record_use(key: ApiKey) -> None:
 
 
 def is_allowed_from(key: ApiKey, address: str) -> bool:
-    """Return True if the key may be used from this address. Without an address only a key for any may."""
+    """Return True if the key may be used from this address.
+
+    If the address is not known, only a key without a list of networks may be used.
+    """
     if not key.networks:
         return True
     try:
@@ -190,7 +193,7 @@ def hash_of(secret: str) -> str:
 
 
 def require_networks(texts: Iterable[str]) -> list[str]:
-    """Return networks in their usual form; raises ``RequestInvalid`` for a text that is none."""
+    """Return networks in their usual form. Raises ``RequestInvalid`` for a text that is not a network."""
     return [_network(text) for text in texts]
 
 
@@ -198,4 +201,6 @@ def _network(text: str) -> str:
     try:
         return str(ip_network(text.strip()))
     except ValueError:
-        raise RequestInvalid("networks", f"{text[:50]} is not a network, such as 192.0.2.0/24.") from None
+        raise RequestInvalid(
+            "networks", f"{text[:50]} is not a network. An example is 192.0.2.0/24."
+        ) from None

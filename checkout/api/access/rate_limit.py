@@ -1,9 +1,10 @@
 """The limit on a key's requests, shared by all web processes.
 
 Time is divided into windows. A process takes requests of a window from the database in batches and spends
-them from memory, so that most requests cost no query. What it has not spent when the window ends is lost,
-which only makes the limit a little stricter. Processes whose clocks differ by less than a window share its
-requests; while they differ by more, each begins the window anew, so that no clock can lock a key out.
+them from memory, so that most requests cost no query. Requests that it has not spent when the window ends are
+lost, which only makes the limit a little stricter. Processes whose clocks differ by less than a window share
+its requests. If the clocks differ by more, each process begins the window anew, so that a wrong clock cannot
+lock a key out.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from django.db import transaction
 from checkout.api.models import RateLease
 from checkout.conf import conf
 
-# The part of the quota that a process takes at once.
+# The number of batches in a window's quota.
 BATCHES = 20
 MOST_KEYS = 10_000
 POLICY = "default"
@@ -25,7 +26,7 @@ POLICY = "default"
 
 @dataclass(slots=True)
 class _Window:
-    """The present window of one key: ``left`` is what the database had left when it was last asked."""
+    """The present window of one key. ``left`` is the rest of the quota in the database, as last read."""
 
     number: int
     unspent: int = 0
@@ -35,7 +36,7 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The state of a key's limit after a request. ``is_exceeded`` if the request is one too many."""
+    """The state of a key's limit after a request. ``is_exceeded`` is True if the request must be refused."""
 
     is_exceeded: bool
     remaining: int
@@ -51,7 +52,7 @@ class Quota:
 
 
 class KeyLimit:
-    """The leases of this process. May be used from any thread."""
+    """The batches of requests that this process has leased, by key. May be used from any thread."""
 
     def __init__(self, *, clock: Callable[[], float] = time) -> None:
         self._clock = clock
@@ -70,7 +71,7 @@ class KeyLimit:
         return Quota(not known, max(0, remaining - 1), seconds)
 
     def _spend(self, key: int, number: int, granted: int, left: int | None) -> int | None:
-        """Spend one request. Return what was there before; None if the database has to be asked first."""
+        """Spend a leased request. Return how many there were before; None if a new lease is needed first."""
         with self._lock:
             window = self._of(key, number)
             window.unspent += granted
@@ -92,11 +93,11 @@ class KeyLimit:
 
 
 def _lease(key: int, window: int) -> tuple[int, int]:
-    """Take a batch of the window's requests. Return its size, and what is left after it."""
+    """Take a batch of the window's requests. Return its size, and the number of requests left after it."""
     with transaction.atomic():
         RateLease.objects.get_or_create(key_id=key, defaults={"window": window})
         row = RateLease.objects.select_for_update().get(key_id=key)
-        # A window after the next one is no process's present one: a clock was ahead, or windows were shorter.
+        # A window later than the next one comes from a clock that was ahead, or from shorter windows.
         if not window <= row.window <= window + 1:
             row.window, row.taken = window, 0
         left = max(0, conf.api_requests - row.taken)

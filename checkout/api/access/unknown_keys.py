@@ -1,7 +1,7 @@
 """The limit on requests of one address with unknown keys, in the memory of this process.
 
-Without it a stranger costs the database a query per request, which no key's limit counts. A key that was
-valid a while ago is looked up in any case, so that a stranger behind the same address harms no program.
+Each request with an unknown key costs a query, and no key's own limit counts it. A key that was valid a short
+time ago is looked up in any case, so that a stranger behind the same address cannot lock a program out.
 """
 
 from collections.abc import Callable
@@ -41,13 +41,13 @@ class UnknownKeys:
         network = network_of(address)
         with self._lock:
             self._begin()
-            # The address that was counted longest ago gives way, so that the memory is bounded.
+            # The address that was counted longest ago is removed, so that the memory is bounded.
             count = self._counts.pop(network, 0)
             make_room(self._counts, MOST_ADDRESSES)
             self._counts[network] = count + 1
 
     def count_ended(self, address: str, secret_hash: str) -> None:
-        """Count one request with a key that is no longer valid, and forget that it was."""
+        """Count one request with a key that is no longer valid, and treat the key as unknown from now on."""
         with self._lock:
             self._valid.pop(secret_hash, None)
         self.count(address)
@@ -59,8 +59,8 @@ class UnknownKeys:
             make_room(self._valid, MOST_KEYS)
             self._valid[secret_hash] = None
 
-    def forget(self) -> None:
-        """Forget all counts and keys."""
+    def clear(self) -> None:
+        """Remove all counts and keys."""
         with self._lock:
             self._counts, self._valid = {}, {}
 

@@ -38,7 +38,7 @@ from payments_gateway.serving.problems import MALFORMED, document_of, request_id
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-# The names of the API, where they differ from those of our functions.
+# Names of fields in the API that differ from the names of our functions' parameters.
 _NAMES = {"shopper_email": "customer_email"}
 _METADATA = "metadata."
 # The filters of lists that our functions check.
@@ -60,7 +60,7 @@ def respond(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """Return the refusal that says to the client what an error means."""
+    """Return the refusal with which the client is told about an error."""
     match error:
         case Refusal():
             return error
@@ -116,7 +116,7 @@ def refusal_of(error: Exception) -> Refusal:
         case OperationRejected():
             return refusal(catalogue.INVALID_REQUEST, str(error))
         case SuspiciousOperation() | BadRequest():
-            return refusal(MALFORMED)  # such as a query of too many parts
+            return refusal(MALFORMED)  # for example a query with too many parameters
         case MessagingError() | DatabaseError() | InterfaceError():
             return refusal(catalogue.UNAVAILABLE)
         case APIException():
@@ -126,7 +126,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 def pointer_to(field: str) -> str:
-    """Return the JSON pointer of a field such as ``lines[0].sku``, or ``metadata.`` and any name."""
+    """Return the JSON pointer of a field, such as ``lines[0].sku`` or ``metadata.colour``."""
     if field.startswith(_METADATA):
         return f"/metadata/{_escaped(field.removeprefix(_METADATA))}"
     first, *rest = field.replace("[", ".").replace("]", "").split(".")
@@ -134,7 +134,7 @@ def pointer_to(field: str) -> str:
 
 
 def _in_our_names(error: DuplicateRequest) -> str:
-    """Return the text of the error, with the API's name of the field that differs."""
+    """Return the text of the error, with the differing field under its name in the API."""
     name = _NAMES.get(error.field)
     return str(error).replace(error.field.replace("_", " "), name.replace("_", " ")) if name else str(error)
 

@@ -1,4 +1,4 @@
-"""The exception by which a request is refused, with what its problem document says beside the problem."""
+"""The exception that refuses a request, with the details of its problem document."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ class Fault:
     header: str = ""
 
     def document(self) -> dict[str, str]:
-        """Return the members that say something."""
+        """Return the members that are not empty."""
         members = {
             "detail": self.detail,
             "pointer": self.pointer,
@@ -29,7 +29,7 @@ class Fault:
 
 @dataclass
 class Refusal(Exception):
-    """A request that was refused, and has changed nothing. ``members`` are added to the document."""
+    """The refusal of a request, which has changed nothing. ``members`` are added to the problem document."""
 
     problem: Problem
     faults: tuple[Fault, ...] = ()
@@ -47,11 +47,11 @@ def refusal(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Refusal:
-    """Return a refusal, with a ``detail`` of this very request and further headers, if given."""
+    """Return a refusal. ``detail`` and ``headers``, if given, are those of this one request."""
     told = replace(problem, detail=detail or problem.detail, headers={**problem.headers, **(headers or {})})
     return Refusal(told, tuple(faults), members)
 
 
-def fault_of_header(problem: Problem, header: str, detail: str = "") -> Refusal:
-    """Return the refusal of a request for one of its headers, which it names."""
+def header_error(problem: Problem, header: str, detail: str = "") -> Refusal:
+    """Return the refusal of a request because of a header, which the refusal names."""
     return refusal(problem, detail, faults=[Fault(detail or problem.detail, header=header)])

@@ -54,10 +54,10 @@ _HEADERS: dict[str, Schema] = {
         **_TEXT,
     },
     "RateLimit-Policy": {
-        "description": "The requests that a key has in how many seconds.",
+        "description": "The number of requests (`q`) that a key may send in each window of `w` seconds.",
         **_TEXT,
     },
-    API_VERSION_HEADER: {"description": "The version of the API that the answer is in.", **_TEXT},
+    API_VERSION_HEADER: {"description": "The API version of the answer.", **_TEXT},
 }
 _SENT = list(_HEADERS)
 _HEADERS |= {
@@ -78,12 +78,12 @@ _PROBLEM_RESPONSE = {
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    # Visible ASCII without quotation marks, commas and backslashes. The code also reads the draft's escapes.
+    # Visible ASCII without quotation marks, commas or backslashes. The code also reads the draft's escapes.
     "schema": {"type": "string", "pattern": r'^([!#-+\--\[\]-~]{1,255}|"[!#-+\--\[\]-~]{1,255}")$'},
     "description": (
-        "One key per action: 1 to 255 visible ASCII characters without blanks, quotation marks, commas and "
-        "backslashes; quotation marks around it are optional. A repeated request with the key gets the first "
-        "one's answer."
+        "One key for each action: 1 to 255 visible ASCII characters, without spaces, quotation marks, "
+        "commas or backslashes. Quotation marks around the key are optional. A repeated request with the "
+        "same key gets the answer to the first request."
     ),
 }
 _VERSION = {
@@ -91,13 +91,13 @@ _VERSION = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "enum": list(API_VERSIONS)},
-    "description": "The version of the API to answer in, if not that of the key.",
+    "description": "The API version of the answer. By default, it is the version of the key.",
 }
 _PREFER = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "schema": {"type": "string"},  # what is not understood is ignored (RFC 7240, section 2)
+    "schema": {"type": "string"},  # unknown preferences are ignored (RFC 7240, section 2)
     "description": "`wait=N`: hold for up to N seconds; `respond-async`: answer at once (RFC 7240).",
 }
 
@@ -142,7 +142,7 @@ def document() -> Schema:
 
 
 def _with_names_of_lists(made: Schema) -> Schema:
-    """Return the document with better names for lists than those of generic types."""
+    """Return the document with readable names for lists, in place of the names of generic types."""
     text = re.sub(r"ListObject_(\w+?)Object_", r"\1List", msgspec.json.encode(made).decode())
     named: Schema = msgspec.json.decode(text)
     return named
@@ -239,7 +239,7 @@ def _headers_of_problems(problems: Collection[Problem]) -> Iterator[str]:
 
 
 def _may_say_when(problems: Iterable[Problem]) -> bool:
-    """Return True if an answer with one of these problems may say when to try again."""
+    """Return True if an answer with one of these problems may have the header Retry-After."""
     return any(
         each.status == 429 or "Retry-After" in each.headers or each == catalogue.KEY_IN_USE
         for each in problems
@@ -251,9 +251,9 @@ def _references(names: Iterable[str]) -> Schema:
 
 
 _MEANINGS = {
-    200: "Done, or read.",
-    201: "Made, with the result.",
-    202: "Accepted: the result is not known yet. Read the object in Location, or wait for its event.",
+    200: "The object, as it is now.",
+    201: "Created. The result is known.",
+    202: "Accepted. The result is not known yet: read the object in Location, or wait for its event.",
 }
 
 
@@ -284,7 +284,7 @@ def _problems_of(described: Described, *, has_path: bool) -> Mapping[int, list[P
 
 
 def _fill_in(paths: Mapping[str, Schema], schemas: Mapping[str, Schema]) -> None:
-    """Put the schemas in the place of the names of types."""
+    """Replace the names of types by their schemas."""
     for item in paths.values():
         for method in item.values():
             for response in method.get("responses", {}).values() if isinstance(method, dict) else ():

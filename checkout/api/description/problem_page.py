@@ -1,4 +1,4 @@
-"""The page of a problem, at the address that is its type."""
+"""The page about a problem, which is served at the address in the problem's ``type``."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from checkout.api.answers.catalogue import CATALOGUE
 from payments_gateway.serving.problems import Problem, document_of
 from payments_gateway.serving.views import csrf_exempt, on_event_loop
 
-# Problems that no request to the API ends with. Their addresses resolve all the same.
+# Problems that only pages for people answer with. Their addresses have a page, too.
 _OF_PAGES = {
     value.code: value
     for value in vars(problems).values()
@@ -22,7 +22,7 @@ _OF_PAGES = {
 @csrf_exempt  # it only reads
 @on_event_loop
 async def problem_page(request: HttpRequest, code: str) -> HttpResponse:
-    """Return what a problem means, and what to do about it."""
+    """Return a page with the meaning of a problem and advice for developers."""
     entry, of_pages = CATALOGUE.get(code), _OF_PAGES.get(code)
     if request.method not in ("GET", "HEAD"):
         return problems.respond(request, problems.method_not_allowed(("GET", "HEAD")))
@@ -48,7 +48,7 @@ def _page_of(type: str, title: str, status: int, detail: str, advice: str) -> st
 
 
 def _with_code(text: str) -> str:
-    """Return a text of the catalogue as HTML: every second part between its backticks is code."""
+    """Return a text of the catalogue as HTML. Text between backticks becomes code."""
     parts = enumerate(text.split("`"))
     return format_html_join(
         "", "{}", ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts)

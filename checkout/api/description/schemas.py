@@ -1,4 +1,4 @@
-"""JSON Schemas of the documents: those of bodies from serializers, those of answers from ``msgspec``."""
+"""JSON Schemas: those of request bodies are made from serializers, those of answers from ``msgspec``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +11,9 @@ from checkout.api.requests.fields import Metadata
 REFERENCE = "#/components/schemas/{name}"
 Schema = dict[str, Any]
 _LARGEST_OF_32_BITS = 2**31 - 1
-# The times of answers whose names do not end with "_at".
+# Fields of answers that are times, although their names do not end with "_at".
 _TIMES = {"at", "since", "paused_until", "capture_before"}
-# The fields that a webhook of a thin endpoint is without, and one that is written only if it says something.
+# Fields that webhooks to a thin endpoint do not have. ``changes`` is also left out if it is empty.
 _FULL_ONLY = {"data", "changes"}
 _MAY_BE_MISSING = {
     "WebhookEventObject": _FULL_ONLY,
@@ -62,7 +62,7 @@ PROBLEM: Schema = {
 }
 TEST_EVENT: Schema = {
     "type": "object",
-    "description": "A test event (`ping`). It belongs to no payment, so it has neither a sequence nor data.",
+    "description": "A test event (`ping`). It belongs to no payment, so it has no sequence and no data.",
     "properties": {
         "id": {"type": "string"},
         "object": {"type": "string", "const": "event"},
@@ -86,7 +86,10 @@ def schema_of_serializer(serializer: serializers.Serializer[Any]) -> Schema:
 
 
 def _default_in_words(schema: Schema) -> Schema:
-    """Return the schema with its default in words: some generators require a field that has a default."""
+    """Return the schema with its default in the description.
+
+    Some generators of clients treat a field with a default as required.
+    """
     if "default" not in schema:
         return schema
     value = msgspec.json.encode(schema.pop("default")).decode()
@@ -143,13 +146,13 @@ def _schema_of_text(field: serializers.CharField) -> Schema:
     schema: Schema = {"type": "string", **{name: value for name, value in lengths.items() if value}}
     patterns = [each.regex.pattern for each in field.validators if hasattr(each, "regex")]
     if patterns:
-        # ECMAScript, whose patterns JSON Schema uses, writes the end of a text like this.
+        # JSON Schema uses the patterns of ECMAScript, in which ``$`` is the end of a text.
         schema["pattern"] = patterns[0].replace(r"\Z", "$")
     return schema
 
 
 def schemas_of_answers(types: Mapping[str, Any]) -> tuple[dict[str, Schema], dict[str, Schema]]:
-    """Return the schemas of named types, and the components that they refer to."""
+    """Return the schemas of named types, and the components to which those refer."""
     found, components = msgspec.json.schema_components(list(types.values()), ref_template=REFERENCE)
     of_components = {name: _as_it_is_sent(name, schema) for name, schema in components.items()}
     return dict(zip(types, found, strict=True)), of_components
@@ -158,8 +161,8 @@ def schemas_of_answers(types: Mapping[str, Any]) -> tuple[dict[str, Schema], dic
 def _as_it_is_sent(name: str, schema: Schema) -> Schema:
     """Return the schema of an object that the gateway sends, which always has all of its fields.
 
-    ``msgspec`` describes objects that are read, in which fields with defaults may be missing. The user of a
-    generated client would have to check for each of those fields if it is there.
+    ``msgspec`` describes objects as they are read, so that a field with a default may be missing. With such a
+    schema, a user of a generated client would have to check if each of these fields is present.
     """
     if "properties" not in schema:
         return _for_generators(schema)
@@ -176,14 +179,14 @@ def _is_time(field: str) -> bool:
 
 
 def _for_generators(schema: Schema, *, is_time: bool = False) -> Schema:
-    """Return the schema of a value in the form that generators of clients read.
+    """Return the schema of a value in a form that generators of clients understand.
 
-    Without a format, many make a number of 32 bits, which cannot hold every amount. Without a type, the words
-    of a list are no texts to them.
+    Without a format, many generators use 32-bit integers, which cannot hold every amount. Without a type,
+    they do not treat the values of an enumeration as strings.
     """
     match schema:
         case {"enum": [bool()]}:
-            return {"type": "boolean"}  # of a constant, openapi-generator makes the text "true"
+            return {"type": "boolean"}  # openapi-generator turns a constant into the string "true"
         case {"enum": [str(value)]}:
             return {"type": "string", "const": value}
         case {"enum": [str(), *_]}:

@@ -16,14 +16,13 @@ from checkout.payments.objects import (
     ThinWebhookEventObject,
     WebhookEventObject,
 )
-from checkout.payments.objects.event import ADDED_LATER
 
 _HEADERS = [
     {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
     for name, meaning in {
         "webhook-id": "The id of the event, the same at every attempt.",
         "webhook-timestamp": "The time of this attempt, in seconds since 1970.",
-        "webhook-signature": "Signatures with blanks between them (docs/webhooks.md).",
+        "webhook-signature": "Signatures, separated by spaces (docs/webhooks.md).",
     }.items()
 ]
 
@@ -46,9 +45,9 @@ class OperationEventData(EventData, frozen=True):
     object: OperationObject
 
 
-_CHANGE = """A change, of which `data` has the {kind} afterwards, and `changes` the earlier values.
+_CHANGE = """A change. `data` is the {kind} after the change, and `changes` has the earlier values.
 
-An endpoint that is set to `thin` gets neither."""
+Webhooks to an endpoint with the payload `thin` have neither."""
 _DATA: Mapping[type, type[EventData]] = {
     PaymentObject: PaymentEventData,
     AttemptObject: AttemptEventData,
@@ -88,11 +87,12 @@ EVENTS_OF_WEBHOOKS: Mapping[str, type[msgspec.Struct]] = {
 def webhooks() -> Schema:
     """Return the section of the document."""
     every = {type: (meaning, _name_for(type)) for type, meaning in EVENT_TYPES.items()}
-    every["webhook.test"] = ("A test was asked for.", "WebhookTestObject")
+    every["webhook.test"] = ("A test event was requested.", "WebhookTestObject")
     return {
         name: {
             "post": {
-                # Without a tag, openapi-generator writes the file of these over that of the paths.
+                # Without a tag, openapi-generator overwrites the file of the paths with the file of the
+                # webhooks.
                 "tags": ["webhooks"],
                 "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
                 "summary": meaning,
@@ -109,14 +109,14 @@ def webhooks() -> Schema:
 
 
 def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Return the schemas that no class describes: the test event, the union of all bodies, and objects.
+    """Return the schemas that no class describes: the test event, the union of all bodies, and their data.
 
-    ``components`` has the schemas of classes. Those of the objects are for answers, which have every field.
+    ``components`` has the schemas of classes.
     """
     references = {type: REFERENCE.format(name=_name_for(type)) for type in EVENT_TYPES}
     references["webhook.test"] = REFERENCE.format(name="WebhookTestObject")
     union = {
-        "description": "The body of any webhook. `type` says which of these it is.",
+        "description": "The body of any webhook. `type` distinguishes these schemas.",
         "oneOf": [{"$ref": each} for each in dict.fromkeys(references.values())],
         "discriminator": {"propertyName": "type", "mapping": references},
     }
@@ -127,15 +127,10 @@ def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
 
 
 def _of_events(kind: str, components: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Return the schemas of an object in events and of their data. It may lack what was added later."""
-    name, whole, data = f"{kind}InEvent", components[f"{kind}Object"], components[f"{kind}EventData"]
-    required = [field for field in whole["required"] if field not in ADDED_LATER]
-    properties = {**data["properties"], "object": {"$ref": REFERENCE.format(name=name)}}
-    described = f"{whole['description']}\n\nAn event from before an update lacks fields that came with it."
-    return {
-        name: {**whole, "title": name, "description": described, "required": required},
-        f"{kind}EventData": {**data, "properties": properties},
-    }
+    """Return the schema of the data of events about an object."""
+    data = components[f"{kind}EventData"]
+    properties = {**data["properties"], "object": {"$ref": REFERENCE.format(name=f"{kind}Object")}}
+    return {f"{kind}EventData": {**data, "properties": properties}}
 
 
 def _name_for(type: str) -> str:

@@ -1,4 +1,4 @@
-"""The description of a method of an address: what it permits and does, and what the OpenAPI document says."""
+"""The description of a method of an address, for the base view and for the OpenAPI document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class IdempotencyKey(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """A method. ``answers`` has the type of the document of each status.
+    """The description of a method. ``answers`` has the type of the document for each status.
 
-    ``wait`` says if a request is held: for the default time, or only if it asks for it.
+    ``wait`` says if requests are held: always, for the default time, or only if the client asks for it.
     """
 
     name: str
@@ -39,5 +39,5 @@ class Described:
 
     @property
     def reads_body(self) -> bool:
-        """Return True if a body is read. One that is sent in vain is read for the key, too."""
+        """Return True if a body is read. With an idempotency key, it is read even if no field is expected."""
         return self.body is not None or self.key is not IdempotencyKey.IGNORED

@@ -1,6 +1,6 @@
-"""Serializer fields that convert nothing: ``"12"`` is no number, ``1`` no text and no boolean.
+"""Serializer fields that convert nothing: ``"12"`` is not a number, and ``1`` is neither text nor boolean.
 
-A program that sends the wrong type has a fault that DRF's own fields would hide.
+DRF's own fields would hide the mistake of a program that sends the wrong type.
 """
 
 import re
@@ -17,7 +17,7 @@ _BLANK_FOR_PLUS = re.compile(r"[0-9-]{8,10}T[0-9:.]{2,20} [0-9]{2}:?[0-9]{2}")
 
 
 class Strict(serializers.Serializer[Any]):
-    """A serializer that refuses fields that it does not have: a misspelt one would else be ignored."""
+    """A serializer that refuses unknown fields, so that a misspelt field is not ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
         """See ``Serializer``."""
@@ -30,7 +30,7 @@ class Strict(serializers.Serializer[Any]):
 
 @cache
 def _reader(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Return an instance for all requests: making one copies its fields, and validating changes nothing."""
+    """Return an instance for all requests. It is expensive to make, and validating does not change it."""
     return serializer()
 
 
@@ -83,7 +83,7 @@ class Flag(serializers.BooleanField):
 
 
 class QueryFlag(serializers.BooleanField):
-    """True or false in a query, spelt like this."""
+    """The word ``true`` or ``false`` in a query."""
 
     def to_internal_value(self, data: Any) -> bool:
         """See ``BooleanField``."""
@@ -95,7 +95,9 @@ class QueryFlag(serializers.BooleanField):
 class Time(serializers.DateTimeField):
     """A time with its offset from UTC (RFC 3339)."""
 
-    default_error_messages: ClassVar[dict[str, Any]] = {"no_offset": "A time has an offset, such as Z."}
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "no_offset": "Times need a UTC offset, for example Z or +01:00."
+    }
 
     def to_internal_value(self, value: Any) -> Any:
         """See ``DateTimeField``."""
@@ -107,17 +109,17 @@ class Time(serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
 
     def enforce_timezone(self, value: Any) -> Any:
-        """Refuse a time without an offset, which DRF would take for one of ours."""
+        """Refuse a time without an offset, which DRF would read in the time zone of the gateway."""
         if value.tzinfo is None:
             self.fail("no_offset")
         return super().enforce_timezone(value)
 
 
 class QueryTime(Time):
-    """A time in a query, in which a plus sign that is not written ``%2B`` means a blank."""
+    """A time in a query, in which a plus sign must be written as ``%2B``, because ``+`` means a space."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "plus": "Write the plus sign as %2B, or send the time in UTC, with Z."
+        "plus": "Write the plus sign as %2B, or send the time in UTC with Z."
     }
 
     def to_internal_value(self, value: Any) -> Any:
@@ -128,11 +130,11 @@ class QueryTime(Time):
 
 
 class Metadata(serializers.Field[Any, Any, Any, Any]):
-    """A flat object of texts. ``create_payment`` checks their sizes, for all callers."""
+    """A flat object of strings. ``create_payment`` checks their sizes for all callers."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid": "This is an object whose values are texts.",
-        "too_many": f"These are at most {MOST_KEYS} names with their values.",
+        "invalid": "This must be an object whose values are strings.",
+        "too_many": f"Metadata has at most {MOST_KEYS} names.",
     }
 
     def to_internal_value(self, data: Any) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 The protocol is that of draft-ietf-httpapi-idempotency-key-header-07.
 
-The record of a key is inserted in the transaction of the action, before the action. So both are committed or
-neither, and a request that comes at the same time waits in the database until it is known which. A refused
-request raises, which undoes the record as well: only results are stored. An answer that was 202 is replaced
-by the final one as soon as there is one.
+The record of a key is inserted before the action, in the action's transaction, so that both are committed or
+neither is. A second request that comes at the same time waits in the database until the first transaction has
+ended. If the action is refused, the record is rolled back as well: only results are stored. A stored 202 is
+replaced by the final answer as soon as that is known.
 
-Differences from the draft: a key may be sent without quotation marks, and is the same key with them.
+A difference from the draft: quotation marks around a key are optional, and are not part of the key.
 """
 
 import json
@@ -28,11 +28,11 @@ from django.utils.crypto import salted_hmac
 
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import Fault, fault_of_header, refusal
+from checkout.api.answers.refusal import Fault, header_error, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
-from checkout.payments.timers.walk import forget
+from checkout.payments.timers.table_walk import delete_expired
 from checkout.privacy.scrubbing import contains_card_number
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update
@@ -43,7 +43,7 @@ _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-+\--\[\]-~]+")  # visible ASCII without quotation marks, commas and backslashes
 LONGEST = 255
 _LIKE_A_CARD_NUMBER = (
-    "It has digits in it that look like a card number. Put a letter between them, or send a UUID."
+    "The key contains digits that look like a card number. Put a letter between them, or send a UUID."
 )
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -59,13 +59,13 @@ class Keyed:
 
     @property
     def name(self) -> str:
-        """A name of the action, which is the same each time the request is repeated."""
+        """The name of the action, which stays the same if the request is repeated."""
         return f"api:{sha256(f'{self.route} {self.key}'.encode()).hexdigest()[:40]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The result of an action. ``subject`` is the payment or operation that an answer is made from."""
+    """The result of an action. ``subject`` is the payment or operation that the answer describes."""
 
     answer: Answer
     subject: str = ""
@@ -77,7 +77,7 @@ def key_of(request: HttpRequest, merchant: str, body: Mapping[str, Any]) -> Keye
     if not headers:
         return None
     if len(headers) > 1:
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, "The header is there more than once.")
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER, "The request has this header more than once.")
     return Keyed(merchant, f"{request.method} {request.path_info}", _read(headers[0]), hashes_of(body))
 
 
@@ -86,14 +86,14 @@ def _read(header: bytes) -> str:
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER)
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER)
     if contains_card_number(key):
-        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
+        raise header_error(catalogue.KEY_NOT_READABLE, HEADER, _LIKE_A_CARD_NUMBER)
     return key
 
 
 def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return a hash of each field, by its JSON pointer. It is stored only as ``_keyed_hashes`` of it."""
+    """Return a hash of each field, by its JSON pointer. Only ``_keyed_hashes`` of these hashes are stored."""
     found = {}
     for name, value in body.items():
         pointer = "/" + name.replace("~", "~0").replace("/", "~1")
@@ -106,7 +106,7 @@ def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keyed_hashes(keyed: Keyed, secret: str | None = None) -> dict[str, str]:
-    """Return the hashes that are stored. Without the secret key nobody can try values for a field."""
+    """Return the hashes that are stored. The secret key prevents guessing the value of a field."""
     salt = f"checkout.api.idempotency {_owner(keyed)}"
     return {
         pointer: salted_hmac(salt, f"{pointer} {hashed}", secret, algorithm="sha256").hexdigest()[:32]
@@ -119,10 +119,11 @@ def _owner(of: Keyed | IdempotencyRecord) -> str:
 
 
 def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> tuple[IdempotencyRecord, bool]:
-    """Carry ``act`` out unless its key is known. Return the record, and True if it was known before.
+    """Carry out ``act`` unless its key is known. Return the record, and True if the key was known before.
 
-    ``held_seconds`` is the time for which the request may then be held. Raises what ``act`` raises, with
-    nothing stored, and a refusal if the key belongs to another request, or the stored answer is unreadable.
+    ``held_seconds`` is the time for which the request may then be held. If ``act`` raises, the error is
+    passed on and nothing is stored. Raises a refusal if the key belongs to another request, or if the stored
+    answer is unreadable.
     """
     record = IdempotencyRecord(
         merchant=keyed.merchant, route=keyed.route, key=keyed.key, fields=_keyed_hashes(keyed)
@@ -149,9 +150,9 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
 
 
 def _require_readable(known: IdempotencyRecord) -> None:
-    """Raise a refusal if the answer was sealed under a secret key that is not kept any more.
+    """Raise a refusal if the answer was sealed under a secret key that is no longer configured.
 
-    The hashes of the fields were made with that key, too, so a repetition would pass for another request.
+    The hashes of the fields were made with that key, too, so a repetition would look like another request.
     """
     try:
         open_secret(known.body, _owner(known))
@@ -165,7 +166,7 @@ def _differing(known: IdempotencyRecord, hashes: Mapping[str, str]) -> list[str]
 
 
 def answer_in(record: IdempotencyRecord, *, is_replay: bool) -> Answer:
-    """Return the stored answer. Raises ``StoredSecretUnreadable`` if its secret key is not kept any more."""
+    """Return the stored answer. Raises ``StoredSecretUnreadable`` if its secret key is not configured."""
     headers = {"Location": record.location} if record.location else {}
     if record.status == HTTPStatus.ACCEPTED:
         headers["Retry-After"] = "1"
@@ -186,9 +187,9 @@ def require_ended(record: IdempotencyRecord) -> None:
 
 
 def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
-    """End the hold of a request, and replace its stored 202 by the final answer, if there is one.
+    """End the hold of a request. Replace its stored 202 by ``answer``, the final answer, unless that is None.
 
-    If another request with the key has replaced it meanwhile, ``record`` gets that answer.
+    If another request with the key has stored the final answer in the meantime, ``record`` gets that answer.
     """
     waiting = IdempotencyRecord.objects.filter(pk=record.pk, status=HTTPStatus.ACCEPTED)
     changes: dict[str, Any] = {"held_until": None}
@@ -196,7 +197,7 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
         location = answer.headers.get("Location", "")
         changes |= {"status": answer.status, "body": _sealed(record, answer), "location": location}
     if not waiting.update(**changes):
-        # Without a row, the payment was erased meanwhile: this request still gets its own answer.
+        # If the row is missing, the payment was erased meanwhile. This request still gets its own answer.
         with suppress(IdempotencyRecord.DoesNotExist):
             record.refresh_from_db()
             return
@@ -205,9 +206,10 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
 
 
 def concluded(record: IdempotencyRecord, present: Answer, *, is_replay: bool) -> Answer:
-    """End the hold of a request. Return its final answer, the same each time, or ``present`` if it is a 202.
+    """End the hold of a request. Return the stored final answer, or ``present`` while there is none.
 
-    The stored 202 is as old as the request: events may have told of later states since.
+    A stored 202 is not returned, because it is as old as the request: the client may have received events
+    about later states.
     """
     settle(record, None if present.status == HTTPStatus.ACCEPTED else present)
     if record.status != HTTPStatus.ACCEPTED:
@@ -216,7 +218,7 @@ def concluded(record: IdempotencyRecord, present: Answer, *, is_replay: bool) ->
 
 
 def _sealed(record: IdempotencyRecord, answer: Answer) -> str:
-    """Return the answer's body as it is stored, because it has what the request said of a shopper."""
+    """Return the answer's body, encrypted, because it has personal data of a shopper."""
     return seal_secret(answer.body.decode(), _owner(record))
 
 
@@ -226,16 +228,16 @@ def _keep(record: IdempotencyRecord, answer: Answer) -> None:
     update(record, "status", "body", "location", "subject", "held_until")
 
 
-def forget_old_answers() -> int:
-    """Delete records older than ``conf.idempotency_retention``; return their number."""
+def delete_expired_answers() -> int:
+    """Delete records older than ``conf.idempotency_retention``. Return their number."""
     long_ago = server_time_now() - conf.idempotency_retention
     rows = IdempotencyRecord.objects.using(DEFAULT_DB_ALIAS)
-    return forget(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
+    return delete_expired(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
 
 
-def forget_answers_about(subjects: Collection[str]) -> int:
-    """Delete the records of the answers about these payments and operations; return their number.
+def erase_answers(subjects: Collection[str]) -> int:
+    """Delete the stored answers about these payments and operations. Return their number.
 
-    A repetition is still recognised: an order has one payment, and an operation knows its key.
+    A repeated request still does nothing twice: an order has one payment, and an operation has its key.
     """
     return IdempotencyRecord.objects.filter(subject__in=subjects).delete()[0]

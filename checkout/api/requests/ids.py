@@ -1,4 +1,4 @@
-"""Ids in addresses, of which each kind of object has one form."""
+"""Ids in addresses. Each kind of object has one form of id."""
 
 import re
 from collections.abc import Iterable
@@ -13,25 +13,25 @@ from payments_gateway.serving.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class NoSuchId:
-    """A text that is no id, in the place of one. ``problem`` says of which kind nothing was found."""
+    """The replacement for a text that is not an id. ``problem`` names the kind of the missing object."""
 
     problem: Problem
 
 
 class IdConverter(StringConverter):
-    """Any text in the place of an id, so that the answer to a wrong one names the kind of object."""
+    """A path converter that takes any text, so that the answer to a wrong id names the kind of object."""
 
     regex = "[^/]+"
     form: ClassVar[str]
     problem: ClassVar[Problem]
 
     def to_python(self, value: str) -> str | NoSuchId:  # type: ignore[override]
-        """Return the id, or ``NoSuchId``, so that no other text reaches the database."""
+        """Return the id, or ``NoSuchId`` for any other text, which must not reach the database."""
         return value if re.fullmatch(self.form, value, re.ASCII) else NoSuchId(self.problem)
 
 
 def require_ids(values: Iterable[object]) -> None:
-    """Raise a refusal if there is a ``NoSuchId`` among what was found in the address."""
+    """Raise a refusal if one of the values from the address is a ``NoSuchId``."""
     for value in values:
         if isinstance(value, NoSuchId):
             raise refusal(value.problem)

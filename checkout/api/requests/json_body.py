@@ -1,4 +1,4 @@
-"""A strict parser of JSON bodies: what two programs could read differently is refused."""
+"""A strict parser of JSON bodies, which refuses a body that two programs could read differently."""
 
 import json
 import re
@@ -11,20 +11,20 @@ from checkout.api.answers import catalogue
 from checkout.api.answers.refusal import refusal
 
 MOST_LEVELS = 16
-# More digits than any amount has. Converting a number of many digits takes time that grows with its square.
+# No amount has more digits. The time to convert a number grows with the square of its digits.
 MOST_DIGITS = 18
 
-# A string without an end goes on to that of the text. Otherwise the search would begin again at each of its
-# escaped quotation marks, and take minutes for a body of them, in which no other request would be answered.
+# An unterminated string matches up to the end of the text. Otherwise the search would begin again at each of
+# its escaped quotation marks. A body full of them would take minutes, and block all other requests.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class StrictJsonParser(BaseParser):
     """A parser for one JSON object in UTF-8.
 
-    Refuses repeated names, which parsers resolve differently; NaN and Infinity, which are no JSON; numbers
-    of more than 18 digits; NUL and halves of surrogate pairs, which the database cannot store; and more than
-    16 levels.
+    It refuses repeated names, which parsers resolve differently; NaN and Infinity, which are not JSON;
+    numbers of more than 18 digits; NUL and unpaired surrogates, which the database cannot store; and more
+    than 16 levels.
     """
 
     media_type = "application/json"
@@ -35,7 +35,7 @@ class StrictJsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Return the object; raises a refusal."""
+        """Return the object. Raises a refusal."""
         try:
             return read_object(stream.read())
         except _Unreadable as error:
@@ -43,14 +43,14 @@ class StrictJsonParser(BaseParser):
 
 
 class _Unreadable(ValueError):
-    """A body that is not accepted. The text says why, and repeats nothing of it."""
+    """A body that is not accepted. The text gives the reason, and quotes nothing of the body."""
 
 
 def read_object(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Unreadable("The body is not in UTF-8.") from None
+        raise _Unreadable("The body is not UTF-8.") from None
     if text.startswith("\ufeff"):
         raise _Unreadable("The body begins with a byte order mark. Send UTF-8 without one.")
     _require_few_levels(text)
@@ -66,7 +66,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise
     except json.JSONDecodeError as error:
         place = f"in line {error.lineno}, at character {error.colno}"
-        raise _Unreadable(f"The body is not JSON. The fault is {place}.") from None
+        raise _Unreadable(f"The body is not JSON. The error is {place}.") from None
     except (ValueError, RecursionError):
         raise _Unreadable("The body is not JSON.") from None
     if not isinstance(value, dict):
@@ -80,7 +80,7 @@ def _require_few_levels(text: str) -> None:
     for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
         level += 1 if bracket in "[{" else -1
         if level > MOST_LEVELS:
-            raise _Unreadable(f"The body has more than {MOST_LEVELS} levels.")
+            raise _Unreadable(f"The body is nested more than {MOST_LEVELS} levels deep.")
 
 
 def _require_storable(value: Any) -> None:
@@ -93,29 +93,29 @@ def _require_storable(value: Any) -> None:
             _require_storable(inner)
     elif isinstance(value, str):
         if "\0" in value:
-            raise _Unreadable("The body has a NUL character in it.")
+            raise _Unreadable("The body contains a NUL character.")
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise _Unreadable("The body has half of a surrogate pair in it.")
+            raise _Unreadable("The body contains an unpaired surrogate.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Unreadable("The body has an object with a name more than once.")
+        raise _Unreadable("The body contains an object with a repeated name.")
     return found
 
 
 def _no_constant(_name: str) -> Any:
-    raise _Unreadable("NaN and Infinity are no JSON.")
+    raise _Unreadable("NaN and Infinity are not JSON.")
 
 
 def _whole_number(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise _Unreadable(f"The body has a number of more than {MOST_DIGITS} digits.")
+        raise _Unreadable(f"The body contains a number of more than {MOST_DIGITS} digits.")
     return int(digits)
 
 
 def _fraction(digits: str) -> float:
     if len(digits) > 2 * MOST_DIGITS:
-        raise _Unreadable("The body has a number that is too long.")
+        raise _Unreadable("The body contains a number that is too long.")
     return float(digits)

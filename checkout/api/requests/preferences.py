@@ -1,4 +1,4 @@
-"""The header ``Prefer`` (RFC 7240, sections 4.1 and 4.3): how long a client waits for a result."""
+"""The header ``Prefer`` (RFC 7240, sections 4.1 and 4.3): the time that a client waits for a result."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,14 +11,14 @@ MAX_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class PreferHeader:
-    """The preferences in the header. ``wait_seconds`` is how long the client would wait, or None."""
+    """The preferences in the header. ``wait_seconds`` is the client's ``wait``, or None."""
 
     responds_async: bool = False
     wait_seconds: int | None = None
 
     @classmethod
     def read(cls, header: str) -> Self:
-        """Read the header's value. Unknown preferences are ignored; of repeated ones, the first counts."""
+        """Read the header's value. Unknown preferences are ignored. If one is repeated, the first counts."""
         given: dict[str, str] = {}
         for preference in parse_http_list(header):
             name, _, value = preference.partition(";")[0].partition("=")
@@ -30,16 +30,16 @@ class PreferHeader:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """The seconds that a request is held for, and what the answer says about the client's preference."""
+    """The seconds for which a request is held, and the value of the answer's ``Preference-Applied``."""
 
     seconds: float
     applied: str = ""
 
 
 def preference_in(header: str, *, is_held_by_default: bool) -> Preference:
-    """Return what is done about the header's value.
+    """Return the preference that is applied to the request.
 
-    A client that gives both preferences is answered after its ``wait`` (RFC 7240, section 4.3).
+    If a client sends both preferences, its ``wait`` counts (RFC 7240, section 4.3).
     """
     wanted = PreferHeader.read(header)
     if wanted.wait_seconds is not None:

@@ -12,14 +12,14 @@ from checkout.api.requests.fields import read
 
 
 def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """Return the validated query; raises a refusal that names the parameters with faults."""
+    """Return the validated query. Raises a refusal that names the invalid parameters."""
     given = request.GET
     known = serializer().fields
     faults = [
         Fault("There is no such parameter.", parameter=_shown(name)) for name in given if name not in known
     ]
     faults += [
-        Fault("This parameter is there more than once.", parameter=name)
+        Fault("This parameter is repeated.", parameter=name)
         for name, values in given.lists()
         if name in known and len(values) > 1
     ]
@@ -39,12 +39,12 @@ def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any
 
 
 def require_no_query(request: HttpRequest) -> None:
-    """Raise a refusal for a query of a request that has a body.
+    """Raise a refusal if a request whose fields belong in its body has a query.
 
-    A refund whose amount was sent in the query would else be one of everything that is left.
+    Otherwise a refund with its amount in the query would be a refund of everything that is left.
     """
     faults = [
-        Fault("There is no such parameter. Fields are sent in the body.", parameter=_shown(name))
+        Fault("There is no such parameter. Send fields in the body.", parameter=_shown(name))
         for name in request.GET
     ]
     if faults:

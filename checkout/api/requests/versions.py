@@ -1,4 +1,4 @@
-"""The version of the API that a request is answered in."""
+"""The API version of the answer to a request."""
 
 from django.http import HttpRequest
 
@@ -11,7 +11,7 @@ HEADER = "Api-Version"
 
 
 def version_of(request: HttpRequest, key: ApiKey) -> str:
-    """Return the version that the request asks for, else its key's. Raises a refusal for an unknown one."""
+    """Return the version that the request asks for, or else its key's. Raises a refusal if it is unknown."""
     asked: str | None = request.META.get("HTTP_API_VERSION")
     if asked is None:
         return key.api_version

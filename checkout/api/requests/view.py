@@ -1,8 +1,8 @@
 """The base of all views: an asynchronous ``dispatch`` around DRF's synchronous parts.
 
 DRF's authentication, permissions, throttles, parsers and serializers, and the action itself, run one after
-another in one database thread. If the action has to be waited for, the thread is given back first, and the
-request waits on the event loop. DRF's own ``dispatch`` would keep a thread for as long as the request waits.
+another in one database thread. If the request has to wait for the result of its action, it gives the thread
+back and waits on the event loop. DRF's own ``dispatch`` would keep a thread for the whole wait.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from checkout.api.access.held_requests import held_requests, under_way
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue, exceptions
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
+from checkout.api.requests.held import Held
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
 from checkout.api.requests.query import read_query, require_no_query
 from checkout.api.requests.versions import HEADER as API_VERSION_HEADER, version_of
-from checkout.api.requests.waiting import Held
 from checkout.conf.api import API_VERSION
 from checkout.payments.models import Merchant
 from messaging import crash_points
@@ -45,9 +45,9 @@ _background: set["asyncio.Task[Any]"] = set()
 
 
 class ApiView(APIView):
-    """A view whose ``get``, ``post`` and so on are synchronous, and return an ``Answer`` or a ``Held``.
+    """A view with synchronous methods (``get``, ``post`` ...), which return an ``Answer`` or a ``Held``.
 
-    ``methods`` describes each of them, with the scope that it needs.
+    ``methods`` describes each method, with the scope that it needs.
     """
 
     view_is_async = True
@@ -61,7 +61,7 @@ class ApiView(APIView):
     preference = Preference(0)
     api_version = API_VERSION
     is_counted = False
-    # The work that goes on in a thread although the client has left.
+    # Work that continues in a thread after the client has left.
     _left_behind: "asyncio.Future[Any] | None" = None
 
     def scope_of(self, method: str) -> Scope:
@@ -73,12 +73,12 @@ class ApiView(APIView):
 
     @property
     def allowed_methods(self) -> list[str]:
-        """The methods that the view answers. OPTIONS needs no key."""
+        """The methods that the view supports. OPTIONS needs no key."""
         return [*self.methods, *(["HEAD"] if "GET" in self.methods else []), "OPTIONS"]
 
     @property
     def merchant(self) -> Merchant:
-        """The merchant whose key the request has."""
+        """The merchant to whom the request's key belongs."""
         return cast(Merchant, self.request.user)
 
     @property
@@ -88,12 +88,12 @@ class ApiView(APIView):
 
     @property
     def by(self) -> str:
-        """The name of the requester that the records have."""
+        """The name of the requester in the records."""
         return f"API key {self.key.prefix}"
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        """The validated body. Raises an error that names the fields with faults."""
+        """The validated body. Raises an error that names the invalid fields."""
         serializer = self._described(self.request.method or "").body
         if serializer is None:
             return {}
@@ -101,15 +101,15 @@ class ApiView(APIView):
 
     @property
     def query(self) -> dict[str, Any]:
-        """The validated query. Raises a refusal that names the parameters with faults."""
+        """The validated query. Raises a refusal that names the invalid parameters."""
         serializer = self._described(self.request.method or "").query
         return {} if serializer is None else read_query(self.request, serializer)
 
     @property
     def idempotency_key(self) -> Keyed | None:
-        """The key of the request; None if it has none and needs none. Raises a refusal, also of the body.
+        """The key of the request; None if the request has no key and needs none. Raises a refusal.
 
-        A body with faults is refused before: the hashes of fields that are not allowed could take gigabytes.
+        An invalid body is refused first, because hashes of fields that are not allowed could take gigabytes.
         """
         use = self._described(self.request.method or "").key
         if use is IdempotencyKey.IGNORED:
@@ -117,7 +117,7 @@ class ApiView(APIView):
         _ = self.body
         keyed = key_of(self.request, self.merchant.code, cast("dict[str, Any]", self.request.data))
         if keyed is None and use is IdempotencyKey.REQUIRED:
-            raise fault_of_header(catalogue.KEY_REQUIRED, HEADER)
+            raise header_error(catalogue.KEY_REQUIRED, HEADER)
         return keyed
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
@@ -137,7 +137,9 @@ class ApiView(APIView):
     async def _answer(self, request: HttpRequest) -> Answer:
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if not under_way.enter(header):
-            raise refusal(TOO_MANY, "Too many requests of this API key are under way here. Repeat it later.")
+            raise refusal(
+                TOO_MANY, "Too many requests of this API key are under way. Repeat the request later."
+            )
         try:
             return await self._answer_counted(request)
         finally:
@@ -169,20 +171,20 @@ class ApiView(APIView):
             await begun.wait()
             return await in_thread(begun.finish)
         except (DatabaseError, InterfaceError):
-            return begun.first  # true all the same: the action is committed
+            return begun.first  # this answer is still true, because the action is committed
         except asyncio.CancelledError:
             self._left_behind = _run(in_thread(begun.release))
             raise
 
     def _begin(self, request: HttpRequest) -> Answer | Held:
-        """Carry out the action, in a database thread."""
+        """Carry out the action. This runs in a database thread."""
         method = request.method or ""
         if method not in self.allowed_methods:
             raise refusal(catalogue.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(self.allowed_methods)})
         if method == "OPTIONS":
             return Answer(204, b"", {"Allow": ", ".join(self.allowed_methods)})
         act: Callable[..., Answer | Held] = getattr(self, method.lower())
-        # DRF takes a body without a declared length, which HTTP allows, for an empty one.
+        # DRF treats a body without a declared length, which HTTP allows, as empty.
         request.META["CONTENT_LENGTH"] = str(len(request.body))
         self.request = self.initialize_request(request, *self.args, **self.kwargs)
         self.initial(self.request)
@@ -195,12 +197,12 @@ class ApiView(APIView):
         return act(self.request, *self.args, **self.kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check everything that does not depend on the view."""
+        """Check the request's key, limits and headers, which does not depend on the view."""
         if request.META.get("HTTP_ACCEPT") and request.get_preferred_type(MEDIA_TYPES) is None:
             raise refusal(catalogue.NOT_ACCEPTABLE)
         self.perform_authentication(request)
         self.api_version = version_of(request, self.key)
-        # First the limit, so that requests without the permission count as well.
+        # The limit comes first, so that it counts requests that lack the permission as well.
         self.check_throttles(request)
         self.check_permissions(request)
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
@@ -221,7 +223,7 @@ class ApiView(APIView):
             held_requests.leave(self.key.pk)
 
     def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Held]") -> None:
-        """Count out a request whose client left before the action was committed."""
+        """Remove from the count a request whose client left before the action was committed."""
         self._leave()
         if beginning.cancelled() or beginning.exception() is not None:
             return
@@ -244,5 +246,5 @@ def _when_done(task: "asyncio.Task[Any]") -> None:
 
 
 def endpoint(view: type[ApiView]) -> Any:
-    """Return what an address is routed to: the view, held on the event loop, for programs."""
+    """Return the view for an address: held on the event loop, and answering programs."""
     return held(for_programs(cast(Any, view.as_view())))

@@ -1,4 +1,4 @@
-"""Payments that are charged to a saved card: created, waited for, answered."""
+"""Charges of saved cards: create the payment, wait for its outcome, and answer."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,25 +7,25 @@ from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, refusal
+from checkout.api.requests.held import Held, held_once
 from checkout.api.requests.idempotency import Keyed, Made
 from checkout.api.requests.view import ApiView
-from checkout.api.requests.waiting import Held, held_once
-from checkout.api.resources.addresses import address_of
+from checkout.api.resources.locations import address_of
 from checkout.money import CURRENCIES, Money
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.actions.saved_cards import charge_card
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
 
-# There is no answer yet: the provider is being asked, perhaps once more.
+# States without an outcome: the provider is being asked, perhaps once more.
 _UNANSWERED = (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
 
 
 def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held:
-    """Create a payment and have a saved card charged, or repeat what became of it.
+    """Create a payment and charge a saved card, or answer a repeated request with the outcome.
 
-    The answer is 201 when the outcome is known, whatever it is, 202 as long as it is not, and 200 if another
-    request has created the payment and its outcome was known from the beginning.
+    The answer is 201 once the outcome is known, whether the card was charged or declined, and 202 before. It
+    is 200 if another request has created the payment, and the outcome was known when this request began.
     """
     if Scope.SAVED_CARDS_CHARGE not in view.key.scopes:
         scope = str(Scope.SAVED_CARDS_CHARGE)
@@ -35,7 +35,9 @@ def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held
         lambda: _begin(view, wanted),
         seconds=view.preference.seconds,
         command=lambda payment: AwaitPayment(payment=payment),
-        present=lambda payment: _answer(reading.read_payment(view.merchant, payment), HTTPStatus.CREATED),
+        present=lambda payment: _answer(
+            payment_queries.read_payment(view.merchant, payment), HTTPStatus.CREATED
+        ),
     )
 
 
@@ -47,7 +49,7 @@ def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
         by=view.by,
         **order_in(wanted),
     )
-    # A new payment has no answer yet. One that the order has already may have any state.
+    # A new payment has no outcome yet. If the order has a payment already, that may have any state.
     return Made(_answer(payment_object(payment), HTTPStatus.OK), payment.reference)
 
 
@@ -83,7 +85,7 @@ def money_of(wanted: dict[str, Any]) -> Money:
     """Return the amount in a body. Raises a refusal, which names the field."""
     currency = wanted["currency"]
     if currency not in CURRENCIES:
-        detail = "This is no currency in which shoppers pay (ISO 4217)."
+        detail = "This is not a currency in which shoppers can pay (ISO 4217)."
         if currency.upper() in CURRENCIES:
             detail = f"Write it in capitals: {currency.upper()}."
         raise refusal(catalogue.INVALID_REQUEST, faults=[Fault(detail, pointer="/currency")])

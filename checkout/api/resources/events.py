@@ -1,4 +1,4 @@
-"""Events: read what webhooks have told, or would have."""
+"""Events, which webhooks report: list them, and read one."""
 
 from typing import ClassVar
 
@@ -11,9 +11,9 @@ from checkout.api.requests.description import Described
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import inputs
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.objects import EventObject
-from checkout.webhooks.reading import events_by_delivery
+from checkout.webhooks.delivery_queries import events_by_delivery
 
 
 class Events(ApiView):
@@ -36,7 +36,7 @@ class Events(ApiView):
         delivered = wanted.pop("delivered")
         if delivered is not None:
             wanted["where"] = events_by_delivery(self.merchant.code, delivered=delivered)
-        return Answer.of(200, list_of(reading.list_events(self.merchant, types=types, **wanted)))
+        return Answer.of(200, list_of(payment_queries.list_events(self.merchant, types=types, **wanted)))
 
 
 class OneEvent(ApiView):
@@ -54,4 +54,4 @@ class OneEvent(ApiView):
 
     def get(self, request: Request, reference: str) -> Answer:
         """Return the event."""
-        return Answer.of(200, reading.read_event(self.merchant, reference))
+        return Answer.of(200, payment_queries.read_event(self.merchant, reference))

@@ -25,19 +25,19 @@ MOST_LINES = 500
 
 
 CUSTOMER_REFERENCE = (
-    "Your own id of the customer, who may then save the card on the checkout page. Not a name, nor an e-mail "
-    "address."
+    "Your own id of the customer, but not a name or an e-mail address. With it, the customer can save the "
+    "card on the checkout page."
 )
 WITH_PAYMENT = (
-    "Its origin is one that is registered with the merchant. The query parameter `payment`, with the "
-    "payment's id, is added to it; the payment's state is not: read it."
+    "Its origin must be registered with the merchant. The gateway adds the query parameter `payment` with "
+    "the payment's id. It does not add the payment's state: read the payment."
 )
-RETURN = f"The address to which the page with the result leads the shopper. {WITH_PAYMENT}"
-CANCEL = f"The address to which the card form leads a shopper who gives up. {WITH_PAYMENT}"
-LOCALE = "A language tag such as de-CH, which is only kept: the hosted pages are in English."
+RETURN = f"The address of the link on the page with the result. {WITH_PAYMENT}"
+CANCEL = f"The address of the link with which a shopper leaves the card form without paying. {WITH_PAYMENT}"
+LOCALE = "A language tag, for example de-CH. It is only stored: the hosted pages are in English."
 CAPTURES = (
-    "If it is false, capture the payment yourself. An authorisation without a capture is voided after 6 "
-    "days, unless the gateway is set otherwise."
+    "If false, capture the payment yourself. An authorisation that is not captured is voided after 6 days, "
+    "unless the gateway is configured otherwise."
 )
 
 
@@ -56,15 +56,19 @@ class CreatePayment(Strict):
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
     customer_email = Text(
-        required=False, allow_blank=True, max_length=254, default="", help_text="The receipt goes there."
+        required=False,
+        allow_blank=True,
+        max_length=254,
+        default="",
+        help_text="The address to which the receipt is sent.",
     )
     lines: Any = serializers.ListSerializer(
         child=LineInput(),
         required=False,
         max_length=MOST_LINES,
         default=list,
-        help_text="What is reserved in the gateway's stock. If it is not there, the attempt is declined as "
-        "`out_of_stock`.",
+        help_text="The items to reserve in the gateway's stock. If an item is out of stock, the attempt is "
+        "declined with `out_of_stock`.",
     )
     return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
     cancel_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=CANCEL)
@@ -84,41 +88,47 @@ class CreatePayment(Strict):
                 "This is not the id of a saved card: card_ and 32 hexadecimal digits.",
             )
         ],
-        help_text="Charge this saved card at once. Needs `merchant_initiated`, and the scope "
-        "`saved_cards:charge` as well.",
+        help_text="Charge this saved card at once. This requires `merchant_initiated` and the scope "
+        "`saved_cards:charge`.",
     )
     merchant_initiated = Choice(
         choices=[str(each) for each in MerchantInitiated],
         required=False,
-        help_text="Why the card is charged without the customer. Only with `saved_card`.",
+        help_text="The reason for charging the card without the customer. Only with `saved_card`.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a saved card without a reason, and a reason without a saved card."""
         missing = {"saved_card", "merchant_initiated"} - attrs.keys()
         if len(missing) == 1:
-            raise ValidationError({missing.pop(): ["This is needed, too."]})
+            raise ValidationError({missing.pop(): ["This field is required as well."]})
         return attrs
 
 
 class CreatePaymentLink(Strict):
-    """The payments that shoppers make who open a link. ``amount`` is in minor units of ``currency``."""
+    """A link, and the payments that shoppers make with it. ``amount`` is in minor units of ``currency``."""
 
     order_reference = Text(
         max_length=100,
-        help_text="With `reusable`, `-1`, `-2` and so on follow it, and no other such link may have it.",
+        help_text="With `reusable`, the payments get `-1`, `-2` and so on appended, and no other reusable "
+        "link may have this reference.",
     )
     amount = Whole(min_value=1, max_value=MOST)
     currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
     description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
-    reusable = Flag(required=False, default=False, help_text="Each opening makes a payment of its own.")
+    reusable = Flag(
+        required=False,
+        default=False,
+        help_text="Each shopper who opens the link gets a payment of their own.",
+    )
     return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
-    metadata = Metadata(required=False, default=dict, help_text="That of the payments.")
+    metadata = Metadata(required=False, default=dict, help_text="The metadata of the payments.")
     expires_at = Time(
         required=False,
         allow_null=True,
         default=None,
-        help_text="The end of the link and its payments. By default, unless `reusable`, in 365 days.",
+        help_text="The time at which the link and its unpaid payments expire. The default is 365 days, or "
+        "never if the link is `reusable`.",
     )
 
 
@@ -126,12 +136,12 @@ class Noted(Strict):
     """The fields of every request about a payment's money."""
 
     reason = Text(required=False, allow_blank=True, max_length=200, default="")
-    metadata = Metadata(required=False, default=dict, help_text="Laid over the payment's metadata.")
+    metadata = Metadata(required=False, default=dict, help_text="Merged into the payment's metadata.")
 
 
 FINAL_CAPTURE = (
-    "The rest is not captured later. The provider is not told: the rest lapses at the issuer, like any "
-    "authorisation that is not captured."
+    "The rest of the authorisation cannot be captured later. The provider is not told: the rest expires at "
+    "the issuer, like any authorisation that is not captured."
 )
 
 
@@ -150,7 +160,7 @@ class Refund(Noted):
         required=False,
         min_value=0,
         max_value=MOST,
-        help_text="The request is refused if this is not what is left.",
+        help_text="The request is refused if the refundable amount differs from this.",
     )
 
 
@@ -163,14 +173,14 @@ class Cancel(Strict):
 
 
 class Page(serializers.Serializer[Any]):
-    """A page of a list, the newest first. ``cursor`` is the ``next_cursor`` of the page before."""
+    """A page of a list, newest first. ``cursor`` is the ``next_cursor`` of the page before."""
 
     limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=20)
     cursor = serializers.CharField(required=False, max_length=60, default="")
 
 
 class Created(Page):
-    """A page, of what was created within a time, whose end is not included."""
+    """A page of the objects that were created in a period, whose end is excluded."""
 
     created_from = QueryTime(required=False, default=None)
     created_to = QueryTime(required=False, default=None)
@@ -206,7 +216,7 @@ class Operations(serializers.Serializer[Any]):
 
 
 class Events(Created):
-    """The filters of events: by the payment or operation, and by types with commas between them."""
+    """The filters of events: by payment or operation, and by types that are separated by commas."""
 
     object_id = serializers.RegexField(
         r"^(pay|op)_[0-9a-f]{32}\Z",
@@ -221,12 +231,12 @@ class Events(Created):
         r"^[a-z_.]{1,40}(,[a-z_.]{1,40}){0,50}\Z",
         required=False,
         default="",
-        error_messages={"invalid": "Name each type in full, with commas between them."},
+        error_messages={"invalid": "Give the full name of each type, separated by commas."},
     )
     delivered = QueryFlag(
         required=False,
         default=None,
-        help_text="`false`: an endpoint has not confirmed it yet. `true`: all that are told of it have. An "
-        "event from a time when an endpoint was disabled or did not exist is not owed to it, and does not "
-        "count: send such events with `resend` of the endpoint and `since`.",
+        help_text="`true`: every endpoint that receives the event has confirmed it. `false`: at least one "
+        "has not. Endpoints that were disabled or did not exist at the time of the event do not receive it, "
+        "and do not count. Send such events with the endpoint's `resend` and `since`.",
     )

@@ -4,7 +4,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from checkout.payments.actions.reading import Page
+from checkout.payments.actions.payment_queries import Page
 from checkout.payments.objects import AttemptObject, EventObject, OperationObject, PaymentObject
 from checkout.payments.objects.link import PaymentLinkObject
 from checkout.payments.objects.saved_card import SavedCardObject

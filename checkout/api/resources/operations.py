@@ -9,22 +9,22 @@ from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.held import Held, held_once
 from checkout.api.requests.idempotency import Keyed, Made
 from checkout.api.requests.view import ApiView
-from checkout.api.requests.waiting import Held, held_once
 from checkout.api.resources import inputs
-from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
+from checkout.api.resources.locations import address_of
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.actions import OperationView, reading
+from checkout.payments.actions import OperationView, payment_queries
 from checkout.payments.checkout_messages import AwaitOperation
 from checkout.payments.objects import OperationObject, OperationState, PaymentObject
 
 # A validated body.
 Wanted = dict[str, Any]
 
-# The provider has answered, so that waiting for longer brings nothing for sure.
+# The provider has answered. A longer wait need not lead to another state.
 ANSWERED = (OperationState.PENDING, OperationState.SUCCEEDED, OperationState.REFUSED)
 _PROBLEMS = (catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW)
 
@@ -44,10 +44,10 @@ def _described(name: str, summary: str, scope: Scope, body: Any, *problems: Any)
 
 
 class OperationRequest(ApiView):
-    """The request of an operation, which is held until the provider has answered.
+    """A request for an operation, which is held until the provider has answered.
 
-    The answer is 201 when the provider has answered, whatever it said, and 202 as long as it has not. A
-    refused operation is an object as well: it was requested, and its payment's events tell of it.
+    The answer is 201 once the provider has accepted or refused the operation, and 202 before. A refused
+    operation is an object as well: it was requested, and events of its payment report it.
     """
 
     def request_operation(
@@ -57,7 +57,7 @@ class OperationRequest(ApiView):
         raise NotImplementedError
 
     def post(self, request: Request, reference: str) -> Answer | Held:
-        """Request the operation, or repeat what became of it."""
+        """Request the operation, or answer a repeated request with its present state."""
         wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         return held_once(
@@ -65,11 +65,11 @@ class OperationRequest(ApiView):
             lambda: self._begin_operation(reference, wanted, keyed),
             seconds=self.preference.seconds,
             command=lambda operation: AwaitOperation(payment=reference, operation=operation),
-            present=lambda operation: _answer(reading.read_operation(self.merchant, operation)),
+            present=lambda operation: _answer(payment_queries.read_operation(self.merchant, operation)),
         )
 
     def _begin_operation(self, reference: str, wanted: Wanted, keyed: Keyed) -> Made:
-        payment = reading.read_payment(self.merchant, reference)
+        payment = payment_queries.read_payment(self.merchant, reference)
         view = self.request_operation(
             payment,
             wanted,
@@ -79,7 +79,7 @@ class OperationRequest(ApiView):
             metadata=wanted["metadata"],
             merchant=self.merchant,
         )
-        return Made(_answer(reading.read_operation(self.merchant, view.reference)), view.reference)
+        return Made(_answer(payment_queries.read_operation(self.merchant, view.reference)), view.reference)
 
 
 class PaymentCapture(OperationRequest):
@@ -165,10 +165,10 @@ class PaymentOperations(ApiView):
         wanted = self.query
         shown = [
             each
-            for each in reading.list_operations(self.merchant, reference)
+            for each in payment_queries.list_operations(self.merchant, reference)
             if wanted["kind"] in ("", each.object) and wanted["state"] in ("", each.state)
         ]
-        return Answer.of(200, list_of(reading.Page(shown, "")))
+        return Answer.of(200, list_of(payment_queries.Page(shown, "")))
 
 
 class OneOperation(ApiView):
@@ -186,7 +186,7 @@ class OneOperation(ApiView):
 
     def get(self, request: Request, reference: str) -> Answer:
         """Return the operation."""
-        return Answer.of(200, reading.read_operation(self.merchant, reference))
+        return Answer.of(200, payment_queries.read_operation(self.merchant, reference))
 
 
 def _answer(operation: OperationObject) -> Answer:

@@ -12,12 +12,12 @@ from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import inputs
-from checkout.api.resources.addresses import address_of
 from checkout.api.resources.charges import money_of
 from checkout.api.resources.lists import ListObject, list_of
+from checkout.api.resources.locations import address_of
 from checkout.api.resources.webhook_inputs import NoFields
 from checkout.payments import actions
-from checkout.payments.actions import links, reading
+from checkout.payments.actions import links, payment_queries
 from checkout.payments.objects.link import PaymentLinkObject, link_object
 
 
@@ -34,7 +34,7 @@ class PaymentLinks(ApiView):
         ),
         "POST": Described(
             name="createPaymentLink",
-            summary="Make a link to send to shoppers, who can pay the amount at its `url`",
+            summary="Create a link to send to shoppers, who can pay the amount at its `url`",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePaymentLink,
             key=IdempotencyKey.REQUIRED,
@@ -46,7 +46,7 @@ class PaymentLinks(ApiView):
     def get(self, request: Request) -> Answer:
         """Return a page."""
         rows = links.links_of(self.merchant)
-        page = reading.page_of(
+        page = payment_queries.page_of(
             self.merchant.code, rows, objects=lambda found: list(map(link_object, found)), **self.query
         )
         return Answer.of(200, list_of(page))
@@ -91,7 +91,7 @@ class DisablePaymentLink(ApiView):
     methods: ClassVar = {
         "POST": Described(
             name="disablePaymentLink",
-            summary="Have a link make no more payments; those that it has made can still be paid",
+            summary="Disable a link, so that it makes no more payments; existing payments can still be paid",
             scope=Scope.PAYMENTS_CREATE,
             body=NoFields,
             answers={200: PaymentLinkObject},
@@ -100,6 +100,6 @@ class DisablePaymentLink(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Disable the link. One that is disabled stays so."""
+        """Disable the link. If it is disabled already, nothing changes."""
         _ = self.body
         return Answer.of(200, link_object(links.disable_link(self.merchant, reference)))

@@ -10,15 +10,15 @@ from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.held import Held
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
-from checkout.api.requests.waiting import Held
 from checkout.api.resources import charges, inputs
-from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
+from checkout.api.resources.locations import address_of
 from checkout.errors import IllegalTransition
 from checkout.payments import actions
-from checkout.payments.actions import creation, reading
+from checkout.payments.actions import creation, payment_queries
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import AttemptObject, PaymentObject, PaymentStatus, payment_object
 
@@ -55,12 +55,13 @@ class Payments(ApiView):
 
     def get(self, request: Request) -> Answer:
         """Return a page."""
-        return Answer.of(200, list_of(reading.list_payments(self.merchant, **self.query)))
+        return Answer.of(200, list_of(payment_queries.list_payments(self.merchant, **self.query)))
 
     def post(self, request: Request) -> Answer | Held:
-        """Create a payment. The answer is 200 if the order has this very payment already.
+        """Create a payment. The answer is 200 if the order has the same payment already.
 
-        With a saved card, it is charged as well, and the request is held until the outcome is known.
+        If the body names a saved card, the card is charged as well, and the request is held until the outcome
+        is known.
         """
         wanted, keyed = self.body, self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
@@ -100,7 +101,9 @@ class PaymentByOrder(ApiView):
 
     def get(self, request: Request) -> Answer:
         """Return the payment."""
-        return Answer.of(200, reading.read_payment_of_order(self.merchant, self.query["order_reference"]))
+        return Answer.of(
+            200, payment_queries.read_payment_of_order(self.merchant, self.query["order_reference"])
+        )
 
 
 class OnePayment(ApiView):
@@ -109,7 +112,7 @@ class OnePayment(ApiView):
     methods: ClassVar = {
         "GET": Described(
             name="getPayment",
-            summary="Read a payment; with `Prefer: wait=N`, as soon as it is no longer being processed",
+            summary="Read a payment; with `Prefer: wait=N`, wait until it is no longer being processed",
             scope=Scope.PAYMENTS_READ,
             answers={200: PaymentObject},
             may_be_held=True,
@@ -119,7 +122,7 @@ class OnePayment(ApiView):
 
     def get(self, request: Request, reference: str) -> Answer | Held:
         """Return the payment."""
-        payment = reading.read_payment(self.merchant, reference)
+        payment = payment_queries.read_payment(self.merchant, reference)
         answer = Answer.of(200, payment)
         if payment.state is not PaymentStatus.PROCESSING or self.preference.seconds <= 0:
             return answer
@@ -127,7 +130,7 @@ class OnePayment(ApiView):
             first=answer,
             seconds=self.preference.seconds,
             command=AwaitPayment(payment=reference),
-            finish=lambda: Answer.of(200, reading.read_payment(self.merchant, reference)),
+            finish=lambda: Answer.of(200, payment_queries.read_payment(self.merchant, reference)),
         )
 
 
@@ -147,16 +150,16 @@ class PaymentAttempts(ApiView):
 
     def get(self, request: Request, reference: str) -> Answer:
         """Return a page."""
-        return Answer.of(200, list_of(reading.list_attempts(self.merchant, reference, **self.query)))
+        return Answer.of(200, list_of(payment_queries.list_attempts(self.merchant, reference, **self.query)))
 
 
 class PaymentCancel(ApiView):
-    """The cancelling of one payment."""
+    """The cancellation of one payment."""
 
     methods: ClassVar = {
         "POST": Described(
             name="cancelPayment",
-            summary="Close an unpaid payment, so that nobody can pay it any more",
+            summary="Cancel an unpaid payment, so that it can no longer be paid",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.Cancel,
             key=IdempotencyKey.ACCEPTED,
@@ -166,7 +169,7 @@ class PaymentCancel(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Cancel the payment. One that is cancelled already stays so."""
+        """Cancel the payment. If it is cancelled already, nothing changes."""
         keyed = self.idempotency_key
         if keyed is None:
             return self._cancel(reference)
@@ -174,14 +177,14 @@ class PaymentCancel(ApiView):
         return answer_in(record, is_replay=is_replay)
 
     def _cancel(self, reference: str) -> Answer:
-        payment = reading.read_payment(self.merchant, reference)
+        payment = payment_queries.read_payment(self.merchant, reference)
         if payment.state is not PaymentStatus.CANCELLED:
             try:
                 actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
             except IllegalTransition as error:
-                # Another request may have cancelled it since it was read. The error names our own states.
-                state = reading.read_payment(self.merchant, reference).state
+                # Another request may have cancelled it in the meantime. The error names internal states.
+                state = payment_queries.read_payment(self.merchant, reference).state
                 if state is not PaymentStatus.CANCELLED:
                     raise IllegalTransition(f"A payment that is {state} cannot be cancelled.") from error
-            payment = reading.read_payment(self.merchant, reference)
+            payment = payment_queries.read_payment(self.merchant, reference)
         return Answer.of(200, payment)

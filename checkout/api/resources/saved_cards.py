@@ -11,7 +11,7 @@ from checkout.api.requests.description import Described
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import inputs
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.payments.actions import reading, saved_cards
+from checkout.payments.actions import payment_queries, saved_cards
 from checkout.payments.objects.saved_card import SavedCardObject, saved_card_object
 
 
@@ -32,7 +32,7 @@ class SavedCards(ApiView):
         """Return a page."""
         wanted = self.query
         rows = saved_cards.cards_of(self.merchant, wanted.pop("customer_reference"))
-        page = reading.page_of(
+        page = payment_queries.page_of(
             self.merchant.code, rows, objects=lambda found: list(map(saved_card_object, found)), **wanted
         )
         return Answer.of(200, list_of(page))
@@ -51,7 +51,7 @@ class OneSavedCard(ApiView):
         ),
         "DELETE": Described(
             name="removeSavedCard",
-            summary="Remove a saved card for good: it can never be charged again",
+            summary="Remove a saved card, so that it can never be charged again",
             scope=Scope.SAVED_CARDS_REMOVE,
             answers={200: SavedCardObject},
             problems=(catalogue.SAVED_CARD_NOT_FOUND,),
@@ -63,6 +63,6 @@ class OneSavedCard(ApiView):
         return Answer.of(200, saved_card_object(saved_cards.card_of(self.merchant, reference)))
 
     def delete(self, request: Request, reference: str) -> Answer:
-        """Remove the card. One that was removed stays so."""
+        """Remove the card. If it is removed already, nothing changes."""
         removed = saved_cards.remove_card(self.merchant, reference, by=self.by)
         return Answer.of(200, saved_card_object(removed))

@@ -14,15 +14,15 @@ from checkout.api.requests.view import ApiView
 from checkout.api.resources import webhook_inputs
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.errors import RequestInvalid
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.privacy.cursors import seal_cursor
 from checkout.webhooks import actions
+from checkout.webhooks.delivery_queries import deliveries, delivery_of
 from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, delivery_log, delivery_objects
-from checkout.webhooks.reading import deliveries, delivery_of
 
 
 class ResentObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of events that are sent again. If it ``has_more``, ask again with ``next_cursor``."""
+    """The number of events that are sent again. If ``has_more``, repeat the request with ``next_cursor``."""
 
     object: Literal["resent"] = "resent"
     endpoint: str
@@ -39,7 +39,7 @@ class DeliveryList(ApiView):
         wanted = self.query
         limit, cursor = wanted.pop("limit"), wanted.pop("cursor")
         rows = deliveries(self.merchant.code, **only, **wanted)
-        page = reading.page_of(self.merchant.code, rows, limit, cursor, delivery_objects)
+        page = payment_queries.page_of(self.merchant.code, rows, limit, cursor, delivery_objects)
         return Answer.of(200, list_of(page))
 
 
@@ -78,9 +78,9 @@ class DeliveriesOfEvent(DeliveryList):
     }
 
     def get(self, request: Request, reference: str) -> Answer:
-        """Return a page. A test event has a delivery only, and is not among the merchant's events."""
+        """Return a page. A test event is not among the merchant's events, and only has a delivery."""
         if not deliveries(self.merchant.code, event=reference).exists():
-            reading.read_event(self.merchant, reference)
+            payment_queries.read_event(self.merchant, reference)
         return self.page(event=reference)
 
 
@@ -103,12 +103,12 @@ class OneDelivery(ApiView):
 
 
 class ResendDelivery(ApiView):
-    """The resending of one delivery."""
+    """Sending one delivery again."""
 
     methods: ClassVar = {
         "POST": Described(
             name="resendDelivery",
-            summary="Send a delivery again, with the same `webhook-id`, whatever became of it",
+            summary="Send a delivery again with the same `webhook-id`, in any state",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.NoFields,
             answers={200: DeliveryObject},
@@ -123,12 +123,12 @@ class ResendDelivery(ApiView):
 
 
 class ResendEvents(ApiView):
-    """The resending of all events to one endpoint."""
+    """Sending all events since a time to one endpoint again."""
 
     methods: ClassVar = {
         "POST": Described(
             name="resendEvents",
-            summary="Send all events since a time again, also those that the endpoint was never told of",
+            summary="Send all events since a time again, including events that the endpoint never received",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.ResendSince,
             answers={200: ResentObject},
@@ -137,7 +137,7 @@ class ResendEvents(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Send them again: as many as take no long time."""
+        """Send them again, up to a limit for each request."""
         wanted = self.body
         owner = (self.merchant.code, f"events for {reference}")
         after = _key_of(wanted["cursor"], *owner)
@@ -151,7 +151,7 @@ class ResendEvents(ApiView):
 
 def _key_of(cursor: str, *owner: str) -> int:
     try:
-        return reading.key_of(cursor, *owner) if cursor else 0
+        return payment_queries.key_of(cursor, *owner) if cursor else 0
     except RequestInvalid:
-        fault = Fault(reading.NO_CURSOR, pointer="/cursor")
+        fault = Fault(payment_queries.NO_CURSOR, pointer="/cursor")
         raise refusal(catalogue.INVALID_REQUEST, faults=[fault]) from None

@@ -1,4 +1,4 @@
-"""Webhook endpoints: create, read, change, delete, and their verbs."""
+"""Webhook endpoints: create, read, change, delete, enable, disable, rotate the secret, and test."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -15,11 +15,12 @@ from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import webhook_inputs
-from checkout.api.resources.addresses import address_of
 from checkout.api.resources.inputs import Page
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.payments.actions import reading
+from checkout.api.resources.locations import address_of
+from checkout.payments.actions import payment_queries
 from checkout.webhooks import actions
+from checkout.webhooks.delivery_queries import new_secret_of
 from checkout.webhooks.objects import (
     DeletedWebhookEndpointObject,
     DeliveryObject,
@@ -30,19 +31,18 @@ from checkout.webhooks.objects import (
     endpoint_objects,
     endpoint_with_secret,
 )
-from checkout.webhooks.reading import new_secret_of
 from messaging.libraries import typed
 
 
 class SecretMaking(ApiView):
     """A request whose answer has a new secret.
 
-    The stored answer is without the secret, which is sealed elsewhere: it is put into the first answer, and
-    into those that repeat it soon.
+    The secret is sealed in a table of its own, and not in the stored answer. It is added to the first answer,
+    and to repeated answers for a while.
     """
 
     def once_with_secret(self, make: Callable[[], actions.NewSecret]) -> Answer:
-        """Make the secret, unless the request is known. Return the answer with the secret."""
+        """Make the secret, unless the request is a repetition. Return the answer with the secret."""
         keyed = self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
 
@@ -77,7 +77,7 @@ class WebhookEndpoints(SecretMaking):
         ),
         "POST": Described(
             name="createWebhookEndpoint",
-            summary="Add a webhook endpoint; the answer has its secret, which is shown once",
+            summary="Create a webhook endpoint; the answer has its secret, which is shown once",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.CreateWebhookEndpoint,
             key=IdempotencyKey.REQUIRED,
@@ -88,7 +88,7 @@ class WebhookEndpoints(SecretMaking):
     def get(self, request: Request) -> Answer:
         """Return a page."""
         rows = actions.endpoints_of(self.merchant.code)
-        page = reading.page_of(self.merchant.code, rows, objects=endpoint_objects, **self.query)
+        page = payment_queries.page_of(self.merchant.code, rows, objects=endpoint_objects, **self.query)
         return Answer.of(200, list_of(page))
 
     def post(self, request: Request) -> Answer:
@@ -132,7 +132,7 @@ class OneWebhookEndpoint(ApiView):
         return Answer.of(200, endpoint_object(actions.endpoint_of(self.merchant.code, reference)))
 
     def patch(self, request: Request, reference: str) -> Answer:
-        """Change the endpoint. What is sent from now on, also again, is sent by the new values."""
+        """Change the endpoint. From now on, all attempts use the new values."""
         changed = actions.change_endpoint(self.merchant.code, reference, **self.body)
         return Answer.of(200, endpoint_object(changed))
 
@@ -148,13 +148,13 @@ class EnableEndpoint(ApiView):
     methods: ClassVar = {
         "POST": _described(
             "enableWebhookEndpoint",
-            "Send to the endpoint again, beginning with what is pending",
+            "Enable a webhook endpoint, and send its pending deliveries",
             webhook_inputs.NoFields,
         )
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Enable the endpoint. One that is enabled stays so, and gets what is pending now."""
+        """Enable the endpoint. If it is enabled already, its pending deliveries are sent now."""
         _ = self.body
         return Answer.of(200, endpoint_object(actions.enable(self.merchant.code, reference)))
 
@@ -165,13 +165,13 @@ class DisableEndpoint(ApiView):
     methods: ClassVar = {
         "POST": _described(
             "disableWebhookEndpoint",
-            "Send nothing more to the endpoint; what is pending waits",
+            "Disable a webhook endpoint; its pending deliveries wait",
             webhook_inputs.DisableWebhookEndpoint,
         )
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Disable the endpoint. One that is disabled keeps its reason."""
+        """Disable the endpoint. If it is disabled already, it keeps its reason."""
         reason = self.body["reason"]
         return Answer.of(200, endpoint_object(actions.disable(self.merchant.code, reference, reason)))
 
@@ -182,7 +182,7 @@ class RotateSecret(SecretMaking):
     methods: ClassVar = {
         "POST": _described(
             "rotateWebhookSecret",
-            "Make a new secret, which is shown once; the old one signs as well for a while",
+            "Make a new secret, which is shown once; for a while the old secret signs as well",
             webhook_inputs.NoFields,
             catalogue.NOT_POSSIBLE_NOW,
             key=IdempotencyKey.REQUIRED,
@@ -211,7 +211,7 @@ class PingEndpoint(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Send a test event. Its delivery tells what became of it."""
+        """Send a test event. Its delivery has the result."""
         keyed = self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(keyed, lambda: self._ping(reference))

@@ -11,15 +11,15 @@ from checkout.payments.event_feed import EVENT_TYPES
 PAYLOADS = ("full", "thin")
 STATES = ("pending", "delivered", "failed")
 CONTACT = (
-    "The e-mail address that is written to when the endpoint has failed for 24 hours, and when it is "
-    "disabled. The gateway's operators may be written to as well. If neither has an address, nobody is told "
-    "before the endpoint is disabled."
+    "The e-mail address for notices that the endpoint has failed for 24 hours, or was disabled. The "
+    "gateway's operators may get these notices as well. If neither address is set, nobody is warned before "
+    "the endpoint is disabled."
 )
 
 
 def _types(**options: Any) -> serializers.ListField:
     child = serializers.ChoiceField(choices=list(EVENT_TYPES))
-    told = "An empty list stands for all types, also those that are added later."
+    told = "An empty list stands for all types, including types that are added later."
     return serializers.ListField(
         child=child, required=False, max_length=len(EVENT_TYPES), help_text=told, **options
     )
@@ -46,7 +46,7 @@ class ChangeWebhookEndpoint(Strict):
 
 
 class DisableWebhookEndpoint(Strict):
-    """The reason, for those who look at the endpoint later."""
+    """The reason for disabling the endpoint, which is shown with it."""
 
     reason = Text(required=False, max_length=200, default="disabled through the API")
 
@@ -65,13 +65,11 @@ class ResendSince(Strict):
 
 
 class NoFields(Strict):
-    """A body that may be left out."""
+    """A body without fields, which may be left out."""
 
 
 class Deliveries(Created):
     """The filters of deliveries."""
 
     state = serializers.ChoiceField(choices=STATES, required=False, default="")
-    delivered = QueryFlag(
-        required=False, default=None, help_text="`false`: those that are pending or were given up."
-    )
+    delivered = QueryFlag(required=False, default=None, help_text="`false`: pending and failed deliveries.")

@@ -8,7 +8,11 @@ from typing import Any
 from django.db.models import Model
 from django.urls import reverse
 
-from checkout.backoffice.acting import Tool
+from checkout.backoffice.row_actions import Tool
+from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
+from checkout.payments.models import Payment
+from checkout.payments.sagas.settlement.settleable import attempt_to_settle, obstacle_to_settling
+from checkout.states import PaymentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,17 @@ def links_to(user: Any, row: Model, *pages: tuple[str, str, str]) -> list[Tool]:
     text.
     """
     return list(_links(user, row, pages))
+
+
+def links_to_figures(user: Any, payment: Payment) -> list[Tool]:
+    """Return a link to the page for the provider's figures; none if something else has to be finished first.
+
+    A conflicted payment has a line of its own for that.
+    """
+    found = None if payment.state == PaymentState.CONFLICTED else attempt_to_settle(payment)
+    if found is None or obstacle_to_settling(found):
+        return []
+    return links_to(user, payment, ("settle", SETTLE, "Say what the provider's books have"))
 
 
 def _links(user: Any, row: Model, pages: Sequence[tuple[str, str, str]]) -> Iterator[Tool]:

@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
 
-from checkout.backoffice.acting import Tool
 from checkout.backoffice.attention import page as attention
-from checkout.backoffice.attention.reason import Reason, links_to
+from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
 from checkout.backoffice.display.wording import CLAIMS, STATES, first_upper
+from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import time_text
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
@@ -19,8 +20,8 @@ from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import question_of
-from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside, lacks_room
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted
+from checkout.payments.sagas.settlement.settleable import STUCK, lacks_room
 from checkout.states import PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -31,7 +32,7 @@ LATE = timedelta(minutes=2)
 # The flows that move an unsettled payment.
 MOVERS = (Purchase.kind, Kind.CAPTURE, Kind.VOID)
 # Steps of a parked purchase of which the provider's portal may show more.
-LEFT_BY_PROVIDER = (At.INQUIRE, At.VOID, At.UNPAID)
+LEFT_BY_PROVIDER = (At.INQUIRE, *STUCK)
 SO_FAR = {
     State.REQUESTED: "was asked for, and the provider has not answered",
     State.UNKNOWN: "was sent to the provider, which has not said what became of it",
@@ -76,6 +77,10 @@ class _Flows:
         for saga in self._sagas:
             if saga.status == Saga.Status.PARKED and (saga.kind, saga.key) not in settled:
                 yield saga
+
+    @cached_property
+    def _figures(self) -> list[Tool]:
+        return links_to_figures(self._user, self._payment)
 
     def unsettled(self) -> Reason:
         """Return why the payment is unsettled, and the flow that moves it next."""
@@ -130,10 +135,8 @@ class _Flows:
             what, page = f"The {saga.kind} is parked.", ("resume", RESUME, "Have it tried again")
         links = links_to(self._user, saga, page)
         is_of_provider = saga.kind == Purchase.kind and saga.step in LEFT_BY_PROVIDER
-        may_be_aside = is_of_provider or lacks_room(saga)
-        if may_be_aside and attempt_to_put_aside(self._payment) is not None:
-            aside = ("put_aside", SETTLE, "Settle it yourself, if you have looked it up at the provider")
-            links += links_to(self._user, self._payment, aside)
+        if is_of_provider or lacks_room(saga):
+            links += self._figures
         links = links or self._see(saga)
         return Reason(f"{what} {self._why(saga)}".rstrip(), saga.updated_at, links)
 

@@ -4,18 +4,17 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from checkout.backoffice.attention.page import NOT_DEALT_WITH
-from checkout.backoffice.attention.reason import Reason, links_to
-from checkout.backoffice.display.values import counted, humanised
+from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
+from checkout.backoffice.display.values import humanised, quantity_text
 from checkout.backoffice.display.wording import fact_in_words, first_upper
 from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.payments.sagas.settlement.contradiction import (
+from checkout.payments.sagas.settlement.settleable import (
     OF_AN_ATTEMPT,
-    attempt_to_put_aside,
-    attempt_to_settle,
+    attempts_to_settle,
     obstacle_to_settling,
 )
 from checkout.states import PaymentState
@@ -43,7 +42,7 @@ def _contradiction(payment: Payment, user: Any) -> Reason:
     what = "The provider says of this payment what cannot be right by our books."
     if heard is not None:
         what = f"{what} {fact_in_words(heard.kind)}. {heard.data.get('why', '')}".rstrip()
-    first = obstacle_to_settling(attempt_to_settle(payment))
+    first = obstacle_to_settling(attempts_to_settle(payment)[0])
     if first:
         what = f"{what} Before it can be settled: {first}"
     links = [] if first else links_to(user, payment, ("settle", SETTLE, "Say what the provider's books have"))
@@ -70,12 +69,10 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
-    interval = counted(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
+    interval = quantity_text(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
     rows = list(payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"))
-    aside = []
-    if any(row.kind in OF_AN_ATTEMPT for row in rows) and attempt_to_put_aside(payment) is not None:
-        verb = ("put_aside", SETTLE, "Settle it yourself, if you have looked it up at the provider")
-        aside = links_to(user, payment, verb)
+    is_settled_by_figures = any(row.kind in OF_AN_ATTEMPT for row in rows)
+    figures = links_to_figures(user, payment) if is_settled_by_figures else []
     for row in rows:
         page = ("change", "", "See the difference, and mark it as dealt with")
         if row.kind == Difference.Kind.UNANSWERED:
@@ -92,5 +89,5 @@ def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
             f"ours have {row.ours}."
         )
         closed = f"It is closed when both agree: they are compared every {interval}."
-        links = [*links_to(user, row, page), *(aside if row.kind in OF_AN_ATTEMPT else ())]
+        links = [*links_to(user, row, page), *(figures if row.kind in OF_AN_ATTEMPT else ())]
         yield Reason(what, row.found_at, links, closed)

@@ -1,1 +1,1 @@
-"""Values, words and the story of a payment, as staff read them."""
+"""The formatting of values, and the words for states and events, in the back office."""

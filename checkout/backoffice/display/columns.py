@@ -16,7 +16,7 @@ class WithState:
 
 
 class OfPayment:
-    """The column ``payment_link``, of a table with a relation to payments."""
+    """The column ``payment_link`` of a table with a relation to payments."""
 
     @admin.display(description="payment")
     def payment_link(self, row: Any) -> str:
@@ -24,7 +24,7 @@ class OfPayment:
 
 
 class AboutPayment:
-    """The column ``payment``, of a table of messages, whose subject is a payment's reference."""
+    """The column ``payment`` of a table of messages. A message's subject is a payment's reference."""
 
     @admin.display(ordering="subject")
     def payment(self, row: Any) -> str:

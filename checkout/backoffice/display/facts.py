@@ -1,4 +1,4 @@
-"""The facts by which staff recognise a row before they act on it: pairs of a label and a value."""
+"""Facts by which staff recognise a row before they act on it, as pairs of a label and a value."""
 
 from collections.abc import Iterator
 
@@ -16,18 +16,18 @@ REFUNDED_BEFORE = "(money was refunded before)"
 
 
 def merchant_text(merchant: Merchant) -> str:
-    """Return a merchant's name, and say so if its payments are only tests."""
+    """Return a merchant's name, with a note if its payments are tests."""
     return merchant.name if merchant.is_live else f"{merchant.name} {TEST}"
 
 
 def merchant_of_code(code: str) -> str:
-    """Return the name of the merchant with this code, of a table without a relation to merchants."""
+    """Return the name of the merchant with this code, for tables without a relation to merchants."""
     found = Merchant.objects.filter(code=code).first()
     return f"{code}: {merchant_text(found)}" if found else code
 
 
 def order_facts(payment: Payment) -> Iterator[Line]:
-    """Yield the order and its merchant. An order number is unique for one merchant only."""
+    """Yield the order and its merchant. Order numbers of different merchants may be equal."""
     yield "Order", f"{payment.order_reference}: {payment.description}"
     yield "Merchant", merchant_text(payment.merchant)
 

@@ -15,14 +15,14 @@ from django.utils.timesince import timesince
 from checkout.payments.models import Payment
 
 NOTHING = "-"
-# The parts of a name: each begins with a capital after a small letter, or ends with a point or underscore.
+# A name is split before a capital after a small letter, and after a point or an underscore.
 _PARTS = re.compile(r".+?(?:(?<=[._])|(?<=[a-z])(?=[A-Z])|$)", re.DOTALL)
 _AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table about one subject. The first cell of each row names the row."""
+    """A table on a page. The first cell of each row is its heading."""
 
     title: str
     headers: Sequence[str]
@@ -31,12 +31,12 @@ class Table:
 
     @property
     def cells(self) -> list[list[tuple[object, bool]]]:
-        """The cells of each row. Amounts are marked, so that they keep their currency beside them."""
+        """The cells of each row, each with True if it is an amount, which must not be broken into lines."""
         return [[(cell, bool(_AMOUNT.fullmatch(str(cell)))) for cell in row] for row in self.rows]
 
 
 def age(since: datetime) -> str:
-    """Return how long ago ``since`` was, in its largest unit."""
+    """Return the time since ``since``, in its largest unit."""
     return timesince(since, depth=1)
 
 
@@ -54,7 +54,7 @@ def duration_text(duration: timedelta | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
-def counted(number: int, noun: str) -> str:
+def quantity_text(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 time``, ``2 times``."""
     return f"{number} {noun}{pluralize(number)}"
 
@@ -70,17 +70,17 @@ def lines_text(lines: Sequence[Mapping[str, object]]) -> str:
 
 
 def breakable(name: str) -> str:
-    """Return a name that a narrow column breaks between its words, such as ``payment.captured``."""
+    """Return a name such as ``payment.captured`` with places for line breaks between its words."""
     return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in _PARTS.findall(name)))
 
 
 def badge(state: str) -> str:
-    """Return a state as a label. Its colour only repeats the meaning of the word."""
+    """Return a state as a label. The meaning is in the word, not in the colour."""
     return format_html('<span class="state state-{}">{}</span>', state, humanised(state))
 
 
 def text_block(text: str) -> str:
-    """Return text with its own line breaks, such as a scrubbed transcript."""
+    """Return text, such as a scrubbed transcript, with its own line breaks."""
     return format_html('<pre class="transcript" tabindex="0">{}</pre>', text) if text else NOTHING
 
 

@@ -12,54 +12,56 @@ from checkout.states import PaymentState
 
 STATES: Mapping[str, str] = {
     PaymentState.OPEN: "Waiting for the shopper to pay.",
-    PaymentState.PROCESSING: "The shopper has asked to pay; the answer is on its way.",
+    PaymentState.PROCESSING: "The shopper has submitted a payment. The answer is on its way.",
     PaymentState.CHALLENGE_REQUIRED: "The shopper's bank is asking the shopper to confirm the payment.",
-    PaymentState.CONFIRMING: "The outcome is not known yet. The provider is being asked; it must "
-    "not be paid again.",
+    PaymentState.CONFIRMING: "The outcome is not known yet, and the provider is being asked. The shopper "
+    "must not pay again.",
     PaymentState.AUTHORISED: "The money is reserved on the card, not yet taken.",
-    PaymentState.CAPTURE_PENDING: "Paid. The provider was asked to take the money and has not yet said "
-    "that it did.",
+    PaymentState.CAPTURE_PENDING: "Paid. The provider was asked to take the money, and has not confirmed it "
+    "yet.",
     PaymentState.PARTIALLY_CAPTURED: "Paid. The provider has taken a part of the money.",
     PaymentState.CAPTURED: "Paid. The provider has taken the money.",
     PaymentState.REFUSED: "Not paid: refused. The shopper may try again.",
     PaymentState.VOID_PENDING: "The reserved money is being released.",
     PaymentState.VOIDED: "The reserved money was released; nothing was taken.",
-    PaymentState.PARTIALLY_REFUNDED: "Paid, and part of the money given back.",
+    PaymentState.PARTIALLY_REFUNDED: "Paid. Part of the money was given back.",
     PaymentState.REFUNDED: "All of the money was given back.",
-    PaymentState.CHARGED_BACK: "The shopper's bank took money back, all of it or a part.",
-    PaymentState.CANCELLED: "Called off before anything was paid.",
+    PaymentState.CHARGED_BACK: "The shopper's bank took all or part of the money back.",
+    PaymentState.CANCELLED: "Cancelled before anything was paid.",
     PaymentState.EXPIRED: "Nothing was paid in time.",
-    PaymentState.CONFLICTED: "The provider says something that cannot be right. A person must look.",
+    PaymentState.CONFLICTED: "The provider contradicts our records. Staff must settle it.",
 }
 
 KINDS: Mapping[Kind, str] = {
-    Kind.FACT: "Something that was heard or decided, written down for good.",
-    Kind.STEP: "A command that the payment's flow sent to a service, until that service answered.",
+    Kind.FACT: "Something that was received or decided. It is never changed.",
+    Kind.STEP: "A command that the payment's flow sent to a service, until the service answered.",
     Kind.MESSAGE: "A message between services, until it was handled.",
     Kind.PROVIDER_CALL: "A request to the payment provider, until the provider answered.",
-    Kind.NOTIFICATION: "What the payment provider told us unasked, until it was applied.",
+    Kind.NOTIFICATION: "A notification from the payment provider, until it was applied.",
 }
 
 FACTS: Mapping[str, str] = {
     "created": "The payment was created",
     "submitted": "The shopper pressed Pay",
-    "charge_requested": "The merchant had a saved card charged",
+    "charge_requested": "The merchant charged a saved card",
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
     "outcome_unknown": "The outcome is not known; the provider will be asked",
-    "refusal_doubted": "The provider tells of money, although it did not find the order; it is asked",
+    "refusal_doubted": "The provider reports money, although it did not find the order before; it is being "
+    "asked",
     "authorised": "The money is reserved",
     "refused": "The payment was refused",
     "expired": "The time to pay ran out",
-    "cancelled": "The payment was called off",
+    "cancelled": "The payment was cancelled",
     "abandoned": "Nobody paid in time",
-    "never_begun": "The purchase never began, so nothing was asked of anybody",
-    "claim_confirmed": "The provider was asked and stands by what it told us unasked",
-    "claim_denied": "The provider was asked and does not stand by what was told us in its name",
-    "claim_unknown": "The provider was asked about what it told us unasked, and did not answer",
-    "claim_booked": "The provider was asked and confirms what the shopper's bank did: it is in our books",
+    "never_begun": "The purchase never began, so nothing was sent to the provider",
+    "claim_confirmed": "The provider was asked, and confirms the notification",
+    "claim_denied": "The provider was asked, and does not confirm the notification",
+    "claim_unknown": "The provider was asked about the notification, and did not answer",
+    "claim_booked": "The provider was asked, and confirms the action of the shopper's bank: it is in our "
+    "books",
     "refund_made_after_all": "A refund that had failed was made after all",
-    "claim_unclear": "The provider was asked, and does not tell enough to book it: a person must look",
+    "claim_unclear": "The provider was asked, but its answer is not enough to book it: staff must look",
     "books_differ": "The provider's books differ from ours",
     "capture_requested": "The provider was asked to take the money",
     "captured_in_part": "The provider has taken a part of the money",
@@ -72,19 +74,21 @@ FACTS: Mapping[str, str] = {
     "refunded_in_part": "Part of the money was given back",
     "refunded": "The money was given back",
     "charged_back": "The shopper's bank took money back",
-    "charge_back_reversed": "The shopper's bank returned what it had taken back: all of the money is taken",
+    "charge_back_reversed": "The shopper's bank returned the disputed money: all of the money is taken",
     "charge_back_reversed_captured_in_part": (
-        "The shopper's bank returned what it had taken back: a part of the money is taken"
+        "The shopper's bank returned the disputed money: a part of the money is taken"
     ),
     "charge_back_reversed_refunded_in_part": (
-        "The shopper's bank returned what it had taken back: a part of the money was given back before"
+        "The shopper's bank returned the disputed money: a part of the money was given back before"
     ),
     "charge_back_reversed_refunded": (
-        "The shopper's bank returned what it had taken back: all of the money was given back as well"
+        "The shopper's bank returned the disputed money: all of the money was given back as well"
     ),
-    "conflicted": "The provider contradicts what we know",
+    "conflicted": "The provider contradicts our records",
     "conflict_resolved": "The contradiction is settled: the money is held or taken",
     "conflict_released": "The contradiction is settled: nothing is held",
+    "settled_as_held": "By the figures of staff, the money is held or taken",
+    "settled_as_released": "By the figures of staff, nothing is held",
     "review_requested_by": "Staff had the provider asked again about the contradiction",
     "review_held": "The provider was asked: it holds or has taken the money, and our books agree",
     "review_released": "The provider was asked: it holds nothing, and our books agree",
@@ -96,30 +100,29 @@ FACTS: Mapping[str, str] = {
     "refund_withheld": "A refund was not sent, as a dispute claims its money",
     "claim_settled_by": "Staff said if it is so what was told in the provider's name",
     "payment_settled_by": "Staff said what the provider's books have of the payment",
-    "payment_settled_by_applied": "Our books were made to match what staff said",
-    "put_aside_by": "Staff put the payment aside, to settle it by what they found at the provider",
+    "payment_settled_by_applied": "Our books agree with what staff said",
     "operation_settled_by": "Staff said what became of a capture, void or refund",
-    "message_sent_again": "Staff had a message sent again that may have been lost",
+    "message_sent_again": "Staff sent a message again that may have been lost",
     "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
     "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
     "difference_dealt_with": "Staff dealt with a difference between the provider's books and ours",
-    "notification_dealt_with": "Staff dealt with what the provider told us and what could not be applied",
-    "saga_parked": "The flow cannot go on by itself: a person must look",
-    "saga_resumed": "Staff had a parked flow tried again",
+    "notification_dealt_with": "Staff dealt with a notification that could not be applied",
+    "saga_parked": "The flow cannot continue by itself: staff must look",
+    "saga_resumed": "Staff resumed a parked flow",
 }
 
-# A part of the names of facts, which their writers append.
+# The suffix of the names of facts that changed nothing.
 NOT_APPLIED = "_not_applied"
 
 STEPS: Mapping[str, str] = {
-    "assess_risk": "May this payment be tried?",
-    "reserve_stock": "Set the goods aside",
+    "assess_risk": "Assess the risk of the payment",
+    "reserve_stock": "Reserve the goods",
     "authorise": "Reserve the money",
-    "complete_challenge": "Go on with what the bank found out about the shopper",
-    "inquire": "Ask the provider what became of the payment",
+    "complete_challenge": "Continue with the result of the challenge at the bank",
+    "inquire": "Ask the provider for the state of the payment",
     "abandon": "Release what the provider may still hold",
-    "review": "Ask the provider whether its books and ours agree by now",
-    "check": "Ask the provider whether what it told us is right",
+    "review": "Ask the provider if its books and ours agree now",
+    "check": "Ask the provider if the notification is true",
     "capture": "Take the money",
     "void": "Release the money",
     "refund": "Give money back",
@@ -128,7 +131,7 @@ STEPS: Mapping[str, str] = {
     "release_stock": "Give the goods back to the stock",
     "money_returned": "Confirm the order after all, or refund it: its money came back",
     "settle_undone": "Settle by hand what steps of your own have undone",
-    "cancel_order": "Call the order off and give the goods back to the stock",
+    "cancel_order": "Cancel the order and give the goods back to the stock",
 }
 
 CALLS: Mapping[str, str] = {
@@ -137,7 +140,7 @@ CALLS: Mapping[str, str] = {
     "capture": "Asked the provider to take the money",
     "void": "Asked the provider to release the money",
     "refund": "Asked the provider to give money back",
-    "inquire": "Asked the provider what became of the payment",
+    "inquire": "Asked the provider for the state of the payment",
 }
 
 # The queries that the provider answers, the longer names first.
@@ -149,8 +152,10 @@ ANSWERS: Mapping[str, str] = {
     "pending": "not decided yet",
     "refused": "no",
     "not_sent": "it has not received anything",
+    "not_found": "it has no such order",
+    "not_able": "this account may not do that",
     "unknown": "not known, it may have happened",
-    "conflicted": "something that cannot be right",
+    "conflicted": "it contradicts our records",
     "not_shown": "it never received it",
     "undecided": "its answer does not tell whether it arrived",
 }
@@ -158,9 +163,9 @@ ANSWERS: Mapping[str, str] = {
 
 # The results of notifications; a reason may follow.
 NOTIFICATIONS: Mapping[Result, str] = {
-    Result.RECEIVED: "It was not looked at yet",
+    Result.RECEIVED: "It was not processed yet",
     Result.UNREADABLE: "It could not be read",
-    Result.CONFLICTED: "It contradicts what we know",
+    Result.CONFLICTED: "It contradicts our records",
     Result.UNMATCHED: "Its order was not found",
     Result.WAITS_FOR_STAFF: "The provider's answers leave open if it is so: staff must say",
     Result.BEING_ASKED: "The provider is being asked if it is so; nothing changes before it has answered",
@@ -273,7 +278,7 @@ IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
 
 
 def in_plain_words(entry: Entry) -> str:
-    """Return the meaning of ``entry`` for people; an unknown name becomes words."""
+    """Return the meaning of ``entry`` in words. If there is no text for its name, use the name's words."""
     match entry.kind:
         case Kind.FACT:
             return fact_in_words(entry.what)
@@ -283,7 +288,7 @@ def in_plain_words(entry: Entry) -> str:
         case Kind.PROVIDER_CALL:
             return CALLS.get(entry.what) or f"Asked the provider: {humanised(entry.what)}"
         case Kind.NOTIFICATION:
-            return f"The provider told us something ({entry.what})"
+            return f"A notification from the provider ({entry.what})"
         case Kind.MESSAGE:
             return _message(entry.what)
 
@@ -295,10 +300,10 @@ def fact_in_words(kind: str) -> str:
     if kind.endswith(NOT_APPLIED):
         return f"Came too late and changed nothing: {fact_in_words(kind.removesuffix(NOT_APPLIED)).lower()}"
     if kind.startswith(NOTIFIED):
-        return f"The provider told us: {humanised(kind.removeprefix(NOTIFIED))}"
+        return f"The provider notified us: {humanised(kind.removeprefix(NOTIFIED))}"
     if kind.startswith(HINTED):
         what = humanised(kind.removeprefix(HINTED))
-        return f"Somebody told us, in the provider's name and without proof: {what}"
+        return f"A notification in the provider's name, without proof: {what}"
     for verb in ANSWERED:
         outcome = kind.removeprefix(f"{verb}_")
         if outcome != kind:

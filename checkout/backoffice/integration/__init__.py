@@ -1,1 +1,1 @@
-"""Pages for what merchants' programs use: API keys, the answers kept for them, events and payment links."""
+"""Pages about the API: keys, stored answers, events and payment links."""

@@ -1,4 +1,4 @@
-"""The forms by which staff make and rotate API keys."""
+"""The forms with which staff make and rotate API keys."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,35 +23,35 @@ class OnceForm(forms.Form):
 
 
 def _in_words(scope: Scope) -> str:
-    """Return a scope with its meaning, without the marks of code that documents have."""
+    """Return a scope with its meaning, without backticks."""
     return f"{scope}: {MEANINGS[scope]}".replace("`", "")
 
 
 class NewKeyForm(OnceForm):
-    """A new key: whose it is, what it permits, and for how long."""
+    """The merchant, the rights and the lifetime of a new key."""
 
     merchant: Any = forms.ModelChoiceField(Merchant.objects.order_by("name"))
     name = forms.CharField(
         max_length=100,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="The program that gets the key, such as “shop back end”.",
+        help_text="The program that gets the key, for example “shop back end”.",
     )
     scopes = forms.MultipleChoiceField(
         choices=[(str(scope), _in_words(scope)) for scope in Scope],
         widget=forms.CheckboxSelectMultiple,
-        help_text="Permit only what the program does.",
+        help_text="Permit only what the program needs.",
     )
     networks = forms.CharField(
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Networks that may use the key, with commas between them; empty for any.",
+        help_text="The networks that may use the key, separated by commas. Leave it empty for any network.",
     )
     days = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=3650,
         label="Days until it expires",
-        help_text="Empty if it never expires.",
+        help_text="Leave it empty for a key that does not expire.",
     )
 
     def clean_networks(self) -> list[str]:
@@ -59,7 +59,7 @@ class NewKeyForm(OnceForm):
         try:
             return require_networks(part for part in self.cleaned_data["networks"].split(",") if part.strip())
         except RequestInvalid as error:
-            # The error stands at the field, whose name it need not repeat.
+            # The error is shown at the field, so it need not repeat the field's name.
             raise ValidationError(str(error).removeprefix(f"{error.field}: ")) from None
 
     @property
@@ -77,9 +77,9 @@ class RotateForm(OnceForm):
         max_value=24 * 90,
         initial=72,
         label="Hours for which the old key stays valid",
-        help_text="Until all programs have the new one.",
+        help_text="The time in which all programs get the new key.",
     )
-    is_sure = forms.BooleanField(label="Replace it once more")
+    is_sure = forms.BooleanField(label="Replace it again")
 
     def __init__(self, *args: Any, successors: Sequence[ApiKey], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

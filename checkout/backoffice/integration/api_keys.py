@@ -1,4 +1,4 @@
-"""API keys: made, rotated and revoked by staff with a permission of its own. A secret is shown once."""
+"""API keys, which staff with the permission make, rotate and revoke. A secret is shown once."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,19 +13,19 @@ from django.urls import reverse
 from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_successors
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
-from checkout.backoffice.acting import ActingAdmin, Tool, Verb
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.facts import Line, merchant_of_code
 from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.errors import DuplicateRequest, OperationRejected
 
 PERMISSION = "api.manage_apikey"
 
 
 MADE_ONCE = (
-    "The form was sent twice, and made the key {key} once. Its secret was in the first answer. If you have "
-    "not seen it, use Rotate with 0 hours here, which makes another key in place of this one."
+    "The form was sent twice. It made the key {key} once, and the first answer had its secret. If you have "
+    "not seen the secret, use Rotate with 0 hours, which replaces this key by another one."
 )
 
 
@@ -36,16 +36,16 @@ def _is_usable(key: ApiKey) -> bool:
 REVOKE = Verb(
     name="revoke",
     label="Revoke",
-    explanation="From now on every request with this key is refused. That cannot be undone.",
+    explanation="From now on every request with this key is refused. This cannot be undone.",
     done="Revoked. Requests with this key are refused from now on.",
-    otherwise="it is no longer valid. Nothing was changed.",
+    otherwise="the key is no longer valid. Nothing was changed.",
     is_offered=_is_usable,
     carry_out=lambda key, by, why: revoke_key(key.pk),
 )
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ActingAdmin):
+class ApiKeyAdmin(ReadOnlyAdminWithActions):
     list_display = ("name", "prefix", "merchant", "is_live", "status", "last_used_at", "created_at")
     list_filter = ("is_live", "merchant")
     search_fields = ("name", "prefix", "merchant")
@@ -79,11 +79,11 @@ class ApiKeyAdmin(ActingAdmin):
         yield "Payments", "live" if row.is_live else "test: no money moves"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return True for staff who may make keys: Django then shows its button for it."""
+        """Return True if the user may make keys. Django then shows its button."""
         return request.user.has_perm(PERMISSION)
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting. One permission covers all that can be done with keys."""
+        """See AdminWithActions. One permission covers all actions on keys."""
         return request.user.has_perm(PERMISSION)
 
     def tools(self, request: HttpRequest, row: ApiKey) -> list[Tool]:
@@ -98,7 +98,7 @@ class ApiKeyAdmin(ActingAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the form, and make the key when its button was pressed."""
+        """Show the form, or make the key if its button was pressed."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         if repeated := self._made_before(request):
@@ -118,18 +118,18 @@ class ApiKeyAdmin(ActingAdmin):
                 form_key=form.cleaned_data["form_key"],
             )
         except DuplicateRequest:
-            # The other request was at it when this one came.
+            # Another request with the same form was under way when this one began.
             return self._made_before(request) or HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
         self.log_addition(request, key, "Made")
         return self._secret(request, key, secret)
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form, and make the successor when its button was pressed."""
+        """Show the form, or make the successor if its button was pressed."""
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)
         successors = list(valid_successors(row))
-        # Asked after the successors were read: one of them may be what the same form has just made.
+        # After the successors were read, because the same form may just have made one of them.
         if repeated := self._made_before(request):
             return repeated
         form = RotateForm(request.POST if request.method == "POST" else None, successors=successors)
@@ -146,7 +146,7 @@ class ApiKeyAdmin(ActingAdmin):
                 is_sure=form.cleaned_data.get("is_sure", False),
             )
         except OperationRejected as error:
-            # Perhaps the same form has rotated the key since.
+            # The same form may have rotated the key in the meantime.
             return self._made_before(request) or self.back(
                 request, row, messages.ERROR, f"Nothing was changed. {error}"
             )
@@ -162,7 +162,7 @@ class ApiKeyAdmin(ActingAdmin):
         return None if key is None else self.back(request, key, messages.WARNING, MADE_ONCE.format(key=key))
 
     def _secret(self, request: HttpRequest, key: ApiKey, secret: str) -> HttpResponse:
-        """Return the page with the secret: the only one, which no browser or proxy may keep."""
+        """Return the page with the secret. It is shown once, and must not be cached."""
         address = self.address("change", key)
         return self._page(
             request, "secret.html", title="The new API key", original=key, secret=secret, back=address

@@ -1,12 +1,12 @@
-"""Events: what a merchant's programs are told of a payment, as long as events are kept."""
+"""Events about payments for merchants' programs, as long as events are kept."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.values import NOTHING, breakable, json_block, payment_page_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.payments.models import Event, Payment
 
 
@@ -16,8 +16,8 @@ def events_tool(payment: Payment) -> Tool:
 
 
 @admin.register(Event)
-class EventAdmin(ActingAdmin):
-    """The events of all payments, the newest first."""
+class EventAdmin(ReadOnlyAdminWithActions):
+    """The events of all payments, newest first."""
 
     list_display = ("what", "about", "sequence", "merchant", "created_at", "reference")
     list_select_related = ("payment", "merchant")
@@ -34,7 +34,7 @@ class EventAdmin(ActingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
     ) -> tuple[QuerySet[Event], bool]:
-        """Search by one index or the other: for both at once, PostgreSQL would read the whole table."""
+        """Search by one of two indexes. For a search with both, PostgreSQL would read the whole table."""
         word = search_term.strip()
         if not word:
             return queryset, False

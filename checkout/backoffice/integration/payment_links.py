@@ -7,11 +7,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
-from checkout.backoffice.search import named
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
+from checkout.backoffice.search import match_exactly
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
 from checkout.payments.models.link import MOST_OPENINGS
@@ -21,8 +21,8 @@ DISABLE = Verb(
     name="disable",
     label="Disable",
     explanation=(
-        "The link makes no more payments, and that cannot be undone. Payments that it has made can still be "
-        "paid: cancel them on their own pages if that should not be."
+        "The link makes no more payments, and this cannot be undone. Its existing payments can still be "
+        "paid. If they should not be paid, cancel them on their own pages."
     ),
     done="Disabled: the link makes no more payments.",
     otherwise="the link is disabled already, has expired, or is used up. Nothing was changed.",
@@ -32,7 +32,7 @@ DISABLE = Verb(
 
 
 class StateFilter(admin.SimpleListFilter):
-    """A filter by state, which is computed from times and, of a reusable link, its number of payments."""
+    """A filter by state, which depends on times and, for a reusable link, on its number of payments."""
 
     title = "state"
     parameter_name = "state"
@@ -57,8 +57,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(PaymentLink)
-class PaymentLinkAdmin(ActingAdmin):
-    """The links of all merchants, the newest first."""
+class PaymentLinkAdmin(ReadOnlyAdminWithActions):
+    """The links of all merchants, newest first."""
 
     verbs = (DISABLE,)
     list_display = (
@@ -88,8 +88,8 @@ class PaymentLinkAdmin(ActingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PaymentLink], search_term: str
     ) -> tuple[QuerySet[PaymentLink], bool]:
-        """See ``search.named``, which finds no link twice."""
-        return named(queryset, search_term, *self.search_fields), False
+        """Search by exact values. ``search.match_exactly`` removes duplicates."""
+        return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: PaymentLink) -> Iterator[Line]:
         yield "Amount", str(row.amount)

@@ -1,4 +1,4 @@
-"""Browsers in which staff have logged in: each has a signed cookie, which distinguishes it from others.
+"""Browsers in which staff have logged in. A signed cookie identifies each of them.
 
 OWASP calls it a device cookie ("Slow Down Online Guessing Attacks with Device Cookies"). Failures in a known
 browser count only for that browser, and failures in other browsers never count against it. Guessing with a
@@ -24,14 +24,14 @@ _COOKIE_TO_SET = "_known_browser_cookie"
 
 @dataclass(frozen=True, slots=True)
 class KnownBrowser:
-    """A browser, and the name of the user who logged in there last."""
+    """A browser, and the name of the user who logged in with it last."""
 
     user: str
     id: str
 
 
 def browser_of(request: HttpRequest) -> KnownBrowser | None:
-    """Return the browser that sent the request, if a user has logged in there lately; otherwise None."""
+    """Return the browser that sent the request; None if no user has logged in with it lately."""
     try:
         user, id = signing.loads(request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=conf.retention)
     except signing.BadSignature:
@@ -63,5 +63,5 @@ def _remember(request: HttpRequest, user: Any, **_signal: object) -> None:
 
 
 def remember_browsers() -> None:
-    """Remember each browser in which a user logs in."""
+    """Set up the signal handler that remembers each browser in which a user logs in."""
     user_logged_in.connect(_remember, dispatch_uid="checkout.known_browsers")

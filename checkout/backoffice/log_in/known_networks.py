@@ -1,4 +1,4 @@
-"""Networks from which staff have logged in lately, kept in each process to avoid a query per request."""
+"""Networks from which staff have logged in lately, cached in each process to avoid a query per request."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +22,7 @@ def _read() -> frozenset[str]:
 
 
 class KnownNetworks:
-    """The networks, read when they are needed and out of date. A flood of requests reads no more often."""
+    """The networks. They are read when they are needed and out of date, however many requests there are."""
 
     def __init__(self, *, read: Callable[[], frozenset[str]] = _read) -> None:
         self._read = read
@@ -32,7 +32,7 @@ class KnownNetworks:
     async def has(self, network: str | None) -> bool:
         """Return True if staff have lately logged in from ``network``.
 
-        While the database is away, the networks that were read last count.
+        While the database is away, the result of the last read is used.
         """
         if monotonic() >= self._until:
             self._until = monotonic() + READ_EVERY_SECONDS
@@ -41,7 +41,7 @@ class KnownNetworks:
         return network in self._networks
 
     def read_again(self) -> None:
-        """Read again at the next question, because a user has just logged in."""
+        """Invalidate the networks, because a user has just logged in."""
         self._until = 0.0
 
 
@@ -53,5 +53,5 @@ def _on_log_in(**_signal: object) -> None:
 
 
 def learn_networks() -> None:
-    """Have the networks read again after each log-in at this process."""
+    """Set up the signal handler that invalidates the networks after each log-in at this process."""
     user_logged_in.connect(_on_log_in, dispatch_uid="checkout.known_networks")

@@ -1,10 +1,9 @@
 """Log-in to the back office: the rules by which django-axes counts failures, and a record of log-ins.
 
 After a number of failures nobody can log in as that user, or from that address, for a while. Failures for one
-name count together from all addresses, so that many addresses guess no faster than one. Strangers must not be
-able to lock out a member of staff in this way. Therefore only the failures in a browser count for a user who
-has logged in there before, and only the failures at an address for a user who has logged in from there
-before.
+name from all addresses count together, so that guessing from many addresses is no faster than from one.
+Strangers must not be able to lock out a member of staff in this way. Therefore, if a user has logged in
+before in a browser or from an address, only the failures in that browser or from that address count there.
 """
 
 from datetime import timedelta
@@ -20,7 +19,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from checkout import problems
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.backoffice.log_in import known_networks
 from checkout.backoffice.log_in.known_browsers import browser_of
 from checkout.conf import conf
@@ -32,11 +31,11 @@ log = structlog.get_logger(__name__)
 # The keys by which failures are counted, as names of django-axes.
 BY_USER_AND_ADDRESS = [["username", "ip_address"]]
 BY_USER_OR_ADDRESS = ["username", "ip_address"]
-BY_BROWSER = ["username"]  # failures in a known browser are stored under a name of their own
+BY_BROWSER = ["username"]  # failures in a known browser are stored under a name for user and browser
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the address that counts as one client: the server's view of it, or its /64 network for IPv6."""
+    """Return the client's address as the server sees it, or its /64 network for IPv6."""
     try:
         return identity_of(request.META.get("REMOTE_ADDR") or "")
     except ValueError:
@@ -44,9 +43,9 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Return the name under which failures count: a user's, or in a known browser that of user and browser.
+    """Return the name under which failures are counted: the user's or, in a known browser, user and browser.
 
-    A name that no user has may be a password typed by mistake, so it becomes a keyed hash.
+    If no user has the typed name, it may be a password typed by mistake. Its keyed hash is used then.
     """
     typed = _typed(credentials)
     if not _is_user(typed):
@@ -56,7 +55,7 @@ def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> st
 
 
 def counted_by(request: HttpRequest, credentials: dict[str, Any] | None = None) -> list[Any]:
-    """Return the keys by which failures are added up for this log-in; see the module."""
+    """Return the keys by which failures are counted for this log-in (see the module's docstring)."""
     typed, browser = _typed(credentials), browser_of(request)
     if browser is not None and browser.user == typed and _is_user(typed):
         return BY_BROWSER
@@ -79,15 +78,15 @@ def locked_out(request: HttpRequest, _response: HttpResponse, _credentials: obje
 
 
 def too_many_failures(lock: timedelta) -> Problem:
-    """Return the problem of too many failures, with a time after which the lock is certainly over."""
+    """Return the problem of too many failures, with the longest time that the lock lasts."""
     minutes = ceil(lock.total_seconds() / 60)
     return Problem(
         429,
         "too_many_log_ins",
         "Too many attempts to log in",
-        f"Logging in with this name, or from here, is not possible for up to {counted(minutes, 'minute')}. "
-        "If it was not you who tried, log in in a browser, or from a place, in which you have logged in "
-        "before, or ask those who run this installation.",
+        "Logging in with this name, or from here, is not possible for up to "
+        f"{quantity_text(minutes, 'minute')}. If it was not you who tried, use a browser or a network from "
+        "which you have logged in before, or ask your administrator.",
         {"Retry-After": str(ceil(lock.total_seconds()))},
     )
 
@@ -110,7 +109,7 @@ def _note_log_out(request: HttpRequest, user: Any, **_signal: object) -> None:
 
 
 def _note_failure(credentials: dict[str, Any], request: HttpRequest | None = None, **_signal: object) -> None:
-    """Log a failed log-in. The typed name is logged only if it is that of a user."""
+    """Log a failed log-in. The typed name is logged only if a user has it."""
     typed = _typed(credentials)
     log.warning(
         "log-in failed",
@@ -121,7 +120,7 @@ def _note_failure(credentials: dict[str, Any], request: HttpRequest | None = Non
 
 
 def keep_record() -> None:
-    """Write log-ins, log-outs and failures into the log."""
+    """Set up the signal handlers that log log-ins, log-outs and failures."""
     user_logged_in.connect(_note_log_in, dispatch_uid="checkout.log_in")
     user_logged_out.connect(_note_log_out, dispatch_uid="checkout.log_out")
     user_login_failed.connect(_note_failure, dispatch_uid="checkout.log_in_failed")

@@ -1,4 +1,4 @@
-"""The end of staff sessions: after a time without activity, and after some hours in any case."""
+"""The end of staff sessions: after some time without activity, and after some hours in any case."""
 
 import time
 
@@ -21,10 +21,10 @@ SEEN_EVERY_SECONDS = 60.0
 
 
 class StaffSessionMiddleware(MiddlewareMixin):
-    """A middleware that logs out users who were idle, or logged in, for too long. Other visitors stay."""
+    """A middleware that logs out users who were idle, or logged in, for too long."""
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
-        """See Django's "Middleware". After a log-out the request continues as a visitor's."""
+        """See Django's "Middleware". After a log-out the request continues without a user."""
         session = request.session
         if SESSION_KEY not in session:
             return None
@@ -39,7 +39,7 @@ class StaffSessionMiddleware(MiddlewareMixin):
 
 
 def seconds_left(session: SessionBase) -> int:
-    """Return the time for which a session lasts if its user does nothing more, in whole seconds."""
+    """Return the whole seconds until a session ends if its user does nothing more."""
     begun, seen = session.get(BEGUN), session.get(SEEN)
     if not isinstance(begun, float) or not isinstance(seen, float):
         return 0
@@ -48,12 +48,12 @@ def seconds_left(session: SessionBase) -> int:
 
 
 def lengthen(session: SessionBase) -> None:
-    """Begin the time without activity anew."""
+    """Restart the time without activity."""
     session[SEEN] = time.time()
 
 
 def _reason_to_end(session: SessionBase, now: float) -> str:
-    """Return why a session is over, or "". A session without times is older than the longest lifetime."""
+    """Return the reason for which a session is over, or "". A session without times is too old."""
     begun, seen = session.get(BEGUN), session.get(SEEN)
     if not isinstance(begun, float) or not isinstance(seen, float):
         return "without times"
@@ -67,5 +67,5 @@ def _begin(request: HttpRequest, **_signal: object) -> None:
 
 
 def keep_times() -> None:
-    """Store the time of the log-in in each session."""
+    """Set up the signal handler that stores the time of the log-in in each session."""
     user_logged_in.connect(_begin, dispatch_uid="checkout.session_begun")

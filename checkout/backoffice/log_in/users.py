@@ -1,9 +1,9 @@
 """Users and groups of the back office. Only superusers add and change them.
 
-A person who may change users or groups can get every right, by ticking a box or by setting the password of a
-superuser. Django leaves it to its permissions who may do so, and these look like any other.
+A person who may change users or groups can get every right, by ticking a box or by setting a superuser's
+password. In Django, ordinary permissions allow this, which are easily given without thinking.
 
-Users are made inactive when they leave: what they did stays in Django's log.
+Users who leave are made inactive, so that Django's log keeps their actions.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
-# Only the stubs give these classes of Django a type parameter.
+# These classes of Django have a type parameter in the stubs only.
 if TYPE_CHECKING:
     BaseOfUsers = UserAdmin[User]
     BaseOfGroups = GroupAdmin
@@ -26,7 +26,7 @@ admin.site.unregister((User, Group))
 
 
 class BySuperusersOnly:
-    """A mixin for what gives rights. Others with Django's permission to view it may view it."""
+    """A mixin for tables that give rights. Only superusers may change them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """See ModelAdmin."""
@@ -44,9 +44,9 @@ class BySuperusersOnly:
 @admin.register(User)
 class StaffAdmin(BySuperusersOnly, BaseOfUsers):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False for a user who has done anything, as Django would delete the log of it as well.
+        """Return False for a user with entries in Django's log, because Django would delete them as well.
 
-        The log is all that says who has changed an account, made an API key or blocked an address.
+        Only this log says who has changed an account, made an API key or blocked an address.
         """
         if obj is None or LogEntry.objects.filter(user=obj).exists():
             return False

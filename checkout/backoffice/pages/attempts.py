@@ -6,22 +6,22 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.columns import OfPayment, WithState
 from checkout.backoffice.display.facts import Line, merchant_text
 from checkout.backoffice.display.values import (
     NOTHING,
     breakable,
-    counted,
     duration_text,
     humanised,
     json_block,
     payment_page_link,
+    quantity_text,
     text_block,
 )
 from checkout.backoffice.filters import HappenedFilter
-from checkout.backoffice.search import named
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
+from checkout.backoffice.search import match_exactly
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
@@ -30,7 +30,7 @@ from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 
 @admin.register(Attempt)
 class AttemptAdmin(OfPayment, WithState, ReadOnlyAdmin):
-    """One try with one provider and one card. The session state that the provider wants back is not shown."""
+    """One attempt with one provider and one card. The provider's session state is not shown."""
 
     list_display = ("order_code", "state_label", "payment_link", "provider_account", "created_at")
     list_select_related = ("payment", "provider_account")
@@ -90,10 +90,10 @@ REMOVE = Verb(
     name="remove",
     label="Remove",
     explanation=(
-        "The card can never be charged again, and that cannot be undone. A charge that was sent to the "
-        "provider already goes on. The provider is then asked to delete the token of the card."
+        "The card can never be charged again, and this cannot be undone. A charge that was already sent to "
+        "the provider continues. Then the provider is asked to delete the card's token."
     ),
-    done="Removed: the card cannot be charged any more.",
+    done="Removed: the card can no longer be charged.",
     otherwise="the card was removed before. Nothing was changed.",
     is_offered=lambda card: card.state == SavedCard.State.ACTIVE,
     carry_out=lambda card, by, _: remove_card(card.merchant, card.reference, by=by),
@@ -101,8 +101,8 @@ REMOVE = Verb(
 
 
 @admin.register(SavedCard)
-class SavedCardAdmin(ActingAdmin):
-    """A card that the provider keeps for a merchant's customer. Its token is not shown."""
+class SavedCardAdmin(ReadOnlyAdminWithActions):
+    """Cards that the provider keeps for a merchant's customers. Their tokens are not shown."""
 
     verbs = (REMOVE,)
     list_display = ("reference", "merchant", "customer_reference", "brand", "last4", "expiry", "state")
@@ -135,8 +135,8 @@ class SavedCardAdmin(ActingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SavedCard], search_term: str
     ) -> tuple[QuerySet[SavedCard], bool]:
-        """See ``search.named``, which finds no card twice."""
-        return named(queryset, search_term, *self.search_fields), False
+        """Search by exact values. ``search.match_exactly`` removes duplicates."""
+        return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: SavedCard) -> Iterator[Line]:
         yield "Merchant", merchant_text(row.merchant)
@@ -150,14 +150,14 @@ class SavedCardAdmin(ActingAdmin):
 
     @admin.display(description="token at the provider")
     def at_the_provider(self, card: SavedCard) -> str:
-        """Return what is known of the deletion of the token. The token itself is not shown."""
+        """Return the state of the token's deletion. The token itself is not shown."""
         if card.deleted_at is not None:
             return "deleted"
         if not card.token_to_delete:
             return NOTHING
         if card.deletion_due_at is None:
             return f"not deleted: see the dead letters of {card.reference}"
-        return f"to be deleted; asked {counted(card.deletion_tries, 'time')}"
+        return f"to be deleted; asked {quantity_text(card.deletion_tries, 'time')}"
 
 
 class SettlingFilter(admin.SimpleListFilter):
@@ -212,7 +212,7 @@ class OperationAdmin(OfPayment, WithState, SettlingAdmin):
 
 @admin.register(ProviderCall)
 class ProviderCallAdmin(ReadOnlyAdmin):
-    """Requests to providers. Without an end, the outcome of one is unknown until the provider is queried."""
+    """Requests to providers. If one has no end, its outcome is unknown until the provider is queried."""
 
     list_display = ("key", "verb", "outcome", "providers_word", "started_at", "took")
     list_filter = (("finished_at", HappenedFilter), ("started_at", admin.DateFieldListFilter))

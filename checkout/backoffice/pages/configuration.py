@@ -19,7 +19,7 @@ from checkout.risk.models import BlockedValue
 
 
 class ConfigurationAdmin(ModelAdmin):
-    """Tables that staff may edit. ``fixed_fields``, by which other systems know a row, are set only once.
+    """Tables that staff may edit. ``fixed_fields`` identify a row in other systems, and are set only once.
 
     Its ``form`` is a ``ConfigurationForm``.
     """
@@ -28,7 +28,7 @@ class ConfigurationAdmin(ModelAdmin):
     show_full_result_count = False
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Return what can be filled in, if the row does not exist yet: nothing else is known of it then."""
+        """Return only the editable fields if the row does not exist yet."""
         shown = super().get_fields(request, obj)
         return [each for each in shown if obj or each not in self.readonly_fields]
 
@@ -36,7 +36,7 @@ class ConfigurationAdmin(ModelAdmin):
         return [*super().get_readonly_fields(request, obj), *(self.fixed_fields if obj else ())]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Write only the fields that were edited: others may have been changed since the page was opened."""
+        """Write only the edited fields, because others may have been changed since the page was opened."""
         obj.save(update_fields=form.changed_data if change else None)
 
 
@@ -91,7 +91,7 @@ class BlockedValueAdmin(ConfigurationAdmin):
     readonly_fields = ("created_at",)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """See ModelAdmin. The log, which nothing deletes, would keep the addresses of people for good."""
+        """See ModelAdmin. The log is never deleted, so it must not contain the blocked addresses."""
         logged = super().log_deletions(request, queryset)
         numbers = [str(row.pk) for row in queryset]
         table = ContentType.objects.get_for_model(BlockedValue)

@@ -1,4 +1,4 @@
-"""Messages that a service gave up."""
+"""Messages that a service could not handle."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,21 +10,21 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.columns import AboutPayment
 from checkout.backoffice.display.values import badge, json_block, text_block
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.errors import OperationRejected
 from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
 from checkout.payments.models.messages import OPEN_LETTER
 
-# Each letter takes a field of the form that confirms the action, of which Django reads a thousand.
+# The form that confirms the action has a field for each letter, and Django accepts a thousand fields.
 MOST_AT_ONCE = 500
 
 
 def _seen(letter: DeadLetter) -> tuple[object, ...]:
-    """Return the last death of a message, and what colleagues have done about it."""
+    """Return the last failure of a message, and what staff have done about it."""
     return letter.copies, letter.requeued_at, letter.dealt_with_at
 
 
@@ -32,11 +32,11 @@ REQUEUE = Verb(
     name="requeue",
     label="Requeue",
     explanation=(
-        "The same message is sent once more to the queue where it died, an event to all its listeners. Do it "
-        "when what was wrong has been put right; a service that has handled the message all the same does "
-        "not handle it again."
+        "The same message is sent once more to its queue; an event is sent to all of its listeners. Do this "
+        "when the cause has been repaired. A service that has handled the message already does not handle "
+        "it again."
     ),
-    done="Sent again. If it dies again, it is listed here again.",
+    done="Sent again. If it fails again, it is listed here again.",
     otherwise="this message cannot be sent again, and its page says why. Nothing was changed.",
     is_offered=lambda letter: not why_not_requeued(letter),
     carry_out=lambda letter, by, _: requeue_dead_letter(letter.pk, by=by),
@@ -47,8 +47,8 @@ DEAL_WITH = Verb(
     name="deal_with",
     label="Mark as dealt with",
     explanation=(
-        "The message is not sent again, and nothing else changes: it only stops waiting for a person. Say "
-        "what was done, or why nothing need be. If the same message dies again, it is listed again."
+        "The message is not sent again, and nothing else changes. It only stops waiting for staff. Say what "
+        "was done, or why nothing has to be done. If the same message fails again, it is listed again."
     ),
     done="Marked as dealt with.",
     otherwise="it was sent again or dealt with before. Nothing was changed.",
@@ -60,20 +60,20 @@ DEAL_WITH = Verb(
 
 
 def _all_seen(letters: Iterable[DeadLetter]) -> str:
-    """Return one short text for what was seen of all ``letters``, since a form has a limit of fields."""
+    """Return one short text for the seen state of all ``letters``, because a form has a limit of fields."""
     text = repr(sorted((letter.pk, str(_seen(letter))) for letter in letters))
     return sha256(text.encode()).hexdigest()
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """A filter by the letter's status: waiting for a person, sent again, or dealt with otherwise."""
+    """A filter by the letter's status: waiting for staff, sent again, or dealt with otherwise."""
 
     title = "status"
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
         return [
-            ("waiting", "Waiting for a person"),
+            ("waiting", "Waiting for staff"),
             ("requeued", "Sent again"),
             ("dealt_with", "Dealt with otherwise"),
         ]
@@ -90,8 +90,8 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(AboutPayment, ActingAdmin):
-    """Messages that no service could handle: their content, without the sealed card, and the reason."""
+class DeadLetterAdmin(AboutPayment, ReadOnlyAdminWithActions):
+    """Messages that no service could handle, with the reason. The sealed card is not stored."""
 
     verbs = (REQUEUE, DEAL_WITH)
     actions = ("requeue_selected",)
@@ -148,9 +148,7 @@ class DeadLetterAdmin(AboutPayment, ActingAdmin):
         """
         letters = list(queryset[: MOST_AT_ONCE + 1])
         if len(letters) > MOST_AT_ONCE:
-            text = (
-                f"Nothing was sent. Select at most {MOST_AT_ONCE} dead letters at once, by a filter perhaps."
-            )
+            text = f"Nothing was sent. Select at most {MOST_AT_ONCE} dead letters at once."
             self.message_user(request, text, messages.ERROR)
             return None
         seen = _all_seen(letters)

@@ -1,4 +1,4 @@
-"""The ledger: its entries, and the check that those of a payment add up."""
+"""The ledger's entries, and the check that a payment's postings balance."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from checkout.payments.models import Payment
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The ledger entries of one payment. ``totals`` has a sum per currency, which is zero if all is well."""
+    """The ledger entries of one payment. ``totals`` has a sum for each currency, which should be zero."""
 
     entries: list[tuple[LedgerEntry, Money]]
     totals: list[Money]

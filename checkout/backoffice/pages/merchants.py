@@ -1,4 +1,4 @@
-"""Merchants, which staff may edit, and their attack mode, with its own permission and record."""
+"""Merchants, which staff may edit, and their attack mode, which has its own permission and record."""
 
 from functools import partial
 from typing import Any
@@ -8,12 +8,12 @@ from django.db.models import Model, Q, QuerySet
 from django.db.transaction import get_connection
 from django.http import HttpRequest, HttpResponse
 
-from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import begun_by_declines
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import Table
 from checkout.backoffice.forms import MerchantForm, users_of
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
 
@@ -21,13 +21,13 @@ Mode = Merchant.AttackMode
 
 MOST_CHANGES = 50
 EFFECT = (
-    "In attack mode the issuer is asked to challenge every shopper of this merchant, tries from addresses "
-    "that have not paid before wait for their turn, and the CAPTCHA is asked, if there is one."
+    "In attack mode, issuers are asked to challenge every shopper of this merchant. Attempts from addresses "
+    "that have not paid before wait for their turn. The CAPTCHA is shown, if there is one."
 )
 EXPLANATIONS = {
     Mode.ON: f"{EFFECT} It stays on until somebody ends it.",
-    Mode.OFF: f"{EFFECT} Turned off, it does not begin by itself either, however many cards are declined.",
-    Mode.AUTOMATIC: f"{EFFECT} It begins by itself after many declines, and ends a while after them.",
+    Mode.OFF: f"{EFFECT} If it is off, it does not begin by itself, however many cards are declined.",
+    Mode.AUTOMATIC: f"{EFFECT} It begins by itself after many declines, and ends some time after them.",
 }
 
 
@@ -45,7 +45,7 @@ def _verb(mode: Mode) -> Verb:
         label=f"Attack mode: {mode}",
         explanation=EXPLANATIONS[mode],
         done=f"The attack mode is {mode} now.",
-        otherwise="it is so already. Nothing was changed.",
+        otherwise="the mode is set already. Nothing was changed.",
         is_offered=partial(_is_another, mode),
         carry_out=partial(_set, mode),
         asks_why=True,
@@ -81,7 +81,7 @@ class UnderAttackFilter(admin.SimpleListFilter):
 
 
 @admin.register(Merchant)
-class MerchantAdmin(Acting, ConfigurationAdmin):
+class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
     form = MerchantForm
     list_display = ("name", "code", "is_live", "protection")
     list_filter = ("is_live", UnderAttackFilter)
@@ -92,7 +92,7 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change: its first payment, which fixes if it is live, may be made just then.
+        """Lock the row for a change. A first payment at the same moment would fix if the merchant is live.
 
         Django's view of changes is a transaction. The actions have transactions and locks of their own.
         """
@@ -102,21 +102,22 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
         return merchant
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Refuse to delete merchants with API keys or webhook endpoints, and name these.
+        """Refuse to delete merchants with API keys or webhook endpoints, and list these.
 
-        They know their merchant by its code, so that they would pass to the next one with the same code.
+        Keys and endpoints refer to their merchant by its code, so a new merchant with the same code would get
+        them.
         """
         deleted, counts, permissions, protected = super().get_deleted_objects(objs, request)
         return deleted, counts, permissions, [*protected, *users_of(merchant.code for merchant in objs)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """See ConfigurationAdmin. A payment that was a test stays one, so its merchant does, too."""
+        """See ConfigurationAdmin. A merchant with payments cannot be switched between live and test."""
         fixed = super().get_readonly_fields(request, obj)
         is_used = isinstance(obj, Merchant) and Payment.objects.filter(merchant=obj).exists()
         return [*fixed, "is_live"] if is_used else fixed
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting. One permission covers all three modes."""
+        """See AdminWithActions. One permission covers all three modes."""
         return request.user.has_perm("payments.protect_merchant")
 
     def render_change_form(

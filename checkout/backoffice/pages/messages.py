@@ -1,4 +1,4 @@
-"""Messages between services: those that are to be sent, and those that were handled."""
+"""Messages between services: the outbox, and the inbox of handled messages."""
 
 import json
 
@@ -13,7 +13,7 @@ from checkout.payments.models import InboxMessage, OutboxMessage
 
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
-    """Messages that services have decided to send. The sealed card of a message is in no table."""
+    """Messages that services send. The sealed card of a message is in no table."""
 
     list_display = ("type", "routing_key", "payment", "created_at", "published_at", "attempts", "last_error")
     list_filter = (("published_at", HappenedFilter), ("created_at", admin.DateFieldListFilter))

@@ -1,4 +1,4 @@
-"""Notifications as they were received, each with its result."""
+"""Notifications from providers, each with its result."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_link, text_block
 from checkout.backoffice.display.wording import notification_in_words
 from checkout.backoffice.filters import HappenedFilter
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.settling.evidence import time_text
 from checkout.payments import actions
-from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import ProviderNotification
 from checkout.payments.notification_results import results_of
 
@@ -26,12 +26,12 @@ DEAL_WITH = Verb(
     name="deal_with",
     label="Mark as dealt with",
     explanation=(
-        "What the notification says is not applied, nor is its payment looked for any more: it only stops "
-        "waiting for a person. A conflicted or unmatched one is not applied either if the provider sends it "
-        "again. Say what was done, or why nothing need be."
+        "The notification is not applied, and its payment is no longer searched for. It only stops waiting "
+        "for staff. If the notification is conflicted or unmatched, it is not applied when the provider "
+        "sends it again, either. Say what was done, or why nothing has to be done."
     ),
     done="Marked as dealt with.",
-    otherwise="it waits for nobody. Nothing was changed.",
+    otherwise="it does not wait for staff. Nothing was changed.",
     is_offered=lambda row: row.state in NEEDS_ATTENTION and row.dealt_with_at is None,
     carry_out=lambda row, by, why: actions.deal_with_notification(row.pk, by=by, note=why),
     asks_why=True,
@@ -67,7 +67,7 @@ class NotificationList(ChangeList):
 
 
 @admin.register(ProviderNotification)
-class ProviderNotificationAdmin(ActingAdmin):
+class ProviderNotificationAdmin(ReadOnlyAdminWithActions):
     """Notifications from providers, scrubbed before they were stored."""
 
     verbs = (DEAL_WITH,)

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.html import format_html
 
-from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
@@ -17,23 +16,23 @@ from checkout.backoffice.display.facts import Line, payment_facts
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
 from checkout.backoffice.display.wording import STATES
 from checkout.backoffice.integration.events import events_tool
-from checkout.backoffice.pages.story import story_of
+from checkout.backoffice.pages.payment_context import payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
-from checkout.backoffice.search import found
+from checkout.backoffice.row_actions import Tool, Verb
+from checkout.backoffice.search import search_payments
 from checkout.backoffice.settling.pages_of_claims import claim_tools
-from checkout.backoffice.settling.pages_of_contradictions import ContradictionSettlingAdmin
-from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE, settling_tools
+from checkout.backoffice.settling.pages_of_operations import settling_tools
+from checkout.backoffice.settling.pages_of_payments import PaymentSettlingAdmin
 from checkout.payments import actions
 from checkout.payments.models import Payment
-from checkout.payments.sagas.settlement.contradiction import attempt_to_put_aside
 from checkout.states import Actor, PaymentState, payment_machine
 
 CANCEL = Verb(
     name="cancel",
     label="Cancel payment",
-    explanation="Nobody can pay this payment any more. Nothing has been paid yet, and this cannot be undone.",
-    done="Cancelled: nobody can pay it any more.",
-    otherwise="only what is open or refused can be cancelled. Nothing was changed.",
+    explanation="The payment can no longer be paid. Nothing has been paid yet, and this cannot be undone.",
+    done="Cancelled: the payment can no longer be paid.",
+    otherwise="only an open or refused payment can be cancelled. Nothing was changed.",
     is_offered=lambda payment: payment_machine.allows(payment.state, "cancelled", Actor.STAFF),
     carry_out=lambda payment, by, _: actions.cancel_payment(payment.reference, by=by),
 )
@@ -55,28 +54,6 @@ REVIEW = Verb(
 )
 
 
-PUT_ASIDE = Verb(
-    name="put_aside",
-    label="Settle it yourself",
-    explanation=(
-        "You need this only if the provider's portal shows more than this page. The provider has not said "
-        "what became of this payment, although it was asked again and again; or its books have other sums "
-        "than ours; or the payment can neither be captured nor released; or somebody captured, refunded or "
-        "cancelled in its portal. If you have looked the order up there, put the payment aside: then enter "
-        "what the provider's books have, with “Settle contradiction”. The provider is only asked again if "
-        "you want it."
-    ),
-    done="Put aside. In a moment, enter with “Settle contradiction” what the provider's books have.",
-    otherwise=(
-        "a flow is still at work on it, none of its money was ever held, or it waits for “Settle "
-        "contradiction” already. Nothing was changed."
-    ),
-    is_offered=lambda payment: attempt_to_put_aside(payment) is not None,
-    carry_out=lambda payment, by, why: actions.put_aside(payment.reference, by=by, reason=why),
-    asks_why=True,
-)
-
-
 class StateFilter(admin.SimpleListFilter):
     """A filter by state, in words."""
 
@@ -91,10 +68,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
+class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
-    verbs = (CANCEL, REVIEW, PUT_ASIDE)
+    verbs = (CANCEL, REVIEW)
     change_form_template = "admin/payments/payment/change_form.html"
     list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)
@@ -137,8 +114,8 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """See ``search.found``, which finds no payment twice."""
-        return found(queryset, search_term), False
+        """Search by exact values. ``search.search_payments`` removes duplicates."""
+        return search_payments(queryset, search_term), False
 
     def get_urls(self) -> list[Any]:
         attention_url = path(
@@ -168,7 +145,7 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     ) -> HttpResponse:
         """Add the payment's history to the page."""
         if obj is not None:
-            context.update(story_of(obj, request.user))
+            context.update(payment_context(obj, request.user))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description="amount", ordering="amount_minor")
@@ -179,10 +156,6 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     def state_in_words(self, payment: Payment) -> str:
         meaning = STATES[payment.state]
         return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
-
-    def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting. Who may settle a payment may also put it aside for that."""
-        return request.user.has_perm(SETTLE) if verb is PUT_ASIDE else super().may(request, verb)
 
     @admin.display(description="refused because")
     def refused_because(self, payment: Payment) -> str:

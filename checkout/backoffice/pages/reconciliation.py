@@ -1,4 +1,4 @@
-"""The runs of reconciliation, and the differences that they found between a provider's books and ours."""
+"""The runs of reconciliation, and the differences that they found."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Difference, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -17,9 +17,9 @@ DEAL_WITH = Verb(
     name="deal_with",
     label="Mark as dealt with",
     explanation=(
-        "The books are not changed. The difference stops waiting for a person, and is compared again only "
-        "when its payment changes; if another sum is found then, it waits again. Say what was done, or why "
-        "the books cannot agree."
+        "The books are not changed. The difference stops waiting for staff. It is compared again only when "
+        "its payment changes. If the sums differ from now then, it waits for staff again. Say what was "
+        "done, or why the books cannot agree."
     ),
     done="Marked as dealt with.",
     otherwise="it is resolved, or was dealt with before. Nothing was changed.",
@@ -51,8 +51,8 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(Difference)
-class DifferenceAdmin(ActingAdmin):
-    """One sum of one order. It is resolved when the books agree later, or staff settle the payment.
+class DifferenceAdmin(ReadOnlyAdminWithActions):
+    """Differences in one sum of one order. They are resolved if the books agree later, or by settling.
 
     An order for which the provider does not answer is listed as well, without sums.
     """
@@ -108,7 +108,7 @@ class DifferenceAdmin(ActingAdmin):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    """One run over an account, with the numbers of orders that were compared and that could not be."""
+    """Runs over an account, with the numbers of orders that were compared and that could not be compared."""
 
     list_display = (
         "account", "started_at", "compared", "differing", "in_progress", "not_told", "unanswered",

@@ -3,10 +3,10 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.base import ReadOnlyInline
 from checkout.backoffice.display.columns import OfPayment
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, json_block
+from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.settling.pages_of_claims import ClaimSettlingAdmin, claim_tools
 from checkout.backoffice.settling.pages_of_operations import settling_tools
 from checkout.payments import actions
@@ -16,12 +16,12 @@ TRY_AGAIN = Verb(
     name="resume",
     label="Try again",
     explanation=(
-        "The step at which this saga was parked is carried out again. What may have reached the provider "
-        "before is not sent a second time: the provider is asked about it first. An order that could not be "
-        "confirmed, or whose money came back, is confirmed if that is possible now; if its payment has been "
-        "refunded, it is given up for good instead."
+        "The step at which this saga was parked is carried out again. A request that may have reached the "
+        "provider is not sent a second time: the provider is asked about it first. An order that could not "
+        "be confirmed, or whose money came back, is confirmed if that is possible now. If its payment has "
+        "been refunded, the order is cancelled instead."
     ),
-    done="It will be tried again in a moment. Reload this page to see how it goes.",
+    done="It will be tried again in a moment. Reload this page to see the result.",
     otherwise="only a parked saga can be tried again. Nothing was changed.",
     is_offered=lambda saga: saga.status == Saga.Status.PARKED,
     carry_out=lambda saga, by, _: actions.resume_saga(saga.pk, by=by),
@@ -38,7 +38,7 @@ class StepInline(ReadOnlyInline):
 
 @admin.register(Saga)
 class SagaAdmin(OfPayment, ClaimSettlingAdmin):
-    """Sagas. Only the orchestrator moves one; staff may have it tried again, or settle its open question."""
+    """Sagas. Only the orchestrator moves them. Staff may resume a parked saga, or settle its question."""
 
     verbs = (TRY_AGAIN,)
     list_display = ("key", "kind", "status_label", "step_in_words", "payment_link", "age", "deadline_at")

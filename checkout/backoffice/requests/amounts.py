@@ -1,4 +1,4 @@
-"""Amounts as staff type them: in major units, exact, never rounded and never guessed."""
+"""Amounts that staff type in major units. They are exact, and never rounded or guessed."""
 
 import re
 from decimal import Decimal
@@ -11,15 +11,15 @@ from checkout.money import Money, exponent
 
 
 def plain(amount: Money) -> str:
-    """Return an amount in the form in which it is typed: ``1250.00``, or ``1250`` without minor units."""
+    """Return an amount as it is typed: ``1250.00``, or ``1250`` if the currency has no minor units."""
     return f"{amount.decimal:.{exponent(amount.currency)}f}"
 
 
 class AmountField(forms.CharField):
     """An amount of money in one currency, cleaned to ``Money``.
 
-    Only digits and a point are accepted, with at most the digits after it that the currency has: 1,250 and
-    1.250 could mean a thousand or one and a quarter.
+    Only digits and a point are accepted, and at most as many decimals as the currency has, because 1,250 and
+    1.250 are ambiguous.
     """
 
     def __init__(self, currency: str, *, may_be_nothing: bool = False, **kwargs: Any) -> None:
@@ -35,12 +35,12 @@ class AmountField(forms.CharField):
         example = plain(Money(1250, self.currency))
         if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
             signs = "digits and a point" if digits else "digits only"
-            raise ValidationError(f"Write the amount in {self.currency} with {signs}, such as {example}.")
+            raise ValidationError(f"Write the amount in {self.currency} with {signs}, for example {example}.")
         if len(text.partition(".")[2]) > digits:
             raise ValidationError(
-                f"{self.currency} has {digits or 'no'} digits after the point, such as {example}."
+                f"{self.currency} has {digits or 'no'} digits after the point, for example {example}."
             )
         minor = int(Decimal(text).scaleb(digits))
         if minor == 0 and not self.may_be_nothing:
-            raise ValidationError("Write an amount of more than nothing.")
+            raise ValidationError("The amount must be greater than zero.")
         return Money(minor, self.currency)

@@ -15,7 +15,7 @@ class OperationForm(forms.Form):
     """A request for one operation on ``payment``, at most for the amount ``left``.
 
     ``key`` is created with the form, so that a form that is sent twice requests one operation. ``seen`` is
-    the amount that was left when the form was created: if two users have seen the same amount, the second
+    the amount that was left when the form was created. If two users have seen the same amount, the second one
     gets an error.
     """
 
@@ -24,7 +24,7 @@ class OperationForm(forms.Form):
     reason = forms.CharField(
         max_length=Operation._meta.get_field("reason").max_length,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="The merchant is told it, with your name. The shopper does not see it.",
+        help_text="The merchant sees the reason and your name. The shopper does not.",
     )
     field_order = ("key", "seen", "amount", "reason")
 
@@ -41,11 +41,11 @@ class OperationForm(forms.Form):
 
     @property
     def idempotency_key(self) -> str:
-        """The key of the operation that this form requests, however often the form is sent."""
+        """The key of the operation that this form requests. It is the same if the form is sent again."""
         return _key(self.cleaned_data["key"])
 
     def clean(self) -> dict[str, Any]:
-        """Compare with the amount left, unless this form was sent before and has already reduced it."""
+        """Compare with the amount left, unless an earlier submission of this form has reduced it."""
         cleaned: dict[str, Any] = super().clean() or {}
         if "key" not in cleaned or "seen" not in cleaned:
             raise ValidationError("This form is not complete. Open it again.")

@@ -1,4 +1,4 @@
-"""Capture, void and refund from a payment's page: a form, a page to confirm it, and back to the payment."""
+"""Captures, voids and refunds from a payment's page: a form, a page to confirm it, and the request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
 from checkout.money import Money
 from checkout.payments import actions
@@ -26,7 +26,7 @@ from checkout.payments.models import Operation, Payment
 class Request:
     """A kind of operation that staff with the permission ``request_<kind>`` may request.
 
-    ``left`` returns the amount for which it is possible: zero if it is not possible.
+    ``left`` returns the largest possible amount, which is zero if the operation is not possible.
     """
 
     kind: Operation.Kind
@@ -71,7 +71,7 @@ REQUESTS = (
 )
 
 
-class OperatingAdmin(ActingAdmin):
+class OperatingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the pages of operations to the page of a payment."""
 
     def get_urls(self) -> list[Any]:

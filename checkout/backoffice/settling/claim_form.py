@@ -9,10 +9,10 @@ from checkout.backoffice.display.wording import CLAIM_SAID, ISSUER_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
 from checkout.backoffice.settling.settling_form import DecisionForm
 from checkout.money import Money
+from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.models import Attempt
 from checkout.payments.sagas.settlement.claim import TRUE, UNTRUE, Seen, left_to_book
 from checkout.payments.sagas.settlement.verification import VerificationData
-from checkout.payments.totals import BY_ISSUER
 
 
 class ClaimForm(DecisionForm):
@@ -29,7 +29,7 @@ class ClaimForm(DecisionForm):
     ) -> None:
         super().__init__(*args, version=now.version, **kwargs)
         self.now = now
-        self.is_by_issuer = question.claim in BY_ISSUER
+        self.is_by_issuer = question.claim in BY_ISSUERS
         self.initial["booked"] = now.booked
         self.choices = ISSUER_SAID if self.is_by_issuer else CLAIM_SAID
         self.fields["said"] = forms.ChoiceField(

@@ -9,21 +9,21 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.facts import Line, order_facts
 from checkout.backoffice.display.wording import BOOKED_AS, CLAIM_NOUNS, IF_IT_IS_SO
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.settling.claim_evidence import evidence_of_claim
 from checkout.backoffice.settling.claim_form import ClaimForm
 from checkout.backoffice.settling.pages_of_operations import LABEL, PERMISSION
 from checkout.errors import OperationRejected
 from checkout.payments import actions
-from checkout.payments.failed_refunds import refund_claimed
 from checkout.payments.models import Saga
 from checkout.payments.sagas.settlement.claim import (
     CLAIM_TO_BE_SETTLED,
     Seen,
     obstacle,
     question_of,
+    refund_claimed,
     seen_now,
 )
 from checkout.payments.sagas.settlement.verification import VerificationData
@@ -54,7 +54,7 @@ def _consequence(saga: Saga, question: VerificationData) -> str:
     return "made_after_all" if is_made_after_all else question.claim
 
 
-class ClaimSettlingAdmin(ActingAdmin):
+class ClaimSettlingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the page for settling a claim to the page of the saga that verifies it."""
 
     def get_urls(self) -> list[Any]:

@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from checkout.backoffice.acting import ActingAdmin, Tool
 from checkout.backoffice.display.facts import Line, order_facts
 from checkout.backoffice.display.wording import IF_IT_ARRIVES_AFTER_ALL, IF_IT_DID_ARRIVE
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.settling.evidence import evidence_of
 from checkout.backoffice.settling.settling_form import SettlementForm
 from checkout.errors import OperationRejected
@@ -37,7 +37,7 @@ def _address(operation: Operation) -> str:
     return reverse("admin:payments_operation_settle", args=[operation.pk])
 
 
-class SettlingAdmin(ActingAdmin):
+class SettlingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the settling page to an operation's own page."""
 
     def get_urls(self) -> list[Any]:

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from checkout.backoffice.acting import ReasonForm
 from checkout.backoffice.display.wording import SAID, SAID_OF_DOUBTED
+from checkout.backoffice.row_actions import ReasonForm
 from checkout.payments.models import Operation
 from checkout.payments.sagas.settlement.operation import ARRIVED, GIVEN_UP
 

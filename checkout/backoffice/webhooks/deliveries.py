@@ -1,12 +1,12 @@
-"""Deliveries: what was sent to each endpoint, what it answered, and when the next attempt is."""
+"""Deliveries of webhooks, with their attempts and the time of the next attempt."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyInline
 from checkout.backoffice.display.values import badge, breakable, payment_link
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.webhooks import actions
 from checkout.webhooks.models import Delivery, DeliveryAttempt
 from checkout.webhooks.sending.claims import not_signed
@@ -15,8 +15,8 @@ RESEND = Verb(
     name="resend",
     label="Send again",
     explanation=(
-        "The same event is sent at once, with the same id, so that a program which remembers ids ignores a "
-        "copy. If it fails, it is tried again by the schedule from its beginning."
+        "The same event is sent at once with the same id, so that a program that remembers ids ignores it. "
+        "If the attempt fails, the schedule of attempts starts again."
     ),
     done="It is on its way.",
     otherwise="its endpoint is disabled. Nothing was sent.",
@@ -45,8 +45,8 @@ class AttemptInline(ReadOnlyInline):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ActingAdmin):
-    """Events owed to endpoints, with the log of attempts."""
+class DeliveryAdmin(ReadOnlyAdminWithActions):
+    """Deliveries of events to endpoints, with the log of attempts."""
 
     verbs = (RESEND,)
     inlines = (AttemptInline,)

@@ -1,4 +1,4 @@
-"""Webhook endpoints: staff may add and change them for a merchant, and see why one is disabled."""
+"""Webhook endpoints, which staff may add and change for a merchant."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,11 +12,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
 from checkout.backoffice.display.facts import Line, merchant_of_code
-from checkout.backoffice.display.values import NOTHING, badge, counted
+from checkout.backoffice.display.values import NOTHING, badge, quantity_text
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.backoffice.webhooks.forms import EndpointForm, SureForm, reference_of
 from checkout.errors import OperationRejected
 from checkout.webhooks import actions
@@ -31,7 +31,7 @@ MOST_COUNTED = 1000
 
 
 def is_paused(endpoint: WebhookEndpoint) -> bool:
-    """Return True if nothing is sent to the endpoint for a time, because it failed or asked for that."""
+    """Return True if the endpoint is paused, because it has failed or has asked for a pause."""
     return endpoint.paused_until is not None and endpoint.paused_until > timezone.now()
 
 
@@ -48,11 +48,11 @@ ENABLE = Verb(
     name="enable",
     label="Enable",
     explanation=(
-        "Deliveries that are pending are sent now. Events that happened while the endpoint was disabled are "
-        f"not sent by this. Have them sent again afterwards: “{RESEND_LABEL}” sends those of a day, and the "
-        f"merchant's program can ask for those of {actions.RESEND_WITHIN.days} days."
+        "Pending deliveries are sent now. Events from the time when the endpoint was disabled are not "
+        f"sent. “{RESEND_LABEL}” sends the events of one day again, and the merchant's program can request "
+        f"the events of {actions.RESEND_WITHIN.days} days."
     ),
-    done=f"The endpoint is enabled. What happened meanwhile is sent only by “{RESEND_LABEL}”.",
+    done=f"The endpoint is enabled. “{RESEND_LABEL}” sends the events that it has missed.",
     otherwise="it is enabled already. Nothing was changed.",
     is_offered=lambda endpoint: endpoint.state == WebhookEndpoint.State.DISABLED,
     carry_out=lambda endpoint, by, _: actions.enable(endpoint.merchant, endpoint.reference),
@@ -62,10 +62,10 @@ SEND_WAITING = Verb(
     permission_of="enable",
     label="Send what waits now",
     explanation=(
-        "Deliveries that wait for their next attempt are sent now, and a pause of the endpoint ends. Do this "
-        "when the endpoint works again: each attempt counts, and a delivery is given up after the last one."
+        "Deliveries that wait for their next attempt are sent now, and a pause of the endpoint ends. Do "
+        "this when the endpoint works again, because the number of attempts at a delivery is limited."
     ),
-    done="What was waiting is on its way: see the deliveries.",
+    done="The waiting deliveries are on their way: see the deliveries.",
     otherwise="nothing waits for its next attempt, or the endpoint is disabled. Nothing was changed.",
     is_offered=lambda endpoint: (
         endpoint.is_enabled and (is_paused(endpoint) or waiting_for(endpoint, server_time()).exists())
@@ -75,21 +75,20 @@ SEND_WAITING = Verb(
 DISABLE = Verb(
     name="disable",
     label="Disable",
-    explanation="Nothing more is sent, and what is pending waits.",
+    explanation="Nothing more is sent. Pending deliveries wait until the endpoint is enabled.",
     done="The endpoint is disabled.",
     otherwise="it is disabled already. Nothing was changed.",
     is_offered=lambda endpoint: endpoint.is_enabled,
     carry_out=lambda endpoint, by, why: actions.disable(endpoint.merchant, endpoint.reference, why),
     asks_why=True,
-    reason_is_for="For the merchant, who can read it, and for colleagues.",
+    reason_is_for="The merchant and colleagues can read it.",
 )
 RESEND = Verb(
     name="resend",
     label=RESEND_LABEL,
     explanation=(
-        "All events of the merchant's payments since this time yesterday that the endpoint wants are sent "
-        "again, those that were delivered as well. Their ids stay the same, so that a program which "
-        "remembers ids ignores copies."
+        "All events of the last 24 hours to which the endpoint is subscribed are sent again, including "
+        "delivered events. Their ids stay the same, so that a program that remembers ids ignores copies."
     ),
     done="The events are on their way: see the deliveries.",
     otherwise="the endpoint is disabled. Nothing was sent.",
@@ -102,8 +101,8 @@ ROTATE = Verb(
     name="rotate",
     label="Make a new secret",
     explanation=(
-        "The new secret is shown once, on the next page. The old one signs as well for a time, so that the "
-        "merchant can put the new one in its place."
+        "The new secret is shown once, on the next page. For a while the old secret signs as well, so that "
+        "the merchant can replace it."
     ),
     done="There is a new secret.",
     otherwise="nothing was changed.",
@@ -113,11 +112,11 @@ ROTATE = Verb(
 
 
 ADDED_ONCE = (
-    "The form was sent twice, and added this endpoint once. Its secret was in the first answer. If you have "
-    "not seen it, use “Make a new secret” here."
+    "The form was sent twice. It added this endpoint once, and the first answer had its secret. If you have "
+    "not seen the secret, use “Make a new secret”."
 )
 
-# The secrets that were made by requests that are not answered yet.
+# The new secrets of requests that are not answered yet.
 _made: WeakKeyDictionary[HttpRequest, actions.NewSecret] = WeakKeyDictionary()
 
 
@@ -137,7 +136,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
+class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
     form = EndpointForm
     change_form_template = "admin/webhooks/endpoint.html"
     list_display = ("reference", "merchant", "url", "status", "failing", "created_at")
@@ -152,18 +151,18 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         "contact_email",
         "event_types",
         "payload",
-        "shown_version",
+        "api_version",
         "status",
         "state_since",
         "failing",
         "public_keys",
     )
-    readonly_fields = ("reference", "shown_version", "status", "state_since", "failing", "public_keys")
+    readonly_fields = ("reference", "api_version", "status", "state_since", "failing", "public_keys")
     fixed_fields = ("merchant",)
     verbs = (PING, RESEND, ROTATE, ENABLE, SEND_WAITING, DISABLE)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Return what can be filled in, if the endpoint does not exist yet: it has no state then."""
+        """Return only the editable fields if the endpoint does not exist yet."""
         return self.fields if obj else (*self.form.Meta.fields, "form_key")
 
     def facts(self, row: WebhookEndpoint) -> Iterator[Line]:
@@ -175,20 +174,20 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
         yield "Pending deliveries", f"more than {MOST_COUNTED}" if pending > MOST_COUNTED else str(pending)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See ModelAdmin. An endpoint that its merchant has deleted is there for its log only."""
+        """See ModelAdmin. A deleted endpoint is only shown for its log."""
         is_deleted = obj is not None and obj.state == WebhookEndpoint.State.DELETED
         return not is_deleted and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Endpoints are disabled instead, so that the log of their deliveries stays for the merchant."""
+        """Return False. Staff disable endpoints instead, so that the merchant keeps the log of deliveries."""
         return False
 
     def save_model(
         self, request: HttpRequest, obj: WebhookEndpoint, form: EndpointForm, change: bool
     ) -> None:
-        """Create the endpoint as a merchant's program would, or change the fields that were edited.
+        """Create the endpoint as the API would, or change the edited fields only.
 
-        The merchant's program may have changed others since the page was opened.
+        The merchant's program may have changed other fields since the page was opened.
         """
         values = form.values(form.cleaned_data)
         if change:
@@ -203,13 +202,13 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add one endpoint for a form that is sent twice, by a double click or a reload."""
+        """Add an endpoint. A form that is sent twice, by a double click or a reload, adds it once."""
         if repeated := self._added_before(request):
             return repeated
         try:
             return super().add_view(request, form_url, extra_context)
         except IntegrityError:
-            # The other request was at it when this one came.
+            # Another request with the same form was under way when this one began.
             if repeated := self._added_before(request):
                 return repeated
             raise
@@ -227,11 +226,11 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def response_add(
         self, request: HttpRequest, obj: WebhookEndpoint, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the secret, in the response itself: it is kept nowhere else."""
+        """Show the secret in the response itself, because it must not be stored."""
         return self._shown(request, obj, _made[request])
 
     def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
-        """See Acting. The answer to a rotation is the page with the new secret."""
+        """See AdminWithActions. A rotation is answered with the page with the new secret."""
         if verb is not ROTATE:
             return super().verb_view(verb, request, object_id)
         row = self.row_for(request, object_id, self.may(request, verb))
@@ -250,10 +249,6 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def _shown(self, request: HttpRequest, row: WebhookEndpoint, made: actions.NewSecret) -> HttpResponse:
         return self.show(request, "admin/webhooks/secret.html", row, "Secret of the endpoint", {"made": made})
 
-    @admin.display(description="API version")
-    def shown_version(self, endpoint: WebhookEndpoint) -> str:
-        return endpoint.version
-
     @admin.display(description="state", ordering="state")
     def status(self, endpoint: WebhookEndpoint) -> str:
         if not endpoint.state_reason:
@@ -264,7 +259,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     def failing(self, endpoint: WebhookEndpoint) -> str:
         if endpoint.failing_since is None:
             return NOTHING
-        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {counted(endpoint.failures, 'time')}"
+        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {quantity_text(endpoint.failures, 'time')}"
 
     @admin.display(description="public keys (v1a)")
     def public_keys(self, endpoint: WebhookEndpoint) -> str:

@@ -14,7 +14,7 @@ from checkout.webhooks.models import WebhookEndpoint
 
 
 class EndpointForm(ConfigurationForm):
-    """An endpoint, whose fields are checked as those that a merchant's program sends.
+    """An endpoint. Its fields are checked like those that a merchant's program sends.
 
     ``form_key`` is created with the form, so that a form that is sent twice adds one endpoint.
     """
@@ -26,7 +26,7 @@ class EndpointForm(ConfigurationForm):
         choices=[(each, each) for each in EVENT_TYPES],
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="If none is chosen, it is told of all, also of types that are added later.",
+        help_text="If none is chosen, events of all types are sent, including types that are added later.",
     )
 
     form_key = forms.UUIDField(
@@ -40,15 +40,17 @@ class EndpointForm(ConfigurationForm):
         model = WebhookEndpoint
         fields = ("merchant", "url", "description", "contact_email", "event_types", "payload")
         labels = {"url": "URL"}
-        help_texts = {"contact_email": "It is warned before the endpoint is disabled, as the operators are."}
+        help_texts = {
+            "contact_email": "It gets a warning before the endpoint is disabled, as the operators do."
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if self.instance.pk is None and not cleaned.get("form_key"):
             raise ValidationError("This form is not complete. Open it again.")
-        if self.instance.pk is None and (fault := actions.fault_of_number(cleaned.get("merchant", ""))):
+        if self.instance.pk is None and (fault := actions.merchant_code_error(cleaned.get("merchant", ""))):
             self.add_error("merchant", fault)
-        for name, fault in actions.faults_of(self.values(cleaned)).items():
+        for name, fault in actions.validation_errors(self.values(cleaned)).items():
             self.add_error(name, fault)
         return cleaned
 
@@ -67,6 +69,6 @@ class SureForm(forms.Form):
     """A form that asks for a confirmation of a second rotation within the overlap."""
 
     is_sure = forms.BooleanField(
-        label="Replace it once more",
-        help_text="The secret was replaced a short time ago, and the old one still signs.",
+        label="Replace it again",
+        help_text="The secret was replaced a short time ago, and the old secret is still in use.",
     )

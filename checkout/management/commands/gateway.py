@@ -5,12 +5,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
-from checkout.database.reaching import missing_file
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
-from checkout.management.gateway.tables import after_restore, divide_messages, ledger
+from checkout.management.gateway.tables import after_restore, ledger
 
 MODULES = {
     "doctor": doctor,
@@ -21,7 +21,6 @@ MODULES = {
     "dead-letters": dead_letters,
     "erase": erase,
     "ledger": ledger,
-    "divide-messages": divide_messages,
     "after-restore": after_restore,
 }
 # `doctor` says itself what is missing, and `topology` asks the broker only.

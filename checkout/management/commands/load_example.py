@@ -1,6 +1,6 @@
 """``manage.py load_example``: a merchant with things to sell, and its account with the sandbox provider.
 
-May be run again: what is there stays, the account follows the settings.
+May be run again: rows that exist stay, and the account follows the settings.
 """
 
 from typing import Any

@@ -8,16 +8,11 @@ from django.core.management.commands import migrate
 from django.db import InterfaceError, OperationalError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
+from checkout.database.availability import reason_of
 from checkout.database.encoding import wrong_encoding
 from checkout.database.owners import databases, missing_tables, variable_of
-from checkout.database.reaching import reason_of
 from checkout.database.short_locks import with_short_locks
 
-UNDIVIDED = (
-    "The database {database} has tables of the layout before orders, risk, ledger and receipts were apps "
-    "of their own. There is no migration from that layout, and the new tables would begin with empty "
-    "books. Nothing has been changed. Keep this database for its records, and give a new one to the gateway."
-)
 MISSING = (
     "The database {database} has no {tables}, although it has recorded the migrations of {app} as applied. "
     "This happens if {app} had another database before. Set its variable {variable} as it was then, or, to "
@@ -48,7 +43,6 @@ class Command(migrate.Command):
         chosen = _chosen(options)
         for name in chosen:
             _require_reached(name)
-            _require_divided_apps(name)
             _require_utf8(name)
         for name in chosen:
             if len(chosen) > 1 and options["verbosity"]:
@@ -72,14 +66,6 @@ def _require_reached(database: str) -> None:
         raise CommandError(f"The database {database} is not reached: {told}. Nothing was changed.") from error
 
 
-def _require_divided_apps(database: str) -> None:
-    """Refuse a database with the tables of the single app that there was before."""
-    connection = connections[database]
-    is_old = any(app == "checkout" for app, _ in MigrationRecorder(connection).applied_migrations())
-    if is_old or "checkout_payment" in connection.introspection.table_names():
-        raise CommandError(UNDIVIDED.format(database=database))
-
-
 def _require_utf8(database: str) -> None:
     """Refuse a new database in another encoding. One that has tables stays: ``doctor`` names it."""
     connection = connections[database]
@@ -88,7 +74,7 @@ def _require_utf8(database: str) -> None:
 
 
 def _require_tables(database: str) -> None:
-    """Refuse a database without a table that it owns: Django records a migration that made no tables, too."""
+    """Refuse a database that lacks one of its tables. Django also records migrations without effect."""
     for app, tables in missing_tables(database).items():
         told = {"tables": ", ".join(tables), "app": app, "variable": variable_of(app)}
         raise CommandError(MISSING.format(database=database, **told))

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.management.arguments import moment_of, require_utf8
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -68,10 +68,10 @@ class Command(BaseCommand):
                 f" theirs {difference.theirs}  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S} UTC"
             )
         self.stdout.write(
-            f"{account.code}: {counted(run.compared, 'payment')} compared, "
-            f"{counted(len(seen), 'difference')}; {run.in_progress} in progress, "
-            f"{counted(run.untold, 'order')} not told by the provider, "
-            f"{counted(run.unanswered, 'question')} unanswered."
+            f"{account.code}: {quantity_text(run.compared, 'payment')} compared, "
+            f"{quantity_text(len(seen), 'difference')}; {run.in_progress} in progress, "
+            f"{quantity_text(run.untold, 'order')} not told by the provider, "
+            f"{quantity_text(run.unanswered, 'question')} unanswered."
         )
 
 

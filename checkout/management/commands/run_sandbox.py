@@ -31,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"SANDBOX_BOOKS: {error}") from error
 
     def _configuration(self) -> Configuration:
-        """Return the settings. Warn of names that are none, which a misspelt one is."""
+        """Return the settings. Warn of unknown names, which are probably misspelt."""
         for name in sorted(unknown_names(os.environ)):
             self.stderr.write(f"{name} is not a setting of the sandbox, see docs/sandbox.md#settings")
         try:

@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
 
 def _must_open_cards() -> None:
-    """Refuse to start a payments service that would refuse every card for want of keys."""
+    """Refuse to start a payments service without keys, which would refuse every card."""
     try:
         require_keys()
     except CardKeysMisconfigured as error:

@@ -55,7 +55,7 @@ class Command(BaseCommand):
         try:
             purchase = play(scenario, options["url"].rstrip("/"), options["payment"])
         except NotReachable as error:
-            raise CommandError(f"No gateway there: {error}", returncode=NOT_POSSIBLE) from error
+            raise CommandError(f"The gateway does not answer: {error}", returncode=NOT_POSSIBLE) from error
         entries = _entries_of(purchase)
         if options["json"]:
             self.stdout.write(_as_json(purchase, entries))

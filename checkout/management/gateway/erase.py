@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from checkout.api.requests.idempotency import forget_answers_about
+from checkout.api.requests.idempotency import erase_answers
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output
@@ -17,7 +17,7 @@ from checkout.payments.actions.links import own_links
 from checkout.payments.models import Operation, Payment
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
-from checkout.webhooks.deliveries import forget_responses
+from checkout.webhooks.deliveries import erase_responses
 
 HELP = (
     "Erases the personal data of a payment that is at rest: the shopper's e-mail address, network and "
@@ -45,14 +45,14 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     with transaction.atomic():
         try:
             erase_payment(payment, by=by, reason=options["reason"])
-            forget_responses(payment)
+            erase_responses(payment)
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
     # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
     # nothing of the shopper.
     operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
     links = own_links(Payment.objects.get(reference=payment)).values_list("reference", flat=True)
-    forget_answers_about([payment, *operations, *links])
+    erase_answers([payment, *operations, *links])
     # These may be in databases of their own.
     Receipt.objects.filter(payment_reference=payment).update(email="")
     RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)

@@ -51,14 +51,14 @@ class Source:
     seen: set[int] = field(default_factory=set)
 
     def begin(self) -> None:
-        """Leave out what is there already, unless that was done before."""
+        """Skip the rows that exist already, unless that was done before."""
         if not self.has_begun:
             high = self.rows.aggregate(high=Max("pk"))["high"] or 0
             self.seen = set(self.rows.filter(pk__gt=high - WINDOW).values_list("pk", flat=True))
             self.high, self.has_begun = high, True
 
     def new(self) -> list[Record]:
-        """Return what is new. A row that cannot be told yet (None) is looked at again.
+        """Return the new records. A row that cannot be shown yet (None) is looked at again.
 
         If the database goes away meanwhile, nothing counts as seen.
         """
@@ -90,8 +90,8 @@ class Sources:
     def new(self) -> tuple[list[Record], dict[str, str]]:
         """Return what has been recorded since the last call, the oldest first.
 
-        Also return the databases that cannot be read, each with the reason. What they have recorded meanwhile
-        is returned when they are back; the others are not held up.
+        Also return the databases that cannot be read, each with the reason. Their records are returned when
+        they are back; the other databases are read meanwhile.
         """
         found: list[Record] = []
         away: dict[str, str] = {}

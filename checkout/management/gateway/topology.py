@@ -30,7 +30,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 if everything is there as it should be, otherwise 1: also if ``--control`` does not answer."""
+    """Return 0 if everything exists as it should, otherwise 1, also if ``--control`` does not answer."""
     queues = [each.queue for each in expected_queues()]
     facts, remark = looked_at(queues, options["control"])
     if options["json"]:

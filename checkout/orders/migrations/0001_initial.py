@@ -3,7 +3,7 @@
 import django.utils.timezone
 from django.db import migrations, models
 
-from checkout.database.pattern_indexes import drop_pattern_indexes
+from checkout.database.pattern_indexes import leave_out_pattern_indexes
 
 
 class Migration(migrations.Migration):
@@ -74,5 +74,5 @@ class Migration(migrations.Migration):
                 "ordering": ["sku"],
             },
         ),
-        drop_pattern_indexes("orders"),
+        leave_out_pattern_indexes(),
     ]

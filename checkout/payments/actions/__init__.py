@@ -20,7 +20,7 @@ from checkout.payments.actions.modification import (
     request_void,
 )
 from checkout.payments.actions.notification import Recorded, record_notification
-from checkout.payments.actions.reading import (
+from checkout.payments.actions.payment_queries import (
     Page,
     list_events,
     list_operations,
@@ -43,13 +43,13 @@ from checkout.payments.actions.shopper.showing import (
 from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
-from checkout.payments.actions.staff.dealt_with import (
+from checkout.payments.actions.staff.erasure import erase_payment
+from checkout.payments.actions.staff.flows import resume_saga, review_payment
+from checkout.payments.actions.staff.handling import (
     deal_with_dead_letter,
     deal_with_difference,
     deal_with_notification,
 )
-from checkout.payments.actions.staff.erasure import erase_payment
-from checkout.payments.actions.staff.flows import put_aside, resume_saga, review_payment
 from checkout.payments.actions.staff.operation_settlement import settle_operation
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
@@ -86,7 +86,6 @@ __all__ = [
     "operations_of",
     "payment_state",
     "payment_view",
-    "put_aside",
     "read_event",
     "read_operation",
     "read_payment",

@@ -20,11 +20,11 @@ def require_account(merchant: Merchant, amount: Money) -> None:
 
 def require_payable(account: ProviderAccount, amount: Money) -> None:
     """Raise ``RequestInvalid`` if the account cannot send an amount that is to be paid."""
-    if fault := fault_of_amount(account, amount):
+    if fault := amount_error(account, amount):
         raise RequestInvalid("amount", fault)
 
 
-def fault_of_amount(account: ProviderAccount, amount: Money) -> str:
+def amount_error(account: ProviderAccount, amount: Money) -> str:
     """Return a sentence for people that says why the account cannot send ``amount``; empty if it can.
 
     An account that is misconfigured has no such fault. The payments service reports what is wrong with it.

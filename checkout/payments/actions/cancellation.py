@@ -4,7 +4,7 @@ from django.db import transaction
 
 from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.events import move_payment
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Merchant
 from checkout.payments.models.messages import send_to_checkout
 from checkout.states import Actor
@@ -17,7 +17,7 @@ def cancel_payment(reference: str, *, by: str, merchant: Merchant | None = None)
     ``merchant`` is the one whose program asks; without it, staff do. Raises ``PaymentNotFound``, and
     ``IllegalTransition`` for a payment in any other state.
     """
-    payment = found_payment(reference, merchant)
+    payment = get_payment_for_update(reference, merchant)
     actor = Actor.STAFF if merchant is None else Actor.MERCHANT
     move_payment(payment, "cancelled", actor)
     Fact.objects.create(payment=payment, source=actor, kind="cancelled", data={"by": by})

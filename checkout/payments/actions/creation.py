@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.errors import DuplicateRequest, RequestInvalid
-from checkout.mail.addresses import in_ascii
+from checkout.mail.email_addresses import in_ascii
 from checkout.money import CURRENCIES, Money
 from checkout.orders.messages import OrderLine
 from checkout.payments.actions.metadata import checked_metadata, require_no_card_number

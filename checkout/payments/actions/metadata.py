@@ -43,7 +43,7 @@ def overlaid(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, st
 def require_no_card_number(field: str, text: str) -> None:
     """Raise ``RequestInvalid``, which names the field, for a text with a card number in it."""
     if contains_card_number(text):
-        raise RequestInvalid(field, "This has a card number in it, which is not kept here.")
+        raise RequestInvalid(field, "This contains a card number, which is not stored.")
 
 
 def _is_storable(text: str) -> bool:

@@ -21,11 +21,11 @@ from checkout.errors import (
     RequestInvalid,
 )
 from checkout.money import Money
-from checkout.payments.actions.accounts import fault_of_amount
+from checkout.payments.actions.accounts import amount_error
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
@@ -189,7 +189,7 @@ def available(reference: str) -> Available:
     """Return what may be requested now; raises ``PaymentNotFound``. It may be less a moment later."""
     payment = _payment(reference)
     attempt, sums = _authorised_attempt(payment), sums_of(payment)
-    may_act = attempt is not None and is_accounted_for(payment)
+    may_act = attempt is not None and is_accounted_for(payment, sums)
     is_released = payment.state == PaymentState.EXPIRED or sums.total(Kind.VOID, Operation.State.DONE) > 0
     return Available(
         authorised=_money(payment, payment.amount_minor if attempt and not is_released else 0),
@@ -210,7 +210,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     if wanted.merchant is not None:
         # A program can be told. What a person types is kept, with the number masked.
         require_no_card_number("reason", wanted.reason)
-    payment = found_payment(reference, wanted.merchant)
+    payment = get_payment_for_update(reference, wanted.merchant)
     if len(key) > LONGEST_IDEMPOTENCY_KEY or "\0" in key:
         longest = LONGEST_IDEMPOTENCY_KEY
         raise OperationRejected(f"An idempotency key has at most {longest} characters, and no NUL.")
@@ -220,13 +220,13 @@ def _request(reference: str, wanted: _Request) -> OperationView:
             return _repeated(known, payment, kind, wanted.amount)
     attempt = _authorised_attempt(payment)
     sums = sums_of(payment)
-    may_act = is_accounted_for(payment) or (kind == Kind.VOID and is_stuck(payment, sums))
+    may_act = is_accounted_for(payment, sums) or (kind == Kind.VOID and is_stuck(payment, sums))
     if attempt is None or not may_act:
         # Staff and the API have different words for the state, so it is not named.
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
-    if kind != Kind.VOID and (fault := fault_of_amount(attempt.provider_account, amount)):
+    if kind != Kind.VOID and (fault := amount_error(attempt.provider_account, amount)):
         raise RequestInvalid("amount", fault)
     reason = scrub_note(wanted.reason)
     operation = Operation(
@@ -284,7 +284,7 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
     if wanted.currency != payment.currency:
         raise OperationRejected(f"The payment is in {payment.currency}, not in {wanted.currency}.")
     if amount is not None and amount.minor <= 0:
-        raise OperationRejected(f"An amount to {kind} is more than nothing.")
+        raise OperationRejected(f"The amount to {kind} must be greater than zero.")
     if left.minor <= 0 or left < wanted:
         words = (
             f"{left} is left to {kind}, which is less than {wanted}."

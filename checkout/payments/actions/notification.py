@@ -22,10 +22,10 @@ from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
     ProviderAccountNotFound,
-    ProviderMisconfigured,
     SenderNotAllowed,
 )
 from checkout.payments.actions.order_code import payment_in
+from checkout.payments.books.events import meaning
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import ProviderAccount, ProviderNotification
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
@@ -134,15 +134,8 @@ def _command(row: ProviderNotification, reading: _Reading) -> Envelope:
 
 
 def payment_named_by(row: ProviderNotification) -> str:
-    """Return the reference of the payment that a stored notification names; empty if it cannot be read."""
-    if row.statements is not None:
-        return _Reading(from_json(row.statements).first).payment_reference
-    try:
-        provider = get_provider(row.account.opened())
-    except ProviderMisconfigured:
-        return ""
-    # A row of the release before, which stored no statements.
-    return _read(provider, row.body.encode()).payment_reference
+    """Return the reference of the payment that a stored notification names, if it could be read."""
+    return _Reading(from_json(row.statements).first).payment_reference
 
 
 def _account(code: str) -> ProviderAccount | None:
@@ -206,12 +199,23 @@ def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) ->
 
     The account had another merchant code, say, or our parser a defect. Statements that were applied before
     are not applied twice, since each is a fact. If staff have dealt with a contradiction, they may have
-    entered by hand what it says.
+    entered by hand what it says. A copy may also tell of a second, equal movement.
     """
     if copy.state != State.RECEIVED:
         return False
     is_left_to_staff = known.state in (State.CONFLICTED, State.UNMATCHED)
-    return known.state == State.UNREADABLE or (is_left_to_staff and known.dealt_with_at is None)
+    if known.state == State.UNREADABLE or (is_left_to_staff and known.dealt_with_at is None):
+        return True
+    return known.state == State.APPLIED and _may_tell_of_another_movement(copy)
+
+
+def _may_tell_of_another_movement(copy: ProviderNotification) -> bool:
+    """Return True for a copy of what was applied, and acknowledged, in which equal movements look alike.
+
+    The provider may repeat itself, or tell of a second movement of the same amount and day.
+    """
+    statements = from_json(copy.statements).first
+    return any(not each.is_identity and meaning(each.kind).end for each in statements)
 
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:

@@ -13,13 +13,13 @@ from checkout.payments.events.changes import (
     open_operation_once,
     open_payment_once,
 )
-from checkout.payments.events.recording import MOST_BYTES, News, record_event
+from checkout.payments.events.recording import MOST_BYTES, EventDraft, record_event
 from checkout.payments.events.types import EVENT_TYPES, object_of
 
 __all__ = [
     "EVENT_TYPES",
     "MOST_BYTES",
-    "News",
+    "EventDraft",
     "move_attempt",
     "move_operation",
     "move_payment",

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from checkout.payments.events.numbering import first_events, latest_of
-from checkout.payments.events.recording import News, record_event
+from checkout.payments.events.recording import EventDraft, record_event
 from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
-from checkout.payments.locking import forget
+from checkout.payments.locking import invalidate_rows
 from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, attempt_object
 from checkout.payments.objects.operation import STATES, OperationObject, operation_object
@@ -30,7 +30,7 @@ def open_payment_once(payment: Payment) -> bool:
     if not insert_unless_known(payment):
         return False
     with first_events(payment):
-        record_event(payment, News(type="payment.created", object=payment_object(payment)))
+        record_event(payment, EventDraft(type="payment.created", object=payment_object(payment)))
     return True
 
 
@@ -42,7 +42,7 @@ def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: 
     record_event(payment, _moved(payment, event, actor, refusal_reason))
 
 
-def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> News:
+def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> EventDraft:
     """Move the payment. Return the news of it."""
     earlier = payment.state
     payment.apply(event, actor, refusal_reason=refusal_reason)
@@ -56,7 +56,7 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
     is_by_capture = "captured" in amounts and "refunded" not in amounts
     is_by_return = amounts.get("refunded", 0) > told.amounts.refunded
     type = type_of_move(event, earlier, is_by_capture=is_by_capture, is_by_return=is_by_return)
-    return News(type=type, object=told, changes=changes)
+    return EventDraft(type=type, object=told, changes=changes)
 
 
 def has_untold_amounts(payment: Payment) -> bool:
@@ -84,8 +84,8 @@ def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
     The events of both are written together.
     """
     insert(attempt)
-    forget(payment)
-    started = News(type="attempt.started", object=attempt_object(attempt, payment))
+    invalidate_rows(payment)
+    started = EventDraft(type="attempt.started", object=attempt_object(attempt, payment))
     record_event(payment, started, _moved(payment, "submitted", actor, ""))
 
 
@@ -97,18 +97,20 @@ def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *
     earlier = ATTEMPT_STATUSES[attempt.state]
     attempt.apply(event, actor)
     update_in_batch(attempt, "state", *names)
-    forget(payment)
+    invalidate_rows(payment)
     status = ATTEMPT_STATUSES[attempt.state]
     if status is not earlier:
         told = attempt_object(attempt, payment)
-        record_event(payment, News(type=type_of_attempt(status), object=told, changes={"state": earlier}))
+        record_event(
+            payment, EventDraft(type=type_of_attempt(status), object=told, changes={"state": earlier})
+        )
 
 
 def open_operation(payment: Payment, operation: Operation) -> None:
     """Insert a new operation, with the payment's metadata below its own."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     insert(operation)
-    forget(payment)
+    invalidate_rows(payment)
     _record(payment, operation_object(operation, payment), {})
 
 
@@ -116,7 +118,7 @@ def open_operation_once(payment: Payment, operation: Operation, *, order_code: s
     """Insert a new operation, unless its reference is known. The caller may know the ``order_code``."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
-        forget(payment)
+        invalidate_rows(payment)
         _record(payment, operation_object(operation, payment, order_code=order_code), {})
 
 
@@ -125,7 +127,7 @@ def move_operation(payment: Payment, operation: Operation, state: str, *, refusa
     earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
     operation.state, operation.refusal_reason = state, refusal_reason
     update_in_batch(operation, "state", "refusal_reason")
-    forget(payment)
+    invalidate_rows(payment)
     told = operation_object(operation, payment)
     if told.state != earlier["state"]:
         later = {"state": told.state, "refusal_reason": told.refusal_reason}
@@ -134,7 +136,7 @@ def move_operation(payment: Payment, operation: Operation, state: str, *, refusa
 
 def _record(payment: Payment, told: OperationObject, changes: Mapping[str, Any]) -> None:
     type = type_of_operation(told.object, told.state)
-    record_event(payment, News(type=type, object=told, changes=changes, operation=told.id))
+    record_event(payment, EventDraft(type=type, object=told, changes=changes, operation=told.id))
 
 
 def _changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,6 @@ def latest_of(payment: Payment) -> Latest:
     known: Latest | None = vars(payment).get(_KNOWN)
     if known is None:
         recent = _RECENT.all(payment.pk)
-        # A payment of an earlier release has no event of its own.
         own = next((each for each in recent if each.type.startswith(OF_PAYMENT)), None)
         known = vars(payment)[_KNOWN] = Latest(own, recent[-1].sequence if recent else 0)
     return known

@@ -28,7 +28,7 @@ _LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class EventDraft:
     """One change: the object after it, and the earlier values of the fields that changed."""
 
     type: str
@@ -37,7 +37,7 @@ class News:
     operation: str = ""
 
 
-def record_event(payment: Payment, *news: News) -> None:
+def record_event(payment: Payment, *news: EventDraft) -> None:
     """Write events of the locked payment, in this order, numbered after those that it has."""
     now = timezone.now()
     events = [
@@ -60,7 +60,7 @@ def record_event(payment: Payment, *news: News) -> None:
     insert_in_batch(*events)
 
 
-def _data(payment: Payment, news: News) -> dict[str, Any]:
+def _data(payment: Payment, news: EventDraft) -> dict[str, Any]:
     metadata = payment.metadata if not isinstance(news.object, OperationObject) else news.object.metadata
     return {
         "object": msgspec.to_builtins(news.object),

@@ -14,8 +14,9 @@ EVENT_TYPES: Mapping[str, str] = {
     "payment.action_required": "The shopper has to complete a challenge at the card's issuer.",
     "payment.unknown": "It is not certain if money is held. The provider is asked, then staff decide.",
     "payment.authorised": (
-        "The amount is held on the card. After `payment.unknown` it may also be taken, or given back: the "
-        "event that says so follows at once, and `amounts` says it already."
+        "The amount is held on the card. If staff have corrected the books, or after `payment.unknown`, it "
+        "may also be taken, or given back: the event that says so follows at once, and `amounts` says it "
+        "already."
     ),
     "payment.capture_pending": "A capture is under way: the provider has accepted it, or perhaps, if it was "
     "requested after the purchase. Shoppers are told that they have paid.",
@@ -86,6 +87,8 @@ _OF_MOVES: Mapping[PaymentEvent, str] = {
     "authorisation_expired": "payment.expired",
     "conflict_resolved": "payment.authorised",
     "conflict_released": "payment.voided",
+    "settled_as_held": "payment.authorised",
+    "settled_as_released": "payment.voided",
     "conflicted": "payment.unknown",
 }
 _GIVEN_BACK = (PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)

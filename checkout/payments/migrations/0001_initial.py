@@ -1,13 +1,22 @@
-"""The tables of payments, sagas and messages. PostgreSQL refuses to change or delete a fact."""
+"""The tables of payments, sagas and messages.
 
+PostgreSQL refuses to change or delete a fact or an event, and has a partition of the messages for each month.
+"""
+
+import checkout.payments.models.event
+import checkout.payments.models.link
 import checkout.payments.models.payment
+import checkout.payments.models.saved_card
 import checkout.states
 import django.db.models.deletion
+import django.db.models.fields.json
+import django.db.models.functions.text
 import django.utils.timezone
 from django.db import migrations, models
 
-
 from checkout.database.append_only import refuse_changes
+from checkout.database.pattern_indexes import leave_out_pattern_indexes
+from messaging.outbox.partitions import divide_by_month
 
 
 class Migration(migrations.Migration):
@@ -65,9 +74,33 @@ class Migration(migrations.Migration):
                 (
                     "demands_challenge",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="The issuer is to challenge the shopper: attack mode, or its own demand",
+                    ),
+                ),
+                (
+                    "saves_card",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The shopper wants the card saved for the next purchase",
+                    ),
+                ),
+                (
+                    "merchant_initiated",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Why a saved card is charged without the shopper",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "capture_reference",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Our name for an included capture",
+                        max_length=40,
                     ),
                 ),
                 ("challenge", models.JSONField(blank=True, null=True)),
@@ -98,8 +131,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
-                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
-                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("dealt_with_by", models.CharField(blank=True, default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, default="", max_length=200)),
                 (
                     "fingerprint",
                     models.CharField(
@@ -120,7 +153,6 @@ class Migration(migrations.Migration):
                     "sender_user",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         db_index=True,
                         help_text="The broker user that sent it",
                         max_length=255,
@@ -130,7 +162,6 @@ class Migration(migrations.Migration):
                     "sender_app",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         db_index=True,
                         help_text="The program that says it sent it",
                         max_length=255,
@@ -153,6 +184,21 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="EventPosition",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("last_pk", models.BigIntegerField(default=0)),
+                ("under_way", models.JSONField(default=dict)),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("version", models.PositiveBigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
             name="Merchant",
             fields=[
                 (
@@ -173,7 +219,6 @@ class Migration(migrations.Migration):
                     "attack_mode",
                     models.CharField(
                         choices=[("automatic", "Automatic"), ("on", "On"), ("off", "Off")],
-                        db_default="automatic",
                         default="automatic",
                         help_text="When cards are challenged and new addresses slowed: automatic is after many declines",
                         max_length=10,
@@ -187,10 +232,26 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                (
+                    "is_live",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Its payments are real: its programs use live keys, otherwise test keys",
+                    ),
+                ),
             ],
             options={
                 "permissions": [("protect_merchant", "Can set the attack mode of merchants")],
             },
+        ),
+        migrations.CreateModel(
+            name="RetentionWalk",
+            fields=[
+                ("table", models.CharField(max_length=63, primary_key=True, serialize=False)),
+                ("last_pk", models.BigIntegerField(default=0)),
+                ("began_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("is_at_end", models.BooleanField(default=False)),
+            ],
         ),
         migrations.CreateModel(
             name="InboxMessage",
@@ -320,9 +381,62 @@ class Migration(migrations.Migration):
                         blank=True, default=list, help_text="What was ordered: sku and quantity"
                     ),
                 ),
+                (
+                    "customer_reference",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The merchant's own id of its customer",
+                        max_length=64,
+                    ),
+                ),
                 ("shopper_email", models.EmailField(blank=True, max_length=254)),
                 ("return_url", models.CharField(blank=True, max_length=500)),
+                ("cancel_url", models.CharField(blank=True, max_length=500)),
+                (
+                    "locale",
+                    models.CharField(
+                        blank=True,
+                        help_text="The language of the shopper's pages (BCP 47)",
+                        max_length=35,
+                    ),
+                ),
+                (
+                    "metadata",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="The merchant's own names and values",
+                    ),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="After this moment no attempt starts, and the unpaid payment expires",
+                        null=True,
+                    ),
+                ),
                 ("captures_automatically", models.BooleanField(default=True)),
+                (
+                    "made_with",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Its link or saved card",
+                    ),
+                ),
+                (
+                    "is_rest_released",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The provider has released what was not captured",
+                    ),
+                ),
+                (
+                    "held_since",
+                    models.DateTimeField(blank=True, help_text="When it was authorised first", null=True),
+                ),
                 (
                     "state",
                     models.CharField(
@@ -361,6 +475,13 @@ class Migration(migrations.Migration):
                         to="payments.merchant",
                     ),
                 ),
+                (
+                    "at_risk_minor",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="What disputes claim that are known, and neither booked nor denied yet",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at"],
@@ -370,6 +491,7 @@ class Migration(migrations.Migration):
                     ("request_refund", "Can refund payments"),
                     ("cancel_payment", "Can cancel payments that were not paid"),
                     ("review_payment", "Can have the provider asked about conflicted payments"),
+                    ("erase_payment", "Can erase the personal data of payments"),
                 ],
             },
         ),
@@ -434,6 +556,34 @@ class Migration(migrations.Migration):
                 ),
                 ("reason", models.CharField(blank=True, help_text="Why it was asked for", max_length=200)),
                 ("refusal_reason", models.CharField(blank=True, max_length=50)),
+                (
+                    "doubt",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Why evidence speaks against it",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "doubted_at",
+                    models.DateTimeField(blank=True, help_text="Since when evidence does", null=True),
+                ),
+                (
+                    "metadata",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="The merchant's own names and values",
+                    ),
+                ),
+                (
+                    "is_final",
+                    models.BooleanField(
+                        default=False,
+                        help_text="A capture after which nothing more may be captured",
+                    ),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -477,6 +627,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("shopper", "shopper"),
+                            ("merchant", "merchant"),
                             ("saga", "saga"),
                             ("provider", "provider"),
                             ("staff", "staff"),
@@ -512,12 +663,128 @@ class Migration(migrations.Migration):
                 "ordering": ["recorded_at", "pk"],
             },
         ),
+        migrations.CreateModel(
+            name="Event",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        default=checkout.payments.models.event._event_reference,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                (
+                    "operation",
+                    models.CharField(
+                        blank=True, help_text="The reference of the operation, if any", max_length=40
+                    ),
+                ),
+                ("type", models.CharField(max_length=40)),
+                ("sequence", models.PositiveIntegerField()),
+                ("data", models.JSONField()),
+                ("changes", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="payments.merchant",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="payments.payment",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+            },
+        ),
         migrations.AddField(
             model_name="attempt",
             name="payment",
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.PROTECT, related_name="attempts", to="payments.payment"
             ),
+        ),
+        migrations.CreateModel(
+            name="PaymentLink",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        default=checkout.payments.models.link._link_reference,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                (
+                    "token",
+                    models.CharField(
+                        default=checkout.payments.models.link._token,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                ("order_reference", models.CharField(max_length=100)),
+                ("amount_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("description", models.CharField(max_length=50)),
+                ("return_url", models.CharField(blank=True, max_length=500)),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("is_reusable", models.BooleanField(default=False)),
+                (
+                    "openings",
+                    models.PositiveIntegerField(default=0, help_text="The payments that it has made"),
+                ),
+                (
+                    "last_number",
+                    models.PositiveIntegerField(
+                        default=0,
+                        editable=False,
+                        help_text="The number in the last order reference that it has tried",
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("disabled_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="links",
+                        to="payments.merchant",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "permissions": [("disable_paymentlink", "Can disable payment links")],
+            },
         ),
         migrations.CreateModel(
             name="ProviderAccount",
@@ -555,6 +822,36 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="PostponedComparison",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("postponed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "sums",
+                    models.JSONField(blank=True, default=dict),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="payments.payment"
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="payments.provideraccount",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
             name="Difference",
             fields=[
                 (
@@ -564,8 +861,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
-                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
-                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("dealt_with_by", models.CharField(blank=True, default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, default="", max_length=200)),
                 ("order_code", models.CharField(max_length=64)),
                 (
                     "kind",
@@ -641,13 +938,28 @@ class Migration(migrations.Migration):
                 ),
                 ("verb", models.CharField(max_length=30)),
                 ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "earlier_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When the first of the earlier copies was sent that may yet arrive",
+                        null=True,
+                    ),
+                ),
+                (
+                    "recognised_key",
+                    models.CharField(
+                        blank=True,
+                        help_text="The key by which the provider recognises a copy; empty if it recognises none",
+                        max_length=100,
+                    ),
+                ),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
                 ("outcome", models.CharField(blank=True, max_length=30)),
                 ("event", models.CharField(blank=True, max_length=100)),
                 (
                     "was_alone",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="No other capture, void or refund of the attempt was open when it was sent",
                     ),
@@ -675,14 +987,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("dealt_with_at", models.DateTimeField(blank=True, null=True)),
-                ("dealt_with_by", models.CharField(blank=True, db_default="", default="", max_length=150)),
-                ("dealt_with_note", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("dealt_with_by", models.CharField(blank=True, default="", max_length=150)),
+                ("dealt_with_note", models.CharField(blank=True, default="", max_length=200)),
                 ("digest", models.CharField(help_text="SHA-256 of the body as received", max_length=64)),
-                ("body", models.TextField()),
+                ("body", models.TextField(help_text="As received, with masks, for people")),
+                (
+                    "statements",
+                    models.JSONField(
+                        blank=True,
+                        editable=False,
+                        help_text="The statements in the body as it came; none if it could not be read",
+                        null=True,
+                    ),
+                ),
                 (
                     "is_proven",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
                     ),
@@ -760,9 +1080,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "in_progress",
-                    models.PositiveIntegerField(
-                        default=0, help_text="Payments left for when they are at rest"
-                    ),
+                    models.PositiveIntegerField(default=0, help_text="Payments left for a later run"),
                 ),
                 (
                     "untold",
@@ -786,41 +1104,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-started_at"],
-            },
-        ),
-        migrations.CreateModel(
-            name="PostponedComparison",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("postponed_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="payments.provideraccount",
-                    ),
-                ),
-                (
-                    "payment",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="payments.payment",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("account", "payment"), name="a_comparison_is_postponed_once"
-                    )
-                ],
             },
         ),
         migrations.CreateModel(
@@ -922,6 +1205,123 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SavedCard",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        default=checkout.payments.models.saved_card._card_reference,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                (
+                    "customer_reference",
+                    models.CharField(help_text="The merchant's own id of its customer", max_length=64),
+                ),
+                (
+                    "shopper",
+                    models.CharField(
+                        help_text="The name under which the provider knows the customer", max_length=64
+                    ),
+                ),
+                ("sealed_token", models.TextField(blank=True)),
+                (
+                    "token_hash",
+                    models.CharField(
+                        help_text="A keyed hash by which the same token is known", max_length=64
+                    ),
+                ),
+                (
+                    "scheme_transaction",
+                    models.CharField(
+                        blank=True,
+                        help_text="The card scheme's name of the payment that saved the card",
+                        max_length=56,
+                    ),
+                ),
+                ("brand", models.CharField(blank=True, max_length=30)),
+                ("last4", models.CharField(max_length=4)),
+                ("expiry", models.CharField(help_text="MM/YYYY, as printed on the card", max_length=7)),
+                (
+                    "valid_until",
+                    models.DateField(blank=True, help_text="The last day of the token", null=True),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "Active"), ("removed", "Removed")],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("removed_at", models.DateTimeField(blank=True, null=True)),
+                ("removed_by", models.CharField(blank=True, max_length=150)),
+                ("token_to_delete", models.TextField(blank=True, default="")),
+                ("deletion_due_at", models.DateTimeField(blank=True, null=True)),
+                ("deletion_tries", models.PositiveSmallIntegerField(default=0)),
+                ("deletion_asked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When the provider said that it has no such token any more",
+                        null=True,
+                    ),
+                ),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_cards",
+                        to="payments.merchant",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        help_text="With which it was saved last",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_cards",
+                        to="payments.payment",
+                    ),
+                ),
+                (
+                    "provider_account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_cards",
+                        to="payments.provideraccount",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "permissions": [("remove_savedcard", "Can remove saved cards")],
+            },
+        ),
+        migrations.AddField(
+            model_name="attempt",
+            name="saved_card",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="attempts",
+                to="payments.savedcard",
+            ),
+        ),
+        migrations.CreateModel(
             name="Waiter",
             fields=[
                 (
@@ -930,9 +1330,18 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                (
+                    "operation",
+                    models.CharField(
+                        blank=True,
+                        help_text="The operation's reference, if it waits for one",
+                        max_length=40,
+                    ),
+                ),
                 ("reply_to", models.CharField(max_length=255)),
                 ("correlation_id", models.CharField(max_length=120)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("ends_at", models.DateTimeField(help_text="The end of the wait")),
                 (
                     "payment",
                     models.ForeignKey(
@@ -1007,6 +1416,34 @@ class Migration(migrations.Migration):
             model_name="payment",
             index=models.Index(fields=["state", "updated_at"], name="payments_pa_state_3c3be0_idx"),
         ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(
+                django.db.models.functions.text.Upper("order_reference"), name="payments_by_order_number"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(
+                django.db.models.functions.text.Upper("shopper_email"), name="payments_by_email"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(fields=["merchant", "state", "-id"], name="payments_by_state"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False), ("state__in", ["open", "refused"])),
+                fields=["expires_at"],
+                name="payments_to_expire",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="payment",
             constraint=models.UniqueConstraint(
@@ -1033,6 +1470,42 @@ class Migration(migrations.Migration):
                 name="one_operation_per_idempotency_key",
             ),
         ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["merchant", "-id"], name="events_of_merchant"),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["merchant", "type", "-id"], name="events_by_type"),
+        ),
+        migrations.AddConstraint(
+            model_name="event",
+            constraint=models.UniqueConstraint(
+                fields=("payment", "sequence"), name="events_of_a_payment_are_numbered"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="paymentlink",
+            index=models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
+        ),
+        migrations.AddIndex(
+            model_name="paymentlink",
+            index=models.Index(fields=["order_reference"], name="links_by_order_number"),
+        ),
+        migrations.AddConstraint(
+            model_name="paymentlink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_reusable", True)),
+                fields=("merchant", "order_reference"),
+                name="a_reusable_link_has_its_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="postponedcomparison",
+            constraint=models.UniqueConstraint(
+                fields=("account", "payment"), name="a_comparison_is_postponed_once"
+            ),
+        ),
         migrations.AddConstraint(
             model_name="difference",
             constraint=models.UniqueConstraint(
@@ -1040,10 +1513,6 @@ class Migration(migrations.Migration):
                 fields=("account", "order_code", "kind"),
                 name="a_difference_is_open_once",
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="attempt",
-            constraint=models.UniqueConstraint(fields=("payment", "number"), name="attempts_are_numbered"),
         ),
         migrations.AddIndex(
             model_name="providernotification",
@@ -1066,22 +1535,66 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="saga",
             index=models.Index(
-                condition=models.Q(("deadline_at__isnull", False), ("status", "running")),
+                condition=models.Q(("deadline_at__isnull", False)),
                 fields=["deadline_at"],
-                name="saga_deadlines",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="saga",
-            index=models.Index(
-                condition=models.Q(("awaiting", ""), _negated=True),
-                fields=["awaiting"],
-                name="sagas_that_wait",
+                name="sagas_by_deadline",
             ),
         ),
         migrations.AddConstraint(
             model_name="saga",
             constraint=models.UniqueConstraint(fields=("kind", "key"), name="a_saga_starts_once"),
         ),
-        refuse_changes("payments_fact"),
+        migrations.AddIndex(
+            model_name="savedcard",
+            index=models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer"),
+        ),
+        migrations.AddIndex(
+            model_name="savedcard",
+            index=models.Index(fields=["token_hash"], name="cards_of_token"),
+        ),
+        migrations.AddIndex(
+            model_name="savedcard",
+            index=models.Index(
+                condition=models.Q(("deletion_due_at__isnull", False)),
+                fields=["deletion_due_at"],
+                name="tokens_to_delete",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="savedcard",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "active")),
+                fields=("provider_account", "token_hash"),
+                name="one_active_card_per_token",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="savedcard",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state", "active"), ("sealed_token", ""), _connector="OR"),
+                name="removed_card_has_no_token",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="savedcard",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state", "removed"), ("token_to_delete", ""), _connector="OR"),
+                name="active_card_keeps_its_token",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="attempt",
+            index=models.Index(
+                django.db.models.fields.json.KeyTextTransform("last4", "card"), name="attempts_by_last_four"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="attempt",
+            constraint=models.UniqueConstraint(fields=("payment", "number"), name="attempts_are_numbered"),
+        ),
+        refuse_changes("payments_fact", allows_erasure=True),
+        refuse_changes("payments_event", allows_erasure=True),
+        divide_by_month("payments", "inboxmessage"),
+        divide_by_month("payments", "outboxmessage"),
+        leave_out_pattern_indexes(),
     ]

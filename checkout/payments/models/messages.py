@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Command
-from checkout.payments.models.dealt_with import DealtWith
+from checkout.payments.models.staff_handling import StaffHandling
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 
 
@@ -33,7 +33,7 @@ class InboxMessage(AbstractInboxMessage):
         verbose_name = "handled message"
 
 
-class DeadLetter(DealtWith):
+class DeadLetter(StaffHandling):
     """A message that its service gave up on, kept without secrets until staff have dealt with it."""
 
     fingerprint = models.CharField(
@@ -50,10 +50,10 @@ class DeadLetter(DealtWith):
     subject = models.CharField(max_length=100, blank=True, db_index=True)
     correlation_id = models.CharField(max_length=120, blank=True, db_index=True)
     sender_user = models.CharField(
-        max_length=255, blank=True, db_default="", db_index=True, help_text="The broker user that sent it"
+        max_length=255, blank=True, db_index=True, help_text="The broker user that sent it"
     )
     sender_app = models.CharField(
-        max_length=255, blank=True, db_default="", db_index=True, help_text="The program that says it sent it"
+        max_length=255, blank=True, db_index=True, help_text="The program that says it sent it"
     )
     reply_to = models.CharField(max_length=255, blank=True)
     body = models.TextField()

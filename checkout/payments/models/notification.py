@@ -7,15 +7,15 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
-from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.payments.models.staff_handling import StaffHandling
 from checkout.privacy.scrubbing import REASON_LENGTH
 
 
-class ProviderNotification(DealtWith):
+class ProviderNotification(StaffHandling):
     """A notification, stored before it is acknowledged: its statements, and its body with masks for staff.
 
-    The statements are read from the body as it came. Earlier releases stored none, and read what was masked.
+    The statements are read from the body as it came.
     """
 
     # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
@@ -39,7 +39,6 @@ class ProviderNotification(DealtWith):
     )
     is_proven = models.BooleanField(
         default=False,
-        db_default=False,
         help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
     )
     state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)

@@ -1,7 +1,6 @@
 """Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
 import secrets
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -17,9 +16,6 @@ from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import faults_of
 from checkout.states import HOLDING, Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import update_in_batch
-
-# The default of a column with a JSON object. The database has it, too, for programs of the earlier release.
-EMPTY = models.Value({}, models.JSONField())
 
 
 def new_reference(prefix: str) -> str:
@@ -52,7 +48,6 @@ class Merchant(models.Model):
         max_length=10,
         choices=AttackMode.choices,
         default=AttackMode.AUTOMATIC,
-        db_default=AttackMode.AUTOMATIC,
         help_text="When cards are challenged and new addresses slowed: automatic is after many declines",
     )
     attacked_until = models.DateTimeField(
@@ -60,7 +55,6 @@ class Merchant(models.Model):
     )
     is_live = models.BooleanField(
         default=False,
-        db_default=False,
         help_text="Its payments are real: its programs use live keys, otherwise test keys",
     )
 
@@ -131,24 +125,22 @@ class Payment(models.Model):
         max_length=64,
         blank=True,
         default="",
-        db_default="",
         help_text="The merchant's own id of its customer",
     )
     shopper_email = models.EmailField(blank=True)
     return_url = models.CharField(max_length=500, blank=True)
-    cancel_url = models.CharField(max_length=500, blank=True, db_default="")
+    cancel_url = models.CharField(max_length=500, blank=True)
     locale = models.CharField(
-        max_length=35, blank=True, db_default="", help_text="The language of the shopper's pages (BCP 47)"
+        max_length=35, blank=True, help_text="The language of the shopper's pages (BCP 47)"
     )
-    metadata = models.JSONField(
-        default=dict, blank=True, db_default=EMPTY, help_text="The merchant's own names and values"
-    )
+    metadata = models.JSONField(default=dict, blank=True, help_text="The merchant's own names and values")
     expires_at = models.DateTimeField(
         null=True, blank=True, help_text="After this moment no attempt starts, and the unpaid payment expires"
     )
     captures_automatically = models.BooleanField(default=True)
-    made_with = models.JSONField(
-        default=dict, blank=True, db_default=EMPTY, help_text="Its link or saved card"
+    made_with = models.JSONField(default=dict, blank=True, help_text="Its link or saved card")
+    is_rest_released = models.BooleanField(
+        default=False, help_text="The provider has released what was not captured"
     )
     held_since = models.DateTimeField(null=True, blank=True, help_text="When it was authorised first")
     state = models.CharField(
@@ -214,16 +206,9 @@ class Payment(models.Model):
         if refusal_reason is not None:
             self.refusal_reason = refusal_reason
         if event in HOLDING and self.held_since is None:
-            self.held_since = self._first_held(event) or timezone.now()
+            self.held_since = timezone.now()
         self.version += 1
         update_in_batch(self, "state", "version", "refusal_reason", "held_since")
-
-    def _first_held(self, event: str) -> datetime | None:
-        """Return when an earlier release has authorised the payment whose contradiction ends."""
-        if event == "authorised":
-            return None
-        facts = self.facts.filter(kind__in=HOLDING).order_by("recorded_at")
-        return facts.values_list("recorded_at", flat=True).first()
 
 
 class Attempt(models.Model):
@@ -246,11 +231,10 @@ class Attempt(models.Model):
     device_data_reference = models.CharField(max_length=100, blank=True)
     demands_challenge = models.BooleanField(
         default=False,
-        db_default=False,
         help_text="The issuer is to challenge the shopper: attack mode, or its own demand",
     )
     saves_card = models.BooleanField(
-        default=False, db_default=False, help_text="The shopper wants the card saved for the next purchase"
+        default=False, help_text="The shopper wants the card saved for the next purchase"
     )
     saved_card = models.ForeignKey(
         "SavedCard", on_delete=models.PROTECT, null=True, blank=True, related_name="attempts", db_index=False
@@ -259,11 +243,10 @@ class Attempt(models.Model):
         max_length=12,
         blank=True,
         default="",
-        db_default="",
         help_text="Why a saved card is charged without the shopper",
     )
     capture_reference = models.CharField(
-        max_length=40, blank=True, default="", db_default="", help_text="Our name for an included capture"
+        max_length=40, blank=True, default="", help_text="Our name for an included capture"
     )
     challenge = models.JSONField(null=True, blank=True)
     challenge_count = models.PositiveSmallIntegerField(default=0)
@@ -327,11 +310,13 @@ class Operation(models.Model):
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
-    metadata = models.JSONField(
-        default=dict, blank=True, db_default=EMPTY, help_text="The merchant's own names and values"
+    doubt = models.CharField(
+        max_length=20, blank=True, default="", help_text="Why evidence speaks against it"
     )
+    doubted_at = models.DateTimeField(null=True, blank=True, help_text="Since when evidence does")
+    metadata = models.JSONField(default=dict, blank=True, help_text="The merchant's own names and values")
     is_final = models.BooleanField(
-        default=False, db_default=False, help_text="A capture after which nothing more may be captured"
+        default=False, help_text="A capture after which nothing more may be captured"
     )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)

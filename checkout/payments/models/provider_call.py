@@ -21,7 +21,6 @@ class ProviderCall(models.Model):
     recognised_key = models.CharField(
         max_length=100,
         blank=True,
-        db_default="",
         help_text="The key by which the provider recognises a copy; empty if it recognises none",
     )
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -29,7 +28,6 @@ class ProviderCall(models.Model):
     event = models.CharField(max_length=100, blank=True)
     was_alone = models.BooleanField(
         default=False,
-        db_default=False,
         help_text="No other capture, void or refund of the attempt was open when it was sent",
     )
 

@@ -6,14 +6,14 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models.dealt_with import DealtWith
-from checkout.payments.models.payment import EMPTY, Payment, ProviderAccount
+from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.payments.models.staff_handling import StaffHandling
 
 # ISO 4217: the code for transactions without a currency. The amount of such an order is not known.
 UNKNOWN_CURRENCY = "XXX"
 
 
-class Difference(DealtWith):
+class Difference(StaffHandling):
     """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
     ``resolved_at`` is set when a later reconciliation finds that the books agree again, or when staff settle
@@ -82,9 +82,7 @@ class Difference(DealtWith):
 
 
 def _in_words(minor: int, currency: str) -> str:
-    """Return an amount. An earlier release has recorded orders without their currency."""
-    is_known = currency not in ("", UNKNOWN_CURRENCY)
-    return str(Money(minor, currency)) if is_known else f"{minor} minor units"
+    return f"{minor} minor units" if currency == UNKNOWN_CURRENCY else str(Money(minor, currency))
 
 
 # The condition on differences that wait for staff.
@@ -104,7 +102,7 @@ class PostponedComparison(models.Model):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="+")
     postponed_at = models.DateTimeField(default=timezone.now)
-    sums = models.JSONField(default=dict, blank=True, db_default=EMPTY)
+    sums = models.JSONField(default=dict, blank=True)
 
     class Meta:
         constraints: ClassVar = [

@@ -78,14 +78,12 @@ class Waiter(models.Model):
 
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="waiters")
     operation = models.CharField(
-        max_length=40, blank=True, db_default="", help_text="The operation's reference, if it waits for one"
+        max_length=40, blank=True, help_text="The operation's reference, if it waits for one"
     )
     reply_to = models.CharField(max_length=255)
     correlation_id = models.CharField(max_length=120)
     created_at = models.DateTimeField(default=timezone.now)
-    ends_at = models.DateTimeField(
-        null=True, blank=True, help_text="The end of the wait; unknown if written by an earlier release"
-    )
+    ends_at = models.DateTimeField(help_text="The end of the wait")
 
     def __str__(self) -> str:
         return f"{self.reply_to} {self.correlation_id}"

@@ -66,9 +66,9 @@ class SavedCard(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.CharField(max_length=150, blank=True)
-    token_to_delete = models.TextField(blank=True, db_default="", default="")
+    token_to_delete = models.TextField(blank=True, default="")
     deletion_due_at = models.DateTimeField(null=True, blank=True)
-    deletion_tries = models.PositiveSmallIntegerField(db_default=0, default=0)
+    deletion_tries = models.PositiveSmallIntegerField(default=0)
     deletion_asked_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(
         null=True, blank=True, help_text="When the provider said that it has no such token any more"

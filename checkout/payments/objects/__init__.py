@@ -14,13 +14,13 @@ from checkout.payments.objects.event import (
     event_object,
     webhook_object,
 )
+from checkout.payments.objects.nested import Action, CardObject, ErrorObject, NextAction
 from checkout.payments.objects.operation import (
     OperationKind,
     OperationObject,
     OperationState,
     operation_object,
 )
-from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction
 from checkout.payments.objects.payment import (
     AmountsObject,
     LineObject,

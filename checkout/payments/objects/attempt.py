@@ -9,7 +9,7 @@ import msgspec
 
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Payment
-from checkout.payments.objects.parts import CardObject, ErrorObject, Part, card_of, error_of
+from checkout.payments.objects.nested import CardObject, ErrorObject, Part, card_of, error_of
 from checkout.payments.providers.authentication import Authentication
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.states import AttemptState
@@ -68,8 +68,8 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
     card: CardObject | None
     created_at: datetime
     updated_at: datetime
-    three_d_secure: ThreeDSecureObject | None = None
-    merchant_initiated: MerchantInitiated | None = None
+    three_d_secure: ThreeDSecureObject | None
+    merchant_initiated: MerchantInitiated | None
 
 
 # The latest attempt at a payment, as far as pages, objects and those who wait for the payment look at it.

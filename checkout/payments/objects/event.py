@@ -8,12 +8,6 @@ import msgspec
 from checkout.payments.models.event import Event
 from checkout.payments.models.payment import Merchant, Payment
 
-# The fields of payments, attempts and operations that events of earlier releases lack.
-ADDED_LATER = frozenset(
-    {"customer_reference", "effective_expires_at", "capture_before", "payment_link", "saved_card"}
-    | {"merchant_initiated", "three_d_secure", "attempt", "outcome_at", "dispute_claimed"}
-)
-
 
 class ThinEventObject(msgspec.Struct, frozen=True, kw_only=True):
     """A notice that something has changed. ``sequence`` numbers the events of one payment from 1, no gap."""

@@ -72,8 +72,8 @@ class OperationObject(msgspec.Struct, frozen=True, kw_only=True):
     final_capture: bool
     created_at: datetime
     updated_at: datetime
-    attempt: str = ""
-    outcome_at: datetime | None = None
+    attempt: str
+    outcome_at: datetime | None
 
 
 def operation_object(

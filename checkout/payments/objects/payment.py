@@ -14,8 +14,8 @@ from django.urls import reverse
 from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
-from checkout.payments.objects.ends import capture_before, read_held_since, unpaid_until
-from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction, card_of, error_of
+from checkout.payments.objects.expiry import capture_before, unpaid_until
+from checkout.payments.objects.nested import Action, CardObject, ErrorObject, NextAction, card_of, error_of
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.payments.totals import (
     Sums,
@@ -144,12 +144,12 @@ class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     expires_at: datetime | None
     version: int
-    customer_reference: str = ""
-    effective_expires_at: datetime | None = None
-    capture_before: datetime | None = None
-    payment_link: str | None = None
-    saved_card: str | None = None
-    merchant_initiated: MerchantInitiated | None = None
+    customer_reference: str
+    effective_expires_at: datetime | None
+    capture_before: datetime | None
+    payment_link: str | None
+    saved_card: str | None
+    merchant_initiated: MerchantInitiated | None
 
 
 def payment_object(payment: Payment) -> PaymentObject:
@@ -163,8 +163,7 @@ def payment_object(payment: Payment) -> PaymentObject:
 
 
 def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:
-    """Return the objects of many payments, with two queries, or a third for those of earlier releases."""
-    read_held_since(payments)
+    """Return the objects of many payments, with two queries."""
     keys = [payment.pk for payment in payments]
     operations = Operation.objects.filter(payment_id__in=keys).order_by("payment_id", "pk")
     of_payment = {key: list(group) for key, group in groupby(operations, lambda each: each.payment_id)}
@@ -235,7 +234,7 @@ def _object(payment: Payment, operations: Sequence[Operation], attempt: Attempt 
 
 
 def _amounts(payment: Payment, sums: Sums) -> AmountsObject:
-    may_act = is_accounted_for(payment)
+    may_act = is_accounted_for(payment, sums)
     is_held = may_act or is_stuck(payment, sums) or sums.captured > 0
     return AmountsObject(
         authorised=payment.amount_minor if is_held else 0,
@@ -258,7 +257,7 @@ def _may_try_again(payment: Payment, latest: Attempt | None) -> bool:
 
 
 def _actions(payment: Payment, sums: Sums, amounts: AmountsObject) -> list[Action]:
-    may_void = is_accounted_for(payment) or is_stuck(payment, sums)
+    may_void = is_accounted_for(payment, sums) or is_stuck(payment, sums)
     offered: list[tuple[Action, bool]] = [
         ("capture", amounts.capturable > 0),
         ("void", may_void and sums.can_be_voided),

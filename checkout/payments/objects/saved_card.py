@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from checkout.payments.models.saved_card import SavedCard
-from checkout.payments.objects.parts import CardObject
+from checkout.payments.objects.nested import CardObject
 
 
 class SavedCardObject(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,9 +38,10 @@ class OrderCodeNotSendable(ValueError):
 class Outcome(StrEnum):
     """The provider's answer to a request; ``UNKNOWN`` if nothing is certain.
 
-    ``NOT_SENT`` means that the provider has no record of the order. Soon after a request, and during a
-    challenge, that is not final; it is final only once the request is older than its time-out. An inquiry
-    returns ``APPROVED`` for an order that was authorised, whatever happened to it later; ``kind`` shows it.
+    ``NOT_SENT`` means that nothing left us. ``NOT_FOUND`` is the answer that there is no such order; soon
+    after a request, and in a challenge, there may be one yet. ``NOT_ABLE`` is the answer that this account
+    may not do that: nothing was done. An inquiry returns ``APPROVED`` for an authorised order; ``kind`` shows
+    what happened to it later.
     """
 
     APPROVED = "approved"
@@ -49,6 +50,8 @@ class Outcome(StrEnum):
     PENDING = "pending"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
+    NOT_FOUND = "not_found"
+    NOT_ABLE = "not_able"
     UNKNOWN = "unknown"
 
 
@@ -212,29 +215,26 @@ class CardSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The sums in the provider's books for one order, all in the order's currency.
+    """The sums in the provider's books for an order, in one currency. None is a sum that is not told.
 
-    ``authorised`` is the authorised sum; it is zero if a void or the authorisation's expiry has released all
-    of it. A rest that was released after a capture still counts. ``captured`` and ``refunded`` are booked
-    sums, without those that were only requested. ``charged_back`` is the sum that issuers took back, minus
-    the part that they returned; None if the provider does not report it. If a provider reports no sums, there
-    is no position: none is inferred from the name of an event.
+    ``authorised`` is zero if all of it was released, but counts a rest that was released after a capture.
+    ``captured`` and ``refunded`` are booked sums. If more was captured than authorised, ``captured`` is the
+    least that was. ``charged_back`` is what issuers took back, minus what they returned.
     """
+
+    authorised: Money | None = None
+    captured: Money | None = None
+    refunded: Money | None = None
+    charged_back: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholePosition(Position):
+    """A position of which only ``charged_back`` may be untold."""
 
     authorised: Money
     captured: Money
     refunded: Money
-    charged_back: Money | None = None
-
-    def refunds_beside(self, charged_back: int) -> tuple[int, ...]:
-        """Return the possible sums of refunds, in minor units, the likeliest first.
-
-        ``charged_back`` is the sum that issuers took according to our own books. A provider that does not
-        report charge-backs may include them in ``refunded``, or not.
-        """
-        if self.charged_back is not None or not charged_back:
-            return (self.refunded.minor,)
-        return (self.refunded.minor, self.refunded.minor - charged_back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,10 +244,10 @@ class ProviderResult:
     ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning. If the
     sums show a capture and ``event`` only the authorisation, that ``is_behind``, and ``kind`` is the capture.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
-    order's next message. ``position`` is its money by an inquiry; None if the answer is incomplete. ``kept``
-    takes its place if only what was captured and not given back is told. Sums that ``presume_unsettled`` are
-    wrong if money was settled. ``references`` are those of our operations that are named for the last event.
-    ``transcript`` is scrubbed. ``token`` keeps a card, or ``token_fault`` says why not: neither decides.
+    order's next message. ``position`` is its money by an inquiry; None if no sum is told. ``kept`` takes its
+    place if only what was captured and not given back is told. Sums that ``presume_unsettled`` are wrong if
+    money was settled. ``references`` are our operations' that are named for the last event. ``transcript`` is
+    scrubbed. ``token`` keeps a card, or ``token_fault`` says why not: neither decides.
     """
 
     outcome: Outcome
@@ -279,8 +279,9 @@ class Notification:
     ``amount`` is that of this event; None if the provider does not report it. ``reference`` is that of our
     operation, if the provider knows it. ``references`` are all candidates for it, the likeliest first,
     because providers name several references and do not agree on their meaning. ``event_id`` is the same each
-    time the provider repeats the statement. If not ``is_known``, the adapter does not know the event, and its
-    kind, ``OTHER``, says nothing.
+    time the provider repeats the statement. If it ``is_identity``, no other event has it; otherwise it is
+    made of the content, so that two equal movements of one day have the same. If not ``is_known``, the
+    adapter does not know the event, and its kind, ``OTHER``, says nothing.
     """
 
     merchant_code: str
@@ -291,6 +292,7 @@ class Notification:
     reference: str = ""
     references: tuple[str, ...] = ()
     event_id: str = ""
+    is_identity: bool = True
     is_known: bool = True
 
 
@@ -377,7 +379,7 @@ class Provider(Protocol):
     def orders(self, since: datetime, until: datetime) -> Sequence[ProviderResult]:
         """Return an inquiry's result for every order that was submitted from ``since`` to before ``until``.
 
-        Orders for which an inquiry would answer ``NOT_SENT`` are left out. Raises ``ListIncomplete`` if the
+        Orders for which an inquiry would answer ``NOT_FOUND`` are left out. Raises ``ListIncomplete`` if the
         provider has not listed all of the others.
         """
 

@@ -5,24 +5,20 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.payments.providers.base import Account, Provider
 from checkout.payments.providers.proof import read_networks
 
 ADAPTERS = {
-    "memory": "checkout.payments.providers.memory.MemoryProvider",
     "worldpay_wpg": "checkout.payments.providers.worldpay_wpg.provider.WorldpayWpg",
 }
 AccountCheck = Callable[[str, Mapping[str, object]], Iterator[tuple[str, str]]]
 ACCOUNT_CHECKS = {"worldpay_wpg": "checkout.payments.providers.worldpay_wpg.account.faults_of"}
-# These providers move no money: with an account of one of them, every order would be free.
-TRY_OUTS_ONLY = {"memory"}
 
 
 def available() -> list[str]:
     """Return the providers that are available in this installation."""
-    return sorted(set(ADAPTERS) - (set() if conf.is_try_out else TRY_OUTS_ONLY))
+    return sorted(ADAPTERS)
 
 
 def faults_of(provider: str, endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -62,6 +62,7 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
                 "reference": clean(each.reference),
                 "references": [clean(reference) for reference in each.references[:most_references]],
                 "event_id": clean(each.event_id),
+                "is_identity": each.is_identity,
                 "is_known": each.is_known,
             }
             for each in made[:most]
@@ -69,8 +70,10 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
     }
 
 
-def from_json(stored: dict[str, Any]) -> Statements:
-    """Return the statements that ``to_json`` has written."""
+def from_json(stored: dict[str, Any] | None) -> Statements:
+    """Return the statements that ``to_json`` has written, or none if the notification could not be read."""
+    if stored is None:
+        return Statements((), 0)
     return Statements([_read(each) for each in stored["first"]], stored["count"])
 
 

@@ -74,7 +74,7 @@ class Decision(Generic[DataT]):
     step: str
     data: DataT
     ask: Ask | None = None
-    tells: tuple[Command[Any], ...] = ()
+    side_commands: tuple[Command[Any], ...] = ()
     transitions: tuple[PaymentEvent, ...] = ()
     attempt_transitions: tuple[AttemptEvent, ...] = ()
     recalculate: bool = False

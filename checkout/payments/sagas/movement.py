@@ -6,7 +6,7 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from typing import Any
 
 from checkout.payments.checkout_messages import ReviewOrder
-from checkout.payments.events import EVENT_TYPES, changes
+from checkout.payments.events import changes
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
@@ -26,8 +26,9 @@ from messaging.worker.service import Message
 
 # The states of a payment all of whose money may have gone back.
 _ALL_GONE_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
-CONFLICT_RESOLVED = "conflict_resolved"
-ENDS_OF_CONTRADICTION = (CONFLICT_RESOLVED, "conflict_released")
+ENDS_OF_CONTRADICTION = ("conflict_resolved", "conflict_released")
+# The moves that tell of money of which an order may have been given up.
+_FOUND_HELD = ("conflict_resolved", "settled_as_held")
 
 
 def group_of(payment_reference: str) -> str:
@@ -66,8 +67,8 @@ def move_payment_if_allowed(
         return has_happened
     changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
-    publish_state(payment, message)
-    if event == CONFLICT_RESOLVED:
+    push_state(payment, message)
+    if event in _FOUND_HELD:
         # Money may have come back while staff were to look at the payment.
         _have_order_reviewed(payment)
     return True
@@ -84,15 +85,10 @@ def _is_refuted(payment: Payment, event: str) -> bool:
     return event == "authorisation_expired" and sums_of(payment).state != PaymentState.AUTHORISED
 
 
-def publish_state(payment: Payment, message: Message) -> None:
-    """Push the payment's state to the pages that show it, and publish it for subscribers of earlier releases.
-
-    The payment's own event has been recorded with its move. Where both have the same type, that one suffices.
-    """
-    told = {"payment": payment.reference, "state": payment.state}
-    if (type := f"payment.{payment.state}") not in EVENT_TYPES:
-        message.publish_event(type, {**told, "version": payment.version})
-    message.push(group_of(payment.reference), {"type": "payment.changed", **told})
+def push_state(payment: Payment, message: Message) -> None:
+    """Push the payment's state to the pages that show it."""
+    told = {"type": "payment.changed", "payment": payment.reference, "state": payment.state}
+    message.push(group_of(payment.reference), told)
 
 
 def follow_sums(payment: Payment, message: Message) -> None:
@@ -111,7 +107,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
         # The operation that moved is recorded by its own fact.
         if event is not None and changes.has_untold_amounts(payment):
             changes.move_payment(payment, event, Actor.SAGA)
-            publish_state(payment, message)
+            push_state(payment, message)
     elif event is None:
         # Money moved after the payment had ended otherwise, or while staff look at it.
         _record_not_applied(payment, target, Actor.SAGA)

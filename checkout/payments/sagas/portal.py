@@ -1,8 +1,9 @@
-"""Events that operations of ours explain, and movements that somebody may have made in the provider's portal.
+"""Movements that somebody may have made in the provider's portal instead of an operation of ours.
 
 A provider's event often names no operation. If one of ours has its kind and amount, and may have arrived, the
-event is attributed to that one. An operation of which no copy can have had an effect explains nothing: what
-happened was done past us. If that one were sent now, its money would move twice.
+event is attributed to that one (``books.compare_events``). An operation of which no copy can have had an
+effect explains nothing: what happened was done past us. If that one were sent now, its money would move
+twice.
 """
 
 from collections import defaultdict
@@ -13,52 +14,16 @@ from checkout.payments.calls import is_clean
 from checkout.payments.models.payment import NOTIFIED, Attempt, Fact, Operation
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.settlement.operation import NOT_ARRIVED, OPERATION_SETTLED
-from checkout.payments.totals import FAILURES, added_up, operations_under_lock
+from checkout.payments.totals import operations_under_lock
 from checkout.privacy.scrubbing import scrub_text
 from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 
-# The kind of operation that explains each event.
-EXPLANATIONS = {
-    "captured": Kind.CAPTURE,
-    "capture_failed": Kind.CAPTURE,
-    "cancelled": Kind.VOID,
-    "refunded": Kind.REFUND,
-    "refund_failed": Kind.REFUND,
-}
-
 
 def perhaps_sent(operations: Iterable[Operation]) -> list[Operation]:
     """Return the operations without those of which no copy can have had an effect."""
     return [each for each in operations if not is_clean(each)]
-
-
-def is_explained(attempt: Attempt, event: str, operation: str = "", minor: int | None = None) -> bool:
-    """Return True if an operation of ours explains a provider's event: the one that it names, if any.
-
-    A capture or refund that names none must be of the same amount, if the event has one, and a copy of its
-    request may have arrived: others are made in the provider's portal. The attempt's payment must be locked.
-    The failure of a named refund counts as explained, as that refund's own saga looks into it. The failure of
-    a capture contradicts nothing unless we have one as done. If a part was captured, a cancellation is that
-    of the rest.
-    """
-    kind, operations = EXPLANATIONS.get(event), operations_under_lock(attempt)
-    if (
-        kind == Kind.VOID
-        and 0 < added_up(attempt.payment, operations).captured < attempt.payment.amount_minor
-    ):
-        return True
-    ours = [each for each in operations if each.kind == kind]
-    named = [each for each in ours if each.reference == operation]
-    if named and event == "refund_failed":
-        return True
-    if event in ("captured", "refunded"):
-        ours = perhaps_sent(each for each in ours if minor in (None, each.amount_minor))
-    if not ours and event == "capture_failed":
-        return True
-    contrary = State.DONE if event in FAILURES else State.REFUSED
-    return any(each.state != contrary for each in named or ours)
 
 
 def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:

@@ -10,6 +10,10 @@ import structlog
 from msgspec.structs import replace as with_changes
 
 from checkout.conf import conf
+from checkout.money import Money
+from checkout.payments.books.compare_events import Event, explains
+from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, operations_as_ours
 from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
@@ -21,17 +25,12 @@ from checkout.payments.sagas.movement import move_payment_if_allowed
 from checkout.payments.sagas.operations.data import At
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
-from checkout.payments.sagas.portal import is_explained, perhaps_sent
+from checkout.payments.sagas.portal import perhaps_sent
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.money_at_risk import claimed, count_claims
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
-from checkout.payments.totals import (
-    BY_ISSUER,
-    IMPLIES_AUTHORISED,
-    SETTLED,
-    operations_under_lock,
-)
+from checkout.payments.totals import SETTLED, operations_under_lock
 from checkout.states import ENDED_WITHOUT_MONEY, OPEN_ATTEMPTS, Actor, AttemptState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
@@ -134,12 +133,16 @@ def _tell_sagas(
     ours = operations_under_lock(attempt)
     settled = {each.reference: each.state for each in ours if each.state in SETTLED}
     unknown = {each.reference for each in ours if each.state == State.UNKNOWN}
+    differing = {each.reference for each in ours if each.doubt == OF_ANOTHER_AMOUNT}
     for saga in sagas:
         if saga.kind == Purchase.kind:
             orchestrator.signal(saga, Signal.of_event(command.kind), message, payment)
         elif saga.key in settled:
             orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
-        if saga.key == command.operation and command.kind == "refund_failed":
+        if saga.key == command.operation and saga.key in differing:
+            # The provider is asked, and never settles it as ours while its amounts differ.
+            orchestrator.signal(saga, Signal.HINTED, message, payment)
+        elif saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, Signal.DOUBTED, message, payment)
         elif command.kind == EventKind.CAPTURE_FAILED and _may_have_failed(saga, command):
             orchestrator.signal(saga, Signal.HINTED, message, payment)
@@ -190,7 +193,7 @@ def _question(told: ApplyProviderEvent, claim: str, message: Message) -> Verific
         minor=told.minor,
         currency=told.currency,
     )
-    if claim not in BY_ISSUER:
+    if claim not in BY_ISSUERS:
         return data
     return with_changes(data, event_id=told.event_id or message.envelope.message_id)
 
@@ -204,13 +207,13 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     captured with its authorisation, and charged back.
     """
     if attempt.state in ENDED_WITHOUT_MONEY:
-        return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
+        return "authorised" if told.kind in IMPLY_MONEY else ""
     if attempt.state == AttemptState.CONFLICTED and _is_made_after_all(attempt, told):
         return told.kind
     kinds: Mapping[str, Collection[str]] = {
         AttemptState.AUTHORISED: CLAIMS,
-        AttemptState.CONFLICTED: BY_ISSUER,
-        **(dict.fromkeys(OPEN_ATTEMPTS, BY_ISSUER) if attempt.capture_reference and told.is_proven else {}),
+        AttemptState.CONFLICTED: BY_ISSUERS,
+        **(dict.fromkeys(OPEN_ATTEMPTS, BY_ISSUERS) if attempt.capture_reference and told.is_proven else {}),
     }
     if told.kind == EventKind.REFUND_SENT and attempt.state == AttemptState.AUTHORISED:
         return "" if _may_be_sent_for_us(attempt, told) else "refunded"
@@ -222,8 +225,14 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
         # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.
         ours = operations_under_lock(attempt)
         is_done = any(each.reference == told.operation and each.state == State.DONE for each in ours)
-        return told.kind if is_done or not is_explained(attempt, told.kind) else ""
-    return "" if is_explained(attempt, told.kind, told.operation, told.minor) else told.kind
+        return told.kind if is_done or not _is_explained(attempt, Event(kind=told.kind)) else ""
+    amount = Money(told.minor, told.currency) if told.minor is not None and told.currency else None
+    event = Event(kind=told.kind, operation=told.operation, amount=amount)
+    return "" if _is_explained(attempt, event) else told.kind
+
+
+def _is_explained(attempt: Attempt, event: Event) -> bool:
+    return explains(operations_as_ours(attempt, operations_under_lock(attempt)), event)
 
 
 def _is_made_after_all(attempt: Attempt, told: ApplyProviderEvent) -> bool:
@@ -281,7 +290,7 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     if claim in (EventKind.CAPTURED, EventKind.REFUNDED):
         return told.minor in (None, saga.data.get("minor"))
     name = "event_id" if told.event_id else "minor"
-    return claim not in BY_ISSUER or bool(saga.data.get(name) == getattr(told, name))
+    return claim not in BY_ISSUERS or bool(saga.data.get(name) == getattr(told, name))
 
 
 def _add_to_question(asked: Iterable[Saga], claim: str, told: ApplyProviderEvent) -> None:

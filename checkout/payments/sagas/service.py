@@ -22,7 +22,7 @@ from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import provider_events
-from checkout.payments.sagas.movement import publish_state
+from checkout.payments.sagas.movement import push_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.orchestration import orchestrator
@@ -35,9 +35,9 @@ from checkout.payments.sagas.settlement import (
     payment as payment_settlement,
     returned_money,
 )
-from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
 from checkout.payments.sagas.settlement.review import Review, ReviewData
+from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
 from checkout.payments.totals import is_given_back, is_kept, sums_of_attempt
@@ -141,7 +141,7 @@ def review_payment(command: ReviewPayment, message: Message) -> None:
     payment = Payment.objects.get(reference=command.payment)
     if payment.state != PaymentState.CONFLICTED:
         return
-    attempt = attempt_to_settle(payment)
+    attempt = contradicting_attempt(payment)
     data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
     parent = locked_saga(Purchase.kind, attempt.order_code)
     orchestrator.start(Review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
@@ -206,7 +206,7 @@ def announce_payment(command: AnnouncePayment, message: Message) -> None:
     """
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     doubt_refusal(payment, message)
-    publish_state(payment, message)
+    push_state(payment, message)
     if payment.state != PaymentState.PROCESSING:
         reply_with_state(payment, payment.waiters.all(), message)
 

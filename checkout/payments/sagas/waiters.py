@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from checkout.payments.checkout_messages import OperationNews, OperationTold, PaymentTold
-from checkout.payments.locking import forget, locked_payment, read_once
+from checkout.payments.checkout_messages import OperationNews, OperationStatusReply, PaymentStatusReply
+from checkout.payments.locking import invalidate_rows, locked_payment, read_once
 from checkout.payments.models import Operation, Payment, Saga, Waiter
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas.definition import Decision
@@ -37,7 +37,7 @@ def join(reference: str, message: Message) -> None:
 def join_locked(payment: Payment, message: Message) -> None:
     """Register the message's sender as a waiter, or reply at once if the payment is not being processed."""
     if payment.state != PaymentState.PROCESSING:
-        message.reply(PaymentTold(payment=payment.reference, state=PaymentState(payment.state)))
+        message.reply(PaymentStatusReply(payment=payment.reference, state=PaymentState(payment.state)))
     else:
         _wait(payment, message)
 
@@ -61,7 +61,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
     now = timezone.now()
     waiters = _waiters(payment)
     # Their requests were answered without news, their clients have left, or their processes have died.
-    gone = [waiter for waiter in waiters if waiter.ends_at is not None and waiter.ends_at <= now]
+    gone = [waiter for waiter in waiters if waiter.ends_at <= now]
     delete_in_batch(*gone)
     if len(waiters) - len(gone) < MAX_WAITERS:
         waiter = Waiter(
@@ -72,7 +72,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
             ends_at=_end_of_wait(envelope, now),
         )
         insert_in_batch(waiter)
-    forget(payment)
+    invalidate_rows(payment)
 
 
 def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
@@ -99,7 +99,7 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
 
 def reply_with_state(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     """Reply with the payment's state to those of its ``waiters`` that wait for it, and delete their rows."""
-    told = PaymentTold(payment=payment.reference, state=PaymentState(payment.state))
+    told = PaymentStatusReply(payment=payment.reference, state=PaymentState(payment.state))
     _reply(payment, [waiter for waiter in waiters if not waiter.operation], told, message)
 
 
@@ -110,23 +110,26 @@ def _tell_of_operation(payment: Payment, reference: str, waiters: Iterable[Waite
         _reply(payment, waiting, told, message)
 
 
-def _news_of(payment: Payment, reference: str) -> OperationTold | None:
+def _news_of(payment: Payment, reference: str) -> OperationStatusReply | None:
     """Return the news of an operation; None if the provider has not answered about it."""
     found = Operation.objects.filter(reference=reference, payment_id=payment.pk)
     state = found.values_list("state", flat=True).first()
     if state not in set(OperationNews):
         return None
-    return OperationTold(payment=payment.reference, operation=reference, state=OperationNews(state))
+    return OperationStatusReply(payment=payment.reference, operation=reference, state=OperationNews(state))
 
 
 def _reply(
-    payment: Payment, waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message: Message
+    payment: Payment,
+    waiters: Sequence[Waiter],
+    told: PaymentStatusReply | OperationStatusReply,
+    message: Message,
 ) -> None:
     for waiter in waiters:
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     if waiters:
         delete_in_batch(*waiters)
-        forget(payment)
+        invalidate_rows(payment)
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:

@@ -4,9 +4,16 @@ Every command about a provider is a declaration that ``provider_call`` carries o
 outcome.
 """
 
-from checkout.payments.service import abandonment, authorisation, inquiry, modification, operation_inquiry
+from checkout.payments.service import (
+    abandonment,
+    authorisation,
+    claims,
+    inquiry,
+    modification,
+    operation_inquiry,
+    review,
+)
 from checkout.payments.service.cards import token_deletion
-from checkout.payments.service.evidence import claims, review
 from checkout.payments.service.notifications import notification
 from checkout.payments.service.service import service
 

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from checkout.payments.calls import may_be_completed
+from checkout.payments.calls import may_be_carried_out_yet, may_be_completed
 from checkout.payments.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import answer_of
 from checkout.payments.service.facts import answer_fact, has_told_of_money
-from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call, stored_outcome
+from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call, stored_outcome
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -39,8 +39,6 @@ def _intend(attempt: Attempt) -> Intent:
         is_due=_may_be_cancelled(attempt),
         is_idempotent=True,
         request=partial(_cancellation, attempt, key),
-        # ``NOT_SENT`` is the provider's answer that it knows no such order, so that nothing is held.
-        unreached=Outcome.UNKNOWN,
     )
 
 
@@ -61,10 +59,10 @@ def _cancellation(attempt: Attempt, key: str) -> Send:
     return lambda provider: provider.void(request)
 
 
-def _conclude(attempt: Attempt, _intent: Intent, result: ProviderResult) -> Conclusion:
+def _conclude(attempt: Attempt, _intent: Intent, result: ProviderResult) -> CallResult:
     outcome = _come_to(attempt, result)
     answer = answer_of(attempt, otherwise=outcome, event=result.event)
-    return Conclusion(answer, answer_fact(attempt, f"abandon_{answer.outcome}", result, answer), outcome)
+    return CallResult(answer, answer_fact(attempt, f"abandon_{answer.outcome}", result, answer), outcome)
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
@@ -75,14 +73,16 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
 def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:
     """Return ``refused`` if nothing is held, else ``unknown``.
 
-    After the second message of a challenge, a refusal to cancel does not show that nothing is held. If the
-    order was to be captured with its authorisation, no answer does: what is captured cannot be cancelled.
-    Neither does any answer that contradicts a notification of money.
+    After the second message of a challenge, a refusal to cancel does not show that nothing is held. Nor does
+    "no such order" as long as that message may wait at the provider. If the order was to be captured with its
+    authorisation, no answer does: what is captured cannot be cancelled. Neither does any answer that
+    contradicts a notification of money.
     """
-    if result.outcome == Outcome.UNKNOWN:
+    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.NOT_ABLE):
         return Outcome.UNKNOWN
-    is_after_challenge = attempt.state == AttemptState.UNKNOWN
-    is_refused = result.outcome == Outcome.REFUSED
-    if is_after_challenge and (is_refused or attempt.capture_reference):
-        return Outcome.UNKNOWN
+    if attempt.state == AttemptState.UNKNOWN:
+        second_messages = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE)
+        is_denied_too_early = result.outcome == Outcome.NOT_FOUND and may_be_carried_out_yet(second_messages)
+        if result.outcome == Outcome.REFUSED or is_denied_too_early or attempt.capture_reference:
+            return Outcome.UNKNOWN
     return Outcome.UNKNOWN if has_told_of_money(attempt) else Outcome.REFUSED

@@ -8,10 +8,10 @@ from dataclasses import asdict, replace
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.money import Money
+from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY, fits
 from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
-from checkout.payments.locking import forget
+from checkout.payments.locking import invalidate_rows
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
@@ -23,9 +23,9 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.service.card_trials import count_trial
+from checkout.payments.service.attack_detection import count_card
 from checkout.payments.service.cards.saving import drop_card, keep_card, note_use
-from checkout.states import Actor, AttemptState, attempt_machine
+from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
 
 # The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
@@ -34,6 +34,7 @@ EVENTS = {
     Outcome.CHALLENGE_REQUIRED: ("challenge_required", Actor.PROVIDER),
     Outcome.REFUSED: ("refused", Actor.PROVIDER),
     Outcome.NOT_SENT: ("not_sent", Actor.SAGA),
+    Outcome.NOT_ABLE: ("not_sent", Actor.SAGA),
 }
 
 # The outcome that is answered for each state in which an attempt has ended.
@@ -43,20 +44,6 @@ ENDS = {
     AttemptState.NOT_SENT: Outcome.NOT_SENT,
     AttemptState.EXPIRED: Outcome.REFUSED,
 }
-
-# Amounts of settlements and charge-backs have fees deducted, and are in the merchant's or issuer's currency.
-IN_ANOTHER_CURRENCY_PERHAPS = (EventKind.SETTLED, EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
-OF_A_PART_PERHAPS = (
-    EventKind.CAPTURED,
-    EventKind.CAPTURE_FAILED,
-    EventKind.CANCELLED,
-    EventKind.EXPIRED,
-    EventKind.REFUND_SENT,
-    EventKind.REFUNDED,
-    EventKind.REFUND_FAILED,
-    # For example an issuer's request for information, which is about the captured amount.
-    EventKind.OTHER,
-)
 
 # The fields of an attempt that an answer may change, beside its state.
 KEPT = (
@@ -73,19 +60,19 @@ KEPT = (
 
 
 def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
-    """Return True if order code, amount or currency differ from ours, as far as the provider names them."""
+    """Return True if order code, amount or currency differ from ours, as far as the provider names them.
+
+    As long as the outcome of the authorisation is open, no capture of ours was sent. Then an answer that
+    tells of money must have the whole amount, whatever the order's last event is.
+    """
     if result.order_code and result.order_code != attempt.order_code:
         return True
-    kind = EventKind.AUTHORISED if result.is_behind else result.kind
-    return result.amount is not None and not _fits(attempt.payment.amount, result.amount, kind)
-
-
-def _fits(ours: Money, told: Money, kind: EventKind) -> bool:
-    if kind in IN_ANOTHER_CURRENCY_PERHAPS:
-        return True
-    if kind in OF_A_PART_PERHAPS:
-        return told.currency == ours.currency and told <= ours
-    return told == ours
+    owed, told = attempt.payment.amount, result.amount
+    if told is None or told == owed:
+        return False
+    last = EventKind.AUTHORISED if result.is_behind else result.kind
+    must_be_whole = attempt.state in OPEN_ATTEMPTS and last in IMPLY_MONEY and last not in BY_ISSUERS
+    return must_be_whole or not fits(owed, told, last)
 
 
 def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
@@ -105,7 +92,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         _keep_details(attempt, result)
         move_attempt(attempt.payment, attempt, event, actor, *KEPT)
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
-            count_trial(attempt)
+            count_card(attempt)
         if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
             keep_card(attempt, result)
         if attempt.state == AttemptState.REFUSED and attempt.saves_card and result.token is not None:
@@ -119,7 +106,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
         _keep_details(attempt, result)
         update_in_batch(attempt, *KEPT)
-        forget(attempt.payment)
+        invalidate_rows(attempt.payment)
     return answer_of(attempt, otherwise=result.outcome, event=result.event)
 
 

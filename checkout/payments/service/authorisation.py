@@ -24,7 +24,7 @@ from checkout.payments.sagas.settlement.doubted_refusals import may_hold_money_a
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import (
-    Conclusion,
+    CallResult,
     Intent,
     Send,
     not_sent,
@@ -164,9 +164,9 @@ def _completion(attempt: Attempt, key: str) -> Send | ProviderResult:
     return lambda provider: provider.complete_challenge(request)
 
 
-def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> Conclusion:
+def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> CallResult:
     answer = apply_to_attempt(attempt, result)
-    return Conclusion(answer, answer_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer))
+    return CallResult(answer, answer_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer))
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from checkout.payments.books.events import IMPLY_MONEY
+from checkout.payments.calls import CallsInFlight, may_be_completed
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.providers.base import ProviderResult, Verb
-from checkout.payments.totals import IMPLIES_AUTHORISED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 
@@ -56,17 +57,27 @@ def has_told_of_money(attempt: Attempt) -> bool:
     It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
     that names another amount, or another merchant, is a reason for doubt, too.
     """
-    told = [f"{NOTIFIED}{kind}" for kind in IMPLIES_AUTHORISED]
+    told = [f"{NOTIFIED}{kind}" for kind in IMPLY_MONEY]
     return Fact.objects.filter(attempt=attempt, kind__in=[*told, *MONEY_ANSWERED]).exists()
+
+
+def may_order_exist(before: CallsInFlight, attempt: Attempt) -> bool:
+    """Return True if the order may exist, or come to exist, although the provider denies knowing it.
+
+    ``before`` has the attempt's requests as they stood when the provider was asked. Some orders show only
+    hours later.
+    """
+    return not before.is_over(attempt) or may_be_completed(attempt) or has_told_of_money(attempt)
 
 
 def _in_words(result: ProviderResult) -> str:
     position = result.position
     if position is None:
         return f"captured and not given back {result.kept}" if result.kept is not None else ""
-    return f"authorised {position.authorised}, captured {position.captured}, refunded {position.refunded}"
-
-
-def has_earlier_copy(operation: Operation) -> bool:
-    """Return True if an earlier copy of the request may have arrived, or may yet."""
-    return ProviderCall.objects.filter(key=operation.reference, earlier_at__isnull=False).exists()
+    told = {
+        "authorised": position.authorised,
+        "captured": position.captured,
+        "refunded": position.refunded,
+        "charged back": position.charged_back,
+    }
+    return ", ".join(f"{name} {sum}" for name, sum in told.items() if sum is not None)

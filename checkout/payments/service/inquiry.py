@@ -11,9 +11,8 @@ from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.evidence.absence import may_order_exist
-from checkout.payments.service.facts import answer_fact
-from checkout.payments.service.provider_call import Conclusion, commit_conclusion, not_sent, provider_inquiry
+from checkout.payments.service.facts import answer_fact, may_order_exist
+from checkout.payments.service.provider_call import CallResult, commit_conclusion, not_sent, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -66,7 +65,7 @@ def _is_back_from_challenge(attempt: Attempt) -> bool:
     return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
 
 
-def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | None) -> Conclusion:
+def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | None) -> CallResult:
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late, and the saga that inquires is about to give up on it. So the
         # attempt is closed here, and the command will have no effect.
@@ -75,15 +74,16 @@ def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | 
     # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
     is_back = _is_back_from_challenge(attempt)
     is_challenged = is_back or attempt.state == AttemptState.CHALLENGE_REQUIRED
-    if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
-        return Conclusion(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
+    if is_challenged and (result is None or result.outcome in (Outcome.NOT_SENT, Outcome.NOT_FOUND)):
+        return CallResult(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if is_back and result is not None and result.outcome == Outcome.UNKNOWN:
         # The second message, which is about to be sent, brings the outcome. It would not be sent to an
         # attempt whose outcome is unknown.
-        return Conclusion(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
+        return CallResult(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if result is None:
-        return Conclusion(answer_of(attempt, otherwise=Outcome.UNKNOWN))
-    if result.outcome == Outcome.NOT_SENT and may_order_exist(before, attempt):
-        result = replace(result, outcome=Outcome.UNKNOWN)
+        return CallResult(answer_of(attempt, otherwise=Outcome.UNKNOWN))
+    if result.outcome == Outcome.NOT_FOUND:
+        is_certain = not may_order_exist(before, attempt)
+        result = replace(result, outcome=Outcome.NOT_SENT if is_certain else Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
-    return Conclusion(answer, answer_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer))
+    return CallResult(answer, answer_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer))

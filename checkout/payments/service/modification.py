@@ -3,16 +3,26 @@
 from functools import partial
 
 from checkout.money import Money
+from checkout.payments.books.apply import apply
+from checkout.payments.books.compare_operations import compare_reply
+from checkout.payments.books.ours import our_operation
+from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import TO_BE_SENT, is_clean
-from checkout.payments.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
-from checkout.payments.models import Attempt, Operation
-from checkout.payments.providers.base import Modification, ProviderResult, Verb
+from checkout.payments.messages import (
+    CapturePayment,
+    ProviderAnswered,
+    ProviderOutcome,
+    RefundPayment,
+    VoidPayment,
+)
+from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.sagas.portal import is_perhaps_done_there
 from checkout.payments.sagas.settlement.money_at_risk import is_of_disputed_money, refuse_refund
+from checkout.payments.service.answers import answer_of
 from checkout.payments.service.attempt_outcome import conflict
-from checkout.payments.service.facts import answer_fact, has_earlier_copy
-from checkout.payments.service.operation_outcome import STATES, answer_of, move
-from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call
+from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call
 from checkout.payments.service.service import service
 from checkout.payments.totals import operations_under_lock
 from checkout.states import OPEN_ATTEMPTS, AttemptState
@@ -123,33 +133,28 @@ def _known(attempt: Attempt, intent: Intent) -> Operation:
     return operation
 
 
-def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> Conclusion:
+def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> CallResult:
     answer = _apply(attempt, _known(attempt, intent), result)
     kind = f"{intent.verb}_{answer.outcome}"
     fact = answer_fact(attempt, kind, result, answer, reference=intent.key)
-    return Conclusion(answer, fact, result.outcome)
+    return CallResult(answer, fact, result.outcome)
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     operation = _known(attempt, intent)
-    move(attempt.payment, operation, Operation.State.UNKNOWN)
+    apply(attempt.payment, operation, Verdict(Conclusion.OPEN, "C7"))
     return answer_of(operation)
 
 
 def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
-    is_for_another = (result.order_code or attempt.order_code) != attempt.order_code or (
-        result.amount or operation.amount
-    ) != operation.amount
-    if is_for_another:
-        move(attempt.payment, operation, Operation.State.UNKNOWN)
+    is_refusal = result.outcome == Outcome.REFUSED
+    calls = list(ProviderCall.objects.filter(key=operation.reference)) if is_refusal else []
+    ours = our_operation(operation, calls)
+    currency = attempt.payment.currency
+    verdict = compare_reply(ours, result, order_code=attempt.order_code, currency=currency)
+    apply(attempt.payment, operation, verdict)
+    if verdict.conclusion == Conclusion.CONTRADICTION:
         return conflict(attempt, result)
-    state = STATES.get(result.outcome, Operation.State.UNKNOWN)
-    is_void = operation.kind == Operation.Kind.VOID
-    is_repeated = operation.state != Operation.State.REQUESTED
-    if state == Operation.State.REFUSED and (is_void or is_repeated or has_earlier_copy(operation)):
-        # The refusal does not prove that nothing was done. A repeated request may be refused because another
-        # copy has arrived, sent before this one or, if this answer is late, after it. A void may be refused
-        # because nothing is held any more, as was wanted. An inquiry decides.
-        state = Operation.State.UNKNOWN
-    move(attempt.payment, operation, state, reason=result.refusal.reason if result.refusal else "")
+    if operation.state == Operation.State.REQUESTED:
+        return ProviderAnswered(outcome=ProviderOutcome(result.outcome), event=result.event)
     return answer_of(operation, event=result.event)

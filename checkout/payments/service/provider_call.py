@@ -29,7 +29,13 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
-from checkout.payments.calls import MODIFICATIONS, TO_BE_SENT_AGAIN, moves_once, recognised_key
+from checkout.payments.calls import (
+    MODIFICATIONS,
+    TO_BE_SENT_AGAIN,
+    WITHOUT_EFFECT,
+    moves_once,
+    recognised_key,
+)
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import AttemptReviewed, ClaimChecked, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, InboxMessage, ProviderAccount, ProviderCall
@@ -44,6 +50,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.service.attempts import attempt_under_lock
+from checkout.payments.service.beyond_ours import compare_if_beyond_ours
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_under_lock
 from messaging import crash_points
@@ -64,7 +71,6 @@ class Intent:
     It is sent again only if the first try certainly had no effect or, if it ``is_idempotent``, has an unknown
     outcome. ``begin`` is called in the transaction that writes the intent. ``request`` is called after that
     transaction. It returns the function that sends the request, or a result if we refuse to send it.
-    ``unreached`` is the outcome if the request certainly did not leave us.
     """
 
     verb: Verb
@@ -73,11 +79,10 @@ class Intent:
     request: Callable[[], Send | ProviderResult]
     begin: Callable[[], None] = lambda: None
     is_idempotent: bool = False
-    unreached: Outcome = Outcome.NOT_SENT
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class CallResult:
     """The meaning of a provider's answer: our reply, and the fact that records the answer, if there is one.
 
     ``outcome`` is stored with the request if it differs from the reply's.
@@ -93,7 +98,7 @@ def provider_call(
     order_code: str,
     *,
     intend: Callable[[Attempt], Intent],
-    conclude: Callable[[Attempt, Intent, ProviderResult], Conclusion],
+    conclude: Callable[[Attempt, Intent, ProviderResult], CallResult],
     recall: Callable[[Attempt, Intent], ProviderAnswered],
 ) -> None:
     """Carry out a command that may move money at the provider, and answer it.
@@ -121,14 +126,12 @@ def provider_call(
         if isinstance(request, ProviderResult):
             result = request
         else:
-            result = ask_provider(
-                attempt.provider_account, request, unreached=intent.unreached, window=window
-            )
+            result = ask_provider(attempt.provider_account, request, window=window)
 
     # 3. The outcome.
-    def record(attempt: Attempt) -> Conclusion:
+    def record(attempt: Attempt) -> CallResult:
         if call is None or result is None:
-            return Conclusion(recall(attempt, intent))
+            return CallResult(recall(attempt, intent))
         latest = _latest_of(call)
         answer = result if latest is not None else _of_an_earlier_copy(result)
         conclusion = conclude(attempt, intent, answer)
@@ -140,20 +143,24 @@ def provider_call(
 
 
 def provider_inquiry(
-    message: Message, attempt: Attempt, conclude: Callable[[Attempt, ProviderResult], Conclusion]
+    message: Message, attempt: Attempt, conclude: Callable[[Attempt, ProviderResult], CallResult]
 ) -> None:
     """Ask the provider what became of ``attempt``, and answer the command.
 
     ``conclude`` gets the attempt under lock, and compares the answer with our records as they were before the
-    inquiry, which the caller has read. If the inquiry cannot be sent, the outcome is unknown: that says
-    nothing about the attempt.
+    inquiry, which the caller has read. If the inquiry cannot be sent, or the account may not ask, the outcome
+    is unknown: that says nothing about the attempt.
     """
-    result = ask_provider(
-        attempt.provider_account,
-        lambda provider: provider.inquire(attempt.order_code),
-        unreached=Outcome.UNKNOWN,
-    )
-    commit_conclusion(message, attempt, lambda locked: conclude(locked, result))
+    result = ask_provider(attempt.provider_account, lambda provider: provider.inquire(attempt.order_code))
+    if result.outcome in (Outcome.NOT_SENT, Outcome.NOT_ABLE):
+        result = replace(result, outcome=Outcome.UNKNOWN, refusal=None)
+
+    def record(locked: Attempt) -> CallResult:
+        conclusion = conclude(locked, result)
+        compare_if_beyond_ours(locked, result)
+        return conclusion
+
+    commit_conclusion(message, attempt, record)
 
 
 # Step 1: the intent.
@@ -218,11 +225,11 @@ def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> Provid
 
 
 def _may_be_sent_again(call: ProviderCall) -> bool:
-    """Return True if no copy has left us so far, a further one moves nothing twice, or staff take the risk.
+    """Return True if no copy had an effect so far, a further one moves nothing twice, or staff take the risk.
 
-    That the latest copy was certainly not sent says nothing of an earlier one.
+    That the latest copy certainly had no effect says nothing of an earlier one.
     """
-    if call.outcome == Outcome.NOT_SENT and (call.earlier_at is None or not call.recognised_key):
+    if call.outcome in WITHOUT_EFFECT and (call.earlier_at is None or not call.recognised_key):
         return True
     return moves_once(call)
 
@@ -274,12 +281,10 @@ class SendWindow:
         return time.monotonic() > self.ends_monotonic or timezone.now() > self.ends_at
 
 
-def ask_provider(
-    account: ProviderAccount, send: Send, *, unreached: Outcome, window: SendWindow | None = None
-) -> ProviderResult:
+def ask_provider(account: ProviderAccount, send: Send, *, window: SendWindow | None = None) -> ProviderResult:
     """Return the provider's answer, or a result that stands for the error. Provider errors are not raised.
 
-    ``unreached`` is the outcome if the request was not sent. It is not sent once ``window`` is over.
+    The request is not sent once ``window`` is over.
     """
     if not connection.in_atomic_block:
         # A provider may take a minute, and database connections are few.
@@ -291,10 +296,13 @@ def ask_provider(
             raise OutcomeUnknown("This process was held up too long to send it any more.")
         result = send(get_provider(account.opened()))
         crash_points.reached("payments.answered")
+        if result.outcome == Outcome.NOT_ABLE:
+            said = result.refusal.description if result.refusal else result.event
+            log.error("provider account misconfigured", account=account.code, reason=said)
         return result
     except ProviderUnavailable as error:
         log.warning("provider not reached", account=account.code, reason=str(error))
-        return _silence(unreached, error)
+        return _silence(Outcome.NOT_SENT, error)
     except AmountNotSupported as error:
         # To try again would change nothing: another amount has to be asked for.
         log.error("amount not supported by provider account", account=account.code, reason=str(error))
@@ -302,7 +310,7 @@ def ask_provider(
         return ProviderResult(outcome=Outcome.REFUSED, event=error.code, refusal=refusal)
     except ProviderMisconfigured as error:
         log.error("provider account misconfigured", account=account.code, reason=str(error))
-        return _silence(unreached, error)
+        return _silence(Outcome.NOT_ABLE, error)
     except OutcomeUnknown as error:
         log.warning("provider's outcome unknown", account=account.code, reason=str(error))
         return _silence(Outcome.UNKNOWN, error)
@@ -312,11 +320,11 @@ def ask_provider(
 
 
 def _silence(outcome: Outcome, error: ProviderError) -> ProviderResult:
-    refusal = Refusal(reason=RefusalReason.PROVIDER_ERROR, code=error.code)
+    refusal = Refusal(reason=RefusalReason.PROVIDER_ERROR, code=error.code, description=str(error))
     return ProviderResult(
         outcome=outcome,
         event=error.code,
-        refusal=refusal if outcome == Outcome.NOT_SENT else None,
+        refusal=refusal if outcome in WITHOUT_EFFECT else None,
         transcript=str(error),
     )
 
@@ -330,7 +338,7 @@ def not_sent(reason: RefusalReason, *, code: str = "", description: str = "") ->
 # Step 3: the outcome.
 
 
-def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Attempt], Conclusion]) -> None:
+def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Attempt], CallResult]) -> None:
     """Lock the attempt, run ``record``, write its fact, and send its reply, in one transaction.
 
     If another copy of the command was answered meanwhile (with "unknown", as it found our intent), the result
@@ -351,7 +359,7 @@ def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Atte
 
 
 def _recorded(
-    attempt: Attempt, record: Callable[[Attempt], Conclusion]
+    attempt: Attempt, record: Callable[[Attempt], CallResult]
 ) -> ProviderAnswered | ClaimChecked | AttemptReviewed:
     conclusion = record(attempt_under_lock(attempt.order_code))
     if conclusion.fact is not None:
@@ -381,7 +389,7 @@ def _of_an_earlier_copy(result: ProviderResult) -> ProviderResult:
 
     What was done once is done. If nothing was done then, the later copy may yet have an effect.
     """
-    is_without_effect = result.outcome in (Outcome.REFUSED, Outcome.NOT_SENT)
+    is_without_effect = result.outcome in (Outcome.REFUSED, *WITHOUT_EFFECT)
     return replace(result, outcome=Outcome.UNKNOWN) if is_without_effect else result
 
 

@@ -7,10 +7,10 @@ from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.payments import actions
 from checkout.payments.actions.modification import BY_CLOCK
-from checkout.payments.models import Fact, Operation, Payment
-from checkout.payments.objects.ends import VOID_BY_CLOCK
+from checkout.payments.models import Operation, Payment
+from checkout.payments.objects.expiry import VOID_BY_CLOCK
 from checkout.payments.timers.timer import BATCH
-from checkout.states import HOLDING, AttemptState, PaymentState
+from checkout.states import AttemptState, PaymentState
 from messaging.outbox.clock import server_time
 
 log = structlog.get_logger(__name__)
@@ -24,18 +24,14 @@ def void_expired() -> int:
     voided so before, it is another key.
     """
     long_ago = server_time() - conf.authorisation_lifetime
-    authorised_long_ago = Fact.objects.filter(
-        payment=OuterRef("pk"), kind__in=HOLDING, recorded_at__lt=long_ago
-    )
     # The void of an attempt that was released is not one of the money that another attempt holds.
     of_released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
     of_payment = Operation.objects.filter(payment=OuterRef("pk")).exclude(of_released)
     references = Payment.objects.filter(
-        # An earlier release has not written the time at the payment itself.
-        Q(held_since__lt=long_ago) | Q(Exists(authorised_long_ago), held_since=None),
         ~Exists(of_payment.exclude(state=Operation.State.REFUSED)),
         ~Exists(of_payment.filter(idempotency_key__startswith=VOID_BY_CLOCK)),
         state=PaymentState.AUTHORISED,
+        held_since__lt=long_ago,
         created_at__lt=long_ago,
     ).values_list("reference", flat=True)
     return sum(_void(reference) for reference in references[:BATCH])

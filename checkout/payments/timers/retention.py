@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from checkout.conf import conf
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.payments.events.log import last_published
 from checkout.payments.models import (
     Event,
@@ -18,21 +18,20 @@ from checkout.payments.models import (
     OutboxMessage,
     ProviderNotification,
 )
+from checkout.payments.timers.table_walk import ROWS, begin_again_if_due, delete_expired, locked_walk
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
-from checkout.payments.timers.walk import ROWS, begin_again_if_due, forget, locked_walk
 from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
-from messaging.outbox.partitions import is_divided
 
 # The rows of a month that one statement looks at: it has to be done long before ``conf.database_seconds``.
 LOOKED_AT_ONCE = 20_000
 
 
-def forget_old_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
+def delete_expired_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
     """Forget messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay.
 
-    Where their tables are divided into months, a month is dropped as a whole, once all of it is that old.
-    Return the number of months and rows that were dropped. Without ``now``, the time is the database's.
+    In PostgreSQL, whose tables are divided into months, a month is dropped as a whole once all of it is that
+    old. Return the number of months and rows that were dropped. Without ``now``, the time is the database's.
     """
     now = now or server_time_now(database)
     return _forget_messages(OutboxMessage, database, "created_at", "published_at", now) + _forget_messages(
@@ -45,8 +44,8 @@ def _forget_messages(
 ) -> int:
     long_ago = now - conf.retention
     is_old = Q(**{f"{done}__lt": long_ago})
-    if not is_divided(connections[database], model):
-        return forget(model.objects.using(database), is_old, written, long_ago)
+    if connections[database].vendor != "postgresql":
+        return delete_expired(model.objects.using(database), is_old, written, long_ago)
     months = Months(model, database)
     months.make_ahead(now)
     dropped = months.drop_before(
@@ -54,7 +53,7 @@ def _forget_messages(
         are_needed=lambda rows: _are_needed(rows, written, done, long_ago),
         were_used=lambda rows: _were_used(rows, done, long_ago),
     )
-    return dropped + forget(months.others(), is_old, written, long_ago)
+    return dropped + delete_expired(months.others(), is_old, written, long_ago)
 
 
 def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime) -> bool:
@@ -111,14 +110,14 @@ IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
 )
 
 
-def forget_old_notifications() -> Work:
+def delete_expired_notifications() -> Work:
     """Delete notifications older than ``conf.retention`` that need not be kept, in the next batch of all."""
     long_ago = server_time_now() - conf.retention
     old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
     return _walk_on(ProviderNotification.objects.all(), "received_at", long_ago, old)
 
 
-def forget_old_events() -> Work:
+def delete_expired_events() -> Work:
     """Delete events older than ``conf.event_retention``, in the next batch of all.
 
     The last event of a payment itself stays, with those after it: the next one is numbered after them, and
@@ -130,7 +129,7 @@ def forget_old_events() -> Work:
     )
     # An event that has not been published stays, however old it is.
     old = Event.objects.filter(Exists(later), created_at__lt=long_ago, pk__lte=last_published())
-    with forgetting():
+    with erasing_on_purpose():
         return _walk_on(Event.objects.all(), "created_at", long_ago, old)
 
 

@@ -3,7 +3,7 @@
 import django.utils.timezone
 from django.db import migrations, models
 
-from checkout.database.pattern_indexes import drop_pattern_indexes
+from checkout.database.pattern_indexes import leave_out_pattern_indexes
 
 
 class Migration(migrations.Migration):
@@ -63,5 +63,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        drop_pattern_indexes("risk"),
+        leave_out_pattern_indexes(),
     ]

@@ -1,4 +1,4 @@
-"""The CAPTCHA before the card form: the interface of an implementation, and the pass that solving it earns.
+"""The CAPTCHA before the card form: the interface for implementations, and the pass for solving it.
 
 ``CHECKOUT_CAPTCHA`` names a class by its dotted path. See docs/card-testing.md, which has an example.
 """
@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 COOKIE = "checkout_pass"
 CHECK_SECONDS = 5.0
-# Answers per minute from one address, for each web process: checking one may cost money.
+# The most answers per minute from one address, for each web process. Checking one may cost money.
 MOST_ANSWERS = 30
 _SALT = "checkout.web.protection.captcha"
-# Long enough to find one's card.
+# Long enough for a shopper to find the card.
 _LIFETIME_SECONDS = 1800
 
 answers = RateLimit()
@@ -43,7 +43,7 @@ class Captcha(Protocol):
         ...
 
     async def check(self, request: HttpRequest) -> bool:
-        """Return True if the posted data (``request.POST``) is a right answer, which counts once.
+        """Return True if the posted data (``request.POST``) has the right answer, which is valid once.
 
         The call runs on the event loop and must not block. It is cancelled after ``CHECK_SECONDS``.
         """
@@ -51,7 +51,7 @@ class Captcha(Protocol):
 
 
 class NoCaptcha:
-    """A CAPTCHA without a question, which is the default: the checkout then has no such page."""
+    """A CAPTCHA without a question, the default. The checkout then has no page for it."""
 
     def render(self, request: HttpRequest) -> str:
         """See ``Captcha``."""
@@ -72,8 +72,8 @@ def get_captcha() -> Captcha:
     return _loaded(conf.captcha)
 
 
-def fault_of_captcha(captcha: object) -> str:
-    """Return a sentence that says why the object is no CAPTCHA; empty if it is one."""
+def captcha_error(captcha: object) -> str:
+    """Return the reason for which the object is not a CAPTCHA, as a sentence; empty if it is one."""
     for name in ("render", "check"):
         if not callable(getattr(captcha, name, None)):
             return f"It has no method {name}."
@@ -85,7 +85,7 @@ def fault_of_captcha(captcha: object) -> str:
 async def is_solved(request: HttpRequest) -> bool:
     """Return True if the CAPTCHA accepts the answer; False if it fails or does not return in time.
 
-    Raises ``TooManyAttempts`` if an address has sent more answers than are checked within a minute.
+    Raises ``TooManyAttempts`` if the address has sent too many answers within a minute.
     """
     address = request.META.get("REMOTE_ADDR") or ""
     seconds = answers.seconds_until_allowed(network_of(address), most=MOST_ANSWERS) if address else 0
@@ -95,14 +95,14 @@ async def is_solved(request: HttpRequest) -> bool:
         async with asyncio.timeout(CHECK_SECONDS):
             return await get_captcha().check(request) is True
     except Exception:
-        # An implementation is foreign code, perhaps with a network behind it. If its failure let shoppers
-        # through, an attacker would only have to make it fail.
+        # The implementation is foreign code, which may use the network. If its failure counted as solved, an
+        # attacker would only have to make it fail.
         log.exception("CAPTCHA could not be checked", captcha=conf.captcha)
         return False
 
 
 def give_pass(response: HttpResponse, reference: str, attempt_number: int) -> None:
-    """Let the browser that gets this response try one card, in one attempt at one payment."""
+    """Allow the browser that gets this response one try with a card, in one attempt at one payment."""
     response.set_signed_cookie(
         COOKIE,
         f"{reference}:{attempt_number}",

@@ -1,4 +1,4 @@
-"""The guard that keeps card numbers out, on the event loop as well as in threads, without blocking either."""
+"""The guard that refuses requests with card numbers, on the event loop and in threads."""
 
 import re
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from django.http.multipartparser import MultiPartParserError
 from checkout import problems
 from checkout.privacy.card_numbers import has_long_run
 from checkout.privacy.scrubbing import contains_card_number
+from checkout.web.challenge_return import allow_frames, is_return, with_retry
 from checkout.web.pages import payment_page_of
-from checkout.web.way_back import allow_frames, is_return, tried_again
 from payments_gateway.serving.problems import MALFORMED, Problem
 from payments_gateway.serving.scope import REFUSED
 from payments_gateway.serving.security.hosts import require_known_host
@@ -24,29 +24,29 @@ from payments_gateway.serving.security.hybrid_middleware import HybridMiddleware
 V = TypeVar("V", bound=Callable[..., Any])
 
 # Identifiers with letters (UUIDs, sealed cards, tokens) may contain a long run of digits by chance. Each word
-# is matched once, from its beginning: tried from each character, a body of digits would take minutes.
+# is matched once, from its beginning. Matching from each character would take minutes for a body of digits.
 _IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]++|-)*+[A-Za-z_][\w-]*")
-# JSON may escape any character by its code; characters beyond the first 65,536 need two escapes. A letter
-# that stands for white space would make an identifier of the digits after it.
+# JSON may escape any character by its code. Characters beyond the first 65,536 need two escapes. If an escape
+# for white space, such as \n, were not decoded, its letter would turn the digits after it into an identifier.
 _ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([\"\\/bfnrt]))")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # The content types that Django parses into ``request.POST``.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 _WITH_BODY = ("POST", "PUT", "PATCH")
-# The headers that are stored, because issuers are told them.
+# The headers that are stored, because they are sent to issuers.
 _KEPT_HEADERS = ("HTTP_ACCEPT", "HTTP_USER_AGENT")
 
-# A body larger than those of our own forms is parsed and searched in a thread. There is only one thread, so
-# that clients with such bodies wait for each other, and use no more than a share of the processor.
+# Larger bodies than those of our own forms are parsed and searched in a thread. There is only one thread, so
+# that clients with such bodies wait for each other, and use a limited share of the processor.
 LARGE_BODY_BYTES = 16_384
 _reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="body")
 
 
 class CardNumberGuardMiddleware(HybridMiddleware):
-    """A middleware that refuses a request with a card number, or for an unknown host, and logs none of it.
+    """A middleware that refuses requests with a card number, or for an unknown host, without logging them.
 
-    Views marked with ``exempt_from_card_guard`` get requests with card numbers, too.
+    Views that are marked with ``exempt_from_card_guard`` get requests with card numbers as well.
     """
 
     async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
@@ -67,7 +67,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             headers = "\n".join(request.META.get(name, "") for name in _KEPT_HEADERS)
             text = _with_escapes_read(f"{request.path}\n{query}\n{headers}\n{_text_of(request)}")
         except _UNREADABLE:
-            request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
+            request._mark_post_parse_error()  # type: ignore[attr-defined]  # otherwise each access to POST raises again
             return _respond(request, MALFORMED)
         if has_long_run(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
             return _respond(request, problems.CARD_NUMBER)
@@ -77,8 +77,8 @@ class CardNumberGuardMiddleware(HybridMiddleware):
 def _respond(request: HttpRequest, problem: Problem) -> HttpResponseBase:
     if is_return(request):
         allow_frames(request)
-        problem = tried_again(problem)
-    # The shopper should find the way back to the payment.
+        problem = with_retry(problem)
+    # The page links back to the payment.
     return problems.respond(request, problem, back=payment_page_of(request))
 
 
@@ -99,18 +99,18 @@ def _text_of(request: HttpRequest) -> str:
     text = request.body.decode("utf-8", "replace")
     if request.content_type not in _FORMS:
         return text
-    # This parses a form here, where a malformed one can still be answered. The fields are searched as the
+    # The form is parsed here, where a malformed form can still be answered. The fields are searched as the
     # view will see them, because a part may have its own encoding.
     try:
         posted = request.POST
     except (LookupError, ValueError):
-        raise BadRequest("The form has a charset that is none of text, or is not in its charset.") from None
+        raise BadRequest("The form's charset is not one of text, or the form is not encoded in it.") from None
     fields = "\n".join(part for name, values in posted.lists() for part in (name, *values))
     try:
         fields.encode()
     except UnicodeEncodeError:
-        # A part in UTF-7 may have one. No database can store it.
-        raise BadRequest("The form has half of a surrogate pair in it.") from None
+        # A part in UTF-7 may contain an unpaired surrogate, which no database can store.
+        raise BadRequest("The form contains an unpaired surrogate.") from None
     return f"{text}\n{fields}"
 
 
@@ -126,7 +126,7 @@ def _read(escape: re.Match[str]) -> str:
 
 
 def exempt_from_card_guard(view: V) -> V:
-    """Let the view have requests with card numbers, because it scrubs them itself and must lose none."""
+    """Exempt a view that removes card numbers itself, and that must not lose requests."""
     view.is_exempt_from_card_guard = True  # type: ignore[attr-defined]
     return view
 

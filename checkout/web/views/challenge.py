@@ -8,11 +8,11 @@ from checkout.conf import conf
 from checkout.errors import IllegalTransition, TokenRejected
 from checkout.payments import actions
 from checkout.payments.actions import ChallengePage, PaymentView
+from checkout.web.challenge_return import allow_frames, issuers
 from checkout.web.forms import ReturnForm
+from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import CHALLENGE, page_of, path_of, payment_page_of
 from checkout.web.views.page import page, see_other
-from checkout.web.waiting import commit_and_answer
-from checkout.web.way_back import allow_frames, issuers
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import csrf_exempt, held
@@ -29,7 +29,7 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
     policy = content_security(request)
-    policy.allow("form-action", *issuers())  # browsers apply it, as frame-src, to every redirect
+    policy.allow("form-action", *issuers())  # browsers apply it to every redirect, like frame-src
     context = {"page": shown, "payment": shown.payment}
     if shown.window == "fullPage":
         return render(request, "checkout/challenge.html", context)
@@ -40,7 +40,7 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
-    """Return the challenge, or the payment if it needs none now: the shopper went back, or reloaded."""
+    """Return the challenge, or the payment if it needs none now, as after a reload."""
     try:
         return actions.challenge_page(reference)
     except IllegalTransition:
@@ -54,12 +54,12 @@ def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
 @held
 @page("GET", "POST")
 async def challenge_return(request: HttpRequest, reference: str, token: str) -> HttpResponse:
-    """Take the shopper back from the ACS. Its form comes from another site: no cookie is read or set."""
+    """Handle the shopper's return from the ACS. The form comes from another site, so cookies are not used."""
     allow_frames(request)
     form = ReturnForm(request.POST if request.method == "POST" else request.GET)
     form.full_clean()
     state = await commit_and_answer(
-        "",  # no card, as the provider already has it
+        "",  # no card, because the provider already has it
         conf.reply_budget_seconds,
         lambda message_id: actions.return_from_challenge(
             reference,

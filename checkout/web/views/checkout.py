@@ -14,13 +14,13 @@ from checkout.payments.actions import CheckoutPage, PaymentView
 from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
 from checkout.web.forms import PayForm
+from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import path_of
 from checkout.web.preferences import Preferences
 from checkout.web.protection.captcha import get_captcha, give_pass, has_pass, is_solved
-from checkout.web.protection.patience import wait_for_turn
+from checkout.web.protection.pacing import wait_for_turn
 from checkout.web.views.document import respond_with_state
 from checkout.web.views.page import page, see_other
-from checkout.web.waiting import commit_and_answer
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.security.headers import content_security
@@ -30,7 +30,7 @@ from payments_gateway.serving.views import held
 @held
 @page("GET", "HEAD")
 async def checkout(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show the amount and ask for the card, or redirect to the page for the payment's present state."""
+    """Show the card form, or redirect to the page for the payment's present state."""
     return await _card_form(request, reference)
 
 
@@ -53,7 +53,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     except IllegalTransition:
         if problems.wants_json(request):
             raise
-        # The payment was cancelled or expired meanwhile, and its own page says so.
+        # The payment was cancelled or has expired in the meantime, and its own page says so.
         return see_other(path_of(reference, await in_thread(actions.payment_state, reference)))
     except CaptchaRequired:
         if problems.wants_json(request):
@@ -72,7 +72,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
 @held
 @page("GET", "HEAD", "POST")
 async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
-    """Check the answer to the CAPTCHA. A right one leads to the card form, a wrong one back to the question.
+    """Check the answer to the CAPTCHA. A right answer leads to the card form, a wrong one to the question.
 
     A GET, for example a reload, leads to the payment's own page, which asks the question.
     """
@@ -103,9 +103,9 @@ def _captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool 
 async def _submit(
     request: HttpRequest, reference: str, form: PayForm, preferences: Preferences
 ) -> PaymentState | None:
-    """Commit the attempt, and return its result within the time budget, or None if it is not known by then.
+    """Commit the attempt, and return its result, or None if the result is not known within the time budget.
 
-    If the shopper has to wait for a turn, that is before anything is committed.
+    If the shopper has to wait for a turn, the wait comes before the commit.
     """
     budget_seconds = conf.reply_budget_seconds
     attempt_number, browser = form.cleaned_data["attempt_number"], form.browser(request)
@@ -134,7 +134,7 @@ async def _submit(
 
 
 async def _card_form(request: HttpRequest, reference: str, *, status: int = 200) -> HttpResponse:
-    """Return the card form. ``status`` is 400 if it came back without an encrypted card, as no script ran."""
+    """Return the card form. ``status`` is 400 if no script ran, so that the form had no encrypted card."""
     address = request.META.get("REMOTE_ADDR") or ""
     shown = await in_thread(actions.checkout_page, reference, address=address)
     if isinstance(shown, PaymentView):

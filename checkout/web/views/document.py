@@ -12,7 +12,7 @@ POLL_SECONDS = 2
 
 
 def respond_with_state(reference: str, state: PaymentState) -> HttpResponse:
-    """Answer 202 with the address and time of the next query until the payment is decided, then 200."""
+    """Answer 200 if the payment is decided, else 202 with the address and time of the next query."""
     response = JsonResponse(
         {
             "reference": reference,
@@ -36,9 +36,9 @@ def is_known(request: HttpRequest, state: PaymentState) -> bool:
 
 
 def known_state(request: HttpRequest, state: PaymentState) -> HttpResponse | None:
-    """Return 304 if the client already has this version of the document, and None if it has not.
+    """Return a 304 if the client has this version of the document, or else None.
 
-    Nothing is rendered for it: an address has one document for each state.
+    The document need not be rendered for this, because an address has one document for each state.
     """
     response = get_conditional_response(request, etag=_etag(state))
     assert response is None or isinstance(response, HttpResponse)  # noqa: S101  it is one of Django's own

@@ -20,13 +20,13 @@ from payments_gateway.serving.views import (
 )
 
 
-# Nothing is done at an unknown address that could be forged, and a program would otherwise get a CSRF error.
-# Held, so that an address that somebody invents takes no thread.
+# No action at an unknown address could be forged, and a program would otherwise get a CSRF error. The view is
+# held, so that requests for invented addresses take no thread.
 @csrf_exempt
 @for_unknown_addresses
 @held
 async def no_such_page(request: HttpRequest) -> HttpResponse:
-    """Answer an unknown address, in development too; redirect if only its final slash is missing."""
+    """Answer an unknown address, or redirect if only its final slash is missing."""
     return _redirect_or_refuse(request)
 
 
@@ -36,7 +36,7 @@ async def no_such_page(request: HttpRequest) -> HttpResponse:
 @for_unknown_addresses
 @held
 async def no_such_program_address(request: HttpRequest) -> HttpResponse:
-    """Answer an unknown address among those of programs in the same way, with a problem document."""
+    """Answer an unknown address among the addresses for programs, with a problem document."""
     return _redirect_or_refuse(request)
 
 
@@ -63,7 +63,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 503 if Django's own middleware found no database, for example for a session; otherwise 500."""
+    """Answer 503 if Django's own middleware could not reach the database, as for a session, else 500."""
     outage = unavailable(request, sys.exception())
     return outage or problems.respond(request, problems.broken_for(request), back=payment_page_of(request))
 

@@ -26,9 +26,9 @@ async def live(request: HttpRequest) -> HttpResponse:
 @on_event_loop
 @page("GET", "HEAD")
 async def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if database and broker can be reached, or 503 with the names of those that cannot.
+    """Answer 200 if the database and the broker can be reached, or 503 with the name of what cannot.
 
-    Also answer 503 once the process is about to end, so that a load balancer sends no more requests.
+    Answer 503 as well if the process is about to end, so that a load balancer sends no more requests.
     """
     if drain.has_begun:
         return JsonResponse({"status": "ending", "missing": []}, status=503)

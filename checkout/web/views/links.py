@@ -23,10 +23,11 @@ uses_by_link = RateLimit()
 
 @page("GET", "HEAD", "POST")
 async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Show what is to be paid. Only a POST makes a payment: programs that look at links follow GETs.
+    """Show the amount to pay. Only a POST makes a payment, because programs that check links send GETs.
 
-    Anybody can use a link, and a reusable one makes a payment each time, so that POSTs are limited. Once its
-    payment is over, a link leads no further: who opens it may be another person than the payer.
+    Anybody can use a link, and a reusable link makes a payment each time, so POSTs are limited. If the
+    payment of a link is decided, the link does not lead to it, because the visitor may be another person than
+    the payer.
     """
     if request.method != "POST":
         link, state = await in_thread(link_and_state, token)
@@ -34,7 +35,7 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "checkout/link.html", context)
     seconds = _seconds_until_allowed_from(request.META.get("REMOTE_ADDR", ""))
     if not seconds:
-        # A link is counted only if it exists: invented ones would fill the memory of the counts.
+        # Only existing links are counted, because invented links would fill the memory of the counts.
         link = await in_thread(open_for_shopper, token)
         seconds = uses_by_link.seconds_until_allowed(link.reference, most=conf.max_link_uses_per_link)
     if seconds:

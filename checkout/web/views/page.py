@@ -1,4 +1,4 @@
-"""The common behaviour of all pages: allowed methods, pages for errors, and a ban on storing them."""
+"""The common behaviour of all pages: allowed methods, pages for errors, and no caching."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -8,8 +8,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 
 from checkout import problems
+from checkout.web.challenge_return import is_return, with_retry
 from checkout.web.pages import payment_page_of
-from checkout.web.way_back import is_return, tried_again
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
 
 
 def page(*methods: str) -> Callable[[View[P]], View[P]]:
-    """Make a page of an asynchronous view: other methods get 405, and expected errors their page."""
+    """Turn an asynchronous view into a page. Other methods get 405, and expected errors get their page."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
@@ -35,7 +35,7 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
                     response.headers.setdefault("Cache-Control", "no-store")
                     return response
             if is_return(request):
-                problem = tried_again(problem)
+                problem = with_retry(problem)
             back = "" if problem is problems.PAYMENT_NOT_FOUND else payment_page_of(request)
             return problems.respond(request, problem, back=back)
 
@@ -45,5 +45,5 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
 
 
 def see_other(path: str) -> HttpResponse:
-    """Redirect to a GET, so that a reload repeats nothing."""
+    """Redirect to a GET, so that a reload does not repeat the action."""
     return HttpResponse(status=303, headers={"Location": path})

@@ -1,7 +1,7 @@
-"""A small example shop: a merchant's site that sends its shoppers to the checkout and takes them back.
+"""A small example shop, a merchant's site that sends its shoppers to the checkout and takes them back.
 
-It exists only in a try-out: where real money is paid, its addresses are not found. A visitor's orders are
-remembered in a signed cookie, so that the shop needs neither a session nor a thread.
+It exists only in a try-out. In other installations its addresses are not found. A visitor's orders are stored
+in a signed cookie, so the shop needs neither a session nor a thread.
 """
 
 import secrets
@@ -53,7 +53,7 @@ async def shop(request: HttpRequest) -> HttpResponse:
 @held
 @page("GET", "HEAD")
 async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
-    """Take the shopper back from the checkout. An order is shown only to the browser that made it."""
+    """Show the result after the checkout. An order is shown only to the browser that made it."""
     if not conf.is_try_out or order_reference not in _orders_of(request):
         return problems.respond(request, problems.NOT_FOUND)
     payment = next(iter(await in_thread(_payments, [order_reference])), None)
@@ -64,7 +64,7 @@ async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
 
 
 def _orders_of(request: HttpRequest) -> list[str]:
-    """Return the orders of this browser, the newest first."""
+    """Return the orders of this browser, newest first."""
     orders = request.get_signed_cookie(COOKIE, default="", salt=_SALT, max_age=REMEMBERED_SECONDS)
     return orders.split(".") if orders else []
 
@@ -95,7 +95,7 @@ def _buy(sku: str, email: str) -> Payment:
     item = item_left(sku)
     if merchant is None or item is None:
         raise OperationRejected(f"{sku} is not for sale.")
-    # Too short for the digits of a card number, with which one in ten thousand longer ones would be refused.
+    # A longer random reference would look like a card number, and be refused, once in ten thousand times.
     order_reference = f"order-{secrets.token_hex(6)}"
     return actions.create_payment(
         merchant,

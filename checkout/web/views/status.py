@@ -10,25 +10,25 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.payments import actions
 from checkout.states import PaymentState
+from checkout.web.held_tier import news
 from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
 from checkout.web.preferences import Preferences
 from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import card_in_words, ending_of
-from checkout.web.waiting import news
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import held
 
-# Without JavaScript, the status page reloads itself when its wait has become longer by a tenth, within these
-# bounds in seconds.
+# Without JavaScript, the status page reloads itself after a tenth of the time that the shopper has waited,
+# within these bounds in seconds.
 FIRST_RELOAD, LAST_RELOAD = 5, 600
 
 
 @held
 @page("GET", "HEAD")
 async def status(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show that the payment is being confirmed, and leave the page as soon as there is a result."""
+    """Show that the payment is being confirmed, or redirect if there is a result."""
     payment = await in_thread(actions.payment_view, reference)
     if page_of(payment.state) != STATUS:
         return see_other(path_of(reference, payment.state))
@@ -48,8 +48,9 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
 async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
     """Return the payment's state: 202 until it is decided, then 200.
 
-    ``Prefer: wait=N`` delays the answer until it differs from the client's version (``If-None-Match``) or,
-    without one, until the shopper can do something other than wait; at most for the reply budget.
+    ``Prefer: wait=N`` delays the answer until the state differs from the client's version
+    (``If-None-Match``). Without a version, it delays the answer until the shopper need not wait any more. The
+    delay is at most the reply budget.
     """
     preferences = Preferences.of(request)
 
@@ -72,18 +73,18 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
     payment = await in_thread(actions.payment_view, reference)
     if page_of(payment.state) != RESULT:
         return see_other(path_of(reference, payment.state))
-    # The start page is a shop in a try-out only.
-    way_back = payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")
+    # Only a try-out has a shop.
+    return_address = payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")
     context = {
         "payment": payment,
         "ending": ending_of(payment),
         "card": card_in_words(payment.card),
-        "way_back": way_back,
+        "return_address": return_address,
     }
     return render(request, "checkout/result.html", context)
 
 
 def _reload_seconds(since: datetime) -> int:
-    """Return the pause before a page without JavaScript is loaded again, for a wait since this time."""
+    """Return the seconds until a page without JavaScript is reloaded, if the wait began at ``since``."""
     age = (timezone.now() - since).total_seconds()
     return int(min(max(age / 10, FIRST_RELOAD), LAST_RELOAD))

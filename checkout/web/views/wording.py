@@ -12,7 +12,7 @@ from checkout.states import PaymentState
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The text about a result. ``tone`` is good, bad or calm, and never the only sign of the result.
+    """The text about a result. ``tone`` is good, bad or calm, and sets the colour of the page.
 
     ``another_try`` is the label of the link to the card form, if the shopper may try again.
     """
@@ -26,7 +26,7 @@ class Ending:
 RESERVED = Ending(
     "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
 )
-# Its capture was refused after the order had been confirmed, or staff found the money reserved only.
+# The capture was refused after the order had been confirmed, or staff found that the money is only reserved.
 NOT_TAKEN = Ending(
     "Reserved on your card",
     "The amount is reserved on your card, and has not been taken. The seller will contact you.",
@@ -84,7 +84,7 @@ WORDS = {
     PaymentState.EXPIRED: "Expired",
 }
 
-# The names of card schemes, by our own words for them.
+# The names of card schemes, by their codes in our records.
 SCHEMES = {
     "visa": "Visa",
     "mastercard": "Mastercard",
@@ -98,7 +98,7 @@ SCHEMES = {
     "unionpay": "UnionPay",
 }
 
-# Reasons with which the same card may be accepted at the next try, as the advice says.
+# Reasons after which the same card may be accepted at the next try, as the advice says.
 SAME_CARD_MAY_WORK = {
     RefusalReason.CARD_EXPIRED,
     RefusalReason.CARD_INVALID,
@@ -141,7 +141,7 @@ def ending_of(payment: PaymentView) -> Ending:
 
 
 def _with_sums(ending: Ending, taken: Taken | None) -> Ending:
-    """Fill in the sums of a payment of which a part was taken or given back."""
+    """Fill in the sums of a payment that was partly taken or refunded."""
     if taken is None:
         return ending
     if taken.reserved.minor:
@@ -153,7 +153,7 @@ def _with_sums(ending: Ending, taken: Taken | None) -> Ending:
 
 
 def _another_try(reason: str) -> str:
-    """Return the label of the link to the card form, which says the same as the advice."""
+    """Return the label of the link to the card form, which agrees with the advice."""
     if reason == OUT_OF_STOCK:
         return ""
     is_for_another_card = is_ours(reason) and reason not in SAME_CARD_MAY_WORK

@@ -5,6 +5,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import leave_out_pattern_indexes
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -56,7 +58,8 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="SweepMark",
+            name="SweepCursor",
+            options={"db_table": "webhooks_sweepmark"},
             fields=[
                 (
                     "id",
@@ -65,6 +68,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("event_pk", models.BigIntegerField(default=0)),
+                ("seen_pk", models.BigIntegerField(default=0)),
+                ("seen_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -92,7 +97,7 @@ class Migration(migrations.Migration):
                     "contact_email",
                     models.EmailField(
                         blank=True,
-                        help_text="Who is written to before the endpoint is disabled, beside the operators",
+                        help_text="The address for a warning before the endpoint is disabled, beside the operators",
                         max_length=254,
                     ),
                 ),
@@ -106,27 +111,44 @@ class Migration(migrations.Migration):
                     "payload",
                     models.CharField(
                         choices=[
-                            ("full", "full: with the object and its changes"),
-                            ("thin", "thin: the event's type and references only"),
+                            ("full", "full: the object and its changes"),
+                            ("thin", "thin: only the event's type and references"),
                         ],
                         default="full",
                         max_length=4,
                     ),
                 ),
-                ("api_version", models.CharField(default="v1", max_length=20)),
+                (
+                    "api_version",
+                    models.CharField(
+                        help_text="The version of the API in which events are sent",
+                        max_length=20,
+                        verbose_name="API version",
+                    ),
+                ),
                 (
                     "state",
                     models.CharField(
-                        choices=[("enabled", "Enabled"), ("disabled", "Disabled")],
+                        choices=[("enabled", "Enabled"), ("disabled", "Disabled"), ("deleted", "Deleted")],
                         default="enabled",
                         max_length=10,
                     ),
                 ),
                 (
                     "state_reason",
-                    models.CharField(blank=True, help_text="Why it is in this state", max_length=200),
+                    models.CharField(blank=True, help_text="The reason for the state", max_length=200),
                 ),
                 ("state_since", models.DateTimeField(default=django.utils.timezone.now)),
+                ("last_event_before_it", models.BigIntegerField(default=0, editable=False)),
+                ("last_event_before_state", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "events_under_way",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        editable=False,
+                    ),
+                ),
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("failing_since", models.DateTimeField(blank=True, null=True)),
                 ("paused_until", models.DateTimeField(blank=True, null=True)),
@@ -140,6 +162,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                ("notice_after", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
@@ -201,12 +224,14 @@ class Migration(migrations.Migration):
                 ("sealed_private_key", models.CharField(max_length=300)),
                 (
                     "public_key",
-                    models.CharField(help_text="With which v1a signatures are verified", max_length=60),
+                    models.CharField(help_text="The key that verifies v1a signatures", max_length=60),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "expires_at",
-                    models.DateTimeField(blank=True, help_text="A newer secret replaces it then", null=True),
+                    models.DateTimeField(
+                        blank=True, help_text="The end of the overlap with a newer secret", null=True
+                    ),
                 ),
                 (
                     "endpoint",
@@ -218,7 +243,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["-created_at", "-pk"],
+                "ordering": ["-pk"],
             },
         ),
         migrations.AddField(
@@ -233,9 +258,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("state", "pending")),
+                condition=models.Q(("next_try_at__isnull", False)),
                 fields=["endpoint", "next_try_at"],
-                name="deliveries_due",
+                name="deliveries_by_next_try",
             ),
         ),
         migrations.AddIndex(
@@ -254,4 +279,5 @@ class Migration(migrations.Migration):
             model_name="delivery",
             constraint=models.UniqueConstraint(fields=("endpoint", "event"), name="an_event_is_owed_once"),
         ),
+        leave_out_pattern_indexes(),
     ]

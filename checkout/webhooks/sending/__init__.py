@@ -1,1 +1,1 @@
-"""The sender: it takes due deliveries, posts them, and records the answers."""
+"""The sender, which leases due deliveries, posts them, and records the answers."""

@@ -1,6 +1,6 @@
-"""Take due deliveries for the length of a lease, with all that is needed to send them.
+"""Lease due deliveries, and read everything that is needed to send them.
 
-No lock and no transaction outlives the function, so none is held while a webhook is under way.
+No lock and no transaction is held while a webhook is under way.
 """
 
 import random
@@ -22,20 +22,20 @@ from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.signing import Keys
 from messaging.outbox.clock import server_time, server_time_now
 
-# Longer than an attempt and the record of it.
+# Longer than an attempt and its recording take.
 LEASE_SECONDS = 60.0
-# The problems for which a delivery cannot be signed until staff have acted, and the one that never ends.
+# Problems with signing that last until staff have acted.
 CANNOT_SIGN = (SECRET_UNREADABLE, NO_SECRET) = ("secret_unreadable", "no_secret")
 NO_SUCH_EVENT = "no_such_event"
-# The last results of deliveries that say nothing about their endpoint.
+# Results that come from the gateway's own problems, and say nothing about the endpoint.
 RESULTS_OF_OURS = [Answer(error=each).summary for each in (*CANNOT_SIGN, NO_SUCH_EVENT, "look_up_not_begun")]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A delivery to be sent now, ``at`` this time by the database's clock.
+    """A delivery to be sent now. ``at`` is the time by the database's clock.
 
-    ``problem`` is why it cannot be sent at all; it is recorded as an error.
+    If the delivery cannot be sent, ``problem`` is the error to record.
     """
 
     delivery: int
@@ -57,17 +57,17 @@ def claim(
     in_flight: Mapping[int, int],
     of_merchants: Mapping[str, int],
 ) -> list[Job]:
-    """Take at most ``free`` due deliveries, of each endpoint and merchant as many as may still be under way.
+    """Lease at most ``free`` due deliveries, within the limits for each endpoint and merchant.
 
-    ``in_flight`` are those under way by endpoint, and ``of_merchants`` by merchant.
-    An endpoint that has failed too often gets one at a time. If there are more endpoints with due deliveries
-    than can be served, chance decides, so that none waits for ever.
+    ``in_flight`` counts the deliveries under way by endpoint, ``of_merchants`` by merchant. An endpoint that
+    has failed too often gets one delivery at a time. If there are more endpoints with due deliveries than can
+    be served, they are chosen at random, so that none waits for ever.
     """
     now = server_time()
     lease = secrets.token_hex(16)
     claimed: list[tuple[WebhookEndpoint, Delivery]] = []
     busy = Counter(of_merchants)
-    # Outside the transaction, as mostly there are none.
+    # Outside the transaction, because there are usually none.
     endpoints = list(_with_due_deliveries(now))
     if not endpoints:
         return []
@@ -92,14 +92,14 @@ def claim(
 
 
 def not_signed() -> Q:
-    """Match deliveries that wait until staff have made their endpoint's secret readable, or a new one."""
+    """Match deliveries that wait until staff make their endpoint's secret readable or replace it."""
     results = [Answer(error=problem).summary for problem in CANNOT_SIGN]
     is_wanted = Q(next_try_at__isnull=False, endpoint__state=WebhookEndpoint.State.ENABLED)
     return is_wanted & Q(state=Delivery.State.PENDING, last_result__in=results)
 
 
 def give_back(jobs: Sequence[Job]) -> None:
-    """Make deliveries due again that were taken and not sent, unless another process has them by now."""
+    """Make leased deliveries that were not sent due again, unless another process has leased them since."""
     for job in jobs:
         Delivery.objects.filter(pk=job.delivery, lease=job.lease, state=Delivery.State.PENDING).update(
             next_try_at=server_time(), lease=""
@@ -130,7 +130,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str, at: d
     bodies = _bodies(claimed)
     jobs = []
     for endpoint, delivery in claimed:
-        body = bodies.get((endpoint.payload, endpoint.version, delivery.event), b"")
+        body = bodies.get((endpoint.payload, endpoint.api_version, delivery.event), b"")
         own = keys[endpoint.pk]
         problem = SECRET_UNREADABLE if own is None else "" if own else NO_SECRET
         jobs.append(
@@ -151,11 +151,11 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str, at: d
 
 
 def _bodies(claimed: Sequence[tuple[WebhookEndpoint, Delivery]]) -> dict[tuple[str, str, str], bytes]:
-    """Return the bodies by the form and version of the payload and the event; those of events that exist."""
+    """Return the bodies of existing events, by payload, API version and event."""
     bodies: dict[tuple[str, str, str], bytes] = {}
     wanted: dict[tuple[str, str], list[str]] = defaultdict(list)
     for endpoint, delivery in claimed:
-        form = (endpoint.payload, endpoint.version)
+        form = (endpoint.payload, endpoint.api_version)
         if delivery.content is None:
             wanted[form].append(delivery.event)
         else:

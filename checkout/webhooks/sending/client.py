@@ -1,6 +1,7 @@
-"""One HTTP request to an endpoint, and all that can become of it. Nothing is repeated here.
+"""One HTTP request to an endpoint, and its possible results. Requests are not repeated here.
 
-No redirect is followed, no proxy is taken from the environment, no cookie is kept and nothing is unpacked.
+Redirects are not followed, proxies of the environment are ignored, cookies are not stored, and bodies are not
+decompressed.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from functools import cache
 import aiohttp
 from yarl import URL
 
-from checkout.webhooks.addresses import Scheme, fault_of_url
+from checkout.conf.origins import Scheme
 from checkout.webhooks.sending.connections import Connector
 from checkout.webhooks.sending.resolver import (
     AddressRefused,
@@ -25,6 +26,7 @@ from checkout.webhooks.sending.resolver import (
     SystemLookUp,
     for_merchant,
 )
+from checkout.webhooks.url_policy import url_error
 
 ATTEMPT_SECONDS = 15.0
 MAX_RESPONSE_BYTES = 65_536
@@ -37,8 +39,8 @@ USER_AGENT = "payments-gateway-webhooks/1"
 class Answer:
     """The result of one attempt: the status of a complete response, or else the kind of error.
 
-    ``retry_after`` is the pause in seconds that the endpoint asks for, ``response`` the beginning of its
-    body. An answer that ``is_ours`` is a problem of the gateway, and says nothing about the endpoint.
+    ``retry_after`` is the pause in seconds that the endpoint asks for, ``response`` the beginning of the
+    body. If ``is_ours``, the result is a problem of the gateway, and says nothing about the endpoint.
     """
 
     status: int | None = None
@@ -61,10 +63,10 @@ class Answer:
 
 
 class Client:
-    """An HTTP client for webhooks, to be made and closed on the event loop that uses it.
+    """An HTTP client for webhooks. Make and close it on the event loop that uses it.
 
-    ``look_up`` finds the addresses of a name, and ``authorities`` is the TLS context; by default both are the
-    system's.
+    ``look_up`` finds the addresses of a name, and ``authorities`` is the TLS context. The default of both is
+    the system's.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Client:
             self._look_up.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, merchant: str = "") -> Answer:
-        """Send the webhook once, and return what became of it within ``seconds``. Raises nothing."""
+        """Send the webhook once, and return its result within ``seconds``. Raises nothing."""
         began = time.monotonic()
         for_merchant.set(merchant)
         try:
@@ -128,7 +130,7 @@ class Client:
                 size += len(chunk)
                 kept += chunk[: KEPT_BYTES - len(kept)]
                 if size > MAX_RESPONSE_BYTES:
-                    # The status is known, and nobody needs the rest.
+                    # The status is known, and the rest is not needed.
                     response.close()
                     break
             return Answer(
@@ -140,19 +142,19 @@ class Client:
 
 @cache
 def _of_the_system() -> ssl.SSLContext:
-    """Return the context that trusts the system's authorities, which take 10 ms to read."""
+    """Return the TLS context with the system's authorities. Reading them takes 10 ms."""
     return ssl.create_default_context()
 
 
 def _require_allowed(url: str) -> None:
-    """Check what needs no look-up. aiohttp asks no resolver about a host that is an address already."""
-    if fault := fault_of_url(url):
+    """Check a URL without a look-up. If its host is an IP address, aiohttp does not call the resolver."""
+    if fault := url_error(url):
         raise AddressRefused(f"The address {fault}")
 
 
 def _meaning(error: BaseException) -> Answer:
-    """Return the kind of error, in the closed list that ``docs/webhooks.md`` has."""
-    # For an answer that is not HTTP, aiohttp makes up a status, 400. It would be taken for the endpoint's.
+    """Return the kind of error, from the list in ``docs/webhooks.md``."""
+    # If an answer is not HTTP, aiohttp invents the status 400, which is not the endpoint's.
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     detail = (text or type(error).__name__)[:200]
     causes = list(_chain(error))
@@ -174,7 +176,7 @@ def _meaning(error: BaseException) -> Answer:
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
-    """Return the error and the errors that it stands for, also those of several tried addresses."""
+    """Return the error and its causes, including the errors of each address that was tried."""
     chain: list[BaseException] = []
     waiting = [error]
     while waiting:
@@ -189,7 +191,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _seconds_of(text: str) -> float | None:
-    """Return the seconds of a ``Retry-After``, a number or a date (RFC 9110, 10.2.3), or None."""
+    """Return the seconds of a ``Retry-After``, which is a number or a date (RFC 9110, 10.2.3), or None."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -1,7 +1,7 @@
-"""Connections to endpoints: each to an address that was checked, and with an answer of limited length.
+"""Connections to endpoints: only to checked addresses, and with answers of limited length.
 
-aiohttp bounds the lines and the number of headers. It reads any number of interim responses (RFC 9110, 15.2),
-and any extension of a chunk, which reach no reader of the body. They would keep the process from all else.
+aiohttp limits the length and number of headers. It does not limit interim responses (RFC 9110, 15.2) and
+chunk extensions, which no reader of the body sees: an endpoint could keep the process busy with them.
 """
 
 import asyncio
@@ -14,33 +14,34 @@ import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.client_proto import ResponseHandler
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer
+from checkout.conf.origins import Scheme
 from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver, LookUp
+from checkout.webhooks.url_policy import peer_error
 
-# Less than the 5 s after which Node closes an idle connection, since a request may cross with the end.
+# Node closes an idle connection after 5 s. A request that is sent at that moment would fail.
 IDLE_SECONDS = 4.0
-# Far more than a proxy in front of an endpoint sends before its answer.
+# A proxy in front of an endpoint sends far fewer before its answer.
 MOST_INTERIM_RESPONSES = 16
-# The bytes of one answer in all. A body of 64 kB has as many even if each byte of it is a chunk.
+# The most bytes of one answer. A body of 64 kB needs fewer even if each of its bytes is a chunk.
 MOST_BYTES = 1_000_000
 
 
 class AnswerTooLong(aiohttp.ClientError):
-    """An answer was broken off because it would have been too long."""
+    """An answer was aborted because it is too long."""
 
 
 class BoundedHandler(ResponseHandler):
-    """aiohttp's protocol of a connection. It ends the connection if an answer is too long."""
+    """aiohttp's protocol of a connection, which closes the connection if an answer is too long."""
 
     _interim = _received = 0
 
     def set_response_params(self, **params: Any) -> None:
-        """Begin to count: another request is about to be sent."""
+        """Reset the counts, because another request is about to be sent."""
         self._interim = self._received = 0
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived, unless it is too much."""
+        """Process received data, unless the answer is too long."""
         self._received += len(data)
         if self._received > MOST_BYTES:
             self._give_up()
@@ -48,7 +49,7 @@ class BoundedHandler(ResponseHandler):
             super().data_received(data)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of a response. Those of one piece of data come one after the other."""
+        """Count the head of a response. One piece of data may contain several."""
         self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
         if self._interim > MOST_INTERIM_RESPONSES:
             self._give_up()
@@ -62,7 +63,7 @@ class BoundedHandler(ResponseHandler):
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes connections with one scheme, and keeps them for a moment."""
+    """A connector for one scheme, which keeps idle connections for a short time."""
 
     def __init__(self, scheme: Scheme, look_up: LookUp, authorities: ssl.SSLContext) -> None:
         super().__init__(
@@ -79,10 +80,10 @@ class Connector(aiohttp.TCPConnector):
 
 
 def checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
-    """Return a socket for a connection to exactly this address. Raises ``AddressRefused``."""
+    """Return a socket for a connection to this address. Raises ``AddressRefused``."""
     family, kind, protocol, _, target = place
     host, port = str(target[0]), int(target[1])
-    if fault := fault_of_peer(host, port, scheme):
+    if fault := peer_error(host, port, scheme):
         raise AddressRefused(f"The host {fault}")
     made = socket.socket(family, kind, protocol)
     made.setblocking(False)

@@ -1,6 +1,6 @@
-"""Record what became of attempts: the log, the delivery's next attempt, and the endpoint's health.
+"""Record the results of attempts: the log, the delivery's next attempt, and the endpoint's health.
 
-Times that senders wait for are the database's, because another sender may wait for them.
+Times for which senders wait are those of the database's clock, because any sender may wait for them.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from checkout.privacy.scrubbing import scrub_text
-from checkout.webhooks.deliveries import begin_state
+from checkout.webhooks.deliveries import transition
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import GONE, endpoint_pause, own_pause, pause_after
 from checkout.webhooks.sending.claims import NO_SUCH_EVENT, Job
@@ -37,7 +37,7 @@ def record(outcomes: Sequence[Outcome]) -> None:
         locked = Delivery.objects.select_for_update(of=("self",)).select_related("endpoint")
         rows = locked.filter(pk__in=[each.job.delivery for each in outcomes])
         deliveries = rows.order_by("pk").in_bulk()
-        # A delivery is gone if its endpoint has been deleted meanwhile.
+        # The delivery of an endpoint that was deleted in the meantime may not exist any longer.
         outcomes = [each for each in outcomes if each.job.delivery in deliveries]
         DeliveryAttempt.objects.bulk_create(
             [_logged(each) for each in outcomes if not _is_known(deliveries[each.job.delivery], each)]
@@ -51,7 +51,7 @@ def record(outcomes: Sequence[Outcome]) -> None:
 
 
 def _is_known(delivery: Delivery, outcome: Outcome) -> bool:
-    """Return True if the log's last entry says this already, of a problem of ours that lasts."""
+    """Return True if the outcome is a lasting problem of the gateway that was logged at the last attempt."""
     return outcome.answer.is_ours and delivery.last_result == outcome.answer.summary
 
 
@@ -70,14 +70,14 @@ def _logged(outcome: Outcome) -> DeliveryAttempt:
 
 
 def _storable(text: bytes) -> str:
-    """Return what an endpoint has sent as text that the database takes, and without secrets."""
+    """Return bytes from an endpoint as text that the database can store, without secrets."""
     return scrub_text(text.decode("utf-8", "replace").replace("\0", ""))
 
 
 def _conclude(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
-    """Change the delivery. If another process has it by now, or has given it up, only a success counts.
+    """Update the delivery. If another process has leased or failed it since, only a success is applied.
 
-    If it is pending without a lease, it was made due again since, and nothing counts.
+    A pending delivery without a lease was made due again since, and nothing is applied.
     """
     job, answer = outcome.job, outcome.answer
     is_ours = delivery.lease == job.lease and delivery.state == State.PENDING
@@ -91,7 +91,7 @@ def _conclude(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
         delivery.next_try_at = now + timedelta(seconds=own_pause(age.total_seconds()))
         return
     if not answer.is_success and job.url != delivery.endpoint.url:
-        # The merchant has changed the address meanwhile, and the new one was not tried.
+        # The merchant has changed the address in the meantime, and the new address was not tried.
         delivery.next_try_at = now
         return
     delivery.tries += 1
@@ -111,8 +111,8 @@ def _end(delivery: Delivery, state: str, now: datetime) -> None:
 
 
 def _record_health(outcomes: Sequence[Outcome], now: datetime) -> None:
-    """Update the endpoints that have failed, and those that have failed before."""
-    # A problem of ours says nothing about the endpoint.
+    """Update the health of the endpoints that have failed now or before."""
+    # A problem of the gateway says nothing about the endpoint.
     about = [each for each in outcomes if not each.answer.is_ours]
     failed = {each.job.endpoint for each in about if not each.answer.is_success}
     seen = {each.job.endpoint for each in about}
@@ -151,9 +151,9 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
             endpoint.owed_notice = Notice.NONE
         return
     if outcome.job.url != endpoint.url or not endpoint.is_enabled:
-        return  # nothing is sent to this address any more
+        return  # the endpoint has another address now
     is_paused = endpoint.paused_until is not None and endpoint.paused_until > now
-    # An attempt that was under way when a failure began the pause says nothing new.
+    # An attempt that was under way when a failure began the pause adds nothing.
     if not (is_paused and endpoint.failures):
         endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or outcome.at
@@ -161,5 +161,5 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
         until = now + timedelta(seconds=pause)
         endpoint.paused_until = max(endpoint.paused_until or until, until)
     if answer.status == GONE:
-        begin_state(endpoint, WebhookEndpoint.State.DISABLED, GONE_REASON)
+        transition(endpoint, WebhookEndpoint.State.DISABLED, GONE_REASON)
         endpoint.owed_notice = Notice.DISABLED

@@ -1,8 +1,8 @@
-"""Names to addresses: every address of a name is checked before a connection to any of them is made.
+"""Look up names, and check every address of a name before a connection to any of them is made.
 
-A thread that looks up a name cannot be interrupted. Look-ups of the same name therefore share one thread, so
-that a name whose servers do not answer occupies one thread only, however many deliveries wait for it. One
-merchant's names occupy a few threads only.
+A thread that looks up a name cannot be interrupted. Look-ups of the same name therefore share one thread: a
+name whose servers do not answer occupies a single thread, however many deliveries wait for it. The names of
+one merchant occupy at most a few threads.
 """
 
 import asyncio
@@ -14,14 +14,15 @@ from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from checkout.webhooks.addresses import Scheme, fault_of_peer
+from checkout.conf.origins import Scheme
+from checkout.webhooks.url_policy import peer_error
 
 LOOK_UP_THREADS = 32
 LOOK_UPS_PER_MERCHANT = 4
-# The time that a look-up may wait for a thread. It is much less than that of an attempt.
+# The time that a look-up may wait for a thread. It is much shorter than the time of an attempt.
 QUEUE_SECONDS = 5.0
 
-# The merchant for whom names are looked up: aiohttp's interface of a resolver has no place for it.
+# The merchant for whom names are looked up, which aiohttp's interface of a resolver cannot pass on.
 for_merchant: ContextVar[str] = ContextVar("for_merchant", default="")
 
 # A function that returns the IP addresses of a name, in the order in which to try them. Raises ``OSError``.
@@ -29,7 +30,7 @@ LookUp = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class AddressRefused(OSError):
-    """The name or address leads to a machine, or a port, that webhooks must not reach."""
+    """The name or address leads to a machine or a port that webhooks must not reach."""
 
 
 class LookUpNotBegun(OSError):
@@ -37,7 +38,7 @@ class LookUpNotBegun(OSError):
 
 
 class SystemLookUp:
-    """A look-up by the system's resolver, in threads of its own. Raises ``LookUpNotBegun``, too."""
+    """A look-up by the system's resolver, in threads of its own. It may raise ``LookUpNotBegun``."""
 
     def __init__(self, *, queue_seconds: float = QUEUE_SECONDS) -> None:
         self._queue_seconds = queue_seconds
@@ -50,7 +51,7 @@ class SystemLookUp:
         found = self._running.get(host)
         if found is None:
             found = await self._begin(host)
-        # A delivery whose time is over must not cancel the look-up of the others.
+        # A delivery whose time is over must not cancel the look-up, which others share.
         return await asyncio.shield(found)
 
     async def _begin(self, host: str) -> asyncio.Future[Sequence[str]]:
@@ -66,7 +67,7 @@ class SystemLookUp:
             own.release()
 
         if (found := self._running.get(host)) is not None:
-            # Another delivery has begun it meanwhile.
+            # Another delivery has begun the look-up in the meantime.
             self._places.release()
             own.release()
             return found
@@ -85,7 +86,7 @@ class SystemLookUp:
                     own.release()
                     raise
         except TimeoutError:
-            raise LookUpNotBegun("Too many look-ups of names are under way.") from None
+            raise LookUpNotBegun("Too many name look-ups are under way.") from None
 
     def close(self) -> None:
         """Let the threads end, without waiting for them."""
@@ -98,7 +99,7 @@ def _addresses_of(host: str) -> Sequence[str]:
 
 
 class CheckedResolver(AbstractResolver):
-    """aiohttp's resolver: it passes on the addresses that it has checked, and no name that has another."""
+    """A resolver for aiohttp, which refuses a name if any of its addresses is not allowed."""
 
     def __init__(self, look_up: LookUp, scheme: Scheme) -> None:
         self._look_up = look_up
@@ -110,7 +111,7 @@ class CheckedResolver(AbstractResolver):
         """Return the addresses of ``host``. Raises ``AddressRefused`` if one of them must not be reached."""
         addresses = await self._look_up(host)
         for address in addresses:
-            if fault := fault_of_peer(address, port, self._scheme):
+            if fault := peer_error(address, port, self._scheme):
                 raise AddressRefused(f"{host} {fault}")
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "The name has no address.")

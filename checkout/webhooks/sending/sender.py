@@ -1,6 +1,6 @@
-"""The sender: takes due deliveries, posts them side by side, and records their outcomes in batches.
+"""The sender, which leases due deliveries, posts them concurrently, and records outcomes in batches.
 
-Any number of senders may run at once. If one dies between an attempt and its record, the delivery is due
+Any number of senders may run at once. If one dies between an attempt and its recording, the delivery is due
 again after its lease, and is sent once more with the same id.
 """
 
@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 # Outcomes that come within this time are recorded together.
 GATHERING_SECONDS = 0.02
 DATABASE_PAUSE_SECONDS = 1.0
-# The time that attempts under way get to end when the process stops.
+# The time in which attempts under way may end when the process stops.
 FINISH_SECONDS = 10.0
 
 
@@ -73,14 +73,14 @@ class Sender:
         finally:
             stopping.cancel()
             await self._finish()
-            # Not cancelled: what it is recording would be recorded once more.
+            # The recording task is not cancelled, because its batch would be recorded twice.
             self._is_ending = True
             self._has_outcomes.set()
             await asyncio.gather(recording, return_exceptions=True)
             await self._record_all()
 
     async def send_due(self) -> int:
-        """Do one round: send what is due, and record it. Return how many deliveries that were."""
+        """Send the due deliveries once, and record the results. Return the number of deliveries."""
         begun = await self._begin_due()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -108,11 +108,11 @@ class Sender:
                 dict(self._of_merchants),
             )
         except Error:
-            # Deliveries that were taken already are due again after the lease.
+            # Deliveries that were leased already are due again after the lease.
             log.warning("webhooks cannot be read", exc_info=True)
             return 0
         except Exception:
-            # A row that cannot be understood must not stop all others, now and after every restart.
+            # An unreadable row must not stop all others, now and after every restart.
             log.exception("webhooks not taken")
             return 0
         for job in jobs:
@@ -126,8 +126,8 @@ class Sender:
         if job.problem:
             answer = Answer(error=job.problem, is_ours=True)
         else:
-            # The receiver compares the time with its own clock, so it is the one of this attempt, and not by
-            # the clock of this process: if that is wrong, all would be refused, and endpoints disabled.
+            # The receiver compares this time with its own clock. It is the database's time, because with a
+            # wrong clock of this process all webhooks would be refused, and endpoints disabled.
             signed = signing.headers(job.message_id, int(job.at.timestamp()), job.body, job.keys)
             answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
         self._outcomes.append(Outcome(job, answer, job.at))
@@ -167,12 +167,12 @@ class Sender:
         del self._outcomes[: len(batch)]
         for outcome in batch:
             self._count(outcome.job, -1)
-        # There is room for others.
+        # Other deliveries can be leased now.
         self._woken.set()
         return True
 
     async def _record_each(self, batch: Sequence[Outcome]) -> None:
-        """Record the outcomes one by one. One that cannot be recorded is tried again after its lease."""
+        """Record the outcomes one by one. If one cannot be recorded, its delivery is tried again later."""
         for outcome in batch:
             try:
                 await in_thread(record, [outcome])
@@ -180,7 +180,7 @@ class Sender:
                 log.exception("webhook not recorded", message_id=outcome.job.message_id)
 
     async def _finish(self) -> None:
-        """Let the attempts under way end within a bound, and give back the rest."""
+        """Wait for the attempts under way for a limited time, and give back the rest."""
         if not self._tasks:
             return
         _, left = await asyncio.wait(self._tasks, timeout=self._finish_seconds)

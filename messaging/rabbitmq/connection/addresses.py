@@ -127,7 +127,7 @@ def connection_parameters(
 
 
 def _shorter_patience() -> float:
-    """Return the seconds after which a silent address is given up if there are others that may answer."""
+    """Return the seconds after which a silent address is given up if there are other addresses to try."""
     return CONNECT_TIMEOUT_SECONDS / 2
 
 
@@ -136,7 +136,7 @@ def at_address(
 ) -> pika.ConnectionParameters:
     """Return the parameters for one of several addresses of their host, whose name TLS still verifies.
 
-    Only the last one to be tried is waited for as long as a single one.
+    The last address that is tried may take as long to answer as a single one; the others get less time.
     """
     one = copy.copy(parameters)
     one.host = address

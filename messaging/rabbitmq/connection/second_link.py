@@ -10,7 +10,7 @@ from messaging.rabbitmq.connection.link import Link
 
 
 class NoSecondLink(AMQPError):
-    """The second connection cannot be opened, as the broker may allow no more of them."""
+    """The second connection cannot be opened, for example because the broker limits their number."""
 
 
 class SecondLink:

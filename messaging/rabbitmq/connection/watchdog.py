@@ -1,4 +1,4 @@
-"""A watchdog for connections that look open but are dead, faster than TCP or heartbeats."""
+"""A watchdog that detects dead connections earlier than TCP or heartbeats do."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ MISSES = 3
 
 
 class Watchdog:
-    """Send a message to this process's own queue at every interval; give up after ``MISSES`` did not arrive.
+    """A loop that sends a message to this process's own queue at every interval, and counts the missing ones.
 
     ``send`` publishes one such message. ``may_judge`` returns False while there is no connection, and while
     the broker has blocked publishing, which has its own time limit.

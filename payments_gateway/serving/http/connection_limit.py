@@ -9,15 +9,16 @@ from uvicorn.server import ServerState
 
 from payments_gateway.serving.clients import ClientCounter, network_of
 from payments_gateway.serving.conf import conf
-from payments_gateway.serving.http.newcomers import Newcomers
+from payments_gateway.serving.http.idle_connections import IdleConnections
 from payments_gateway.serving.http.writing import LINGER_SECONDS, close_in_time, close_slowly
 from payments_gateway.serving.problems import FULL, Problem
 from payments_gateway.serving.process.memory import AfterFlood
 
 # Open files other than clients' connections: database, broker, templates, logs.
 OTHER_FILES = 128
-# The refused connections that are closed slowly at once. They are not counted, and need open files.
-MOST_TURNED_AWAY = 64
+# How many refused connections may be in their closing phase at the same time. Each uses a file descriptor,
+# and is not counted as a connection.
+MOST_CLOSING = 64
 
 
 class ConnectionLimit:
@@ -34,9 +35,9 @@ class ConnectionLimit:
         self._most = min(conf.max_connections, max(1, files - OTHER_FILES))
         self._most_of_client = conf.max_connections_per_address
         self._clients = ClientCounter()
-        self.newcomers = Newcomers()
+        self.idle = IdleConnections()
         self.memory = AfterFlood()
-        self._turned_away = 0
+        self._closing = 0
 
     def client_of(self, address: tuple[str, int] | None) -> str:
         """Return the name under which a peer is counted; "" if only the limit of the server applies."""
@@ -52,21 +53,22 @@ class ConnectionLimit:
             return None
         return self._clients.enter(client, most=self._most, most_of_client=self._most_of_client)
 
-    def turn_away(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Answer a connection that was not counted, and close it, slowly unless there are too many of them.
+    def reject(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Answer a connection that was not counted, and close it.
 
-        A client that connects sends its request at the same moment.
+        It is closed slowly, unless too many are closing: a client that connects sends its request at the same
+        moment, and would otherwise find the connection reset instead of the answer.
         """
         transport.write(answer)
-        if self._turned_away >= MOST_TURNED_AWAY:
+        if self._closing >= MOST_CLOSING:
             close_in_time(transport)
             return
-        self._turned_away += 1
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._forget_one)
+        self._closing += 1
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._has_closed)
         close_slowly(transport)
 
-    def _forget_one(self) -> None:
-        self._turned_away -= 1
+    def _has_closed(self) -> None:
+        self._closing -= 1
 
     def leave(self, client: str) -> None:
         """Uncount a connection that was counted. Nothing is kept about a client without connections."""

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, hardened: ``--http payments_gateway.serving.http.protocol:OrderlyProtocol``."""
+"""uvicorn's HTTP, hardened: ``--http payments_gateway.serving.http.protocol:HardenedHttpProtocol``."""
 
 import asyncio
 from collections import deque
@@ -41,7 +41,7 @@ PIECE_BYTES = 16_384
 MAX_PIPELINED = 32
 
 
-class OrderlyProtocol(HttpToolsProtocol):
+class HardenedHttpProtocol(HttpToolsProtocol):
     """A protocol that limits the size and the pace of requests, and the time in which responses are read.
 
     A request that cannot be accepted is answered by a problem document, after the answers to earlier ones.
@@ -83,7 +83,7 @@ class OrderlyProtocol(HttpToolsProtocol):
         if problem is not None:
             self._phase = Phase.OVER
             self.connections.discard(self)
-            self._limit.turn_away(transport, refusal(problem, self.server_state.default_headers))
+            self._limit.reject(transport, refusal(problem, self.server_state.default_headers))
             return
         self._counted_as = client
         self._is_leaving = False
@@ -101,13 +101,13 @@ class OrderlyProtocol(HttpToolsProtocol):
         # idle.
         now = self.loop.time()
         self._head_until = now + conf.header_seconds
-        self._limit.newcomers.add(self, now, min(self.timeout_keep_alive, conf.header_seconds))
+        self._limit.idle.add(self, now, min(self.timeout_keep_alive, conf.header_seconds))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol. Calls the callbacks of requests that wait for something else."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._limit.newcomers.discard(self)
+        self._limit.idle.discard(self)
         self._stop_waiting_for_reader()
         self._leave_the_count()
         self._limit.memory.note_end(len(self.connections), self.loop)
@@ -133,7 +133,7 @@ class OrderlyProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         if self.cycle is None:
-            self._limit.newcomers.discard(self)
+            self._limit.idle.discard(self)
         if len(data) <= PIECE_BYTES:
             self._parse(data)
         else:

@@ -1,6 +1,6 @@
 """Answers from the server itself: a problem document with the headers that all our responses have.
 
-The server does not know yet if a request is a program's, so that each answer has the members that programs
+The server does not know yet if a program has sent the request, so each answer has the members that programs
 look for.
 """
 

@@ -1,4 +1,4 @@
-"""Return of memory to the system after a flood has made the process allocate much of it."""
+"""Return of memory to the system after a flood of connections."""
 
 import asyncio
 import ctypes
@@ -43,7 +43,7 @@ class AfterFlood:
         self._most = 0
 
     def note_end(self, left: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Take note of the end of a connection, after which so many are ``left``."""
+        """Note the end of a connection; ``left`` is the number of those that remain."""
         self._most = max(self._most, left + 1)
         if self._most >= MANY_CONNECTIONS and left <= self._most // 4:
             self._most = left

@@ -14,9 +14,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def announced(begin: Callable[[], None], *, seconds: float) -> Iterator[None]:
     """Inside this context, make the first signal call ``begin``, and pass it to the server ``seconds`` later.
 
-    ``begin`` runs on the current event loop. A second signal is passed to the server at once, and the first
-    one no more: uvicorn would take it for the wish to end without an orderly shutdown. Outside the main
-    thread, where Python handles no signals, this does nothing.
+    ``begin`` runs on the current event loop. A second signal is passed to the server at once, in place of the
+    first: uvicorn would take both as a request to end without an orderly shutdown. Outside the main thread,
+    where Python handles no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

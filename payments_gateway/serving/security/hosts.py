@@ -27,9 +27,9 @@ def require_host(host: str) -> None:
     request.get_host()
 
 
-def _forget_hosts(**_change: object) -> None:
+def _invalidate_hosts(**_change: object) -> None:
     require_host.cache_clear()
 
 
 # For tests, which change settings; in a running process they stay the same.
-setting_changed.connect(_forget_hosts)
+setting_changed.connect(_invalidate_hosts)

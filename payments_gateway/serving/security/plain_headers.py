@@ -1,4 +1,4 @@
-"""Headers of which Django has Python's codecs look up what they name, before any view.
+"""Removal of headers that make Django look up a charset by a name of the client's choice, before any view.
 
 Python keeps the name of every codec that was ever looked up, known or not, and some codecs take quadratic
 time. Django looks up the charset of a Content-Type, those in parameters of RFC 2231 in it and in Accept, and

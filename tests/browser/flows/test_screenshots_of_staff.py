@@ -196,27 +196,27 @@ def test_pictures_of_settling_a_charge_back(shopper: Shopper, width: int) -> Non
     picture(page, "admin-settle-claim-confirm", width)
 
 
-def test_pictures_of_settling_a_contradiction(shopper: Shopper, width: int) -> None:
+def test_pictures_of_settling_by_figures(shopper: Shopper, width: int) -> None:
     made = shopper.stack.manage("shell", "--command", MAKE_CONFLICTED % {"name": uuid4().hex[:6]})
     payment = made.rpartition("KEYS")[2].strip()
     page = shopper.page
     page.goto(f"{shopper.stack.web_url}/admin/payments/payment/{payment}/change/")
     log_in(page)
-    expect(page.get_by_role("link", name="Settle contradiction")).to_be_visible()
+    expect(page.get_by_role("link", name="Settle by figures")).to_be_visible()
     picture(page, "admin-payment-conflicted", width, full_page=False)
-    page.get_by_role("link", name="Settle contradiction").click()
-    picture(page, "admin-settle-contradiction", width)
+    page.get_by_role("link", name="Settle by figures").click()
+    picture(page, "admin-settle-figures", width)
     page.get_by_label("Refunded").fill("3.00")
     page.get_by_label("Charged back").fill("12,50")
     page.get_by_role("button", name="Continue").click()
-    picture(page, "admin-settle-contradiction-wrong-fields", width)
+    picture(page, "admin-settle-figures-wrong-fields", width)
     page.get_by_label("No: it was captured").check()
     page.get_by_label("Charged back").fill("12.50")
     page.get_by_label(re.compile("refund of 3.00 GBP")).first.check()
     page.get_by_label("Reason").fill("Seen in the portal")
     page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("button", name="Book it, and settle the contradiction")).to_be_visible()
-    picture(page, "admin-settle-contradiction-confirm", width)
+    expect(page.get_by_role("button", name="Book it")).to_be_visible()
+    picture(page, "admin-settle-figures-confirm", width)
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ from django.utils import timezone
 
 from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
 from checkout.payments.actions import notification, record_notification
-from checkout.payments.actions.notification import Recorded, payment_named_by
-from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.actions.notification import Recorded
+from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
 from messaging.outbox.month import Month
 from tests.payments.service.conftest import _credentials, account, books
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
 
 __all__ = ["_credentials", "account", "books"]
@@ -83,16 +83,6 @@ def test_it_is_sent_again_although_its_account_cannot_be_opened_any_more(account
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     assert try_unmatched_again() == 1
     assert OutboxMessage.objects.get().subject == "pay_1"
-
-
-def test_the_release_before_stored_no_statements_and_they_are_read_from_the_body(
-    account: ProviderAccount, settings
-):
-    record_notification("twin", BODY)
-    ProviderNotification.objects.update(statements=None)
-    assert payment_named_by(ProviderNotification.objects.get()) == "pay_1"
-    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
-    assert payment_named_by(ProviderNotification.objects.get()) == ""
 
 
 def recorded_a_while_ago() -> Recorded:

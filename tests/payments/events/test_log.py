@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.payments.events import MOST_BYTES, log, move_payment
 from checkout.payments.events.log import FORGOTTEN_AFTER, OLD, EventLog, unpublished_events
 from checkout.payments.models import Attempt, Event, EventPosition, OutboxMessage
@@ -154,10 +154,10 @@ def test_an_event_that_is_no_message_stops_no_other(
 
 def test_without_a_position_old_events_are_not_published_again(attempt: Attempt) -> None:
     [event] = happen(attempt, "authorised")
-    with forgetting():
+    with erasing_on_purpose():
         Event.objects.update(created_at=timezone.now() - 2 * OLD)
     new = write_late(event, event.pk + 1)
-    with forgetting():
+    with erasing_on_purpose():
         Event.objects.filter(pk=new.pk).update(created_at=timezone.now())
     assert published() == [new.reference]
 
@@ -175,7 +175,7 @@ def test_an_event_that_is_erased_meanwhile_gets_into_the_outbox_as_it_is_now(att
     happen(attempt, "authorised")
     reader = EventLog()
     [row] = reader.take()
-    with forgetting():
+    with erasing_on_purpose():
         Event.objects.update(changes={"state": "erased"})
     row.attempts, row.last_error = 1, "timeout: none"
     reader.note([row], [row])

@@ -141,18 +141,18 @@ class ProviderContract(SavedCardContract):
         assert result.amount == Money(1050, "GBP")
 
     def test_an_inquiry_for_an_order_never_sent_says_so(self, shop, order_code):
-        assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+        assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND
 
     @pytest.mark.parametrize("verb", ["capture", "refund", "void"])
     def test_an_order_never_sent_cannot_be_modified(self, shop, order_code, verb):
         result = getattr(shop.provider, verb)(modification(verb, order_code))
-        assert result.outcome == Outcome.NOT_SENT
+        assert result.outcome == Outcome.NOT_FOUND
 
     @pytest.mark.parametrize("verb", ["capture", "refund", "void"])
     def test_an_order_in_its_challenge_is_not_found(self, shop, order_code, verb):
         self.pay(shop, order_code, "challenge")
         result = getattr(shop.provider, verb)(modification(verb, order_code))
-        assert result.outcome == Outcome.NOT_SENT
+        assert result.outcome == Outcome.NOT_FOUND
 
     def test_a_challenge_is_completed_once(self, shop, order_code):
         first = self.pay(shop, order_code, "challenge")
@@ -305,7 +305,7 @@ class ProviderContract(SavedCardContract):
             shop.provider.require_sendable(Money(5050, "HUF"))
         with pytest.raises(AmountNotSupported):
             self.pay(shop, order_code, amount=Money(5050, "HUF"))
-        assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+        assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND
 
     def test_a_capture_or_refund_that_the_account_cannot_send_exactly_moves_nothing(
         self, has_unsendable_amounts, shop, order_code

@@ -74,7 +74,7 @@ class SavedCardContract(Abilities):
     def test_a_token_that_the_provider_does_not_know_pays_nothing(self, saves_cards, shop, order_code):
         unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")
         assert self.charge(shop, order_code, unknown).outcome != Outcome.APPROVED
-        assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_SENT, Outcome.REFUSED)
+        assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_FOUND, Outcome.REFUSED)
 
     def test_a_token_that_is_deleted_pays_no_more_and_may_be_deleted_again(
         self, deletes_tokens, shop, order_code

@@ -7,10 +7,10 @@ import pytest
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
 from checkout.money import Money
 from checkout.payments.providers.base import Account, EventKind, Outcome, RefusalReason
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Manners, OrderState, forget_books
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
+from tests.support.memory_provider.books import Manners, OrderState, forget_books
+from tests.support.memory_provider.provider import MemoryProvider
 
 __all__ = ["order_code"]
 ACCOUNT = Account(
@@ -71,7 +71,7 @@ def test_an_answer_may_be_lost_although_the_money_is_reserved(provider, card, er
 def test_a_request_may_never_arrive(provider, card, error):
     with pytest.raises(error):
         pay(provider, card)
-    assert provider.inquire("order-1").outcome == Outcome.NOT_SENT
+    assert provider.inquire("order-1").outcome == Outcome.NOT_FOUND
     assert provider.books.orders == {}
 
 
@@ -97,7 +97,7 @@ def test_adapters_for_one_account_share_its_books_and_no_others(provider):
     pay(provider, "approve")
     other = Account(code="other", provider="memory", merchant_code="X", endpoint="", credentials={})
     assert MemoryProvider(ACCOUNT).inquire("order-1").outcome == Outcome.APPROVED
-    assert MemoryProvider(other).inquire("order-1").outcome == Outcome.NOT_SENT
+    assert MemoryProvider(other).inquire("order-1").outcome == Outcome.NOT_FOUND
 
 
 UNKIND = Manners(deduplicates=False, tells_position=False, checks_amounts=False)

@@ -7,6 +7,21 @@ from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import error
 
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
+# Words for faults of the provider's own, of which some have in them what a refusal would say.
+FAULTS = (
+    "Deadline exceeded",
+    "Lock wait time exceeded",
+    "Concurrency conflict: amount in use",
+    "Unable to determine state",
+    "This order cannot be captured",
+    "The refund amount is too large",
+    "Refunds are not allowed at the moment",
+    "Currency service: not permitted to answer",
+    "Amount: an internal error occurred",
+    "Cannot refund now, please try again",
+    "Cannot capture an order in state UNKNOWN, try again",
+    "Could not parse the request",
+)
 
 
 @pytest.mark.parametrize("of_order", [True, False])
@@ -47,56 +62,57 @@ def test_an_error_is_final_only_where_nothing_can_have_happened(code, verb, outc
         assert result.refusal is None
 
 
-def test_an_order_that_the_provider_never_heard_of_was_not_sent():
+def test_an_order_that_the_provider_never_heard_of_is_not_found():
     result = parse_reply(error(5, "Could not find payment for order"), Verb.INQUIRE)
-    assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+    assert (result.outcome, result.event) == (Outcome.NOT_FOUND, "MISSING")
 
 
 @pytest.mark.parametrize(
     ("code", "said", "verb", "outcome"),
     [
-        (5, "XML failed validation: Invalid amount", Verb.AUTHORISE, Outcome.REFUSED),
         (5, "XML failed\n  validation", Verb.COMPLETE_CHALLENGE, Outcome.REFUSED),
-        (5, "The request is not well-formed", Verb.AUTHORISE, Outcome.REFUSED),
-        (5, "XML is not well formed", Verb.AUTHORISE, Outcome.REFUSED),
-        (5, "Could not parse the request", Verb.AUTHORISE, Outcome.REFUSED),
-        (5, "Cannot parse XML", Verb.AUTHORISE, Outcome.REFUSED),
         (5, "XML failed validation", Verb.REFUND, Outcome.REFUSED),
+        (5, "XML failed validation.", Verb.AUTHORISE, Outcome.REFUSED),
         (5, "XML failed validation", Verb.INQUIRE, Outcome.UNKNOWN),
-        (5, "Duplicate Order", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (5, "XML failed validation: Deadline exceeded", Verb.REFUND, Outcome.UNKNOWN),
         (5, "XML failed validation: duplicate order", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (5, 'The content of element type "refund" must match "(amount)"', Verb.REFUND, Outcome.REFUSED),
+        (7, "XML failed validation", Verb.CAPTURE, Outcome.UNKNOWN),
+        (5, "Duplicate Order", Verb.AUTHORISE, Outcome.UNKNOWN),
         (5, "Duplicate capture", Verb.CAPTURE, Outcome.UNKNOWN),
         (5, "DUPLICATE", Verb.REFUND, Outcome.UNKNOWN),
         (5, "x" * 300 + " was already refunded", Verb.REFUND, Outcome.UNKNOWN),
-        (5, "This order cannot be captured", Verb.CAPTURE, Outcome.REFUSED),
         (7, "Could not find order", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
         (5, "Could not find payment for order", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
         (5, "Could not find payment for order", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (5, "Could not find payment for order because of a timeout", Verb.INQUIRE, Outcome.UNKNOWN),
         (7, "Could not find order", Verb.AUTHORISE, Outcome.UNKNOWN),
-        (7, "Invalid payment details", Verb.AUTHORISE, Outcome.REFUSED),
-        (7, "Gateway error", Verb.AUTHORISE, Outcome.UNKNOWN),
-        (7, "Invalid payment details : Gateway error", Verb.AUTHORISE, Outcome.UNKNOWN),
-        (7, "Gateway error", Verb.CAPTURE, Outcome.UNKNOWN),
-        (7, "Invalid payment details", Verb.CAPTURE, Outcome.REFUSED),
         (7, "Could not find order", Verb.REFUND, Outcome.UNKNOWN),
-        *((5, "Sorry, an internal error occurred", verb, Outcome.UNKNOWN) for verb in MODIFICATIONS),
-        *((5, "Amount: an internal error occurred", verb, Outcome.UNKNOWN) for verb in MODIFICATIONS),
-        *((5, "Cannot refund now, please try again", verb, Outcome.UNKNOWN) for verb in MODIFICATIONS),
+        *((5, "Could not find order", verb, Outcome.NOT_FOUND) for verb in MODIFICATIONS),
+        (7, "Invalid payment details", Verb.AUTHORISE, Outcome.REFUSED),
+        (7, "Invalid payment details", Verb.CAPTURE, Outcome.UNKNOWN),
+        (7, "Invalid payment details : Card number : 4111********1111", Verb.AUTHORISE, Outcome.REFUSED),
+        (7, "Invalid payment details : Expiry date = 10/2019", Verb.AUTHORISE, Outcome.REFUSED),
+        (7, "Invalid payment details : Gateway error", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (7, "Gateway error", Verb.AUTHORISE, Outcome.UNKNOWN),
+        *(
+            (code, said, verb, Outcome.UNKNOWN)
+            for said in FAULTS
+            for code in (5, 7)
+            for verb in MODIFICATIONS
+        ),
+        *((5, said, Verb.AUTHORISE, Outcome.UNKNOWN) for said in FAULTS),
         (5, "Requested capture of 1050 exceeds the 950 available", Verb.CAPTURE, Outcome.REFUSED),
-        (5, "The refund amount is too large", Verb.REFUND, Outcome.REFUSED),
         (5, "Cannot cancel an order in state CAPTURED", Verb.VOID, Outcome.REFUSED),
-        (5, "The order is not in a state to be refunded", Verb.REFUND, Outcome.REFUSED),
-        (5, "Could not find order", Verb.CAPTURE, Outcome.REFUSED),
-        (5, "Invalid XML: unknown element", Verb.REFUND, Outcome.REFUSED),
-        (5, "Currency of the refund differs from the order's", Verb.REFUND, Outcome.REFUSED),
-        (5, "Refunds are not allowed", Verb.REFUND, Outcome.REFUSED),
-        (5, "Requested capture exceeds what is left", Verb.AUTHORISE, Outcome.UNKNOWN),
-        (9, "Service not enabled: not enabled for this customer", Verb.AUTHORISE, Outcome.REFUSED),
-        (9, "The idempotency key is invalid", Verb.CAPTURE, Outcome.REFUSED),
-        (9, "The idempotency key is not valid", Verb.CAPTURE, Outcome.REFUSED),
+        (5, "Currency or exponent of the refund differs from the order's", Verb.REFUND, Outcome.REFUSED),
+        (5, "Requested capture of 1050 exceeds the 950 available", Verb.AUTHORISE, Outcome.UNKNOWN),
+        *((4, "Security violation", verb, Outcome.NOT_ABLE) for verb in (*MODIFICATIONS, Verb.INQUIRE)),
+        (4, "Anything", Verb.AUTHORISE, Outcome.NOT_ABLE),
+        (9, "Service not enabled", Verb.AUTHORISE, Outcome.NOT_ABLE),
+        (9, "Idempotent requests are not enabled for this customer.", Verb.CAPTURE, Outcome.NOT_ABLE),
+        (9, "Invalid idempotency-key", Verb.CAPTURE, Outcome.NOT_ABLE),
+        (9, "Request in progress", Verb.CAPTURE, Outcome.UNKNOWN),
         (9, "Invalid: the key was used for a different transaction", Verb.CAPTURE, Outcome.UNKNOWN),
-        (9, "Invalid: the key belongs to another transaction", Verb.CAPTURE, Outcome.UNKNOWN),
-        (9, "Invalid key, used for order-1", Verb.REFUND, Outcome.UNKNOWN),
         (9, "Invalid key: already processed", Verb.REFUND, Outcome.UNKNOWN),
         (9, "Not valid: duplicate key", Verb.AUTHORISE, Outcome.UNKNOWN),
         (9, "The idempotency service failed", Verb.AUTHORISE, Outcome.UNKNOWN),
@@ -153,7 +169,7 @@ def test_a_card_that_cannot_be_opened_says_nothing_in_answer_to_a_message_withou
 
 
 def test_any_other_message_that_fails_validation_is_our_own_fault():
-    refusal = parse_reply(error(5, "XML failed validation: Invalid amount"), Verb.AUTHORISE).refusal
+    refusal = parse_reply(error(5, "XML failed validation"), Verb.AUTHORISE).refusal
     assert refusal is not None
     assert refusal.reason == RefusalReason.INVALID_REQUEST
 
@@ -161,7 +177,7 @@ def test_any_other_message_that_fails_validation_is_our_own_fault():
 @pytest.mark.parametrize("code", [5, 7])
 def test_an_order_that_cannot_be_found_has_no_record(code):
     result = parse_reply(error(code, "Could not find order"), Verb.INQUIRE)
-    assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+    assert (result.outcome, result.event) == (Outcome.NOT_FOUND, "MISSING")
 
 
 @pytest.mark.parametrize("verb", [Verb.INQUIRE, Verb.CAPTURE, Verb.VOID, Verb.REFUND])
@@ -173,11 +189,11 @@ def test_an_order_that_is_not_ready_exists_and_is_unknown(verb):
 @pytest.mark.parametrize("verb", [Verb.CAPTURE, Verb.VOID, Verb.REFUND])
 def test_an_operation_on_an_order_that_the_provider_does_not_know_was_not_made(verb):
     result = parse_reply(error(5, "Could not find payment for order"), verb)
-    assert (result.outcome, result.event, result.refusal) == (Outcome.NOT_SENT, "MISSING", None)
+    assert (result.outcome, result.event, result.refusal) == (Outcome.NOT_FOUND, "MISSING", None)
 
 
 @pytest.mark.parametrize("said", ["Could not find payment for order", "Could not find order"])
-@pytest.mark.parametrize("code", [1, 2, 4, 8])
+@pytest.mark.parametrize("code", [1, 2, 8])
 def test_an_error_with_another_code_does_not_show_that_there_is_no_order(code, said):
     assert parse_reply(error(code, said), Verb.INQUIRE).outcome == Outcome.UNKNOWN
 

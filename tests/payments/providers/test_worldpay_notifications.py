@@ -4,8 +4,9 @@ import pytest
 
 from checkout.errors import NotificationFormatNotSupported, NotificationRejected
 from checkout.money import Money
-from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.base import EventKind, Verb
 from checkout.payments.providers.worldpay_wpg.notifications import ACKNOWLEDGEMENT, parse_notification
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import (
     MERCHANT,
     amount,
@@ -15,6 +16,7 @@ from tests.payments.providers.worldpay_messages import (
     journal,
     named,
     notification,
+    order_status,
     payment,
     service,
 )
@@ -180,6 +182,17 @@ def test_what_the_payment_names_is_a_candidate_too():
 def test_a_refund_that_was_sent_is_made_once_it_is_authorised(event, references, kind):
     [entry] = parse_notification(body_of(event, references))
     assert (entry.kind, entry.event, entry.reference) == (kind, event, "op_1")
+    found = parse_reply(order_status(payment(event) + journal(event, references=references)), Verb.INQUIRE)
+    assert (found.kind, found.event, found.references[0]) == (kind, event, "op_1")
+
+
+def test_the_last_of_two_refunds_that_were_sent_decides_if_an_inquiry_tells_of_one_that_was_made():
+    """The first is authorised, and the event may be that of the second."""
+    first = journal("SENT_FOR_REFUND", references=named(refund="op_1", refund_authorisation="A87654"))
+    second = journal("SENT_FOR_REFUND", references=named(refund="op_2", refund_authorisation="null"))
+    content = payment("SENT_FOR_REFUND") + first + second
+    found = parse_reply(order_status(content), Verb.INQUIRE)
+    assert (found.kind, found.references) == (EventKind.REFUND_SENT, ("op_2",))
 
 
 def test_a_refund_that_was_sent_without_a_journal_is_not_made():

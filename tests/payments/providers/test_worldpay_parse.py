@@ -254,13 +254,27 @@ def test_a_challenge_that_no_browser_should_follow_is_an_invalid_reply(body):
         (Verb.REFUND, "refundReceived", amount(300, "JPY", 0), Money(300, "JPY")),
         (Verb.VOID, "cancelReceived", "", None),
         (Verb.VOID, "voidReceived", "", None),
-        (Verb.CAPTURE, "somethingNewReceived", "", None),
     ],
 )
 def test_an_acknowledgement_is_not_success(verb, tag, content, money):
     result = parse_reply(acknowledged(tag, content), verb)
     assert (result.outcome, result.order_code, result.event) == (Outcome.PENDING, "order-1", tag)
     assert result.amount == money
+
+
+@pytest.mark.parametrize(
+    ("verb", "tag"),
+    [
+        (Verb.CAPTURE, "somethingNewReceived"),
+        (Verb.CAPTURE, "refundReceived"),
+        (Verb.REFUND, "cancelReceived"),
+        (Verb.AUTHORISE, "captureReceived"),
+        (Verb.INQUIRE, "captureReceived"),
+    ],
+)
+def test_an_acknowledgement_that_is_not_the_request_s_says_nothing(verb, tag):
+    result = parse_reply(acknowledged(tag, amount(500)), verb)
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "CONTRADICTORY")
 
 
 def test_tokens_and_other_elements_that_are_not_used_do_not_disturb():

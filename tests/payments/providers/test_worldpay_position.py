@@ -8,7 +8,7 @@ from lxml import etree
 
 from checkout.errors import ListIncomplete, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.payments.providers.base import EventKind, Outcome, Position, Verb
+from checkout.payments.providers.base import EventKind, Outcome, Position, Verb, WholePosition
 from checkout.payments.providers.worldpay_wpg import build, codes
 from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.payments.providers.worldpay_messages import amount, balance, error, paid, payment, service
@@ -16,8 +16,8 @@ from tests.payments.providers.worldpay_messages import amount, balance, error, p
 SETUP = build.Setup(merchant_code="TEAPOTS")
 
 
-def gbp(authorised: int, captured: int, refunded: int) -> Position:
-    return Position(
+def gbp(authorised: int, captured: int, refunded: int) -> WholePosition:
+    return WholePosition(
         authorised=Money(authorised, "GBP"), captured=Money(captured, "GBP"), refunded=Money(refunded, "GBP")
     )
 
@@ -50,6 +50,47 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 )
 def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected):
     assert position(event, *balances) == expected
+
+
+def told(**sums: int) -> Position:
+    return Position(**{name: Money(minor, "GBP") for name, minor in sums.items()})
+
+
+@pytest.mark.parametrize(
+    ("event", "balances", "expected"),
+    [
+        ("CAPTURED", [balance(KEPT, 2500)], told(captured=2500)),
+        ("AUTHORISED", [balance(KEPT, 1051)], told(captured=1051)),
+        (
+            "SETTLED",
+            [balance("SETTLED_BIBIT_NET", 2450), balance("SETTLED_BIBIT_COMMISSION", 50)],
+            told(captured=2500),
+        ),
+        (
+            "CHARGED_BACK",
+            [balance(KEPT, 1100), balance("CHARGED_BACK", 400)],
+            told(captured=1500, charged_back=400),
+        ),
+        ("CHARGED_BACK", [balance(KEPT, 650), balance("CHARGED_BACK", 400)], told(charged_back=400)),
+        ("CAPTURED", [balance(KEPT, 1050), balance("CHARGED_BACK", 0)], told(charged_back=0)),
+    ],
+)
+def test_money_beyond_the_order_and_charge_backs_are_told_beside_sums_that_are_not(event, balances, expected):
+    assert position(event, *balances) == expected
+
+
+@pytest.mark.parametrize(
+    "balances",
+    [
+        [balance(KEPT, 2500, "EUR")],
+        [balance(KEPT, 2500), balance("SETTLED_BIBIT_NET", 100, "EUR")],
+        [balance(KEPT, 1050), balance("SETTLED_BIBIT_NET", 1050, indicator="debit")],
+        [balance("CHARGED_BACK", 400, "EUR")],
+        [balance("CHARGED_BACK", 400, indicator="debit")],
+    ],
+)
+def test_no_charge_back_and_no_surplus_follows_from_other_money(balances):
+    assert position("CHARGED_BACK", *balances) is None
 
 
 @pytest.mark.parametrize(

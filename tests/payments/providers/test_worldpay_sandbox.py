@@ -67,7 +67,7 @@ def test_the_token_of_a_refused_payment_is_told(shop, order_code):
 def test_a_token_pays_for_the_customer_alone_for_whom_it_was_made(shop, order_code):
     token = saved(shop, order_code, "Ada")
     assert charged(shop, f"{order_code}-2", token, "cus_2").outcome == Outcome.UNKNOWN
-    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_SENT
+    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_FOUND
 
 
 def test_an_issuer_may_demand_the_shopper_for_a_later_charge(shop, order_code):
@@ -95,7 +95,7 @@ def test_a_number_of_no_known_brand_is_an_invalid_card_and_no_order(shop, order_
     assert refusal is not None
     assert (refusal.reason, refusal.code) == (RefusalReason.CARD_INVALID, "5")
     assert "606070******0009" in refusal.description
-    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_token_that_was_deleted_at_the_provider_pays_no_more(sandbox, shop, or
     done = deleted(merchant, token, "cus_9")
     assert done.attribute("deleteTokenReceived", "paymentTokenID") == token.token
     assert charged(shop, f"{order_code}-2", token, "cus_9").outcome == Outcome.UNKNOWN
-    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_SENT
+    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_FOUND
 
 
 def test_a_token_is_not_deleted_for_another_customer(shop, order_code):

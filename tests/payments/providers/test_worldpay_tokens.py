@@ -118,7 +118,7 @@ def test_the_acknowledgement_of_a_deletion_is_read():
         (1, "Internal error", Outcome.UNKNOWN, "ERROR 1"),
         (14, "Token service failed", Outcome.UNKNOWN, "ERROR 14"),
         (8, "Payment service not available: try later", Outcome.UNKNOWN, "ERROR 8"),
-        (2, "Merchant code not enabled for tokenisation", Outcome.REFUSED, "ERROR 2"),
+        (2, "Merchant code not enabled for tokenisation", Outcome.NOT_ABLE, "ERROR 2"),
     ],
 )
 @pytest.mark.parametrize("of_order", [False, True])

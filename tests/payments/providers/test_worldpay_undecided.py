@@ -36,7 +36,7 @@ def test_what_breaks_on_the_way_leaves_the_outcome_open(sandbox, shop, order_cod
     with pytest.raises(error):
         shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     arrived = fault != "reset_before"
-    assert shop.provider.inquire(order_code).outcome == (Outcome.APPROVED if arrived else Outcome.NOT_SENT)
+    assert shop.provider.inquire(order_code).outcome == (Outcome.APPROVED if arrived else Outcome.NOT_FOUND)
 
 
 @pytest.mark.parametrize("fault", ["raw_ampersand", "wrong_encoding", "after_notification", "drip"])
@@ -65,7 +65,7 @@ def test_an_error_that_decides_nothing_is_decided_by_the_books(sandbox, shop, or
     result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     assert (result.outcome, result.refusal) == (Outcome.UNKNOWN, None)
     found = shop.provider.inquire(order_code)
-    assert found.outcome == (Outcome.APPROVED if is_done else Outcome.NOT_SENT)
+    assert found.outcome == (Outcome.APPROVED if is_done else Outcome.NOT_FOUND)
 
 
 @pytest.mark.parametrize("is_done", [False, True])
@@ -75,7 +75,7 @@ def test_a_plain_text_in_place_of_a_reply_is_decided_by_the_books(sandbox, shop,
     with pytest.raises(ProviderReplyInvalid):
         shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
     found = shop.provider.inquire(order_code)
-    assert found.outcome == (Outcome.APPROVED if is_done else Outcome.NOT_SENT)
+    assert found.outcome == (Outcome.APPROVED if is_done else Outcome.NOT_FOUND)
 
 
 def test_an_order_that_is_not_ready_or_still_being_authorised_is_asked_about_again(sandbox, shop, order_code):
@@ -151,21 +151,21 @@ def test_a_payment_that_only_3d_secure_1_could_authenticate_is_refused_and_holds
     assert (result.outcome, result.challenge) == (Outcome.REFUSED, None)
     assert result.refusal is not None
     assert result.refusal.reason == RefusalReason.AUTHENTICATION_FAILED
-    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND
     late = shop.provider.complete_challenge(completion(order_code))
     assert late.outcome == Outcome.UNKNOWN
-    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND
 
 
 def test_a_wrong_merchant_code_is_the_operators_business(sandbox, shop, order_code):
     mistyped = WorldpayWpg(replace(account(sandbox.url), merchant_code="MISTYPED"))
-    with pytest.raises(ProviderMisconfigured):
-        mistyped.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
-    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+    answer = mistyped.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    assert answer.outcome == Outcome.NOT_ABLE
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND
 
 
 def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code):
     stranger = WorldpayWpg(account(sandbox.url, password="wrong"))
     with pytest.raises(ProviderMisconfigured):
         stranger.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
-    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_SENT
+    assert shop.provider.inquire(order_code).outcome == Outcome.NOT_FOUND

@@ -22,7 +22,7 @@ class Conversation:
         assert decision.step in self.definition.steps
         self.decision = decision
         self.events.extend(decision.transitions)
-        self.owed.extend(decision.tells)
+        self.owed.extend(decision.side_commands)
         return self
 
     @property
@@ -39,12 +39,12 @@ class Conversation:
 
     def tells(self, type: str, **fields: Any) -> Self:
         """Check that the last decision tells a service this, among other things."""
-        told = [command for command in self.decision.tells if command.to == type]
+        told = [command for command in self.decision.side_commands if command.to == type]
         assert any(all(getattr(each, name) == fields[name] for name in fields) for each in told), told
         return self
 
     def tells_nothing(self) -> Self:
-        assert self.decision.tells == ()
+        assert self.decision.side_commands == ()
         return self
 
     def answered(self, **result: Any) -> Self:

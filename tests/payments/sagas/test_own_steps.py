@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.messages import Answer, Command, Done, Success
 from checkout.orders.messages import OrderLine
-from checkout.own.step import OwnStep, Place, faults_of
+from checkout.own.step import OwnStep, Place, validate_steps
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from tests.payments.sagas.conversation import Conversation
@@ -262,12 +262,12 @@ def test_a_step_that_was_moved_while_a_purchase_stands_at_it_neither_ends_it_nor
     ],
 )
 def test_a_step_that_cannot_be_taken_is_named(changes: dict[str, Any], fault: str) -> None:
-    assert any(fault in found for found in faults_of([replace(HOLD, **changes)]))
+    assert any(fault in found for found in validate_steps([replace(HOLD, **changes)]))
 
 
 def test_two_steps_have_two_names_and_a_command_has_fields_of_the_purchase() -> None:
-    assert list(faults_of([HOLD, HOLD])) == ["Two steps are called 'hold_points'."]
-    assert not list(faults_of(STEPS))
+    assert list(validate_steps([HOLD, HOLD])) == ["Two steps are called 'hold_points'."]
+    assert not list(validate_steps(STEPS))
 
 
 class Strange(Command[Done], frozen=True):
@@ -278,7 +278,7 @@ class Strange(Command[Done], frozen=True):
 
 
 def test_a_purchase_has_no_other_fields_than_its_own() -> None:
-    [fault] = faults_of([replace(AWARD, undo=Strange)])
+    [fault] = validate_steps([replace(AWARD, undo=Strange)])
     assert fault == "Step 'award_points': a purchase has no shoe_size for Strange."
 
 
@@ -339,7 +339,7 @@ class AwardAgain(Command[Done], frozen=True):
     ],
 )
 def test_a_command_that_no_service_could_read_is_named(changes: dict[str, Any], faults: list[str]) -> None:
-    assert list(faults_of([replace(AWARD, **changes)])) == faults
+    assert list(validate_steps([replace(AWARD, **changes)])) == faults
 
 
 def test_a_command_may_narrow_the_types_of_the_purchase() -> None:
@@ -354,7 +354,7 @@ def test_a_command_may_narrow_the_types_of_the_purchase() -> None:
         is_test: bool
         merchant_code: str
 
-    assert not list(faults_of([replace(AWARD, asks=Narrow)]))
+    assert not list(validate_steps([replace(AWARD, asks=Narrow)]))
 
 
 class PointsHeldAtATill(PointsHeld, frozen=True):
@@ -383,12 +383,12 @@ class AskNothing(Command[SaysNothing], frozen=True):
 
 def test_an_answer_may_say_what_its_base_class_says() -> None:
     step = replace(HOLD, asks=HoldAtATill)
-    assert not list(faults_of([step]))
+    assert not list(validate_steps([step]))
     saga = a_purchase(step).answered(decision="accept").answered(reserved=True)
     saga.asks("loyalty.hold_at_a_till").answered(held=True, till="2").asks("payments.authorise")
 
 
 def test_an_answer_that_says_no_words_is_named() -> None:
     assert "Step 'hold_points': AskNothing never answers held, short." in list(
-        faults_of([replace(HOLD, asks=AskNothing)])
+        validate_steps([replace(HOLD, asks=AskNothing)])
     )

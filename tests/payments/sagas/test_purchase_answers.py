@@ -134,7 +134,7 @@ def test_an_order_that_cannot_be_called_off_is_tried_for_ever_and_reported() -> 
     saga.answered().ended("compensated")
 
 
-def test_a_purchase_that_was_put_aside_asks_the_provider_when_staff_resume_it() -> None:
+def test_a_conflicted_purchase_asks_the_provider_when_staff_resume_it() -> None:
     saga = an_accepted_purchase().answered(outcome="conflicted").ended("parked")
     saga.resumed().asks("payments.inquire").answered(outcome="conflicted").ended("parked")
 

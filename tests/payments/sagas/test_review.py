@@ -33,7 +33,7 @@ def test_a_service_that_fails_changes_nothing_and_one_that_loses_the_question_is
     assert saga.events == []
 
 
-def test_a_purchase_that_was_put_aside_goes_on_without_capturing() -> None:
+def test_a_conflicted_purchase_goes_on_without_capturing() -> None:
     saga = an_accepted_purchase().answered(outcome="conflicted").ended("parked")
     saga.told("review_held").answers_the_shopper().asks("orders.confirm")
     assert saga.events == ["conflicted"]

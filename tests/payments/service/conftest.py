@@ -7,8 +7,8 @@ import pytest
 
 from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser
-from checkout.payments.providers.memory_books import Books, books_of, forget_books
 from tests.payments.service.asking import authorise
+from tests.support.memory_provider.books import Books, books_of, forget_books
 
 ACCOUNT = "twin"
 MERCHANT_CODE = "TWINMERCHANT"

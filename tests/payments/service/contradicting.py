@@ -1,4 +1,4 @@
-"""Conflicted payments, and staff who settle them by the provider's books."""
+"""Payments that contradict the provider's books, and staff who settle them by its figures."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions import put_aside, settle_payment
+from checkout.payments.actions import settle_payment
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon, state_after
@@ -57,7 +57,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 @pytest.fixture
 def aside(attempt: Attempt) -> Attempt:
-    """Return an attempt that is itself conflicted (put aside)."""
+    """Return an attempt that is itself conflicted."""
     return conflicted(attempt)
 
 
@@ -158,14 +158,6 @@ def refused(attempt: Attempt, theirs: TheirBooks, why: str, **more: Any) -> None
 def found() -> list[tuple[str, int, str]]:
     """Return kind, amount and state of every operation, the oldest first."""
     return [(each.kind, each.amount_minor, each.state) for each in Operation.objects.order_by("pk")]
-
-
-def put_aside_by_staff(attempt: Attempt) -> Payment:
-    """Put the payment aside, and deliver the event that follows. Return the payment."""
-    put_aside(attempt.payment.reference, by="ada", reason="Seen in the portal")
-    event = OutboxMessage.objects.filter(type="checkout.apply_provider_event").latest("pk")
-    deliver(service, envelope_of(event))
-    return Payment.objects.get(pk=attempt.payment_id)
 
 
 def parked(attempt: Attempt, kind: str, minor: int) -> Saga:

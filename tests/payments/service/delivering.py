@@ -1,10 +1,12 @@
 """Deliver a command to a service as its worker does, in this thread, and collect the messages to publish."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from checkout.messages import Command
-from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.actions import record_notification
+from checkout.payments.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
 from messaging.topology import Topology
 from messaging.worker.handling import handle
@@ -75,3 +77,9 @@ def admit(service: Service, envelope: Envelope) -> None:
     )
     assert handler.admit is not None
     handler.admit(handler.decode(envelope.body), message)
+
+
+def stored(account: ProviderAccount, text: str, *, is_proven: bool = True) -> ProviderNotification:
+    """Store a notification as it comes in, and return its row."""
+    record_notification(account.code, text.encode(), is_proven=is_proven)
+    return ProviderNotification.objects.get(account=account, digest=sha256(text.encode()).hexdigest())

@@ -6,7 +6,7 @@ from checkout.payments import service as payments
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification
 from tests.payments.service.asking import operation_on, settle
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import command, deliver, stored
 
 REFUND, State = Operation.Kind.REFUND, Operation.State
 
@@ -35,11 +35,6 @@ def is_said_to_have_failed(operation: Operation, minor: int | None = None, event
         "reference": operation.reference,
         "number": number,
     }
-    row = ProviderNotification.objects.create(
-        is_proven=True,
-        account=operation.attempt.provider_account,
-        digest=str(number),
-        body=json.dumps(statement),
-    )
+    row = stored(operation.attempt.provider_account, json.dumps(statement))
     body = ApplyNotification(notification=row.pk)
     return deliver(payments.service, command(body))

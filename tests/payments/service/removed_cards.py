@@ -10,12 +10,12 @@ from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, SavedCard
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND, KeptToken
 from checkout.payments.service import service
 from messaging.envelope import Envelope, encode_body
 from tests.payments.service.delivering import deliver
 from tests.payments.service.test_saved_cards import kept
+from tests.support.memory_provider.provider import MemoryProvider
 
 DELAYS = (10, 100)
 UNDECIDED = ProviderResult(outcome=Outcome.UNKNOWN, event="ERROR 1")

@@ -1,16 +1,20 @@
 """Cancellation at the provider of attempts that nobody will complete."""
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.utils import timezone
+
+from checkout.conf import conf
 from checkout.errors import OutcomeUnknown
 from checkout.payments.models import Attempt, Fact, ProviderCall
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.service import service
 from checkout.states import Actor
 from tests.payments.service.asking import authorise, come_back, to_abandon, to_complete_challenge, told
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.books import OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -25,13 +29,13 @@ def challenged(attempt: Attempt) -> Attempt:
 def cancellations(monkeypatch) -> list[str]:
     """Return the list of the idempotency keys of all cancellations that reach the provider."""
     keys: list[str] = []
-    void = memory.MemoryProvider.void
+    void = MemoryProvider.void
 
     def seen(provider, request):
         keys.append(request.idempotency_key)
         return void(provider, request)
 
-    monkeypatch.setattr(memory.MemoryProvider, "void", seen)
+    monkeypatch.setattr(MemoryProvider, "void", seen)
     return keys
 
 
@@ -41,10 +45,10 @@ def test_an_order_that_the_provider_does_not_hold_counts_as_cancelled(challenged
     assert challenged.state == Attempt.State.CHALLENGE_REQUIRED
 
 
-@pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED])
+@pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.NOT_FOUND, Outcome.REFUSED])
 def test_every_certain_answer_of_the_provider_means_that_nothing_is_held(challenged, monkeypatch, outcome):
     answer = ProviderResult(outcome=outcome, order_code=challenged.order_code)
-    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+    monkeypatch.setattr(MemoryProvider, "void", lambda *_: answer)
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
 
 
@@ -68,7 +72,7 @@ def test_a_lost_answer_is_unknown(challenged, monkeypatch):
     def silent(*_):
         raise OutcomeUnknown("No answer.")
 
-    monkeypatch.setattr(memory.MemoryProvider, "void", silent)
+    monkeypatch.setattr(MemoryProvider, "void", silent)
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
 
 
@@ -99,7 +103,7 @@ def completed(challenged: Attempt, monkeypatch: pytest.MonkeyPatch) -> Attempt:
     def silent(*_: object) -> ProviderResult:
         raise OutcomeUnknown("No answer.")
 
-    monkeypatch.setattr(memory.MemoryProvider, "complete_challenge", silent)
+    monkeypatch.setattr(MemoryProvider, "complete_challenge", silent)
     come_back(challenged)
     assert told(challenged, to_complete_challenge(challenged)).result["outcome"] == "unknown"
     return challenged
@@ -116,8 +120,24 @@ def test_a_cancellation_from_before_the_second_message_is_not_one_after_it(
 ):
     told(challenged, to_abandon(challenged))
     completed = request.getfixturevalue("completed")
-    assert told(completed, to_abandon(completed)).result["outcome"] == "refused"
+    assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
     assert len(set(cancellations)) == 2
+
+
+def test_a_denial_is_believed_once_the_second_message_cannot_wait_at_the_provider_any_more(completed):
+    """Worldpay has denied knowing an order that it had authorised."""
+    assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
+    passed = conf.settling_time + conf.queue_time
+    completed.provider_calls.update(started_at=timezone.now() - passed + timedelta(minutes=1))
+    assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
+    completed.provider_calls.update(started_at=timezone.now() - passed)
+    assert told(completed, to_abandon(completed)).result["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.NOT_ABLE])
+def test_an_account_that_may_not_cancel_leaves_open_if_anything_is_held(challenged, monkeypatch, outcome):
+    answer_to_cancellations(monkeypatch, challenged, outcome)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
 
 
 def test_an_unknown_attempt_without_a_challenge_is_not_cancelled(attempt, cancellations):
@@ -131,12 +151,12 @@ def test_a_refusal_to_cancel_after_a_challenge_does_not_say_that_nothing_is_held
     assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"
 
 
-CERTAIN = [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED]
+CERTAIN = [Outcome.PENDING, Outcome.NOT_FOUND, Outcome.REFUSED]
 
 
 def answer_to_cancellations(monkeypatch: pytest.MonkeyPatch, attempt: Attempt, outcome: Outcome) -> None:
     answer = ProviderResult(outcome=outcome, order_code=attempt.order_code)
-    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+    monkeypatch.setattr(MemoryProvider, "void", lambda *_: answer)
 
 
 @pytest.mark.parametrize("outcome", CERTAIN)

@@ -8,9 +8,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, ProviderCall
-from checkout.payments.providers import memory
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
-from checkout.payments.providers.memory_books import Books, Manners, Order
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, WholePosition
 from tests.payments.service.asking import (
     authorise,
     carry_out,
@@ -19,6 +17,8 @@ from tests.payments.service.asking import (
     operation_on,
     settle,
 )
+from tests.support.memory_provider.books import Books, Manners, Order
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -47,7 +47,7 @@ def answers(authorised: Attempt, monkeypatch: pytest.MonkeyPatch) -> Answer:
     def answer(kind: EventKind, *, captured: int | None = None, refunded: int = 0, **told: object) -> None:
         position = None
         if captured is not None:
-            position = Position(authorised=gbp(1250), captured=gbp(captured), refunded=gbp(refunded))
+            position = WholePosition(authorised=gbp(1250), captured=gbp(captured), refunded=gbp(refunded))
         result = ProviderResult(
             outcome=Outcome.APPROVED,
             order_code=authorised.order_code,
@@ -56,7 +56,7 @@ def answers(authorised: Attempt, monkeypatch: pytest.MonkeyPatch) -> Answer:
             position=position,
             **told,  # type: ignore[arg-type]
         )
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: result)
+        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: result)
 
     return answer
 
@@ -89,7 +89,7 @@ def request_lost(attempt: Attempt, kind: str, minor: int, monkeypatch: pytest.Mo
 
 def carry_out_as_lost(operation: Operation, monkeypatch: pytest.MonkeyPatch, *, arrives: bool) -> None:
     unknown = ProviderResult(outcome=Outcome.UNKNOWN, event="timeout")
-    modify = memory.MemoryProvider._modify
+    modify = MemoryProvider._modify
 
     def lose(*args: object) -> ProviderResult:
         if arrives:
@@ -97,7 +97,7 @@ def carry_out_as_lost(operation: Operation, monkeypatch: pytest.MonkeyPatch, *, 
         return unknown
 
     with monkeypatch.context() as patch:
-        patch.setattr(memory.MemoryProvider, "_modify", lose)
+        patch.setattr(MemoryProvider, "_modify", lose)
         assert carry_out(operation) == "unknown"
     let_settle(operation.attempt)
 
@@ -320,6 +320,8 @@ def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_acce
     [
         (Outcome.REFUSED, State.UNKNOWN),
         (Outcome.NOT_SENT, State.UNKNOWN),
+        (Outcome.NOT_FOUND, State.UNKNOWN),
+        (Outcome.NOT_ABLE, State.UNKNOWN),
         (Outcome.PENDING, State.PENDING),
         (Outcome.APPROVED, State.DONE),
     ],
@@ -336,6 +338,6 @@ def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_
         calls.update(started_at=timezone.now() + timedelta(minutes=3), outcome="")
         return ProviderResult(outcome=late, event="ERROR")
 
-    monkeypatch.setattr(memory.MemoryProvider, "_modify", answer_late)
+    monkeypatch.setattr(MemoryProvider, "_modify", answer_late)
     carry_out(capture)
     assert (calls.get().outcome, capture.state) == ("", state)

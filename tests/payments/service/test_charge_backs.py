@@ -13,9 +13,7 @@ from checkout.money import Money
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
@@ -23,6 +21,8 @@ from tests.payments.service.asking import authorise, booked_earlier, operation_o
 from tests.payments.service.claiming import carried_out, claimed, said
 from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
+from tests.support.memory_provider.books import Manners, Order
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 Kind, State = Operation.Kind, Operation.State
@@ -53,12 +53,10 @@ def order(captured: Attempt, books) -> Order:
 def says(order: Order, monkeypatch) -> Callable[[EventKind], None]:
     """Return a function that makes the provider answer with this last event and no sums."""
     order.manners = Manners(tells_position=False)
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
     def tell(kind: EventKind) -> None:
-        monkeypatch.setattr(
-            memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), kind=kind)
-        )
+        monkeypatch.setattr(MemoryProvider, "inquire", lambda *about: replace(inquire(*about), kind=kind))
 
     return tell
 
@@ -238,14 +236,14 @@ def test_a_name_that_anybody_may_have_used_does_not_hide_a_charge_back_that_is_p
 
 def test_an_answer_that_is_older_than_what_we_know_books_nothing(captured, order, monkeypatch):
     order.charged_back = gbp(300)
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
     def overtaken(*about: Any) -> ProviderResult:
         result = inquire(*about)
         settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE)
         return result
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", overtaken)
+    monkeypatch.setattr(MemoryProvider, "inquire", overtaken)
     assert checked(captured, CHARGED_BACK) == "unknown"
     assert booked() == [("charge_back", 300)]
 
@@ -256,7 +254,7 @@ def test_a_provider_that_cannot_be_asked_leaves_it_open(captured, settings):
 
 
 @pytest.mark.parametrize(("left", "outcome"), [(1000, "booked"), (299, "unclear")])
-def test_a_charge_back_of_an_attempt_that_is_put_aside_is_booked_if_there_is_room_for_it(
+def test_a_charge_back_of_a_conflicted_attempt_is_booked_if_there_is_room_for_it(
     captured, order, left, outcome
 ):
     Attempt.objects.update(state=Attempt.State.CONFLICTED)

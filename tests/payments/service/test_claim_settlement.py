@@ -13,7 +13,6 @@ from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory_books import Manners
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.claim import Seen, seen_now
 from checkout.payments.totals import sums_of
@@ -37,6 +36,7 @@ from tests.payments.service.contradicting import books_with, conflicted, settled
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, denied
 from tests.payments.service.settling import authorised
+from tests.support.memory_provider.books import Manners
 
 pytestmark = pytest.mark.django_db
 
@@ -157,8 +157,8 @@ def test_without_a_reason_nothing_is_settled(taken, reason):
     ("amount", "why"),
     [
         (None, "Say how much"),
-        (gbp(0), "more than nothing"),
-        (gbp(-1), "more than nothing"),
+        (gbp(0), "greater than zero"),
+        (gbp(-1), "greater than zero"),
         (gbp(1001), r"more than is taken and not charged back: 10\.00 GBP"),
         (Money(300, "USD"), "payment is in GBP"),
     ],

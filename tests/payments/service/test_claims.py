@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
-from checkout.payments.providers import memory
-from checkout.payments.providers.base import EventKind, Position
-from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.providers.base import EventKind, WholePosition
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, let_settle, operation_on, settle
 from tests.payments.service.delivering import command, deliver
+from tests.support.memory_provider.books import OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
@@ -111,10 +111,8 @@ def test_a_sum_that_another_explains_does_not_deny_a_proven_one_that_it_has_room
 def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorised, refunds, monkeypatch):
     order, refused = refunds
     order.refunded = Money(829, "GBP")
-    inquire = memory.MemoryProvider.inquire
-    monkeypatch.setattr(
-        memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None)
-    )
+    inquire = MemoryProvider.inquire
+    monkeypatch.setattr(MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None))
     assert checked(authorised, "refunded", refused) == "undecided"
 
 
@@ -137,9 +135,9 @@ def test_a_failure_that_names_no_refund_is_no_more_than_a_rumour_until_the_provi
     order, _ = refunds
     order.refunded = Money(0, "GBP")
     assert checked(authorised, "refund_failed") == "denied"
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
     monkeypatch.setattr(
-        memory.MemoryProvider,
+        MemoryProvider,
         "inquire",
         lambda *about: replace(inquire(*about), kind=EventKind.REFUND_FAILED),
     )
@@ -151,14 +149,14 @@ def test_a_failure_that_names_no_refund_is_no_more_than_a_rumour_until_the_provi
 def test_an_answer_that_is_older_than_what_we_know_confirms_nothing(authorised, refunds, monkeypatch):
     order, refused = refunds
     order.refunded = Money(829, "GBP")
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
     def overtaken(*about):
         result = inquire(*about)
         operation(authorised, REFUND, 529, State.DONE)
         return result
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", overtaken)
+    monkeypatch.setattr(MemoryProvider, "inquire", overtaken)
     assert checked(authorised, "refunded", refused) == "unknown"
 
 
@@ -197,7 +195,7 @@ def test_money_held_for_an_attempt_that_is_authorised_by_now_is_no_news(authoris
 
 def test_an_order_that_the_provider_denies_is_no_answer_about_its_money(authorised, books):
     """Staff had found the authorisation, which no answer has told."""
-    with forgetting():
+    with erasing_on_purpose():
         Fact.objects.all().delete()
     let_settle(authorised)
     books.orders.clear()
@@ -227,16 +225,16 @@ def test_a_denial_of_the_order_does_not_deny_what_the_provider_has_notified(atte
 
 def says(monkeypatch, kind, *, refunded=None, captured=1250):
     """Make the provider answer with this last event, and with sums if any are given."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
     def told(*about):
         position = None
         if refunded is not None:
             sums = (Money(minor, "GBP") for minor in (1250, captured, refunded))
-            position = Position(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
+            position = WholePosition(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
         return replace(inquire(*about), kind=kind, position=position)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+    monkeypatch.setattr(MemoryProvider, "inquire", told)
 
 
 def test_a_settlement_confirms_a_capture(authorised, monkeypatch):

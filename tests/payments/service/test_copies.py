@@ -8,8 +8,8 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from tests.payments.service.asking import carry_out, inquire_operation, let_settle, operation_on
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 

@@ -110,7 +110,7 @@ def test_nor_is_a_third_one_tried_after_that(denied_order, books):
 
 
 def test_nor_is_one_sent_after_the_provider_has_confirmed_the_money_of_the_first(denied_order, books):
-    """The first attempt is put aside at once, its payment when the answer arrives."""
+    """The first attempt is conflicted at once, its payment when the answer arrives."""
     second = second_attempt(denied_order)
     notified(denied_order, "authorised")
     Attempt.objects.filter(number=1).update(state=Attempt.State.CONFLICTED)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from checkout.payments.failed_refunds import fail_refund, refund_made_after_all
+from checkout.payments.books.apply import fail_refund
+from checkout.payments.books.compare_events import Event, refund_made_after_all
+from checkout.payments.books.ours import ours_of
 from checkout.payments.models import Attempt, Operation
 from tests.payments.service.asking import authorise, operation_on, settle
 
@@ -12,7 +14,9 @@ Kind, State = Operation.Kind, Operation.State
 
 def of_provider(attempt: Attempt, reference: str = "") -> Operation | None:
     """Return the refund that a report of a made refund is about, as the next process finds it."""
-    return refund_made_after_all(Attempt.objects.get(pk=attempt.pk), reference)
+    ours = ours_of(Attempt.objects.get(pk=attempt.pk))
+    found = refund_made_after_all(ours, Event(kind="refunded", operation=reference))
+    return Operation.objects.get(reference=found.reference) if found else None
 
 
 def test_a_report_without_a_reference_is_about_the_only_refund_that_failed(attempt: Attempt):

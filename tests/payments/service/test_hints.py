@@ -8,13 +8,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderAccount, ProviderNotification
 from checkout.payments.providers.base import Notification
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.service.notifications.statement import MOST_HINTS
 from tests.payments.service.asking import authorise, inquire_operation, operation_on, settle
 from tests.payments.service.test_notification import body, events, notify, stored, worldpay
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State, Kind = ProviderNotification.State, Operation.Kind
@@ -169,21 +169,13 @@ def test_the_look_ups_of_a_body_do_not_depend_on_how_often_it_speaks_of_an_order
 
 def test_only_so_many_statements_of_one_body_are_applied_and_the_rest_is_for_staff(attempt):
     authorise(attempt, "lost")
-    attempt.provider_account.provider = "worldpay_wpg"
-    attempt.provider_account.save()
+    ProviderAccount.objects.update(provider="worldpay_wpg")
     end, journals = "</orderStatusEvent>", 90 * '<journal journalType="SETTLED"/>'
     row = stored(attempt, worldpay((attempt.order_code, "SETTLED")).replace(end, journals + end))
     notify(attempt, row)
     assert (row.state, row.payment) == (State.UNREADABLE, attempt.payment)
     assert row.reason == "has 90 statements, of which the first 50 were applied"
     assert attempt.facts.filter(kind__startswith="notified_").count() == 50
-
-
-def test_a_stored_notification_that_the_parser_fails_at_is_for_staff(attempt, monkeypatch):
-    row = stored(attempt, body(attempt, "CAPTURED"))
-    monkeypatch.setitem(ADAPTERS, "memory", "tests.support.parsers.ParserWithDefect")
-    assert notify(attempt, row).commands == []
-    assert (row.state, row.reason) == (State.UNREADABLE, "the parser failed: ZeroDivisionError")
 
 
 @pytest.mark.parametrize("is_proven", [True, False])

@@ -12,7 +12,6 @@ from checkout.payments.checkout_messages import (
 from checkout.payments.messages import CheckClaim, ReviewAttempt
 from checkout.payments.models import Attempt, Event, Fact, Operation, Payment, Saga
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
-from checkout.payments.providers.memory_books import Books
 from checkout.payments.sagas.service import service
 from checkout.payments.service import service as payments
 from checkout.payments.service.attempt_outcome import apply_to_attempt
@@ -20,6 +19,7 @@ from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, inquire, let_settle, operation_on, settle
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, commands_of, notified, state_of
+from tests.support.memory_provider.books import Books
 
 pytestmark = pytest.mark.django_db
 NAME = "op_included"

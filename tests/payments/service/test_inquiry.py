@@ -16,8 +16,6 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.payments.service import service
 from checkout.payments.service.attempt_outcome import apply_to_attempt
 from checkout.states import Actor
@@ -34,6 +32,8 @@ from tests.payments.service.asking import (
     told,
 )
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.books import Books, OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,6 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from tests.payments.service.asking import (
     authorise,
     carry_out,
@@ -17,6 +16,7 @@ from tests.payments.service.asking import (
     operation_on,
     settle,
 )
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 

@@ -6,13 +6,13 @@ from checkout.payments import service as payments
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, Payment, Saga
-from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.payments.sagas.service import service
 from checkout.payments.totals import sums_of
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, commands_of, notified, reply_to, state_of
+from tests.support.memory_provider.books import Books, OrderState
 
 pytestmark = pytest.mark.django_db
 

@@ -20,10 +20,18 @@ from checkout.payments.models import (
     ProviderCall,
 )
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
-from tests.payments.service.asking import authorise, operation_on, settle, to_capture, to_refund, to_void
+from tests.payments.service.asking import (
+    authorise,
+    carry_out,
+    operation_on,
+    settle,
+    to_capture,
+    to_refund,
+    to_void,
+)
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +50,20 @@ def test_a_capture_that_the_provider_takes_is_pending(authorised, books):
     assert books.orders[authorised.order_code].captured == Money(1250, "GBP")
     assert ProviderCall.objects.get(key=operation.reference).verb == "capture"
     assert Fact.objects.get(kind="capture_pending").data["reference"] == operation.reference
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_FOUND, Outcome.NOT_ABLE])
+@pytest.mark.parametrize("kind", ["capture", "void", "refund"])
+def test_what_the_provider_does_not_carry_out_is_told_apart_and_may_be_sent_again(
+    authorised, monkeypatch, kind, outcome
+):
+    operation = operation_on(authorised, kind)
+    answer = ProviderResult(outcome=outcome, order_code=authorised.order_code, event="ERROR")
+    monkeypatch.setattr(MemoryProvider, kind, lambda *_: answer)
+    assert (carry_out(operation), operation.state) == (outcome, Operation.State.REQUESTED)
+    assert ProviderCall.objects.get(key=operation.reference).outcome == outcome
+    monkeypatch.undo()
+    assert carry_out(operation) != outcome
 
 
 def test_the_same_capture_is_not_sent_twice(authorised, books):
@@ -109,7 +131,7 @@ def test_a_refusal_that_comes_after_another_copy_was_sent_refuses_nothing(author
 def test_what_was_not_sent_may_be_sent_again_with_the_same_key(authorised, books, settings):
     operation = operation_on(authorised, Operation.Kind.CAPTURE)
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
-    assert deliver(service, to_capture(operation)).result["outcome"] == "not_sent"
+    assert deliver(service, to_capture(operation)).result["outcome"] == "not_able"
     operation.refresh_from_db()
     assert operation.state == Operation.State.REQUESTED
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
@@ -123,7 +145,7 @@ def test_the_redelivery_of_what_was_not_sent_is_not_sent_after_all(authorised, b
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     deliver(service, envelope)
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
-    assert deliver(service, envelope).result["outcome"] == "not_sent"
+    assert deliver(service, envelope).result["outcome"] == "not_able"
     assert books.orders[authorised.order_code].captured == Money(0, "GBP")
 
 

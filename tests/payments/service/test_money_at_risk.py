@@ -11,7 +11,6 @@ from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Event, Operation, Payment, ProviderCall, Saga
 from checkout.payments.objects import payment_object
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.sagas.service import service as checkout
 from checkout.payments.service import service
 from messaging.envelope import Envelope
@@ -20,6 +19,7 @@ from tests.payments.service.claiming import captured, carried_out, claimed, gbp,
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, denied
 from tests.payments.service.test_notification import body, notify, stored
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CHARGED_BACK = "charged_back"

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions.shopper.pending import enqueued
+from checkout.payments.actions.shopper.pending import enqueue_command
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.models import InboxMessage, Operation, OutboxMessage, ProviderCall, Saga
 from checkout.payments.sagas.orchestration import orchestrator, question_ids
@@ -126,7 +126,7 @@ def test_compensated_while_unknown_a_purchase_is_refused(attempt):
 def test_without_an_outbox_nothing_is_left_of_what_is_sent(attempt):
     with applied("no_outbox"):
         assert len(deliver(risk.service, to_assess()).outgoing) == 1
-        assert enqueued("pay_1", AwaitPayment(payment="pay_1")).message_id
+        assert enqueue_command("pay_1", AwaitPayment(payment="pay_1")).message_id
     assert not OutboxMessage.objects.exists()
 
 

@@ -16,12 +16,13 @@ from checkout.payments.models import (
     ProviderNotification,
 )
 from checkout.payments.providers.base import EventKind, Outcome
-from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.service import service
+from tests.payments.service import delivering
 from tests.payments.service.asking import authorise, operation_on, to_capture
 from tests.payments.service.claiming import checked
 from tests.payments.service.delivering import Delivered, command, deliver
+from tests.support.memory_provider.books import OrderState
 
 pytestmark = pytest.mark.django_db
 State = ProviderNotification.State
@@ -43,9 +44,7 @@ def body(attempt: Attempt, event: str, **changes: object) -> str:
 def stored(
     attempt: Attempt, text: str, account: ProviderAccount | None = None, *, is_proven: bool = True
 ) -> ProviderNotification:
-    return ProviderNotification.objects.create(
-        account=account or attempt.provider_account, digest=str(hash(text)), body=text, is_proven=is_proven
-    )
+    return delivering.stored(account or attempt.provider_account, text, is_proven=is_proven)
 
 
 def notify(attempt: Attempt, row: ProviderNotification) -> Delivered:
@@ -239,11 +238,14 @@ def test_another_amount_than_we_asked_for_is_conflicted_and_moves_nothing(attemp
     authorise(attempt, "approve")
     operation = operation_on(attempt, kind, minor=500)
     row = stored(attempt, body(attempt, event, minor=minor, reference=operation.reference))
-    assert events(notify(attempt, row)) == []
+    told = events(notify(attempt, row))
     assert row.state == State.CONFLICTED
     assert "GBP" in row.reason
     operation.refresh_from_db()
     assert (operation.state, attempt.state) == (Operation.State.REQUESTED, Attempt.State.AUTHORISED)
+    is_end_of_ours = minor == 400 and event != "REFUND_SENT"
+    assert operation.doubt == ("amount" if is_end_of_ours else "")
+    assert [each.operation for each in told] == ([operation.reference] if is_end_of_ours else [])
 
 
 @pytest.mark.parametrize("event", ["AUTHORISED", "CAPTURED"])
@@ -351,11 +353,12 @@ def test_an_order_that_was_cancelled_as_soon_as_it_was_authorised_is_told_as_bot
 def test_an_event_that_becomes_known_is_applied_when_it_is_sent_again(attempt, monkeypatch):
     authorise(attempt, "approve")
     ProviderAccount.objects.update(provider="worldpay_wpg")
-    row = stored(attempt, worldpay((attempt.order_code, "TELEPORTED")))
+    text = worldpay((attempt.order_code, "TELEPORTED"))
+    row = stored(attempt, text)
     notify(attempt, row)
     monkeypatch.setitem(codes.EVENTS, "TELEPORTED", (Outcome.APPROVED, EventKind.SETTLED))
-    row.state = State.RECEIVED
-    row.save()
+    row.delete()
+    row = stored(attempt, text)
     assert [told.kind for told in events(notify(attempt, row))] == ["settled"]
     assert row.state == State.APPLIED
 

@@ -10,9 +10,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.models import Attempt, Fact, Operation, ProviderAccount, ProviderCall
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Verb
-from checkout.payments.providers.memory_books import OrderState
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.service import service
 from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
@@ -26,6 +24,8 @@ from tests.payments.service.asking import (
     to_inquire_operation,
 )
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.books import OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -60,12 +60,12 @@ def gbp(minor: int) -> Money:
 
 def without_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the provider answer with the last event and no sums, as some do."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def silent(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), position=None)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", silent)
+    monkeypatch.setattr(MemoryProvider, "inquire", silent)
 
 
 def test_a_capture_that_the_provider_shows_is_done(authorised, order):
@@ -184,7 +184,7 @@ def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_
     let_settle(authorised)
     assert inquire_operation(operation) == "not_shown"
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR 5")
-    monkeypatch.setattr(memory.MemoryProvider, "refund", lambda *_: refusal)
+    monkeypatch.setattr(MemoryProvider, "refund", lambda *_: refusal)
     assert carry_out(operation) == "unknown"
     let_settle(authorised)
     assert inquire_operation(operation) == "undecided", "the first one may wait at the provider"
@@ -202,7 +202,7 @@ def test_a_provider_that_says_nothing_is_no_reason_to_send_anything_again(
         settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     else:
         nothing = ProviderResult(outcome=Outcome.UNKNOWN, kind=EventKind.OTHER, event="null")
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: nothing)
+        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: nothing)
     assert inquire_operation(operation) == "unknown"
     assert carry_out(operation) == "unknown"
     assert order.captured == gbp(0)
@@ -224,7 +224,7 @@ def test_the_failure_of_an_earlier_refund_is_not_taken_for_that_of_a_later_one(
     failed = ProviderResult(
         outcome=Outcome.APPROVED, order_code=authorised.order_code, kind=EventKind.REFUND_FAILED
     )
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: failed)
+    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: failed)
     made(authorised, REFUND, 300, State.REFUSED)
     later = lost(authorised, REFUND, 300)
     assert inquire_operation(later) == "unknown"
@@ -235,7 +235,7 @@ def test_the_failure_of_the_only_refund_is_its_own(authorised, order, monkeypatc
     failed = ProviderResult(
         outcome=Outcome.APPROVED, order_code=authorised.order_code, kind=EventKind.REFUND_FAILED
     )
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: failed)
+    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: failed)
     refund = lost(authorised, REFUND, 300)
     assert inquire_operation(refund) == "refused"
     assert refund.refusal_reason == "refund_failed", "it may be made after all"
@@ -302,7 +302,7 @@ def test_a_void_that_is_refused_because_nothing_is_held_has_reached_its_aim(auth
 
 def test_a_void_that_is_refused_although_money_is_held_is_refused(authorised, order, monkeypatch):
     refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR 5")
-    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: refusal)
+    monkeypatch.setattr(MemoryProvider, "void", lambda *_: refusal)
     operation = operation_on(authorised, VOID)
     assert carry_out(operation) == "unknown"
     assert inquire_operation(operation) == "refused"
@@ -378,4 +378,4 @@ def answered_as_by_worldpay(attempt: Attempt, monkeypatch: pytest.MonkeyPatch, m
     taken = balance("IN_PROCESS_CAPTURED", minor)
     body = order_status(payment("AUTHORISED", taken, money=amount(minor)), order_code=attempt.order_code)
     answer = parse_reply(body, Verb.INQUIRE)
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: answer)
+    monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: answer)

@@ -16,7 +16,6 @@ from checkout.payments.checkout_messages import (
     SubmitPayment,
 )
 from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga, SagaStep
-from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, Reply, new_message_id
@@ -29,6 +28,7 @@ from tests.payments.service.replying import (
     deliver_reply,
     notified,
 )
+from tests.support.memory_provider.books import Order, OrderState
 
 pytestmark = pytest.mark.django_db
 Status = Saga.Status
@@ -105,7 +105,7 @@ def deliver_row(type: str) -> Delivered:
 def test_a_submission_whose_card_is_lost_ends_before_anybody_is_asked(attempt):
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     delivered = deliver(service, command(body))
-    assert [envelope.type for envelope in delivered.commands] == ["payment.refused"]
+    assert delivered.commands == []
     assert delivered.result["state"] == "refused"
     attempt.refresh_from_db()
     assert (attempt.state, Saga.objects.get().status) == (Attempt.State.NOT_SENT, Status.COMPENSATED)

@@ -17,9 +17,7 @@ from checkout.payments.models import (
     Operation,
     OutboxMessage,
     ProviderCall,
-    ProviderNotification,
 )
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service import crashing
 from tests.payments.service.asking import (
@@ -35,7 +33,8 @@ from tests.payments.service.asking import (
     told,
 )
 from tests.payments.service.crashing import Crash
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import command, deliver, stored
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -194,9 +193,7 @@ def test_a_notification_that_overtakes_the_providers_reply_is_not_undone_by_it(a
         "reference": operation.reference,
         "number": 1,
     }
-    row = ProviderNotification.objects.create(
-        is_proven=True, account=attempt.provider_account, digest="1", body=json.dumps(statement)
-    )
+    row = stored(attempt.provider_account, json.dumps(statement))
     notified = command(ApplyNotification(notification=row.pk))
     with crashing.after_the_intent(lambda: deliver(service, notified)):
         assert deliver(service, to_capture(operation)).result["outcome"] == "approved"

@@ -1,11 +1,11 @@
-"""Obstacles to settling a contradiction: it is settled once, and only if nothing has changed since."""
+"""Obstacles to settling a payment: it is settled once, and only if nothing has changed since."""
 
 from dataclasses import replace
 
 import pytest
 from msgspec.structs import replace as with_changes
 
-from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.errors import OperationRejected, PaymentNotFound
 from checkout.money import Money
 from checkout.payments.actions import available, settle_payment
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
@@ -55,6 +55,7 @@ def too_late() -> Fact:
         (books_with(-1), "not less than nothing"),
         (books_with(0, refunded=1), "never captured"),
         (books_with(0, charged_back=1, is_held=True), "never captured"),
+        (books_with(1000, charged_back=1001), "No more than 10.00 GBP can have been charged back"),
         (replace(HELD, refunded=Money(0, "USD")), "payment is in GBP"),
         (books_with(1250, lacks=frozenset({"op_strange"})), "Only a capture or refund that is done"),
     ],
@@ -69,9 +70,9 @@ def test_without_a_reason_nothing_is_settled(aside, reason):
         settle_payment(aside.payment.reference, HELD, by="ada", reason=reason)
 
 
-def test_only_what_is_conflicted_is_settled(aside):
-    Payment.objects.update(state=P.CAPTURED)
-    with pytest.raises(IllegalTransition):
+def test_a_payment_that_nobody_has_paid_yet_is_not_settled(aside):
+    Payment.objects.update(state=P.OPEN)
+    with pytest.raises(OperationRejected, match="nothing to settle"):
         settle_payment(aside.payment.reference, HELD, by="ada", reason="x")
     with pytest.raises(PaymentNotFound):
         settle_payment("pay_none", HELD, by="ada", reason="x")
@@ -280,7 +281,7 @@ def test_a_void_of_another_attempt_does_not_call_money_released_that_was_taken(a
 
 
 def test_another_payment_s_attempt_is_not_settled(aside):
-    with pytest.raises(OperationRejected, match="contradicts nothing"):
+    with pytest.raises(OperationRejected, match="ever held"):
         settle_payment(aside.payment.reference, HELD, attempt="other-1", by="ada", reason="x")
     ours = said(aside, HELD)
     body = ours.body.replace(f'"payment":"{aside.payment.reference}"'.encode(), b'"payment":"pay_other"')

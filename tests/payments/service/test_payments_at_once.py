@@ -16,13 +16,13 @@ from checkout.payments.models import (
     ProviderCall,
     ProviderNotification,
 )
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, to_authorise, to_capture, to_inquire
 from tests.payments.service.at_once import at_once
 from tests.payments.service.conftest import an_attempt
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import command, deliver, stored
 from tests.payments.service.test_notification import worldpay
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -44,9 +44,7 @@ def test_a_notification_locks_payments_in_one_order_whatever_their_attempts_are_
     Attempt.objects.filter(pk=later.pk).update(order_code="a-1")
     ProviderAccount.objects.update(provider="worldpay_wpg")
     body = worldpay(("a-1", "AUTHORISED"), ("b-1", "AUTHORISED"))
-    row = ProviderNotification.objects.create(
-        account=attempt.provider_account, digest="d", body=body, is_proven=True
-    )
+    row = stored(attempt.provider_account, body)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Payment.objects.select_for_update(no_key=True).get(pk=attempt.payment_id)
@@ -102,9 +100,7 @@ def test_many_commands_to_capture_one_operation_capture_once(attempt, books):
 
 def test_a_notification_and_an_inquiry_at_the_same_time_agree(attempt, books):
     authorise(attempt, "unknown")
-    row = ProviderNotification.objects.create(
-        is_proven=True, account=attempt.provider_account, digest="1", body=books.notifications()[0].decode()
-    )
+    row = stored(attempt.provider_account, books.notifications()[0].decode())
     notified = command(ApplyNotification(notification=row.pk))
     at_once(
         lambda: deliver(service, notified).commands,

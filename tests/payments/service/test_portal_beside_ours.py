@@ -2,8 +2,8 @@
 
 import pytest
 
+from checkout.payments.books.apply import fail_refund
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service as checkout

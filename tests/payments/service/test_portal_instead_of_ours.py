@@ -8,13 +8,12 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
+from checkout.payments.books.ours import ours_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.sagas.service import service as checkout
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.payments.service import service
-from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.states import PaymentState
 from tests.payments.service.asking import carry_out, operation_on, settle, to_capture, to_refund
 from tests.payments.service.claiming import carried_out, checked, gbp
@@ -23,6 +22,7 @@ from tests.payments.service.replying import reply_to
 from tests.payments.service.settling import decided, saga_of, started
 from tests.payments.service.test_notification import body, notify, stored
 from tests.payments.service.test_review import reviewed
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -184,8 +184,10 @@ def test_another_movement_after_their_decision_holds_it_again(authorised, order)
 
 def test_one_that_was_told_long_before_ours_was_requested_does_not_hold_it(authorised, order):
     told(authorised, "REFUNDED", 500)
-    Fact.objects.update(recorded_at=timezone.now() - timedelta(hours=1))
-    assert send(operation_on(authorised, Kind.REFUND, 500)) == "pending"
+    ours = operation_on(authorised, Kind.REFUND, 500)
+    Operation.objects.filter(pk=ours.pk).update(created_at=timezone.now() + timedelta(hours=1))
+    ours.refresh_from_db()
+    assert send(ours) == "pending"
 
 
 def test_if_the_provider_refuses_what_staff_have_sent_it_is_refused(authorised, order):
@@ -202,4 +204,4 @@ def test_an_operation_that_was_withdrawn_without_being_sent_is_not_expected_in_t
 ):
     withdrawn = held(authorised)
     carried_out(decided(withdrawn, arrived=False, gives_up=True), saga_of(withdrawn))
-    assert booked_operations_of(authorised, Kind.REFUND).most_after_all == 0
+    assert ours_of(authorised).range(Kind.REFUND).after == 0

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from checkout.money import Money
+from checkout.payments.books.ours import FAILED
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.failed_refunds import FAILED
 from checkout.payments.models import (
     Attempt,
     Fact,
@@ -15,7 +15,6 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.service import service as checkout
 from checkout.states import PaymentState
@@ -25,6 +24,7 @@ from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, events, notify, stored
 from tests.payments.service.test_operation_inquiry import without_sums
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,7 @@ def refunded_in_part(authorised, books) -> Attempt:
 
 @pytest.mark.parametrize("is_named", [False, True])
 def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(authorised, is_named):
-    """If it names ours, the provider is wrong about the amount, which is for staff."""
+    """If it names ours, the provider contradicts us, and is asked. Ours is never settled on its word."""
     ours = operation_on(authorised, Kind.CAPTURE)
     settle(ours, State.PENDING)
     reference = ours.reference if is_named else ""
@@ -57,9 +57,10 @@ def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(author
     ours.refresh_from_db()
     assert ours.state == State.PENDING
     if is_named:
-        assert (told, row.state) == ([], ProviderNotification.State.CONFLICTED)
+        assert (ours.doubt, row.state) == ("amount", ProviderNotification.State.CONFLICTED)
     else:
-        assert ([each.minor for each in told], row.state) == ([235], ProviderNotification.State.APPLIED)
+        assert (ours.doubt, row.state) == ("", ProviderNotification.State.APPLIED)
+    assert [each.minor for each in told] == [235]
 
 
 @pytest.fixture
@@ -164,9 +165,9 @@ def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
 
 
 def test_it_is_confirmed_if_the_provider_says_that_one_is_sent_and_none_is_ours(authorised, monkeypatch):
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
     monkeypatch.setattr(
-        memory.MemoryProvider,
+        MemoryProvider,
         "inquire",
         lambda *about: replace(inquire(*about), position=None, kind=EventKind.REFUND_SENT),
     )

@@ -11,15 +11,15 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.failed_refunds import fail_refund, make_after_all
+from checkout.payments.books.apply import fail_refund, make_after_all
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.providers.memory_books import Books, Order
 from tests.payments.service.asking import authorise, inquire_operation, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.doubting import is_said_to_have_failed, made, refund
+from tests.support.memory_provider.books import Books, Order
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE = Operation.Kind.CAPTURE
@@ -59,9 +59,12 @@ def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_i
 ):
     """The provider's notifications of both came just now, in either order, or longer ago than the lag."""
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
-    with time_machine.travel(timezone.now() - (0 if is_recent else 2) * conf.order_lag):
+    then = timezone.now() - (0 if is_recent else 2) * conf.order_lag
+    with time_machine.travel(then):
         operation = refund(captured, 529)
         is_said_to_have_failed(operation)
+    # The time of the doubt is the database's.
+    Operation.objects.filter(pk=operation.pk).update(doubted_at=then)
     without_sums(monkeypatch, shown)
     assert inquire_operation(operation) == ("unknown" if is_recent else outcome)
     operation.refresh_from_db()
@@ -98,34 +101,34 @@ def gbp(minor: int) -> Money:
 
 def without_sums(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
     """Make the provider answer with this last event and no sums, as some do."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def silent(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), position=None, kind=kind)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", silent)
+    monkeypatch.setattr(MemoryProvider, "inquire", silent)
 
 
 def with_last_event(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def told(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), kind=kind)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+    monkeypatch.setattr(MemoryProvider, "inquire", told)
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Call ``act`` once, after the provider has answered and before the answer is stored."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def interrupted(provider: MemoryProvider, order_code: str) -> ProviderResult:
         result = inquire(provider, order_code)
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", inquire)
+        monkeypatch.setattr(MemoryProvider, "inquire", inquire)
         act()
         return result
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+    monkeypatch.setattr(MemoryProvider, "inquire", interrupted)
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])

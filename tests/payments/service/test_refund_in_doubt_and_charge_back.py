@@ -6,10 +6,10 @@ import pytest
 
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation, Saga
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
 from tests.payments.service.asking import authorise, inquire_operation
 from tests.payments.service.doubting import is_said_to_have_failed, made, refund
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -28,12 +28,12 @@ def gbp(minor: int) -> Money:
 
 def with_what_is_kept(monkeypatch: pytest.MonkeyPatch, kind: EventKind, kept: Money) -> None:
     """Make the provider tell only what is left of the captured money, as Worldpay's balances do."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def told(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), position=None, kept=kept, kind=kind)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+    monkeypatch.setattr(MemoryProvider, "inquire", told)
 
 
 @pytest.mark.parametrize("minor", [529, 1250])

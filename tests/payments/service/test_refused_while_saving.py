@@ -58,14 +58,14 @@ def test_without_a_refusal_nothing_is_deleted(saving, sealed):
 
 
 def refused_again(saving, number, monkeypatch, token=TOKEN):
-    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: token)
+    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: token)
     authorise(wanting_it_saved(an_attempt(saving.provider_account, number)), "refuse")
 
 
 def test_a_card_that_is_saved_already_stays_when_another_payment_with_it_is_refused(
     saving, monkeypatch, books
 ):
-    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: TOKEN)
+    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: TOKEN)
     authorise(saving, "approve")
     refused_again(saving, "A-2", monkeypatch)
     assert SavedCard.objects.get().state == "active"

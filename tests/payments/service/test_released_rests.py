@@ -5,7 +5,6 @@ import pytest
 from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderCall, Saga
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Verb
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.service import service
@@ -15,6 +14,7 @@ from tests.payments.service.asking import inquire_operation, let_settle, operati
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, notified
 from tests.payments.service.test_review import adopted, reviewed, why
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -33,7 +33,7 @@ def worldpay(authorised, monkeypatch):
         balances = "" if kept is None else balance("IN_PROCESS_CAPTURED", kept)
         body = order_status(payment(event, balances, money=amount(OWED)), authorised.order_code)
         result = parse_reply(body, Verb.INQUIRE)
-        monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: result)
+        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: result)
 
     return answer
 

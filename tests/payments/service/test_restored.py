@@ -29,9 +29,6 @@ from checkout.payments.models import (
 )
 from checkout.payments.postings import WALK
 from checkout.payments.providers.base import EventKind
-from checkout.payments.providers.memory import MemoryProvider
-from checkout.payments.providers.memory_books import Books
-from checkout.payments.providers.memory_order import Manners
 from checkout.payments.sagas import service as checkout_service
 from checkout.payments.service import service
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
@@ -51,6 +48,9 @@ from tests.payments.service.asking import (
 from tests.payments.service.contradicting import conflicted, envelope_of
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, reply_to, state_of
+from tests.support.memory_provider.books import Books
+from tests.support.memory_provider.order import Manners
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 

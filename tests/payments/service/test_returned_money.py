@@ -10,8 +10,8 @@ import pytest
 
 from checkout.errors import OperationRejected
 from checkout.payments.actions import resume_saga
+from checkout.payments.books.apply import fail_refund
 from checkout.payments.checkout_messages import ReviewOrder, ReviewPayment
-from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.models import Attempt, Event, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import AttemptState, PaymentState

@@ -14,15 +14,15 @@ from checkout.payments.actions import review_payment
 from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.messages import ReviewAttempt
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.providers.memory_books import Books, Manners, Order, OrderState
 from checkout.payments.sagas import service as checkout
 from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import authorise, booked_earlier, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.test_notification import body, notify, stored
+from tests.support.memory_provider.books import Books, Manners, Order, OrderState
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
@@ -39,7 +39,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 @pytest.fixture
 def aside(authorised: Attempt) -> Attempt:
-    """Return an attempt that is itself conflicted (put aside)."""
+    """Return an attempt that is itself conflicted."""
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     authorised.refresh_from_db()
     return authorised
@@ -87,7 +87,7 @@ def test_other_money_stays_other_money(aside, books):
     assert aside.state == Attempt.State.CONFLICTED
 
 
-def test_what_was_taken_of_an_attempt_that_was_put_aside_is_not_ours(aside, books):
+def test_what_was_taken_of_a_conflicted_attempt_is_not_ours(aside, books):
     books.orders[aside.order_code].captured = gbp(500)
     assert reviewed(aside) == "stands"
     assert "5.00" in why()
@@ -117,7 +117,7 @@ def test_an_order_of_which_it_has_said_that_it_holds_money_is_not_released_by_it
 @pytest.mark.parametrize(
     ("kind", "outcome"), [("notified_authorised", "unknown"), ("hinted_authorised", "released")]
 )
-def test_a_denial_releases_what_was_put_aside_unless_it_has_told_of_money(attempt, kind, outcome):
+def test_a_denial_releases_what_was_conflicted_unless_it_has_told_of_money(attempt, kind, outcome):
     Payment.objects.update(state=PaymentState.CONFLICTED)
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     Fact.objects.create(payment=attempt.payment, attempt=attempt, source="provider", kind=kind)
@@ -252,14 +252,14 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
     operation_on(authorised, "refund", 100)
     Operation.objects.filter(kind="refund").update(state=State.PENDING)
     order.refunded = gbp(100)
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def interrupted(provider: MemoryProvider, order_code: str) -> ProviderResult:
         result = inquire(provider, order_code)
         Operation.objects.filter(kind="refund").update(state=State.REFUSED)
         return result
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+    monkeypatch.setattr(MemoryProvider, "inquire", interrupted)
     assert reviewed(authorised) == "unknown"
     assert "Ask again" in why()
     assert adopted() == []
@@ -268,12 +268,12 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
 @pytest.mark.parametrize("event", [EventKind.CHARGED_BACK, EventKind.SETTLED, EventKind.REFUND_FAILED])
 def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, monkeypatch, event):
     """The provider tells only what it keeps: nothing, which is what is kept of an unused hold, too."""
-    inquire = memory.MemoryProvider.inquire
+    inquire = MemoryProvider.inquire
 
-    def keeping_nothing(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+    def keeping_nothing(provider: MemoryProvider, order_code: str) -> ProviderResult:
         return replace(inquire(provider, order_code), position=None, kept=gbp(0), kind=event)
 
-    monkeypatch.setattr(memory.MemoryProvider, "inquire", keeping_nothing)
+    monkeypatch.setattr(MemoryProvider, "inquire", keeping_nothing)
     assert reviewed(aside) == "stands"
     assert "does not tell how much was captured" in why()
     assert aside.state == Attempt.State.CONFLICTED
@@ -354,7 +354,7 @@ def test_only_what_is_conflicted_can_be_reviewed(authorised, state):
     assert deliver(checkout.service, command(body)).commands == []
 
 
-def test_the_attempt_that_was_put_aside_is_the_one_that_is_asked_about(aside, books: Books):
+def test_the_conflicted_attempt_is_the_one_that_is_asked_about(aside, books: Books):
     Attempt.objects.create(
         payment=aside.payment,
         number=2,

@@ -10,7 +10,6 @@ from checkout.conf import conf
 from checkout.errors import OutcomeUnknown
 from checkout.payments.models import Payment, ProviderAccount, SavedCard
 from checkout.payments.providers.base import Outcome, ProviderResult
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service.cards.saving import keep_card
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
@@ -26,6 +25,7 @@ from tests.payments.service.removed_cards import (
     removed,
 )
 from tests.payments.service.test_saved_cards import TOKEN, kept, wanting_it_saved
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.waiting import wait_until
 
 __all__ = ["card", "delays", "removed"]
@@ -43,7 +43,7 @@ def saved_by(attempt, monkeypatch, meanwhile=lambda: None):
         return result
 
     monkeypatch.setattr(MemoryProvider, "authorise", authorise_slowly)
-    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: TOKEN)
+    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: TOKEN)
     assert authorise(attempt, "approve").result["outcome"] == "approved"
     return SavedCard.objects.get(payment=attempt.payment)
 

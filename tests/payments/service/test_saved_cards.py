@@ -21,7 +21,6 @@ from checkout.payments.models import (
     ProviderAccount,
     SavedCard,
 )
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.service import service
 from tests.payments.service.asking import (
@@ -34,6 +33,7 @@ from tests.payments.service.asking import (
 from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import deliver
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -184,7 +184,7 @@ def rotate(settings):
 
 def answered_again(provider_account, number, monkeypatch, token=TOKEN):
     """Authorise another payment of the customer, whose card is the saved one."""
-    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: token)
+    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: token)
     another = wanting_it_saved(an_attempt(provider_account, number))
     assert authorise(another, "approve").result["outcome"] == "approved"
 
@@ -239,7 +239,7 @@ def test_an_earlier_payment_whose_outcome_is_found_later_does_not_take_the_card_
     earlier = wanting_it_saved(an_attempt(attempt.provider_account, "A-2"))
     answered_again(attempt.provider_account, "A-3", monkeypatch, replace(TOKEN, scheme_transaction="later"))
     monkeypatch.setattr(
-        "checkout.payments.providers.memory._issued",
+        "tests.support.memory_provider.provider._issued",
         lambda order: replace(TOKEN, scheme_transaction="earlier"),
     )
     assert authorise(earlier, "approve").result["outcome"] == "approved"
@@ -359,7 +359,7 @@ def test_after_a_removal_no_charge_begins_that_was_waiting_for_its_payment(books
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_card_that_two_payments_save_at_once_lives_by_the_one_that_comes_last(books, monkeypatch):
-    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: TOKEN)
+    monkeypatch.setattr("tests.support.memory_provider.provider._issued", lambda order: TOKEN)
     account = an_account()
     first, second = (wanting_it_saved(an_attempt(account, number)) for number in ("A-1", "A-2"))
     is_saved = threading.Event()

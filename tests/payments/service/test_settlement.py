@@ -11,18 +11,19 @@ from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.actions import request_capture, settle_operation
+from checkout.payments.books.apply import doubt
+from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
-from checkout.payments.providers import memory
-from checkout.payments.providers.memory_books import Manners, Order
 from checkout.payments.sagas.service import service
-from checkout.payments.service.evidence.booked_operations import booked_operations_of
 from checkout.states import Actor, PaymentState
 from messaging.envelope import new_message_id
 from tests.payments.service.asking import authorise, let_settle, operation_on
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, notified
 from tests.payments.service.settling import authorised, decided, parked, relay, saga_of, to_settle
+from tests.support.memory_provider.books import Manners, Order
+from tests.support.memory_provider.provider import MemoryProvider
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +58,7 @@ def lost(attempt: Attempt, order: Order, monkeypatch: pytest.MonkeyPatch) -> Any
             Payment.objects.update(state=PaymentState.CAPTURED)
             order.captured = order.amount
         with monkeypatch.context() as patch:
-            patch.setattr(memory.MemoryProvider, kind, lose)
+            patch.setattr(MemoryProvider, kind, lose)
             operation = parked(attempt, kind, minor)
         if is_old:
             let_settle(attempt)
@@ -225,7 +226,7 @@ def too_late() -> Fact:
     return Fact.objects.get(kind="operation_settled_by_not_applied")
 
 
-def test_a_capture_of_an_attempt_that_is_put_aside_is_not_sent_again_before_its_end(lost, attempt):
+def test_a_capture_of_a_conflicted_attempt_is_not_sent_again_before_its_end(lost, attempt):
     operation = lost(CAPTURE)
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     with pytest.raises(OperationRejected, match="Settle the contradiction"):
@@ -265,7 +266,7 @@ def lost_twice(lost, monkeypatch, attempt):
     operation = lost(CAPTURE)
     envelope = decided(operation, arrived=False)
     with monkeypatch.context() as patch:
-        patch.setattr(memory.MemoryProvider, "capture", lose)
+        patch.setattr(MemoryProvider, "capture", lose)
         relay(deliver(service, envelope))
     saga = saga_of(operation)
     while saga.status != Saga.Status.PARKED:
@@ -354,14 +355,11 @@ def test_an_older_copy_of_the_request_that_comes_after_the_decision_sends_it_onc
 
 def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
     operation = lost(REFUND, 300)
-    doubt = {"reference": operation.reference}
-    Fact.objects.create(
-        payment=attempt.payment, attempt=attempt, source="provider", kind="notified_refund_failed", data=doubt
-    )
+    doubt(operation, SAID_TO_HAVE_FAILED)
     Saga.objects.filter(kind=REFUND).update(data={**saga_of(operation).data, "is_doubted": True})
-    assert booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
     deliver(service, decided(operation, arrived=True))
-    assert not booked_operations_of(attempt, REFUND).entries[0].is_in_doubt
+    operation.refresh_from_db()
+    assert (operation.doubt, operation.doubted_at) == ("", None)
     assert saga_of(operation).status == Saga.Status.COMPLETED
 
 

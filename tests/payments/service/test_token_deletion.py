@@ -11,10 +11,9 @@ from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReply
 from checkout.payments.actions.saved_cards import erase_cards, remove_card
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, ProviderAccount, SavedCard
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from checkout.payments.timers.cards.deletion import delete_tokens
-from checkout.payments.timers.due import has_tokens_to_delete
+from checkout.payments.timers.due_checks import has_tokens_to_delete
 from messaging.worker.service import CommandRejected
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once
@@ -36,6 +35,7 @@ from tests.payments.service.removed_cards import (
     to_delete,
 )
 from tests.payments.service.test_saved_cards import TOKEN, charge, kept, rotate
+from tests.support.memory_provider.provider import MemoryProvider
 
 __all__ = ["card", "delays", "removed"]
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from checkout.payments.messages import ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.objects.payment import payment_object, payment_objects
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
 from tests.payments.service.asking import operation_on
@@ -159,7 +159,7 @@ def test_the_end_of_one_contradiction_does_not_end_that_of_another_attempt(
     conflicted(first.attempt)
     payment = ended(first.attempt)
     assert payment.state == PaymentState.CONFLICTED
-    assert attempt_to_settle(payment) == second.attempt
+    assert contradicting_attempt(payment) == second.attempt
     assert settled(second.attempt, books_with(500)).state == PaymentState.PARTIALLY_CAPTURED
     conflicted(first.attempt)
     assert settled(first.attempt, NOTHING).state == PaymentState.PARTIALLY_CAPTURED, "it was looked into"
@@ -203,7 +203,7 @@ def test_a_decision_that_came_too_late_is_not_taken_for_a_look(first: Saga, seco
     carried_out(too_late)
     assert Fact.objects.filter(kind="payment_settled_by_not_applied").exists()
     assert settled(first.attempt, NOTHING).state == PaymentState.CONFLICTED
-    assert attempt_to_settle(Payment.objects.get()) == second.attempt
+    assert contradicting_attempt(Payment.objects.get()) == second.attempt
 
 
 @pytest.mark.parametrize("is_made", [False, True])
@@ -299,7 +299,7 @@ def test_a_review_leaves_an_order_to_staff_that_the_purchase_of_another_attempt_
     settled(second.attempt, NOTHING)
     assert released_by_review(first.attempt).state == PaymentState.CONFLICTED
     assert "another attempt" in Fact.objects.get(kind="review_stands").data["why"]
-    assert settled(attempt_to_settle(first.payment), NOTHING).state == PaymentState.VOIDED
+    assert settled(contradicting_attempt(first.payment), NOTHING).state == PaymentState.VOIDED
     assert place_of(second) == ("cancel_order", Status.RUNNING)
 
 

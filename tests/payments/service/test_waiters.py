@@ -84,7 +84,10 @@ def test_a_waiter_for_an_operation_is_not_answered_with_the_payment_s_state(paym
     attempt = payment.attempts.get()
     refund = operation_on(attempt, Operation.Kind.REFUND)
     deliver(service, command(AwaitOperation(payment=payment.reference, operation=refund.reference)))
-    Waiter.objects.create(payment=payment, reply_to="test.replies.web", correlation_id="of the payment")
+    ends_at = timezone.now() + timedelta(seconds=5)
+    Waiter.objects.create(
+        payment=payment, reply_to="test.replies.web", correlation_id="of the payment", ends_at=ends_at
+    )
     told = deliver(service, command(AnnouncePayment(payment=payment.reference)))
     replies = [sent.envelope.correlation_id for sent in told.outgoing if sent.envelope.type == "reply"]
     assert replies == ["of the payment"]

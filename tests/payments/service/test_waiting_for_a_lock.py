@@ -20,7 +20,6 @@ from checkout.payments.models import (
     SavedCard,
     Waiter,
 )
-from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.sagas.orchestration.locking import locked_saga, numbered_saga
 from checkout.payments.sagas.service import service as checkout_service
 from checkout.payments.service import service
@@ -33,6 +32,7 @@ from tests.payments.service.removed_cards import ask, remove
 from tests.payments.service.replying import answered
 from tests.payments.service.test_notification import body, stored
 from tests.payments.service.test_saved_cards import charge, kept
+from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]

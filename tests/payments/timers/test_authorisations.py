@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
-from checkout.payments.objects.ends import VOID_BY_CLOCK
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment
+from checkout.payments.objects.expiry import VOID_BY_CLOCK
 from checkout.payments.timers.authorisations import void_expired
 from tests.payments.service.at_once import at_once
 from tests.payments.service.contradicting import another
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def old(attempt: Attempt, settings) -> Attempt:
-    """Return an authorised payment of two hours ago without a fact about its authorisation."""
+    """Return a payment of two hours ago that is authorised, and was so at a time that the test says."""
     settings.CHECKOUT_AUTHORISATION_SECONDS = 3600
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
@@ -31,9 +31,8 @@ def authorised(old: Attempt) -> Attempt:
     return old
 
 
-def was_authorised(attempt: Attempt, ago: timedelta, kind: str = "authorised") -> None:
-    moment = timezone.now() - ago
-    Fact.objects.create(payment=attempt.payment, kind=kind, source="saga", recorded_at=moment)
+def was_authorised(attempt: Attempt, ago: timedelta) -> None:
+    Payment.objects.filter(pk=attempt.payment_id).update(held_since=timezone.now() - ago)
 
 
 def operation(attempt: Attempt, kind: str, state: str) -> None:
@@ -52,11 +51,6 @@ def test_it_is_voided_by_the_clock_once(authorised: Attempt):
 def test_one_that_is_young_is_left(old: Attempt):
     was_authorised(old, timedelta(minutes=59))
     assert void_expired() == 0
-
-
-def test_one_that_staff_found_held_is_voided_like_others(old: Attempt):
-    was_authorised(old, timedelta(hours=2), kind="conflict_resolved")
-    assert void_expired() == 1
 
 
 def test_a_payment_older_than_its_authorisation_counts_from_that(old: Attempt):

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checkout.payments.models import InboxMessage, OutboxMessage
 from checkout.payments.timers import retention
-from checkout.payments.timers.retention import forget_old_messages
+from checkout.payments.timers.retention import delete_expired_messages
 from messaging.envelope import new_message_id
 from messaging.outbox.month import Month
 from messaging.outbox.months import Months, Rows
@@ -35,7 +35,7 @@ def at(when: datetime) -> Iterator[None]:
 
 def forget_now() -> int:
     """Forget old messages by the clock of the test, which travels."""
-    return forget_old_messages(now=timezone.now())
+    return delete_expired_messages(now=timezone.now())
 
 
 def _are_not(rows: Rows) -> bool:

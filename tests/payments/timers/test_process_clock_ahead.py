@@ -8,11 +8,10 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 from django.utils import timezone
 
-from checkout.api.requests.idempotency import forget_old_answers
+from checkout.api.requests.idempotency import delete_expired_answers
 from checkout.payments.models import (
     Attempt,
     CardTrial,
-    Fact,
     InboxMessage,
     Operation,
     OutboxMessage,
@@ -24,16 +23,16 @@ from checkout.payments.models import (
 )
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
-from checkout.payments.timers.counted import forget_what_was_counted
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
-from checkout.payments.timers.due import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.due_checks import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.expired_counters import delete_expired_counters
 from checkout.payments.timers.retention import (
-    forget_old_events,
-    forget_old_messages,
-    forget_old_notifications,
+    delete_expired_events,
+    delete_expired_messages,
+    delete_expired_notifications,
 )
+from checkout.payments.timers.table_walk import begin_again_if_due
 from checkout.payments.timers.unmatched import try_unmatched_again
-from checkout.payments.timers.walk import begin_again_if_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -67,8 +66,7 @@ def test_an_open_payment_with_a_time_of_its_own_does_not_expire(attempt: Attempt
 def test_an_authorisation_is_not_voided(attempt: Attempt, jump):
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
-    Payment.objects.update(state=Payment.State.AUTHORISED)
-    Fact.objects.create(payment=attempt.payment, kind="authorised", source="saga")
+    Payment.objects.update(state=Payment.State.AUTHORISED, held_since=timezone.now())
     jump()
     assert void_expired() == 0
     assert not Operation.objects.exists()
@@ -142,10 +140,10 @@ def test_messages_and_notifications_are_not_deleted(account: ProviderAccount, ju
         account=account, digest="d", body="{}", is_proven=False, state="ignored", received_at=now
     )
     jump()
-    assert forget_old_messages() == 0
-    assert forget_old_notifications().done == 0
-    assert forget_old_events().done == 0
-    assert forget_old_answers() == 0
+    assert delete_expired_messages() == 0
+    assert delete_expired_notifications().done == 0
+    assert delete_expired_events().done == 0
+    assert delete_expired_answers() == 0
     assert OutboxMessage.objects.count() == InboxMessage.objects.count() == 1
 
 
@@ -156,7 +154,7 @@ def test_log_ins_and_cards_that_are_counted_are_not_forgotten(attempt: Attempt, 
     Session.objects.create(session_key="s", session_data="", expire_date=timezone.now() + timedelta(hours=8))
     CardTrial.objects.create(attempt=attempt, merchant=attempt.payment.merchant, is_declined=True)
     jump()
-    assert forget_what_was_counted() == 0
+    assert delete_expired_counters() == 0
 
 
 def test_a_walk_begins_again_although_a_process_whose_clock_was_ahead_began_the_last_one(jump):

@@ -23,12 +23,12 @@ from checkout.payments.models import (
     RetentionWalk,
 )
 from checkout.payments.timers.retention import (
-    forget_old_events,
-    forget_old_messages,
-    forget_old_notifications,
+    delete_expired_events,
+    delete_expired_messages,
+    delete_expired_notifications,
 )
+from checkout.payments.timers.table_walk import ROWS, locked_walk
 from checkout.payments.timers.timer import Timer, Work
-from checkout.payments.timers.walk import ROWS, locked_walk
 from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.at_once import beside
@@ -66,7 +66,7 @@ def handled(name: str, age: timedelta) -> InboxMessage:
 def test_old_messages_are_forgotten_and_young_ones_are_not():
     OutboxMessage.objects.bulk_create([sent("old", OLD), sent("young", YOUNG)])
     InboxMessage.objects.bulk_create([handled("old", OLD), handled("young", YOUNG)])
-    assert (forget_old_messages(), forget_old_messages()) == (2, 0)
+    assert (delete_expired_messages(), delete_expired_messages()) == (2, 0)
     assert [row.message_id for row in OutboxMessage.objects.all()] == ["young"]
     assert [row.message_id for row in InboxMessage.objects.all()] == ["young"]
 
@@ -86,21 +86,21 @@ def test_a_database_that_is_away_keeps_none_of_the_others_from_being_cleared(own
 
 def test_what_is_still_owed_is_never_forgotten():
     OutboxMessage.objects.bulk_create([sent("owed", None, written=timedelta(days=999))])
-    assert forget_old_messages() == 0
+    assert delete_expired_messages() == 0
 
 
 def test_any_number_of_rows_that_must_stay_do_not_keep_those_behind_them():
     OutboxMessage.objects.bulk_create(
         [*(sent(f"owed {number}", None) for number in range(2 * ROWS)), sent("old", OLD)]
     )
-    assert (forget_old_messages(), forget_old_messages()) == (1, 0)
+    assert (delete_expired_messages(), delete_expired_messages()) == (1, 0)
     assert OutboxMessage.objects.count() == 2 * ROWS
 
 
 def test_rows_that_are_too_young_are_not_walked_through():
     OutboxMessage.objects.bulk_create(sent(f"m{number}", YOUNG, written=YOUNG) for number in range(2 * ROWS))
     with CaptureQueriesContext(connection) as statements:
-        assert forget_old_messages() == 0
+        assert delete_expired_messages() == 0
     table = connection.ops.quote_name(OutboxMessage._meta.db_table)
     pages = [each for each in statements if f"FROM {table}" in each["sql"] and "LIMIT" in each["sql"]]
     assert len(pages) == 1
@@ -108,7 +108,7 @@ def test_rows_that_are_too_young_are_not_walked_through():
 
 def test_a_backlog_is_worked_off_in_batches():
     OutboxMessage.objects.bulk_create(sent(f"m{number}", OLD) for number in range(ROWS + 1))
-    assert [forget_old_messages() for _ in range(3)] == [ROWS, 1, 0]
+    assert [delete_expired_messages() for _ in range(3)] == [ROWS, 1, 0]
 
 
 def received(account: ProviderAccount, state: str, age: timedelta, **columns: object) -> ProviderNotification:
@@ -136,7 +136,7 @@ def test_old_hints_and_what_staff_dealt_with_are_forgotten_and_nothing_else_that
         received(account, "conflicted", OLD, **dealt_with),
         received(account, "unmatched", YOUNG, **dealt_with),
     ]
-    assert (forget_old_notifications().done, forget_old_notifications().done) == (6, 0)
+    assert (delete_expired_notifications().done, delete_expired_notifications().done) == (6, 0)
     assert set(ProviderNotification.objects.all()) == set(kept)
 
 
@@ -157,14 +157,16 @@ def test_notifications_are_walked_through_in_batches_and_again_from_the_beginnin
 
     written(ROWS, is_proven=True)
     written(1, is_proven=False)
-    assert forget_old_notifications() == Work(0, has_more=True), "the timer goes on without a pause"
+    assert delete_expired_notifications() == Work(0, has_more=True), "the timer goes on without a pause"
     assert ProviderNotification.objects.count() == ROWS + 1
-    assert forget_old_notifications() == Work(1, has_more=False)
+    assert delete_expired_notifications() == Work(1, has_more=False)
     ProviderNotification.objects.filter(digest="0").update(is_proven=False)
     nothing = Work(0, has_more=False)
-    assert forget_old_notifications() == nothing, "a table of survivors is not walked through all the time"
+    assert delete_expired_notifications() == nothing, (
+        "a table of survivors is not walked through all the time"
+    )
     RetentionWalk.objects.update(began_at=timezone.now() - timedelta(days=1))
-    assert forget_old_notifications() == Work(1, has_more=True)
+    assert delete_expired_notifications() == Work(1, has_more=True)
     assert ProviderNotification.objects.count() == ROWS - 1
 
 
@@ -180,7 +182,7 @@ def test_a_walk_goes_on_after_a_restart_where_it_was(account):
         )
         for number in range(ROWS + 1)
     )
-    forget_old_notifications()
+    delete_expired_notifications()
     (first,) = timers_named("old notifications")
     ProviderNotification.objects.filter(digest="0").update(is_proven=False)
     assert first.act() == Work(0, has_more=False)
@@ -211,7 +213,7 @@ def test_an_event_that_has_not_been_published_is_not_forgotten(account):
     payment = rows.payment("A-1")
     first, second, _ = (told(payment, sequence, "payment.created", OLD) for sequence in (1, 2, 3))
     EventPosition.objects.create(pk=1, last_pk=first.pk)
-    forget_old_events()
+    delete_expired_events()
     assert Event.objects.order_by("pk").first() == second
 
 
@@ -223,7 +225,7 @@ def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(acco
     told(other, 1, "payment.created", OLD)
     told(other, 2, "attempt.started", YOUNG)
     told(other, 3, "payment.processing", YOUNG)
-    assert (forget_old_events().done, forget_old_events().done) == (3, 0)
+    assert (delete_expired_events().done, delete_expired_events().done) == (3, 0)
     kept = Event.objects.order_by("payment", "sequence").values_list("payment", "sequence")
     assert list(kept) == [(payment.pk, 3), (payment.pk, 4), (other.pk, 2), (other.pk, 3)]
 
@@ -251,12 +253,12 @@ def test_pages_of_events_that_stay_hold_up_none_of_those_behind_them(account, al
     written(2 * ROWS, 10, OLD, "payment.created", "payment.expired")
     written(2 * ROWS + 10, 10, YOUNG, "payment.created", "payment.expired")
     rounds = 1
-    while forget_old_events().has_more:
+    while delete_expired_events().has_more:
         rounds += 1
     assert rounds == 3
     assert Event.objects.count() == 2 * ROWS + 10 + 20
     settings.CHECKOUT_EVENT_SECONDS = YOUNG.total_seconds()
-    assert forget_old_events().done == 10, "it goes on where the young ones began"
+    assert delete_expired_events().done == 10, "it goes on where the young ones began"
 
 
 def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account, all_published, settings):
@@ -265,10 +267,10 @@ def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account, a
         rows.merchant(), order_reference="A-1", amount=Money(1250, "EUR"), lines=[], description="Tea"
     )
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
-        assert forget_old_events().done == 0, "the last one stays"
+        assert delete_expired_events().done == 0, "the last one stays"
         cancel_payment(payment.reference, by="ada")
     with time_machine.travel(timezone.now() + timedelta(days=2), tick=False):
-        assert forget_old_events().done == 1, "the next walk finds it"
+        assert delete_expired_events().done == 1, "the next walk finds it"
     last = Event.objects.get()
     assert (last.sequence, last.changes["state"]) == (2, "open")
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.payments.actions import reading
+from checkout.payments.actions import payment_queries
 from checkout.payments.events import move_payment
-from checkout.payments.models import Attempt, Event, Fact, Operation, Payment
+from checkout.payments.models import Attempt, Event, Operation, Payment
 from checkout.payments.objects import PaymentObject, payment_objects
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
@@ -28,8 +28,8 @@ def _lives_of_an_hour(settings) -> None:
 
 def told(payment: Payment) -> PaymentObject:
     """Return the payment as it is read alone, which is how lists have it."""
-    alone = reading.read_payment(payment.merchant, payment.reference)
-    assert reading.list_payments(payment.merchant).items == [alone]
+    alone = payment_queries.read_payment(payment.merchant, payment.reference)
+    assert payment_queries.list_payments(payment.merchant).items == [alone]
     return alone
 
 
@@ -56,23 +56,21 @@ def test_in_any_other_state_no_time_is_told(attempt: Attempt, state: str):
     assert expire_abandoned() == 0
 
 
-def authorised(attempt: Attempt, ago: timedelta, *, by_earlier_release: bool = False) -> Payment:
+def authorised(attempt: Attempt, ago: timedelta) -> Payment:
     """Have the attempt authorise its payment some time ago."""
     moment = timezone.now() - ago
     payment = attempt.payment
     Attempt.objects.filter(pk=attempt.pk).update(state="authorised")
     move_payment(payment, "authorised", Actor.SAGA)
-    Fact.objects.create(payment=payment, kind="authorised", source="saga", recorded_at=moment)
-    since = None if by_earlier_release else moment
-    Payment.objects.update(held_since=since, created_at=moment - HOUR)
+    Payment.objects.update(held_since=moment, created_at=moment - HOUR)
     return Payment.objects.select_related("merchant").get(pk=payment.pk)
 
 
-@pytest.mark.parametrize("by_earlier_release", [False, True])
 @pytest.mark.parametrize("distance", [SOON, JUST_NOW])
-def test_an_authorisation_is_given_up_when_it_was_said(attempt: Attempt, distance, by_earlier_release):
-    payment = authorised(attempt, HOUR - distance, by_earlier_release=by_earlier_release)
-    moment = Fact.objects.get(kind="authorised").recorded_at + HOUR
+def test_an_authorisation_is_given_up_when_it_was_said(attempt: Attempt, distance):
+    payment = authorised(attempt, HOUR - distance)
+    assert payment.held_since is not None
+    moment = payment.held_since + HOUR
     assert told(payment).capture_before == moment
     assert void_expired() == (distance == JUST_NOW)
 
@@ -134,31 +132,6 @@ def test_the_times_of_a_list_cost_no_statements(attempt: Attempt, django_assert_
     assert listed.capture_before is not None
 
 
-def test_the_times_of_a_list_of_an_earlier_release_cost_one_statement(
-    attempt: Attempt, django_assert_num_queries
-):
-    payment = authorised(attempt, timedelta(0), by_earlier_release=True)
-    Fact.objects.create(payment=payment, kind="conflict_resolved", source="saga")
-    merchant = payment.merchant
-    others = Payment.objects.bulk_create(
-        Payment(
-            merchant=merchant, order_reference=f"B-{n}", amount_minor=9, currency="GBP", state="authorised"
-        )
-        for n in range(4)
-    )
-    moments = [timezone.now() - timedelta(minutes=n) for n in range(4)]
-    Fact.objects.bulk_create(
-        Fact(payment=each, kind="authorised", source="saga", recorded_at=moment)
-        for each, moment in zip(others[1:], moments[1:], strict=True)
-    )
-    payments = list(Payment.objects.select_related("merchant").order_by("pk"))
-    with django_assert_num_queries(3):  # operations, attempts and facts
-        listed = payment_objects(payments)
-    first = Fact.objects.filter(kind="authorised").earliest("pk").recorded_at
-    expected = [first + HOUR, None, *(moment + HOUR for moment in moments[1:])]
-    assert [each.capture_before for each in listed] == expected
-
-
 def test_the_event_of_an_authorisation_costs_no_statement_for_its_time(
     attempt: Attempt, django_assert_num_queries
 ):
@@ -169,11 +142,10 @@ def test_the_event_of_an_authorisation_costs_no_statement_for_its_time(
 
 
 @pytest.mark.parametrize("distance", [SOON, JUST_NOW])
-def test_a_contradiction_does_not_make_an_authorisation_of_an_earlier_release_younger(
-    attempt: Attempt, distance
-):
-    payment = authorised(attempt, HOUR - distance, by_earlier_release=True)
-    moment = Fact.objects.get().recorded_at + HOUR
+def test_a_contradiction_does_not_make_an_authorisation_younger(attempt: Attempt, distance):
+    payment = authorised(attempt, HOUR - distance)
+    assert payment.held_since is not None
+    moment = payment.held_since + HOUR
     move_payment(payment, "conflicted", Actor.PROVIDER)
     move_payment(payment, "conflict_resolved", Actor.SAGA)
     told_in_event = Event.objects.order_by("-sequence")[0].data["object"]["capture_before"]
@@ -183,7 +155,6 @@ def test_a_contradiction_does_not_make_an_authorisation_of_an_earlier_release_yo
 
 
 def test_the_event_of_a_contradiction_that_ends_with_money_held_has_the_time(attempt: Attempt):
-    """No fact says so yet: it is written after the event."""
     payment = attempt.payment
     move_payment(payment, "refused", Actor.SAGA)
     move_payment(payment, "conflicted", Actor.PROVIDER)

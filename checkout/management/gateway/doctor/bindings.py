@@ -5,7 +5,7 @@ The key of an event is its type and the merchant's code: three words, such as ``
 
 from collections.abc import Iterator, Sequence
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.management.gateway import control
 from checkout.management.gateway.expected import topology
 from checkout.management.gateway.output import Finding
@@ -30,7 +30,9 @@ def findings(program: str) -> Iterator[Finding]:
         text = f"queue {queue}: its binding {key} matches no event, whose keys are <type>.<merchant>"
         yield Finding(AREA, text, f"Bind {instead_of(key)} instead, and remove this binding.")
     if not futile:
-        yield Finding(AREA, f"{counted(len(found), 'binding')} for events, of which each can match some")
+        yield Finding(
+            AREA, f"{quantity_text(len(found), 'binding')} for events, of which each can match some"
+        )
 
 
 def is_futile(key: str) -> bool:

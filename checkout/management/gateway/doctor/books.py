@@ -1,4 +1,4 @@
-"""The comparison of our books with the providers': that it takes place, and that the providers answer."""
+"""Check that our books are compared with the providers', and that the providers answer."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,12 +7,12 @@ from django.db.models import Max, Min
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.conf import conf
 from checkout.management.gateway.output import Finding
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.span import time_to_compare, time_to_list
+from checkout.reconciliation.period import time_to_compare, time_to_list
 
 MARGIN = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
@@ -54,9 +54,9 @@ def _has_old_attempts(account: ProviderAccount, late: datetime) -> bool:
 
 
 def _marks(late: datetime) -> Finding:
-    """Return what is said of accounts whose runs do not come to their end.
+    """Return the finding about accounts whose runs do not finish.
 
-    A run that ends leaves marks before its beginning, which is not ``late``.
+    A run that finishes leaves no mark that is ``late``.
     """
     names, compared_late, listed_late = [], late - time_to_compare(), late - time_to_list()
     for account in ProviderAccount.objects.order_by("code"):
@@ -78,14 +78,14 @@ def _marks(late: datetime) -> Finding:
 
 
 def _unanswered(late: datetime) -> Finding:
-    """Return what is said of orders that several runs have asked about in vain."""
+    """Return the finding about orders that several runs have asked about in vain."""
     rows = Difference.objects.filter(OPEN_DIFFERENCE, kind=Difference.Kind.UNANSWERED, found_at__lt=late)
     first = rows.order_by("found_at").first()
     if first is None:
         return Finding("books", "the providers answer for each order")
     count, since = rows.count(), _time(first.found_at)
     are = pluralize(count, "is not told by its,are not told by their")
-    text = f"{counted(count, 'order')} {are} provider, the first since {since}"
+    text = f"{quantity_text(count, 'order')} {are} provider, the first since {since}"
     return Finding("books", text, ASK_THE_PROVIDER)
 
 

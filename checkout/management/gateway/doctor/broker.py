@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.template.defaultfilters import pluralize
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.conf import conf
 from checkout.management.gateway import control
 from checkout.management.gateway.doctor import bindings
@@ -85,11 +85,11 @@ def _queue(expected: Expected, fact: QueueFacts) -> Finding:
     if fact.messages > BACKLOG:
         advice = f"Start more copies of {expected.command}, or see why they are slow."
         return Finding(AREA, f"{name}: {_waiting(fact)}", advice)
-    return Finding(AREA, f"{name}: {counted(fact.consumers, 'reader')}, {_waiting(fact)}")
+    return Finding(AREA, f"{name}: {quantity_text(fact.consumers, 'reader')}, {_waiting(fact)}")
 
 
 def _waiting(fact: QueueFacts) -> str:
-    return f"{counted(fact.messages, 'message')} {pluralize(fact.messages, 'waits,wait')}"
+    return f"{quantity_text(fact.messages, 'message')} {pluralize(fact.messages, 'waits,wait')}"
 
 
 def _rights(program: str) -> Iterator[Finding]:

@@ -8,9 +8,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from checkout.database.availability import file_of, missing_file, reason_of
 from checkout.database.encoding import wrong_encoding
 from checkout.database.owners import databases, missing_tables, variable_of
-from checkout.database.reaching import file_of, missing_file, reason_of
 from checkout.management.gateway.output import Finding
 
 AREA = "database"
@@ -56,7 +56,7 @@ def _findings_about(alias: str) -> Iterator[Finding]:
 
 
 def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding]:
-    """Yield what is said of migrations and tables. Those of missing migrations go without saying."""
+    """Yield the findings about migrations and tables. Tables of missing migrations are not named."""
     if migrations:
         names = ", ".join(migrations[:4]) + (
             f" and {len(migrations) - 4} more" if len(migrations) > 4 else ""
@@ -79,7 +79,7 @@ def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding
 
 
 def _is_by_default(alias: str) -> bool:
-    """Return True for the file that is used if nobody has named a database."""
+    """Return True for the file that is used if no database is configured."""
     return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not os.environ.get("DATABASE_URL")
 
 

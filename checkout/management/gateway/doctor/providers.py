@@ -1,4 +1,4 @@
-"""Provider accounts: credentials, address rules, proof of notifications, and perhaps a question."""
+"""Provider accounts: credentials, address rules, proof of notifications, and, if permitted, an inquiry."""
 
 import secrets
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def findings(*, calls: bool) -> Iterator[Finding]:
         text = f"the merchant {code} has no account, and its programs cannot create payments"
         yield Finding(AREA, text, "Add one in the back office.")
     for account in accounts:
-        faults = list(_faults_of(account))
+        faults = list(_validate_account(account))
         yield from faults
         if not faults:
             yield Finding(AREA, f"{account.code}: credentials and addresses are as they should be")
@@ -39,7 +39,7 @@ def findings(*, calls: bool) -> Iterator[Finding]:
             yield Finding(AREA, f"{code}: there are credentials, and no such account", advice)
 
 
-def _faults_of(account: ProviderAccount) -> Iterator[Finding]:
+def _validate_account(account: ProviderAccount) -> Iterator[Finding]:
     for field, fault in faults_of(account.provider, account.endpoint, account.options):
         yield Finding(AREA, f"{account.code}: {fault}", f"Change its {field} in the back office.")
     try:
@@ -61,7 +61,9 @@ def _asked(account: ProviderAccount) -> Finding:
         result = get_provider(account.opened()).inquire(order_code)
     except ProviderError as error:
         return Finding(AREA, f"{account.code}: it could not be asked: {error}", advice)
-    if result.outcome == Outcome.NOT_SENT:
+    if result.outcome == Outcome.NOT_ABLE and result.refusal is not None:
+        return Finding(AREA, f"{account.code}: it may not ask: {result.refusal.description}", advice)
+    if result.outcome == Outcome.NOT_FOUND:
         return Finding(AREA, f"{account.code}: it answered that it has no order {order_code}, as expected")
     words = result.event or result.outcome
     return Finding(AREA, f"{account.code}: its answer was not understood: {words}", advice)

@@ -10,9 +10,9 @@ from django.db.models import Count, Q, QuerySet
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
+from checkout.database.availability import missing_file
 from checkout.database.owners import databases
-from checkout.database.reaching import missing_file
 from checkout.management.gateway.output import Finding
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import (
@@ -73,7 +73,7 @@ def _outbox(database: str) -> Finding:
         return Finding("outbox", f"{name}no message is late")
     failed = f", last error: {oldest.last_error}" if oldest.last_error else ""
     since = f"the first since {_time(oldest.available_at)}{failed}"
-    text = f"{name}{counted(count, 'message')} {pluralize(count, 'is,are')} late, {since}"
+    text = f"{name}{quantity_text(count, 'message')} {pluralize(count, 'is,are')} late, {since}"
     return Finding("outbox", text, START_RELAY)
 
 
@@ -112,7 +112,7 @@ def _steps_not_configured() -> Iterator[Finding]:
 
 
 def _webhooks(now: datetime) -> Finding:
-    """Return what is said of webhooks that are due, and that nothing but the sender keeps back."""
+    """Return the finding about webhooks that are due, and wait for nothing but the sender."""
     is_paused = Q(endpoint__paused_until__gt=now - LATE)
     late = Delivery.objects.filter(
         ~is_paused, state=Delivery.State.PENDING, next_try_at__lt=now - LATE, endpoint__state=ENABLED
@@ -135,7 +135,7 @@ def _dead_letters() -> Finding:
     waiting = DeadLetter.objects.filter(OPEN_LETTER).count()
     if not waiting:
         return Finding("dead", "no dead letter waits for staff")
-    text = f"{counted(waiting, 'dead letter')} {pluralize(waiting, 'waits,wait')} for staff"
+    text = f"{quantity_text(waiting, 'dead letter')} {pluralize(waiting, 'waits,wait')} for staff"
     return Finding("dead", text, "See manage.py gateway dead-letters list.")
 
 

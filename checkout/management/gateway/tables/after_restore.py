@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from checkout.backoffice.display.values import counted
+from checkout.backoffice.display.values import quantity_text
 from checkout.management.arguments import moment_of
 from checkout.management.gateway.output import Output
 from checkout.payments.actions import doubt_requests, send_unhandled_again
@@ -39,10 +39,12 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     out.write(f"Restored to {moment:%Y-%m-%d %H:%M:%S} (UTC).")
     doubted = doubt_requests()
     verbs = ("counts", "is") if doubted == 1 else ("count", "are")
-    requests = f"{counted(doubted, 'request')} to providers"
+    requests = f"{quantity_text(doubted, 'request')} to providers"
     out.write(f"{requests} {verbs[0]} as perhaps made, and {verbs[1]} asked about.")
     again = send_unhandled_again(moment - MARGIN)
-    out.write(f"{counted(again, 'command')} to orders and ledger {pluralize(again, 'is,are')} sent again.")
+    out.write(
+        f"{quantity_text(again, 'command')} to orders and ledger {pluralize(again, 'is,are')} sent again."
+    )
     return 0
 
 

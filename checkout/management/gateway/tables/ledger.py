@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from checkout.database.index_building import without_time_limit
+from checkout.database.bounded_connection import without_time_limit
 from checkout.database.owners import database_of
 from checkout.ledger.books import Movement, movements, unbalanced_postings
 from checkout.management.arguments import moment_of
@@ -171,8 +171,8 @@ def _write_sums(
         counts[key] += 1
     if as_json:
         rows = [{**key._asdict(), "postings": counts[key], "minor": sums[key]} for key in sorted(counts)]
-        span = {"since": since.isoformat(), "until": until.isoformat(), "is_over": is_over}
-        write_json(out, {**span, "sums": rows})
+        period = {"since": since.isoformat(), "until": until.isoformat(), "is_over": is_over}
+        write_json(out, {**period, "sums": rows})
         return
     out.write(f"Posted from {_text(since)} to {_text(until)} (UTC)")
     if not is_over:

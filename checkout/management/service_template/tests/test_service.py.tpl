@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.conf import conf
-from checkout.own.step import faults_of
+from checkout.own.step import validate_steps
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.envelope import Envelope, encode_body
 from messaging.topology import Topology
@@ -44,4 +44,4 @@ def test_a_command_that_its_undoing_has_overtaken_does_nothing() -> None:
 
 
 def test_its_steps_can_be_taken_in_a_purchase() -> None:
-    assert not list(faults_of(STEPS))
+    assert not list(validate_steps(STEPS))

@@ -9,12 +9,17 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, TokenRejected
-from checkout.payments.actions.shopper.pending import Pending, enqueued, enqueued_before, wait_for
+from checkout.payments.actions.shopper.pending import (
+    Pending,
+    await_payment_command,
+    enqueue_command,
+    find_enqueued,
+)
 from checkout.payments.actions.shopper.showing import PaymentView, payment_view
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 from checkout.payments.checkout_messages import CompleteChallenge
 from checkout.payments.events import move_attempt, move_payment
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
 from checkout.payments.providers.registry import get_provider
@@ -72,15 +77,15 @@ def return_from_challenge(
     ``PaymentNotFound``, ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too
     old.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     attempt = _RETURNED.first(payment.pk, hash_of(token))
     if attempt is None:
         if _is_earlier_token(payment, token):
-            return wait_for(reference)
+            return await_payment_command(reference)
         raise TokenRejected("This return address is not one of ours.")
     is_awaited = payment.state == PaymentState.CHALLENGE_REQUIRED
     if attempt.state != AttemptState.CHALLENGE_REQUIRED or not is_awaited:
-        return enqueued_before(reference, CompleteChallenge, message_id) or wait_for(reference)
+        return find_enqueued(reference, CompleteChallenge, message_id) or await_payment_command(reference)
     _require_time_left(attempt)
     fact = {
         "transaction_id": transaction_id[:64],
@@ -92,7 +97,7 @@ def return_from_challenge(
     move_attempt(payment, attempt, "challenge_returned", Actor.SHOPPER)
     move_payment(payment, "challenge_returned", Actor.SHOPPER)
     command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
-    return enqueued(payment.reference, command, message_id=message_id)
+    return enqueue_command(payment.reference, command, message_id=message_id)
 
 
 _CHALLENGED = Compiled(

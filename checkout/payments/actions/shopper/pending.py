@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from checkout.messages import Command
-from checkout.payments.checkout_messages import AwaitPayment, PaymentTold
+from checkout.payments.checkout_messages import AwaitPayment, PaymentStatusReply
 from checkout.payments.models import OutboxMessage
 from messaging.libraries import typed
 from messaging.outbox.models import enqueue
@@ -22,13 +22,13 @@ class Pending:
     """
 
     payment: str
-    command: Command[PaymentTold]
+    command: Command[PaymentStatusReply]
     message_id: str = ""
 
 
-def enqueued(
+def enqueue_command(
     reference: str,
-    command: Command[PaymentTold],
+    command: Command[PaymentStatusReply],
     *,
     delay_seconds: float | None = None,
     message_id: str = "",
@@ -45,7 +45,7 @@ def enqueued(
     return Pending(payment=reference, command=command, message_id=row.message_id)
 
 
-def enqueued_before(reference: str, kind: type[Command[PaymentTold]], message_id: str) -> Pending | None:
+def find_enqueued(reference: str, kind: type[Command[PaymentStatusReply]], message_id: str) -> Pending | None:
     """Return the command that a call which ended without an answer has written with this id, if any."""
     if not message_id:
         return None
@@ -60,6 +60,6 @@ def enqueued_before(reference: str, kind: type[Command[PaymentTold]], message_id
     return Pending(payment=reference, command=command, message_id=message_id)
 
 
-def wait_for(reference: str) -> Pending:
+def await_payment_command(reference: str) -> Pending:
     """Return a question that the checkout service answers as soon as there is news of the payment."""
     return Pending(payment=reference, command=AwaitPayment(payment=reference))

@@ -13,14 +13,14 @@ from checkout.payments.actions.order_code import order_code_of
 from checkout.payments.actions.shopper.pending import (
     CARD_GRACE_SECONDS,
     Pending,
-    enqueued,
-    enqueued_before,
-    wait_for,
+    await_payment_command,
+    enqueue_command,
+    find_enqueued,
 )
 from checkout.payments.actions.shopper.showing import latest_attempt_at, number_of
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.providers.base import Browser, RefusalReason
 from checkout.payments.providers.registry import get_provider
@@ -52,7 +52,7 @@ def submit_payment(
     Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     latest = latest_attempt_at(payment)
     attempts = number_of(latest)
     may_be_paid = PaymentState(payment.state).may_be_paid and not (
@@ -62,7 +62,9 @@ def submit_payment(
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
-        return enqueued_before(payment.reference, SubmitPayment, message_id) or wait_for(payment.reference)
+        return find_enqueued(payment.reference, SubmitPayment, message_id) or await_payment_command(
+            payment.reference
+        )
     if payment.is_overdue:
         raise IllegalTransition("The time to pay is over.")
     if attempts >= conf.max_attempts:
@@ -91,7 +93,7 @@ def submit_payment(
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
     fact = Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data)
     insert_in_batch(fact)
-    return enqueued(
+    return enqueue_command(
         payment.reference,
         SubmitPayment(payment=payment.reference, attempt=attempt.order_code),
         delay_seconds=CARD_GRACE_SECONDS,

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from checkout.errors import OperationRejected
 from checkout.money import Money
-from checkout.payments.actions.staff.second_word import refuse_second_word
+from checkout.payments.actions.staff.duplicate_decision import refuse_duplicate_decision
 from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact
@@ -61,7 +61,7 @@ def settle_claim(
     now = seen_now(saga)
     if seen not in (None, now):
         raise OperationRejected("More has become known since you looked. Look again.")
-    refuse_second_word(saga, CLAIM_SETTLED, {"saga": saga.pk}, WORDS)
+    refuse_duplicate_decision(saga, CLAIM_SETTLED, {"saga": saga.pk}, WORDS)
     data = {
         "by": by,
         "reason": reason,

@@ -180,7 +180,7 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
     way = dead_letters.way_back(topology, letter.queue, _as_it_was(letter))
     if way is None:
         raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
-    if fault := _fault_of_sender(letter, topology):
+    if fault := _sender_error(letter, topology):
         raise OperationRejected(f"{fault} {INSTEAD}")
     require_valid_proof(_as_it_was(letter))
     return way
@@ -228,7 +228,7 @@ def _may_be_believed(letter: DeadLetter) -> bool:
     return letter.type in ONCE_FOR_EVER
 
 
-def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
+def _sender_error(letter: DeadLetter, topology: Topology) -> str:
     """Return why the message must not be sent in the gateway's name; empty if it may be.
 
     The relay publishes it, and every receiver believes the relay. So the original sender must be one that may

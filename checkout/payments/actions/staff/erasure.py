@@ -8,12 +8,12 @@ from typing import Any
 
 from django.db import transaction
 
-from checkout.database.append_only import forgetting
+from checkout.database.append_only import erasing_on_purpose
 from checkout.payments.actions.links import own_links
 from checkout.payments.actions.saved_cards import erase_cards
-from checkout.payments.actions.staff.at_rest import require_rest
+from checkout.payments.actions.staff.erasure_conditions import require_nothing_pending
 from checkout.payments.actions.staff.restored import to_be_repeated
-from checkout.payments.locking import found_payment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import (
     Attempt,
     DeadLetter,
@@ -46,13 +46,13 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     are removed. It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is
     under way, because what is under way may need the data or the messages, or write it once more.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     # A relay that could not publish an event writes it to the outbox with the event locked. It does so before
     # the look at the outbox, or afterwards and then without personal data.
     events = list(Event.objects.select_for_update(of=("self",)).filter(payment=payment))
-    require_rest(payment)
+    require_nothing_pending(payment)
     _erase(events)
-    with forgetting():
+    with erasing_on_purpose():
         # The requests to the provider have the address of the shopper's mail and network.
         Fact.objects.filter(payment=payment).exclude(text="").update(text="")
     for saga in Saga.objects.filter(payment=payment):
@@ -76,7 +76,7 @@ def _erase(events: list[Event]) -> None:
         data = _without_shopper(event.data)
         event.data = {**data, "object": _without_shopper(data["object"])}
         event.changes = _without_shopper(event.changes)
-    with forgetting():
+    with erasing_on_purpose():
         Event.objects.bulk_update(events, ["data", "changes"])
 
 

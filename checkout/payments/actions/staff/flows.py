@@ -1,18 +1,15 @@
-"""Actions for staff only: review a conflicted payment, put one aside, resume a parked saga."""
+"""Actions for staff only: review a conflicted payment, and resume a parked saga."""
 
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected
-from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga, ReviewPayment
-from checkout.payments.events import move_attempt
-from checkout.payments.locking import found_payment, locked_attempt
-from checkout.payments.messages import ProviderOutcome
+from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
+from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.sagas.settlement.contradiction import PUT_ASIDE, attempt_to_put_aside
 from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, PaymentState, attempt_machine
+from checkout.states import Actor, PaymentState
 
 
 @transaction.atomic
@@ -23,7 +20,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     conflict remains, a fact of the payment says so. Raises ``PaymentNotFound``, ``IllegalTransition`` for a
     payment in any other state, ``OperationRejected`` while the provider is being asked already.
     """
-    payment = found_payment(reference)
+    payment = get_payment_for_update(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
@@ -31,38 +28,6 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     send_to_checkout(ReviewPayment(payment=payment.reference), payment.reference)
-
-
-@transaction.atomic
-def put_aside(reference: str, *, by: str, reason: str) -> None:
-    """Let staff settle a payment by what the provider's books have, as if its answer contradicted us.
-
-    That is for a payment of which the provider does not say what became of it, for one of which
-    reconciliation found other sums, for one that can be neither captured nor released, and for one that was
-    authorised, as money was perhaps moved in the provider's portal. The flow that has given up stops, and the
-    payment is conflicted a moment later. Raises ``PaymentNotFound``, and ``OperationRejected`` if there is no
-    reason for it, or a flow is still at work.
-    """
-    payment = found_payment(reference)
-    found = attempt_to_put_aside(payment)
-    if found is None:
-        raise OperationRejected(
-            "A flow is still at work, the provider is still being asked, or it has said what became of the "
-            "payment, and none of its money was ever held; or it contradicts us already."
-        )
-    attempt = locked_attempt(found.pk)
-    if not attempt_machine.allows(attempt.state, "conflicted", Actor.STAFF):
-        raise OperationRejected("The provider has said what became of the payment meanwhile.")
-    move_attempt(payment, attempt, "conflicted", Actor.STAFF)
-    Fact.objects.create(
-        payment=payment,
-        attempt=attempt,
-        source=Actor.STAFF,
-        kind=PUT_ASIDE,
-        data={"by": by, "reason": scrub_note(reason)},
-    )
-    event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=ProviderOutcome.CONFLICTED)
-    send_to_checkout(event, reference)
 
 
 @transaction.atomic

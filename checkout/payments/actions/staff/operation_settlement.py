@@ -4,7 +4,7 @@ from django.db import transaction
 
 from checkout.errors import OperationNotFound, OperationRejected
 from checkout.payments.actions.modification import OperationView, view_of
-from checkout.payments.actions.staff.second_word import refuse_second_word
+from checkout.payments.actions.staff.duplicate_decision import refuse_duplicate_decision
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation
@@ -52,7 +52,7 @@ def settle_operation(
         raise OperationRejected(why)
     if seen is not None and seen != saga.version:
         raise OperationRejected("More has become known since you looked. Look again.")
-    refuse_second_word(saga, OPERATION_SETTLED, {"reference": reference}, WORDS)
+    refuse_duplicate_decision(saga, OPERATION_SETTLED, {"reference": reference}, WORDS)
     said = word(arrived=arrived, gives_up=gives_up)
     data = {"by": by, "reason": reason, "reference": reference, "said": said}
     Fact.objects.create(

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from checkout.money import Money
-from checkout.payments.providers.base import EventKind, Outcome, Position
+from checkout.payments.providers.base import EventKind, Outcome, Position, WholePosition
+from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_signed_amount
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
@@ -27,13 +28,14 @@ from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 HELD, TAKEN, SETTLED, RETURNING, CHARGED_BACK = "held", "taken", "settled", "returning", "charged back"
 _CAPTURED_MONEY = {TAKEN, SETTLED, RETURNING, CHARGED_BACK}
+DISPUTED = "CHARGED_BACK"
 _ACCOUNTS = {
     IN_PROCESS_AUTHORISED: HELD,
     IN_PROCESS_CAPTURED: TAKEN,
     "REFUND_PENDING": RETURNING,
     "IN_PROCESS_REFUND_PENDING": RETURNING,
     "IN_PROCESS_FAST_REFUND": RETURNING,
-    "CHARGED_BACK": CHARGED_BACK,
+    DISPUTED: CHARGED_BACK,
 }
 
 # The net movements that show the amount of an event: the accounts, with 1 for a credit and -1 for a debit.
@@ -119,6 +121,18 @@ class Journal:
     @property
     def has_refund_authorisation(self) -> bool:
         return any(kind == REFUND_AUTHORISATION for kind, _ in self.references_by_type())
+
+
+def meaning_of(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
+    """Return the meaning of an event, of which ``journal`` is the booking: see ``codes.meaning``.
+
+    A refund that was sent and has a refund authorisation counts as made, because some merchants never get a
+    REFUNDED (alphagov/pay-connector#5701). The authorisation is the text ``null`` until it exists.
+    """
+    outcome, kind = codes.meaning(event)
+    if kind == EventKind.REFUND_SENT and journal is not None and journal.has_refund_authorisation:
+        kind = EventKind.REFUNDED
+    return outcome, kind
 
 
 def references(kind: EventKind, journal: Journal | None, payment: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -239,7 +253,8 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     Sums need an explicit balance: the name of an event says what happened last, and not how much. Nothing
     follows from any other account, another currency, two balances of one account, and negative sums, or if
     the sums do not include the last event: published examples of SENT_FOR_REFUND and REFUNDED have balances
-    from before the refund.
+    from before the refund. But two sums are told in any case: money that was captured beyond the order's
+    amount, on whatever accounts it lies, and the balance of CHARGED_BACK.
 
     While a part of the authorisation is held, the rest was captured. Once nothing is held, what was not
     captured has been released, after a first partial capture by Worldpay itself, unless the account is
@@ -264,7 +279,9 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     except UnreadableMessage:
         return NOTHING_TOLD
     if outcome == Outcome.REFUSED and not any(balance.minor for balance in balances.values()):
-        return Told(Position(authorised=nothing, captured=nothing, refunded=nothing))
+        return Told(WholePosition(authorised=nothing, captured=nothing, refunded=nothing))
+    if (told := _told_in_any_case(amount, balances)) is not None:
+        return Told(told)
     is_of_taken = kind in _RELEASES or kind in _CAPTURES
     required = IN_PROCESS_CAPTURED if is_of_taken else REQUIRED.get(payment.event)
     if required not in balances or not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
@@ -286,5 +303,22 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
         return NOTHING_TOLD
     if refunded.minor and IN_PROCESS_CAPTURED not in balances:
         return NOTHING_TOLD
-    position = Position(authorised=amount, captured=captured, refunded=refunded)
+    position = WholePosition(authorised=amount, captured=captured, refunded=refunded)
     return Told(position, presume_unsettled=is_of_refund)
+
+
+def _told_in_any_case(amount: Money, balances: Mapping[str, Money]) -> Position | None:
+    """Return the sums that an order's balances tell although they do not tell all of its money.
+
+    A journal moves money from one account to another, so the accounts of captured money together have no more
+    than was captured.
+    """
+    taken = [balance for account, balance in balances.items() if _group(account) in _CAPTURED_MONEY]
+    disputed = balances.get(DISPUTED)
+    if not taken or any(balance.currency != amount.currency for balance in taken):
+        return None
+    captured = Money(sum(balance.minor for balance in taken), amount.currency)
+    is_beyond = captured > amount
+    if not is_beyond and (disputed is None or disputed.minor < 0):
+        return None
+    return Position(captured=captured if is_beyond else None, charged_back=disputed)

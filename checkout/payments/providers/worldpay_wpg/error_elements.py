@@ -1,5 +1,11 @@
-"""Read an ``error`` element, whose code and text show whether anything was carried out."""
+"""Read an ``error`` element, whose code and text show whether anything was carried out.
 
+A text counts only as a whole sentence that is known. Worldpay has any words for faults of its own, such as
+"Deadline exceeded" or "Concurrency conflict", after which something may have happened.
+"""
+
+import re
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Refusal, RefusalReason, Verb
@@ -8,150 +14,160 @@ from checkout.payments.providers.worldpay_wpg.elements import prose, word
 
 INTERNAL_ERROR = "1"
 SECURITY_VIOLATION = "4"
-INVALID_REQUEST = "5"
-PAYMENT_DETAILS = "7"
-IDEMPOTENCY = "9"
-# Texts, in lower case, of what an operator must mend.
-CARD_KEY_DISABLED = "cse key is disabled"
-NO_TOKENISATION = "not enabled for tokenisation"
-# The codes of `error` (DTD comment). Only these show for certain that nothing was carried out: the message
-# was not understood (2), order or amount are invalid (3), a security violation (4), invalid content (6),
-# wrong routing, level 2/3 or lodging data (10 to 12). An internal error (1), "not available" (8) and the
-# 3DS and token services (13, 14) may come after the authorisation was sent on.
-_NOTHING_DONE = {"2", "3", SECURITY_VIOLATION, "6", "10", "11", "12"}
-_MODIFICATIONS = {Verb.CAPTURE, Verb.VOID, Verb.REFUND}
+# The codes of `error` (DTD comment) that show with any text that nothing was carried out: the message was not
+# understood (2), order or amount are invalid (3), invalid content (6), wrong routing, level 2/3 or lodging
+# data (10 to 12). So does a security violation (4). An internal error (1), "not available" (8) and the 3DS
+# and token services (13, 14) may come after the authorisation was sent on.
+_NOTHING_DONE = {"2", "3", "6", "10", "11", "12"}
 
-# Texts in lower case. In answer to an inquiry, the first is sent for unknown orders and during a challenge,
-# the second soon after an order was submitted (GOV.UK Pay, WorldpayPaymentProvider).
-NO_RECORD = "could not find payment"
-NOT_READY = "order not ready"
-# Seen after a challenge for an order that had been authorised.
-NO_ORDER = "could not find order"
+_PAYS = {Verb.AUTHORISE}
+_MODIFIES = {Verb.CAPTURE, Verb.VOID, Verb.REFUND}
+_CHANGES = {*_PAYS, *_MODIFIES, Verb.COMPLETE_CHALLENGE}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The meaning of an error. ``advice`` tells an operator how to mend an account that is ``NOT_ABLE``."""
+
+    outcome: Outcome
+    reason: RefusalReason = RefusalReason.INVALID_REQUEST
+    event: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A known text, with the codes and verbs with which its meaning is certain.
+
+    ``pattern`` matches all of the text, without regard to case, white space and the full stop at its end.
+    """
+
+    pattern: str
+    codes: str
+    verbs: set[Verb]
+    meaning: Meaning
+
+    def fits(self, code: str, said: str, verb: Verb) -> bool:
+        """Return True if an error with this code and text, in answer to this verb, is this sentence."""
+        is_about_it = verb in self.verbs and code in self.codes.split()
+        return is_about_it and re.fullmatch(self.pattern, said, re.IGNORECASE) is not None
+
+
+_UNKNOWN = Meaning(Outcome.UNKNOWN)
+_REFUSED = Meaning(Outcome.REFUSED)
+_CARD_INVALID = Meaning(Outcome.REFUSED, RefusalReason.CARD_INVALID)
+_NOT_FOUND = Meaning(Outcome.NOT_FOUND, event="MISSING")
+
+
+def _not_able(advice: str) -> Meaning:
+    return Meaning(Outcome.NOT_ABLE, RefusalReason.PROVIDER_ERROR, advice=advice)
+
+
+_MASKED = r"[\d*]{6,24}"
+_DETAILS = (
+    rf"Invalid payment details : (Card number not recognised: {_MASKED}|Card number : {_MASKED}"
+    r"|Expiry date = \d\d?/\d{4})"
+)
+# Each sentence is below its source.
+SENTENCES = (
+    # activemerchant, remote_worldpay_test.rb: captures, voids and refunds of an order that does not exist.
+    # alphagov/pay-connector, WorldpayPaymentProvider: inquiries about one, and about one in its challenge.
+    Sentence("Could not find payment for order", "5", {*_MODIFIES, Verb.INQUIRE}, _NOT_FOUND),
+    # An inquiry of a real shop, after a challenge. In answer to the second message of the same order, with
+    # code 7, it said nothing: the order had been authorised.
+    Sentence("Could not find order", "5", {*_MODIFIES, Verb.INQUIRE}, _NOT_FOUND),
+    Sentence("Could not find order", "7", {Verb.INQUIRE}, _NOT_FOUND),
+    # alphagov/pay-connector, WorldpayPaymentProvider: soon after an order was submitted.
+    Sentence("Order not ready", "5", set(Verb), Meaning(Outcome.UNKNOWN, event="NOT_READY")),
+    # activemerchant, worldpay_test.rb and remote_worldpay_test.rb: the card that the shopper typed.
+    Sentence(f"(XML failed validation: )?{_DETAILS}", "2 5 7", _PAYS, _CARD_INVALID),
+    # The same, without what is invalid. A message that fails the validation is not carried out.
+    Sentence("XML failed validation", "5", _CHANGES, _REFUSED),
+    Sentence("Invalid payment details", "7", _PAYS, _CARD_INVALID),
+    # juspay/hyperswitch#11660.
+    Sentence(
+        '(Invalid XML: )?The content of element type "[^"]+" must match "[^"]+"', "5", _CHANGES, _REFUSED
+    ),
+    # developer.worldpay.com/docs/wpg/troubleshoot/clientsideencryptionerrors/: the card that the browser has
+    # encrypted, without which nothing can be charged. A test of Worldpay's SDK for Java has code 5.
+    Sentence("An internal CSE service error has occurred", "5 7", _PAYS, _CARD_INVALID),
+    Sentence(
+        "CSE Key is disabled",
+        "5 7",
+        _PAYS,
+        _not_able("Set the account's option encryption_public_key to a key that is enabled."),
+    ),
+    # developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/.
+    Sentence(
+        "(Merchant|Admin) code not enabled for tokenisation",
+        "2 5",
+        {*_PAYS, Verb.DELETE_TOKEN},
+        _not_able("Have Worldpay enable tokenisation, or set the account's option saved_cards to no."),
+    ),
+    # developer.worldpay.com/docs/wpg/troubleshoot/idempotencyerrors/. Not "Request in progress", after which
+    # the earlier copy may be carried out.
+    Sentence(
+        "(Service not enabled: )?Idempotent requests are not enabled for this customer|Service not enabled",
+        "9",
+        _CHANGES,
+        _not_able(
+            "Have Worldpay enable idempotent requests for this customer, or set the account's option "
+            "idempotency_keys to off."
+        ),
+    ),
+    Sentence(
+        "Invalid idempotency-key(: the key must be a UUID)?|The idempotency-key header value is invalid",
+        "9",
+        _CHANGES,
+        _not_able(
+            "Set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off."
+        ),
+    ),
+    # sandbox/bank/modifications.py. Worldpay does not publish its words for modifications that it refuses.
+    Sentence(r"Cannot (capture|cancel|refund) an order in state \w+", "5", _MODIFIES, _REFUSED),
+    Sentence(r"Requested (capture|refund) of \d+ exceeds the \d+ available", "5", _MODIFIES, _REFUSED),
+    Sentence(
+        "Currency or exponent of the (capture|refund) differs from the order's", "5", _MODIFIES, _REFUSED
+    ),
+)
 # In answer to the deletion of a token. Worldpay documents the first with code 1 only ("Internal error: token
 # not found"), as a fault of its own service after which the message should be sent again
 # (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code they are an answer.
 _NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
-_NOT_VALID = (
-    "failed validation",
-    "invalid xml",
-    "not well-formed",
-    "not well formed",
-    "could not parse",
-    "cannot parse",
-)
-# The card that the shopper typed, also in messages that otherwise say that ours is invalid: "XML failed
-# validation: Invalid payment details : Card number not recognised" (activemerchant, worldpay_test.rb).
-_CARD_INVALID = "invalid payment details"
-# The card that the browser has encrypted. A test of Worldpay's SDK for Java expects the first, with code 5,
-# for one that nobody can open. Nothing can be charged without a card
-# (developer.worldpay.com/docs/wpg/troubleshoot/clientsideencryptionerrors/).
-_CARD_UNREADABLE = ("cse service error", CARD_KEY_DISABLED)
-_DONE_BEFORE = ("duplicate", "already")
-# Texts with which something may have happened, whatever else is said: seen with code 7 in answer to a payment
-# and with code 5 in answer to a modification.
-_FAULTS = ("gateway error", "internal error", "error occurred", "timeout", "timed out", "try again", "retry")
-# The reasons for which an order cannot be captured, cancelled or refunded in this way.
-_NOT_POSSIBLE = (
-    "exceed",
-    "amount",
-    "currency",
-    " state",
-    "cannot capture",
-    "cannot cancel",
-    "cannot refund",
-    "cannot be captured",
-    "cannot be cancelled",
-    "cannot be refunded",
-    "cannot be modified",
-    "not allowed",
-    "not permitted",
-    NO_ORDER,
-)
-_SERVICE_NOT_ENABLED = "not enabled"
-_INVALID_KEY = ("invalid", "not valid")
-_KNOWN_KEY = ("different", "another", "used for", *_DONE_BEFORE)
-
-_REASONS = {
-    SECURITY_VIOLATION: RefusalReason.PROVIDER_ERROR,
-    PAYMENT_DETAILS: RefusalReason.CARD_INVALID,
-    IDEMPOTENCY: RefusalReason.PROVIDER_ERROR,
-}
 
 
 def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
-    """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown.
+    """Return the result that ``error`` means in answer to ``verb``.
 
-    A token that is to be deleted and that the provider does not know is gone, which is ``APPROVED``. With the
-    code of an internal error that is not certain, and the event is ``TOKEN_NOT_FOUND``.
+    Nothing was carried out if it is refused, ``NOT_FOUND`` or ``NOT_ABLE``. A token that is to be deleted and
+    that the provider does not know is gone, which is ``APPROVED``. With the code of an internal error that is
+    not certain, and the event is ``TOKEN_NOT_FOUND``.
     """
     code = word(error.get("code", ""))[:50]
     content = "".join(error.itertext())
-    said = " ".join(content.split()).casefold()
-    outcome, event, refusal = Outcome.UNKNOWN, f"ERROR {code}".strip(), None
-    if verb == Verb.DELETE_TOKEN and _has(said, _NO_TOKEN):
-        is_sure = code != INTERNAL_ERROR
-        outcome, event = (Outcome.APPROVED, "MISSING") if is_sure else (Outcome.UNKNOWN, TOKEN_NOT_FOUND)
-    elif _has_no_record(code, said, verb):
-        outcome, event = Outcome.NOT_SENT, "MISSING"
-    elif code == INVALID_REQUEST and NOT_READY in said:
-        event = "NOT_READY"
-    elif is_certain(code, said, verb):
-        outcome = Outcome.REFUSED
-        reason = _REASONS.get(code, RefusalReason.INVALID_REQUEST)
-        if _has(said, (_CARD_INVALID, *_CARD_UNREADABLE)):
-            reason = RefusalReason.CARD_INVALID
-        refusal = Refusal(reason=reason, code=code, description=prose(content))
+    meaning = _meaning(code, " ".join(content.split()).removesuffix("."), verb)
+    refusal = None
+    if meaning.outcome in (Outcome.REFUSED, Outcome.NOT_ABLE):
+        description = " ".join(filter(None, (prose(content), meaning.advice)))
+        refusal = Refusal(reason=meaning.reason, code=code, description=description)
     return ProviderResult(
-        outcome=outcome, order_code=order_code, event=event, kind=EventKind.ERROR, refusal=refusal
+        outcome=meaning.outcome,
+        order_code=order_code,
+        event=meaning.event or f"ERROR {code}".strip(),
+        kind=EventKind.ERROR,
+        refusal=refusal,
     )
 
 
-def is_certain(code: str, said: str, verb: Verb) -> bool:
-    """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
-
-    Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
-    did arrive, or that the order cannot be modified in this way. Code 7 means payment details that are
-    invalid. Both also come with faults of the provider's own, after which something may have happened, so
-    only known texts are certain. Code 7 in answer to the second message includes a challenge that an earlier
-    copy already completed (alphagov/pay-connector#2219), and an order that cannot be found may have been
-    authorised. Code 9 is certain only if the service is not arranged for, or does not accept such keys. An
-    error in answer to an inquiry shows nothing about the order.
-    """
-    if verb == Verb.INQUIRE:
-        return False
-    if code in (INVALID_REQUEST, PAYMENT_DETAILS):
-        return not _has(said, (*_DONE_BEFORE, *_FAULTS)) and _is_invalid(code, said, verb)
-    if code == IDEMPOTENCY:
-        return is_not_enabled(said) or (_has(said, _INVALID_KEY) and not _has(said, _KNOWN_KEY))
-    return code in _NOTHING_DONE
-
-
-def _is_invalid(code: str, said: str, verb: Verb) -> bool:
-    """Return True for a text of code 5 or 7 that says what is wrong with the message, or with its card."""
-    if code == INVALID_REQUEST and _has(said, _NOT_VALID):
-        return True
-    if verb == Verb.AUTHORISE:
-        return _has(said, (_CARD_INVALID, *_CARD_UNREADABLE))
-    if code == PAYMENT_DETAILS and NO_ORDER in said:
-        return False
-    return verb in _MODIFICATIONS and _has(said, (_CARD_INVALID, *_NOT_POSSIBLE))
-
-
-def is_not_enabled(said: str) -> bool:
-    """Return True if the text of error 9 means that the service is not arranged for this customer."""
-    return _SERVICE_NOT_ENABLED in said.casefold()
-
-
-def _has_no_record(code: str, said: str, verb: Verb) -> bool:
-    """Return True if the provider has no such order.
-
-    An order that had a challenge cannot be missing. In answer to the first message the text makes no sense,
-    and may come from a copy of the books that lacks what was done: it shows nothing.
-    """
-    if code == INVALID_REQUEST and NO_RECORD in said:
-        return verb not in (Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE)
-    return verb == Verb.INQUIRE and code in {INVALID_REQUEST, PAYMENT_DETAILS} and NO_ORDER in said
-
-
-def _has(said: str, texts: tuple[str, ...]) -> bool:
-    return any(text in said for text in texts)
+def _meaning(code: str, said: str, verb: Verb) -> Meaning:
+    if verb == Verb.DELETE_TOKEN and any(text in said.casefold() for text in _NO_TOKEN):
+        if code == INTERNAL_ERROR:
+            return Meaning(Outcome.UNKNOWN, event=TOKEN_NOT_FOUND)
+        return Meaning(Outcome.APPROVED, event="MISSING")
+    known = next((each.meaning for each in SENTENCES if each.fits(code, said, verb)), None)
+    if known is not None:
+        return known
+    if code == SECURITY_VIOLATION:
+        return _not_able("Check the merchant code, and what Worldpay allows it to do.")
+    # An error in answer to an inquiry shows nothing about the order.
+    return _REFUSED if code in _NOTHING_DONE and verb != Verb.INQUIRE else _UNKNOWN

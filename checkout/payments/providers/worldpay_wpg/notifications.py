@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError, canonicalize, tostring
 from checkout.errors import NotificationFormatNotSupported, NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import Acknowledgement, EventKind, Notification, Outcome
-from checkout.payments.providers.worldpay_wpg.books import Journal, references
+from checkout.payments.providers.worldpay_wpg.books import Journal, meaning_of, references
 from checkout.payments.providers.worldpay_wpg.codes import EVENTS, meaning
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
@@ -116,7 +116,7 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
         journals.append(None)
     for number, journal in enumerate(journals or [None]):
         name = (journal.event if journal else "") or (payment.event if payment else "")
-        outcome, kind = _meaning(name, journal)
+        outcome, kind = meaning_of(name, journal)
         named = references(kind, journal, payment.references if payment else ())
         yield Notification(
             merchant_code=merchant_code,
@@ -127,6 +127,8 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
             reference=named[0] if named else "",
             references=named,
             event_id=f"{digest}-{number}",
+            # Worldpay does not name its events, and has dates without a time (DTD, ``orderStatusEvent``).
+            is_identity=False,
             is_known=name in EVENTS,
         )
 
@@ -136,18 +138,6 @@ def _is_end_beside(last_event: str, journals: Sequence[Journal | None]) -> bool:
     kind = meaning(last_event)[1]
     kinds = [meaning(journal.event)[1] for journal in journals if journal is not None and journal.event]
     return kind in _ENDS and bool(kinds) and kind not in kinds
-
-
-def _meaning(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
-    """Return the event's meaning for us: a refund that was sent and authorised counts as made.
-
-    Some merchants never get a REFUNDED (alphagov/pay-connector#5701). The authorisation of a refund is the
-    text ``null`` until it exists.
-    """
-    outcome, kind = meaning(event)
-    if kind == EventKind.REFUND_SENT and journal is not None and journal.has_refund_authorisation:
-        kind = EventKind.REFUNDED
-    return outcome, kind
 
 
 def _amount(

@@ -23,6 +23,7 @@ from checkout.payments.providers.worldpay_wpg.books import (
     Journal,
     kind_in_books,
     may_have_taken,
+    meaning_of,
     references,
     sums_of,
 )
@@ -40,12 +41,11 @@ UNREADABLE = "UNREADABLE"
 OLD_CHALLENGE = "request3DSecure"
 # The element that repeats the request in the status of an order that was modified at once.
 _REQUESTS = {Verb.CAPTURE: "capture", Verb.VOID: "cancel", Verb.REFUND: "refund"}
-# The modification that each acknowledgement (DTD, ``ok``) is of.
+# The acknowledgements (DTD, ``ok``) of each modification.
 _RECEIVED = {
-    "captureReceived": Verb.CAPTURE,
-    "cancelReceived": Verb.VOID,
-    "voidReceived": Verb.VOID,
-    "refundReceived": Verb.REFUND,
+    Verb.CAPTURE: {"captureReceived"},
+    Verb.VOID: {"cancelReceived", "voidReceived"},
+    Verb.REFUND: {"refundReceived"},
 }
 _PAYS = {Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE}
 _OF_A_LIST = {"orderStatus", "actions"}
@@ -66,10 +66,10 @@ def parse_reply(
     ``merchant_code``, if that is given, is not understood. An error whose code and text do not show
     whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
     careful reading. The status of an order in answer to a capture, void or refund is that operation's, see
-    ``_read_modified``. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
+    ``_read_modified``. An order without a record is ``NOT_FOUND`` with the event ``MISSING``. One that is
     "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
-    statement about its order (two payments, or a payment and an error), or with the acknowledgement of
-    another modification, is ``UNKNOWN`` with the event ``CONTRADICTORY``.
+    statement about its order (two payments, or a payment and an error), or with an acknowledgement that is
+    not the request's, is ``UNKNOWN`` with the event ``CONTRADICTORY``.
     """
     try:
         return _read_reply(_reply_in(read_message(body), merchant_code), verb, exponents)
@@ -166,10 +166,10 @@ def _contradiction(order_code: str) -> ProviderResult:
 def _read_acknowledgement(received: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
     """Read an ``ok``, which is not success: the request was accepted, and a notification has its result.
 
-    That of another request than ours says nothing about ours.
+    An acknowledgement that is not one of our request's says nothing about our request.
     """
     order_code = received.get("orderCode", "").strip()
-    if verb in _REQUESTS and _RECEIVED.get(received.tag, verb) != verb:
+    if received.tag not in _RECEIVED.get(verb, ()):
         return _contradiction(order_code)
     return ProviderResult(
         outcome=Outcome.PENDING,
@@ -249,7 +249,8 @@ def _read_payment(
 ) -> ProviderResult:
     last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
-    outcome, named = codes.meaning(event)
+    booking = next((journal for journal in reversed(journals) if journal.event == event), None)
+    outcome, named = meaning_of(event, booking)
     # The answer to an authorisation must be about its whole amount, also if that is captured at once.
     kind = kind_in_books(payment, named) if verb == Verb.INQUIRE else named
     told = sums_of(payment, outcome, kind)
@@ -277,7 +278,7 @@ def _read_payment(
 
 def _references(kind: EventKind, journals: list[Journal], payment: PaymentElement) -> tuple[str, ...]:
     """Return the references that the reply names for its last event, leaving out other events' journals."""
-    of_last_event = (journal for journal in journals if codes.meaning(journal.event)[1] == kind)
+    of_last_event = (journal for journal in journals if meaning_of(journal.event, journal)[1] == kind)
     named = [name for journal in of_last_event for name in references(kind, journal)]
     return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import time
 
-from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
+from checkout.errors import ProviderReplyInvalid
 from checkout.money import Money
 from checkout.payments.providers.base import (
     Account,
@@ -20,7 +20,6 @@ from checkout.payments.providers.base import (
     ChallengeCompletion,
     Modification,
     Notification,
-    Outcome,
     ProviderResult,
     Verb,
 )
@@ -29,25 +28,9 @@ from checkout.payments.providers.transport import HttpReply, HttpRequest, Transp
 from checkout.payments.providers.worldpay_wpg import amounts, browser, build, notifications, parse
 from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
-from checkout.payments.providers.worldpay_wpg.error_elements import (
-    CARD_KEY_DISABLED,
-    IDEMPOTENCY,
-    NO_TOKENISATION,
-    SECURITY_VIOLATION,
-    is_not_enabled,
-)
 from checkout.privacy.scrubbing import scrub_value
 from checkout.privacy.xml_scrubbing import scrub_tree
 
-_ENABLE_KEYS = (
-    "have Worldpay enable idempotent requests for this customer, or set the account's option "
-    "idempotency_keys to off"
-)
-_CHANGE_KEYS = "set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off"
-_ADVICE = {
-    CARD_KEY_DISABLED: "set the account's option encryption_public_key to a key that is enabled",
-    NO_TOKENISATION: "have Worldpay enable tokenisation, or set the account's option saved_cards to no",
-}
 # A cookie's name and value (RFC 6265, 4.1.1). Names that begin with $ are attributes in an old form.
 _COOKIE = re.compile(r"\s*([!#%&'*+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*)=([!-+\--:<-~]*)\s*(?:;|\Z)")
 _REMOVES = re.compile(r";\s*max-age\s*=\s*(?:0|-)", re.IGNORECASE)
@@ -123,9 +106,7 @@ class WorldpayWpg:
 
     def delete_token(self, kept: KeptToken) -> ProviderResult:
         reply = self._send(Verb.DELETE_TOKEN, build.token_deletion(kept, self._worldpay.setup), {})
-        result = parse.parse_token_deletion(reply.body, kept.token, merchant_code=self.account.merchant_code)
-        _check_configuration(result)
-        return result
+        return parse.parse_token_deletion(reply.body, kept.token, merchant_code=self.account.merchant_code)
 
     @property
     def lists_orders(self) -> bool:
@@ -185,7 +166,6 @@ class WorldpayWpg:
         )
         if result.order_code not in {"", order_code}:
             raise ProviderReplyInvalid("Worldpay answered about another order.")
-        _check_configuration(result)
         return replace(
             result,
             order_code=order_code,
@@ -201,19 +181,6 @@ class WorldpayWpg:
         if reply.status != 200:
             raise ProviderReplyInvalid(f"Worldpay answered with HTTP {reply.status}.")
         return reply
-
-
-def _check_configuration(result: ProviderResult) -> None:
-    """Raise ``ProviderMisconfigured`` for an error that an operator must solve. Nothing was carried out."""
-    if result.event == f"ERROR {SECURITY_VIOLATION}":
-        raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
-    said = result.refusal.description if result.refusal else ""
-    for text, advice in _ADVICE.items():
-        if text in said.casefold():
-            raise ProviderMisconfigured(f"Worldpay refuses what we send ({said}): {advice}.")
-    if result.event == f"ERROR {IDEMPOTENCY}" and result.outcome == Outcome.REFUSED:
-        advice = _ENABLE_KEYS if is_not_enabled(said) else _CHANGE_KEYS
-        raise ProviderMisconfigured(f"Worldpay does not take our idempotency key ({said}): {advice}.")
 
 
 def _cookies(before: str, set_cookies: Sequence[str]) -> str:

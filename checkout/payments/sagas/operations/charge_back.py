@@ -1,7 +1,7 @@
 """Charge-backs and their reversals, by which an issuer moved money. They are done, and are only posted.
 
 We do not ask the provider to make them, so there is no request, no refusal and nothing to wait for: the
-operation was recorded when the provider confirmed it (``payments/service/evidence/charge_backs.py``).
+operation was recorded when the provider confirmed it (``payments/books/compare_events.py``).
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class IssuerMovement(TableSaga[OperationData]):
 
     def begin(self, data: OperationData) -> OperationDecision:
         """Post the operation."""
-        return Go(step=At.FINISHED, data=data, recalculate=True, tells=(entries(data, self.posting),))
+        return Go(step=At.FINISHED, data=data, recalculate=True, side_commands=(entries(data, self.posting),))
 
     def afresh(self, data: OperationData) -> OperationData:
         """Count from zero."""

@@ -30,6 +30,9 @@ from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga, again
 from messaging.envelope import Reply
 
+# The answers after which the same request may be sent again: it has certainly had no effect.
+NOT_DONE = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_FOUND, ProviderOutcome.NOT_ABLE)
+
 
 def entries(data: OperationData, posting: Posting) -> PostEntries:
     """Return the command to post. The ledger makes a posting once, however often it is told."""
@@ -76,7 +79,7 @@ class OperationSaga(TableSaga[OperationData]):
                     ProviderOutcome.APPROVED: self.answered(self.done),
                     ProviderOutcome.PENDING: self.pending,
                     ProviderOutcome.REFUSED: self.answered(self.refused),
-                    ProviderOutcome.NOT_SENT: self.answered(self.send_later),
+                    **dict.fromkeys(NOT_DONE, self.answered(self.send_later)),
                     ProviderOutcome.CONFLICTED: self.answered(self.contradicted),
                 },
                 failed=self.not_answered,
@@ -213,7 +216,7 @@ class OperationSaga(TableSaga[OperationData]):
             decision,
             recalculate=True,
             notify_parent=self.signal_of(News.ACCEPTED),
-            tells=self.acceptance_of(data),
+            side_commands=self.acceptance_of(data),
         )
 
     def acceptance_of(self, data: OperationData) -> tuple[PostEntries, ...]:
@@ -227,7 +230,7 @@ class OperationSaga(TableSaga[OperationData]):
         if posting is None or data.is_booked:
             return self.finished(data)
         decision = self.finished(with_changes(data, is_accepted=True, is_booked=True, tries=0))
-        return replace(decision, tells=(*self.acceptance_of(data), entries(data, posting)))
+        return replace(decision, side_commands=(*self.acceptance_of(data), entries(data, posting)))
 
     def finished(self, data: OperationData) -> OperationDecision:
         return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.signal_of(News.DONE))
@@ -241,7 +244,7 @@ class OperationSaga(TableSaga[OperationData]):
         if posting is None or not (data.is_booked or data.is_accepted):
             return decision
         returned = with_changes(data, is_booked=False, returns=data.returns + 1)
-        return replace(decision, data=returned, tells=(entries(data, posting),))
+        return replace(decision, data=returned, side_commands=(entries(data, posting),))
 
     def booked_back(self, data: OperationData) -> OperationDecision:
         """Book back a finished operation that the provider does not have."""

@@ -199,7 +199,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.ask is not None:
         saga.awaiting = question_ids.new(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
-    _tell(decision.tells, message)
+    _tell(decision.side_commands, message)
     version = saga.version
     if payment is not None:
         doubt_refusal(payment, message)

@@ -57,7 +57,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
-    how much of it; it is zero if an earlier release was told. ``is_only_held`` says that it was found held,
+    how much of it; zero means all of it. ``is_only_held`` says that it was found held,
     and that we do not capture it.
     ``merchant``, ``order_reference``, ``description``, ``locale`` and ``is_test`` are for the receipt, and
     they and ``merchant_code`` for services of others.

@@ -107,7 +107,7 @@ NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
 def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
     """Finish, and have a receipt sent, unless the order is not paid or the shopper left no address."""
     is_owed = data.email and not data.is_capture_refused
-    return replace(finished(data), tells=(receipt(data),) if is_owed else ())
+    return replace(finished(data), side_commands=(receipt(data),) if is_owed else ())
 
 
 def receipt(data: PurchaseData) -> SendReceipt:

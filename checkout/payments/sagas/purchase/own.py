@@ -100,7 +100,7 @@ class OwnSteps:
             decision = follows(data, answer)
             if decision.step != At.FINISHED:
                 return decision
-            return replace(self._towards_end(decision.data, 0), tells=decision.tells)
+            return replace(self._towards_end(decision.data, 0), side_commands=decision.side_commands)
 
         return decide
 
@@ -212,12 +212,12 @@ def _in_place(step: OwnStep) -> Callable[[Callable[..., PurchaseDecision]], Call
     """Return a guard of what follows at a step, for purchases that began it at another place.
 
     The step was moved since. A purchase that is not authorised must not go on as one that is captured, or the
-    other way round. Purchases of the release before have no place.
+    other way round.
     """
 
     def guarded(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:
         def decide(data: PurchaseData, *heard: Any) -> PurchaseDecision:
-            if data.own_place in ("", step.place):
+            if data.own_place == step.place:
                 return follows(data, *heard)
             why = (
                 f"The step {step.name} was moved, and for this purchase it belongs {data.own_place}. "

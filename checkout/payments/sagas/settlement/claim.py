@@ -12,13 +12,16 @@ import structlog
 from django.db.models import Q
 
 from checkout.money import Money
+from checkout.payments.books.adoption import adopt, key_of_claim
+from checkout.payments.books.apply import make_after_all
+from checkout.payments.books.compare_events import CONFIRMED_BY_STAFF, Event, refund_made_after_all
+from checkout.payments.books.events import BY_ISSUERS, ISSUERS, kind_by_issuer
+from checkout.payments.books.ours import operations_as_ours
 from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.events import move_attempt
-from checkout.payments.failed_refunds import make_after_all, refund_claimed
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import numbered_saga
 from checkout.payments.sagas.settlement.verification import (
@@ -28,7 +31,7 @@ from checkout.payments.sagas.settlement.verification import (
     VerificationData,
 )
 from checkout.payments.sagas.signals import Signal
-from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
+from checkout.payments.totals import operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
 from messaging.compiled_queries import insert_in_batch
 from messaging.libraries import typed
@@ -39,7 +42,6 @@ log = structlog.get_logger(__name__)
 Kind = Operation.Kind
 
 TRUE, UNTRUE = "true", "untrue"
-REASON = "Staff found out that it happened"
 
 # Verifications of claims that staff may settle.
 CLAIM_TO_BE_SETTLED = Q(kind=Verification.kind, step=CHECK, status=Saga.Status.PARKED)
@@ -62,7 +64,7 @@ def word(is_true: bool) -> str:
 
 
 def question_of(saga: Saga) -> VerificationData | None:
-    """Return the data of a verification; None for another kind of saga, or data of another release."""
+    """Return the data of a verification; None for another kind of saga, or other data."""
     if saga.kind != Verification.kind:
         return None
     try:
@@ -73,7 +75,7 @@ def question_of(saga: Saga) -> VerificationData | None:
 
 def seen_now(saga: Saga) -> Seen:
     """Return the present version and count, to compare with what staff saw."""
-    by_issuer = Operation.objects.filter(attempt_id=saga.attempt_id, kind__in=BY_ISSUER.values())
+    by_issuer = Operation.objects.filter(attempt_id=saga.attempt_id, kind__in=ISSUERS)
     return Seen(version=saga.version, booked=by_issuer.count())
 
 
@@ -83,9 +85,18 @@ def left_to_book(claim: str, attempt: Attempt) -> Money:
     Refunds are not deducted, as an issuer may charge back money that was refunded, too.
     """
     sums = sums_of_attempt(attempt)
-    is_charge_back = BY_ISSUER[claim] == Kind.CHARGE_BACK
+    is_charge_back = kind_by_issuer(claim) == Kind.CHARGE_BACK
     minor = sums.captured - sums.charged_back if is_charge_back else sums.charged_back
     return Money(minor, attempt.payment.currency)
+
+
+def refund_claimed(attempt: Attempt, question: VerificationData) -> Operation | None:
+    """Return the refused refund that a claim says was made after all; None for a claim of another kind."""
+    is_told = question.minor is not None and question.currency
+    amount = Money(question.minor or 0, question.currency) if is_told else None
+    event = Event(kind=question.claim, operation=question.operation, amount=amount)
+    found = refund_made_after_all(operations_as_ours(attempt, operations_of(attempt)), event)
+    return attempt.operations.get(reference=found.reference) if found is not None else None
 
 
 def obstacle(saga: Saga, attempt: Attempt, *, is_true: bool, amount: Money | None) -> str:
@@ -100,7 +111,7 @@ def obstacle(saga: Saga, attempt: Attempt, *, is_true: bool, amount: Money | Non
         return "The provider is being asked about it. Wait until the saga is parked, or has ended."
     if saga.status != Saga.Status.PARKED or saga.step != CHECK:
         return "This has ended: nothing is left to be settled."
-    if not (is_true and question.claim in BY_ISSUER):
+    if not (is_true and question.claim in BY_ISSUERS):
         return "An amount is only booked of a charge-back or its reversal." if amount else ""
     if amount is None:
         return "Say how much."
@@ -112,13 +123,13 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
     if amount.currency != left.currency:
         return f"The payment is in {left.currency}."
     if amount.minor <= 0:
-        return "An amount is more than nothing."
+        return "The amount must be greater than zero."
     if left < amount:
-        is_charge_back = BY_ISSUER[question.claim] == Kind.CHARGE_BACK
+        is_charge_back = kind_by_issuer(question.claim) == Kind.CHARGE_BACK
         counted = "taken and not charged back" if is_charge_back else "charged back"
         return (
             f"{amount} is more than is {counted}: {left}. If money is missing in our books, settle the "
-            "payment yourself, and enter this among the figures. If you are asked to settle this first, say "
+            "payment by figures, and enter this among them. If you are asked to settle this first, say "
             "here that nothing more happened."
         )
     key = _key(question)
@@ -154,19 +165,19 @@ def settle(command: SettleClaim, message: Message) -> None:
         outcome = Signal.DENIED
     elif amount is not None:
         outcome = Signal.BOOKED
-        kind, key = BY_ISSUER[question.claim], _key(question)
-        adopt(attempt, kind, amount.minor, reason=REASON, by=command.by, idempotency_key=key)
+        kind, key = str(kind_by_issuer(question.claim)), _key(question)
+        adopt(attempt, kind, amount.minor, reason=CONFIRMED_BY_STAFF, by=command.by, idempotency_key=key)
     elif (refund := refund_claimed(attempt, question)) is not None:
         outcome = Signal.BOOKED
         make_after_all(payment, refund)
     else:
         outcome = Signal.CONFIRMED
         if question.claim == EventKind.AUTHORISED:
-            _put_aside(attempt)
+            _contradict(attempt)
     orchestrator.signal(saga, outcome, message, payment)
 
 
-def _put_aside(attempt: Attempt) -> None:
+def _contradict(attempt: Attempt) -> None:
     """Mark an attempt as conflicted that had ended without money, and for which the provider holds some."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)

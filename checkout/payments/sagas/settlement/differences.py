@@ -4,8 +4,8 @@ from django.utils import timezone
 
 from checkout.payments.models import Attempt, Difference
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.payments.sagas.settlement.contradiction import OF_AN_ATTEMPT
-from checkout.payments.sagas.settlement.reckoning import MAY_HOLD_MONEY, TheirBooks, others_of
+from checkout.payments.sagas.settlement.reckoning import TheirBooks, may_hold_money_beside
+from checkout.payments.sagas.settlement.settleable import OF_AN_ATTEMPT
 
 Kind = Difference.Kind
 
@@ -29,7 +29,7 @@ def settle_differences(attempt: Attempt, theirs: TheirBooks, by: str) -> None:
         return
     sums = {difference.kind: difference.theirs_minor for difference in found}
     captured = sums.get(Kind.CAPTURED, 0)
-    if not captured or not others_of(attempt, *MAY_HOLD_MONEY):
+    if not captured or not may_hold_money_beside(attempt):
         return
     if captured == sums.get(Kind.REFUNDED, 0) + sums.get(Kind.CHARGED_BACK, 0):
         found.filter(kind__in=OF_AN_ATTEMPT).update(

@@ -14,17 +14,17 @@ from django.db.models import Exists, OuterRef, Q
 from django.template.defaultfilters import pluralize
 
 from checkout.conf import conf
+from checkout.payments.books.apply import end_doubt, fail_refund
+from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.calls import has_had_no_effect, may_have_left, may_yet_arrive, moves_once
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
-from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.payments.providers.base import Outcome
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga
-from checkout.payments.sagas.settlement.reckoning import NOT_FOUND
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
@@ -133,6 +133,7 @@ def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None
     elif name is Signal.REFUSED:
         fail_refund(payment, operation)
     else:
+        end_doubt(operation)
         state = State.DONE if arrived else State.REQUESTED
         move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
     if name is Signal.RESEND:

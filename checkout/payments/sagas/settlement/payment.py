@@ -1,9 +1,10 @@
-"""Settle a conflicted payment by what staff have found in the provider's books.
+"""Settle a payment by the figures that staff have found in the provider's books.
 
 A review relies only on the provider's answer, which seldom shows enough if it has no sums. Staff can look
 into the provider's books instead. As in ``sagas/settlement/operation.py``, everything is done in the
 orchestrator's transaction: the check that nothing has moved since staff looked, the operations that are
-booked or taken back, and the end of the conflict are committed together.
+booked or taken back, and the payment's new state are committed together. Figures that equal ours change
+nothing, so that nobody else hears of them.
 """
 
 import hashlib
@@ -13,39 +14,48 @@ import msgspec
 import structlog
 
 from checkout.money import Money
+from checkout.payments.books.adoption import adopt
+from checkout.payments.books.apply import fail_refund
+from checkout.payments.books.compare_events import FOUND_BY_STAFF
+from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.events import move_attempt, move_operation
-from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
-from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of_payment
 from checkout.payments.sagas.purchase.data import with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
 from checkout.payments.sagas.settlement.differences import settle_differences
 from checkout.payments.sagas.settlement.reckoning import (
-    FOUND_BY_STAFF,
-    MAY_HOLD_MONEY,
-    NOT_FOUND,
     PAYMENT_SETTLED,
     SETTLEMENT_APPLIED,
     Reckoning,
     TheirBooks,
+    contradicting_beside,
     holders_beside,
-    is_contradicted_beside,
-    others_of,
+    is_let_go,
+    is_open_beside,
     reckon,
+    state_after,
 )
+from checkout.payments.sagas.settlement.settleable import obstacle_to_settling
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import reply_with_state
 from checkout.payments.totals import OPEN
-from checkout.states import Actor, AttemptState, attempt_machine
+from checkout.states import (
+    COUNTED,
+    OPEN_ATTEMPTS,
+    Actor,
+    AttemptEvent,
+    AttemptState,
+    PaymentState,
+    payment_machine,
+)
 from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import CommandRejected, Message
 
@@ -98,18 +108,20 @@ def _obstacle_to_sums(attempt: Attempt, theirs: TheirBooks) -> str:
         return f"No more than {owed} can have been captured: that is what was authorised."
     if not theirs.captured.minor and (theirs.refunded.minor or theirs.charged_back.minor):
         return "Nothing can go back of what was never captured. Say how much was captured as well."
+    if theirs.captured < theirs.charged_back:
+        return f"No more than {theirs.captured} can have been charged back: that is what was captured."
     return reckon(attempt, theirs).why
 
 
 def _obstacle_of_others(attempt: Attempt, theirs: TheirBooks) -> str:
     if not theirs.has_money:
         return ""
-    if others := others_of(attempt, AttemptState.CONFLICTED):
+    if others := contradicting_beside(attempt):
         return (
             f"The attempt {others[0].order_code} contradicts us as well. Settle that one first, as one of "
             "which nothing was captured and nothing is held."
         )
-    if others := others_of(attempt, AttemptState.AUTHORISED):
+    if others := holders_beside(attempt):
         return (
             f"The attempt {others[0].order_code} holds money, too, and a payment is only taken once. Have "
             "one of them released or refunded at the provider, and settle that one first, as one of which "
@@ -133,17 +145,23 @@ def settle(command: SettlePayment, message: Message) -> None:
     theirs = _their_books(command)
     why = obstacle(attempt, theirs)
     if why or seen_now(payment) != command.seen:
-        _record_not_applied(attempt, theirs, why or "More has become known meanwhile.")
+        _record_not_applied(command, attempt, theirs, why or "More has become known meanwhile.")
         return
-    insert_in_batch(_fact(attempt, theirs, SETTLEMENT_APPLIED))
     reckoning = reckon(attempt, theirs)
-    _correct_the_books(payment, attempt, reckoning, command.by)
+    state, move = state_after(attempt, theirs, reckoning), _move_of(attempt, theirs)
+    insert_in_batch(_fact(command, attempt, theirs, SETTLEMENT_APPLIED, Actor.STAFF))
     settle_differences(attempt, theirs, command.by)
-    _move_attempt(attempt, has_money=theirs.has_money)
+    waits = any(each.kind == Purchase.kind and each.status in UNFINISHED for each in sagas)
+    if not (reckoning.has_changes or move or payment.state != state or waits):
+        return
+    _correct_the_books(payment, attempt, reckoning, command.by)
+    if move:
+        move_attempt(payment, attempt, move, Actor.STAFF)
     if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
         open_capture(attempt)
-    if not (others_of(attempt, AttemptState.CONFLICTED) or is_contradicted_beside(attempt)):
-        _end_contradiction(payment, attempt, theirs, sagas, message)
+    if not is_open_beside(attempt):
+        _move_payment(payment, state, message)
+        _tell_of_end(payment, attempt, theirs, sagas, message)
     own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
     if not theirs.captured.minor:
         # Before the news of captures that are taken back: a purchase whose money staff found ignores them.
@@ -182,33 +200,38 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
         adopt(attempt, kind, amount.minor, reason=FOUND_BY_STAFF, by=by)
 
 
-def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:
-    """Move the attempt to the end that staff found: with money, or without.
+def _move_of(attempt: Attempt, theirs: TheirBooks) -> AttemptEvent | None:
+    """Return the event that moves the attempt to the end that staff found: with money, or without.
 
-    An attempt that ended otherwise becomes conflicted first, as it would by the provider's own answer. If its
-    authorisation was released it stays authorised, unless another attempt may hold the money.
+    If its authorisation was released it stays authorised, unless another attempt may hold the money.
     """
-    stays_authorised = has_money or not others_of(attempt, *MAY_HOLD_MONEY)
-    if attempt.state == AttemptState.AUTHORISED and stays_authorised:
-        return
-    if not has_money and attempt.state not in MAY_HOLD_MONEY:
-        return
-    if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
-        move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)
-    event = "reviewed_as_authorised" if has_money else "reviewed_as_refused"
-    move_attempt(attempt.payment, attempt, event, Actor.STAFF)
+    if theirs.has_money:
+        return None if attempt.state == AttemptState.AUTHORISED else "settled_as_authorised"
+    is_undecided = attempt.state in (AttemptState.CONFLICTED, *OPEN_ATTEMPTS)
+    is_over = attempt.state == AttemptState.AUTHORISED and is_let_go(attempt, theirs)
+    return "settled_as_refused" if is_undecided or is_over else None
 
 
-def _end_contradiction(
+def _move_payment(payment: Payment, state: PaymentState, message: Message) -> None:
+    """Move the payment to ``state``.
+
+    It follows its sums. If no sums lead on from here, it first moves by what staff found.
+    """
+    earlier, is_held = PaymentState(payment.state), state != PaymentState.VOIDED
+    is_led_on = payment_machine.event_between(earlier, state, COUNTED) is not None
+    if earlier != state and (earlier.is_under_way or not is_led_on):
+        event = "settled_as_held" if is_held else "settled_as_released"
+        move_payment_if_allowed(payment, event, Actor.STAFF, message)
+    if is_held or payment.state != state:
+        follow_sums(payment, message)
+
+
+def _tell_of_end(
     payment: Payment, attempt: Attempt, theirs: TheirBooks, sagas: list[Saga], message: Message
 ) -> None:
-    is_held = theirs.has_money or bool(holders_beside(attempt))
-    move_payment_if_allowed(
-        payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message
-    )
-    follow_sums(payment, message)
+    """Tell those who wait for the payment, and its purchases, that its money is known now."""
     reply_with_state(payment, payment.waiters.all(), message)
-    if not is_held:
+    if not theirs.has_money and not holders_beside(attempt):
         # The order may have been confirmed by the purchase of another attempt, which was settled before.
         _tell_purchases(sagas, Signal.REVIEW_RELEASED, message, payment)
     elif theirs.has_money:
@@ -227,16 +250,18 @@ def _tell_purchases(sagas: Iterable[Saga], name: Signal, message: Message, payme
             orchestrator.signal(saga, name, message, payment)
 
 
-def _record_not_applied(attempt: Attempt, theirs: TheirBooks, why: str) -> None:
+def _record_not_applied(command: SettlePayment, attempt: Attempt, theirs: TheirBooks, why: str) -> None:
     log.warning("settlement of a payment came too late", attempt=attempt.order_code)
-    insert_in_batch(_fact(attempt, theirs, f"{PAYMENT_SETTLED}_not_applied", why=why))
+    fact = _fact(command, attempt, theirs, f"{PAYMENT_SETTLED}_not_applied", Actor.SAGA)
+    fact.data["why"] = why
+    insert_in_batch(fact)
 
 
-def _fact(attempt: Attempt, theirs: TheirBooks, kind: str, **more: str) -> Fact:
+def _fact(command: SettlePayment, attempt: Attempt, theirs: TheirBooks, kind: str, source: Actor) -> Fact:
     return Fact(
         payment_id=attempt.payment_id,
         attempt_id=attempt.pk,
-        source=Actor.SAGA,
+        source=source,
         kind=kind,
-        data={"said": theirs.in_words, **more},
+        data={"by": command.by, "said": theirs.in_words},
     )

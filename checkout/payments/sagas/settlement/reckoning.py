@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from checkout.money import Money
+from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
-from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, Verification
 from checkout.payments.totals import (
     ALL_BUT_REFUSED,
-    BY_ISSUER,
     OPEN,
     Sums,
     added_up,
@@ -25,14 +26,10 @@ from checkout.payments.totals import (
     sums_of_attempt,
     without_idle_voids,
 )
-from checkout.states import AttemptState, PaymentState
+from checkout.states import ENDED_WITHOUT_MONEY, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
-# The refusal reason of an operation that staff did not find at the provider.
-NOT_FOUND = "not_found_at_provider"
-# The reason of an operation that was booked because staff found its sum at the provider.
-FOUND_BY_STAFF = "Staff found it in the provider's books"
 PAYMENT_SETTLED = "payment_settled_by"
 # The fact that a decision of staff was carried out.
 SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
@@ -40,8 +37,10 @@ SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
 _LOOKED_INTO = (SETTLEMENT_APPLIED, f"review_{ReviewOutcome.HELD}", f"review_{ReviewOutcome.RELEASED}")
 # The facts that a claim is true, and the claims that contradict nothing when they are.
 _TRUE = Q(kind=f"claim_{ClaimOutcome.CONFIRMED}") | Q(kind=CLAIM_SETTLED, data__said="true")
-_HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUER)
+_HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUERS)
 MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
+# Payments in these states hold no money, and have no void that says so.
+_WITHOUT_MONEY = (PaymentState.REFUSED, PaymentState.EXPIRED, PaymentState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +95,11 @@ class Reckoning:
     booked: Sequence[tuple[str, Money]] = ()
     why: str = ""
 
+    @property
+    def has_changes(self) -> bool:
+        """Return True if our books do not agree with the provider's yet."""
+        return bool(self.undone or self.given_up or self.arrived or self.booked)
+
     def sums_after(self, attempt: Attempt, *, has_money: bool) -> Sums:
         """Add up the payment's operations as they will be after the changes."""
         states = {each.pk: State.REFUSED for each in (*self.undone, *self.given_up)}
@@ -134,6 +138,37 @@ def holders_beside(attempt: Attempt) -> list[Attempt]:
     return [each for each in others if sums_of_attempt(each).captured or not _is_released(each)]
 
 
+def may_hold_money_beside(attempt: Attempt) -> list[Attempt]:
+    """Return the other attempts that hold money, or of which the provider says so."""
+    return [*others_of(attempt, *MAY_HOLD_MONEY), *_differing_beside(attempt)]
+
+
+def contradicting_beside(attempt: Attempt) -> list[Attempt]:
+    """Return the other attempts that have ended, and of which the provider says that they hold money."""
+    return [*others_of(attempt, AttemptState.CONFLICTED), *_differing_beside(attempt)]
+
+
+def _differing_beside(attempt: Attempt) -> list[Attempt]:
+    """Return the other attempts without money of which reconciliation found some, and nobody looked since."""
+    found = Difference.objects.filter(
+        OPEN_DIFFERENCE,
+        kind__in=(Difference.Kind.AUTHORISED, Difference.Kind.CAPTURED),
+        theirs_minor__gt=0,
+        order_code=OuterRef("order_code"),
+    )
+    looked_into = Fact.objects.filter(
+        kind=SETTLEMENT_APPLIED, attempt=OuterRef("pk"), recorded_at__gt=OuterRef("found_at")
+    )
+    others = attempt.payment.attempts.exclude(pk=attempt.pk).filter(state__in=ENDED_WITHOUT_MONEY)
+    differing = others.annotate(found_at=Subquery(found.order_by("-found_at").values("found_at")[:1]))
+    return list(differing.exclude(found_at=None).exclude(Exists(looked_into)).order_by("number"))
+
+
+def is_open_beside(attempt: Attempt) -> bool:
+    """Return True if another attempt contradicts us as well, so that the payment waits for its figures."""
+    return bool(contradicting_beside(attempt)) or is_contradicted_beside(attempt)
+
+
 def is_contradicted_beside(attempt: Attempt) -> bool:
     """Return True if another authorised attempt contradicts us, and nobody has looked into that one since.
 
@@ -157,12 +192,23 @@ def _is_released(attempt: Attempt) -> bool:
     return voids.exists() or expiries.filter(data__answer=ClaimOutcome.CONFIRMED).exists()
 
 
+def is_let_go(attempt: Attempt, theirs: TheirBooks) -> bool:
+    """Return True if the attempt is without money by ``theirs``, and another one may hold the payment's.
+
+    One that we have released agrees with that already, unless the payment is conflicted.
+    """
+    if theirs.has_money or not may_hold_money_beside(attempt):
+        return False
+    is_known = attempt.payment.state != PaymentState.CONFLICTED and _is_released(attempt)
+    return not is_known or sums_of_attempt(attempt).captured > 0
+
+
 def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     """Return what our books lack, and what they have in excess."""
     ours = operations_of(attempt)
     done = [each for each in ours if each.state == State.DONE]
     # The sums cover all attempts, so a void of this one would count the money of another as released.
-    has_no_void = theirs.has_money or bool(others_of(attempt, *MAY_HOLD_MONEY))
+    has_no_void = theirs.has_money or is_let_go(attempt, theirs)
     undone = [each for each in done if each.kind == Kind.VOID and has_no_void]
     booked: list[tuple[str, Money]] = []
     for kind, total in ((Kind.CAPTURE, theirs.captured), (Kind.REFUND, theirs.refunded)):
@@ -189,10 +235,11 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
 
 def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:
     """Return the state that the payment will have."""
-    if others_of(attempt, AttemptState.CONFLICTED) or is_contradicted_beside(attempt):
-        return PaymentState.CONFLICTED
+    state = PaymentState(attempt.payment.state)
+    if is_open_beside(attempt):
+        return state
     if not theirs.has_money and not holders_beside(attempt):
-        return PaymentState.VOIDED
+        return state if state in _WITHOUT_MONEY else PaymentState.VOIDED
     is_known = any(each.reference == attempt.capture_reference for each in operations_of(attempt))
     if attempt.capture_reference and not is_known and theirs.is_held and not theirs.captured.minor:
         # The provider captures with the authorisation, without being asked again.
@@ -244,7 +291,9 @@ def _lacks_a_void(
 
     The sums cover all attempts: while another one may hold money, nothing may count as released.
     """
-    if theirs.has_money or others_of(attempt, *MAY_HOLD_MONEY):
+    if theirs.has_money or may_hold_money_beside(attempt):
+        return False
+    if attempt.payment.state in _WITHOUT_MONEY and not has_changes:
         return False
     is_released = any(each.kind == Kind.VOID and each.state in ALL_BUT_REFUSED for each in ours)
     return not is_released and (attempt.state == AttemptState.AUTHORISED or has_changes)

@@ -149,7 +149,7 @@ class Verification(TableSaga[VerificationData]):
 
 
 def _ended(data: VerificationData, outcome: ClaimOutcome) -> VerificationDecision:
-    """End. If the claim is true and not booked yet, the payment has expired, or is put aside for staff."""
+    """End. If the claim is true and not booked yet, the payment has expired, or is conflicted."""
     decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
     if outcome == ClaimOutcome.DENIED and data.is_proven:
         return replace(decision, ends_doubt=True)

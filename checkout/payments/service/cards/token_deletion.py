@@ -52,7 +52,7 @@ def delete_token(command: DeleteToken, message: Message) -> None:
         return provider.delete_token(kept)
 
     card = SavedCard.objects.select_related("provider_account").get(reference=command.card)
-    result = ask_provider(card.provider_account, send, unreached=Outcome.UNKNOWN, window=window)
+    result = ask_provider(card.provider_account, send, window=window)
     if _is_last(command) and not _is_over(command, result):
         with transaction.atomic(durable=True):
             _conclude(command, result)

@@ -7,11 +7,9 @@ import structlog
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.errors import NotificationRejected
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, ProviderNotification
 from checkout.payments.providers.base import Notification
-from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.statements import Statements, from_json
 from checkout.payments.service.notifications.statement import StatementResult, apply_statements
 from checkout.payments.service.service import service
@@ -39,24 +37,7 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
     row = _NOTIFICATION.get(command.notification)
     if row.state not in UNDECIDED or _is_given_up(row) or row.dealt_with_at is not None:
         return
-    try:
-        statements = _statements(row)
-    except NotificationRejected as error:
-        _finish(row, [StatementResult(State.UNREADABLE, str(error))])
-        return
-    except Exception as error:
-        log.exception("parser of notifications failed", account=row.account.code)
-        _finish(row, [StatementResult(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
-        return
-    _finish(row, _apply(row, statements, message))
-
-
-def _statements(row: ProviderNotification) -> Statements:
-    """Return the statements as they were read when the notification came."""
-    if row.statements is not None:
-        return from_json(row.statements)
-    # A row of the release before, which stored no statements.
-    return Statements.of(get_provider(row.account.opened()).parse_notification(row.body.encode()))
+    _finish(row, _apply(row, from_json(row.statements), message))
 
 
 def _is_given_up(row: ProviderNotification) -> bool:

@@ -5,35 +5,30 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
-from checkout.conf import conf
+from checkout.payments.books.apply import apply, doubt, note_release
+from checkout.payments.books.compare_notifications import (
+    OTHER_AMOUNT,
+    OTHER_MERCHANT,
+    compare_notification,
+)
+from checkout.payments.books.events import kind_by_issuer, kind_of_ours, meaning
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED, operations_as_ours
+from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.models import Attempt, Fact, Operation, PostponedComparison, ProviderNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.providers.base import EventKind, Notification, Outcome, ProviderResult
+from checkout.payments.providers.base import EventKind, Notification
 from checkout.payments.sagas.open_questions import is_inquired
 from checkout.payments.sagas.settlement.money_at_risk import put_at_risk
-from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payment
-from checkout.payments.service.operation_outcome import KINDS, operation_of, settle
+from checkout.payments.service.beyond_ours import compare_books_again
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
-from checkout.states import ENDED_WITHOUT_MONEY, Actor, AttemptState
+from checkout.states import Actor, AttemptState
 from messaging.compiled_queries import Compiled, insert_in_batch
-from messaging.outbox.clock import server_time_now
 from messaging.worker.service import Message
 
 State = ProviderNotification.State
 
-# The attempt's outcome that each statement implies. A capture or refund implies that it was authorised.
-OUTCOMES = {
-    EventKind.AUTHORISED: Outcome.APPROVED,
-    EventKind.CAPTURED: Outcome.APPROVED,
-    EventKind.SETTLED: Outcome.APPROVED,
-    EventKind.REFUNDED: Outcome.APPROVED,
-    EventKind.REFUSED: Outcome.REFUSED,
-}
-
-# The reason of a contradiction begins with one of these: another merchant, or another amount.
-OTHER_MERCHANT, OTHER_AMOUNT = "is for the merchant ", "says "
 _CONTRADICTIONS = (OTHER_MERCHANT, OTHER_AMOUNT)
 
 # The most hints about one attempt that are recorded and looked into. There is a limit because anybody may
@@ -57,6 +52,10 @@ class StatementResult:
     ends_ours: bool = False
 
 
+# The result of a statement that was applied before.
+REPEATED = StatementResult(State.APPLIED, "repeats an earlier one")
+
+
 def apply_statements(
     attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
 ) -> list[StatementResult]:
@@ -78,6 +77,9 @@ def apply_statements(
         results.append(result)
         if is_proven and not result.ends_ours and known.may_be_of_portal(statement, operations):
             is_to_be_compared = True
+        if is_proven and result is REPEATED and may_be_another_movement(statement):
+            is_to_be_compared = True
+            events += _second_disputes(attempt, statement)
         if refusal is None and not is_told_again:
             known.add(statement, result)
             facts.append(_fact(attempt, statement, result, row))
@@ -91,6 +93,23 @@ def apply_statements(
             put_at_risk(attempt.payment, event.minor, event.currency)
         message.send(*event.address, event, reply_to="", subject=event.payment)
     return results
+
+
+def may_be_another_movement(statement: Notification) -> bool:
+    """Return True if a repeated statement may tell of a second movement, of the same amount and day (P5)."""
+    return not statement.is_identity and meaning(statement.kind).end
+
+
+def _second_disputes(attempt: Attempt, statement: Notification) -> list[ApplyProviderEvent]:
+    """Return the event of a dispute that was told again, after the first one was acknowledged (D7).
+
+    The provider's sums tell if there are two. If it tells none, staff decide.
+    """
+    if kind_by_issuer(statement.kind) is None:
+        return []
+    second = replace(statement, event_id=f"{statement.event_id} again")
+    told = StatementResult(State.APPLIED, signals=statement.kind)
+    return [_event(attempt, second, told, is_proven=True)]
 
 
 _FACTS = Compiled(
@@ -124,7 +143,7 @@ class _Known:
     def refusal_of(self, statement: Notification) -> StatementResult | None:
         """Return the result of a statement that is to be skipped; None if it is to be looked into."""
         if scrub_text(statement.event_id) in self._event_ids:
-            return StatementResult(State.APPLIED, "repeats an earlier one")
+            return REPEATED
         if self._hints is not None and self._hints >= MOST_HINTS:
             return StatementResult(
                 State.APPLIED, f"not looked into: there were {MOST_HINTS} hints about this order"
@@ -144,7 +163,7 @@ class _Known:
             # Each capture is settled by itself. Of one in the portal nothing else may tell.
             captures = [each.amount for each in operations if each.kind == Operation.Kind.CAPTURE]
             return statement.amount is not None and statement.amount not in captures
-        if statement.kind not in KINDS:
+        if kind_of_ours(statement.kind) is None:
             return False
         ours = {each.reference for each in operations}
         names = (*statement.references, statement.reference)
@@ -164,26 +183,6 @@ class _Known:
             self._event_ids.add(event_id)
 
 
-def compare_books_again(attempt: Attempt) -> None:
-    """Have the next comparisons of books include the payment although it may not change.
-
-    A movement in the portal of the very amount of ours is taken for ours, and one that is told in the same
-    words as another for its repetition. The comparisons go on until the provider's queries must show it.
-    """
-    row = PostponedComparison(
-        account_id=attempt.provider_account_id,
-        payment_id=attempt.payment_id,
-        postponed_at=server_time_now() + conf.order_lag,
-    )
-    # In one statement, as a comparison may delete an earlier row at any moment. Its sums stay.
-    PostponedComparison.objects.bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["account", "payment"],
-        update_fields=["postponed_at"],
-    )
-
-
 def _unknown(statement: Notification) -> StatementResult | None:
     """Return the result of a statement whose event the adapter does not know; None if it knows the event.
 
@@ -198,56 +197,33 @@ def _unknown(statement: Notification) -> StatementResult | None:
 def _judged(
     attempt: Attempt, operations: Sequence[Operation], statement: Notification, *, is_proven: bool
 ) -> StatementResult:
-    """Settle the operation that the statement is about, if it is proven and its amount is ours."""
-    if statement.merchant_code != attempt.provider_account.merchant_code:
-        return StatementResult(State.CONFLICTED, f"{OTHER_MERCHANT}{statement.merchant_code}")
-    result = ProviderResult(
-        outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
-        order_code=statement.order_code,
-        event=statement.event,
-        kind=statement.kind,
-        amount=statement.amount,
-        reference=statement.reference,
+    """Apply the statement to the operation that it is about, if it is proven."""
+    told = compare_notification(
+        operations,
+        statement,
+        owed=attempt.payment.amount,
+        attempt=attempt.state,
+        merchant_code=attempt.provider_account.merchant_code,
+        is_proven=is_proven,
     )
-    is_open = attempt.state not in ENDS
-    if is_for_another_payment(attempt, result):
-        # Unless the attempt has the money, the provider is asked, and its reply will contain the amount.
-        reason = f"{OTHER_AMOUNT}{statement.amount}, the payment is {attempt.payment.amount}"
-        is_asked = attempt.state in ENDED_WITHOUT_MONEY or (is_open and is_proven)
-        return StatementResult(State.CONFLICTED, reason, signals=statement.kind if is_asked else "")
-    names = (*statement.references, statement.reference)
-    operation = operation_of(operations, statement.kind, names)
-    if operation is not None and statement.amount not in (None, operation.amount):
-        if operation.reference in names or not is_proven:
-            reason = f"{OTHER_AMOUNT}{statement.amount}, we asked to {operation.kind} {operation.amount}"
-            return StatementResult(State.CONFLICTED, reason)
-        operation = None  # it is another one, made in the provider's portal: the provider is asked
-    ends_ours = False
-    if operation is not None and is_proven:
+    operation, ends_ours = told.operation, False
+    if operation is not None and told.settles:
         was_open = operation.state not in SETTLED
-        settle(attempt.payment, operation, statement.kind)
+        apply(attempt.payment, operation, Verdict(Conclusion.SETTLED, "C8"), is_notified=True)
         ends_ours = was_open and operation.state in SETTLED
-    told = StatementResult(
-        State.APPLIED,
-        signals=statement.kind,
+    elif operation is not None and told.doubts:
+        doubt(operation, SAID_TO_HAVE_FAILED)
+    elif operation is not None and told.differs:
+        doubt(operation, OF_ANOTHER_AMOUNT)
+    if is_proven and told.state == State.APPLIED and meaning(statement.kind).releases:
+        note_release(attempt, operations_as_ours(attempt, operations), statement.kind)
+    return StatementResult(
+        told.state,
+        told.reason,
+        signals=told.signals,
         operation=operation.reference if operation else "",
         ends_ours=ends_ours,
     )
-    if statement.kind not in OUTCOMES or is_open:
-        # Only the provider's own reply decides how an open attempt ends. Until then a statement is just a
-        # reason to ask.
-        return told
-    if result.outcome == Outcome.REFUSED:
-        if attempt.state == AttemptState.AUTHORISED and is_proven:
-            # A risk service may refuse an order that was authorised (Worldpay/hybris#130).
-            return replace(told, signals=EventKind.CANCELLED, reason="was authorised: the provider is asked")
-        is_news = attempt.state != AttemptState.REFUSED
-        reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
-        return StatementResult(State.APPLIED, reason)
-    if attempt.state != AttemptState.AUTHORISED:
-        # Either money is held for an attempt that ended without any, or the statement is false.
-        return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
-    return told
 
 
 def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result: StatementResult) -> bool:

@@ -5,8 +5,8 @@ from django.db import IntegrityError, transaction
 
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models import SavedCard
+from checkout.payments.timers.table_walk import begin_again_if_due, locked_walk
 from checkout.payments.timers.timer import BATCH, NOTHING, Work
-from checkout.payments.timers.walk import begin_again_if_due, locked_walk
 
 WALK = "tokens of saved cards"
 

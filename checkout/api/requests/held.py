@@ -1,0 +1,72 @@
+"""Held requests, which wait for the saga's answer on the reply queue, without a thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+
+from checkout.api.answers.answer import Answer
+from checkout.api.requests.idempotency import Keyed, Made, answer_in, concluded, once, require_ended, settle
+from checkout.payments.checkout_messages import AwaitOperation, AwaitPayment
+from messaging import rpc
+from messaging.errors import MessagingError
+from payments_gateway.serving.process.graceful_shutdown import drain
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A request whose action is committed, and which may wait for the result.
+
+    ``first`` is the answer before the result is known. ``finish`` returns the answer after the wait.
+    ``release`` is called instead if the client has left. Both run in a database thread.
+    """
+
+    first: Answer
+    seconds: float
+    command: AwaitPayment | AwaitOperation
+    finish: Callable[[], Answer]
+    release: Callable[[], object] = lambda: None
+
+    async def wait(self) -> None:
+        """Wait until the saga answers, the time is over or the broker is away."""
+        if self.seconds <= 0 or drain.has_begun:
+            return
+        command, payment = self.command, self.command.payment
+        try:
+            await rpc.acall(*command.address, command, timeout_seconds=self.seconds, subject=payment)
+        except MessagingError as error:
+            log.info("no answer in time", payment=payment, type=command.to, reason=error.code)
+
+
+def held_once(
+    keyed: Keyed,
+    act: Callable[[], Made],
+    *,
+    seconds: float,
+    command: Callable[[str], AwaitPayment | AwaitOperation],
+    present: Callable[[str], Answer],
+) -> Answer | Held:
+    """Carry out ``act`` once, and hold the request until its outcome is known. A repetition gets its answer.
+
+    ``present`` returns the present answer about a subject, which is a 202 while the outcome is not known.
+    ``command`` returns the command with which the request waits for the outcome. Raises the errors of
+    ``once``.
+    """
+    record, is_replay = once(keyed, act, held_seconds=seconds)
+    if record.status != HTTPStatus.ACCEPTED:
+        return answer_in(record, is_replay=is_replay)
+    if is_replay:
+        now = present(record.subject)
+        if now.status != HTTPStatus.ACCEPTED:
+            return concluded(record, now, is_replay=True)
+        require_ended(record)
+    return Held(
+        first=answer_in(record, is_replay=is_replay),
+        seconds=seconds,
+        command=command(record.subject),
+        finish=lambda: concluded(record, present(record.subject), is_replay=is_replay),
+        release=lambda: settle(record, None),
+    )

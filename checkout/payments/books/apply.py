@@ -1,0 +1,87 @@
+"""Write down what a verdict says of an operation. The payment and its attempt must be locked."""
+
+from checkout.payments.books.compare_releases import is_rest_released
+from checkout.payments.books.ours import FAILED, Ours
+from checkout.payments.books.verdicts import Conclusion, Verdict
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.events import move_operation
+from checkout.payments.models import Attempt, Fact, Operation, Payment
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.providers.base import EventKind
+from checkout.privacy.scrubbing import scrub_text
+from checkout.states import Actor
+from messaging.compiled_queries import update_in_batch
+from messaging.outbox.clock import server_time_now
+
+State = Operation.State
+
+_STATES = {
+    Conclusion.SETTLED: State.DONE,
+    Conclusion.REFUSED: State.REFUSED,
+    Conclusion.ACCEPTED: State.PENDING,
+    Conclusion.NOT_MADE: State.REQUESTED,
+}
+# Answers and notifications may arrive out of order, so an operation only moves to a state of higher rank.
+_RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}
+
+
+def apply(payment: Payment, operation: Operation, verdict: Verdict, *, is_notified: bool = False) -> None:
+    """Move the operation to the state that the verdict gives it, unless it has one of the same rank.
+
+    If the operation is in doubt, a settlement or refusal ends the doubt, whatever the state was; but not one
+    that a notification tells, since notifications have no order among each other.
+    """
+    state = _STATES.get(verdict.conclusion, State.UNKNOWN)
+    ends_doubt = bool(operation.doubt) and state in (State.DONE, State.REFUSED) and not is_notified
+    if ends_doubt:
+        end_doubt(operation)
+    if state != operation.state and (ends_doubt or _RANKS[state] > _RANKS[State(operation.state)]):
+        reason = verdict.reason if state == State.REFUSED else ""
+        move_operation(payment, operation, state, refusal_reason=reason)
+
+
+def note_release(attempt: Attempt, ours: Ours, event: EventKind) -> None:
+    """Note that nothing more can be captured if an event shows that the rest was released."""
+    payment = attempt.payment
+    if not payment.is_rest_released and is_rest_released(ours, event):
+        payment.is_rest_released = True
+        update_in_batch(payment, "is_rest_released")
+
+
+def doubt(operation: Operation, reason: str) -> None:
+    """Note that evidence speaks against an operation, from now on and for this ``reason`` (``ours``)."""
+    operation.doubt, operation.doubted_at = reason, server_time_now()
+    update_in_batch(operation, "doubt", "doubted_at")
+
+
+def end_doubt(operation: Operation) -> None:
+    """Note that nothing speaks against an operation any longer."""
+    if operation.doubt:
+        operation.doubt, operation.doubted_at = "", None
+        update_in_batch(operation, "doubt", "doubted_at")
+
+
+def fail_refund(payment: Payment, refund: Operation) -> None:
+    """Mark a refund as refused because it failed, perhaps weeks after it was made."""
+    end_doubt(refund)
+    move_operation(payment, refund, State.REFUSED, refusal_reason=FAILED)
+
+
+def make_after_all(payment: Payment, refund: Operation) -> None:
+    """Mark a failed refund as made. Its saga gets an event, and books it."""
+    end_doubt(refund)
+    move_operation(payment, refund, State.DONE)
+    Fact.objects.create(
+        payment=payment,
+        attempt=refund.attempt,
+        source=Actor.PROVIDER,
+        kind="refund_made_after_all",
+        data={"reference": scrub_text(refund.reference), "amount": str(refund.amount)},
+    )
+    told = ApplyProviderEvent(
+        payment=payment.reference,
+        attempt=refund.attempt.order_code,
+        kind="refunded",
+        operation=refund.reference,
+    )
+    send_to_checkout(told, payment.reference)

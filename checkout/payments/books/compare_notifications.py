@@ -1,0 +1,140 @@
+"""The table of notifications: what a stored notification says about an order of ours.
+
+Only the provider's own reply decides how an open attempt ends, and only a proven event settles an operation.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from checkout.money import Money
+from checkout.payments.books.events import fits, kind_of_ours, meaning
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT
+from checkout.payments.models.notification import ProviderNotification
+from checkout.payments.models.payment import Operation
+from checkout.payments.providers.base import EventKind, Notification
+from checkout.states import ENDED_WITHOUT_MONEY, OPEN_ATTEMPTS, AttemptState
+
+State = ProviderNotification.State
+
+# The reason of a contradiction begins with one of these: another merchant, or another amount.
+OTHER_MERCHANT, OTHER_AMOUNT = "is for the merchant ", "says "
+# The events that say how an authorisation ended. A capture, settlement or refund implies that it was given.
+_OF_AUTHORISATIONS = (
+    EventKind.AUTHORISED,
+    EventKind.CAPTURED,
+    EventKind.SETTLED,
+    EventKind.REFUNDED,
+    EventKind.REFUSED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """The consequences of one event of a notification.
+
+    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
+    if any. ``operation`` is the one of ours that the event is about. The event ``settles`` that operation, or
+    ``doubts`` it, since it says that it failed, or ``differs`` from its amount.
+    """
+
+    state: ProviderNotification.State
+    reason: str = ""
+    signals: str = ""
+    operation: Operation | None = None
+    settles: bool = False
+    doubts: bool = False
+    differs: bool = False
+
+
+def compare_notification(
+    operations: Sequence[Operation],
+    event: Notification,
+    *,
+    owed: Money,
+    attempt: str,
+    merchant_code: str,
+    is_proven: bool,
+) -> Notified:
+    """Return what follows from an event about an order of ours.
+
+    ``operations`` are those of the order, ``owed`` is the payment's amount, and ``attempt`` the attempt's
+    state. ``merchant_code`` is the one under which the order was sent.
+    """
+    if event.merchant_code != merchant_code:
+        return Notified(state=State.CONFLICTED, reason=f"{OTHER_MERCHANT}{event.merchant_code}")
+    is_open = attempt in OPEN_ATTEMPTS
+    if event.amount is not None and not fits(owed, event.amount, event.kind):
+        # Unless the attempt has the money, the provider is asked, and its reply will contain the amount.
+        is_asked = attempt in ENDED_WITHOUT_MONEY or (is_open and is_proven)
+        return Notified(
+            state=State.CONFLICTED,
+            reason=f"{OTHER_AMOUNT}{event.amount}, the payment is {owed}",
+            signals=event.kind if is_asked else "",
+        )
+    names = (*event.references, event.reference)
+    operation = operation_meant(operations, event.kind, names)
+    if operation is not None and event.amount not in (None, operation.amount):
+        if operation.reference in names or not is_proven:
+            differs = is_proven and meaning(event.kind).end
+            return Notified(
+                state=State.CONFLICTED,
+                reason=f"{OTHER_AMOUNT}{event.amount}, we asked to {operation.kind} {operation.amount}",
+                signals=event.kind if differs else "",
+                operation=operation,
+                differs=differs,
+            )
+        operation = None  # it is another one, made in the provider's portal: the provider is asked
+    told = Notified(
+        state=State.APPLIED,
+        signals=event.kind,
+        operation=operation,
+        settles=_is_settled(operation, event.kind) and is_proven,
+        doubts=operation is not None and is_proven and event.kind == EventKind.REFUND_FAILED,
+    )
+    return told if is_open else _of_an_ended_attempt(told, event, attempt, is_proven=is_proven)
+
+
+def _is_settled(operation: Operation | None, event: EventKind) -> bool:
+    """Return True if an event is the end of an operation of which no other event has told another amount."""
+    return operation is not None and operation.doubt != OF_ANOTHER_AMOUNT and meaning(event).end
+
+
+def _of_an_ended_attempt(told: Notified, event: Notification, attempt: str, *, is_proven: bool) -> Notified:
+    if event.kind not in _OF_AUTHORISATIONS:
+        return told
+    if event.kind == EventKind.REFUSED:
+        if attempt == AttemptState.AUTHORISED and is_proven:
+            # A risk service may refuse an order that was authorised (Worldpay/hybris#130).
+            reason = "was authorised: the provider is asked"
+            return replace(told, signals=EventKind.CANCELLED, reason=reason)
+        is_news = attempt != AttemptState.REFUSED
+        reason = f"comes too late: the attempt is {attempt}" if is_news else ""
+        return Notified(state=State.APPLIED, reason=reason)
+    if attempt != AttemptState.AUTHORISED:
+        # Either money is held for an attempt that ended without any, or the event is false.
+        return replace(told, reason=f"the attempt is {attempt}: the provider is asked")
+    return told
+
+
+def operation_meant(
+    operations: Iterable[Operation], event: EventKind, references: Iterable[str]
+) -> Operation | None:
+    """Return the operation of an attempt that an event is about; None if that is not certain.
+
+    The first of ``references`` that names one of ours decides. Without any, the event must fit only one
+    operation, which must be pending: one that was not sent, or that may have got lost, needs an inquiry.
+    Events that end no operation are only matched by reference.
+    """
+    kind = kind_of_ours(event)
+    if kind is None:
+        return None
+    candidates = [each for each in operations if each.kind == kind]
+    by_reference = {each.reference: each for each in candidates}
+    named = next((by_reference[name] for name in references if name in by_reference), None)
+    if named is not None or not meaning(event).end:
+        return named
+    if event != EventKind.REFUNDED:
+        # A failed refund may still be made. No other refused operation explains an event.
+        candidates = [each for each in candidates if each.state != Operation.State.REFUSED]
+    is_certain = len(candidates) == 1 and candidates[0].state == Operation.State.PENDING
+    return candidates[0] if is_certain and not candidates[0].doubt else None

@@ -1,0 +1,157 @@
+"""The table of sums: where the provider's sums of an order differ from ours, and what may be adopted.
+
+Staff have the provider asked about an order that it holds money of. A program adopts no movement by itself.
+"""
+
+from dataclasses import dataclass, replace
+
+from checkout.money import Money
+from checkout.payments.books.ours import Ours
+from checkout.payments.books.theirs import (
+    Answer,
+    are_sums_void,
+    is_dispute_told,
+    position_given,
+    refunds_meant,
+)
+from checkout.payments.books.verdicts import Conclusion, Verdict
+from checkout.payments.models.payment import Operation
+from checkout.payments.providers.base import EventKind, WholePosition
+from checkout.states import AttemptState
+
+Kind, State = Operation.Kind, Operation.State
+
+_NAMES = {
+    Kind.CAPTURE: "captures",
+    Kind.REFUND: "refunds",
+    Kind.CHARGE_BACK: "charge-backs",
+    Kind.CHARGE_BACK_REVERSAL: "charge-backs",
+}
+_OPEN_STATES = (State.REQUESTED, State.PENDING, State.UNKNOWN)
+_REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A sum of which the provider's value differs from ours.
+
+    ``kind`` is the kind of operation that would close the gap, ``left`` the most that this operation may
+    move, in minor units.
+    """
+
+    kind: Operation.Kind
+    ours: Money
+    theirs: Money
+    left: int
+
+    @property
+    def minor(self) -> int:
+        """The amount of the operation that would close the gap, in minor units."""
+        more = self.theirs.minor - self.ours.minor
+        return -more if self.kind == Kind.CHARGE_BACK_REVERSAL else more
+
+    @property
+    def may_be_adopted(self) -> bool:
+        """Return True if the provider may have moved exactly this amount by itself."""
+        return self.theirs.currency == self.ours.currency and 0 < self.minor <= self.left
+
+    @property
+    def in_words(self) -> str:
+        """The difference, for staff."""
+        return f"The {_NAMES[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
+
+
+def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
+    """Return if the sums of an order that holds money agree, and the gap that may be adopted, if any.
+
+    A movement is adopted if the attempt is authorised, at most one sum differs, and there is room for it. A
+    refund that only follows from what is kept of the captures must be notified as well. A conflicted attempt
+    is only confirmed if no sum differs.
+    """
+    result = answer.result
+    position = None if are_sums_void(ours, result) else _position(ours, answer)
+    if position is None and (answer.last_event != EventKind.AUTHORISED or ours.captured):
+        # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
+        return _stands("The provider does not tell how much was captured and refunded."), None
+    found = gaps(ours, position) if position is not None else []
+    if found and answer.may_be_from_before(ours.last_booked_at):
+        why = "The answer may be from before our last booking. Ask again later."
+        return Verdict(Conclusion.OPEN, "G5", why=why), None
+    found = [replace(gap, left=0) if _is_uncertain(ours, answer, position, gap) else gap for gap in found]
+    for gap in found:
+        if not gap.may_be_adopted or ours.state != AttemptState.AUTHORISED:
+            return _stands(gap.in_words), None
+    if len(found) > 1:
+        # A balance that the provider fails to report would make several sums wrong, not only one.
+        words = " ".join(gap.in_words for gap in found)
+        return _stands(f"{words} Only one sum that differs would be believed."), None
+    if found:
+        return Verdict(Conclusion.ADOPTED, "P1", minor=found[0].minor), found[0]
+    return Verdict(Conclusion.CONFIRMED, "K1"), None
+
+
+def _stands(why: str) -> Verdict:
+    return Verdict(Conclusion.CONTRADICTION, "K1", why=why)
+
+
+def _position(ours: Ours, answer: Answer) -> WholePosition | None:
+    taken = ours.captured
+    return position_given(
+        answer.result,
+        owed=ours.owed.minor,
+        captured=(taken, taken + ours.total(Kind.CAPTURE, *_OPEN_STATES)),
+        least_refunded=ours.refunded,
+    )
+
+
+def _is_uncertain(ours: Ours, answer: Answer, position: WholePosition | None, gap: Gap) -> bool:
+    """Return True if a sum is not certain enough to adopt what it has more than ours."""
+    result = answer.result
+    if not answer.tells_all_sums and ours.captured < ours.owed.minor:
+        # The rest may have been released, or captured and given back.
+        return True
+    if gap.kind != Kind.REFUND:
+        return False
+    may_be_untold = not answer.tells_all_sums or result.presume_unsettled
+    if may_be_untold and not _is_told(ours, gap):
+        # A captured sum that seems too small is no proof of a refund.
+        return True
+    tells_no_disputes = position is not None and position.charged_back is None
+    return tells_no_disputes and is_dispute_told(ours, result)
+
+
+def _is_told(ours: Ours, gap: Gap) -> bool:
+    """Return True for a refund of an amount of which a proven event tells, beside those of ours."""
+    names = {each.told_as for each in ours.operations}
+    amount = str(Money(gap.minor, gap.theirs.currency))
+    return any(
+        each.kind in _REFUNDS and each.is_proven and each.amount == amount and each.reference not in names
+        for each in ours.told
+    )
+
+
+def gaps(ours: Ours, position: WholePosition) -> list[Gap]:
+    """Return the provider's sums that our operations, including those under way, do not explain."""
+    currency = ours.owed.currency
+    found = []
+    for kind, theirs, meant, left in (
+        (Kind.CAPTURE, position.captured, (position.captured.minor,), ours.owed.minor - ours.captured),
+        (
+            Kind.REFUND,
+            position.refunded,
+            refunds_meant(position, ours.charged_back),
+            ours.left_to_charge_back,
+        ),
+    ):
+        done, asked = ours.total(kind, State.DONE), ours.total(kind, *_OPEN_STATES)
+        most = ours.range(kind).most
+        if not any(done <= minor <= most for minor in meant):
+            # Nothing is adopted beside what may still be sent: staff say first that it is not to be.
+            found.append(Gap(kind, Money(done, currency), theirs, left=0 if asked else left))
+    mine = Money(ours.charged_back, currency)
+    theirs = position.charged_back or mine
+    if theirs.minor > mine.minor:
+        found.append(Gap(Kind.CHARGE_BACK, mine, theirs, left=ours.left_to_charge_back))
+    elif theirs.minor < mine.minor:
+        found.append(Gap(Kind.CHARGE_BACK_REVERSAL, mine, theirs, left=mine.minor))
+    return found

@@ -1,0 +1,321 @@
+"""Our side of an order, as a snapshot: what we asked the provider to do, and what it has told us since.
+
+A snapshot is taken with the attempt locked, or just before the provider is asked. If two of them have equal
+``entries``, nothing of that kind has changed in between.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db.models import Q
+
+from checkout.money import Money
+from checkout.payments.books.events import BY_ISSUERS, events_of
+from checkout.payments.calls import MODIFICATIONS, has_had_no_effect, is_clean
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
+from checkout.payments.models.payment import HINTED, NOTIFIED
+from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.providers.base import EventKind
+from checkout.payments.totals import operations_of
+from checkout.privacy.scrubbing import scrub_text
+from messaging.compiled_queries import Compiled
+
+Kind, State = Operation.Kind, Operation.State
+
+# The reasons of refused operations that may be made after all: a refund that failed after it was accepted,
+# and an operation that staff did not find at the provider.
+FAILED, NOT_FOUND = "refund_failed", "not_found_at_provider"
+MAY_BE_MADE = (FAILED, NOT_FOUND)
+
+# The reasons for which evidence speaks against an operation (``Operation.doubt``): a proven notification says
+# that it failed, or that it is of another amount.
+SAID_TO_HAVE_FAILED, OF_ANOTHER_AMOUNT = "failed", "amount"
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The requests that were sent for one operation.
+
+    ``outcome`` is that of the latest copy. If it ``has_earlier`` ones, these may yet be carried out. It
+    ``was_alone`` if no other operation of the order was open when it was sent, and ``is_followed`` if another
+    one has been sent since.
+    """
+
+    outcome: str
+    has_earlier: bool = False
+    was_alone: bool = False
+    is_followed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurOperation:
+    """One operation of ours, or of the card issuer, in minor units of the payment's currency.
+
+    ``doubt`` says why evidence speaks against it, and ``doubted_at`` since when. ``reason`` says why it was
+    asked for, or adopted. It ``is_clean`` if it may still be sent, and no copy of its request can have had an
+    effect. It ``has_left`` if a copy may have had one.
+    """
+
+    reference: str
+    kind: str
+    minor: int
+    state: str
+    refusal_reason: str = ""
+    doubt: str = ""
+    doubted_at: datetime | None = None
+    updated_at: datetime | None = None
+    reason: str = ""
+    is_clean: bool = False
+    has_left: bool = True
+    copies: Copies | None = None
+
+    @property
+    def told_as(self) -> str:
+        """The reference as facts have it, which are scrubbed."""
+        return scrub_text(self.reference)
+
+    @property
+    def is_certain(self) -> bool:
+        """Return True if it is done, and nothing speaks against that."""
+        return self.state == State.DONE and not self.doubt
+
+    @property
+    def may_be_made(self) -> bool:
+        """Return True if it is refused, and may be carried out after all."""
+        is_refused = self.state == State.REFUSED
+        return is_refused and self.has_left and self.refusal_reason in MAY_BE_MADE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldEvent:
+    """One event that a notification has told, as its fact has it. Amount and reference may be empty."""
+
+    kind: str
+    is_proven: bool
+    at: datetime
+    amount: str = ""
+    reference: str = ""
+    is_applied: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The bounds of the sum that the provider can have booked of one kind, in minor units.
+
+    ``least`` is certain, and ``most`` is the sum of everything that was not refused and may have arrived.
+    ``after`` also counts what was refused and may be made after all.
+    """
+
+    entries: tuple[OurOperation, ...]
+    least: int
+    most: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """Our side of one order: the payment's amount, the attempt's state, and what is known of its money."""
+
+    owed: Money
+    state: str
+    operations: tuple[OurOperation, ...] = ()
+    told: tuple[ToldEvent, ...] = ()
+    is_dispute_claimed: bool = False
+
+    def operation(self, reference: str) -> OurOperation:
+        """Return the operation with this reference. Raises ``LookupError``."""
+        for each in self.operations:
+            if each.reference == reference:
+                return each
+        raise LookupError(f"this order has no operation {reference}")
+
+    def of_kind(self, kind: str | None) -> list[OurOperation]:
+        """Return all operations of a kind."""
+        return [each for each in self.operations if each.kind == kind]
+
+    def without(self, operation: OurOperation) -> "Ours":
+        """Return the same without one operation."""
+        return replace(self, operations=tuple(each for each in self.operations if each != operation))
+
+    def entries(self, kind: str | None) -> tuple[OurOperation, ...]:
+        """Return the operations of a kind that were not refused, and those that may still be made."""
+        return tuple(each for each in self.of_kind(kind) if each.state != State.REFUSED or each.may_be_made)
+
+    def range(self, kind: str | None) -> Range:
+        """Return the bounds of the sum of this kind."""
+        ours = self.of_kind(kind)
+        made = tuple(each for each in ours if each.state != State.REFUSED)
+        most = _sum(each for each in made if not each.is_clean)
+        return Range(
+            made,
+            least=_sum(each for each in made if each.is_certain),
+            most=most,
+            after=most + _sum(each for each in ours if each.may_be_made),
+        )
+
+    def total(self, kind: str, *states: str) -> int:
+        """Return the sum of all operations of this kind in any of these states, in minor units."""
+        return _sum(each for each in self.of_kind(kind) if each.state in states)
+
+    def requested(self, kind: str) -> int:
+        """Return the sum of all operations of this kind that were not refused, in minor units."""
+        return _sum(each for each in self.of_kind(kind) if each.state != State.REFUSED)
+
+    @property
+    def captured(self) -> int:
+        """The sum that was taken, in minor units."""
+        return self.total(Kind.CAPTURE, State.DONE)
+
+    @property
+    def refunded(self) -> int:
+        """The sum that was given back, in minor units."""
+        return self.total(Kind.REFUND, State.DONE)
+
+    @property
+    def charged_back(self) -> int:
+        """The sum that issuers took back, less what they have returned, in minor units."""
+        returned = self.total(Kind.CHARGE_BACK_REVERSAL, State.DONE)
+        return self.total(Kind.CHARGE_BACK, State.DONE) - returned
+
+    @property
+    def left_to_charge_back(self) -> int:
+        """The sum that was taken, and neither given back nor charged back, in minor units."""
+        return max(0, self.captured - self.refunded - self.charged_back)
+
+    @property
+    def standing(self) -> tuple[tuple[str, str], ...]:
+        """The states of all operations, which are compared to see if anything was booked in between."""
+        return tuple((each.reference, each.state) for each in self.operations)
+
+    @property
+    def last_booked_at(self) -> datetime | None:
+        """The time at which an operation was booked last."""
+        moments = (each.updated_at for each in self.operations if each.state == State.DONE)
+        return max((each for each in moments if each is not None), default=None)
+
+    @property
+    def is_settlement_told(self) -> bool:
+        """Return True if a notification tells that money was settled, even one that anybody may have sent."""
+        return any(each.kind == EventKind.SETTLED for each in self.told)
+
+    def is_only_one_ever(self, operation: OurOperation) -> bool:
+        """Return True if no other of its kind, not even a refused one, may explain the order's last event."""
+        return len(self.of_kind(operation.kind)) == 1
+
+    def is_another_told(self, operation: OurOperation) -> bool:
+        """Return True if a proven event tells of one of another amount, which names none of ours.
+
+        Somebody has made that one in the provider's portal, so it may explain the last event without this
+        operation. Money may be settled in another currency, of which nothing follows.
+        """
+        kinds = list(events_of(operation.kind))
+        if operation.kind == Kind.CAPTURE:
+            # The account may not have selected notifications of captures.
+            kinds.append(EventKind.SETTLED)
+        names = {each.told_as for each in self.operations}
+        amount = str(Money(operation.minor, self.owed.currency))
+        return any(
+            each.kind in kinds
+            and each.is_proven
+            and each.is_applied
+            and each.amount.endswith(self.owed.currency)
+            and each.amount != amount
+            and each.reference not in names
+            for each in self.told
+        )
+
+
+def _sum(operations: Iterable[OurOperation]) -> int:
+    return sum(each.minor for each in operations)
+
+
+_TOLD = Compiled(
+    lambda attempt: (
+        Fact.objects.filter(Q(kind__startswith=NOTIFIED) | Q(kind__startswith=HINTED), attempt_id=attempt)
+        .only("kind", "data", "recorded_at")
+        .order_by("pk")
+    )
+)
+_CALLS = Compiled(
+    lambda attempt: ProviderCall.objects.filter(attempt_id=attempt, verb__in=MODIFICATIONS).order_by("pk")
+)
+_CLAIMS = Compiled(
+    lambda attempt: (
+        Saga.objects.only("pk")
+        .filter(
+            attempt_id=attempt,
+            kind="verification",
+            status__in=UNFINISHED,
+            data__claim__in=[str(each) for each in BY_ISSUERS],
+        )
+        .order_by()
+    )
+)
+
+
+def ours_of(attempt: Attempt) -> Ours:
+    """Return our side of an attempt as it is stored now."""
+    calls = _CALLS.all(attempt.pk)
+    operations = operations_of(attempt)
+    return Ours(
+        owed=attempt.payment.amount,
+        state=attempt.state,
+        operations=tuple(our_operation(each, calls) for each in operations),
+        told=tuple(map(_told, _TOLD.all(attempt.pk))),
+        is_dispute_claimed=bool(operations) and _CLAIMS.first(attempt.pk) is not None,
+    )
+
+
+def operations_as_ours(attempt: Attempt, operations: Iterable[Operation]) -> Ours:
+    """Return our side of an attempt by its operations alone, which the caller has read."""
+    return Ours(
+        owed=attempt.payment.amount,
+        state=attempt.state,
+        operations=tuple(our_operation(each, ()) for each in operations),
+    )
+
+
+def our_operation(operation: Operation, calls: Sequence[ProviderCall]) -> OurOperation:
+    """Return the snapshot of an operation. ``calls`` are the modifications of its attempt."""
+    return OurOperation(
+        reference=operation.reference,
+        kind=operation.kind,
+        minor=operation.amount_minor,
+        state=operation.state,
+        refusal_reason=operation.refusal_reason,
+        doubt=operation.doubt,
+        doubted_at=operation.doubted_at,
+        updated_at=operation.updated_at,
+        reason=operation.reason,
+        is_clean=is_clean(operation),
+        has_left=_has_left(operation, calls),
+        copies=_copies(operation.reference, calls),
+    )
+
+
+def _has_left(operation: Operation, calls: Sequence[ProviderCall]) -> bool:
+    """Return False for an operation that staff did not find, and that had never left us."""
+    if operation.refusal_reason != NOT_FOUND:
+        return True
+    return any(each.key == operation.reference and not has_had_no_effect(each) for each in calls)
+
+
+def _copies(reference: str, calls: Sequence[ProviderCall]) -> Copies | None:
+    call = next((each for each in calls if each.key == reference), None)
+    if call is None:
+        return None
+    since = [each for each in calls if each is not call and each.started_at >= call.started_at]
+    return Copies(call.outcome, call.earlier_at is not None, call.was_alone, bool(since))
+
+
+def _told(fact: Fact) -> ToldEvent:
+    prefix = NOTIFIED if fact.kind.startswith(NOTIFIED) else HINTED
+    return ToldEvent(
+        kind=fact.kind.removeprefix(prefix),
+        is_proven=prefix == NOTIFIED,
+        at=fact.recorded_at,
+        amount=fact.data.get("amount", ""),
+        reference=fact.data.get("reference", ""),
+        is_applied="not_applied" not in fact.data,
+    )

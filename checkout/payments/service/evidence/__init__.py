@@ -1,1 +1,0 @@
-"""Conclusions that the payments service draws from a provider's answers."""

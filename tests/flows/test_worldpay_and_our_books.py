@@ -1,0 +1,104 @@
+"""Stories in which Worldpay's word and our books part, through the real adapter and the whole back end."""
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from checkout.payments.actions import available, request_capture
+from checkout.payments.models import Operation, Payment, Saga
+from checkout.states import PaymentState
+from checkout.web import notifications as webhooks
+from messaging.concurrency.database import in_thread
+from tests.flows.scripted_worldpay import ACCOUNT, CREDENTIALS, ScriptedWorldpay, account_of, running
+from tests.flows.shopping import (
+    balances_at_rest,
+    euros,
+    eventually,
+    operation_states,
+    pay,
+    saga_status,
+    state_of,
+)
+from tests.payments.providers.worldpay_messages import credit, debit, journal, named
+
+HELD, TAKEN = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
+
+
+@pytest.fixture
+def worldpay(payment: Payment, settings: Settings) -> Iterator[ScriptedWorldpay]:
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {ACCOUNT: CREDENTIALS}
+    settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 8
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 0
+    settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
+    with running() as provider:
+        account_of(payment.merchant, provider)
+        yield provider
+
+
+async def told(payment: Payment, provider: ScriptedWorldpay, event: str, minor: int, about: str = "") -> None:
+    """Deliver a proven notification, whose journal names an operation if ``about`` is its reference."""
+    entries = debit(HELD, minor, "EUR") + credit(TAKEN, minor, "EUR")
+    if event == "CHARGED_BACK":
+        entries = debit(TAKEN, minor, "EUR")
+    content = journal(event, entries, named(capture=about) if about else "")
+    body = provider.tells(f"{payment.reference}-1", event, minor, content)
+    await webhooks.take(ACCOUNT, body, is_proven=True)
+
+
+async def reference_of(payment: Payment, kind: str) -> str:
+    return str(await in_thread(lambda: payment.operations.get(kind=kind).reference))
+
+
+async def test_a_capture_of_another_amount_is_never_booked_as_ours(
+    back_end: None, payment: Payment, worldpay: ScriptedWorldpay
+) -> None:
+    await pay(payment, "a sealed card")
+    await eventually(operation_states(payment), ["pending"])
+    worldpay.last_event = "CAPTURED"
+    worldpay.has(held=250, captured=1000)
+    await told(payment, worldpay, "CAPTURED", 1000, await reference_of(payment, "capture"))
+    await eventually(saga_status(payment, "capture"), "parked")
+    assert await in_thread(state_of(payment)) == PaymentState.CONFLICTED
+    assert await in_thread(operation_states(payment)) == ["pending"]
+    assert "provider:captured" not in await balances_at_rest()
+
+
+@pytest.mark.parametrize("event", ["CAPTURED", "SETTLED"])
+async def test_an_authorisation_of_another_amount_is_a_contradiction(
+    back_end: None, payment: Payment, worldpay: ScriptedWorldpay, event: str
+) -> None:
+    worldpay.authorised_as, worldpay.minor = event, 1000
+    await pay(payment, "a sealed card")
+    await eventually(state_of(payment), PaymentState.CONFLICTED)
+    assert "capture" not in worldpay.asked
+
+
+async def test_after_the_rest_was_released_nothing_more_can_be_captured(
+    back_end: None, manual: Payment, payment: Payment, worldpay: ScriptedWorldpay
+) -> None:
+    await pay(manual, "a sealed card")
+    await in_thread(request_capture, manual.reference, amount=euros(800), by="ada")
+    await eventually(operation_states(manual), ["pending"])
+    await told(manual, worldpay, "CAPTURED", 800, await reference_of(manual, "capture"))
+    await eventually(state_of(manual), PaymentState.PARTIALLY_CAPTURED)
+    assert (await in_thread(available, manual.reference)).capturable == euros(450)
+    await webhooks.take(ACCOUNT, worldpay.tells(f"{manual.reference}-1", "CANCELLED", 450), is_proven=True)
+    await eventually(lambda: available(manual.reference).capturable, euros(0))
+    assert await in_thread(state_of(manual)) == PaymentState.PARTIALLY_CAPTURED
+
+
+async def test_a_charge_back_that_is_told_twice_in_the_same_words_is_left_to_staff(
+    back_end: None, payment: Payment, worldpay: ScriptedWorldpay
+) -> None:
+    await pay(payment, "a sealed card")
+    await eventually(operation_states(payment), ["pending"])
+    await told(payment, worldpay, "CAPTURED", 1250, await reference_of(payment, "capture"))
+    await eventually(saga_status(payment, "capture"), "completed")
+    worldpay.last_event = "CHARGED_BACK"
+    await told(payment, worldpay, "CHARGED_BACK", 300)
+    await eventually(saga_status(payment, "charge_back"), "completed")
+    await told(payment, worldpay, "CHARGED_BACK", 300)
+    claims = Saga.objects.filter(payment=payment, kind="verification").order_by("pk")
+    await eventually(lambda: list(claims.values_list("status", flat=True)), ["completed", "parked"])
+    assert await in_thread(Operation.objects.filter(kind="charge_back").count) == 1

@@ -1,0 +1,127 @@
+"""Properties that hold for every pair of ledgers, tried on random ones."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from checkout.payments.books.compare_events import compare_dispute, compare_event, explains
+from checkout.payments.books.compare_operations import compare_answer, compare_reply, may_change
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, OurOperation, Ours
+from checkout.payments.books.verdicts import Conclusion, Verdict
+from checkout.payments.models import Operation
+from checkout.payments.providers.base import EventKind
+from tests.payments.books.pairs import Order, Pair, any_order, any_pair
+
+Kind, State = Operation.Kind, Operation.State
+
+PAIRS = 100_000
+OF_OURS = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
+ISSUERS_EVENTS = (EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
+
+
+def changeable(ours: Ours) -> list[OurOperation]:
+    """Return the operations about which an answer may decide."""
+    return [each for each in ours.operations if each.kind in OF_OURS and may_change(each)]
+
+
+def verdicts(pair: Pair) -> dict[str, Verdict]:
+    """Return the verdict of the answer on each operation that it may change."""
+    return {
+        each.reference: compare_answer(pair.ours, each, pair.before, pair.answer)
+        for each in changeable(pair.ours)
+    }
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    random = Random(38)  # noqa: S311 - no secret
+    return [any_pair(random) for _ in range(PAIRS)]
+
+
+@pytest.fixture(scope="module")
+def orders() -> list[Order]:
+    random = Random(38)  # noqa: S311 - no secret
+    return [any_order(random) for _ in range(PAIRS)]
+
+
+def test_each_pair_gets_a_verdict_for_each_operation_and_event(pairs):
+    for pair in pairs:
+        for verdict in verdicts(pair).values():
+            assert verdict.row
+        for mine in pair.ours.operations:
+            assert compare_reply(mine, pair.answer.result, order_code="", currency="GBP").row
+        if pair.event.kind in ISSUERS_EVENTS:
+            assert compare_dispute(pair.ours, pair.before, pair.event, pair.answer).row
+        else:
+            explains(pair.ours, pair.event)
+            verdict = compare_event(pair.ours, pair.before, pair.event, pair.answer, may_exist=False)
+            assert verdict.row
+
+
+def test_no_answer_makes_a_booked_operation_undecided_or_sends_it_again(pairs):
+    """It confirms the operation, or says that it failed, or that other money was moved."""
+    possible = {Conclusion.SETTLED, Conclusion.REFUSED, Conclusion.OPEN, Conclusion.CONTRADICTION}
+    found = [
+        verdict
+        for pair in pairs
+        for reference, verdict in verdicts(pair).items()
+        if pair.ours.operation(reference).state == State.DONE and verdict.conclusion not in possible
+    ]
+    assert not found
+
+
+def test_neither_the_order_of_what_was_told_nor_its_repetition_changes_a_verdict(pairs):
+    for pair in pairs[: PAIRS // 4]:
+        turned = replace(
+            pair.ours,
+            told=(*reversed(pair.ours.told), *pair.ours.told),
+            operations=pair.ours.operations[::-1],
+        )
+        before = turned if pair.before == pair.ours else pair.before
+        again = replace(pair, ours=turned, before=before)
+        if pair.before == pair.ours:
+            assert verdicts(again) == verdicts(pair)
+
+
+def test_nothing_is_settled_without_evidence_that_names_it_or_sums_or_that_leaves_no_other(pairs):
+    for pair in pairs:
+        result = pair.answer.result
+        for reference, verdict in verdicts(pair).items():
+            mine = pair.ours.operation(reference)
+            if verdict.conclusion != Conclusion.SETTLED or mine.kind == Kind.VOID:
+                continue
+            tells_sums = result.position is not None or result.kept is not None
+            others = pair.ours.without(mine).range(mine.kind)
+            is_alone = not others.entries and not others.after
+            assert reference in result.references or tells_sums or is_alone, (verdict, pair)
+
+
+def test_an_amount_that_contradicts_ours_never_settles_it(pairs):
+    for pair in pairs:
+        for reference, verdict in verdicts(pair).items():
+            if pair.ours.operation(reference).doubt == OF_ANOTHER_AMOUNT:
+                assert verdict.conclusion not in (Conclusion.SETTLED, Conclusion.ABSENT), (verdict, pair)
+
+
+def test_an_answer_from_before_a_change_of_ours_decides_nothing(pairs):
+    for pair in pairs:
+        for reference, verdict in verdicts(pair).items():
+            kind = pair.ours.operation(reference).kind
+            if pair.ours.entries(kind) != pair.before.entries(kind):
+                assert verdict.conclusion == Conclusion.OPEN
+
+
+def test_what_is_settled_has_arrived_and_what_is_sent_again_has_not(orders):
+    """The provider tells the truth and shows everything; only our knowledge is incomplete."""
+    concluded = set()
+    for order in orders:
+        for mine in changeable(order.ours):
+            conclusion = compare_answer(order.ours, mine, order.ours, order.answer).conclusion
+            concluded.add(conclusion)
+            if conclusion == Conclusion.SETTLED:
+                assert mine.reference in order.arrived, order
+            if conclusion in (Conclusion.ABSENT, Conclusion.REFUSED):
+                assert mine.reference not in order.arrived, order
+            assert conclusion != Conclusion.CONTRADICTION, order
+    assert {Conclusion.SETTLED, Conclusion.ABSENT, Conclusion.UNDECIDED} <= concluded

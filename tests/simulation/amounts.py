@@ -1,0 +1,79 @@
+"""I5 for each order: our sums of each kind are those of the bank, and so are the amounts by reference."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tests.simulation.post import PORTAL
+from tests.support.claims import net_sums
+
+if TYPE_CHECKING:
+    from tests.simulation.invariants import Ledgers
+    from tests.simulation.world import World
+
+MADE_BY_US = ("capture", "refund")
+# The beginnings of the reasons of operations that were adopted from the bank's books, which do not name them.
+ADOPTED = ("Found at", "Staff found")
+# A capture that the bank made with the authorisation, for which it has no reference.
+INCLUDED = "with "
+
+
+def check(world: "World", books: "Ledgers") -> Iterator[str]:
+    """Yield what is not the same in our operations and in the bank's books."""
+    yield from _sums(world, books)
+    yield from _amounts(world, books)
+
+
+def _sums(world: "World", books: "Ledgers") -> Iterator[str]:
+    """Compare what was captured, refunded and charged back. Of an order that was given up, nothing counts."""
+    done: dict[str, Counter[str]] = defaultdict(Counter)
+    for code, kind, minor in books.rows(
+        "SELECT a.order_code, o.kind, SUM(o.amount_minor) FROM payments_operation o "
+        "JOIN payments_attempt a ON a.id = o.attempt_id WHERE o.state = 'done' GROUP BY 1, 2"
+    ):
+        done[code][kind] = minor
+    for code in {**books.payment_of, **books.all_orders}:
+        ours, theirs = net_sums(done[code]), world.bank.sums_of(code)
+        if ours != theirs:
+            yield f"I5: {code}: captured, refunded and charged back are {ours}, and {theirs} at the bank"
+
+
+def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
+    """Compare the amount of each capture and refund that we have as done, or that the bank has booked.
+
+    Somebody may have made one of the same amount in the portal, which cannot be told from ours. What was
+    booked with another amount must not be done, and staff enter what was booked. If staff settle a payment by
+    its figures, an operation without an outcome counts as not arrived, and what they found is one of its own.
+    """
+    settled = {
+        payment
+        for (payment,) in books.rows(
+            "SELECT p.reference FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
+            "WHERE f.kind = 'payment_settled_by_applied'"
+        )
+    }
+    booked = {
+        movement.reference or f"{INCLUDED}{code}": movement.amount.minor
+        for code, order in books.all_orders.items()
+        if code not in world.bank.given_up
+        for movement in order.taken
+    }
+    for reference, kind, minor, state, reason, code, included in books.rows(
+        "SELECT o.reference, o.kind, o.amount_minor, o.state, o.reason, a.order_code, a.capture_reference "
+        "FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id "
+        f"WHERE o.kind IN {MADE_BY_US}"
+    ):
+        if code in world.bank.given_up or reason.startswith(ADOPTED):
+            continue
+        theirs = booked.pop(reference, None)
+        if theirs is None and reference == included:
+            theirs = booked.pop(f"{INCLUDED}{code}", None)
+        if theirs is not None and theirs != minor:
+            yield f"I5: {kind} {reference} of {minor} was booked as {theirs}"
+        payment = books.payment_of[code]
+        is_excused = reference in world.bank.other_amounts or payment in world.bank.used_portal | settled
+        if not is_excused and (state == "done") != (theirs is not None):
+            yield f"I5: {kind} {reference} is {state}, and the bank has booked {theirs or 'nothing'} for it"
+    for reference in booked:
+        if not reference.startswith((PORTAL, INCLUDED)):
+            yield f"I5: the bank has booked {reference}, which none of our operations asked for"

@@ -1,0 +1,52 @@
+"""I5: no operation becomes done or refused without evidence, written in the same transaction."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+# They call ``fact_is_written`` and ``operation_ends`` of the schedule's ``ProofWatch``.
+TRIGGERS = """
+CREATE TEMP TRIGGER fact_is_written AFTER INSERT ON main.payments_fact WHEN new.attempt_id IS NOT NULL
+BEGIN SELECT fact_is_written(new.attempt_id); END;
+CREATE TEMP TRIGGER operation_ends AFTER UPDATE OF state ON main.payments_operation
+WHEN old.state <> new.state AND new.state IN ('done', 'refused')
+BEGIN SELECT operation_ends(new.reference, new.state, new.attempt_id); END;
+"""
+
+_AS_STAFF_SAID = """
+SELECT 1 FROM payments_operation o WHERE o.reference = ?1 AND (o.state <> ?2 OR EXISTS (
+SELECT 1 FROM payments_fact f WHERE f.attempt_id = o.attempt_id AND f.source = 'staff'
+AND f.kind = 'operation_settled_by' AND f.data ->> 'reference' = o.reference))
+"""
+
+
+class ProofWatch:
+    """The facts that the present transaction has written, and the operations that it has ended.
+
+    A decision of staff is a fact of an earlier transaction, which has recorded it and sent the command.
+    """
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._attempts: set[int] = set()
+        self._ended: list[tuple[str, str, int]] = []
+
+    def fact_is_written(self, attempt: int) -> None:
+        """Record that a fact about an attempt was written, by the attempt's primary key."""
+        self._attempts.add(attempt)
+
+    def operation_ends(self, reference: str, state: str, attempt: int) -> None:
+        """Record that an operation of an attempt has become done or refused."""
+        self._ended.append((reference, state, attempt))
+
+    def transaction_ends(self) -> None:
+        """Check that each operation that has ended has a fact. After a rollback it has another state."""
+        for reference, state, attempt in self._ended:
+            if attempt in self._attempts:
+                continue
+            excused = self._world.rows.execute(_AS_STAFF_SAID, (reference, state)).fetchone()
+            if excused is None:
+                self._world.violations.append(f"I5: {reference} became {state} without any evidence")
+        self._ended.clear()
+        self._attempts.clear()
