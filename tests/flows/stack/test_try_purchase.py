@@ -38,5 +38,5 @@ def test_a_gateway_that_is_not_there_is_named_in_one_line(shared_stack):
     assert tried.returncode == 2
     assert tried.stdout == ""
     (line,) = tried.stderr.splitlines()
-    assert "No gateway there" in line
+    assert "The gateway does not answer" in line
     assert url in line
