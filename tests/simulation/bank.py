@@ -139,14 +139,15 @@ class Bank:
                 self._post.forge(order)
         self._copy_the_books()
 
-    def move(self, order: Order, kind: EventKind, amount: Money) -> None:
-        """Capture or refund as somebody asks in the portal, whose reference is none of ours."""
+    def move(self, order: Order, kind: EventKind, amount: Money) -> str:
+        """Capture or refund as somebody asks in the portal. Return its reference, which is none of ours."""
         self._portal_movements += 1
         movement = Movement(kind, f"{PORTAL}{self._portal_movements}", amount)
         if self.books.take(MERCHANT_CODE, order, movement):
             self.took(order, movement, HOUR)
         self._send_letters()
         self._copy_the_books()
+        return movement.reference
 
     def cancel(self, order: Order) -> None:
         """Release an authorisation, as somebody asks in the portal."""
@@ -343,7 +344,7 @@ class Bank:
         if self._chance.of(self._disputes / 2):
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
         if self._chance.of(self._disputes):
-            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self._charge_back(order))
+            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self.charge_back(order))
         if self._chance.happens("rest_expires"):
             seconds = self._chance.seconds_of("rest_expires", DAY, 7 * DAY)
             self._later(seconds, lambda: self._let_rest_expire(order))
@@ -368,7 +369,8 @@ class Bank:
         """Return True if answers about this order have its sums."""
         return order.manners.tells_position and not order.manners.releases_rest
 
-    def _charge_back(self, order: Order, again: Money | None = None) -> None:
+    def charge_back(self, order: Order, again: Money | None = None) -> None:
+        """Take back all or a part of what is left, or as much as before ``again``."""
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = self._tells_all(order)
@@ -377,8 +379,7 @@ class Bank:
             return
         amount = self._all_or_a_part(left) if again is None else min(again, left)
         order.charged_back += amount
-        if again is None and self._chance.happens("same_again"):
-            self._later(HOUR, lambda: self._charge_back(order, again=amount))
+        self._world.disputed_money.charged_back(order, amount)
         is_untold = "dispute_untold" if tells_all else "dispute_untold_without_sums"
         if self._chance.happens(is_untold):
             self.has_kept_silent = True
@@ -394,6 +395,7 @@ class Bank:
             return
         amount = self._all_or_a_part(order.charged_back)
         order.charged_back -= amount
+        self._world.disputed_money.reversed(order, amount)
         self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGE_BACK_REVERSED)
         self._send_letters()
 

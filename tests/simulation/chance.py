@@ -64,7 +64,7 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     "never_through": (NEVER_THROUGH, 1),
     # It books less than it was asked for.
     "other_amount": (OTHER_AMOUNT, 1),
-    # An issuer or the portal does the same thing twice on one day.
+    # The same thing is done twice in the portal on one day.
     "same_again": (SAME_AGAIN, 2),
     "dispute_untold": ((0.0, 0.0, 0.0, 0.6), 2),
     "dispute_untold_without_sums": (DISPUTE_UNTOLD_WITHOUT_SUMS, 1),

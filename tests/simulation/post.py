@@ -50,6 +50,7 @@ class Post:
 
     def send(self, letter: dict[str, Any], habits: Habits) -> None:
         """Send a notification in accordance with the bank's habits, perhaps with a wrong amount."""
+        letter = self._world.disputed_money.as_told(letter)
         if habits.omits_amounts and letter["event"] in WITHOUT_AMOUNT:
             letter = letter | {"minor": None, "currency": ""}
         is_lost = False

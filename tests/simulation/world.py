@@ -25,6 +25,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.clerk import Clerk
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
+from tests.simulation.disputed_money import DisputedMoney
 from tests.simulation.late_commits import LateCommits
 from tests.simulation.listener import Listener
 from tests.simulation.loop import VirtualLoop
@@ -82,6 +83,7 @@ class World:
         self.loop = VirtualLoop(clock, Timetable(database, clock), LONGEST_SECONDS)
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
+        self.disputed_money = DisputedMoney(self)
         self.bank = Bank(self)
         # The same card is saved again only if customers come again.
         weights = (1, 3, 2) if self.chance.has_customers else (18, 2, 1)

@@ -35,7 +35,15 @@ from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import log as event_log, move_operation
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.messages import ProviderAnswered
-from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification, Saga, SavedCard
+from checkout.payments.models import (
+    Attempt,
+    Operation,
+    Payment,
+    ProviderCall,
+    ProviderNotification,
+    Saga,
+    SavedCard,
+)
 from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
@@ -45,7 +53,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
-from checkout.payments.sagas.settlement import operation as operation_settlement
+from checkout.payments.sagas.settlement import money_at_risk, operation as operation_settlement
 from checkout.payments.service import facts, modification, provider_call
 from checkout.payments.service.answers import answer_of
 from checkout.payments.service.notifications import statement
@@ -240,6 +248,15 @@ def refunds_under_way_ignored() -> Patches:
         return int(left(sums)) + sums.total(Operation.Kind.REFUND, *under_way)
 
     yield patch.object(Sums, "left_to_refund", property(left_to_refund))
+
+
+def disputes_not_deducted() -> Patches:
+    """Put no money at risk. The mutant shows when a refund is requested before a dispute is booked."""
+
+    def claimed(payment: Payment, minor: int | None, currency: str) -> int:
+        return 0
+
+    yield from everywhere(money_at_risk.claimed, claimed)
 
 
 def expired_token_accepted() -> Patches:
@@ -476,6 +493,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         position_guessed,
         statement_amounts_ignored,
         refunds_under_way_ignored,
+        disputes_not_deducted,
         expired_token_accepted,
         release_takes_all,
         removal_forgotten,
