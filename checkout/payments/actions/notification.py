@@ -25,7 +25,7 @@ from checkout.errors import (
     SenderNotAllowed,
 )
 from checkout.payments.actions.order_code import payment_in
-from checkout.payments.books.events import meaning
+from checkout.payments.books.compare_notifications import may_be_told_twice
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import ProviderAccount, ProviderNotification
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
@@ -199,23 +199,14 @@ def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) ->
 
     The account had another merchant code, say, or our parser a defect. Statements that were applied before
     are not applied twice, since each is a fact. If staff have dealt with a contradiction, they may have
-    entered by hand what it says. A copy may also tell of a second, equal movement.
+    entered by hand what it says. A copy may also tell of a second, equal event.
     """
     if copy.state != State.RECEIVED:
         return False
     is_left_to_staff = known.state in (State.CONFLICTED, State.UNMATCHED)
     if known.state == State.UNREADABLE or (is_left_to_staff and known.dealt_with_at is None):
         return True
-    return known.state == State.APPLIED and _may_tell_of_another_movement(copy)
-
-
-def _may_tell_of_another_movement(copy: ProviderNotification) -> bool:
-    """Return True for a copy of what was applied, and acknowledged, in which equal movements look alike.
-
-    The provider may repeat itself, or tell of a second movement of the same amount and day.
-    """
-    statements = from_json(copy.statements).first
-    return any(not each.is_identity and meaning(each.kind).end for each in statements)
+    return known.state == State.APPLIED and any(map(may_be_told_twice, from_json(copy.statements).first))
 
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:
