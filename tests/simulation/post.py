@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from checkout.money import Money
 from checkout.payments import actions
-from tests.simulation.chance import NAMED_AGAIN
 from tests.simulation.habits import Habits
 from tests.simulation.web import Unanswered
 from tests.support.memory_provider.order import Order
@@ -66,7 +65,7 @@ class Post:
     def contradict(self, order: Order, event: str, amount: Money, reference: str) -> None:
         """Send a proven notification about an operation that contradicts an earlier one."""
         letter = self._letter(order, event, amount, reference=reference)
-        self._post(self._keyed(letter) if NAMED_AGAIN else letter, is_proven=True)
+        self._post(self._keyed(letter), is_proven=True)
 
     def forge(self, order: Order) -> None:
         """Send a forged notification, which requires only the address and the order code."""
