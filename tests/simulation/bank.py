@@ -242,6 +242,10 @@ class Bank:
             self._gets_through_at[code] = math.inf
         return now < self._gets_through_at.get(code, now)
 
+    def never_gets_through(self, order_code: str) -> bool:
+        """Return True if nobody mends what stands in the way of our requests about this order."""
+        return self._gets_through_at.get(order_code) == math.inf
+
     def on_its_way(self, reference: str) -> None:
         """Record that a capture or refund may arrive within the settling time, or got lost."""
         query = "SELECT a.order_code FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id"

@@ -271,14 +271,18 @@ class Staff:
         return give_back
 
     def _settle_as_found(self, number: int, kind: str, key: str, order_code: str) -> None:
+        bank, never_gets_through = self._world.bank, self._world.bank.never_gets_through(order_code)
+        if kind == "void" and never_gets_through:
+            # What the provider does not do for us, it does for people.
+            bank.cancel(bank.books.orders[order_code])
         has_arrived = self._has_arrived(kind, key, order_code)
         if has_arrived:
-            self._world.bank.looked_up(key)
+            bank.looked_up(key)
         # The page says what the answer to the latest copy was. One that is refused would be refused again.
         query = "SELECT 1 FROM payments_providercall WHERE key = ? AND outcome = 'refused'"
         is_refused = self._world.rows.execute(query, (key,)).fetchone() is not None
         is_lost = not has_arrived and kind != "void" and not self._is_doubted(number)
-        gives_up = is_lost and (is_refused or self._chance.staff_give_up())
+        gives_up = is_lost and (is_refused or never_gets_through or self._chance.staff_give_up())
         what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
         settle = self._settle(key, number, has_arrived, gives_up)
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))

@@ -183,7 +183,9 @@ def test_a_done_operation_that_is_still_being_looked_into_comes_first(taken, sta
         (books_with(1000, is_held=True), P.PARTIALLY_CAPTURED, State.DONE),
     ],
 )
-def test_a_capture_that_cannot_be_sent_again_before_has_arrived_only_if_it_is_what_was_found(aside, theirs, state, end):
+def test_a_capture_that_cannot_be_sent_again_before_has_arrived_only_if_it_is_what_was_found(
+    aside, theirs, state, end
+):
     saga = parked_capture(aside, 1000)
     payment = settled(aside, theirs)
     assert payment.state == sums_of(payment).state == state
@@ -191,9 +193,7 @@ def test_a_capture_that_cannot_be_sent_again_before_has_arrived_only_if_it_is_wh
     assert balances() == kept(theirs.captured.minor)
 
 
-@pytest.mark.parametrize(
-    ("amount", "end"), [(499, State.UNKNOWN), (500, State.DONE), (501, State.REFUSED)]
-)
+@pytest.mark.parametrize(("amount", "end"), [(499, State.UNKNOWN), (500, State.DONE), (501, State.REFUSED)])
 def test_a_capture_for_which_there_is_room_is_given_up_if_it_may_be_a_part_of_what_was_found(
     aside, amount, end
 ):
