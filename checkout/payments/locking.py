@@ -1,4 +1,4 @@
-"""Payments and attempts under lock, until the transaction ends: the payment before its attempt."""
+"""Locks on payments and attempts until the end of the transaction. A payment is locked before its attempt."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,12 +12,12 @@ from messaging.compiled_queries import Compiled
 
 T = TypeVar("T")
 
-# An attribute of a payment's instance: rows that belong to the payment, by what they are.
+# An attribute of a payment's instance: cached rows that belong to the payment, by name.
 _KNOWN = "_known_rows"
 
 
 def _locked_with_merchant() -> QuerySet[Payment]:
-    """Return all payments, each locked when it is read. Their events have the merchant's code."""
+    """Return a query for payments that locks each row, with its merchant, whose code events need."""
     return Payment.objects.select_for_update(of=("self",), no_key=True).select_related("merchant")
 
 
@@ -26,14 +26,14 @@ _BY_REFERENCE = Compiled(lambda reference: _locked_with_merchant().filter(refere
 
 
 def locked_payment(reference: str) -> Payment | None:
-    """Return the payment with this reference; None when there is none."""
+    """Return the locked payment with this reference, or None."""
     return _BY_REFERENCE.first(reference)
 
 
 def get_payment_for_update(reference: str, merchant: Merchant | None = None) -> Payment:
-    """Return the payment that a caller names; raises ``PaymentNotFound``, also for another merchant's.
+    """Return the locked payment with this reference. Raises ``PaymentNotFound``.
 
-    Without ``merchant`` the caller is one of us, and may see all payments.
+    If ``merchant`` is given, payments of other merchants are not found.
     """
     payment = locked_payment(reference)
     if payment is None or (merchant is not None and payment.merchant_id != merchant.pk):
@@ -42,25 +42,25 @@ def get_payment_for_update(reference: str, merchant: Merchant | None = None) -> 
 
 
 def locked_payment_of(row: Saga | Attempt | Operation) -> Payment:
-    """Return the payment that a saga, an attempt or an operation belongs to."""
+    """Return the locked payment to which a saga, an attempt or an operation belongs."""
     return _BY_NUMBER.get(row.payment_id)
 
 
 def locked_attempt(pk: int) -> Attempt:
-    """Return the attempt with this primary key. Its lock is also that of its operations."""
+    """Return the locked attempt with this primary key. The lock also protects its operations."""
     return Attempt.objects.select_for_update(no_key=True).get(pk=pk)
 
 
 def locked_attempt_of(row: Saga | Operation) -> Attempt:
-    """Return the attempt that a saga or an operation belongs to. Its lock is also that of its operations."""
+    """Return the locked attempt of a saga or an operation. The lock also protects its operations."""
     return locked_attempt(row.attempt_id)
 
 
 def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
-    """Return what ``read`` returns for the payment's primary key, or what it returned for this instance.
+    """Return the result of ``read`` for the payment's primary key, cached on this instance.
 
-    A locked payment is changed by its own transaction only, and its attempts and operations by the functions
-    of ``events.changes``, which call ``invalidate_rows``. Every transaction reads an instance of its own.
+    Only its own transaction changes a locked payment. Attempts and operations are changed by the functions of
+    ``events.changes``, which call ``invalidate_rows``. Every transaction reads an instance of its own.
     """
     known: dict[str, T] = vars(payment).setdefault(_KNOWN, {})
     if name not in known:
@@ -69,5 +69,5 @@ def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
 
 
 def invalidate_rows(payment: Payment) -> None:
-    """Have the rows of a payment read again, since one of them is changed."""
+    """Clear the cached rows of a payment, because one of them has changed."""
     vars(payment).pop(_KNOWN, None)

@@ -199,7 +199,7 @@ def sweep() -> int:
 
 
 def delete_expired() -> int:
-    """Delete deliveries that ended before ``conf.retention``, with their log. Return their number.
+    """Delete deliveries that ended longer than ``conf.retention`` ago, with their log. Return their number.
 
     Deliveries that wait for a disabled endpoint are deleted when it has been disabled for so long.
     """

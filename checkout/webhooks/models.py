@@ -56,7 +56,7 @@ class WebhookEndpoint(models.Model):
     event_types = models.JSONField(default=list, blank=True, help_text="An empty list stands for all types")
     payload = models.CharField(max_length=4, choices=Payload.choices, default=Payload.FULL)
     api_version = models.CharField(
-        "API version", max_length=20, help_text="The version of the API in which events are sent"
+        "API version", max_length=20, help_text="The API version of the events that are sent"
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
     state_reason = models.CharField(max_length=200, blank=True, help_text="The reason for the state")

@@ -2,9 +2,9 @@
 
     BROKER_URL=amqp://checkout.warehouse:…@… python subscriber.py 'payment.*.*'
 
-It keeps the latest state of every payment in SQLite, and prints a line of JSON for each event that is news.
-After a crash, the line of an event may be printed a second time, but none is missing.
-After SIGTERM it finishes the event in hand.
+It stores the latest state of every payment in SQLite, and prints a line of JSON for each new event. After a
+crash, the line of an event may be printed a second time, but none is missing. After SIGTERM it finishes the
+current event.
 """
 
 import json
@@ -48,18 +48,18 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Unreadable(Exception):
-    """The message is no event that this program understands."""
+    """The message is not an event that this program understands."""
 
 
 def attributes_of(properties: BasicProperties) -> dict[str, Any]:
-    """Return the attributes of CloudEvents in the headers, whose names have either of two prefixes."""
+    """Return the attributes of CloudEvents in the headers. Their names have one of two prefixes."""
     headers = properties.headers or {}
     prefixes = ("cloudEvents:", "cloudEvents_")
     return {name[len(prefixes[0]) :]: value for name, value in headers.items() if name.startswith(prefixes)}
 
 
 class Records:
-    """The state of each payment as of its latest event, and the ids of all events."""
+    """The state of each payment after its latest event, and the ids of all events."""
 
     def __init__(self, path: str) -> None:
         self._sql = sqlite3.connect(path, isolation_level=None)
@@ -67,9 +67,10 @@ class Records:
         self._sql.executescript(TABLES)
 
     def take(self, properties: BasicProperties, body: bytes, tell: Callable[[dict[str, Any]], None]) -> None:
-        """Record an event, and tell it if it is news: it has not come before. Raises Unreadable.
+        """Record an event, and call ``tell`` if it is new. Raises Unreadable.
 
-        It is told before the commit. If that fails, the event is not recorded, comes again and is news again.
+        ``tell`` is called before the commit. If the commit fails, the event is not recorded. It comes again,
+        and is new again.
         """
         attributes = attributes_of(properties)
         try:
@@ -92,10 +93,10 @@ class Records:
         self._sql.execute("COMMIT")
 
     def _follow(self, payment: str, sequence: int, thing: dict[str, Any]) -> None:
-        """Write the payment's state, unless that of a later event is there already.
+        """Store the payment's state, unless the state of a later event is stored already.
 
-        Events may arrive in another order than that in which they happened. Each has the whole payment, so
-        the latest one has the truth, and an older one is passed over.
+        Events may arrive in another order than they happened. Each has the whole payment, so the latest event
+        is right, and an older one is skipped.
         """
         amounts = thing["amounts"]
         self._sql.execute(
@@ -111,7 +112,7 @@ def connected(parameters: pika.ConnectionParameters) -> pika.BlockingConnection:
     try:
         return pika.BlockingConnection(parameters)
     except ValueError as error:
-        # pika says so if the broker, or a proxy before it, resets the connection while it is being made.
+        # pika raises this if the broker, or a proxy in front of it, resets a connection that is being made.
         raise pika.exceptions.AMQPConnectionError(str(error)) from error
 
 
@@ -125,7 +126,7 @@ class Subscriber:
         self._channel: BlockingChannel | None = None
 
     def run(self) -> None:
-        """Listen until SIGTERM. After a lost connection start anew: unfinished events come again."""
+        """Listen until SIGTERM. After a lost connection, connect again. Unfinished events come again."""
         pause = 0.1
         while not self._is_ended:
             try:
@@ -137,7 +138,7 @@ class Subscriber:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def end(self, *_signal: object) -> None:
-        """Stop after the event in hand."""
+        """Stop after the current event."""
         self._is_ended = True
         if self._channel is not None and self._channel.is_open:
             self._channel.connection.add_callback_threadsafe(self._channel.stop_consuming)

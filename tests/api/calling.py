@@ -1,10 +1,12 @@
 """A merchant's program: it calls the API with its key, through every layer but the socket."""
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from messaging.registry import get_broker
 from tests.api.described import require_described
 from tests.support.asgi import Answer, AsgiClient
 
@@ -47,3 +49,12 @@ def header(answer: Answer, name: str) -> str:
 
 def order(number: str = "A-1", **changes: Any) -> dict[str, Any]:
     return {"order_reference": number, "amount": 1250, "currency": "EUR", "description": "Tea", **changes}
+
+
+async def end_waits(count: int = 1) -> None:
+    """Wait until so many requests of this process wait for a reply, and end their waits."""
+    replies = get_broker().reply_queue
+    async with asyncio.timeout(60):
+        while replies.waiting < count:  # noqa: ASYNC110  nobody announces it
+            await asyncio.sleep(0.01)
+    replies.stop_waiting()

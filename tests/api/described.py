@@ -1,4 +1,4 @@
-"""Every answer that a test meets is one that the description of its operation has."""
+"""A check that every answer in tests matches the description of its operation."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def document_with_all_fields() -> dict[str, Any]:
 @cache
 def _operations() -> list[Described]:
     """Return the method, the form of the address and the responses by status of each operation."""
-    # The literal address first: `by-order` is no id.
+    # The literal address comes first, because `by-order` is not an id.
     return sorted(_described(), key=lambda each: "[" in each[1].pattern)
 
 
@@ -69,7 +69,7 @@ def require_described(method: str, path: str, answer: Answer) -> None:
 
 def _require_headers(where: str, response: dict[str, Any], answer: Answer) -> None:
     described = {name.lower() for name in response["headers"]}
-    # Problems name the version as well. Describing that for each would only lengthen the document.
+    # Problems have the header with the version as well. The document leaves it out for brevity.
     names = HEADERS - {"api-version"} if answer.status >= 400 else HEADERS
     sent = {name.lower() for name, _ in answer.raw_headers} & names
     assert sent <= described, f"{where} {sent - described}"

@@ -1,4 +1,4 @@
-"""A table of answers for keys: what each permits, and why one is refused."""
+"""A table of answers for keys: the requests that each permits, and the reasons for refusals."""
 
 from datetime import timedelta
 
@@ -164,7 +164,7 @@ def test_a_key_that_is_replaced_once_more_gets_a_successor_that_lives_as_long_as
     end = timezone.now() + timedelta(days=days) if days else None
     key, _ = make_key(shop, name="k", by="ada", expires_at=end)
     first, _ = rotate_key(key.pk, overlap=timedelta(hours=72), by="grace")
-    # The first rotation has shortened the life of the old key, and the next one that of its successor.
+    # The first rotation has shortened the lifetime of the old key, and the next one that of its successor.
     rotate_key(first.pk, overlap=timedelta(hours=72), by="grace")
     second, _ = rotate_key(key.pk, overlap=timedelta(hours=72), by="grace", is_sure=True)
     if end is None:

@@ -41,7 +41,7 @@ async def test_a_body_that_is_no_json_is_told_where(api, body, detail):
 
 async def test_a_comma_too_many_is_told_where(api):
     answer = await api.post("/payments", b'{\n  "a": 1,\n}')
-    # Pythons differ: the fault is the comma, or what follows it.
+    # Versions of Python differ: the error is at the comma, or after it.
     assert document(answer)["detail"] in (
         "The body is not JSON. The error is in line 2, at character 9.",
         "The body is not JSON. The error is in line 3, at character 1.",

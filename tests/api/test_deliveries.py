@@ -14,7 +14,7 @@ from tests.api.calling import document, order
 
 @pytest.fixture
 async def told(api, shop):
-    """Return an endpoint that is owed the events of two payments, of which the first was delivered."""
+    """Return an endpoint with deliveries of two payments' events. The first one has succeeded."""
 
     def make_endpoint():
         return actions.create_endpoint(shop.code, "https://shop.example/").endpoint

@@ -85,7 +85,7 @@ async def test_an_unknown_problem_has_no_page():
 
 
 def test_generated_clients_have_room_for_every_number_and_read_words_as_texts():
-    """A generator makes 32 bits of a whole number without a format, and no text of words without a type."""
+    """Without a format, generators use 32 bits; without a type, they do not use strings for words."""
     untold, untyped, constant = [], [], []
     for where, schema in _schemas_in(openapi.document()["components"]["schemas"]):
         is_long = schema.get("maximum", 2**31) >= 2**31

@@ -68,7 +68,7 @@ async def test_a_shopper_whose_link_cannot_make_a_payment_reads_what_to_do(api, 
     if is_taken:
         assert (await api.post("/payments", {**WANTED, "amount": 99})).status == 201
     else:
-        # As a release that is stricter than the one that made the link.
+        # Like a later release with stricter rules than the one that made the link.
         await in_thread(lambda: PaymentLink.objects.update(description="Tea <b>\n"))
     answer = await opened(link)
     assert "No payment was begun, and nothing was charged. Please try the link once more." in answer.text

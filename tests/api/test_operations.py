@@ -12,7 +12,8 @@ from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.payments.models import Attempt, Operation, Payment, Waiter
 from messaging.concurrency.database import in_thread
-from tests.api.calling import ROOT, document, header
+from messaging.registry import get_broker
+from tests.api.calling import ROOT, document, end_waits, header
 from tests.flows.shopping import authorise, captured, eventually, notify_all, saga_status
 
 
@@ -80,16 +81,17 @@ async def test_the_key_of_a_capture_is_another_key_for_a_refund(api, manual, boo
 
 
 async def test_a_repeated_request_is_told_to_wait_while_the_first_is_held(api, manual, silence):
-    """The back end does not run, so the first request waits until its time is over."""
+    """The back end does not run, so the first request waits until the test ends its wait."""
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/capture"
-    first = asyncio.ensure_future(api.post(path, {}, idempotency_key="k", prefer="wait=2"))
+    first = asyncio.ensure_future(api.post(path, {}, idempotency_key="k", prefer="wait=60"))
     await eventually(IdempotencyRecord.objects.count, 1)
     second = await api.post(path, {}, idempotency_key="k")
     assert (second.status, document(second)["code"]) == (409, "idempotency_key_in_use")
     assert header(second, "Retry-After") == "1"
     operation = await in_thread(Operation.objects.get)
     assert header(second, "Location") == f"{ROOT}/operations/{operation.reference}"
+    await end_waits()
     ended = await first
     assert ended.status == 202
     after = await api.post(path, {}, idempotency_key="k", prefer="respond-async")
@@ -99,9 +101,10 @@ async def test_a_repeated_request_is_told_to_wait_while_the_first_is_held(api, m
 async def test_a_202_tells_the_present_state_and_none_that_events_have_passed(api, manual, silence):
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/capture"
-    held = asyncio.ensure_future(api.post(path, {}, idempotency_key="k", prefer="wait=2"))
+    held = asyncio.ensure_future(api.post(path, {}, idempotency_key="k", prefer="wait=60"))
     await eventually(IdempotencyRecord.objects.count, 1)
     await in_thread(lambda: Operation.objects.update(state="unknown"))
+    await end_waits()
     first = await held
     assert (first.status, document(first)["state"]) == (202, "unknown")
     await in_thread(lambda: Operation.objects.update(state="requested"))
@@ -164,7 +167,7 @@ async def test_a_void_releases_the_authorisation(api, manual, back_end):
 
 
 async def test_a_second_void_is_told_of_the_first_and_of_no_capture(api, manual, silence):
-    """A program whose first request has timed out would else believe that money was taken."""
+    """Otherwise a program whose first request has timed out would believe that money was taken."""
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/void"
     assert (await api.post(path, prefer="respond-async")).status == 202
@@ -200,11 +203,12 @@ async def test_a_key_has_a_limited_number_of_held_requests(api, manual, settings
     settings.CHECKOUT_API_HELD_PER_KEY = 1
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/capture"
-    held = asyncio.ensure_future(api.post(path, {"amount": 1}, prefer="wait=2"))
+    held = asyncio.ensure_future(api.post(path, {"amount": 1}, prefer="wait=60"))
     await eventually(IdempotencyRecord.objects.count, 1)
     refused = await api.post(path, {"amount": 2})
     assert (refused.status, document(refused)["code"]) == (429, "too_many_held")
     assert (await api.post(path, {"amount": 3}, prefer="respond-async")).status == 202
+    await end_waits()
     assert (await held).status == 202
     assert sorted(
         await in_thread(lambda: list(Operation.objects.values_list("amount_minor", flat=True)))
@@ -254,10 +258,11 @@ async def test_held_requests_take_no_thread(api, payment, settings, silence):
     path = f"/payments/{payment.reference}"
     await api.get(path, prefer="wait=1")
     before = threading.active_count()
-    waiting = [asyncio.ensure_future(api.get(path, prefer="wait=4")) for _ in range(100)]
-    async with asyncio.timeout(20):
-        while sum(held_requests._count.values()) < 100:  # noqa: ASYNC110
+    waiting = [asyncio.ensure_future(api.get(path, prefer="wait=60")) for _ in range(100)]
+    async with asyncio.timeout(50):
+        while get_broker().reply_queue.waiting < 100:  # noqa: ASYNC110  nobody announces it
             await asyncio.sleep(0.01)
     assert threading.active_count() <= before + conf.database_threads
+    await end_waits(100)
     assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
     assert not held_requests._count

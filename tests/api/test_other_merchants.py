@@ -45,16 +45,16 @@ ADDRESSES = [
     ("GET", "/deliveries/{delivery}"),
     ("POST", "/deliveries/{delivery}/resend"),
 ]
-# The bodies that are more than {}.
+# The requests whose body is not {}.
 BODIES = {"/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}}
 LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
-# They have no object in their address, and are another test's.
+# These requests have no object in their address, and are tested elsewhere.
 LISTS = {"/payments", "/payment-links", "/saved-cards", "/events", "/webhook-endpoints"}
 
 
 @pytest.fixture
 async def theirs(manual, books, back_end):
-    """Return the ids of the objects of a captured payment, and of the endpoint that is told of it."""
+    """Return the ids of the objects of a captured payment, and of the endpoint that receives its events."""
     await captured(manual, books)
     endpoint = (await in_thread(create_endpoint, manual.merchant.code, "https://shop.example/")).endpoint
 

@@ -146,7 +146,7 @@ async def test_a_name_of_metadata_is_one_part_of_its_pointer(api, name, pointer)
     answer = await api.post("/payments", order(metadata={name: "a\n"}))
     [fault] = document(answer)["errors"]
     assert fault["pointer"] == pointer
-    assert fault["detail"].startswith("A value is a text")
+    assert fault["detail"].startswith("A value must be a string")
 
 
 async def test_missing_fields_are_all_named(api):

@@ -21,7 +21,7 @@ _PREFIXES = {
 
 
 def addresses_with(id_of):
-    """Return the path of each route that has an id, with the id that `id_of` makes of its prefix."""
+    """Return the path of each route with an id. `id_of` returns the id for a prefix."""
     routes = [str(each.pattern) for each in urlpatterns if "<" in str(each.pattern)]
     return ["/" + re.sub(r"<(\w+):\w+>", lambda found: id_of(_PREFIXES[found[1]]), each) for each in routes]
 

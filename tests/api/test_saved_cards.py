@@ -21,7 +21,7 @@ from checkout.states import PaymentState
 from checkout.web import held_tier
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers, get_broker
-from tests.api.calling import ROOT, Caller, document, header, order
+from tests.api.calling import ROOT, Caller, document, end_waits, header, order
 from tests.api.keeping import CUSTOMER, kept_card
 from tests.flows.shopping import BROWSER, eventually, pay
 
@@ -246,13 +246,14 @@ async def test_a_repeated_charge_without_an_outcome_tells_the_present_state(api,
 
 
 async def test_a_repeated_charge_is_told_to_wait_while_the_first_is_held(api, shop, silence):
-    """The back end does not run, so the first request waits until its time is over."""
+    """The back end does not run, so the first request waits until the test ends its wait."""
     card = await in_thread(made, shop)
     asked = charge(card.reference)
-    first = asyncio.ensure_future(api.post("/payments", asked, idempotency_key="k", prefer="wait=2"))
+    first = asyncio.ensure_future(api.post("/payments", asked, idempotency_key="k", prefer="wait=60"))
     await eventually(IdempotencyRecord.objects.count, 1)
     second = await api.post("/payments", asked, idempotency_key="k")
     assert (second.status, document(second)["code"]) == (409, "idempotency_key_in_use")
+    await end_waits()
     ended = await first
     assert ended.status == 202
     assert header(second, "Location") == header(ended, "Location")

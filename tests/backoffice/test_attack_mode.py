@@ -55,7 +55,7 @@ def test_who_may_only_edit_merchants_neither_sees_it_offered_nor_sets_it(staff_c
 def test_nothing_is_set_without_a_reason(admin_client):
     row = rows.merchant()
     assert (
-        "Please say why"
+        "Please give a reason"
         in admin_client.post(address("attack_mode_on", row), {"reason": " "}).content.decode()
     )
     assert not Merchant.objects.get().is_under_attack

@@ -201,7 +201,7 @@ def test_who_may_only_look_marks_nothing(staff_client, make, model):
 def test_what_has_to_be_explained_is_not_done_without_a_reason(admin_client):
     payment = conflicted_payment()
     page = admin_client.post(address("payment", "review", payment), {"reason": " "})
-    assert "Please say why" in page.content.decode()
+    assert "Please give a reason" in page.content.decode()
     assert not OutboxMessage.objects.exists()
     admin_client.post(address("payment", "review", payment), {"reason": "The bank called"})
     assert Fact.objects.get().data == {"by": "admin", "reason": "The bank called"}
@@ -240,7 +240,7 @@ def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client
         "Requeue: this message cannot be sent again, and its page says why. Nothing was changed."
     ]
     page = admin_client.get(response["Location"]).content.decode()
-    assert "This message could not be read: only its size and its digest were kept." in page
+    assert "This message could not be read, so only its size and digest were stored." in page
     assert DeadLetter.objects.get().requeued_at is None
     assert not LogEntry.objects.exists()
 
@@ -252,11 +252,11 @@ def test_a_dead_letter_that_proves_no_sender_is_not_offered_and_its_page_says_wh
     letter = dead_letter()
     page = admin_client.get(address("deadletter", "change", letter)).content.decode()
     assert address("deadletter", "requeue", letter) not in page
-    assert "Nothing proves who sent this message" in page
-    assert "one that is parked can be tried again on its page" in page
+    assert "The sender of this message is not proven" in page
+    assert "a parked saga can be tried again on its page" in page
     assert address("deadletter", "deal_with", letter) in page
     [reason] = told(requeue_selected(admin_client, letter))
-    assert "Nothing proves who sent this message" in reason
+    assert "The sender of this message is not proven" in reason
     assert not OutboxMessage.objects.exists()
 
 

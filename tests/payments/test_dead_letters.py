@@ -228,7 +228,7 @@ def test_an_event_that_cannot_be_made_into_a_message_is_a_refusal(monkeypatch):
         raise ValueError("its payment makes no sense")
 
     monkeypatch.setattr("checkout.payments.events.log.message_of", fails)
-    with pytest.raises(OperationRejected, match="the log says why"):
+    with pytest.raises(OperationRejected, match="The log has the reason"):
         requeue_dead_letter(letter.pk, by="Ada")
     letter.refresh_from_db()
     assert letter.requeued_at is None
@@ -238,7 +238,7 @@ def test_what_has_the_id_of_an_event_and_is_none_is_not_sent(settings):
     settings.MESSAGING_SINGLE_BROKER_USER = False
     event = happened()
     forged = message(message_id=event.reference, user_id="checkout.relay")
-    with pytest.raises(OperationRejected, match="nothing written is left"):
+    with pytest.raises(OperationRejected, match="no outbox has this message"):
         requeue_dead_letter(died(forged).pk, by="Ada")
     assert not OutboxMessage.objects.exists()
 
@@ -384,7 +384,7 @@ def test_a_letter_whose_sender_nobody_has_proven_is_not_sent_in_the_gateways_nam
     letter = died(message())
     with pytest.raises(OperationRejected) as refused:
         requeue_dead_letter(letter.pk, by="Ada")
-    assert "Nothing proves who sent this message" in str(refused.value)
+    assert "The sender of this message is not proven" in str(refused.value)
     assert "mark this dead letter as dealt with" in str(refused.value)
     assert why_not_requeued(letter) == str(refused.value)
     assert not OutboxMessage.objects.exists()

@@ -11,10 +11,8 @@ from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS
 from checkout.money import Money
 from checkout.payments.models import Attempt, Merchant, Operation, Payment, ProviderAccount, Saga
-from checkout.payments.providers.base import ProviderResult
 from checkout.states import AttemptState, PaymentState
 from tests.support.memory_provider.books import Books, Order, OrderState, books_of, forget_books
-from tests.support.memory_provider.provider import MemoryProvider
 
 LONG_AGO = timedelta(hours=2)
 PAID = 1250
@@ -160,17 +158,9 @@ def paid(account: ProviderAccount, books: Books) -> Callable[[], Twinned]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked(books: Books) -> list[str]:
     """Return the list of order codes about which the provider was asked, in order."""
-    codes: list[str] = []
-    inquire = MemoryProvider.inquire
-
-    def noted(provider: MemoryProvider, order_code: str) -> ProviderResult:
-        codes.append(order_code)
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", noted)
-    return codes
+    return books.scenarios.asked["inquire"]
 
 
 @pytest.fixture

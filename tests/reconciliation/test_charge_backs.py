@@ -1,18 +1,13 @@
 """Charge-backs, and the ledger if the provider reports no sums."""
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 from django.utils import timezone
 
 from checkout.payments.models import Difference, Operation, Payment, Reconciliation
-from checkout.payments.providers.base import ProviderResult
 from checkout.states import PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import again, found
 from tests.support.memory_provider.books import Manners
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 
@@ -82,26 +77,24 @@ def test_of_an_order_whose_sums_are_not_told_the_ledger_is_compared_with_our_ope
 
 
 @pytest.mark.parametrize("refunded", [0, 300])
-def test_charge_backs_that_the_provider_does_not_tell_apart_are_compared_with_our_operations(
-    paid, monkeypatch, refunded
-):
+def test_charge_backs_that_the_provider_does_not_tell_apart_are_compared_with_our_operations(paid, refunded):
     """The provider may count charge-backs among refunds, or not at all."""
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.operation("charge_back", 300)
     purchase.books_have(captured=PAID, refunded=refunded)
-    tell_no_charge_backs(monkeypatch)
+    purchase.order.manners = Manners(tells_charge_backs=False)
     assert reconcile() == []
     purchase.post("charged_back", "op_twice", 300)
     assert again() == {("ledger_charged_back", 600, 300)}
 
 
-def test_a_charge_back_that_was_told_once_ends_its_difference_when_we_have_booked_it(paid, monkeypatch):
+def test_a_charge_back_that_was_told_once_ends_its_difference_when_we_have_booked_it(paid):
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.books_have(captured=PAID, charged_back=300)
     assert found(reconcile()) == {("charged_back", 0, 300), ("ledger_charged_back", 0, 300)}
-    tell_no_charge_backs(monkeypatch)
+    purchase.order.manners = Manners(tells_charge_backs=False)
     reconcile()
     assert still_open() == {"charged_back"}
     purchase.operation("charge_back", 300)
@@ -122,25 +115,14 @@ def test_a_charge_back_of_which_only_the_last_event_tells_is_a_difference_until_
     assert still_open() == set()
 
 
-def test_an_attempt_that_never_arrived_does_not_tell_of_the_charge_backs_of_another(paid, monkeypatch):
+def test_an_attempt_that_never_arrived_does_not_tell_of_the_charge_backs_of_another(paid):
     purchase = paid()
     purchase.try_again()
     purchase.operation("capture", PAID)
     purchase.operation("charge_back", 300)
     purchase.books_have(captured=PAID)
-    tell_no_charge_backs(monkeypatch)
+    purchase.order.manners = Manners(tells_charge_backs=False)
     assert reconcile() == []
-
-
-def tell_no_charge_backs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the provider tell all sums but that of the charge-backs."""
-    inquire = MemoryProvider.inquire
-
-    def without(*about: Any) -> ProviderResult:
-        told = inquire(*about)
-        return replace(told, position=told.position and replace(told.position, charged_back=None))
-
-    monkeypatch.setattr(MemoryProvider, "inquire", without)
 
 
 def still_open() -> set[str]:

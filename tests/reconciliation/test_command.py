@@ -7,12 +7,11 @@ from django.core.management import CommandError, call_command, load_command_clas
 from django.db import InterfaceError, connection
 from django.utils import timezone
 
+from checkout.errors import ProviderUnavailable
 from checkout.money import Money
 from checkout.payments.models import Attempt, Difference
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
-from tests.reconciliation.test_progress import _refuse_connection
-from tests.support.memory_provider.provider import MemoryProvider
 
 
 def test_it_prints_what_it_compared_when_the_books_agree(paid, capsys):
@@ -45,12 +44,12 @@ def test_each_sum_is_printed_in_its_own_currency(paid, capsys):
     assert "currency: ours 12.50 GBP, theirs 1,250 JPY" in capsys.readouterr().out
 
 
-def test_a_difference_is_printed_until_the_books_agree(paid, monkeypatch, capsys):
+def test_a_difference_is_printed_until_the_books_agree(paid, books, capsys):
     purchase = paid()
     Attempt.objects.update(state=AttemptState.REFUSED)
     with pytest.raises(SystemExit):
         call_command("reconcile")
-    monkeypatch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    books.scenarios.answer("inquire", ProviderUnavailable("No connection."))
     with pytest.raises(SystemExit) as ended:
         call_command("reconcile")
     assert ended.value.code == 1
@@ -79,9 +78,9 @@ def test_it_prints_one_json_object(paid, capsys):
     }
 
 
-def test_it_exits_with_2_when_the_provider_does_not_answer(paid, monkeypatch):
+def test_it_exits_with_2_when_the_provider_does_not_answer(paid, books):
     paid()
-    monkeypatch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    books.scenarios.answer("inquire", ProviderUnavailable("No connection."))
     with pytest.raises(SystemExit) as ended:
         call_command("reconcile")
     assert ended.value.code == 2
@@ -95,13 +94,9 @@ def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     assert refused.value.returncode == 2
 
 
-def test_it_exits_with_2_when_the_connection_breaks(paid, monkeypatch):
+def test_it_exits_with_2_when_the_connection_breaks(paid, books):
     paid()
-
-    def inquire(*_args):
-        raise InterfaceError("the connection is closed")
-
-    monkeypatch.setattr(MemoryProvider, "inquire", inquire)
+    books.scenarios.answer("inquire", InterfaceError("the connection is closed"))
     with pytest.raises(CommandError, match="Our books cannot be read") as refused:
         call_command("reconcile")
     assert refused.value.returncode == 2

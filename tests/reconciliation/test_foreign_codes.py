@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.models import Difference, Merchant, ProviderAccount, Reconciliation
-from checkout.payments.providers.base import OrderCodeNotSendable
+from checkout.payments.providers.base import Account, OrderCodeNotSendable
+from checkout.payments.providers.registry import ADAPTERS
 from checkout.payments.providers.transport import HttpReply
-from checkout.payments.providers.worldpay_wpg import provider as worldpay
+from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from checkout.reconciliation import reconcile_account
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.support.memory_provider.books import Order, OrderState
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 CREDENTIALS = {"user": "u", "password": "p", "mac_key": "m", "issuer": "i", "organisational_unit": "o"}
@@ -22,14 +22,27 @@ LONG = "X" * 70
 CODES = ["SHOP 4711", "4711|2", 'the "best"', " 4711 ", " ", "4711\n2", LONG]
 
 
+class Lists(WorldpayWpg):
+    """The adapter for Worldpay at the end of a line on which every message gets the same answer."""
+
+    body = b""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account, transport=self)
+
+    def send(self, *_arguments: object) -> HttpReply:
+        return HttpReply(200, self.body)
+
+
 @pytest.fixture
-def worldpay_account(db, settings) -> ProviderAccount:
+def worldpay_account(db, settings, monkeypatch) -> ProviderAccount:
+    monkeypatch.setitem(ADAPTERS, "worldpay_that_lists", f"{__name__}.Lists")
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"wpg": CREDENTIALS}
     merchant = Merchant.objects.create(code="shop", name="The Shop")
     return ProviderAccount.objects.create(
         merchant=merchant,
         code="wpg",
-        provider="worldpay_wpg",
+        provider="worldpay_that_lists",
         merchant_code="SHOP",
         endpoint="https://secure.worldpay.com/jsp/merchant/xml/paymentService.jsp",
         options={"lists_orders": "yes"},
@@ -37,7 +50,7 @@ def worldpay_account(db, settings) -> ProviderAccount:
 
 
 @pytest.fixture
-def listing(monkeypatch):
+def listing():
     """Return a function that lets Worldpay list orders with these codes, and answer all else like that."""
 
     def lists(*codes):
@@ -49,11 +62,7 @@ def listing(monkeypatch):
         )
         body = f'<paymentService version="1.4" merchantCode="SHOP"><reply>{orders}</reply></paymentService>'
 
-        class Transport:
-            def send(self, *_arguments):
-                return HttpReply(200, body.replace("\n", "&#10;").encode())
-
-        monkeypatch.setattr(worldpay, "shared_transport", Transport)
+        Lists.body = body.replace("\n", "&#10;").encode()
 
     return lists
 
@@ -112,20 +121,14 @@ def test_many_codes_that_cannot_be_sent_do_not_keep_the_others_from_being_compar
     account, books, monkeypatch
 ):
     monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
-    inquire = MemoryProvider.inquire
-
-    def strict(provider, order_code):
-        if " " in order_code:
-            raise OrderCodeNotSendable(f"not an order code: {order_code!r}")
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", strict)
-    orders = [foreign(books, code) for code in ("a 1", "a 2", "a 3", "a 4", "plain")]
+    spaced = ("a 1", "a 2", "a 3", "a 4")
+    books.scenarios.answer("inquire", OrderCodeNotSendable("not an order code"), of=spaced)
+    orders = [foreign(books, code) for code in (*spaced, "plain")]
     assert len(reconcile()) == 5
     orders[-1].state = OrderState.CANCELLED
     reconcile()
     still_open = Difference.objects.filter(resolved_at=None)
-    assert sorted(still_open.values_list("order_code", flat=True)) == ["a 1", "a 2", "a 3", "a 4"]
+    assert sorted(still_open.values_list("order_code", flat=True)) == [*spaced]
 
 
 def test_the_marks_are_saved_before_what_may_fail(paid, stranger, monkeypatch):

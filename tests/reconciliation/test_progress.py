@@ -14,7 +14,6 @@ from tests.payments.service.at_once import behind
 from tests.payments.service.conftest import ACCOUNT, an_account
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.finding import found
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 
@@ -108,26 +107,21 @@ def test_a_run_that_begins_earlier_than_the_last_one_ended_moves_the_marks_on(pa
     assert all(earlier < later for earlier, later in zip(*marks, strict=True))
 
 
-def test_what_got_no_answer_is_asked_again_by_the_next_run(paid, monkeypatch):
+def test_what_got_no_answer_is_asked_again_by_the_next_run(paid, books):
     paid()
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    with books.scenarios.answer("inquire", ProviderUnavailable("No connection.")):
         assert reconcile() == []
     assert Reconciliation.objects.get().unanswered == 1
     Attempt.objects.update(state=AttemptState.REFUSED)
     assert len(reconcile()) == 1
 
 
-def test_a_provider_that_does_not_answer_is_left_alone_soon(paid, monkeypatch):
+def test_a_provider_that_does_not_answer_is_left_alone_soon(paid, books):
     for _ in range(12):
         paid()
-    monkeypatch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    books.scenarios.answer("inquire", ProviderUnavailable("No connection."))
     reconcile()
     assert Reconciliation.objects.get().unanswered == 5
-
-
-def _refuse_connection(*_arguments):
-    raise ProviderUnavailable("No connection.")
 
 
 def test_a_run_that_is_stopped_is_continued_by_the_next(paid, asked):

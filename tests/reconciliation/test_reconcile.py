@@ -216,17 +216,9 @@ def test_a_payment_that_waits_for_staff_is_not_on_its_way(paid):
     assert ("captured", 0, PAID) in found(reconcile())
 
 
-def test_books_that_move_while_the_provider_is_asked_are_left_for_later(paid, monkeypatch):
-    from tests.support.memory_provider.provider import MemoryProvider
-
+def test_books_that_move_while_the_provider_is_asked_are_left_for_later(paid, books):
     purchase = paid()
-    inquire = MemoryProvider.inquire
-
-    def while_something_happens(provider, order_code):
-        Attempt.objects.update(state=AttemptState.REFUSED)
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", while_something_happens)
+    books.scenarios.before("inquire", lambda: Attempt.objects.update(state=AttemptState.REFUSED))
     assert reconcile() == []
     assert Reconciliation.objects.get().in_progress == 1
     assert found(reconcile(since=timezone.now() - 2 * LONG_AGO)) == {("authorised", 0, PAID)}

@@ -6,7 +6,6 @@ from checkout.payments.models import Reconciliation
 from checkout.payments.providers.base import Verb
 from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +13,7 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 
 
 @pytest.fixture
-def differences(paid, monkeypatch):
+def differences(paid, books):
     """Return a function that compares a payment with these operations with Worldpay's answer about it."""
 
     def compared(operations: list[tuple[str, int]], event: str, *balances: str) -> list[tuple[str, int, int]]:
@@ -23,7 +22,7 @@ def differences(paid, monkeypatch):
             mine.operation(kind, minor)
         status = payment(event, "".join(balances), money=amount(1250))
         result = parse_reply(order_status(status, mine.attempt.order_code), Verb.INQUIRE)
-        monkeypatch.setattr(MemoryProvider, "inquire", lambda *_: result)
+        books.scenarios.answer("inquire", result)
         return sorted((str(each.kind), each.ours_minor, each.theirs_minor) for each in reconcile())
 
     return compared

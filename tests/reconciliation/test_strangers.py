@@ -14,7 +14,6 @@ from checkout.reconciliation import reconcile_when_due
 from tests.reconciliation.conftest import LONG_AGO, PAID
 from tests.reconciliation.later import let_pass
 from tests.support.memory_provider.books import Manners, Order, OrderState, books_of
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 
@@ -95,17 +94,9 @@ def test_the_time_of_the_challenges_is_that_of_the_settings(stranger, settings):
 
 
 @pytest.fixture
-def periods(monkeypatch):
+def periods(books):
     """Return the list of the periods for which the provider was asked to list orders."""
-    asked = []
-    orders = MemoryProvider.orders
-
-    def noted(provider, since, until):
-        asked.append((since, until))
-        return orders(provider, since, until)
-
-    monkeypatch.setattr(MemoryProvider, "orders", noted)
-    return asked
+    return books.scenarios.asked["list"]
 
 
 def test_the_list_is_gone_through_from_where_the_last_run_ended(stranger, periods):
@@ -199,17 +190,17 @@ def test_nothing_behind_a_list_that_stays_cut_counts_as_looked_through(account, 
     assert run.listed_until is None or run.listed_until <= begin
 
 
-def test_a_provider_that_lists_nothing_is_not_asked_to(stranger, monkeypatch):
-    monkeypatch.setattr(MemoryProvider, "lists_orders", False)
+def test_a_provider_that_lists_nothing_is_not_asked_to(stranger, periods):
+    ProviderAccount.objects.update(options={"lists_orders": "no"})
     assert reconcile() == []
     assert Reconciliation.objects.get().unanswered == 0
+    assert periods == []
 
 
-def test_an_order_that_could_not_be_read_at_first_gets_its_currency_later(stranger, monkeypatch):
+def test_an_order_that_could_not_be_read_at_first_gets_its_currency_later(stranger, books):
     stranger.amount = Money(1000, "JPY")
     listed = [ProviderResult(outcome=Outcome.UNKNOWN, order_code=stranger.order_code, event="UNREADABLE")]
-    with monkeypatch.context() as at_first:
-        at_first.setattr(MemoryProvider, "orders", lambda provider, since, until: listed)
+    with books.scenarios.answer("list", listed):
         (difference, *_) = reconcile()
     assert (difference.ours, difference.theirs) == ("nothing", "not told")
     (difference,) = reconcile()

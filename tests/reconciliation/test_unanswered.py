@@ -12,37 +12,23 @@ from checkout.states import AttemptState
 from tests.reconciliation.conftest import LONG_AGO, PAID, Twinned
 from tests.reconciliation.finding import found
 from tests.support.memory_provider.books import OrderState
-from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.reconciling import reconcile
 
 
 @pytest.fixture
-def unclear(monkeypatch):
+def unclear(books):
     """Return a set. About the order codes in it the provider gives answers that say nothing."""
     codes: set[str] = set()
-    inquire = MemoryProvider.inquire
-
-    def answer(provider, order_code):
-        if order_code in codes:
-            return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event="CONTRADICTORY")
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", answer)
+    answer = ProviderResult(outcome=Outcome.UNKNOWN, event="CONTRADICTORY")
+    books.scenarios.answer("inquire", answer, of=codes)
     return codes
 
 
 @pytest.fixture
-def broken(monkeypatch):
+def broken(books):
     """Return a set. About the order codes in it the provider gives no answer at all."""
     codes: set[str] = set()
-    inquire = MemoryProvider.inquire
-
-    def answer(provider, order_code):
-        if order_code in codes:
-            raise OutcomeUnknown("The provider answered with HTTP 500.")
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", answer)
+    books.scenarios.answer("inquire", OutcomeUnknown("The provider answered with HTTP 500."), of=codes)
     return codes
 
 
@@ -81,17 +67,14 @@ def test_an_order_that_got_no_answer_is_remembered_when_later_ones_got_one(paid,
     assert compared_until > timezone.now() - timedelta(hours=1)
 
 
-def test_a_provider_that_goes_away_in_the_middle_of_a_run_leaves_no_row_for_staff(paid, broken, asked):
+def test_a_provider_that_goes_away_in_the_middle_of_a_run_leaves_no_row_for_staff(paid, broken, books, asked):
     codes = in_order([paid() for _ in range(8)])
-    inquire = MemoryProvider.inquire
 
-    def goes_away(provider, order_code):
-        if len(asked) == 2:
+    def goes_away():
+        if len(asked) == 3:
             broken.update(codes)
-        return inquire(provider, order_code)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MemoryProvider, "inquire", goes_away)
+    with books.scenarios.before("inquire", goes_away):
         reconcile()
     assert asked == [*codes[:7], codes[1]]
     assert open_rows() == set()
@@ -179,15 +162,9 @@ def test_neighbours_at_the_end_that_get_no_answer_hold_no_mark(paid, broken):
     assert compared_until > timezone.now() - timedelta(hours=1)
 
 
-def test_a_provider_that_is_away_is_asked_six_questions(paid, monkeypatch):
+def test_a_provider_that_is_away_is_asked_six_questions(paid, broken, asked):
     codes = in_order([paid() for _ in range(9)])
-    asked = []
-
-    def away(_provider, order_code):
-        asked.append(order_code)
-        raise OutcomeUnknown("The provider did not answer in time.")
-
-    monkeypatch.setattr(MemoryProvider, "inquire", away)
+    broken.update(codes)
     reconcile()
     assert asked == [*codes[:5], codes[8]]
     assert open_rows() == set()
@@ -208,21 +185,14 @@ def test_unknown_orders_that_get_no_answer_do_not_hide_those_that_were_found_aft
 
 
 def test_an_unknown_order_that_cannot_be_asked_about_is_no_sign_that_the_provider_is_there(
-    stranger, broken, books, monkeypatch
+    stranger, broken, books
 ):
     for minutes in range(8):
         stranger(timezone.now() - timedelta(hours=5, minutes=-minutes))
     reconcile()
     codes = list(books.orders)
     broken.update(codes)
-    inquire = MemoryProvider.inquire
-
-    def strict(provider, order_code):
-        if order_code == codes[7]:
-            raise OrderCodeNotSendable(order_code)
-        return inquire(provider, order_code)
-
-    monkeypatch.setattr(MemoryProvider, "inquire", strict)
+    books.scenarios.answer("inquire", OrderCodeNotSendable(codes[7]), of={codes[7]})
     reconcile()
     assert Reconciliation.objects.latest("pk").unanswered == 5
 
@@ -248,17 +218,11 @@ def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, unclear
 
 
 def test_a_run_gives_up_when_no_answer_can_be_understood_and_the_next_goes_on_behind_it(
-    paid, monkeypatch, asked
+    paid, monkeypatch, books, asked
 ):
     monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
     codes = in_order([paid() for _ in range(8)])
-    inquire = MemoryProvider.inquire
-
-    def nonsense(provider, order_code):
-        inquire(provider, order_code)
-        raise ProviderReplyInvalid("This is a page of a proxy.")
-
-    monkeypatch.setattr(MemoryProvider, "inquire", nonsense)
+    books.scenarios.answer("inquire", ProviderReplyInvalid("This is a page of a proxy."))
     reconcile()
     assert asked == codes[:3]
     asked.clear()
@@ -306,17 +270,9 @@ def test_an_order_of_which_the_provider_has_told_money_and_that_it_denies_is_sho
     assert open_rows() == {(purchase.attempt.order_code, "unanswered")}
 
 
-def test_an_account_that_may_not_ask_does_not_end_the_run_as_a_provider_that_is_away_does(
-    paid, monkeypatch, asked
-):
+def test_an_account_that_may_not_ask_does_not_end_the_run_as_a_provider_that_is_away_does(paid, books, asked):
     codes = in_order([paid() for _ in range(8)])
-    answer = ProviderResult(outcome=Outcome.NOT_ABLE, event="ERROR 4")
-
-    def refused(_provider: MemoryProvider, order_code: str) -> ProviderResult:
-        asked.append(order_code)
-        return answer
-
-    monkeypatch.setattr(MemoryProvider, "inquire", refused)
+    books.scenarios.answer("inquire", ProviderResult(outcome=Outcome.NOT_ABLE, event="ERROR 4"))
     assert reconcile() == []
     assert asked == codes
     assert open_rows() == {(code, "unanswered") for code in codes}

@@ -1,4 +1,4 @@
-"""A COMMIT whose answer was lost only when the shopper's time was over is asked for again, once."""
+"""If the answer to a COMMIT is lost and the shopper's time is over, the action is repeated once."""
 
 import time
 

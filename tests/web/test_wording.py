@@ -168,7 +168,7 @@ def test_a_button_does_not_lose_the_space_before_a_merchants_name(page):
 
 
 def test_a_refusal_that_may_be_ours_does_not_blame_the_bank_alone():
-    """The bank knows nothing of an attempt that the risk service has refused."""
+    """The bank does not know an attempt that the risk service has refused."""
     assert advice_for(RefusalReason.NOT_PERMITTED) == (
         "This payment was not allowed. Please use another card, or ask your bank or the shop."
     )

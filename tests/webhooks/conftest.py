@@ -43,7 +43,7 @@ async def registered(url: str, **options: Any) -> actions.NewSecret:
 
 
 async def pinged(made: actions.NewSecret, times: int = 1) -> list[Delivery]:
-    """Owe the endpoint so many test events, due now."""
+    """Create so many deliveries of test events to the endpoint, due now."""
     return [await in_thread(actions.ping, SHOP, made.endpoint.reference) for _ in range(times)]
 
 
@@ -64,5 +64,5 @@ async def make_due(*deliveries: Delivery) -> None:
 
 
 async def attempts_of(delivery: Delivery) -> list[Any]:
-    """Return the log of a delivery, the first attempt first."""
+    """Return the log of a delivery, oldest attempt first."""
     return await in_thread(lambda: list(delivery.attempts.order_by("pk")))

@@ -20,7 +20,7 @@ class Received:
 
 @dataclass
 class Endpoint:
-    """A server that answers `/` with 200 and does harm at other paths. `received` has every whole request.
+    """A server that answers `/` with 200, and misbehaves at other paths. `received` has complete requests.
 
     `behaviour` maps paths to answers; a path that is not listed is answered with 200.
     """

@@ -25,7 +25,7 @@ AT_MOST = timedelta(seconds=30)
 
 
 def elsewhere(apart: timedelta) -> time_machine.travel:
-    """Return the context of a process whose clock is ahead of the database's by so much."""
+    """Return the context of a process whose clock is ahead of the database's by this time."""
     return time_machine.travel(timezone.now() + apart)
 
 

@@ -69,7 +69,7 @@ def endpoint(code=SHOP, **options) -> WebhookEndpoint:
 
 
 def sweep_later() -> int:
-    """Let the sweep see what there is, let the time pass, and sweep."""
+    """Let the sweep see the events, let its time pass, and sweep."""
     assert deliveries.sweep() == 0
     SweepCursor.objects.update(seen_at=timezone.now() - deliveries.SWEEP_AFTER - timedelta(seconds=1))
     return deliveries.sweep()
@@ -100,7 +100,7 @@ def test_an_endpoint_is_not_told_of_what_happened_before_it_was_enabled():
 
 
 def written_later(row: Event) -> Event:
-    """Take an event back, whose transaction then seems not to have ended. ``save`` commits it."""
+    """Delete an event, as if its transaction had not ended. ``save`` commits it."""
     with erasing_on_purpose():
         Event.objects.filter(pk=row.pk).delete()
     return row

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def waiting(made, **fields) -> Delivery:
-    """Owe the endpoint an event that has failed eight times, and is to be tried again in fourteen hours."""
+    """Create a delivery that has failed eight times, and whose next attempt is in fourteen hours."""
     (delivery,) = await pinged(made)
     later = timezone.now() + timedelta(hours=14)
     values = {"tries": 8, "last_result": "HTTP 500", "next_try_at": later, **fields}
@@ -79,7 +79,7 @@ async def test_what_is_under_way_when_the_endpoint_is_enabled_is_not_sent_twice(
 
 
 async def test_the_event_that_was_answered_with_410_is_sent_when_the_endpoint_is_enabled(shop, make_sender):
-    """An answer that a broken proxy has given, say, loses no event."""
+    """No event is lost, for example by the answer of a broken proxy."""
     shop.behaviour["/"] = answer(410)
     made = await registered(shop.url())
     (delivery,) = await pinged(made)

@@ -33,7 +33,7 @@ async def age(endpoint, **fields) -> None:
 
 
 async def failing(made, since: datetime, *, last: datetime | None = None, **fields) -> None:
-    """Let the endpoint have failed since then, and last an hour ago, with a webhook that is owed still."""
+    """Let the endpoint have failed since this time, and last an hour ago, with a pending delivery."""
     (delivery,) = await pinged(made)
     tried = {"tries": 9, "last_result": "HTTP 500", "next_try_at": timezone.now() + timedelta(hours=1)}
     await in_thread(lambda: Delivery.objects.filter(pk=delivery.pk).update(**tried))

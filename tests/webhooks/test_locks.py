@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 
 def test_who_sends_many_again_locks_them_in_the_order_of_a_sender():
-    """Each would otherwise have what the other waits for, and PostgreSQL would end one of the two."""
+    """Otherwise there would be a deadlock, and PostgreSQL would end one of the two transactions."""
     made = endpoint()
     first, second = (actions.ping(SHOP, made.reference).pk for _ in range(2))
     # The first is behind the second in the order of the events, and now in the table as well.
@@ -137,7 +137,7 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_just_being_disabled(
 def test_who_enables_an_endpoint_does_not_wait_for_a_delivery_that_is_just_being_recorded(
     made: WebhookEndpoint, ping: Delivery
 ):
-    """The one has the endpoint and the other the delivery, so that each would wait for the other."""
+    """One holds the endpoint and the other the delivery, so that each would wait for the other."""
     actions.disable(SHOP, made.reference, "repairs")
     Delivery.objects.update(tries=8, next_try_at=timezone.now() + timedelta(hours=14))
     beside(

@@ -30,11 +30,13 @@ async def test_an_attempt_that_is_being_recorded_when_the_sender_stops_is_record
         record(outcomes)
 
     monkeypatch.setattr(sending, "record", record_slowly)
-    stop = asyncio.Event()
-    running = asyncio.create_task(make_sender().run(stop))
+    stop, sender = asyncio.Event(), make_sender()
+    running = asyncio.create_task(sender.run(stop))
     await in_thread(has_begun.wait, 20)
     stop.set()
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(20):
+        while not sender._is_ending:  # noqa: ASYNC110  nobody announces it
+            await asyncio.sleep(0.01)
     may_go_on.set()
     await within(running)
     assert len(await attempts_of(delivery)) == 1

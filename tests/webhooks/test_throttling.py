@@ -47,7 +47,7 @@ async def pause_of(made) -> float:
 async def test_the_first_failure_counts_although_it_ends_in_a_pause_and_is_over_with_a_success(
     shop, make_sender
 ):
-    """A success forgets the failures, and leaves the pause that the endpoint has asked for."""
+    """A success resets the failures, but not the pause that the endpoint has asked for."""
     made = await registered(shop.url())
     (delivery,) = await pinged(made)
 

@@ -89,7 +89,7 @@ FACTS: Mapping[str, str] = {
     "conflict_released": "The contradiction is settled: nothing is held",
     "settled_as_held": "By the figures of staff, the money is held or taken",
     "settled_as_released": "By the figures of staff, nothing is held",
-    "review_requested_by": "Staff had the provider asked again about the contradiction",
+    "review_requested_by": "Staff asked the provider again about the contradiction",
     "review_held": "The provider was asked: it holds or has taken the money, and our books agree",
     "review_released": "The provider was asked: it holds nothing, and our books agree",
     "review_stands": "The provider was asked, and its books still contradict ours",

@@ -1,8 +1,8 @@
 """One function per user intention. Pages, notifications, the back office and the API all call these.
 
-Each is one transaction, synchronous and without network calls: run it from async code through
-``messaging.concurrency.database.in_thread``. Its decision is committed, with the command that carries it out,
-before anything is published. So a process that dies right afterwards loses nothing but the fast answer.
+Each function is one transaction, synchronous and without network calls. Asynchronous code runs it through
+``messaging.concurrency.database.in_thread``. The decision and the command that carries it out are committed
+before anything is published, so a process that dies right afterwards loses only the fast answer.
 """
 
 from checkout.payments.actions.accounts import require_account

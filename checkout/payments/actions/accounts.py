@@ -11,9 +11,9 @@ from messaging.compiled_queries import Compiled
 
 
 def require_account(merchant: Merchant, amount: Money) -> None:
-    """Raise an error if the merchant has no account at which anybody could pay the amount.
+    """Raise an error if the merchant has no account at which the amount could be paid.
 
-    That is ``NoProviderAccount`` or, if the account cannot send such an amount, ``RequestInvalid``.
+    Raises ``NoProviderAccount`` or, if the account cannot send such an amount, ``RequestInvalid``.
     """
     require_payable(_first_account(merchant.pk), amount)
 
@@ -25,21 +25,21 @@ def require_payable(account: ProviderAccount, amount: Money) -> None:
 
 
 def amount_error(account: ProviderAccount, amount: Money) -> str:
-    """Return a sentence for people that says why the account cannot send ``amount``; empty if it can.
+    """Return the reason for which the account cannot send ``amount``, as a sentence; empty if it can.
 
-    An account that is misconfigured has no such fault. The payments service reports what is wrong with it.
+    Nothing is returned for a misconfigured account, which the payments service reports.
     """
     try:
         get_provider(account.opened()).require_sendable(amount)
     except AmountNotSupported as error:
-        return f"{error} That is a limit of the account with the payment provider: choose another amount."
+        return f"{error} This is a limit of the account with the payment provider. Choose another amount."
     except ProviderMisconfigured:
         pass
     return ""
 
 
 def account_for(payment: Payment) -> ProviderAccount:
-    """Return the account at which the payment is made; raises ``NoProviderAccount``."""
+    """Return the account at which the payment is made. Raises ``NoProviderAccount``."""
     return _first_account(payment.merchant_id)
 
 
@@ -51,9 +51,9 @@ def _first_account(merchant: int) -> ProviderAccount:
 
 
 def capture_reference(payment: Payment, account: ProviderAccount) -> str:
-    """Return our name for the capture that the provider makes with the authorisation; empty if it does not.
+    """Return our reference for the capture that the authorisation includes; empty if it includes none.
 
-    An account that is misconfigured includes none. The payments service reports what is wrong with it.
+    A misconfigured account includes none. The payments service reports its configuration error.
     """
     if payment.captures_automatically:
         with suppress(ProviderMisconfigured):

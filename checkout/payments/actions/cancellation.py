@@ -1,4 +1,4 @@
-"""Close a payment that nobody is to pay any more."""
+"""Cancel an unpaid payment."""
 
 from django.db import transaction
 
@@ -12,9 +12,9 @@ from checkout.states import Actor
 
 @transaction.atomic
 def cancel_payment(reference: str, *, by: str, merchant: Merchant | None = None) -> None:
-    """Close a payment that is open or refused, so that nobody pays it any more.
+    """Cancel a payment that is open or refused, so that it can no longer be paid.
 
-    ``merchant`` is the one whose program asks; without it, staff do. Raises ``PaymentNotFound``, and
+    ``merchant`` is the merchant whose program asks. Without it, staff ask. Raises ``PaymentNotFound``, and
     ``IllegalTransition`` for a payment in any other state.
     """
     payment = get_payment_for_update(reference, merchant)

@@ -1,10 +1,10 @@
 """Defence against card testing: checks before another card is tried for a payment.
 
-They run before an attempt exists, in the transaction that would create it. A try that is refused here costs
-one query beside those that read the payment: no attempt, no message and no question to the provider, and it
-uses up none of the payment's attempts. The risk service could only refuse later, when no HTTP response can
-tell the shopper any more when to come back. A try is counted when its answer is there, so a limit may be
-exceeded by as many as wait for theirs.
+They run in the transaction that would create the attempt. A refused try costs one query beside those that
+read the payment. It creates no attempt and no message, asks no provider, and does not use up the payment's
+attempts. The risk service could only refuse later, when the HTTP response can no longer say when to try
+again. A card is counted when it has been answered, so a limit may be exceeded by the number of cards that
+wait for an answer.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def requires_captcha(merchant: Merchant) -> bool:
 
 
 def require_wait_or_captcha(merchant: Merchant, address: str, *, has_waited: bool, has_solved: bool) -> None:
-    """Raise ``CaptchaRequired`` or ``PatienceRequired`` if a shopper must do so before another try."""
+    """Raise ``CaptchaRequired`` or ``PatienceRequired`` if the shopper must solve a CAPTCHA or wait first."""
     if requires_captcha(merchant) and not has_solved:
         raise CaptchaRequired("There is a CAPTCHA to solve first.")
     if has_waited or not merchant.is_under_attack:
@@ -68,20 +68,20 @@ def require_wait_or_captcha(merchant: Merchant, address: str, *, has_waited: boo
 
 
 def _trials_like(merchant: Merchant) -> QuerySet[CardTrial]:
-    """Return the trials of real cards for a live merchant, of test cards for another one.
+    """Return the trials of real cards for a live merchant, and the trials of test cards for a test merchant.
 
-    Test cards cost nothing. With declined ones a stranger could shut out other people's e-mail addresses, and
-    with an approved one pass for a shopper who has paid before.
+    Test cards are free. If they counted for live merchants, a stranger could lock out other people's e-mail
+    addresses with declined cards, and pass as an earlier customer with an approved card.
     """
     return CardTrial.objects.filter(merchant__is_live=merchant.is_live)
 
 
 @transaction.atomic
 def set_attack_mode(merchant_pk: int, mode: str, *, by: str, reason: str) -> None:
-    """Set a merchant's attack mode: ``on``, ``off``, or ``automatic``, which many declines begin.
+    """Set a merchant's attack mode to ``on``, ``off``, or ``automatic``, which begins after many declines.
 
-    This ends an attack mode that declines have begun. Raises ``OperationRejected`` when there is no such
-    merchant, or it has this mode already.
+    An attack mode that has begun after declines ends. Raises ``OperationRejected`` if there is no such
+    merchant, or if it has this mode already.
     """
     merchant = Merchant.objects.select_for_update(no_key=True).filter(pk=merchant_pk).first()
     if merchant is None:

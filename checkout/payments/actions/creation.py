@@ -38,9 +38,9 @@ LONGEST_SKU = 50
 # The longest that an e-mail address can be (RFC 5321, section 4.5.3.1).
 LONGEST_EMAIL = 254
 
-# Controls, halves of surrogate pairs, characters that nobody has defined, ends of lines and of paragraphs.
+# Categories of control characters, surrogates, private and unassigned characters, and separators of lines.
 _NOT_SHOWN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
-# Embeddings, overrides and isolates of the direction of writing.
+# Classes of characters that change the direction of writing.
 _OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 LONGEST_LIFE = timedelta(days=366)
@@ -48,7 +48,7 @@ LONGEST_LIFE = timedelta(days=366)
 _IS_LOCALE = re.compile(r"(?=.{1,35}\Z)[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*")
 
 _is_web_address = URLValidator(schemes=["http", "https"])
-# Hosts of a development machine, whose addresses the validator need not accept.
+# Hosts of a development machine, which the validator does not accept.
 _LOCAL = ("localhost", "127.0.0.1")
 
 
@@ -70,17 +70,16 @@ def create_payment(
 ) -> Payment:
     """Create the payment of an order, or return the existing one.
 
-    ``order_reference`` has 1 to 100 characters, ``description`` 1 to 50, both without control characters.
-    No text has a card number in it. ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO
-    4217. ``lines`` are at most 500, each a ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to
-    1,000,000. ``return_url`` and ``cancel_url`` have an origin that the merchant has registered.
-    ``metadata`` is as in ``checked_metadata``. After ``expires_at``, which is in the future and at most a
-    year away, the payment cannot be paid any more. ``locale`` is a language tag (BCP 47).
-    ``customer_reference`` is the merchant's own id of its customer, who may then save the card. It has at
-    most 64 characters.
+    ``order_reference`` has 1 to 100 characters, ``description`` 1 to 50, both without control characters. No
+    text contains a card number. ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO 4217. There
+    are at most 500 ``lines``, each with a ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to 1,000,000.
+    ``return_url`` and ``cancel_url`` have an origin that the merchant has registered. ``metadata`` is as in
+    ``checked_metadata``. After ``expires_at``, which is in the future and at most a year away, the payment
+    can no longer be paid. ``locale`` is a language tag (BCP 47). ``customer_reference`` is the merchant's own
+    id of its customer, with at most 64 characters. With it, the customer may save the card.
 
-    Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
-    the first field that differs, when the order already has a payment with other values.
+    Raises ``RequestInvalid``, which names the field, for other values. Raises ``DuplicateRequest``, which
+    names the first differing field, if the order already has a payment with other values.
     """
     wanted = checked_fields(
         merchant,
@@ -109,15 +108,15 @@ def created_or_known(
 ) -> tuple[Payment, bool]:
     """Return the payment with the columns of ``checked_fields``, and True if it was created just now.
 
-    ``by`` is who has it created: the merchant's program or, with a payment link, a shopper. ``made_with`` has
-    the reference of the link, or that of the saved card and the reason for its charge. Raises the errors of
-    ``create_payment``.
+    ``by`` is the creator: the merchant's program or, with a payment link, a shopper. ``made_with`` has the
+    reference of the link, or the reference of the saved card and the reason for its charge. Raises the errors
+    of ``create_payment``.
     """
     payment = Payment(merchant=merchant, **wanted, made_with=dict(made_with or {}))
     try:
         require_future(payment.expires_at)
     except RequestInvalid:
-        # The payment may be known since before this moment passed.
+        # The payment may have been created before this time passed.
         known = payment_of(merchant, wanted["order_reference"])
         if known is None:
             raise
@@ -128,15 +127,15 @@ def created_or_known(
                 insert_in_batch(Fact(payment=payment, source=by, kind="created"))
                 return payment, True
         known = payment_of(merchant, wanted["order_reference"])
-        assert known is not None  # noqa: S101  it is in the way, and payments are never deleted
+        assert known is not None  # noqa: S101  it has prevented the insert, and payments are never deleted
     if field := first_difference(known, wanted):
-        text = f"This order already has a payment, with another {field.replace('_', ' ')}."
+        text = f"This order already has a payment with another {field.replace('_', ' ')}."
         raise DuplicateRequest(text, field=field)
     return known, False
 
 
 def first_difference(payment: Payment, wanted: Mapping[str, Any]) -> str:
-    """Return the first field in which a payment differs from the columns of ``checked_fields``, if any."""
+    """Return the first field in which a payment differs from the columns of ``checked_fields``, or ""."""
     differing = (name for name, value in wanted.items() if getattr(payment, name) != value)
     name = next(differing, "")
     return "amount" if name in ("amount_minor", "currency") else name
@@ -163,7 +162,7 @@ def checked_fields(
     locale: str = "",
     customer_reference: str = "",
 ) -> dict[str, Any]:
-    """Return the columns of a payment. Raises ``RequestInvalid``, but not for a time that has passed."""
+    """Return the columns of a payment. Raises ``RequestInvalid``, but accepts a time that has passed."""
     return {
         "amount_minor": _amount(amount).minor,
         "currency": amount.currency,
@@ -183,40 +182,41 @@ def checked_fields(
 
 def _amount(amount: Money) -> Money:
     if not isinstance(amount, Money):
-        raise RequestInvalid("amount", "An amount is an instance of Money.")
+        raise RequestInvalid("amount", "The amount must be an instance of Money.")
     if not 0 < amount.minor <= LARGEST_MINOR:
-        raise RequestInvalid("amount", f"An amount to pay is 1 to {LARGEST_MINOR:,} minor units.")
+        raise RequestInvalid("amount", f"The amount must be 1 to {LARGEST_MINOR:,} minor units.")
     if amount.currency not in CURRENCIES:
-        raise RequestInvalid("amount", f"{amount.currency} is not a currency in which shoppers pay.")
+        raise RequestInvalid("amount", f"{amount.currency} is not a currency in which shoppers can pay.")
     return amount
 
 
 def _flag(field: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise RequestInvalid(field, "This is true or false.")
+        raise RequestInvalid(field, "This must be true or false.")
     return value
 
 
 def _text(field: str, value: object) -> str:
-    """Return ``value`` if the column can hold it. A NUL would be refused by PostgreSQL, and not by SQLite."""
+    """Return ``value`` if the column can hold it. PostgreSQL would refuse a NUL, but SQLite would not."""
     text = _of_a_length(field, value)
     if not text.isprintable():
-        raise RequestInvalid(field, "This has characters in it that cannot be seen, or line breaks.")
+        raise RequestInvalid(field, "This contains invisible characters or line breaks.")
     require_no_card_number(field, text)
     return text
 
 
 def _shown_text(field: str, value: object) -> str:
-    """Return a text that people read, and programs do not compare.
+    """Return a text for people, which programs do not compare.
 
-    Languages write with characters that cannot be seen: the joiners of Persian, Hindi and emoji, marks of a
-    direction, spaces of other kinds. Overrides of the direction would show another text than was sent.
+    Invisible characters are allowed if languages need them: the joiners of Persian, Hindi and emoji, marks of
+    a direction, and other kinds of spaces. Overrides of the direction are refused, because they would change
+    the displayed text.
     """
     text = _of_a_length(field, value)
     if not any(each.isprintable() and not each.isspace() for each in text):
-        raise RequestInvalid(field, "This has nothing in it that can be seen.")
+        raise RequestInvalid(field, "This contains no visible character.")
     if any(category(each) in _NOT_SHOWN or bidirectional(each) in _OVERRIDES for each in text):
-        raise RequestInvalid(field, "This has control characters or line breaks in it.")
+        raise RequestInvalid(field, "This contains control characters or line breaks.")
     require_no_card_number(field, text)
     return text
 
@@ -224,7 +224,7 @@ def _shown_text(field: str, value: object) -> str:
 def _of_a_length(field: str, value: object) -> str:
     most = LONGEST[field]
     if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= most:
-        raise RequestInvalid(field, f"This is a text of 1 to {most} characters.")
+        raise RequestInvalid(field, f"This must have 1 to {most} characters.")
     return value
 
 
@@ -255,12 +255,12 @@ def _address(field: str, value: str, merchant: Merchant) -> str:
     except (ValidationError, ValueError):
         raise RequestInvalid(field, "This is not a web address.") from None
     if origin not in merchant.return_origins:
-        raise RequestInvalid(field, "Its origin is not one that this merchant has registered.")
+        raise RequestInvalid(field, "The origin of this address is not registered with the merchant.")
     return text
 
 
 def may_return_to(merchant: Merchant, address: str) -> bool:
-    """Return True if shoppers may be led to this address: its origin is registered now, or it is empty."""
+    """Return True if the address is empty, or if its origin is registered with the merchant now."""
     try:
         _address("return_url", address, merchant)
     except RequestInvalid:
@@ -272,27 +272,27 @@ def _moment(field: str, value: object) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise RequestInvalid(field, "This is a moment with its offset from UTC.")
-    # Databases keep microseconds, and so does this value, with which a repeated request is compared.
+        raise RequestInvalid(field, "This must be a time with a UTC offset.")
+    # Databases store microseconds, and so must this value, because a repeated request is compared with it.
     return value.astimezone(UTC)
 
 
 def require_future(expires_at: datetime | None) -> None:
-    """Raise ``RequestInvalid`` unless it is a moment in the next year, or none."""
+    """Raise ``RequestInvalid`` unless the time is None or in the next year."""
     now = timezone.now()
     if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
-        raise RequestInvalid("expires_at", f"This is a moment in the next {LONGEST_LIFE.days} days.")
+        raise RequestInvalid("expires_at", f"This must be a time in the next {LONGEST_LIFE.days} days.")
 
 
 def _locale(value: object) -> str:
     if not isinstance(value, str) or (value and not _IS_LOCALE.fullmatch(value)):
-        raise RequestInvalid("locale", "This is a language tag such as en or de-CH.")
+        raise RequestInvalid("locale", "This must be a language tag, for example en or de-CH.")
     return value
 
 
 def _lines(lines: object) -> list[dict[str, Any]]:
     if not isinstance(lines, Sequence) or isinstance(lines, str) or len(lines) > MOST_LINES:
-        raise RequestInvalid("lines", f"These are at most {MOST_LINES} lines, each with sku and quantity.")
+        raise RequestInvalid("lines", f"There may be at most {MOST_LINES} lines, each with sku and quantity.")
     return [_line(f"lines[{number}]", line) for number, line in enumerate(lines)]
 
 
@@ -302,8 +302,8 @@ def _line(field: str, line: object) -> dict[str, Any]:
     except (msgspec.ValidationError, TypeError) as error:
         raise RequestInvalid(field, f"{error}.") from None
     if not 0 < len(read.sku.strip()) <= len(read.sku) <= LONGEST_SKU or not read.sku.isprintable():
-        raise RequestInvalid(f"{field}.sku", f"This is a text of 1 to {LONGEST_SKU} characters.")
+        raise RequestInvalid(f"{field}.sku", f"This must have 1 to {LONGEST_SKU} characters.")
     require_no_card_number(f"{field}.sku", read.sku)
     if not 0 < read.quantity <= MOST_OF_A_LINE:
-        raise RequestInvalid(f"{field}.quantity", f"This is 1 to {MOST_OF_A_LINE:,}.")
+        raise RequestInvalid(f"{field}.quantity", f"This must be 1 to {MOST_OF_A_LINE:,}.")
     return {"sku": read.sku, "quantity": read.quantity}

@@ -23,11 +23,11 @@ from checkout.payments.actions.creation import (
 from checkout.payments.models import Merchant, Payment, PaymentLink
 from checkout.states import Actor, PaymentState
 
-# A day less than the longest life of a payment, as the clocks of two processes may differ.
+# A day less than the longest life of a payment, because the clocks of two processes may differ.
 LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
-# With the number of an opening, it has to fit where orders' numbers do.
+# An order's number is this reference with the number of an opening, and must not be too long.
 LONGEST_OF_REUSABLE = 90
-# One use of a reusable link passes over so many order numbers that have a payment already.
+# The most order numbers with an existing payment that one use of a reusable link skips.
 MOST_NUMBERS_AT_ONCE = 100
 
 
@@ -44,9 +44,9 @@ def create_link(
 ) -> PaymentLink:
     """Create a link. The fields are those of ``create_payment``. Raises ``RequestInvalid``.
 
-    A reusable link is the only one of its merchant with its ``order_reference``, even once it is disabled:
-    otherwise both links would number their orders alike. A link for one payment always has an end, if need
-    be in a year, which is also that of its payment: without one, the payment would soon count as abandoned.
+    No two reusable links of a merchant have the same ``order_reference``, even if one is disabled, because
+    their orders would get the same numbers. A link for one payment always expires, after a year by default,
+    and so does its payment. Otherwise the payment would soon count as abandoned.
     """
     if not reusable and expires_at is None:
         expires_at = timezone.now() + LONGEST_OF_ONE_PAYMENT
@@ -61,7 +61,7 @@ def create_link(
     )
     require_future(fields["expires_at"])
     if reusable and len(order_reference) > LONGEST_OF_REUSABLE:
-        most = f"That of a reusable link has at most {LONGEST_OF_REUSABLE} characters."
+        most = f"With a reusable link, this may have at most {LONGEST_OF_REUSABLE} characters."
         raise RequestInvalid("order_reference", most)
     ours = (
         "order_reference",
@@ -79,13 +79,13 @@ def create_link(
     except IntegrityError:
         if not reusable:
             raise
-        text = "You have a reusable link with this order reference, which numbers its orders. Choose another."
+        text = "There is already a reusable link with this order reference. Choose another one."
         raise RequestInvalid("order_reference", text) from None
     return link
 
 
 def links_of(merchant: Merchant) -> QuerySet[PaymentLink]:
-    """Return the merchant's links, the newest first."""
+    """Return the merchant's links, newest first."""
     return PaymentLink.objects.filter(merchant=merchant).select_related("merchant")
 
 
@@ -95,13 +95,13 @@ def link_of(merchant: Merchant, reference: str) -> PaymentLink:
 
 
 def own_links(payment: Payment) -> QuerySet[PaymentLink]:
-    """Return the links for the payment's order alone. A reusable link is no single shopper's."""
+    """Return the links for this payment's order. Reusable links are for many shoppers, and are left out."""
     links = PaymentLink.objects.filter(merchant=payment.merchant_id, order_reference=payment.order_reference)
     return links.filter(is_reusable=False)
 
 
 def disable_link(merchant: Merchant, reference: str) -> PaymentLink:
-    """Have a link make no more payments; those that it has made can still be paid."""
+    """Disable a link, so that it makes no more payments. Its existing payments can still be paid."""
     with transaction.atomic():
         link = _found(links_of(merchant).select_for_update(of=("self",)).filter(reference=reference))
         if link.disabled_at is None:
@@ -111,12 +111,12 @@ def disable_link(merchant: Merchant, reference: str) -> PaymentLink:
 
 
 def open_for_shopper(token: str) -> PaymentLink:
-    """Return what a link asks for. Raises ``PaymentLinkNotFound`` and ``PaymentLinkClosed``."""
+    """Return the link with this token. Raises ``PaymentLinkNotFound`` and ``PaymentLinkClosed``."""
     return _require_open(_found(PaymentLink.objects.select_related("merchant").filter(token=token)))
 
 
 def link_and_state(token: str) -> tuple[PaymentLink, PaymentState]:
-    """Return a link and the state of the payment to which it has led; ``open`` if there is none, or many.
+    """Return a link and the state of its payment; ``open`` if there is none, or if the link is reusable.
 
     Raises the errors of ``open_for_shopper``.
     """
@@ -126,15 +126,15 @@ def link_and_state(token: str) -> tuple[PaymentLink, PaymentState]:
 
 
 def payment_by_link(token: str) -> Payment:
-    """Return the payment of a link: a new one if the link is reusable, else the same each time.
+    """Return the payment of a link: a new one if the link is reusable, or else the same each time.
 
-    That one is returned as it is, whatever has changed since. A payment is made without the ``return_url`` if
-    the merchant has not registered its origin any more.
+    The link's own payment is returned in its present state. If the origin of the ``return_url`` is no longer
+    registered, a payment is made without it.
 
     Raises ``PaymentLinkNotFound``, ``PaymentLinkClosed``, and ``DuplicateRequest`` if the order has another
-    payment already. A reusable link never returns a payment that it has not made just now: it passes over the
-    numbers of orders that have one, and raises ``DuplicateRequest`` if these are too many for one request.
-    The next request then continues behind them.
+    payment already. A reusable link always makes a new payment. It skips order numbers that have a payment,
+    and raises ``DuplicateRequest`` if these are too many for one request. The next request then continues
+    after them.
     """
     with transaction.atomic():
         rows = PaymentLink.objects.select_related("merchant").select_for_update(of=("self",))
@@ -151,7 +151,7 @@ def payment_by_link(token: str) -> Payment:
 
 
 def hindrance(link: PaymentLink) -> str:
-    """Return what hinders a link that is not closed, for staff; empty if nothing does."""
+    """Return a problem of a link that is not closed, in words for staff; empty if there is none."""
     if link.state != "active" or (link.openings and not link.is_reusable):
         return ""
     try:
@@ -167,14 +167,14 @@ def hindrance(link: PaymentLink) -> str:
             )
     if not may_return_to(link.merchant, link.return_url):
         return (
-            "Its payments do not lead back to the shop: the merchant has not registered the origin of the "
-            "return URL any more."
+            "Its payments do not lead back to the shop, because the origin of the return URL is no longer "
+            "registered with the merchant."
         )
     return ""
 
 
 def _own_payment(link: PaymentLink) -> Payment:
-    """Return the payment of a link that is not reusable, making it at the first use."""
+    """Return the payment of a link that is not reusable. The first use creates it."""
     if link.openings and (known := payment_of(link.merchant, link.order_reference)) is not None:
         return known
     return _created_or_known(link, _wanted(link))[0]
@@ -190,7 +190,7 @@ def _wanted(link: PaymentLink) -> dict[str, Any]:
 
 
 def _new_payment(link: PaymentLink) -> Payment | None:
-    """Return a payment that did not exist before, and count it; None if all numbers tried have payments."""
+    """Return a new payment, and count it; None if all numbers that were tried have payments already."""
     for _ in range(MOST_NUMBERS_AT_ONCE):
         link.last_number += 1
         order = f"{link.order_reference}-{link.last_number}"
@@ -204,7 +204,7 @@ def _new_payment(link: PaymentLink) -> Payment | None:
 
 
 def _fields(link: PaymentLink) -> dict[str, Any]:
-    """Return the fields that each payment of the link has."""
+    """Return the fields that all payments of the link have."""
     return {
         "amount": link.amount,
         "description": link.description,

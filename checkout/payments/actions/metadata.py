@@ -12,40 +12,44 @@ LONGEST_VALUE = 500
 
 
 def checked_metadata(given: object) -> dict[str, str]:
-    """Return metadata that may be stored: at most 50 keys of 40 characters, with texts of at most 500.
+    """Return metadata that may be stored: at most 50 keys of 40 characters, with strings of at most 500.
 
-    Neither has control characters or a card number, however the request was encoded. Raises
-    ``RequestInvalid``, which names the field.
+    Keys and values contain neither control characters nor a card number. Raises ``RequestInvalid``, which
+    names the field.
     """
     if given is None:
         return {}
     if not isinstance(given, Mapping) or len(given) > MOST_KEYS:
-        raise RequestInvalid("metadata", f"These are at most {MOST_KEYS} names with their values.")
+        raise RequestInvalid("metadata", f"Metadata has at most {MOST_KEYS} names.")
     for key, value in given.items():
         if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-            raise RequestInvalid("metadata", f"A name is a text of 1 to {LONGEST_KEY} characters.")
+            raise RequestInvalid("metadata", f"A name must have 1 to {LONGEST_KEY} characters.")
         require_no_card_number("metadata", key)
         if not isinstance(value, str) or len(value) > LONGEST_VALUE or not _is_storable(value):
-            text = f"A value is a text of at most {LONGEST_VALUE} characters, without control characters."
+            text = (
+                f"A value must be a string of at most {LONGEST_VALUE} characters, without control characters."
+            )
             raise RequestInvalid(f"metadata.{key}", text)
         require_no_card_number(f"metadata.{key}", value)
     return dict(given)
 
 
 def overlaid(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """Return checked metadata ``above`` laid over what is stored; raises ``RequestInvalid`` for too much."""
+    """Return the stored metadata updated with ``above``, which is checked. Raises ``RequestInvalid``."""
     both = {**below, **above}
     if len(both) > MOST_KEYS:
-        raise RequestInvalid("metadata", f"With those of the payment, these are at most {MOST_KEYS} names.")
+        raise RequestInvalid(
+            "metadata", f"With the payment's metadata, there are more than {MOST_KEYS} names."
+        )
     return both
 
 
 def require_no_card_number(field: str, text: str) -> None:
-    """Raise ``RequestInvalid``, which names the field, for a text with a card number in it."""
+    """Raise ``RequestInvalid``, which names the field, if the text contains a card number."""
     if contains_card_number(text):
         raise RequestInvalid(field, "This contains a card number, which is not stored.")
 
 
 def _is_storable(text: str) -> bool:
-    """Return False for control characters, and for halves of surrogate pairs, which PostgreSQL refuses."""
+    """Return False for control characters, and for unpaired surrogates, which PostgreSQL refuses."""
     return not any(category(character) in ("Cc", "Cs") for character in text)

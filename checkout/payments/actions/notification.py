@@ -1,7 +1,7 @@
-"""Take a provider's notification: store it, then acknowledge it. It is applied after that.
+"""Store a provider's notification. It is acknowledged after that, and applied later.
 
-The process that stores it sends the command to apply it. If that fails, the timer of notifications that are
-to be tried again writes the same command to the outbox (``timers/unmatched.py``).
+The process that stores a notification sends the command to apply it. If that fails, a timer
+(``timers/unmatched.py``) writes the same command to the outbox.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ from messaging.compiled_queries import Compiled, insert_unless_known
 from messaging.conf import conf as messaging_conf
 from messaging.envelope import Envelope, command_envelope
 
-# The largest body that is read. Of a larger one an excerpt is kept.
+# The largest body that is read. An excerpt of a larger body is stored.
 MAX_BYTES = 65_536
 EXCERPT = ProviderNotification.EXCERPT
 
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 class Recorded:
     """The answer to the provider, and the command to apply the notification.
 
-    ``owed`` is None if the notification was known already or cannot be read.
+    ``owed`` is None if the notification was stored before or cannot be read.
     """
 
     acknowledgement: Acknowledgement
@@ -59,7 +59,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A body as far as it can be read: the statements in it, or why it cannot be read."""
+    """The result of reading a body: its statements, or the reason for which it cannot be read."""
 
     statements: Sequence[Notification] | None = None
     fault: str = ""
@@ -73,18 +73,21 @@ class _Reading:
 def record_notification(
     account_code: str, body: bytes, *, is_proven: bool = False, sender: str = ""
 ) -> Recorded:
-    """Store a notification. The same body is stored once, and is proven as soon as one copy is proven.
+    """Store a notification. Equal bodies are stored once, and are proven as soon as one copy is proven.
 
-    The caller publishes the command; if the caller fails to, a timer does so after the grace period. A body
-    that cannot be read is stored for staff and acknowledged, or the provider would hold back all later
-    notifications.
+    The caller publishes the command. If the caller fails, a timer does so after the grace period. A body that
+    cannot be read is stored for staff and acknowledged, because the provider would otherwise hold back all
+    later notifications.
 
-    ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
-    ``sender`` is the IP address that it came from. If that is outside the account's networks, a notification
-    over this channel is a hint: Worldpay changes its addresses, and wants none of them kept out
-    (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/). Raises ``ProviderAccountNotFound``,
-    ``SenderNotAllowed`` for any other from such an address and, after storing it,
-    ``NotificationFormatNotSupported`` for one in the format of another product that came over no channel.
+    ``is_proven`` says that the notification came over a channel that only the provider can use (see
+    ``providers.proof``). ``sender`` is the IP address from which it came. If this address is outside the
+    account's networks, even a notification over that channel is only a hint. It is not refused, because
+    Worldpay changes its addresses, and asks that none of them is blocked
+    (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/).
+
+    Raises ``ProviderAccountNotFound``. Without the channel, raises ``SenderNotAllowed`` for an address
+    outside the networks and, after storing the notification, ``NotificationFormatNotSupported`` for the
+    format of another product.
     """
     account = _account(account_code)
     if account is None:
@@ -99,7 +102,7 @@ def record_notification(
     row = ProviderNotification(
         account=account,
         digest=hashlib.sha256(body).hexdigest(),
-        # Anybody can send any number without a secret, so little is kept of each.
+        # Anybody can send any number of notifications without a secret, so only a little of each is stored.
         body=_kept(provider, body, is_whole=is_proven),
         statements=None
         if reading.statements is None
@@ -122,7 +125,7 @@ def record_notification(
             reason=row.reason,
         )
     if reading.refusal is not None and not is_proven:
-        # A proven one is acknowledged although it cannot be read: the provider would hold back the next ones.
+        # An unreadable proven notification is acknowledged, because the provider would hold back later ones.
         raise reading.refusal
     owed = _command(row, reading) if is_news and row.state == State.RECEIVED else None
     return Recorded(provider.acknowledgement(), owed)
@@ -134,12 +137,12 @@ def _command(row: ProviderNotification, reading: _Reading) -> Envelope:
 
 
 def payment_named_by(row: ProviderNotification) -> str:
-    """Return the reference of the payment that a stored notification names, if it could be read."""
+    """Return the reference of the payment that a stored notification names; "" if it could not be read."""
     return _Reading(from_json(row.statements).first).payment_reference
 
 
 def _account(code: str) -> ProviderAccount | None:
-    """Return the account as it was at most ``conf.account_seconds`` ago; None if there is none."""
+    """Return the account, from a cache of ``conf.account_seconds``; None if there is none."""
     found = REMEMBERED.get_or_set(code, partial(_ACCOUNT.first, code), timeout=conf.account_seconds)
     return cast(ProviderAccount | None, found)
 
@@ -163,7 +166,7 @@ def _read(provider: Provider, body: bytes) -> _Reading:
 
 
 def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
-    """Return the text that is stored of a body: the whole of it, or an excerpt."""
+    """Return the text to store for a body: all of it, or an excerpt."""
     # PostgreSQL stores no NUL.
     text = provider.scrub(body if len(body) <= MAX_BYTES else body[:EXCERPT]).replace("\0", "\ufffd")
     return text if is_whole else text[:EXCERPT]
@@ -171,10 +174,10 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
 
 @transaction.atomic
 def _is_news_of_known(row: ProviderNotification) -> bool:
-    """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
+    """Count another copy of a stored body. Return True if this copy is to be applied nevertheless.
 
-    That is so if this copy is proven, and the stored one was not, or was not applied. The stored row is reset
-    in that case.
+    A proven copy is applied if the stored notification was not proven, or was not applied. The stored row is
+    then reset.
     """
     known = ProviderNotification.objects.select_for_update().get(account=row.account, digest=row.digest)
     row.pk = known.pk
@@ -182,7 +185,7 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
     is_news = row.is_proven and (not known.is_proven or _is_applied_anew(known, row))
     if is_news:
         known.is_proven = True
-        # While it was a hint, perhaps only an excerpt was kept. What was erased stays erased.
+        # Perhaps only an excerpt of the hint was stored. Erased text stays erased.
         known.body = row.body if known.body else ""
         known.statements = row.statements
         known.state = row.state
@@ -195,11 +198,12 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
 
 
 def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) -> bool:
-    """Return True if a copy is applied although the stored one was proven: its cause may have been mended.
+    """Return True if a copy is to be applied although the stored notification was proven.
 
-    The account had another merchant code, say, or our parser a defect. Statements that were applied before
-    are not applied twice, since each is a fact. If staff have dealt with a contradiction, they may have
-    entered by hand what it says. A copy may also tell of a second, equal event.
+    The cause of its problem may have been repaired, for example the account's merchant code or a defect of
+    our parser. Statements that were applied before are not applied twice, because each is a fact. If staff
+    have dealt with a contradiction, they may have entered its content by hand. A copy may also report a
+    second, equal event.
     """
     if copy.state != State.RECEIVED:
         return False
@@ -211,7 +215,7 @@ def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) ->
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:
     """Return True if the account takes notifications from this address. Raises ``ProviderMisconfigured``."""
-    # A mistake in the list lets nobody in. The provider repeats what is refused until it is corrected.
+    # If the list has an error, all addresses are refused. The provider repeats refused notifications.
     networks = read_networks(account.options)
     if networks is None:
         return True

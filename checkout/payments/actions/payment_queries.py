@@ -1,7 +1,7 @@
-"""Read the payments, attempts, operations and events of one merchant. Another merchant's do not exist.
+"""Read the payments, attempts, operations and events of one merchant. Those of other merchants are not found.
 
-Lists are newest first. A cursor is opaque to its reader (``checkout.privacy.cursors``), and stays valid: rows
-that come later are not in the pages that follow it.
+Lists are newest first. A cursor is opaque to its reader (``checkout.privacy.cursors``) and stays valid: the
+pages after it do not contain rows that were added later.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -33,17 +33,17 @@ from checkout.payments.objects.payment import STATUSES
 from checkout.privacy.cursors import open_numbers, seal_numbers
 
 MOST_ROWS = 100
-NO_CURSOR = "This is not a cursor of this list, or not any more. Begin again without a cursor."
+NO_CURSOR = "This is not a valid cursor of this list. Begin again without a cursor."
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
-# A column, and the values of which a row has one.
+# A column, and the values that match.
 Among = tuple[str, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of a list. ``next_cursor`` is for the next page, and empty if there is none."""
+    """A page of a list. ``next_cursor`` leads to the next page, and is empty if there is none."""
 
     items: Sequence[T]
     next_cursor: str
@@ -51,14 +51,14 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The time in which rows were created, from ``since`` on and before ``until``, if these are given."""
+    """The period in which rows were created, from ``since`` on and before ``until``. Both may be None."""
 
     since: datetime | None = None
     until: datetime | None = None
 
     @property
     def digest(self) -> int:
-        """A number of 64 bits that identifies the time in cursors, and is 0 if it has no bounds."""
+        """A 64-bit number that identifies the period in cursors; 0 if the period has no bounds."""
         if self == ALWAYS:
             return 0
         bounds = [each.timestamp() if each else None for each in (self.since, self.until)]
@@ -110,7 +110,7 @@ def read_payment_of_order(merchant: Merchant, order_reference: str) -> PaymentOb
 
 
 def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]:
-    """Return all operations of a payment, the oldest first. Raises ``PaymentNotFound``."""
+    """Return all operations of a payment, oldest first. Raises ``PaymentNotFound``."""
     payment = _row(merchant, reference=reference)
     rows = payment.operations.select_related("attempt").order_by("pk")
     return [operation_object(each, payment) for each in rows]
@@ -119,7 +119,7 @@ def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]
 def list_attempts(
     merchant: Merchant, reference: str, *, limit: int = 20, cursor: str = ""
 ) -> Page[AttemptObject]:
-    """Return the attempts at a payment. Raises ``PaymentNotFound``, and ``RequestInvalid`` as other lists."""
+    """Return the attempts at a payment. Raises ``PaymentNotFound`` and ``RequestInvalid``."""
     payment = _row(merchant, reference=reference)
     rows = payment.attempts.all()
     return page_of(
@@ -161,7 +161,7 @@ def list_events(
     if object_id.startswith("pay_"):
         rows = rows.filter(payment__reference=_text("object_id", object_id))
     elif object_id:
-        # The events of a payment have an index, those of an operation have none.
+        # There is an index for the events of a payment, but none for the events of an operation.
         owner = Operation.objects.filter(reference=_text("object_id", object_id)).values("payment_id")
         rows = rows.filter(payment_id__in=owner, operation=object_id)
     if where is not None:
@@ -188,7 +188,7 @@ def read_event(merchant: Merchant, reference: str) -> EventObject:
 
 
 def key_of(cursor: str, owner: str, rows: str) -> int:
-    """Return the key in a cursor. Raises ``RequestInvalid`` for a text that is no cursor of this list."""
+    """Return the key in a cursor. Raises ``RequestInvalid`` if the text is not a cursor of this list."""
     return _numbers_in(cursor, owner, rows)[0]
 
 
@@ -214,17 +214,18 @@ def page_of(
     among: "Among | None" = None,
     created: Created = ALWAYS,
 ) -> Page[T]:
-    """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``.
+    """Return a page of rows, as their objects. Raises ``RequestInvalid`` for ``limit`` and ``cursor``.
 
-    ``owner`` is the code of the merchant whose rows these are: the cursors are good for no other.
-    ``among`` names a column, and the values of which a row has one. If rows get another value meanwhile, a
-    page has fewer rows than ``limit``, even if others follow it.
+    ``owner`` is the code of the merchant to whom the rows belong. The cursors are valid for this merchant
+    only. ``among`` is a column with the values that match. If rows change their value in the meantime, a page
+    may have fewer rows than ``limit`` although others follow it.
 
-    The cursor of a list of a time has the key after which that begins: it is searched once, and not for each
-    page. All further pages end before the cursor in any case.
+    If the list is limited to a period, the cursor contains the key at which the period begins, so that the
+    key is searched once and not for each page. Its end need not be in the cursor, because later pages have
+    smaller keys.
     """
     if not 1 <= limit <= MOST_ROWS:
-        raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
+        raise RequestInvalid("limit", f"This must be 1 to {MOST_ROWS}.")
     name = rows.model._meta.label_lower
     digest, floor = created.digest, 0
     told: Sequence[int] = ()
@@ -245,8 +246,9 @@ def page_of(
         column, values = among
         keys = _newest_keys(rows, column, values, limit + 1)
         found = list(rows.filter(pk__in=keys[:limit]).order_by("-pk"))
-        # A row may have got another value since its key was read. The next page begins after all the keys.
-        # As a condition of the query, this could lead PostgreSQL to read all rows with these values.
+        # A row may have changed its value since its key was read. The next page begins after all the keys.
+        # The values are not a condition of the query, with which PostgreSQL might read all rows with these
+        # values.
         page = [row for row in found if getattr(row, column) in values]
     if len(keys) <= limit:
         return Page(objects(page), "")
@@ -262,7 +264,7 @@ def _numbers_in(cursor: str, owner: str, rows: str) -> Sequence[int]:
 
 
 def _within(rows: "QuerySet[M]", created: Created, floor: int, ceiling: int | None) -> "QuerySet[M]":
-    """Return the rows of a time, with keys after ``floor`` and up to ``ceiling``, if there is one."""
+    """Return the rows of a period, with keys after ``floor`` and up to ``ceiling``, unless that is None."""
     if created.since is not None:
         rows = rows.filter(created_at__gte=created.since, pk__gt=floor)
     if created.until is not None:
@@ -273,10 +275,10 @@ def _within(rows: "QuerySet[M]", created: Created, floor: int, ceiling: int | No
 def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:
     """Return the keys of the newest rows with one of the values, by a query for each value.
 
-    An index has the rows of one value in order. Asked for rows of several values in one query, PostgreSQL may
-    walk through the whole history instead.
+    An index has the rows of each value in order. For several values in one query, PostgreSQL may read the
+    whole history instead.
     """
-    # A row that changes between two queries may be in both.
+    # A row that changes its value between two queries may be in both results.
     keys: set[int] = set()
     for value in values:
         newest = rows.filter(**{column: value}).order_by("-pk")
@@ -286,10 +288,10 @@ def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most
 
 def _text(field: str, value: str) -> str:
     if not _is_text(value):
-        raise RequestInvalid(field, "This has characters in it that are not allowed.")
+        raise RequestInvalid(field, "This contains characters that are not allowed.")
     return value
 
 
 def _is_text(value: Any) -> bool:
-    """Return True for a text that a database can be asked for: PostgreSQL refuses NUL."""
+    """Return True for a string that may be part of a query. PostgreSQL refuses NUL."""
     return isinstance(value, str) and "\0" not in value

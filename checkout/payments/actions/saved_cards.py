@@ -29,7 +29,7 @@ from messaging.outbox.models import enqueue
 
 
 def cards_of(merchant: Merchant, customer_reference: str) -> QuerySet[SavedCard]:
-    """Return the cards of a merchant's customer that were not removed, the newest first."""
+    """Return the cards of a merchant's customer that were not removed, newest first."""
     return _rows(merchant).filter(customer_reference=customer_reference, state=SavedCard.State.ACTIVE)
 
 
@@ -40,10 +40,10 @@ def card_of(merchant: Merchant, reference: str) -> SavedCard:
 
 @transaction.atomic
 def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
-    """Remove a card, and all others with the same token, at once and for good.
+    """Remove a card, and all others with the same token, at once and for ever.
 
-    The provider is then asked to delete the token. Removing a removed card changes nothing. A charge that has
-    been sent to the provider already goes on. Raises ``SavedCardNotFound``.
+    Later the provider is asked to delete the token. If the card was removed before, nothing changes. A charge
+    that was already sent to the provider continues. Raises ``SavedCardNotFound``.
     """
     card_of(merchant, reference)
     _remove(SavedCard.objects.filter(merchant=merchant, reference=reference), by)
@@ -51,33 +51,32 @@ def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
 
 
 def erase_cards(payment: Payment, *, by: str) -> None:
-    """Remove the cards that were last saved with a locked payment, and erase whose cards they were.
+    """Remove the cards that were last saved with a locked payment, and erase their customer.
 
-    A card that was saved again with a later payment stays: its customer has agreed to that since.
+    A card that was saved again with a later payment stays, because its customer has agreed to that.
 
-    The caller has a transaction. A payment is locked before cards, by this as by the service that saves a
-    card. A charge and a removal lock cards only, and never wait for a payment that exists, so none of them
-    can wait for each other in a circle.
+    The caller has a transaction. The payment is locked before the cards, as in the service that saves a card.
+    A charge and a removal lock cards only, and never wait for an existing payment, so there is no deadlock.
     """
     own = SavedCard.objects.filter(payment=payment)
     _remove(own, by)
     own.update(customer_reference="", scheme_transaction="")
-    # The others keep these until their tokens are deleted at the provider.
+    # Other cards keep these fields until their tokens are deleted at the provider.
     own.filter(token_to_delete="").update(shopper="", token_hash="")
 
 
 def _remove(cards: QuerySet[SavedCard], by: str) -> None:
-    """Lock the cards, always in the order of their keys, and remove those that are active.
+    """Lock the cards, always in the order of their keys, and remove the active ones.
 
-    Every other card with the same token is removed as well. There is one if the token was saved twice while
-    the secret key was replaced, and it could still be charged.
+    Other cards with the same token, which could still be charged, are removed as well. They exist if the
+    token was saved twice while the secret key was being replaced.
     """
     twins = {
         card.pk: [twin.pk for twin in card.twins()] for card in cards if card.state == SavedCard.State.ACTIVE
     }
     rows = SavedCard.objects.filter(pk__in=[*twins, *chain.from_iterable(twins.values())])
     locked = list(rows.select_for_update(no_key=True).order_by("pk"))
-    # Asked again under lock: a later payment may have taken over one of them meanwhile.
+    # Queried again under lock, because a later payment may have taken over one of them in the meantime.
     own = cards.filter(pk__in=twins).values_list("pk", flat=True)
     removed = {pk for card in own for pk in (card, *twins[card])}
     for card in locked:
@@ -90,18 +89,18 @@ def _remove(cards: QuerySet[SavedCard], by: str) -> None:
 def charge_card(
     merchant: Merchant, reference: str, *, merchant_initiated: str, by: str, **order: Any
 ) -> Payment:
-    """Create the payment of an order, and have it charged to a saved card.
+    """Create the payment of an order, and charge it to a saved card.
 
-    If the order has this payment already, it is returned as it is, and nothing is charged again. ``order``
-    has the fields of ``create_payment``, in which the customer may be left out.
+    If the order has this payment already, it is returned in its present state, and nothing is charged again.
+    ``order`` has the fields of ``create_payment``. The customer may be left out.
 
-    Raises ``SavedCardNotFound``, ``SavedCardNotUsable`` and the errors of ``create_payment``; then nothing
-    was changed.
+    Raises ``SavedCardNotFound``, ``SavedCardNotUsable`` and the errors of ``create_payment``. After an error
+    nothing has changed.
     """
     if merchant_initiated not in set(MerchantInitiated):
-        text = f"With a saved card, this is one of {', '.join(MerchantInitiated)}."
+        text = f"With a saved card, this must be one of {', '.join(MerchantInitiated)}."
         raise RequestInvalid("merchant_initiated", text)
-    # Under lock, so that no card is charged that another request is just removing.
+    # Under lock, so that a card that another request is removing is not charged.
     card = _locked(merchant, reference)
     made_with = {"saved_card": card.reference, "merchant_initiated": merchant_initiated}
     payment, is_new = created_or_known(merchant, _checked(merchant, card, order), made_with=made_with)
@@ -125,17 +124,17 @@ def charge_card(
     open_attempt(payment, attempt, Actor.MERCHANT)
     data = {"by": by, "saved_card": card.reference, "merchant_initiated": merchant_initiated}
     insert(Fact(payment=payment, attempt=attempt, source=Actor.MERCHANT, kind="charge_requested", data=data))
-    # No card travels with the command, so the relay may publish it as well as anybody.
+    # The command carries no card, so the relay can publish it.
     command = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
     enqueue(OutboxMessage, *command.address, command, subject=payment.reference, delay_seconds=0)
     return payment
 
 
 def _checked(merchant: Merchant, card: SavedCard, order: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of the payment, whose customer is that of the card."""
+    """Return the columns of the payment, with the customer of the card."""
     named = order.get("customer_reference") or ""
     if card.customer_reference and named not in ("", card.customer_reference):
-        raise RequestInvalid("customer_reference", "The saved card is another customer's.")
+        raise RequestInvalid("customer_reference", "The saved card belongs to another customer.")
     columns = checked_fields(merchant, **{**order, "customer_reference": card.customer_reference or named})
     if not columns["customer_reference"] and (known := payment_of(merchant, columns["order_reference"])):
         # The card's customer was erased since it was charged.

@@ -1,16 +1,16 @@
-"""Tokens with which open pages, which have no session, get the updates of one payment."""
+"""Tokens with which open pages get the updates of one payment without a session."""
 
 from django.core import signing
 
 from checkout.errors import TokenRejected
 
 _SALT = "checkout.status"
-# A page that is open for longer than a day polls instead, or is opened again.
+# A page that is open for longer than a day polls instead.
 _LIFETIME_SECONDS = 86_400
 
 
 def status_token(reference: str) -> str:
-    """Return a signed token for one payment, good for a day."""
+    """Return a signed token for one payment, which is valid for a day."""
     return signing.TimestampSigner(salt=_SALT).sign(reference)
 
 

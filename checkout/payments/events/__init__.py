@@ -1,7 +1,7 @@
-"""Events: what a merchant's programs are told of a payment, its attempts and its operations.
+"""Events about payments, attempts and operations for merchants' programs.
 
-Every change of state goes through the functions of ``changes``, which write the event in the transaction
-that makes the change. So there is no change without its event, and no event without its change.
+Every change of state goes through the functions of ``changes``, which write the event in the transaction of
+the change. Therefore each change has its event, and each event its change.
 """
 
 from checkout.payments.events.changes import (

@@ -1,6 +1,7 @@
-"""The changes of payments, attempts and operations, each written together with its event.
+"""The changes of payments, attempts and operations. Each is written together with its event.
 
-The payment must be locked, and be the one that the transaction works with. No other module writes a state.
+The payment must be locked, and must be the instance that the transaction uses. No other module writes a
+state.
 """
 
 from collections.abc import Mapping
@@ -19,9 +20,9 @@ from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, paym
 from checkout.states import Actor
 from messaging.compiled_queries import insert, insert_unless_known, update_in_batch
 
-# Fields that change with every change.
+# Fields that every change sets.
 _ALWAYS = ("updated_at", "version")
-# The amounts of a payment that money has moved to.
+# The amounts of a payment that show movements of money.
 _MOVED = ("captured", "refunded", "disputed")
 
 
@@ -35,22 +36,22 @@ def open_payment_once(payment: Payment) -> bool:
 
 
 def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
-    """Move the payment to the state that ``event`` leads to. Raises ``IllegalTransition``.
+    """Move the payment to the state to which ``event`` leads. Raises ``IllegalTransition``.
 
-    Without ``refusal_reason`` that of the last refusal stays.
+    Without ``refusal_reason`` the reason of the last refusal stays.
     """
     record_event(payment, _moved(payment, event, actor, refusal_reason))
 
 
 def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> EventDraft:
-    """Move the payment. Return the news of it."""
+    """Move the payment. Return the draft of its event."""
     earlier = payment.state
     payment.apply(event, actor, refusal_reason=refusal_reason)
     told = payment_object(payment)
     before = latest_of(payment).own
     known = dict(before.data["object"]) if before else {"state": PAYMENT_STATUSES[earlier]}
     for name in before.data.get("left_out", ()) if before else ():
-        known.pop(name, None)  # left out for its length, which is no change
+        known.pop(name, None)  # left out because of its length, not changed
     changes = _changes(known, msgspec.to_builtins(told))
     amounts = changes.get("amounts", {})
     is_by_capture = "captured" in amounts and "refunded" not in amounts
@@ -60,13 +61,13 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
 
 
 def has_untold_amounts(payment: Payment) -> bool:
-    """Return True if money has moved since the payment's own last event, so that its amounts are old."""
+    """Return True if the amounts in the payment's own last event are out of date."""
     now, told = payment_object(payment).amounts, _told_amounts(payment)
     return any(told.get(name, 0) != getattr(now, name) for name in _MOVED)
 
 
 def kept_when_last_told(payment: Payment) -> int:
-    """Return what was captured and had not gone back by the payment's own last event, in minor units."""
+    """Return the captured amount in the payment's own last event, less refunds and disputes (minor units)."""
     told = _told_amounts(payment)
     return max(0, told.get("captured", 0) - told.get("refunded", 0) - told.get("disputed", 0))
 
@@ -79,7 +80,7 @@ def _told_amounts(payment: Payment) -> Mapping[str, int]:
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
-    """Insert a new attempt, with which the payment is being processed. Raises ``IllegalTransition``.
+    """Insert a new attempt, and move the payment to its processing. Raises ``IllegalTransition``.
 
     The events of both are written together.
     """
@@ -92,7 +93,7 @@ def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
 def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *names: str) -> None:
     """Move the attempt, and save it with its fields ``names``. Raises ``IllegalTransition``.
 
-    There is an event if its public state changes, which has fewer values.
+    An event is written if the public state changes, which has fewer values than the internal one.
     """
     earlier = ATTEMPT_STATUSES[attempt.state]
     attempt.apply(event, actor)
@@ -107,7 +108,7 @@ def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *
 
 
 def open_operation(payment: Payment, operation: Operation) -> None:
-    """Insert a new operation, with the payment's metadata below its own."""
+    """Insert a new operation. Its metadata is the payment's, updated with its own."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     insert(operation)
     invalidate_rows(payment)
@@ -123,7 +124,7 @@ def open_operation_once(payment: Payment, operation: Operation, *, order_code: s
 
 
 def move_operation(payment: Payment, operation: Operation, state: str, *, refusal_reason: str = "") -> None:
-    """Set the operation's state, whatever it was. An issuer's movement has no state to move to."""
+    """Set the operation's state, whatever it was before. Disputes, which are always done, are not changed."""
     earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
     operation.state, operation.refusal_reason = state, refusal_reason
     update_in_batch(operation, "state", "refusal_reason")
@@ -140,7 +141,7 @@ def _record(payment: Payment, told: OperationObject, changes: Mapping[str, Any])
 
 
 def _changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the earlier values of the fields that differ. Of a part, only those of its own fields."""
+    """Return the earlier values of the fields that differ. Nested objects are compared field by field."""
     changed: dict[str, Any] = {}
     for name, value in earlier.items():
         if name in _ALWAYS or name not in later or value == later[name]:

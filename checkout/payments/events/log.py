@@ -1,7 +1,7 @@
-"""The table of events as a log, from which a relay publishes them in the order of their keys.
+"""The table of events as a log, from which a relay publishes events in the order of their keys.
 
-An event is its own outbox row: nothing is written twice, and nothing is marked. The one row of the position
-says how far the relays have come.
+An event is its own outbox row, so nothing is written twice, and no row is marked. A single row has the
+position of the relays.
 """
 
 import asyncio
@@ -28,22 +28,22 @@ from messaging.topology import Topology
 
 log = structlog.get_logger(__name__)
 
-# A transaction may commit an event after others have committed later ones. After this time at the earliest
-# it is asked whether it can still do so.
+# A transaction may commit an event after others have committed later ones. After this time the relay checks
+# if it can still do so.
 FORGOTTEN_AFTER = timedelta(minutes=1)
-# The most keys that are missed at once. A server that was restored may go on with a far greater key.
+# The most missing keys that are watched at once. A restored server may continue with a much greater key.
 MOST_MISSED = 1_000
-# Without a position, as after the loss of its row, events that are older than this count as published.
+# If the row with the position is lost, events that are older than this count as published.
 OLD = timedelta(days=1)
-# The time at which a key was missed, and the first transaction that began after that.
+# The time at which a key was found missing, and the first transaction that began after that.
 Missed = tuple[float, int]
 
 
 class EventLog:
-    """The events of payments for a relay (``messaging.outbox.relay.Source``). Each relay has its own."""
+    """The events of payments as a source for a relay (``messaging.outbox.relay.Source``)."""
 
     database = DEFAULT_DB_ALIAS
-    # An event that is slower gets into the outbox, for the others.
+    # An event that takes longer is moved to the outbox, so that the others can continue.
     publish_timeout_seconds = 2.0
 
     def __init__(self) -> None:
@@ -51,22 +51,22 @@ class EventLog:
         self._next: tuple[int, Mapping[str, Missed]] = (0, {})
 
     def take(self) -> Sequence[AbstractOutboxMessage]:
-        """Take the next events, unless another relay publishes some. They are published again if it ends.
+        """Lease the next events, unless another relay has a lease. Another relay gets them if this one dies.
 
-        An event that cannot be made into a message is logged and passed over, because it must not stop all
-        others. Staff can have it published when its cause is mended (``actions.staff.outbox``).
+        An event that cannot be turned into a message is logged and skipped, because it must not stop all
+        others. When the cause is repaired, staff can publish it (``actions.staff.outbox``).
         """
         position, now = _position()
         if position.leased_until is not None and position.leased_until > now:
             return []
-        # Before the look at the events: what has ended by now is seen, or never will be.
+        # Before the events are read: the events of transactions that have ended are then visible.
         oldest = _transactions()[0] if position.under_way else 0
         found = _beyond(position)
         if not found and not _over(position, now, oldest):
             return []
         if position._state.adding:
             EventPosition.objects.bulk_create([position], ignore_conflicts=True)
-        # If another relay has taken them since, it has moved the version on.
+        # If another relay has leased them in the meantime, it has increased the version.
         here = EventPosition.objects.filter(pk=position.pk, version=position.version)
         lease = server_time() + timedelta(seconds=LEASE_SECONDS)
         if not here.update(leased_until=lease, version=position.version + 1):
@@ -79,13 +79,13 @@ class EventLog:
         return messages
 
     async def listen(self, woken: asyncio.Event) -> None:
-        """Return at once: events are found by looking for them."""
+        """Return at once, because events are found by polling."""
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
-        """Move the position behind the taken events, and write those that failed to the outbox.
+        """Move the position after the taken events, and write the failed events to the outbox.
 
-        Do nothing if the lease has ended meanwhile, and another relay has taken the events again. An event
-        is read again for the outbox, because its payment may have been erased.
+        Do nothing if the lease has ended, and another relay has leased the events since. An event for the
+        outbox is read again, because its payment may have been erased.
         """
         before, self._taken = self._taken, None
         if before is None:
@@ -106,7 +106,7 @@ class EventLog:
                 failure = failures[row.message_id]
                 row.attempts, row.last_error = failure.attempts, failure.last_error
                 row.available_at = failure.available_at
-            # Staff may have had one of them published already.
+            # Staff may have published one of them already.
             OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True)
 
 
@@ -116,25 +116,25 @@ def unpublished_events() -> Sequence[Event]:
 
 
 def is_published(event: Event) -> bool:
-    """Return True if a relay has published the event, and noted that."""
+    """Return True if a relay has published the event, and recorded that."""
     position = _position()[0]
     return event.pk <= position.last_pk and str(event.pk) not in position.under_way
 
 
 def last_published() -> int:
-    """Return the key up to which the events have been published, but for those that were committed late."""
+    """Return the key up to which events have been published, except for events that were committed late."""
     return _position()[0].last_pk
 
 
 def _beyond(position: EventPosition) -> list[Event]:
-    # Two queries: with one, PostgreSQL may read all events, to find those of either kind in their order.
+    # Two queries, because with one PostgreSQL may read all events to find both kinds in their order.
     events = Event.objects.select_related("payment", "merchant").order_by("pk")
     late = list(events.filter(pk__in=map(int, position.under_way))) if position.under_way else []
     return [*late, *events.filter(pk__gt=position.last_pk)[:BATCH]]
 
 
 def _position() -> tuple[EventPosition, datetime]:
-    """Return the position and the time; without a row, one that is not saved, behind all old events."""
+    """Return the position and the time. Without a row, the position is a new one after all old events."""
     clock = server_time()
     read = EventPosition.objects.annotate(at=clock if isinstance(clock, Now) else Value(clock)).filter(pk=1)
     if (position := read.first()) is not None:
@@ -158,7 +158,7 @@ def _transactions() -> tuple[int, int]:
 
 
 def _over(position: EventPosition, now: datetime, oldest: int) -> set[str]:
-    """Return the missed keys that are never used: all transactions that may have them have ended."""
+    """Return the missing keys that will never be used, because all transactions that had them have ended."""
     long_ago = now.timestamp() - FORGOTTEN_AFTER.total_seconds()
     missed = position.under_way.items()
     return {pk for pk, (since, following) in missed if since <= long_ago and following <= oldest}
@@ -167,7 +167,7 @@ def _over(position: EventPosition, now: datetime, oldest: int) -> set[str]:
 def _after(
     position: EventPosition, now: datetime, oldest: int, found: Sequence[int]
 ) -> tuple[int, dict[str, Missed]]:
-    """Return the place behind the found events, and the keys that are missed there."""
+    """Return the position after the events found, and the keys skipped so far."""
     last = max([position.last_pk, *found])
     over = _over(position, now, oldest)
     missed: dict[str, Missed] = {pk: at for pk, at in position.under_way.items() if pk not in over}
@@ -181,7 +181,7 @@ def _after(
 
 
 def message_if_possible(event: Event) -> OutboxMessage | None:
-    """Return the event's message, or None and log the reason if it cannot be made into one."""
+    """Return the event's message. If the event cannot be turned into one, log the reason and return None."""
     try:
         return message_of(event)
     except Exception:
@@ -202,7 +202,7 @@ def message_of(event: Event) -> OutboxMessage:
         sequence=event.sequence,
         audience=event.merchant.code,
     )
-    # A listener that knows the secret key believes the relay only what has a proof, or is in the outbox.
+    # A listener with the secret key only accepts messages of the relay with a proof, or from the outbox.
     envelope = prove(told.envelope())
     row = OutboxMessage.of(topology.events, told.routing_key(topology), envelope, delay_seconds=0)
     # The time of the message is that of the event.

@@ -1,7 +1,7 @@
 """Number the events of a payment without a gap, with as few reads as possible. The payment must be locked.
 
-What a transaction knows of a payment's events is kept with the payment's instance: every transaction reads
-one of its own, and only it writes events meanwhile.
+The latest events are cached on the payment's instance. Every transaction reads an instance of its own, and no
+other transaction writes events of the payment while it is locked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from checkout.payments.models import Event, Payment
 from messaging.compiled_queries import Compiled
 
-# Attributes of a payment's instance: what is known of its events, and True if some got numbers unseen.
+# Attributes of a payment's instance: its latest events, and True if the database has numbered some.
 _KNOWN, _UNSEEN = "_known_events", "_unseen_events"
 
 # The types of events that are about the payment itself.
@@ -22,14 +22,14 @@ OF_PAYMENT = "payment."
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The payment's own latest event, if it has one, and the number of its last event; 0 if it has none."""
+    """The payment's own latest event or None, and the number of the last of its events or 0."""
 
     own: Event | None
     last: int
 
 
 class _NextNumber:
-    """SQL of the number that comes so many after the last one that the payment's events have by then."""
+    """An SQL expression: the last number of the payment's events at that time, plus ``distance``."""
 
     def __init__(self, payment: Payment, distance: int) -> None:
         self._values = [distance, payment.pk]
@@ -44,7 +44,7 @@ class _NextNumber:
 
 
 def latest_of(payment: Payment) -> Latest:
-    """Return what is known of the payment's events, or else read it."""
+    """Return the payment's latest events from the cache, or read them."""
     known: Latest | None = vars(payment).get(_KNOWN)
     if known is None:
         recent = _RECENT.all(payment.pk)
@@ -55,9 +55,9 @@ def latest_of(payment: Payment) -> Latest:
 
 @contextmanager
 def first_events(payment: Payment) -> Iterator[None]:
-    """Number the events of the block from 1, as those of a new payment.
+    """Number the events of the block from 1, because the payment is new.
 
-    Its instance leaves the transaction and is used later, so nothing is known of its events then.
+    The cache is cleared at the end, because the instance is used outside the transaction later.
     """
     vars(payment)[_KNOWN] = Latest(None, 0)
     try:
@@ -67,10 +67,10 @@ def first_events(payment: Payment) -> Iterator[None]:
 
 
 def number(payment: Payment, events: Sequence[Event]) -> None:
-    """Number new events after those that the payment has.
+    """Number new events after the existing events of the payment.
 
-    If nothing is known of these, the database counts them while it inserts the new ones. It can do so once in
-    a transaction, as it does not see events of the same statement.
+    If these are not cached, the database numbers the new events while it inserts them. It can do so once in a
+    transaction, because it does not see events of the same statement.
     """
     if _KNOWN not in vars(payment) and not vars(payment).get(_UNSEEN):
         vars(payment)[_UNSEEN] = True
@@ -86,7 +86,7 @@ def number(payment: Payment, events: Sequence[Event]) -> None:
     vars(payment)[_KNOWN] = Latest(own, last)
 
 
-# The payment's own last event and all after it: usually none, or one of its attempt or operation.
+# The payment's own last event and all events after it. There are few, from its attempt or an operation.
 _RECENT = Compiled(
     lambda payment: (
         Event.objects.filter(payment_id=payment)

@@ -19,11 +19,11 @@ from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
 from messaging.compiled_queries import insert_in_batch
 
-# The longest event. A longer one loses the parts that its merchant knows already, and says so. A webhook,
-# which has the version of the API besides, is thereby at most 20 kB long.
+# The longest event. If an event is longer, data that its merchant already has is left out, and the event says
+# so. A webhook, which also has the API version, is therefore at most 20 kB long.
 MOST_BYTES = 19_900
 _KNOWN_TO_MERCHANT = ("lines", "metadata")
-# While its length is looked at, an event has no number yet.
+# When its length is checked, an event has no number yet.
 _LARGEST = 2**31 - 1
 
 
@@ -71,7 +71,7 @@ def _data(payment: Payment, news: EventDraft) -> dict[str, Any]:
 
 
 def _fit(event: Event, payment: Payment) -> None:
-    """Leave out of the event's data what would make its message too long."""
+    """Remove parts of the event's data if its message would be too long."""
     left_out = []
     for name in _KNOWN_TO_MERCHANT:
         if len(msgspec.json.encode(event_object(event, payment, payment.merchant))) <= MOST_BYTES:

@@ -92,7 +92,7 @@ _OF_MOVES: Mapping[PaymentEvent, str] = {
     "conflicted": "payment.unknown",
 }
 _GIVEN_BACK = (PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
-# Moves that give back less than before, if they start from a state in which money was given back.
+# From a state in which money was refunded, these moves mean that less is refunded than before.
 _TAKEN_AGAIN = ("captured_in_part", "captured")
 
 _OF_ATTEMPTS = {status: f"attempt.{status}" for status in AttemptStatus}
@@ -102,8 +102,8 @@ _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REV
 def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False, is_by_return: bool = False) -> str:
     """Return the type for a payment's move by ``event`` from the ``earlier`` state.
 
-    A merchant who ships at ``payment.captured`` must not ship once more because a refund has failed. After
-    all that was captured has been refunded, a capture of more is no refund that came back.
+    A merchant who ships at ``payment.captured`` must not ship again because a refund has failed. If
+    everything that was captured has been refunded, a further capture is not a returned refund.
     """
     if earlier in _GIVEN_BACK and event in _TAKEN_AGAIN:
         return "payment.refund_returned"

@@ -1,4 +1,4 @@
-"""Tables of the defence against card testing: strangers who try lists of stolen cards on a shop."""
+"""Tables of the defence against card testing, in which strangers try lists of stolen cards on a shop."""
 
 from typing import ClassVar
 
@@ -12,9 +12,10 @@ DECLINED, APPROVED = Q(is_declined=True), Q(is_declined=False)
 
 
 class CardTrial(models.Model):
-    """One card that was tried, and the answer to it. Kept for ``conf.retention``, and no longer.
+    """One card that was tried, and its result. Rows are deleted after ``conf.retention``.
 
-    ``client`` and ``email`` are keyed hashes (``checkout.privacy.pseudonyms``), empty where nothing is known.
+    ``client`` and ``email`` are keyed hashes (``checkout.privacy.pseudonyms``), and empty if they are not
+    known.
     """
 
     attempt = models.OneToOneField(Attempt, on_delete=models.CASCADE, related_name="trial")
@@ -39,7 +40,7 @@ class CardTrial(models.Model):
 
 
 class AttackModeChange(models.Model):
-    """The record of each change of a merchant's attack mode. ``by`` is empty where declines caused it."""
+    """One change of a merchant's attack mode. ``by`` is empty if declines have caused it."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="attack_mode_changes")
     mode = models.CharField(max_length=10, choices=Merchant.AttackMode.choices)

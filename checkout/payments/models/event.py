@@ -1,4 +1,4 @@
-"""The events of payments: all that a merchant's programs are told, in the order in which it happened."""
+"""The table of events, which report all changes of payments to merchants' programs, in their order."""
 
 from typing import Any, ClassVar
 
@@ -15,9 +15,9 @@ def _event_reference() -> str:
 class Event(models.Model):
     """One change of a payment, an attempt or an operation, written in the transaction that made it.
 
-    ``sequence`` numbers the events of one payment from 1 without a gap. ``data`` has the object as it was
-    after the change, ``changes`` the earlier values of its fields that changed. Append-only, until it is old
-    (``timers.retention``) or its payment's personal data is erased (``actions.staff.erasure``).
+    ``sequence`` numbers the events of one payment from 1 without a gap. ``data`` has the object after the
+    change, ``changes`` the earlier values of the changed fields. Events are not changed until they are
+    deleted (``timers.retention``), or personal data is erased (``actions.staff.erasure``).
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_event_reference, editable=False)
@@ -47,18 +47,17 @@ class Event(models.Model):
         return f"{self.type} {self.reference}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; an event that exists already is never changed."""
+        """Insert the event. An existing event is never changed."""
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
 
 
 class EventPosition(models.Model):
-    """The place up to which the events have been published; there is one row.
+    """The position up to which events have been published. There is one row.
 
-    ``under_way`` has lesser keys of which no event is there yet, as their transactions may still commit, each
-    with the time at which it was missed, in seconds of the database's clock, and the transaction that was
-    the next at that time. Until ``leased_until`` a relay publishes what comes next. ``version`` counts these
-    leases.
+    ``under_way`` has smaller keys without an event, because their transactions may still commit. Each has the
+    time at which it was found missing, in seconds of the database's clock, and the next transaction at that
+    time. Until ``leased_until`` a relay publishes the next events. ``version`` counts the leases.
     """
 
     last_pk = models.BigIntegerField(default=0)

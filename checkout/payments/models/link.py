@@ -1,4 +1,4 @@
-"""Payment links: what a shopper pays who opens one."""
+"""The table of payment links."""
 
 import secrets
 from typing import ClassVar
@@ -9,7 +9,7 @@ from django.utils import timezone
 from checkout.money import Money
 from checkout.payments.models.payment import Merchant, new_reference
 
-# Anybody who has a link can open it, so that the number of payments that it makes has an end.
+# Anybody who has a link can open it, so the number of its payments is limited.
 MOST_OPENINGS = 10_000
 
 
@@ -22,10 +22,10 @@ def _token() -> str:
 
 
 class PaymentLink(models.Model):
-    """An address that a merchant sends to shoppers. A shopper who opens it gets a payment of its amount.
+    """An address that a merchant sends to shoppers. A shopper who opens it can pay its amount.
 
-    A link that is not reusable has one payment, of the order ``order_reference``. For a reusable one this is
-    the beginning of the numbers of its orders, which no other link of the merchant may share.
+    A link that is not reusable has one payment, for the order ``order_reference``. For a reusable link,
+    ``order_reference`` is the prefix of its order numbers, and no other link of the merchant may have it.
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_link_reference, editable=False)
@@ -71,7 +71,7 @@ class PaymentLink(models.Model):
 
     @property
     def state(self) -> str:
-        """One of active, disabled, expired and used_up; in the last three, it makes no more payments."""
+        """One of active, disabled, expired and used_up. Only an active link makes payments."""
         if self.disabled_at is not None:
             return "disabled"
         if self.expires_at is not None and self.expires_at <= timezone.now():

@@ -1,4 +1,4 @@
-"""Messages to be sent, messages that were handled, and dead letters. The mechanism is in ``messaging/``."""
+"""The tables of sent messages, handled messages and dead letters. Their mechanism is in ``messaging/``."""
 
 from typing import ClassVar
 
@@ -12,29 +12,29 @@ from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage,
 
 
 class OutboxMessage(AbstractOutboxMessage):
-    """A message that this system has decided to send."""
+    """A message to be sent, or that was sent."""
 
     class Meta(AbstractOutboxMessage.Meta):
         verbose_name = "sent message"
 
 
 def send_to_checkout(command: Command[None], payment: str) -> None:
-    """Write a command to the checkout service, about this payment, into the caller's transaction.
+    """Write a command for the checkout service, about this payment, in the caller's transaction.
 
-    No caller waits for a reply: the relay publishes the command after the commit.
+    The relay publishes it after the commit. Nobody waits for a reply.
     """
     enqueue(OutboxMessage, *command.address, command, subject=payment, delay_seconds=0)
 
 
 class InboxMessage(AbstractInboxMessage):
-    """A message that one of this system's services has handled."""
+    """A message that a service has handled."""
 
     class Meta(AbstractInboxMessage.Meta):
         verbose_name = "handled message"
 
 
 class DeadLetter(StaffHandling):
-    """A message that its service gave up on, kept without secrets until staff have dealt with it."""
+    """A message that its service could not handle, stored without secrets until staff have dealt with it."""
 
     fingerprint = models.CharField(
         max_length=64,

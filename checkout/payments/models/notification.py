@@ -1,4 +1,4 @@
-"""The notifications of providers, as they were received."""
+"""The table of providers' notifications."""
 
 from hashlib import sha256
 from typing import ClassVar
@@ -13,12 +13,12 @@ from checkout.privacy.scrubbing import REASON_LENGTH
 
 
 class ProviderNotification(StaffHandling):
-    """A notification, stored before it is acknowledged: its statements, and its body with masks for staff.
+    """A notification, which is stored before it is acknowledged, with its statements and its body.
 
-    The statements are read from the body as it came.
+    The statements are read from the original body. The stored body is masked, and is for staff.
     """
 
-    # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
+    # The characters that are stored of a body that is too large, or of a hint that cannot be used.
     EXCERPT = 4_096
 
     class State(models.TextChoices):

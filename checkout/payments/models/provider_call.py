@@ -1,4 +1,4 @@
-"""The calls to providers, each written down before it is made."""
+"""The table of calls to providers. Each is recorded before it is made."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from checkout.payments.models.payment import Attempt
 
 
 class ProviderCall(models.Model):
-    """An intent, committed before the provider is called; without ``finished_at`` its outcome is unknown."""
+    """An intent, committed before the provider is called. Without ``finished_at`` its outcome is unknown."""
 
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="provider_calls")
     key = models.CharField(max_length=100, unique=True, help_text="The idempotency key sent to the provider")

@@ -16,12 +16,12 @@ UNKNOWN_CURRENCY = "XXX"
 class Difference(StaffHandling):
     """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
-    ``resolved_at`` is set when a later reconciliation finds that the books agree again, or when staff settle
-    the payment by the provider's sums. Staff may mark an open difference as dealt with, which is so until
-    another sum is found. The kinds ``ledger_…`` compare the payment's ledger entries, and have the order code
-    of its first attempt; the others compare its attempt and operations. The kind
-    ``order`` is an order that only the provider knows. That of ``unanswered`` has no sums: the provider does
-    not say what it has of the order, although it answers for others.
+    ``resolved_at`` is set when a later run finds that the books agree again, or when staff settle the payment
+    by the provider's sums. Staff may mark an open difference as dealt with. The mark is removed if another
+    sum is found. The kinds ``ledger_…`` compare the payment's ledger entries, and have the order code of its
+    first attempt. The other kinds compare its attempt and operations. The kind ``order`` is an order that
+    only the provider knows. The kind ``unanswered`` has no sums: the provider does not answer for this order,
+    although it answers for others.
     """
 
     class Kind(models.TextChoices):
@@ -90,7 +90,7 @@ OPEN_DIFFERENCE = models.Q(resolved_at=None, dealt_with_at=None)
 
 
 class PostponedComparison(models.Model):
-    """A payment that a run left for the next one: it was in progress, or the provider may show it late.
+    """A payment that a run left to the next run, because it was in progress or the provider may show it late.
 
     The next run compares it although it has not changed: a posting to the ledger, for example, changes
     neither the payment nor its sagas. Nor does the notification of a movement that may be made in the
@@ -116,9 +116,9 @@ class PostponedComparison(models.Model):
 class Reconciliation(models.Model):
     """One run over the changes of one account.
 
-    All changes before ``compared_until`` have been compared, and all orders that the provider lists as
-    submitted before ``listed_until`` have been looked for. The next run goes on from there. Both are None if
-    the run was asked to begin at a later time, so that it left a gap.
+    All changes before ``compared_until`` have been compared, and all orders that were submitted before
+    ``listed_until`` according to the provider's list have been looked up. The next run continues from there.
+    Both are None if the run was asked to begin at a later time, so that it left a gap.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="reconciliations")

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 
 class RetentionWalk(models.Model):
-    """A walk through a table in batches: where it is, and when it began (``timers/table_walk.py``)."""
+    """A walk through a table in batches: its position and its beginning (``timers/table_walk.py``)."""
 
     table = models.CharField(max_length=63, primary_key=True)
     last_pk = models.BigIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""Durable flows: one row per saga, one row per command that it sent."""
+"""The tables of durable flows: one row for each saga, and one row for each command that it sent."""
 
 from typing import ClassVar
 
@@ -59,21 +59,21 @@ class Saga(models.Model):
         return f"{self.kind} {self.key}"
 
 
-# The states of sagas that have not ended. A parked one goes on when staff have it tried again.
+# The states of sagas that have not ended. A parked saga continues when staff resume it.
 UNFINISHED = (Saga.Status.RUNNING, Saga.Status.PARKED)
 
 
 def operations_without_saga(operations: QuerySet[Operation], sagas: QuerySet[Saga]) -> QuerySet[Operation]:
-    """Return those of the operations, refused ones apart, that none of these sagas carries out."""
+    """Return the operations that are not refused and that none of these sagas carries out."""
     carried_out = Exists(sagas.filter(kind=OuterRef("kind"), key=OuterRef("reference")))
     return operations.filter(~carried_out).exclude(state=Operation.State.REFUSED)
 
 
 class Waiter(models.Model):
-    """A caller that holds a request until there is news of a payment, or of one of its operations.
+    """A caller that waits until a payment or one of its operations has a state to report.
 
-    Rows are written and taken with the payment locked, so that a waiter added while replies are sent is not
-    missed.
+    Rows are written and deleted with the payment locked, so that a waiter that is added while replies are
+    sent is not missed.
     """
 
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="waiters")

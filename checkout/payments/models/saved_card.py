@@ -1,4 +1,4 @@
-"""Cards that shoppers have saved: what may be shown of them, and the provider's sealed token."""
+"""The table of saved cards, with the data that may be shown and the provider's token, encrypted."""
 
 from datetime import datetime, timedelta, timezone as zone
 from hashlib import sha256
@@ -15,7 +15,7 @@ from checkout.payments.models.payment import Attempt, Merchant, Payment, Provide
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
 
-# The time zone in which a day ends last.
+# The last time zone in which a day ends.
 LATEST_ZONE = zone(timedelta(hours=-12))
 
 
@@ -24,12 +24,13 @@ def _card_reference() -> str:
 
 
 class SavedCard(models.Model):
-    """A card that the provider keeps for one customer of a merchant. It has no card number, sealed or not.
+    """A card that the provider stores for a merchant's customer. The row has no card number in any form.
 
-    The token is sealed like other secrets. When the card is removed, the token cannot be charged any more: it
-    is kept as ``token_to_delete`` until the provider has deleted its own copy, and is then erased.
-    ``deletion_due_at`` is the time of the next request for that, ``deletion_tries`` the number of requests
-    so far. Without a time, no request is planned: there is nothing to delete, or it is left to staff.
+    The token is encrypted like other secrets. When the card is removed, the token can no longer be charged.
+    It is kept as ``token_to_delete`` until the provider has deleted its own copy, and is then erased.
+    ``deletion_due_at`` is the time of the next request for the deletion, ``deletion_tries`` the number of
+    requests so far. Without a time, no request is planned, because there is nothing to delete or it is left
+    to staff.
     """
 
     class State(models.TextChoices):
@@ -107,7 +108,7 @@ class SavedCard(models.Model):
 
     @classmethod
     def of(cls, attempt: Attempt, issued: IssuedToken) -> "SavedCard":
-        """Return the unsaved card of an authorised attempt whose shopper wants it saved."""
+        """Return a new, unsaved row for the card of an authorised attempt that the shopper wants to save."""
         payment = attempt.payment
         card = cls(
             merchant_id=payment.merchant_id,
@@ -127,7 +128,7 @@ class SavedCard(models.Model):
 
     @classmethod
     def with_token(cls, provider_account_id: int, token: str) -> QuerySet["SavedCard"]:
-        """Return the active cards with this token, also those whose hash an earlier secret key has made."""
+        """Return the active cards with this token, also if an earlier secret key has made their hash."""
         return cls.objects.filter(
             provider_account_id=provider_account_id,
             token_hash__in=_hashes_of(token),
@@ -138,7 +139,7 @@ class SavedCard(models.Model):
     def ever_with_token(cls, merchant_id: int, token: str) -> QuerySet["SavedCard"]:
         """Return the merchant's cards with this token, in any state and of any account, by their keys.
 
-        Accounts of one merchant may share its tokens, since the provider knows the customer by one name.
+        Accounts of one merchant may share tokens, because the provider knows the customer by one name.
         """
         accounts = ProviderAccount.objects.filter(merchant=merchant_id)
         rows = cls.objects.filter(provider_account__in=accounts, token_hash__in=_hashes_of(token))
@@ -148,7 +149,8 @@ class SavedCard(models.Model):
     def erased_like(cls, merchant_id: int, issued: IssuedToken) -> QuerySet["SavedCard"]:
         """Return the merchant's erased cards that may have had this token, by their keys.
 
-        The hash of their token is erased, so any card with the same brand and last digits may have had it.
+        The hash of their token is erased, so any card with the same brand and last digits may have had the
+        token.
         """
         accounts = ProviderAccount.objects.filter(merchant=merchant_id)
         rows = cls.objects.filter(provider_account__in=accounts, token_hash="", brand=issued.brand)
@@ -163,10 +165,10 @@ class SavedCard(models.Model):
         return SavedCard.with_token(self.provider_account_id, token).exclude(pk=self.pk)
 
     def remove(self, by: str) -> None:
-        """Make the card unusable for good, and plan the deletion of its token at the provider.
+        """Make the card unusable for ever, and plan the deletion of its token at the provider.
 
-        A charge that began before may still be on its way. It arrives within the settling time, and only
-        then is the provider asked.
+        An earlier charge may still be on its way. The provider is asked only after the settling time, in
+        which the charge arrives.
         """
         now = timezone.now()
         self.state, self.removed_at, self.removed_by = self.State.REMOVED, now, by[:150]
@@ -176,8 +178,8 @@ class SavedCard(models.Model):
     def may_be_deleted_after(self, moment: datetime) -> bool:
         """Return True if the provider may have deleted the token later than at ``moment``.
 
-        A request has its effect within the settling time, if it has any. If there was one only, it has none
-        after its answer.
+        If a request has an effect, it has it within the settling time. If there was only one request, it has
+        no effect after its answer.
         """
         if self.deletion_asked_at is None:
             return False
@@ -186,16 +188,16 @@ class SavedCard(models.Model):
         return self.deletion_asked_at + conf.settling_time >= moment
 
     def end_deletion(self) -> None:
-        """Erase what was kept to delete the token, and the rest of a card whose customer is erased."""
+        """Erase the data for the deletion of the token, and the rest of a card whose customer is erased."""
         self.token_to_delete, self.deletion_due_at = "", None
         if not self.customer_reference:
             self.shopper = self.token_hash = ""
 
     def renew(self, payment: Payment, issued: IssuedToken) -> None:
-        """Take over what a later payment, with which the card was saved again, says of the same token.
+        """Update the card with the data of a later payment, with which the same token was saved again.
 
-        From then on the card lives by the consent that was given with this payment, which is the latest. An
-        earlier payment whose outcome is found only now changes nothing.
+        The customer's consent is then the one that was given with this payment, the latest one. An earlier
+        payment whose outcome is found only now changes nothing.
         """
         if payment.pk < self.payment_id:
             return
@@ -205,7 +207,7 @@ class SavedCard(models.Model):
         self.scheme_transaction = issued.scheme_transaction or self.scheme_transaction
 
     def sealed_again(self) -> dict[str, str]:
-        """Return the columns that an earlier secret key has made, as the newest makes them.
+        """Return the encrypted and hashed columns as the newest secret key makes them, if they differ.
 
         Raises ``StoredSecretUnreadable``.
         """
@@ -219,9 +221,9 @@ class SavedCard(models.Model):
 
     @property
     def has_expired(self) -> bool:
-        """Return True if the last day of the card or of its token is over everywhere on earth.
+        """Return True if the last day of the card or of its token is over in all time zones.
 
-        It is the issuer's day, in a time zone that we do not know. Until then the provider decides.
+        The day is that of the issuer, whose time zone is not known. Until then the provider decides.
         """
         today = timezone.now().astimezone(LATEST_ZONE).date()
         month, _, year = self.expiry.partition("/")
@@ -230,7 +232,7 @@ class SavedCard(models.Model):
 
     @property
     def is_usable(self) -> bool:
-        """Return True if the card is there and has not expired. Its account is another question."""
+        """Return True if the card was not removed and has not expired. The account is not checked."""
         return self.state == self.State.ACTIVE and not self.has_expired
 
     def opened(self, reason: str) -> StoredCard:
@@ -248,10 +250,10 @@ class SavedCard(models.Model):
 
 
 def shopper_name(merchant: Merchant, customer_reference: str) -> str:
-    """Return the name under which providers know a merchant's customer, which is always the same.
+    """Return the name under which providers know a merchant's customer. It is always the same.
 
-    It tells nothing of the customer. Providers allow few characters. Two merchants with one account share
-    no customer.
+    It does not reveal the customer, and is short, because providers allow few characters. Customers of two
+    merchants never have the same name.
     """
     digest = sha256(f"{merchant.code} {customer_reference}".encode()).hexdigest()
     return f"cus-{digest[:40]}"

@@ -1,4 +1,4 @@
-"""The reasons for a refusal in words: for a shopper, and for the merchant's programmer."""
+"""The reasons for a refusal in words for shoppers and for merchants' developers."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ ADVICE: Mapping[str, str] = {
     RefusalReason.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
     RefusalReason.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
     RefusalReason.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
-    # By the issuer, or by the risk service, of which the bank knows nothing.
+    # The refusal came from the issuer, or from the risk service, which the bank does not know.
     RefusalReason.NOT_PERMITTED: "This payment was not allowed. Please use another card, or ask your bank or "
     "the shop.",
     RefusalReason.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use "
@@ -31,24 +31,24 @@ ADVICE: Mapping[str, str] = {
     "minutes.",
     RefusalReason.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
     OUT_OF_STOCK: "What you ordered has just sold out, so the payment was not made.",
-    # An attempt that ended for no reason of its own has its state in place of one.
+    # If an attempt has no reason, its state stands in place of one.
     AttemptState.NOT_SENT: "Nothing was paid with this attempt.",
     AttemptState.EXPIRED: "The time to confirm this payment is over. Nothing was paid.",
 }
 
 
 def advice_for(reason: str) -> str:
-    """Return what a shopper may be told about a refusal, which may be one by a step of your own."""
+    """Return the text about a refusal for shoppers. A step of your own may define it."""
     if is_ours(reason):
         return ADVICE.get(reason, ASK_THE_BANK)
     return own_advice(reason) or ASK_THE_SHOP
 
 
 def is_ours(reason: str) -> bool:
-    """Return True unless a step of your own has refused, for which no card is to blame."""
+    """Return False if a step of your own has refused, which has nothing to do with the card."""
     return reason in ("", OUT_OF_STOCK, *RefusalReason, *ENDED_WITHOUT_MONEY)
 
 
 def in_words(reason: str) -> str:
-    """Return what the merchant's programmer reads about a refusal."""
+    """Return the text about a refusal for the merchant's developer."""
     return f"The attempt was refused: {reason.replace('_', ' ')}."

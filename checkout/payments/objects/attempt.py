@@ -17,7 +17,7 @@ from messaging.compiled_queries import Compiled
 
 
 class AttemptStatus(StrEnum):
-    """The states of an attempt. A failed attempt is not a failed payment: another one may follow."""
+    """The states of an attempt. A failed attempt is not a failed payment, because another may follow."""
 
     PROCESSING = "processing"
     ACTION_REQUIRED = "action_required"
@@ -43,8 +43,8 @@ STATUSES: Mapping[str, AttemptStatus] = {
 class ThreeDSecureObject(Part, frozen=True):
     """The authentication of the shopper by the issuer (3-D Secure).
 
-    ``challenged`` says that the issuer has asked the shopper to confirm. ``result`` is null if it is not
-    known, or not yet.
+    ``challenged`` is true if the issuer has asked the shopper to confirm. ``result`` is null if it is not
+    known.
     """
 
     result: Authentication | None
@@ -53,10 +53,10 @@ class ThreeDSecureObject(Part, frozen=True):
 
 
 class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One try to pay, with one card. ``payment`` is the payment's id.
+    """One attempt at a payment, with one card. ``payment`` is the payment's id.
 
-    ``three_d_secure`` is null if nothing is known of an authentication. ``merchant_initiated`` says that the
-    attempt has charged a saved card without the shopper, and why.
+    ``three_d_secure`` is null if no authentication is known. ``merchant_initiated`` is the reason for which a
+    saved card was charged without the shopper, if it was.
     """
 
     id: str
@@ -72,7 +72,7 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
     merchant_initiated: MerchantInitiated | None
 
 
-# The latest attempt at a payment, as far as pages, objects and those who wait for the payment look at it.
+# The latest attempt at a payment, with the columns that pages, objects and waiting callers use.
 _LATEST = Compiled(
     lambda payment: (
         Attempt.objects.filter(payment_id=payment)

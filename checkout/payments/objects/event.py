@@ -1,4 +1,4 @@
-"""The public objects of events: thin for a mere notice, full with the object that changed."""
+"""The public objects of events: a thin form without data, and a full form with the changed object."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from checkout.payments.models.payment import Merchant, Payment
 
 
 class ThinEventObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice that something has changed. ``sequence`` numbers the events of one payment from 1, no gap."""
+    """A notice of a change. ``sequence`` numbers the events of one payment from 1 without a gap."""
 
     id: str
     object: Literal["event"] = "event"
@@ -25,7 +25,7 @@ class ThinEventObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventData(msgspec.Struct, frozen=True):
-    """The object after the change, and what belongs to it."""
+    """The object after the change, and related data."""
 
     object: Any
     order_reference: str
@@ -35,23 +35,23 @@ class EventData(msgspec.Struct, frozen=True):
 
 
 class EventObject(ThinEventObject, frozen=True, kw_only=True):
-    """A change. ``data.object`` is what changed, ``changes`` the earlier values of the changed fields."""
+    """A change. ``data.object`` is the changed object, ``changes`` has the earlier values of its fields."""
 
     data: dict[str, Any]
     changes: dict[str, Any]
 
 
 class ThinWebhookEventObject(ThinEventObject, frozen=True, kw_only=True):
-    """A notice as a webhook has it, in the version of the API that its endpoint was made for."""
+    """A notice in a webhook, in the API version of the endpoint."""
 
     api_version: str
 
 
 class WebhookEventObject(EventObject, frozen=True, kw_only=True):
-    """A change as a webhook has it, in the version of the API that its endpoint was made for.
+    """A change in a webhook, in the API version of the endpoint.
 
-    An endpoint that is set to ``thin`` gets neither ``data`` nor ``changes``. Fields that ``data.left_out``
-    names are empty because the event would have been too long.
+    Webhooks to an endpoint with the payload ``thin`` have neither ``data`` nor ``changes``. Fields in
+    ``data.left_out`` are empty, because the event would have been too long.
     """
 
     api_version: str
@@ -60,14 +60,14 @@ class WebhookEventObject(EventObject, frozen=True, kw_only=True):
 def event_object(
     event: Event, payment: Payment | None = None, merchant: Merchant | None = None
 ) -> EventObject:
-    """Return the full object. The arguments are the event's payment and merchant, if they have been read."""
+    """Return the full object. The event's payment and merchant can be passed if they have been read."""
     return EventObject(**_common(event, payment, merchant), data=event.data, changes=event.changes)
 
 
 def webhook_object(
     event: Event, api_version: str, *, is_thin: bool
 ) -> WebhookEventObject | ThinWebhookEventObject:
-    """Return the body of a webhook. The reader of a thin one fetches what it needs."""
+    """Return the body of a webhook. The receiver of a thin webhook reads the object with the API."""
     common = {**_common(event), "api_version": api_version}
     if is_thin:
         return ThinWebhookEventObject(**common)

@@ -1,6 +1,6 @@
-"""The times at which the gateway ends a payment by itself, if nothing else happens until then.
+"""The times at which the gateway expires or voids a payment by itself, if nothing else happens before.
 
-They are those of the timers ``abandoned`` and ``authorisations``, which act a little later.
+The timers ``abandoned`` and ``authorisations`` do so a little later.
 """
 
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from checkout.conf import conf
 from checkout.payments.models.payment import Operation, Payment
 from checkout.states import PaymentState
 
-# The beginning of the idempotency keys of voids that the timer has requested.
+# The prefix of the idempotency keys of voids that the timer has requested.
 VOID_BY_CLOCK = "authorisation_expired"
 
 
 def unpaid_until(payment: Payment) -> datetime | None:
     """Return the time at which an unpaid payment expires; None if the payment is not waiting to be paid.
 
-    Without a time of its own, that is when it has been left alone for ``conf.checkout_lifetime``.
+    If the payment has no ``expires_at``, it expires when it was not changed for ``conf.checkout_lifetime``.
     """
     if not PaymentState(payment.state).may_be_paid:
         return None
@@ -27,8 +27,9 @@ def unpaid_until(payment: Payment) -> datetime | None:
 def capture_before(payment: Payment, operations: Iterable[Operation]) -> datetime | None:
     """Return the time at which the authorisation is voided; None if the gateway will not void it.
 
-    ``operations`` are those that count. It does not while a capture or void is under way or was made, and
-    does so only once: the end of an authorisation whose void was refused is the provider's.
+    ``operations`` are the payment's operations. The gateway does not void an authorisation with a capture or
+    void that is under way or was made. It voids an authorisation only once: if the void was refused, the
+    provider ends the authorisation.
     """
     if payment.state != PaymentState.AUTHORISED:
         return None

@@ -13,7 +13,7 @@ from checkout.payments.models.link import PaymentLink
 class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
     """A link for shoppers. ``payments`` is the number of payments that it has made.
 
-    A reusable link that has made as many as it may is ``used_up``.
+    A reusable link with the maximum number of payments is ``used_up``.
     """
 
     id: str
@@ -34,7 +34,7 @@ class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def link_object(link: PaymentLink) -> PaymentLinkObject:
-    """Return the public object of a link, whose merchant has been read."""
+    """Return the public object of a link. Its merchant must have been read."""
     return PaymentLinkObject(
         id=link.reference,
         url=f"{conf.public_url}{reverse('checkout:payment_link', args=[link.token])}",

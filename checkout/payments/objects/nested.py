@@ -1,4 +1,4 @@
-"""Parts of the objects: the card, an error, the next step, and what may be asked for."""
+"""Objects that are parts of other objects: the card, an error and the next action."""
 
 from typing import Literal
 
@@ -11,18 +11,18 @@ Action = Literal["capture", "void", "refund", "cancel"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of an object. Readers ignore fields that they do not know."""
+    """A part of another object. Readers ignore unknown fields."""
 
 
 class CardObject(Part, frozen=True):
-    """As much of the card as may be shown."""
+    """The data of the card that may be shown."""
 
     brand: str
     last4: str
 
 
 class ErrorObject(Part, frozen=True):
-    """A refusal: our ``code``, the provider's ``decline_code`` if it told one, and words for two readers."""
+    """A refusal: our ``code``, the provider's ``decline_code``, and texts for developers and shoppers."""
 
     code: str
     decline_code: str
@@ -31,14 +31,14 @@ class ErrorObject(Part, frozen=True):
 
 
 class NextAction(Part, frozen=True):
-    """The next step of the shopper: to go to ``url``."""
+    """The next step: send the shopper to ``url``."""
 
     type: Literal["redirect"]
     url: str
 
 
 def card_of(attempt: Attempt | None) -> CardObject | None:
-    """Return the card of an attempt, if the provider has told it."""
+    """Return the card of an attempt, or None if the provider has not reported it."""
     card = attempt.card if attempt else {}
     if not card.get("last4"):
         return None
@@ -46,7 +46,7 @@ def card_of(attempt: Attempt | None) -> CardObject | None:
 
 
 def error_of(reason: str, attempt: Attempt | None) -> ErrorObject | None:
-    """Return the refusal for ``reason``, with the provider's code if it was the attempt's."""
+    """Return the refusal for ``reason``, with the provider's code if the attempt was refused for it."""
     if not reason:
         return None
     is_attempts = attempt is not None and attempt.refusal_reason == reason

@@ -11,7 +11,7 @@ from checkout.payments.objects.attempt import latest_attempt
 
 
 class OperationKind(StrEnum):
-    """The kinds of operations. An issuer makes the disputes and their reversals, all others are requested."""
+    """The kinds of operations. Issuers make disputes and their reversals. All others are requested."""
 
     CAPTURE = "capture"
     VOID = "void"
@@ -23,7 +23,8 @@ class OperationKind(StrEnum):
 class OperationState(StrEnum):
     """The states of an operation.
 
-    A pending one was accepted by the provider. While one is unknown, the provider is asked what became of it.
+    The provider has accepted a ``pending`` operation. While the state is ``unknown``, the provider is being
+    asked.
     """
 
     REQUESTED = "requested"
@@ -56,7 +57,7 @@ class OperationObject(msgspec.Struct, frozen=True, kw_only=True):
     """A movement of a payment's money. ``payment`` is the payment's id.
 
     ``attempt`` is the id of the attempt that holds the money, which is the provider's order code.
-    ``outcome_at`` is when the outcome became known, and null until then.
+    ``outcome_at`` is the time at which the outcome became known, and null until then.
     """
 
     id: str
@@ -81,7 +82,7 @@ def operation_object(
 ) -> OperationObject:
     """Return the object of an operation.
 
-    ``payment`` is its payment and ``order_code`` that of its attempt, if they have been read already.
+    ``payment`` and ``order_code`` (that of its attempt) can be passed if they have been read.
     """
     return OperationObject(
         id=operation.reference,
@@ -103,7 +104,7 @@ def operation_object(
 
 
 def _order_code(operation: Operation, payment: Payment | None) -> str:
-    """Return the order code of the operation's attempt. Mostly, that is the payment's latest."""
+    """Return the order code of the operation's attempt, which is usually the payment's latest."""
     if payment is not None and "attempt" not in operation._state.fields_cache:
         latest = latest_attempt(payment)
         if latest is not None and latest.pk == operation.attempt_id:

@@ -1,4 +1,4 @@
-"""The public object of a saved card, in which neither a number nor a token can be."""
+"""The public object of a saved card, which contains neither the card number nor the token."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,8 +12,8 @@ from checkout.payments.objects.nested import CardObject
 class SavedCardObject(msgspec.Struct, frozen=True, kw_only=True):
     """A card that a customer has saved. ``expiry`` is ``MM/YYYY``.
 
-    ``usable`` says that it was neither removed nor has expired. ``payment`` is the id of the payment with
-    which it was saved last.
+    ``usable`` is true if the card was not removed and has not expired. ``payment`` is the id of the payment
+    with which the card was saved last.
     """
 
     id: str
@@ -29,7 +29,7 @@ class SavedCardObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def saved_card_object(card: SavedCard) -> SavedCardObject:
-    """Return the object of a card, whose payment should have been read with it."""
+    """Return the object of a card. Its payment should have been read with it."""
     return SavedCardObject(
         id=card.reference,
         customer_reference=card.customer_reference,

@@ -1,4 +1,4 @@
-"""Expire payments that no shopper has come to pay."""
+"""Expire payments that were not paid in time."""
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -20,10 +20,10 @@ WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
 def expire_abandoned() -> int:
     """Expire payments that are open or refused, and whose time is over.
 
-    That is at their own ``expires_at`` or, without it, when they have been untouched for
+    Their time is over at ``expires_at`` or, without it, when they were not changed for
     ``conf.checkout_lifetime``.
 
-    A payment with a saga that has not ended is left alone: it may still hold stock, or be about to move.
+    A payment with a saga that has not ended is skipped, because it may still hold stock or be about to move.
     """
     at_work = Saga.objects.filter(payment=OuterRef("pk"), status__in=UNFINISHED)
     now = server_time()

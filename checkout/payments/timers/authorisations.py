@@ -1,4 +1,4 @@
-"""Void authorisations that were never captured, before the issuer lets them lapse."""
+"""Void authorisations that were never captured, before they expire at the issuer."""
 
 import structlog
 from django.db.models import Exists, OuterRef, Q
@@ -19,12 +19,12 @@ log = structlog.get_logger(__name__)
 def void_expired() -> int:
     """Request a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
 
-    This is done once per payment: after a refused void, the provider must report how the authorisation ends.
-    With the idempotency key, two relays that find the same payment make one request. If another attempt was
-    voided so before, it is another key.
+    This is done once for each attempt. After a refused void, the provider must report the end of the
+    authorisation. The idempotency key makes sure that two relays that find the same payment make one request.
+    The key differs between attempts.
     """
     long_ago = server_time() - conf.authorisation_lifetime
-    # The void of an attempt that was released is not one of the money that another attempt holds.
+    # The void of a released attempt says nothing about the money that another attempt holds.
     of_released = Q(kind=Operation.Kind.VOID, attempt__state=AttemptState.REFUSED)
     of_payment = Operation.objects.filter(payment=OuterRef("pk")).exclude(of_released)
     references = Payment.objects.filter(
@@ -46,7 +46,7 @@ def _void(reference: str) -> bool:
     try:
         actions.request_void(reference, by=BY_CLOCK, idempotency_key=key, reason="nobody has captured it")
     except OperationRejected as rejection:
-        # The payment has been captured or voided meanwhile.
+        # The payment was captured or voided in the meantime.
         log.info("authorisation not given back", payment=reference, reason=str(rejection))
         return False
     return True

@@ -1,4 +1,4 @@
-"""Correct the times of what processes with a fast clock have written, which would be looked at too late."""
+"""Correct times in the future, which processes with a fast clock have written."""
 
 from typing import Any
 
@@ -11,11 +11,12 @@ from checkout.payments.timers.timer import BATCH
 
 
 def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
-    """Set what is dated in the future to the database's time, which relays use, too.
+    """Move times in the future back by the error of the clock that wrote them.
 
-    These are unpublished messages, notifications that nobody has looked at, and the deadlines of sagas. A
-    message that was delayed stays delayed by as much, and a saga waits for as long as it was to wait. SQLite
-    has no clock of its own, so nothing is done.
+    Otherwise relays, which use the database's clock, would process these rows too late. This concerns
+    unpublished messages, notifications that were not processed, and the deadlines of sagas. The delay of a
+    message and the wait of a saga keep their length. SQLite has no clock of its own, so nothing is done
+    there.
     """
     if connections[database].vendor != "postgresql":
         return 0

@@ -1,4 +1,4 @@
-"""Send the orchestrator a command for each step that took too long."""
+"""Send the orchestrator a command for each step whose deadline has passed."""
 
 from datetime import timedelta
 
@@ -15,11 +15,11 @@ REPEATED_AFTER = timedelta(minutes=10)
 
 @transaction.atomic
 def enqueue_passed_deadlines() -> int:
-    """Write a command for every running saga whose deadline has passed; return how many.
+    """Write a command for every running saga whose deadline has passed. Return the number of commands.
 
-    Several timers may run at once: each takes other rows. Moving the deadline on and writing the command is
-    one transaction. If the command is lost, as a dead letter, another follows; two of them are harmless,
-    since the first moves the saga's version on.
+    Several timers may run at once, because each takes other rows. One transaction postpones the deadline and
+    writes the command. If the command becomes a dead letter, another follows. Two commands are harmless,
+    because the first increases the saga's version.
     """
     now = server_time_now()
     due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=now)

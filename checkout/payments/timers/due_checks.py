@@ -1,7 +1,7 @@
-"""Looks for work of timers that are asked every few seconds, and that rarely have any.
+"""Cheap checks for due work, for timers that run every few seconds and rarely have any.
 
-A look asks for the first row in the order of an index. Without the order, a prepared statement would read the
-whole table: it is planned for any time, at which a third of the rows are expected to be due.
+A check reads the first row in the order of an index. Without the order, a prepared statement would read the
+whole table, because its plan assumes that a third of the rows are due.
 """
 
 from django.db.models import QuerySet

@@ -1,4 +1,4 @@
-"""Delete rows that are only counted: cards that were tried, log-ins and failures, and expired sessions."""
+"""Delete rows that are no longer counted: cards that were tried, log-ins, failures, and expired sessions."""
 
 from axes.models import AccessAttempt, AccessLog
 from django.contrib.sessions.models import Session
@@ -11,7 +11,7 @@ from messaging.outbox.clock import server_time_now
 
 
 def delete_expired_counters() -> int:
-    """Delete a batch of each kind that no limit counts any more; return the number of rows."""
+    """Delete counters that are older than the longest window, in batches. Return the number of rows."""
     now = server_time_now()
     long_ago = now - conf.retention
     failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)

@@ -1,8 +1,8 @@
-"""Send commands again that were lost, and for whose answer nobody waits.
+"""Send lost commands again if nobody waits for their answer.
 
-These are postings to the ledger, which the broker may lose with their queue, and the beginnings of
-operations. Some of the latter we lost ourselves: their payments were erased, with all messages, while the
-command was in the queue, and the checkout service carries out no command that is not in the outbox.
+These are postings to the ledger, which the broker may lose with their queue, and commands that begin
+operations. The latter are also lost if their payment is erased, with all messages, while the command is in
+the queue, because the checkout service carries out no command that is not in the outbox.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,17 +29,17 @@ from messaging.libraries import typed
 
 log = structlog.get_logger(__name__)
 
-# The time for which a posting that staff have sent again is looked after.
+# The time for which postings that staff have sent again are checked.
 LATELY = timedelta(days=1)
 # The name of the walk through the operations.
 OPERATIONS = "payments_operation"
 
 
 def send_lost_again() -> Work:
-    """Look for postings that were not made, and for operations that have not begun.
+    """Find postings that were not made and operations that have not begun, and send their commands again.
 
-    Nobody waits for these commands, so nobody else would notice that one was lost. Each is carried out once,
-    so that one which is only late does no harm.
+    Nobody waits for these commands, so their loss would not be noticed otherwise. Each command is carried out
+    once, so a command that was only late does no harm.
     """
     works = post_again(), begin_again()
     return Work(sum(work.done for work in works), has_more=any(work.has_more for work in works))
@@ -47,9 +47,9 @@ def send_lost_again() -> Work:
 
 @transaction.atomic
 def post_again() -> Work:
-    """Publish a posting again that was published longer than ``conf.service_wait`` ago, and was not made.
+    """Publish postings again that were published longer than ``conf.service_wait`` ago, and were not made.
 
-    All sent messages are walked through, and the walk does not go on beyond a posting that is not made.
+    This walks through all sent messages. The walk stops before a posting that is not made.
     """
     walk = locked_walk(WALK)
     if walk is None:
@@ -71,12 +71,13 @@ def post_again() -> Work:
 
 @transaction.atomic
 def begin_again() -> Work:
-    """Have an operation begun that was written longer than ``conf.service_wait`` ago, and has no saga.
+    """Begin operations that were written longer than ``conf.service_wait`` ago, and have no saga.
 
-    It gets a new command, as the first one may not be in the outbox any more. Operations that were found to
-    be done, or that an authorisation includes, have a saga as well, which posts them. All operations are
-    walked through, and the walk does not go on beyond one that has not begun, unless a dead letter of its
-    payment waits for staff. The walk starts anew once a day, for those with which staff have dealt meanwhile.
+    An operation gets a new command, because the first one may no longer be in the outbox. Operations that
+    were found to be done, or that an authorisation includes, have a saga as well, which posts them. This
+    walks through all operations. The walk stops before an operation that has not begun, unless a dead letter
+    of its payment waits for staff. It restarts once a day, for operations with which staff have dealt in the
+    meantime.
     """
     walk = locked_walk(OPERATIONS)
     if walk is None:
@@ -110,10 +111,10 @@ def _first_recent(rows: Iterable[tuple[int, datetime]], now: datetime) -> int | 
 
 
 def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
-    """Return the operations of the next rows without a saga, but for those that are left to staff.
+    """Return the operations without a saga among the next rows, except those that are left to staff.
 
-    A dead letter may not say any more which of the payment's operations it is about, as it is scrubbed. One
-    that is open concerns all of them.
+    Because a dead letter is scrubbed, it may not name its operation any more. An open letter therefore
+    concerns all operations of its payment.
     """
     rows = Operation.objects.filter(pk__gt=walk.last_pk, pk__lte=last)
     unbegun = operations_without_saga(rows, Saga.objects.order_by())
@@ -125,9 +126,9 @@ def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
 
 
 def _to_begin(lost: Collection[Operation], now: datetime) -> list[Operation]:
-    """Return those operations whose command is neither to be published nor was so a short time ago.
+    """Return the operations whose command is not waiting to be published, and was not published lately.
 
-    A capture that the authorisation includes is begun by its purchase, while that is under way.
+    While a purchase is under way, it begins the capture that its authorisation includes.
     """
     if not lost:
         return []

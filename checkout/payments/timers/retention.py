@@ -23,15 +23,15 @@ from checkout.payments.timers.timer import BATCH, NOTHING, Work
 from messaging.outbox.clock import server_time_now
 from messaging.outbox.months import Months
 
-# The rows of a month that one statement looks at: it has to be done long before ``conf.database_seconds``.
+# The rows of a month that one statement reads. It must take much less time than ``conf.database_seconds``.
 LOOKED_AT_ONCE = 20_000
 
 
 def delete_expired_messages(database: str = DEFAULT_DB_ALIAS, *, now: datetime | None = None) -> int:
-    """Forget messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay.
+    """Delete messages published or handled longer than ``conf.retention`` ago. Unpublished messages stay.
 
-    In PostgreSQL, whose tables are divided into months, a month is dropped as a whole once all of it is that
-    old. Return the number of months and rows that were dropped. Without ``now``, the time is the database's.
+    In PostgreSQL, whose tables are divided into months, a month is dropped as a whole when all of it is old
+    enough. Return the number of dropped months and deleted rows. Without ``now``, the time is the database's.
     """
     now = now or server_time_now(database)
     return _forget_messages(OutboxMessage, database, "created_at", "published_at", now) + _forget_messages(
@@ -59,7 +59,7 @@ def _forget_messages(
 def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime) -> bool:
     """Return True if a row of a past month is not ``done``, or was ``written`` long after that month.
 
-    Rows have their keys in the order of writing, so the last ones tell.
+    Keys follow the order of writing, so the last rows are checked.
     """
     last = rows.order_by("-pk").values_list(written, flat=True)[:BATCH]
     if any(at >= long_ago for at in last):
@@ -73,9 +73,9 @@ def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime
 
 
 def _were_used(rows: QuerySet[Any], done: str, long_ago: datetime) -> bool:
-    """Return True if one of the rows was ``done`` lately: sent again by staff, or because it was lost.
+    """Return True if one of the rows was ``done`` lately, because it was sent again.
 
-    No index tells, so all rows are read, in parts: a month may have many millions.
+    There is no index for this, so all rows are read, in parts, because a month may have many millions.
     """
     last = 0
     while True:
@@ -91,10 +91,9 @@ def _were_used(rows: QuerySet[Any], done: str, long_ago: datetime) -> bool:
 
 @contextmanager
 def _planned_anew(database: str) -> Iterator[None]:
-    """Let the statements of the block be planned for their own values.
+    """Let PostgreSQL plan the statements of the block for their own values.
 
-    With a plan for any values, which PostgreSQL makes of a repeated statement, it would read and sort all of
-    a month for each part of it.
+    With the generic plan of a repeated statement, it would read and sort the whole month for each part.
     """
     with transaction.atomic(using=database):
         with connections[database].cursor() as cursor:
@@ -103,25 +102,26 @@ def _planned_anew(database: str) -> Iterator[None]:
 
 
 State = ProviderNotification.State
-# A hint is no record that must be kept. An unmatched or unreadable notification is one until staff have dealt
-# with it. A notification that is still to be applied stays.
+# A hint need not be kept. An unmatched or unreadable notification is kept until staff have dealt with it. A
+# notification that is still to be applied is kept as well.
 IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
     state__in=(State.UNMATCHED, State.UNREADABLE), dealt_with_at__isnull=False
 )
 
 
 def delete_expired_notifications() -> Work:
-    """Delete notifications older than ``conf.retention`` that need not be kept, in the next batch of all."""
+    """Delete notifications older than ``conf.retention`` that need not be kept, in the next batch of rows."""
     long_ago = server_time_now() - conf.retention
     old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
     return _walk_on(ProviderNotification.objects.all(), "received_at", long_ago, old)
 
 
 def delete_expired_events() -> Work:
-    """Delete events older than ``conf.event_retention``, in the next batch of all.
+    """Delete events older than ``conf.event_retention``, in the next batch of rows.
 
-    The last event of a payment itself stays, with those after it: the next one is numbered after them, and
-    its changes are found by comparison. They say no more than the rows of the payment, which stay as well.
+    The last event of a payment itself stays, with all events after it, because the next event is numbered
+    after them, and its changes are found by comparison. These events contain no more than the payment's rows,
+    which stay as well.
     """
     long_ago = server_time_now() - conf.event_retention
     later = Event.objects.filter(
@@ -135,11 +135,11 @@ def delete_expired_events() -> Work:
 
 @transaction.atomic
 def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QuerySet[Any]) -> Work:
-    """Delete those of the next batch of ``table`` that are ``old``, and remember the place.
+    """Delete the ``old`` rows in the next batch of ``table``, and store the position.
 
-    It is for tables of which most rows stay for ever. A walk goes from the oldest rows to those that are
-    recent by the column ``written``; there it stays, and goes on with the rows that grow old. Once a day it
-    begins again. It is shared by all processes, and goes on after a restart.
+    This is for tables whose rows are mostly kept for ever. A walk goes from the oldest rows to recent ones by
+    the column ``written``. There it waits, and continues with rows that become old. Once a day it restarts.
+    All processes share the walk, and it continues after a restart.
     """
     walk = locked_walk(table.model._meta.db_table)
     if walk is None:

@@ -1,4 +1,4 @@
-"""Go through tables in batches: delete old rows from the first that has any, or remember the place."""
+"""Delete old rows of tables in batches: from the first batch with old rows, or from a stored position."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,17 +9,17 @@ from checkout.payments.models import RetentionWalk
 from checkout.payments.timers.timer import BATCH
 from messaging.outbox.clock import server_time_now
 
-# Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
+# Rows are deleted in many small transactions. A large one would delay vacuuming and all that wait for its
 # rows.
 ROWS = 10 * BATCH
-# After this time a walk begins again, for rows that had to stay when it passed them, and need not any more.
+# After this time a walk restarts, because rows that it had to leave may be deleted now.
 AGAIN_AFTER = timedelta(days=1)
 
 
 def delete_expired(table: QuerySet[Any], is_old: Q, written: str, long_ago: datetime) -> int:
-    """Delete the rows that match ``is_old`` from the first batch that has any; return their number.
+    """Delete the rows that match ``is_old`` from the first batch that has any. Return their number.
 
-    Batches go by primary key, which needs no further index, and is about the order in which rows were
+    Batches follow the primary key, which needs no further index, and roughly the order in which rows were
     ``written``.
     """
     last = 0
@@ -33,7 +33,7 @@ def delete_expired(table: QuerySet[Any], is_old: Q, written: str, long_ago: date
 
 
 def locked_walk(table: str) -> RetentionWalk | None:
-    """Return the walk through a table, locked, or None while another process takes the next steps."""
+    """Return the locked walk through a table, or None while another process has it."""
     RetentionWalk.objects.get_or_create(table=table)
     return RetentionWalk.objects.select_for_update(skip_locked=True).filter(table=table).first()
 
@@ -41,8 +41,8 @@ def locked_walk(table: str) -> RetentionWalk | None:
 def begin_again_if_due(walk: RetentionWalk) -> bool:
     """Move a locked walk that is at its end back to the beginning of its table, once a day.
 
-    The database's clock is used: a process whose clock was ahead would keep the walk at its end until then.
-    Return True if it was moved.
+    The database's clock is used, because a process with a fast clock would keep the walk at its end until its
+    time. Return True if the walk was moved.
     """
     if not walk.is_at_end:
         return False

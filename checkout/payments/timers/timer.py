@@ -19,7 +19,7 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The work that was done at once. If it ``has_more``, the timer goes on without a pause."""
+    """The amount of work that was done. If ``has_more``, the timer continues without a pause."""
 
     done: int
     has_more: bool
@@ -30,12 +30,11 @@ NOTHING = Work(0, has_more=False)
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer. ``act`` handles at most a batch of due work, and returns how much that was.
+    """A timer. ``act`` handles at most a batch of due work, and returns its size.
 
-    After a whole batch there may be more. An ``act`` that knows better returns ``Work``. It runs in a
-    database thread; if it is asynchronous, it sees to its threads itself. It is not called while
-    ``has_work``, which is asked in the same thread, returns False: a look costs one statement, and ``act`` a
-    transaction.
+    After a whole batch there may be more work. If ``act`` knows better, it returns ``Work``. It runs in a
+    database thread, or manages threads itself if it is asynchronous. It is called only if ``has_work``, which
+    runs in the same thread, returns True, because a check costs one statement but ``act`` a transaction.
     """
 
     name: str
@@ -45,7 +44,7 @@ class Timer:
 
 
 async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
-    """Run all timers until ``stop`` is set; then finish what has begun."""
+    """Run all timers until ``stop`` is set. Then finish the work that has begun."""
     async with asyncio.TaskGroup() as group:
         for timer in timers:
             group.create_task(_run(timer, stop), name=timer.name)
@@ -78,7 +77,7 @@ async def _act(timer: Timer) -> Work:
         log.warning("database away, timer waits", timer=timer.name, reason=str(error))
         return NOTHING
     except Exception:
-        # The timer is tried again. Deadlines must be handled even if another timer has a defect.
+        # The timer is tried again. A defect of one timer must not stop the others, such as deadlines.
         log.exception("timer failed", timer=timer.name)
         return NOTHING
     work = dealt_with if isinstance(dealt_with, Work) else Work(dealt_with, dealt_with >= BATCH)

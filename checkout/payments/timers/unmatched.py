@@ -1,8 +1,8 @@
-"""Try notifications again: those that nobody has looked at, and those whose order was not known.
+"""Try notifications again that were not processed, or whose order was not known.
 
-A notification is looked at as soon as it is stored, since web sends the command to do so at once. This timer
-sends it again if that may have been lost, once, as the same message: from then on the outbox has it. An order
-that was not known is looked for at growing intervals.
+Web sends the command to apply a notification as soon as it is stored. If that may have been lost, this timer
+writes the same message to the outbox, once. If the order of a notification was not known, it is tried at
+growing intervals.
 """
 
 from datetime import timedelta
@@ -21,9 +21,9 @@ REPEATED_AFTER = timedelta(minutes=10)
 
 @transaction.atomic
 def try_unmatched_again() -> int:
-    """Write a command for every notification whose next try is due; the payments service plans the one after.
+    """Write a command for every notification whose next try is due. The payments service plans the next one.
 
-    If the command to look for an order again is lost, as a dead letter, another follows.
+    If such a command becomes a dead letter, another follows.
     """
     now = server_time_now()
     due = ProviderNotification.objects.filter(next_try_at__lte=now)
@@ -47,7 +47,7 @@ def try_unmatched_again() -> int:
 def _owe(notification: ProviderNotification) -> None:
     """Write the command that web has sent, or was about to send, with the same message id.
 
-    The outbox has it already if staff have sent its dead letter again.
+    If staff have sent its dead letter again, the outbox has it already.
     """
     command, message_id = ApplyNotification(notification=notification.pk), notification.command_id
     if not OutboxMessage.objects.filter(message_id=message_id).exists():

@@ -1,4 +1,4 @@
-"""End attempts whose purchase never began, because the command that begins it was lost or a dead letter."""
+"""End attempts whose purchase never began, because its first command was lost or is a dead letter."""
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -16,12 +16,12 @@ from messaging.outbox.clock import server_time
 
 @transaction.atomic
 def give_up_unstarted() -> int:
-    """End attempts whose purchase has not begun within ``conf.service_wait``; return how many.
+    """End attempts whose purchase has not begun within ``conf.service_wait``. Return their number.
 
-    Before a purchase begins no service is asked, so no money can have moved, and the shopper may try again.
-    If the command arrives later after all, it finds that the attempt has ended.
+    Before a purchase begins, no service is asked, so no money can have moved, and the shopper may try again.
+    If the command arrives later, it finds that the attempt has ended.
     """
-    # The database's clock is used: to a process whose clock is ahead, a new attempt would seem old.
+    # The database's clock is used, because a new attempt would seem old to a process with a fast clock.
     long_ago = server_time() - conf.service_wait
     begun = Saga.objects.filter(attempt=OuterRef("pk"))
     waiting = Attempt.objects.filter(

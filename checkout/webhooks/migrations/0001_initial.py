@@ -121,7 +121,7 @@ class Migration(migrations.Migration):
                 (
                     "api_version",
                     models.CharField(
-                        help_text="The version of the API in which events are sent",
+                        help_text="The API version of the events that are sent",
                         max_length=20,
                         verbose_name="API version",
                     ),

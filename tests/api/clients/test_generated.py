@@ -64,7 +64,7 @@ def ran(folder: Path, command: Sequence[str]) -> None:
 
 
 def assert_pays(stack: Stack, command: Sequence[str], folder: Path, *, order: str) -> None:
-    """Run the program, pay the payment that it creates as a shopper does, and compare all that it prints."""
+    """Run the program, pay its payment as a shopper does, and compare its output."""
     told: Mapping[str, str] = {
         "API": stack.web_url,
         "KEY": TRY_OUT_API_KEY,

@@ -1,4 +1,4 @@
-"""Objects of a running stack for the requests to name: payments in several states and what is theirs."""
+"""Objects of a running stack that requests can name: payments in several states, and their objects."""
 
 from collections import defaultdict
 from itertools import count

@@ -16,7 +16,7 @@ EXAMPLES = 5
 
 
 async def without_back_end(scope, receive, send):
-    """Serve requests only: the client would else start and stop the back end for each of them."""
+    """Serve requests only, because the client would start and stop the back end for each of them."""
     if scope["type"] != "lifespan":
         await application(scope, receive, send)
         return

@@ -78,18 +78,18 @@ def test_a_message_that_was_handled_is_not_sent(gateway: Gateway, lost: Any):
     InboxMessage.objects.create(
         consumer="risk", message_id=lost.message_id, type=lost.type, received_at=timezone.now()
     )
-    with pytest.raises(CommandError, match="risk has handled it at"):
+    with pytest.raises(CommandError, match="risk has handled the message at"):
         replay(gateway, lost)
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"published_at": None, "available_at": timezone.now() + timedelta(hours=1)}, "still in the outbox"),
+        ({"published_at": None, "available_at": timezone.now() + timedelta(hours=1)}, "was not sent yet"),
         ({"created_at": timezone.now() - timedelta(days=400)}, "so old"),
         ({"carries_sealed": True}, "with a card"),
-        ({"exchange": "checkout.replies", "routing_key": "checkout.node.web-1"}, "wait has ended"),
-        ({"headers": {"proof": "forged"}}, "proof of this message is valid with neither"),
+        ({"exchange": "checkout.replies", "routing_key": "checkout.node.web-1"}, "no longer waits for it"),
+        ({"headers": {"proof": "forged"}}, "proof of this message is valid neither"),
     ],
 )
 def test_a_message_that_must_not_be_repeated_is_refused(
@@ -103,8 +103,8 @@ def test_a_message_that_must_not_be_repeated_is_refused(
 @pytest.mark.parametrize(
     ("step", "why"),
     [
-        ({"replied_at": timezone.now(), "outcome": "approved"}, "It was answered: approved"),
-        ({}, "does not wait for its answer any more: it stands at inquire"),
+        ({"replied_at": timezone.now(), "outcome": "approved"}, "The message was answered: approved"),
+        ({}, "no longer waits for an answer to this message. It is at the step inquire"),
     ],
 )
 def test_a_question_whose_flow_has_gone_on_is_not_asked_again(

@@ -35,7 +35,7 @@ def test_an_erasure_waits_for_a_relay_that_writes_an_event_to_the_outbox_and_is_
         refused.append(str(rejection.value))
 
     behind(lambda: log.note([message], [message]), erase)
-    assert refused == ["Something about the payment is under way, or waits for staff."]
+    assert refused == ["The payment has a flow that is under way, or that waits for staff."]
     assert OutboxMessage.objects.get().message_id == event.reference
 
 

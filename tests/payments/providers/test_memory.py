@@ -6,7 +6,7 @@ import pytest
 
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
 from checkout.money import Money
-from checkout.payments.providers.base import Account, EventKind, Outcome, RefusalReason
+from checkout.payments.providers.base import Account, EventKind, Outcome, ProviderResult, RefusalReason
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.support.memory_provider.books import Manners, OrderState, forget_books
@@ -233,3 +233,42 @@ def test_a_bank_that_does_not_deduplicate_takes_no_payment_and_no_second_message
     message = completion("order-2", session_state=challenged.session_state)
     assert provider.complete_challenge(message).outcome == Outcome.APPROVED
     assert provider.complete_challenge(message).outcome == Outcome.UNKNOWN
+
+
+def test_in_a_scenario_a_request_is_answered_without_being_carried_out(provider):
+    pay(provider, "approve")
+    with provider.books.scenarios.answer("capture", ProviderResult(outcome=Outcome.NOT_ABLE)):
+        assert provider.capture(modification("capture", reference="first")).outcome == Outcome.NOT_ABLE
+    assert provider.books.orders["order-1"].taken == []
+    assert provider.capture(modification("capture", reference="second")).outcome == Outcome.PENDING
+    assert [request.reference for request in provider.books.scenarios.asked["capture"]] == ["first", "second"]
+
+
+def test_in_a_scenario_an_answer_is_lost_as_often_as_is_said(provider):
+    pay(provider, "approve")
+    provider.books.scenarios.lose_answer("capture", times=1)
+    with pytest.raises(OutcomeUnknown):
+        provider.capture(modification("capture", minor=300))
+    assert provider.books.orders["order-1"].captured == Money(300, "GBP")
+    assert provider.capture(modification("capture", minor=300)).outcome == Outcome.PENDING
+
+
+def test_of_two_scenarios_the_later_one_comes_first_and_leaves_other_orders_to_the_earlier(provider):
+    for code in ("order-1", "order-2"):
+        pay(provider, "approve", code)
+    provider.books.scenarios.tell("inquire", kind=EventKind.SETTLED)
+    provider.books.scenarios.answer("inquire", OutcomeUnknown("no answer"), of={"order-1"})
+    with pytest.raises(OutcomeUnknown):
+        provider.inquire("order-1")
+    assert provider.inquire("order-2").kind == EventKind.SETTLED
+    provider.books.scenarios.end()
+    assert provider.inquire("order-1").kind == EventKind.AUTHORISED
+
+
+def test_in_a_scenario_something_happens_before_or_after_a_request_is_carried_out(provider):
+    pay(provider, "approve")
+    order, seen = provider.books.orders["order-1"], []
+    provider.books.scenarios.before("void", lambda: seen.append(order.state))
+    provider.books.scenarios.meanwhile("void", lambda: seen.append(order.state))
+    provider.void(modification("void"))
+    assert seen == [OrderState.AUTHORISED, OrderState.CANCELLED]

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, EventKind, ProviderResult
+from checkout.payments.providers.saved_cards import IssuedToken
 from tests.support.memory_provider.order import Manners, Movement, Order, OrderState
+from tests.support.memory_provider.scenarios import Scenarios
 
 __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "forget_books"]
 
@@ -15,8 +17,9 @@ class Books:
     """All orders of one account, and its previous answers by idempotency key.
 
     ``manners_for`` returns the bank's behaviour towards a new order, by its code. ``tokens`` has the cards
-    that are kept, each as the text that chooses the result. ``longest_list`` is the number of orders above
-    which a list is refused as incomplete.
+    that are kept, each as the text that chooses the result. ``issues`` is the token of every card that is
+    saved, if a test chooses it. ``longest_list`` is the number of orders above which a list is refused as
+    incomplete. ``scenarios`` has the answers that are not those of the books.
     """
 
     manners_for: Callable[[str], Manners]
@@ -28,7 +31,9 @@ class Books:
         self._notifications: list[bytes] = []
         self.orders: dict[str, Order] = {}
         self.tokens: dict[str, str] = {}
+        self.issues: IssuedToken | None = None
         self.longest_list: int | None = None
+        self.scenarios = Scenarios()
 
     def token_for(self, request: Authorisation) -> str:
         """Keep a card for a customer, and return its token, which is the same each time."""

@@ -31,18 +31,19 @@ class Manners:
     """The bank's behaviour towards one order. All of it is allowed by the documentation of providers.
 
     ``deduplicates``: a request with a known idempotency key gets the first answer and has no further effect;
-    voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not
-    only its last event. ``checks_amounts``: captures beyond the authorised sum, and refunds beyond the
-    captured sum, are refused. ``books_at_once``: accepted movements are booked at once; otherwise a caller
-    uses ``Books.book``. ``releases_rest``: once a part is captured, the rest is released; like Worldpay, such
-    a bank then reports only the sum that it has kept. ``names_authorisation``: answers about a captured order
-    still name the authorisation as the last event, if they report sums. ``shows_refunds``: a refund that is
-    accepted and not booked shows as the last event, and is announced. ``announces``: the events for which a
-    notification is sent.
+    voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not only its last
+    event. ``tells_charge_backs``: that of the charge-backs is one of them. ``checks_amounts``: captures
+    beyond the authorised sum, and refunds beyond the captured sum, are refused. ``books_at_once``: accepted
+    movements are booked at once; otherwise a caller uses ``Books.book``. ``releases_rest``: once a part is
+    captured, the rest is released; like Worldpay, such a bank then reports only the sum that it has kept.
+    ``names_authorisation``: answers about a captured order still name the authorisation as the last event, if
+    they report sums. ``shows_refunds``: a refund that is accepted and not booked shows as the last event, and
+    is announced. ``announces``: the events for which a notification is sent.
     """
 
     deduplicates: bool = True
     tells_position: bool = True
+    tells_charge_backs: bool = True
     checks_amounts: bool = True
     books_at_once: bool = True
     releases_rest: bool = False
@@ -154,7 +155,7 @@ class Order:
             authorised=Money(minor, self.amount.currency),
             captured=self.captured,
             refunded=self.refunded,
-            charged_back=self.charged_back,
+            charged_back=self.charged_back if self.manners.tells_charge_backs else None,
         )
 
     @property

@@ -38,6 +38,7 @@ from checkout.payments.providers.base import (
     ProviderResult,
     Refusal,
     RefusalReason,
+    Verb,
 )
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken
 from checkout.privacy.scrubbing import scrub_text
@@ -72,63 +73,33 @@ class MemoryProvider:
         self.books = books_of(account.code)
 
     def authorise(self, request: Authorisation) -> ProviderResult:
-        self.require_sendable(request.amount)
-        stored = request.stored_card
-        card = request.sealed_card if stored is None else self.books.tokens.get(stored.token)
-        if card is None:
-            return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR")
-        wish, _, reason = card.partition(":")
-        if wish == "unavailable":
-            raise ProviderUnavailable("No connection to the provider.")
-        if wish == "lost":
-            raise OutcomeUnknown("The provider did not answer in time.")
-        opened = partial(self._open, request, wish, reason)
-        result = self.books.once(request.idempotency_key, opened, of=request.order_code)
-        if wish == "unknown":
-            raise OutcomeUnknown("The connection to the provider broke.")
-        if wish == "invalid":
-            raise ProviderReplyInvalid("The provider's reply cannot be understood.")
-        return result
+        return self._play(Verb.AUTHORISE, request, partial(self._authorise, request))
 
     def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
-        answer = partial(self._complete, request)
-        return self.books.once(request.idempotency_key, answer, of=request.order_code)
+        return self._play(Verb.COMPLETE_CHALLENGE, request, partial(self._complete_challenge, request))
 
     def capture(self, request: Modification) -> ProviderResult:
-        return self._move(request, "captureReceived", EventKind.CAPTURED)
+        act = partial(self._move, request, "captureReceived", EventKind.CAPTURED)
+        return self._play(Verb.CAPTURE, request, act)
 
     def void(self, request: Modification) -> ProviderResult:
-        def act(order: Order) -> bool:
-            if order.asked_for(EventKind.CAPTURED).minor:
-                return False
-            order.state = OrderState.CANCELLED
-            self.books.notify(self.account.merchant_code, order, request.amount, request.reference)
-            return True
-
-        if self._found(request.order_code) is None:
-            return missing(request.order_code)
-        return self.books.every_time(lambda: self._modify(request, "cancelReceived", act))
+        return self._play(Verb.VOID, request, partial(self._void, request))
 
     def refund(self, request: Modification) -> ProviderResult:
-        return self._move(request, "refundReceived", EventKind.REFUNDED)
+        act = partial(self._move, request, "refundReceived", EventKind.REFUNDED)
+        return self._play(Verb.REFUND, request, act)
 
     @property
     def captures_with_authorisation(self) -> bool:
         return self.account.options.get("captures_with_authorisation") == "yes"
 
     def inquire(self, order_code: str) -> ProviderResult:
-        order = self._found(order_code)
-        return missing(order_code) if order is None else self._told(order)
+        return self._play(Verb.INQUIRE, order_code, partial(self._inquire, order_code))
 
     def require_sendable(self, amount: Money) -> None:
         without_decimals = f"{amount.currency}=0" in self.account.options.get("exponents", "").split()
         if without_decimals and amount.minor % 10 ** exponent(amount.currency):
             raise AmountNotSupported(f"{amount} cannot be sent with 0 decimals.")
-
-    def _found(self, order_code: str) -> Order | None:
-        """Return the order. During its challenge a provider has no record of it, so the result is None."""
-        order = self.books.orders.get(order_code)
-        return None if order is None or order.state == OrderState.CHALLENGED else order
 
     def recognised_key(self, key: str) -> str:
         return "" if self.account.options.get("remembers_keys") == "no" else key
@@ -146,21 +117,18 @@ class MemoryProvider:
         return self.account.options.get("deletes_tokens") != "no"
 
     def delete_token(self, kept: KeptToken) -> ProviderResult:
-        return self.books.every_time(lambda: self._delete(kept))
+        act = partial(self.books.every_time, partial(self._delete, kept))
+        return self._play(Verb.DELETE_TOKEN, kept, act)
 
     @property
     def lists_orders(self) -> bool:
-        return True
+        return self.account.options.get("lists_orders") != "no"
 
     def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
-        listed = [
-            self._told(order)
-            for order in list(self.books.orders.values())
-            if since <= order.submitted_at < until and order.state != OrderState.CHALLENGED
-        ]
-        if self.books.longest_list is not None and len(listed) > self.books.longest_list:
-            raise ListIncomplete("There are more orders than one list may have.")
-        return listed
+        listed_orders: list[ProviderResult] = self.books.scenarios.play(
+            Verb.LIST, (since, until), partial(self._orders, since, until)
+        )
+        return listed_orders
 
     def card_encryption(self) -> CardEncryption:
         return CardEncryption(script_url="/memory/seal.js", public_key="memory")
@@ -190,6 +158,7 @@ class MemoryProvider:
                     amount=None if told["minor"] is None else Money(told["minor"], told["currency"]),
                     reference=str(told["reference"]),
                     event_id=str(told["number"]),
+                    references=tuple(told.get("references", ())),
                     is_identity=self.account.options.get("identifies_events") != "no",
                 )
             ]
@@ -201,6 +170,64 @@ class MemoryProvider:
 
     def scrub(self, transcript: bytes) -> str:
         return scrub_text(transcript.decode(errors="replace"))
+
+    def _play(self, verb: Verb, request: object, act: Callable[[], ProviderResult]) -> ProviderResult:
+        result: ProviderResult = self.books.scenarios.play(verb, request, act)
+        return result
+
+    def _authorise(self, request: Authorisation) -> ProviderResult:
+        self.require_sendable(request.amount)
+        stored = request.stored_card
+        card = request.sealed_card if stored is None else self.books.tokens.get(stored.token)
+        if card is None:
+            return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR")
+        wish, _, reason = card.partition(":")
+        if wish == "unavailable":
+            raise ProviderUnavailable("No connection to the provider.")
+        if wish == "lost":
+            raise OutcomeUnknown("The provider did not answer in time.")
+        opened = partial(self._open, request, wish, reason)
+        result = self.books.once(request.idempotency_key, opened, of=request.order_code)
+        if wish == "unknown":
+            raise OutcomeUnknown("The connection to the provider broke.")
+        if wish == "invalid":
+            raise ProviderReplyInvalid("The provider's reply cannot be understood.")
+        return result
+
+    def _complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
+        answer = partial(self._complete, request)
+        return self.books.once(request.idempotency_key, answer, of=request.order_code)
+
+    def _void(self, request: Modification) -> ProviderResult:
+        def act(order: Order) -> bool:
+            if order.asked_for(EventKind.CAPTURED).minor:
+                return False
+            order.state = OrderState.CANCELLED
+            self.books.notify(self.account.merchant_code, order, request.amount, request.reference)
+            return True
+
+        if self._found(request.order_code) is None:
+            return missing(request.order_code)
+        return self.books.every_time(lambda: self._modify(request, "cancelReceived", act))
+
+    def _found(self, order_code: str) -> Order | None:
+        """Return the order. During its challenge a provider has no record of it, so the result is None."""
+        order = self.books.orders.get(order_code)
+        return None if order is None or order.state == OrderState.CHALLENGED else order
+
+    def _inquire(self, order_code: str) -> ProviderResult:
+        order = self._found(order_code)
+        return missing(order_code) if order is None else self._told(order)
+
+    def _orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
+        listed = [
+            self._told(order)
+            for order in list(self.books.orders.values())
+            if since <= order.submitted_at < until and order.state != OrderState.CHALLENGED
+        ]
+        if self.books.longest_list is not None and len(listed) > self.books.longest_list:
+            raise ListIncomplete("There are more orders than one list may have.")
+        return listed
 
     def _open(self, request: Authorisation, wish: str, reason: str) -> ProviderResult:
         if request.order_code in self.books.orders:
@@ -281,8 +308,20 @@ class MemoryProvider:
             card=None if is_challenge else _CARD,
             position=None if is_challenge else order.position,
             kept=None if is_challenge else order.kept,
-            token=_issued(order) if order.state in _DECIDED else None,
+            token=self._issued(order) if order.state in _DECIDED else None,
             session_state=_session_state(order),
+        )
+
+    def _issued(self, order: Order) -> IssuedToken | None:
+        """Return the token of a card that was saved with this order."""
+        if not order.token:
+            return None
+        return self.books.issues or IssuedToken(
+            token=order.token,
+            brand=_CARD.brand,
+            last4=_CARD.last4,
+            expiry=_CARD.expiry,
+            scheme_transaction=f"scheme-{order.order_code}",
         )
 
     def _challenge(self, order: Order) -> Challenge:
@@ -292,19 +331,6 @@ class MemoryProvider:
             acs_url=self.account.endpoint or "/memory/challenge/",
             payload="memory",
         )
-
-
-def _issued(order: Order) -> IssuedToken | None:
-    """Return the token of a card that was saved with this order."""
-    if not order.token:
-        return None
-    return IssuedToken(
-        token=order.token,
-        brand=_CARD.brand,
-        last4=_CARD.last4,
-        expiry=_CARD.expiry,
-        scheme_transaction=f"scheme-{order.order_code}",
-    )
 
 
 def _state(wish: str, *, demands_challenge: bool) -> OrderState:

@@ -29,7 +29,7 @@ from messaging.compiled_queries import Compiled, batch, insert_in_batch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengePage:
-    """Data of the page that leads to the challenge. ``window`` is ``fullPage`` or a size such as 390x400."""
+    """Data of the page that leads to the challenge. ``window`` is ``fullPage`` or a size, as in 390x400."""
 
     payment: PaymentView
     form: BrowserForm
@@ -43,10 +43,10 @@ def return_url(attempt: Attempt, token: str) -> str:
 
 
 def challenge_page(reference: str) -> ChallengePage:
-    """Return the challenge that the payment waits for.
+    """Return the challenge for which the payment waits.
 
-    Raises ``PaymentNotFound``, ``IllegalTransition`` when it waits for none, and ``TokenRejected`` (with
-    ``is_expired``) when no return would be taken any more.
+    Raises ``PaymentNotFound``, ``IllegalTransition`` if it waits for none, and ``TokenRejected`` (with
+    ``is_expired``) if a return would no longer be accepted.
     """
     view = payment_view(reference)
     attempt = _CHALLENGED.first(reference)
@@ -71,11 +71,10 @@ def return_from_challenge(
 ) -> Pending:
     """Record the shopper's return. The first one moves the payment on, a repeated one waits for its result.
 
-    A return while the payment waits for no challenge, because an earlier attempt may hold its money, waits
-    for the result, too. A caller that does not know if an earlier call was committed repeats it with the same
-    ``message_id``. Nothing that the browser sends is taken as a result: the provider is asked. Raises
-    ``PaymentNotFound``, ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too
-    old.
+    If the payment waits for no challenge, because an earlier attempt may hold its money, the return also
+    waits for the result. If it is unknown whether a call was committed, the caller repeats it with the same
+    ``message_id``. The result comes from the provider, never from the browser. Raises ``PaymentNotFound``,
+    and ``TokenRejected`` for a token of another payment or (with ``is_expired``) an old one.
     """
     payment = get_payment_for_update(reference)
     attempt = _RETURNED.first(payment.pk, hash_of(token))
@@ -120,13 +119,13 @@ def _require_time_left(attempt: Attempt) -> None:
 
 
 def _token_of(attempt: Attempt) -> str:
-    """Return the token of the present challenge, which may have been made with an earlier secret key."""
+    """Return the token of the present challenge, even if an earlier secret key has made it."""
     tokens = (token for token in tokens_for(attempt) if hash_of(token) == attempt.challenge_token_hash)
     return next(tokens, token_for(attempt))
 
 
 def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
-    """Return True if the returned values are those that were sent. Only staff use this: a browser may lie."""
+    """Return True if the returned values equal those that were sent. It is for staff, as browsers may lie."""
     sent = (attempt.challenge or {}).get("transaction_id", "")
     return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
         merchant_data.encode(), attempt.order_code.encode()
@@ -134,7 +133,7 @@ def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
 
 
 def _is_earlier_token(payment: Payment, token: str) -> bool:
-    """Return True for the token of an earlier challenge of this payment, repeated from browser history."""
+    """Return True for the token of an earlier challenge of this payment, as from the browser's history."""
     return any(
         hmac.compare_digest(earlier.encode(), token.encode())
         for attempt in payment.attempts.all()

@@ -1,4 +1,4 @@
-"""Commands that a page publishes itself, so as to wait for their replies. The relay has them in reserve."""
+"""Commands that a page publishes itself, because it waits for their replies. The relay is the fallback."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from checkout.payments.models import OutboxMessage
 from messaging.libraries import typed
 from messaging.outbox.models import enqueue
 
-# The sealed card is stored in no table, so the relay can only publish a submission without it, and then the
-# attempt ends as not sent. The relay therefore waits until the message with the card has surely been handled.
+# The sealed card is stored in no table, so the relay can only publish a submission without it, and the
+# attempt then ends as not sent. Therefore the relay waits until the message with the card has certainly been
+# handled.
 CARD_GRACE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command for the caller to publish, and to wait for its reply.
+    """A command that the caller publishes, and for whose reply it waits.
 
-    ``message_id`` is that of the command's outbox row, so that it is handled once however often it is sent.
-    It is empty for a mere question, which has no row.
+    ``message_id`` is the id of the command's outbox row, so that the command is handled once, however often
+    it is sent. It is empty for a command that only waits, which has no row.
     """
 
     payment: str
@@ -33,7 +34,7 @@ def enqueue_command(
     delay_seconds: float | None = None,
     message_id: str = "",
 ) -> Pending:
-    """Write a command to the checkout service into the outbox. The caller publishes it and waits."""
+    """Write a command for the checkout service to the outbox. The caller publishes it and waits."""
     row = enqueue(
         OutboxMessage,
         *command.address,
@@ -46,7 +47,7 @@ def enqueue_command(
 
 
 def find_enqueued(reference: str, kind: type[Command[PaymentStatusReply]], message_id: str) -> Pending | None:
-    """Return the command that a call which ended without an answer has written with this id, if any."""
+    """Return the command with this id, if an earlier call that ended without an answer has written it."""
     if not message_id:
         return None
     body = (
@@ -61,5 +62,5 @@ def find_enqueued(reference: str, kind: type[Command[PaymentStatusReply]], messa
 
 
 def await_payment_command(reference: str) -> Pending:
-    """Return a question that the checkout service answers as soon as there is news of the payment."""
+    """Return a command that the checkout service answers as soon as the payment has a state to report."""
     return Pending(payment=reference, command=AwaitPayment(payment=reference))

@@ -20,7 +20,7 @@ from checkout.states import PaymentState
 from messaging.compiled_queries import Compiled
 
 _IN_PARTS = {PaymentState.PARTIALLY_CAPTURED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED}
-# States in which the shopper has paid, and no more has happened that concerns the shopper.
+# States in which the shopper has paid, without later changes that concern the shopper.
 _PAID = {
     PaymentState.AUTHORISED,
     PaymentState.CAPTURE_PENDING,
@@ -31,9 +31,9 @@ _PAID = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The sums of a payment of which a part was taken or given back, or everything was given back.
+    """The sums of a payment that was partly taken, or partly or fully refunded.
 
-    ``reserved`` may still be taken, and ``under_way`` is just being taken.
+    ``reserved`` may still be taken, and ``under_way`` is being taken now.
     """
 
     captured: Money
@@ -46,12 +46,11 @@ class Taken:
 class PaymentView:
     """The data of a payment that pages may show.
 
-    ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
-    gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, if their origin is
-    registered now, with the payment's id and never its state, which anybody could type. ``taken`` is known in
-    the states whose sums the amount does not tell. ``card`` is empty until the payment is decided, and if a
-    payment link leads to it. ``dated_at`` is when the shopper paid, whatever the
-    provider has notified since, or else the time of the latest change.
+    ``attempts_left`` is the number of further attempts. ``has_receipt`` says that the shopper gets a receipt
+    by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, if their origin is registered now.
+    They have the payment's id, but not its state, which anybody could type. ``taken`` is set in states whose
+    sums may differ from the amount. ``card`` is empty until the payment is decided, and if a payment link
+    leads to it. ``dated_at`` is the time at which the shopper paid, or else the time of the latest change.
     """
 
     reference: str
@@ -74,10 +73,10 @@ class PaymentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutPage:
-    """Data of the page with the card form. ``attempt_number`` comes back with the form.
+    """Data of the page with the card form. The form sends ``attempt_number`` back.
 
-    If ``requires_captcha`` is true, a CAPTCHA must be solved before the form is shown. If
-    ``offers_to_save`` is true, the shopper may have the card saved for the next purchase.
+    If ``requires_captcha``, a CAPTCHA must be solved before the form is shown. If ``offers_to_save``, the
+    shopper may save the card for the next purchase.
     """
 
     payment: PaymentView
@@ -89,17 +88,17 @@ class CheckoutPage:
 
 
 def payment_view(reference: str) -> PaymentView:
-    """Return the data of a payment that pages may show; raises ``PaymentNotFound``.
+    """Return the data of a payment that pages may show. Raises ``PaymentNotFound``.
 
-    This is one query after the first attempt, when most pages are read. The sums of ``taken`` need another,
-    and so does the card of a decided payment.
+    This takes one query if there has been an attempt, as for most pages. The sums of ``taken`` need another
+    query, and so does the card of a decided payment.
     """
     attempt = _ATTEMPT.first(reference)
     return _view(_payment(reference) if attempt is None else attempt.payment, attempt)
 
 
 def payment_state(reference: str) -> PaymentState:
-    """Return the state of a payment that pages may show, by one query; raises ``PaymentNotFound``."""
+    """Return the state of a payment that pages may show, with one query. Raises ``PaymentNotFound``."""
     return _state_of(_found(_STATE.first(reference)))
 
 
@@ -114,7 +113,7 @@ def _found(payment: Payment | None) -> Payment:
 
 
 def latest_attempt_at(payment: Payment) -> Attempt | None:
-    """Return the latest attempt. No payment becomes open again after the first one."""
+    """Return the latest attempt; None without a query if the payment is open, because it has none then."""
     return None if payment.state == PaymentState.OPEN else latest_attempt(payment)
 
 
@@ -124,7 +123,7 @@ def _state_of(payment: Payment) -> PaymentState:
 
 _PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
 _STATE = Compiled(lambda reference: Payment.objects.filter(reference=reference).only("state", "expires_at"))
-# The latest attempt with its payment, and without what no page shows.
+# The latest attempt with its payment, without columns that no page shows.
 _ATTEMPT = Compiled(
     lambda reference: (
         Attempt.objects.select_related("payment__merchant")
@@ -144,8 +143,8 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
         refusal_reason=payment.refusal_reason,
-        return_url=_way_back(payment.return_url, payment),
-        cancel_url=_way_back(payment.cancel_url, payment),
+        return_url=_return_address(payment.return_url, payment),
+        cancel_url=_return_address(payment.cancel_url, payment),
         captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
         dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
@@ -162,7 +161,7 @@ def _has_receipt(payment: Payment) -> bool:
 
 
 def _shown_card(payment: Payment, attempt: Attempt | None) -> dict[str, str]:
-    """Return the card of a decided payment, unless a link leads to it, which others may have, too."""
+    """Return the card of a decided payment, unless a link leads to it, because others may have the link."""
     if attempt is None or not attempt.card or not _state_of(payment).is_decided:
         return {}
     return {} if own_links(payment).exists() else attempt.card
@@ -179,10 +178,10 @@ def _taken(payment: Payment) -> Taken:
     )
 
 
-def _way_back(url: str, payment: Payment) -> str:
-    """Return a merchant's address with ``payment`` added to its query; "" stays empty.
+def _return_address(url: str, payment: Payment) -> str:
+    """Return a merchant's address with ``payment`` added to its query; "" if there is none.
 
-    Empty as well if staff have taken its origin away from the merchant since the payment was created.
+    Return "" as well if the address's origin is no longer registered with the merchant.
     """
     if not url:
         return url
@@ -194,11 +193,12 @@ def _way_back(url: str, payment: Payment) -> str:
 
 
 def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | PaymentView:
-    """Return what the card form needs, for a shopper at ``address``; or the payment, if it needs no card.
+    """Return the data of the card form for a shopper at ``address``, or the payment if it needs no card.
 
-    The provider is asked for nothing then: its set-up may be gone long before the payment's page.
+    If the payment needs no card, the provider's set-up is not read, because the account may be gone before
+    the payment's page.
 
-    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that no shopper
+    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``. Raises ``TooManyAttempts``, so that no shopper
     fills in a form that will be refused.
     """
     payment = _payment(reference)
@@ -219,5 +219,5 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | Paymen
 
 
 def number_of(latest: Attempt | None) -> int:
-    """Return how many attempts there have been: they are numbered."""
+    """Return the number of attempts so far, which is the number of the latest one."""
     return latest.number if latest else 0

@@ -1,4 +1,4 @@
-"""Start an attempt to pay a payment, with the card that the shopper has submitted."""
+"""Start an attempt at a payment with the card that the shopper has submitted."""
 
 import secrets
 from dataclasses import asdict
@@ -42,15 +42,15 @@ def submit_payment(
     has_waited: bool = False,
     message_id: str = "",
 ) -> Pending:
-    """Start a new attempt, or join the one that the same form has started before.
+    """Start a new attempt, or join the attempt that the same form has started before.
 
     ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
-    shopper has had to wait. ``saves_card`` is the shopper's choice, which has no effect where the page does
-    not offer it. A caller that does not know if an earlier call was committed repeats it with the same
-    ``message_id``, and gets the command of that call, if it was.
+    shopper has waited for a turn. ``saves_card`` is the shopper's choice, which is ignored if the page does
+    not offer it. If it is unknown whether a call was committed, the caller repeats it with the same
+    ``message_id``. If it was, its command is returned.
 
-    Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
-    anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` if the payment can no longer be paid. Before
+    anything is written, raises ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
     """
     payment = get_payment_for_update(reference)
     latest = latest_attempt_at(payment)
@@ -82,7 +82,7 @@ def submit_payment(
         capture_reference=capture_reference(payment, account),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
-        # After a soft decline an issuer approves nothing that it has not authenticated itself.
+        # After a soft decline, an issuer only approves a payment that it has authenticated itself.
         demands_challenge=merchant.is_under_attack
         or (latest is not None and latest.refusal_reason == RefusalReason.AUTHENTICATION_REQUIRED),
         saves_card=saves_card

@@ -1,4 +1,4 @@
-"""Send a message again that its service gave up on."""
+"""Send a dead letter again, a message that its service could not handle."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -24,33 +24,34 @@ from messaging.topology import Topology
 
 M = TypeVar("M", InboxMessage, OutboxMessage)
 
-# Commands whose receiver sees for ever, in its own tables, if it has carried them out: a posting is made
-# once, a token that was deleted is not there any more, and a notification that was applied says so. So no
-# inbox need remember them.
+# Commands whose receiver can always see in its own tables if it has carried them out, so that no inbox is
+# needed: a posting is made once, a deleted token does not exist any more, and a notification has a mark when
+# it was applied.
 ONCE_FOR_EVER = frozenset({PostEntries.to, DeleteToken.to, ApplyNotification.to})
 
 INSTEAD = (
-    "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
-    "can be tried again on its page. If a program of yours sent the message, have it sent anew from there. "
+    "Look at its payment instead. A saga that misses an answer asks again by itself, and a parked saga can "
+    "be tried again on its page. If a program of yours sent the message, let that program send a new one. "
     "Then mark this dead letter as dealt with."
 )
 UNPROVEN = (
-    "The proof of this message is valid with neither SECRET_KEY nor a key in SECRET_KEY_FALLBACKS, so that "
-    "its receiver would not handle it. If you have taken the key out of SECRET_KEY_FALLBACKS, and it has not "
-    "become known, put it back and restart the services; otherwise do not send the message again."
+    "The proof of this message is valid neither with SECRET_KEY nor with a key in SECRET_KEY_FALLBACKS, so "
+    "its receiver would not handle it. If you have removed the key from SECRET_KEY_FALLBACKS, and it has "
+    "not been disclosed, put it back and restart the services. Otherwise do not send the message again."
 )
 
 
 @transaction.atomic
 def requeue_dead_letter(pk: int, *, by: str) -> None:
-    """Send the same message again, with the same id, to the queue where it died. ``by`` is a user's name.
+    """Send the same message again, with the same id, to the queue where it failed. ``by`` is a user's name.
 
-    An event is published again, for every listener: each knows the events that it has handled.
+    An event is published to all listeners again. Each listener knows the events that it has handled.
 
     A message that was handled after all is not handled again. Its sealed card is gone, and its receiver asks
-    for the card. Raises ``OperationRejected``, with the reason, when there is no such letter, when it was
-    sent again already, and when it cannot or must not be sent. It must not be sent if it has died longer than
-    ``conf.retention`` ago, for no inbox remembers it, unless its receiver needs none (``ONCE_FOR_EVER``).
+    for the card. Raises ``OperationRejected``, with the reason, if there is no such letter, if it was sent
+    again before, or if it cannot or must not be sent. A message that failed longer than ``conf.retention``
+    ago must not be sent, because no inbox knows it any more, unless its receiver needs no inbox
+    (``ONCE_FOR_EVER``).
     """
     letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
     if letter is None:
@@ -73,7 +74,7 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
 
 
 def why_not_requeued(letter: DeadLetter) -> str:
-    """Return why the letter cannot be sent again, and what to do instead; empty if it can be."""
+    """Return the reason for which the letter cannot be sent again, with advice; empty if it can be."""
     try:
         _require_that_it_may_be_repeated(letter)
         if _sendable(letter) is None and not _is_of_event(letter):
@@ -88,15 +89,15 @@ def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
         raise OperationRejected(f"{letter.requeued_by} has sent this message again already.")
     if letter.died_at < timezone.now() - conf.retention and letter.type not in ONCE_FOR_EVER:
         raise OperationRejected(
-            f"This message is so old that nobody remembers any more whether it was handled. {INSTEAD}"
+            f"This message is so old that no service knows any more if it was handled. {INSTEAD}"
         )
 
 
 def _sendable(letter: DeadLetter) -> OutboxMessage | None:
-    """Return the message's row in an outbox, if the gateway sent it and the row is still there.
+    """Return the message's row in an outbox, if the gateway sent it and the row still exists.
 
-    The row of a command that web published has no correlation id: the one on the message names web's own
-    wait, which has ended. Raises ``OperationRejected`` if it was another message that was sent with this id.
+    The row of a command that web published has no correlation id. The id on the message belongs to a wait of
+    web, which has ended. Raises ``OperationRejected`` if another message was sent with this id.
     """
     rows = list(rows_with_id(OutboxMessage, letter.message_id))
     for row in rows:
@@ -104,7 +105,9 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
             require_valid_proof(row.envelope())
             return row
     if rows:
-        raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
+        raise OperationRejected(
+            "Another message was sent with the same id. Its sender must send a new message."
+        )
     return None
 
 
@@ -116,15 +119,15 @@ def _is_of_event(letter: DeadLetter) -> bool:
 def written_event(reference: str) -> OutboxMessage:
     """Write an event to the outbox, unless it is there, and return its row. Call this in a transaction.
 
-    The payment is locked first, so that it is not erased between the reading of its event and the commit.
+    The payment is locked first, so that it is not erased between reading the event and the commit.
     Raises ``OperationRejected`` if the event cannot be made into a message.
     """
     events = Event.objects.select_related("payment", "merchant").filter(reference=reference)
     locked_payment(events.get().payment.reference)
     row = message_if_possible(events.get())
     if row is None:
-        raise OperationRejected("This event cannot be made into a message: the log says why.")
-    # A second letter about it, or another member of staff, may have had it written already.
+        raise OperationRejected("This event cannot be turned into a message. The log has the reason.")
+    # It may be there already, because of a second letter about it or another member of staff.
     OutboxMessage.objects.bulk_create([row], ignore_conflicts=True)
     return OutboxMessage.objects.get(message_id=row.message_id)
 
@@ -132,14 +135,14 @@ def written_event(reference: str) -> OutboxMessage:
 def rows_with_id(model: type[M], message_id: str) -> Iterator[M]:
     """Yield the rows about a message in the outboxes, or inboxes, of all databases.
 
-    Raises ``OperationRejected`` if one of them is away, as it may have such a row.
+    Raises ``OperationRejected`` if one of the databases is away, because it may have such a row.
     """
     for database in databases():
         try:
             yield from model._default_manager.using(database).filter(message_id=message_id)
         except (DatabaseError, InterfaceError) as error:
             raise OperationRejected(
-                f"The database {database} is not available, and may know this message. Try again later."
+                f"The database {database} is not available, and may contain this message. Try again later."
             ) from error
 
 
@@ -150,7 +153,7 @@ def require_valid_proof(envelope: Envelope) -> None:
 
 
 def send_row_again(row: OutboxMessage) -> None:
-    """Have the relay publish an outbox row again, unaltered, from the database that has it."""
+    """Make an outbox row due, so that the relay publishes it again without changes."""
     database = row._state.db or DEFAULT_DB_ALIAS
     with transaction.atomic(using=database):
         OutboxMessage.objects.using(database).filter(pk=row.pk).update(
@@ -160,26 +163,26 @@ def send_row_again(row: OutboxMessage) -> None:
 
 
 def _way_anew(letter: DeadLetter) -> tuple[str, str]:
-    """Return the exchange and routing key for a message that is not in the outbox any more, or never was.
+    """Return the exchange and routing key for a message that is not in an outbox.
 
-    Raises ``OperationRejected`` if it is not what was sent originally, if the gateway must not send it, or if
-    its proof is not valid.
+    Raises ``OperationRejected`` if the stored text is not the original message, if the gateway must not send
+    the message, or if its proof is not valid.
     """
     match letter.headers.get(dead_letters.ALTERED):
         case "digest":
             raise OperationRejected(
-                f"This message could not be read: only its size and its digest were kept. {INSTEAD}"
+                f"This message could not be read, so only its size and digest were stored. {INSTEAD}"
             )
         case "scrubbed":
             raise OperationRejected(
-                f"Something secret was taken out of this message: it is not what was sent. {INSTEAD}"
+                f"A secret was removed from this message, so it is not the original message. {INSTEAD}"
             )
     if not letter.body:
         raise OperationRejected(f"This message was erased with the personal data of its payment. {INSTEAD}")
     topology = Topology(conf.prefix)
     way = dead_letters.way_back(topology, letter.queue, _as_it_was(letter))
     if way is None:
-        raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
+        raise OperationRejected(f"The origin of this message is not known. {INSTEAD}")
     if fault := _sender_error(letter, topology):
         raise OperationRejected(f"{fault} {INSTEAD}")
     require_valid_proof(_as_it_was(letter))
@@ -218,10 +221,10 @@ def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
 
 
 def _may_be_believed(letter: DeadLetter) -> bool:
-    """Return True if the relay's message may be sent anew although no outbox has it any more.
+    """Return True if a message of the relay may be sent again although no outbox has it any more.
 
-    A posting must have its proof. The others need none: they delete nothing but the token of a card that was
-    removed, and apply nothing but a notification that was stored, which are both to be done anyway.
+    A posting must have its proof. The other commands need none, because they only delete the token of a
+    removed card or apply a stored notification, and both have to be done in any case.
     """
     if letter.type == PostEntries.to:
         return is_proven(_as_it_was(letter))
@@ -229,24 +232,24 @@ def _may_be_believed(letter: DeadLetter) -> bool:
 
 
 def _sender_error(letter: DeadLetter, topology: Topology) -> str:
-    """Return why the message must not be sent in the gateway's name; empty if it may be.
+    """Return the reason for which the gateway must not send the message; empty if it may.
 
-    The relay publishes it, and every receiver believes the relay. So the original sender must be one that may
-    send such a message.
+    The relay publishes it, and every receiver trusts the relay. Therefore the original sender must have the
+    right to send such a message.
     """
     table = registered()
     if table is None:
         return ""
     if not letter.sender_user:
         return (
-            "Nothing proves who sent this message: it came without a broker user. The gateway would send it "
-            "in its own name, so it is not sent again."
+            "The sender of this message is not proven, because it came without a broker user. The gateway "
+            "would send it in its own name, so it is not sent again."
         )
     sender = table.of_user(topology, letter.sender_user)
     if sender is not None and sender.relays and not _may_be_believed(letter):
         return (
-            f"{letter.sender_user} says only what was written down, and of this message nothing written is "
-            "left: it is not sent again."
+            f"{letter.sender_user} only sends messages that are stored in an outbox, and no outbox has this "
+            "message. It is not sent again."
         )
     fault = table.fault_of(topology, letter.queue, _as_it_was(letter))
-    return f"This message was not its sender's to send: {fault}." if fault else ""
+    return f"The sender of this message had no right to send it: {fault}." if fault else ""

@@ -1,6 +1,6 @@
 """Erase the personal data of a payment from the tables of payments, at a shopper's request.
 
-What is left is what the books need: amounts, states, times, references, the brand, last four digits and
+The data that the books need is kept: amounts, states, times, references, the brand, last four digits and
 expiry of the card, and the names of staff.
 """
 
@@ -28,7 +28,7 @@ from checkout.payments.models import (
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 
-# The fields with personal data that events and sagas contain, and the values that replace them.
+# The fields of events and sagas with personal data, and the values that replace them.
 _OF_SHOPPER = {
     "customer_email": "",
     "customer_reference": "",
@@ -43,17 +43,17 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     """Erase the shopper's e-mail address, device and network, the merchant's metadata and all transcripts.
 
     The merchant's id of its customer is erased as well, and the cards that were last saved with the payment
-    are removed. It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is
-    under way, because what is under way may need the data or the messages, or write it once more.
+    are removed. The function may be repeated. Raises ``PaymentNotFound``. Raises ``OperationRejected`` while
+    anything is under way, because it may need the data or the messages, or write the data again.
     """
     payment = get_payment_for_update(reference)
-    # A relay that could not publish an event writes it to the outbox with the event locked. It does so before
-    # the look at the outbox, or afterwards and then without personal data.
+    # A relay that could not publish an event writes it to the outbox with the event locked. It does so either
+    # before the outbox is read here, or after the erasure and then without personal data.
     events = list(Event.objects.select_for_update(of=("self",)).filter(payment=payment))
     require_nothing_pending(payment)
     _erase(events)
     with erasing_on_purpose():
-        # The requests to the provider have the address of the shopper's mail and network.
+        # Requests to the provider contain the shopper's e-mail address and network address.
         Fact.objects.filter(payment=payment).exclude(text="").update(text="")
     for saga in Saga.objects.filter(payment=payment):
         saga.data = _without_shopper(saga.data)
@@ -62,7 +62,7 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     Operation.objects.filter(payment=payment).update(metadata={})
     ProviderNotification.objects.filter(payment=payment).update(body="")
     DeadLetter.objects.filter(subject=reference).update(body="")
-    # Orders or ledger may have to be told again if they are restored. They are told nothing of the shopper.
+    # If orders or ledger are restored, these may be needed again. They contain nothing about the shopper.
     OutboxMessage.objects.filter(subject=reference).exclude(to_be_repeated()).delete()
     erase_cards(payment, by=by)
     Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})

@@ -1,7 +1,7 @@
-"""Refuse to erase a payment about which anything is under way.
+"""Refuse to erase a payment while anything about it is under way.
 
-Its messages are deleted with it, and a service does not carry out a command of ours that is no longer in the
-outbox. That a command was published says only that it is in a queue: it is handled if it is in an inbox.
+A payment's messages are deleted with it, and a service does not carry out a command that is no longer in the
+outbox. A published command may still be in a queue. Only an inbox shows that it was handled.
 """
 
 from django.db.models import TextField
@@ -25,7 +25,7 @@ from checkout.payments.postings import is_posting
 from checkout.states import PaymentState
 from messaging.topology import Topology
 
-# The services of this app. Any other may be a program of the merchant that keeps its inbox elsewhere.
+# The services of this app. Any other may be a program of the merchant with its inbox elsewhere.
 _OURS = ("checkout", "payments")
 AGAIN = "Try again in a moment."
 
@@ -37,20 +37,20 @@ def require_nothing_pending(payment: Payment) -> None:
         raise OperationRejected("The payment may still be paid. Cancel it first.")
     is_moving = payment.sagas.filter(status__in=UNFINISHED).exists()
     if is_moving or _is_sending(payment) or not state.is_decided:
-        raise OperationRejected("Something about the payment is under way, or waits for staff.")
+        raise OperationRejected("The payment has a flow that is under way, or that waits for staff.")
     if DeadLetter.objects.filter(OPEN_LETTER, subject=payment.reference).exists():
         raise OperationRejected("A dead letter about the payment waits for staff.")
     require_that_all_is_handled(payment)
 
 
 def _is_sending(payment: Payment) -> bool:
-    """Return True if a service has still to send something, for example a receipt that it could not send."""
+    """Return True if an outbox has an unsent message, for example a receipt that is to be tried again."""
     owed = OutboxMessage.objects.filter(subject=payment.reference, published_at=None)
     return any(owed.using(database).exists() for database in databases())
 
 
 def require_that_all_is_handled(payment: Payment) -> None:
-    """Raise ``OperationRejected`` while a service has still to do something for a payment without sagas."""
+    """Raise ``OperationRejected`` while a service still has work for a payment whose sagas have ended."""
     if _is_to_begin(payment):
         raise OperationRejected(f"An operation of the payment has not begun yet. {AGAIN}")
     if _is_notified(payment):
@@ -62,9 +62,9 @@ def require_that_all_is_handled(payment: Payment) -> None:
 
 
 def _is_notified(payment: Payment) -> bool:
-    """Return True if a notification that names an order of the payment is stored, and its command not.
+    """Return True if a notification that names an order of the payment waits to be applied.
 
-    Such a one is just being looked at, or its command is written within seconds.
+    Its command is under way, or is written within seconds.
     """
     unseen = ProviderNotification.objects.filter(
         state=ProviderNotification.State.RECEIVED, next_try_at__isnull=False
@@ -75,16 +75,17 @@ def _is_notified(payment: Payment) -> bool:
 
 
 def _is_to_begin(payment: Payment) -> bool:
-    # A saga that has begun since the others were looked at may still be running.
+    # A saga that has begun since the first check may still be running.
     ended = payment.sagas.exclude(status__in=UNFINISHED).order_by()
     return operations_without_saga(payment.operations.order_by(), ended).exists()
 
 
 def _unhandled(payment: Payment) -> str:
-    """Return the type of a command that no service has handled so far; empty if there is none.
+    """Return the type of a command that no service has handled yet; empty if there is none.
 
-    A command that is a dead letter is not handled any more once staff have dealt with it. Postings are looked
-    up in the ledger instead. No inbox remembers a command longer than ``conf.retention``.
+    If staff have dealt with the dead letter of a command, it will not be handled. Postings are checked in the
+    ledger instead. Commands older than ``conf.retention`` are ignored, because inboxes no longer contain
+    them.
     """
     sent = OutboxMessage.objects.filter(
         subject=payment.reference,
@@ -92,7 +93,7 @@ def _unhandled(payment: Payment) -> str:
         created_at__gt=timezone.now() - conf.retention,
     ).exclude(type=PostEntries.to)
     open_ = {row[:2]: row[2] for row in sent.values_list("routing_key", "message_id", "type")}
-    # The outbox is read first, so that an inbox has each of its commands that was handled by then.
+    # The outbox is read before the inboxes, which then contain every command that was handled by that time.
     for database in databases():
         handled = InboxMessage.objects.using(database).filter(subject=payment.reference)
         for known in handled.values_list("consumer", "message_id"):
@@ -107,7 +108,7 @@ def _unhandled(payment: Payment) -> str:
 
 
 def _has_inbox(service: str) -> bool:
-    """Return True if a service records what it has handled in one of our databases."""
+    """Return True if a service records handled messages in one of our databases."""
     return any(
         InboxMessage.objects.using(database).filter(consumer=service).exists() for database in databases()
     )

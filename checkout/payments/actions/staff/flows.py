@@ -32,10 +32,10 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
 
 @transaction.atomic
 def resume_saga(saga_pk: int, *, by: str) -> None:
-    """Have the step at which a saga was parked carried out again.
+    """Resume a parked saga: the step at which it was parked is carried out again.
 
-    Raises ``OperationRejected`` when there is no such saga, it is not parked (any more), or it would confirm
-    an order whose money is being refunded or is contradicted.
+    Raises ``OperationRejected`` if there is no such saga, if it is not parked, or if it would confirm an
+    order whose money is being refunded or is contradicted.
     """
     saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
     if saga is None or saga.status != Saga.Status.PARKED:

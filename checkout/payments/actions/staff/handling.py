@@ -1,4 +1,4 @@
-"""Mark dead letters, notifications and differences as dealt with, so that they wait for a person no more."""
+"""Mark dead letters, notifications and differences as dealt with, so that they stop waiting for staff."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,9 +18,9 @@ NEEDS_ATTENTION = (
 
 @transaction.atomic
 def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
-    """Mark a dead letter that need not be sent again. If its message dies again, it waits for staff again.
+    """Mark a dead letter that need not be sent again. If its message fails again, it waits for staff again.
 
-    Raises ``OperationRejected`` when there is none, or somebody has sent it again or marked it before.
+    Raises ``OperationRejected`` if there is no such letter, or if it was sent again or marked before.
     """
     letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
     if letter is None:
@@ -35,16 +35,17 @@ def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
 
 @transaction.atomic
 def deal_with_notification(pk: int, *, by: str, note: str) -> None:
-    """Mark a notification that could not simply be applied. It is not tried again.
+    """Mark a notification that could not be applied. It is not tried again.
 
-    Raises ``OperationRejected`` when there is none, it needs no attention, or somebody has marked it before.
+    Raises ``OperationRejected`` if there is no such notification, if it does not wait for staff, or if it was
+    marked before.
     """
     found = ProviderNotification.objects.select_for_update(of=("self",)).select_related("payment")
     notification = found.filter(pk=pk).first()
     if notification is None:
         raise OperationRejected("There is no such notification.")
     if notification.state not in NEEDS_ATTENTION:
-        raise OperationRejected(f"A notification that is {notification.state} waits for nobody.")
+        raise OperationRejected(f"A notification that is {notification.state} does not wait for staff.")
     _mark(notification, by, note)
     notification.next_try_at = None
     notification.save(update_fields=["next_try_at"])
@@ -54,16 +55,16 @@ def deal_with_notification(pk: int, *, by: str, note: str) -> None:
 
 @transaction.atomic
 def deal_with_difference(pk: int, *, by: str, note: str) -> None:
-    """Mark a difference that cannot be put right in the books. It waits again if another sum is found.
+    """Mark a difference that cannot be corrected in the books. If another sum is found, it waits again.
 
-    Raises ``OperationRejected`` when there is none, it is resolved, or somebody has marked it before.
+    Raises ``OperationRejected`` if there is no such difference, or if it is resolved or was marked before.
     """
     found = Difference.objects.select_for_update(of=("self",)).select_related("payment")
     difference = found.filter(pk=pk).first()
     if difference is None:
         raise OperationRejected("There is no such difference.")
     if difference.resolved_at is not None:
-        raise OperationRejected("The books agree, or the payment was settled, so that it waits for nobody.")
+        raise OperationRejected("The difference is resolved: the books agree, or the payment was settled.")
     _mark(difference, by, note)
     if difference.payment is not None:
         _record(difference.payment, "difference_dealt_with", difference, about=difference.kind)

@@ -20,14 +20,14 @@ from messaging.topology import Topology
 
 @transaction.atomic
 def send_again(message_id: str, *, by: str, reason: str) -> OutboxMessage:
-    """Have the relay publish a message again, with the same id, and record who wanted it, and why.
+    """Let the relay publish a message again, with the same id. Record the user and the reason.
 
-    Its receiver knows the id, and does not handle the message twice. Even so, it is sent only if nothing
-    shows that it was handled. Raises ``OperationRejected`` with the reason if it must not be sent.
+    The receiver knows the id and does not handle the message twice. Nevertheless the message is sent only if
+    nothing shows that it was handled. Raises ``OperationRejected``, with the reason, if it must not be sent.
     """
     reason = scrub_note(reason)
     if not reason.strip():
-        raise OperationRejected("Say why the message is sent again.")
+        raise OperationRejected("Give a reason for sending the message again.")
     row = _row(message_id)
     _require_that_it_may_be_sent(row)
     send_row_again(row)
@@ -46,34 +46,36 @@ def _row(message_id: str) -> OutboxMessage:
     if event is None:
         raise OperationRejected("No outbox has a message with this id.")
     if not is_published(event):
-        raise OperationRejected("The relay has not published this event yet, and does so soon.")
-    # The relay publishes events from their own table. This one gets into the outbox, to be published again.
+        raise OperationRejected("The relay has not published this event yet, and will do so soon.")
+    # The relay publishes events from their own table. To be published again, this event goes to the outbox.
     return written_event(message_id)
 
 
 def _require_that_it_may_be_sent(row: OutboxMessage) -> None:
     topology = Topology(conf.prefix)
     if row.published_at is None and row.available_at > timezone.now():
-        raise OperationRejected("It is still in the outbox, and the relay sends it when it is due.")
+        raise OperationRejected("The message was not sent yet. The relay sends it when it is due.")
     if row.created_at < timezone.now() - conf.retention:
-        raise OperationRejected("It is so old that nobody remembers any more whether it was handled.")
+        raise OperationRejected("The message is so old that no service knows any more if it was handled.")
     if row.exchange == topology.replies and topology.may_go_unheard(row.exchange, row.routing_key):
-        raise OperationRejected("It is a reply to a process whose wait has ended long ago.")
+        raise OperationRejected("The message is a reply to a process that no longer waits for it.")
     if row.carries_sealed:
         raise OperationRejected(
-            "It was sent with a card, which is stored nowhere. Its flow asks again, or asks the shopper."
+            "The message was sent with a card, which is not stored. Its flow asks again, or asks the shopper."
         )
     handled = next(rows_with_id(InboxMessage, row.message_id), None)
     if handled is not None:
         raise OperationRejected(
-            f"{handled.consumer} has handled it at {handled.handled_at:%Y-%m-%d %H:%M:%S}: "
-            "sending it again would change nothing."
+            f"{handled.consumer} has handled the message at {handled.handled_at:%Y-%m-%d %H:%M:%S}. "
+            "Sending it again would change nothing."
         )
     step = SagaStep.objects.filter(correlation_id=row.correlation_id).first() if row.correlation_id else None
     if step is not None and step.replied_at is not None:
-        raise OperationRejected(f"It was answered: {step.outcome}. Sending it again would change nothing.")
+        raise OperationRejected(
+            f"The message was answered: {step.outcome}. Sending it again would change nothing."
+        )
     if step is not None and step.saga.awaiting != step.correlation_id:
         raise OperationRejected(
-            f"The flow does not wait for its answer any more: it stands at {step.saga.step}."
+            f"The flow no longer waits for an answer to this message. It is at the step {step.saga.step}."
         )
     require_valid_proof(row.envelope())

@@ -1,14 +1,14 @@
-"""Put the requests and messages of a database in doubt that was restored to an earlier moment.
+"""Mark the requests and messages of a database that was restored to an earlier moment as uncertain.
 
-A request to a provider that such a database is about to make may have been made already, after that moment:
-it is written down as made, without an outcome. One that had no outcome at the moment may have been sent again
-since, and counts as sent just now. Its flow then asks the provider first, as after a crash. An operation that
-the provider's answers do not show is never sent again by itself, but waits for staff, since operations that
-were requested after the moment may hide it.
+A request to a provider that the restored database is about to make may have been made already, after that
+moment. It is recorded as made, without an outcome. A request without an outcome at that moment may have been
+sent again since, and counts as sent just now. In both cases the flow asks the provider first, as after a
+crash. If the provider's answers do not show an operation, it is never sent again automatically, but waits for
+staff, because operations that were requested after the moment may hide it.
 
-The flow may stand before the request, and wait for an answer that came after the moment, and will not come
-again. It would give up at its deadline, and call a payment refused that has been made. So a purchase whose
-attempt was not submitted yet goes on at its inquiry.
+A flow may wait before its request for an answer that came after the moment, and that will not come again. At
+its deadline it would give up, and refuse a payment that has been made. Therefore a purchase whose attempt was
+not submitted yet continues with its inquiry.
 """
 
 from collections.abc import Iterable
@@ -48,13 +48,13 @@ from messaging.outbox.clock import server_time, server_time_now
 from messaging.topology import Topology
 
 PAGE = 1000
-# The services whose effects last, and which carry out a command once: those that repair an older database.
+# Services that carry out each command once, and whose databases can be repaired by sending commands again.
 REPEATABLE = ("orders", "ledger")
 
 
 @transaction.atomic
 def doubt_requests() -> int:
-    """Write each request down as perhaps made that is to be made, or made again. Return their number."""
+    """Record each pending request as possibly made. Return the number of requests."""
     doubted = 0
     for attempt in Attempt.objects.filter(state=AttemptState.CREATED):
         doubted += _doubt(attempt, Verb.AUTHORISE, authorise_key(attempt))
@@ -78,7 +78,7 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
     if is_new:
         return True
     # A request without an outcome may have been sent again after the moment, if the provider showed that it
-    # had never arrived. It is doubted once: from then on ``was_alone`` is False.
+    # had never arrived. It is marked once: from then on ``was_alone`` is False.
     may_be_again = Q(outcome__in=TO_BE_SENT_AGAIN) | Q(outcome__in=UNANSWERED, was_alone=True)
     again = ProviderCall.objects.filter(may_be_again, pk=made.pk)
     changes = {"started_at": server_time(), "finished_at": None, "was_alone": False, "recognised_key": ""}
@@ -86,9 +86,9 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
 
 
 def _go_on_at_the_inquiry(attempt: Attempt) -> None:
-    """Let the attempt's purchase ask the provider as soon as the timers run. Without one, nothing is done.
+    """Let the attempt's purchase, if there is one, ask the provider as soon as the timers run.
 
-    The orchestrator, which alone changes sagas otherwise, is stopped.
+    Otherwise only the orchestrator changes sagas. It is stopped while this runs.
     """
     purchases = Saga.objects.filter(attempt=attempt, kind=Purchase.kind, status=Saga.Status.RUNNING)
     if not purchases.exists():
@@ -102,16 +102,16 @@ def _go_on_at_the_inquiry(attempt: Attempt) -> None:
 
 
 def to_be_repeated() -> Q:
-    """Return the condition on sent messages that orders or ledger need again if they are restored."""
+    """Return a condition on messages for orders and ledger, which need them again if they are restored."""
     return Q(exchange=Topology(conf.prefix).commands, routing_key__in=REPEATABLE)
 
 
 def send_unhandled_again(since: datetime) -> int:
-    """Have commands to orders and ledger published again that these have not handled. Return their number.
+    """Let the relay publish commands again that orders and ledger have not handled. Return their number.
 
-    That is for a database of theirs that was restored to an earlier moment than the others. ``since`` is a
-    time before that moment. A command that is only late is handled once, as it keeps its id. No inbox
-    remembers one that is older than ``conf.retention``.
+    This is for a database of orders or ledger that was restored to an earlier moment than the others.
+    ``since`` is a time before that moment. A command that was only late is handled once, because it keeps its
+    id. Commands older than ``conf.retention`` are left out, because inboxes no longer contain them.
     """
     since = max(since, server_time_now() - conf.retention)
     sent = OutboxMessage.objects.filter(to_be_repeated(), created_at__gte=since, published_at__isnull=False)
@@ -125,7 +125,7 @@ def send_unhandled_again(since: datetime) -> int:
 
 def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
     rows = {row.message_id: row for row in page}
-    # One that staff have sent again, and that has not died since, was handled after all.
+    # A dead letter that staff have sent again, and that has not failed since, was handled.
     letters = DeadLetter.objects.filter(message_id__in=rows, requeued_at__isnull=True)
     known = set(letters.values_list("message_id", flat=True))
     for service in REPEATABLE:
@@ -136,7 +136,7 @@ def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
 
 def _published_again(keys: list[int]) -> int:
     if keys:
-        # The walk must see that they are made this time, too.
+        # The walk must check these postings again.
         RetentionWalk.objects.filter(table=WALK, last_pk__gte=keys[0]).update(last_pk=keys[0] - 1)
     rows = OutboxMessage.objects.filter(pk__in=keys)
     return rows.update(published_at=None, available_at=server_time(), attempts=0)

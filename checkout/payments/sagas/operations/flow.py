@@ -161,7 +161,7 @@ class OperationSaga(TableSaga[OperationData]):
         if counted.denials < MOST_DENIALS:
             return self.send_later(counted)
         why = (
-            f"The provider {DENIALS[answer.outcome]}, and has said so {MOST_DENIALS} times. Nothing was done: "
+            f"The provider {DENIALS[answer.outcome]}, as it has said {MOST_DENIALS} times. Nothing was done: "
             f"have the {self.kind} sent again once the cause is mended."
         )
         return self.parked(self.kind, counted, why)

@@ -1,1 +1,1 @@
-"""Timers for the tokens of saved cards: their deletion at the provider, and their seals."""
+"""Timers for the tokens of saved cards: their deletion at the provider, and their encryption."""

@@ -1,4 +1,4 @@
-"""Have the tokens of removed cards deleted at the provider, at growing intervals until it has said so."""
+"""Ask the provider to delete the tokens of removed cards, at growing intervals until it confirms."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ REPEATED_AFTER = timedelta(minutes=10)
 
 @transaction.atomic
 def delete_tokens() -> int:
-    """Write a command for every deletion that is due; the payments service plans the one after.
+    """Write a command for every deletion that is due. The payments service plans the next try.
 
     If the command is lost, another follows.
     """

@@ -1,4 +1,4 @@
-"""Seal the tokens of saved cards again under the newest secret key, so that an earlier one can be dropped."""
+"""Encrypt the tokens of saved cards again with the newest secret key, so that earlier keys can be removed."""
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -15,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 @transaction.atomic
 def seal_tokens_again() -> Work:
-    """Walk on through the saved cards, and seal those tokens again for which an earlier key is needed.
+    """Encrypt tokens in the next batch of saved cards again, if they need an earlier secret key.
 
-    A walk begins a day after the one before, because processes that did not have the newest key yet may have
-    sealed tokens meanwhile.
+    A walk through all cards begins a day after the last one, because processes without the newest key may
+    have encrypted tokens in the meantime.
     """
     walk = locked_walk(WALK)
     if walk is None:
@@ -43,7 +43,7 @@ def seal_tokens_again() -> Work:
 
 
 def _seal_again(card: SavedCard) -> bool:
-    """Return True if the card's token was sealed again. A card that is changed meanwhile is left as it is."""
+    """Return True if the card's token was encrypted again. A card that was changed meanwhile is skipped."""
     changes = card.sealed_again()
     if not changes:
         return False
@@ -57,6 +57,6 @@ def _seal_again(card: SavedCard) -> bool:
         with transaction.atomic():
             return bool(unchanged.update(**changes))
     except IntegrityError:
-        # Two processes with different secret keys have saved the same token at the same moment.
+        # Two processes with different secret keys have saved the same token at the same time.
         log.error("two saved cards have the same token, remove one of them", card=card.reference)
         return False
