@@ -8,8 +8,6 @@ from checkout.conf import conf
 OVERDUE = 3
 # The number of inconclusive answers after which a person must look the operation up at the provider.
 UNDECIDED_ANSWERS = 5
-# The number of answers that the provider could not carry out a request after which a person must look.
-MOST_DENIALS = 10
 
 
 def inquiry_delay(inquiries: int) -> float | None:
@@ -19,7 +17,7 @@ def inquiry_delay(inquiries: int) -> float | None:
 
 
 def retry_delay(tries: int) -> float:
-    """Return the seconds until a request that certainly had no effect is sent again."""
+    """Return the seconds until a request that certainly had no effect is sent again. There is no last try."""
     delays = conf.retry_delays
     return delays[min(tries, len(delays) - 1)]
 

@@ -12,7 +12,7 @@ from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.flow import OperationSaga
 from checkout.payments.sagas.operations.refund import Refund
 from checkout.payments.sagas.operations.void import Void
-from checkout.payments.sagas.pauses import MOST_DENIALS, UNDECIDED_ANSWERS
+from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS
 from tests.payments.sagas.conversation import Conversation
 
 DEFINITIONS: dict[str, Callable[[], OperationSaga]] = {
@@ -320,18 +320,3 @@ def test_the_provider_s_other_news_mean_nothing_to_an_operation(kind: str) -> No
     saga = accepted(kind)
     for signal in ("captured", "authorised", "cancelled", "conflicted"):
         saga.ignores(signal)
-
-
-@KINDS
-@pytest.mark.parametrize(
-    ("outcome", "why"), [("not_found", "does not find the order"), ("not_able", "this account may not")]
-)
-def test_a_request_that_the_provider_cannot_carry_out_is_left_to_staff_after_ten_tries(
-    kind: str, outcome: str, why: str
-) -> None:
-    saga = asked(kind)
-    for _ in range(MOST_DENIALS - 1):
-        saga.answered(outcome="not_sent").answered(outcome=outcome).asks(f"payments.{kind}", operation="op_1")
-    saga.answered(outcome=outcome).ended("parked")
-    assert why in saga.decision.why
-    saga.resumed().asks(f"payments.{kind}", operation="op_1")

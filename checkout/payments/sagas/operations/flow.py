@@ -4,8 +4,7 @@ Acceptance is not success: the provider has only taken the request. The outcome 
 the payments service stores and signals here, or by an inquiry. While the outcome is unknown, the provider is
 asked. The request is sent again, with the same reference and idempotency key, only if the provider's answer
 shows that it never arrived. If several answers leave that open, the saga is parked until staff look the
-request up at the provider and settle it; so it is if the provider keeps answering that it cannot carry out
-the request.
+request up at the provider and settle it.
 
 Read the table first: ``OperationSaga.table``. The methods below it are the decisions that it mentions.
 """
@@ -21,7 +20,6 @@ from checkout.payments.messages import InquireOperation, ProviderAnswered, Provi
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision
 from checkout.payments.sagas.pauses import (
-    MOST_DENIALS,
     UNDECIDED_ANSWERS,
     inquiry_delay,
     notification_wait,
@@ -32,11 +30,8 @@ from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga, again
 from messaging.envelope import Reply
 
-# The answers of a provider that could not carry out a request, and why.
-DENIALS: Mapping[ProviderOutcome, str] = {
-    ProviderOutcome.NOT_FOUND: "does not find the order",
-    ProviderOutcome.NOT_ABLE: "says that this account may not do that",
-}
+# The answers after which the same request may be sent again: it has certainly had no effect.
+NOT_DONE = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_FOUND, ProviderOutcome.NOT_ABLE)
 
 
 def entries(data: OperationData, posting: Posting) -> PostEntries:
@@ -84,8 +79,7 @@ class OperationSaga(TableSaga[OperationData]):
                     ProviderOutcome.APPROVED: self.answered(self.done),
                     ProviderOutcome.PENDING: self.pending,
                     ProviderOutcome.REFUSED: self.answered(self.refused),
-                    ProviderOutcome.NOT_SENT: self.answered(self.send_later),
-                    **dict.fromkeys(DENIALS, self.denied),
+                    **dict.fromkeys(NOT_DONE, self.answered(self.send_later)),
                     ProviderOutcome.CONFLICTED: self.answered(self.contradicted),
                 },
                 failed=self.not_answered,
@@ -126,7 +120,7 @@ class OperationSaga(TableSaga[OperationData]):
 
     def afresh(self, data: OperationData) -> OperationData:
         """Count from zero."""
-        return with_changes(data, inquiries=0, tries=0, denials=0, undecided=0)
+        return with_changes(data, inquiries=0, tries=0, undecided=0)
 
     @staticmethod
     def answered(
@@ -154,17 +148,6 @@ class OperationSaga(TableSaga[OperationData]):
             delay_seconds=retry_delay(data.tries),
             notify_parent=self.signal_of(News.DELAYED),
         )
-
-    def denied(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
-        """Send it again later, as nothing was done. After so many tries only a person can mend that."""
-        counted = with_changes(data, denials=data.denials + 1)
-        if counted.denials < MOST_DENIALS:
-            return self.send_later(counted)
-        why = (
-            f"The provider {DENIALS[answer.outcome]}, as it has said {MOST_DENIALS} times. Nothing was done: "
-            f"have the {self.kind} sent again once the cause is mended."
-        )
-        return self.parked(self.kind, counted, why)
 
     def pending(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
         if data.is_accepted:
