@@ -114,6 +114,7 @@ class World:
         options = {
             "captures_with_authorisation": "yes" if self.chance.captures_with_authorisation else "no",
             "remembers_keys": "yes" if self.chance.has_keys else "no",
+            "identifies_events": "no" if self.chance.has_content_keys else "yes",
         }
         self.rows.execute("UPDATE payments_provideraccount SET options = ?", (json.dumps(options),))
         asyncio._set_running_loop(self.loop)
