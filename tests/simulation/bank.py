@@ -88,7 +88,7 @@ class Bank:
         self.other_amounts: set[str] = set()
         # The payments of these.
         self.differing: set[str] = set()
-        # An issuer has charged money back, and only comparisons can tell of it.
+        # Money was charged back, or booked with another amount, and only comparisons can tell of it.
         self.has_kept_silent = False
 
     @property
@@ -310,6 +310,7 @@ class Bank:
         less = replace(movement, amount=Money(movement.amount.minor // 2, movement.amount.currency))
         for movements in (order.taken, order.under_way):
             movements[movements.index(movement)] = less
+        self.has_kept_silent |= not is_notified
         self.other_amounts.add(movement.reference)
         self.differing.add(order.order_code.rpartition("-")[0])
         return less
