@@ -26,6 +26,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.clerk import Clerk
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
+from tests.simulation.disputed_money import DisputedMoney
 from tests.simulation.late_commits import LateCommits
 from tests.simulation.listener import Listener
 from tests.simulation.loop import VirtualLoop
@@ -83,6 +84,7 @@ class World:
         self.loop = VirtualLoop(clock, Timetable(database, clock), LONGEST_SECONDS)
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
+        self.disputed_money = DisputedMoney(self)
         self.bank = Bank(self)
         # The same card is saved again only if customers come again.
         weights = (1, 3, 2) if self.chance.has_customers else (18, 2, 1)
@@ -113,6 +115,7 @@ class World:
         options = {
             "captures_with_authorisation": "yes" if self.chance.captures_with_authorisation else "no",
             "remembers_keys": "yes" if self.chance.has_keys else "no",
+            "identifies_events": "no" if self.chance.has_content_keys else "yes",
         }
         self.rows.execute("UPDATE payments_provideraccount SET options = ?", (json.dumps(options),))
         asyncio._set_running_loop(self.loop)

@@ -93,7 +93,7 @@ def _obstacle_while_absent(operation: Operation, attempt: Attempt, *, gives_up: 
         if is_conflicted:
             return (
                 f"{why} Settle the contradiction instead, on the payment's page: there, this capture counts "
-                "as not arrived."
+                "as not arrived unless exactly its amount is missing in our books."
             )
         return f"{why} Try its saga again instead: the provider is asked once more."
     if may_yet_arrive(ProviderCall.objects.filter(key=operation.reference)):
