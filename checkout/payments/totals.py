@@ -190,10 +190,12 @@ def sums_of_attempt(attempt: Attempt) -> Sums:
 
 
 def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
-    """Add up operations of a payment that have been read already."""
+    """Add up operations of a payment that have been read already, without those that reserve no money."""
     sums: Counter[tuple[str, str]] = Counter()
     has_final = False
     for operation in operations:
+        if operation.is_idle:
+            continue
         sums[operation.kind, operation.state] += operation.amount_minor
         has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
     return Sums(

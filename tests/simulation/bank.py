@@ -35,10 +35,10 @@ DAY = 24 * HOUR
 
 # The bounds of the seconds until a provider can do again what it could not do to an order.
 MENDED_SECONDS = (600.0, 12 * HOUR)
-# Operations that ended because they never arrived, as staff said.
+# Operations that never arrived, as staff said, or that they have withdrawn.
 GIVEN_UP = """
 SELECT 1 FROM payments_operation
-WHERE reference = ? AND state = 'refused' AND refusal_reason = 'not_found_at_provider'
+WHERE reference = ? AND (is_withdrawn OR (state = 'refused' AND refusal_reason = 'not_found_at_provider'))
 """
 ASKED = "SELECT amount_minor FROM payments_operation WHERE reference = ?"
 

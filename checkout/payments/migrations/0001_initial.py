@@ -603,6 +603,25 @@ class Migration(migrations.Migration):
                         to="payments.payment",
                     ),
                 ),
+                (
+                    "is_idle",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Parked, and nothing of it can be at the provider: it reserves no money",
+                    ),
+                ),
+                (
+                    "is_withdrawn",
+                    models.BooleanField(
+                        default=False, help_text="It never leaves us again, whatever becomes of it"
+                    ),
+                ),
+                (
+                    "parked_reason",
+                    models.CharField(
+                        blank=True, default="", help_text="Why its flow waits for staff", max_length=500
+                    ),
+                ),
             ],
             options={
                 "ordering": ["created_at"],

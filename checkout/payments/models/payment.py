@@ -320,6 +320,15 @@ class Operation(models.Model):
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
+    parked_reason = models.CharField(
+        max_length=500, blank=True, default="", help_text="Why its flow waits for staff"
+    )
+    is_idle = models.BooleanField(
+        default=False, help_text="Parked, and nothing of it can be at the provider: it reserves no money"
+    )
+    is_withdrawn = models.BooleanField(
+        default=False, help_text="It never leaves us again, whatever becomes of it"
+    )
     doubt = models.CharField(
         max_length=20, blank=True, default="", help_text="Why evidence speaks against it"
     )

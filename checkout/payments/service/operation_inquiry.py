@@ -19,7 +19,13 @@ from checkout.payments.books.events import FOLLOW_CAPTURE
 from checkout.payments.books.ours import Ours, ours_of
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
-from checkout.payments.calls import CallsInFlight, may_have_left, moves_once, under_way
+from checkout.payments.calls import (
+    CallsInFlight,
+    may_be_carried_out_yet,
+    may_have_left,
+    moves_once,
+    under_way,
+)
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Operation, ProviderCall
@@ -79,8 +85,13 @@ def _conclude(
     if is_for_another_payment(attempt, result):
         answer = conflict(attempt, result)
     else:
+        calls = ProviderCall.objects.filter(key=reference)
         answer_given = Answer(
-            result=result, asked_at=asked_at, must_show=requests.is_over(attempt), lag=conf.order_lag
+            result=result,
+            asked_at=asked_at,
+            must_show=requests.is_over(attempt),
+            queue_is_over=mine.is_withdrawn and not may_be_carried_out_yet(calls),
+            lag=conf.order_lag,
         )
         verdict = compare_answer(ours, mine, before, answer_given)
         answer = _apply(attempt, operation, verdict, result)

@@ -43,7 +43,7 @@ REPLIES = (
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
 MOST_SITUATIONS = 150_000
-CAPS = {"tries": 4, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
+CAPS = {"tries": 4, "denials": 1, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
 
 ORDER = {"payment": "pay_1", "attempt": "pay_1-1", "minor": 500, "currency": "EUR"}
 

@@ -8,6 +8,7 @@ from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import AUTHENTICATION_FAILED
+from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, AttemptState, PaymentState
@@ -55,13 +56,14 @@ def accept_unauthenticated(reference: str, *, by: str, reason: str) -> None:
 def resume_saga(saga_pk: int, *, by: str) -> None:
     """Resume a parked saga: the step at which it was parked is carried out again.
 
-    Raises ``OperationRejected`` if there is no such saga, if it is not parked, or if it would confirm an
-    order whose money is being refunded or is contradicted.
+    Raises ``OperationRejected`` if there is no such saga, if it is not parked, if it would confirm an order
+    whose money is being refunded or is contradicted, or if others have got the money of its operation.
     """
     saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
     if saga is None or saga.status != Saga.Status.PARKED:
         raise OperationRejected("Only a parked saga can be resumed.")
-    if why := obstacle_to_confirming(saga, saga.payment):
+    payment = get_payment_for_update(saga.payment.reference)
+    if why := obstacle_to_confirming(saga, payment) or obstacle_to_sending(saga, payment):
         raise OperationRejected(why)
     Fact.objects.create(
         payment=saga.payment,

@@ -19,7 +19,7 @@ from checkout.payments.models import Attempt, Fact, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
-from checkout.payments.sagas.operations import opening
+from checkout.payments.sagas.operations import opening, parking
 from checkout.payments.sagas.orchestration import in_place, question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
@@ -77,7 +77,7 @@ def start(
     saga.parent = parent
     update_in_batch(saga, "parent")
     if saga.status == Saga.Status.PARKED:
-        resume(saga, message)
+        resume(saga, message, payment)
     elif saga.status in _ENDED:
         signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
     elif saga.data.get("is_accepted"):
@@ -158,11 +158,15 @@ def _is_overdue(saga: Saga, version: int) -> bool:
     return saga.status == Saga.Status.RUNNING and saga.version == version
 
 
-def resume(saga: Saga, message: Message) -> None:
-    """Have a locked saga that is parked carry its step out again."""
+def resume(saga: Saga, message: Message, payment: Payment | None = None) -> None:
+    """Have a locked saga that is parked carry its step out again, if there is room for its operation."""
+    payment = payment or locked_payment_of(saga)
+    if why := parking.obstacle_to_sending(saga, payment):
+        record_not_resumed(saga, why)
+        return
     if (found := _definition_and_data(saga)) is not None:
         definition, data = found
-        _carry_out(saga, definition.on_resume(saga.step, data), message)
+        _carry_out(saga, definition.on_resume(saga.step, data), message, payment)
 
 
 def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
@@ -188,8 +192,11 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
 
 
 def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:
-    if payment is None and _concerns_payment(decision):
+    leaves_rest = saga.status == Saga.Status.PARKED and not _stays(saga, decision)
+    if payment is None and (_concerns_payment(decision) or leaves_rest):
         payment = locked_payment_of(saga)
+    if payment is not None and (leaves_rest or decision.end is End.PARKED):
+        parking.note_parking(saga, payment, _clean(decision.why) if decision.end is End.PARKED else "")
     is_in_time = payment is None or apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
