@@ -51,6 +51,8 @@ class Staff:
         self._last_visits = LAST_VISITS * (2 if self._chance.has_queue else 1)
         # The payments for which reconciliation found other sums. Asking the bank once more would not help.
         self._explained: set[str] = set()
+        # The payments of which staff have looked up a claim, and something else may be untold.
+        self._looked_up: set[str] = set()
 
     async def run(self) -> None:
         """Visit a few times while things happen."""
@@ -134,15 +136,16 @@ class Staff:
     def _unlike_in_portal(self) -> list[tuple[str]]:
         """Return the payments whose sums are not the bank's, and that somebody moved in the portal.
 
-        That person knows what was done there, whether the provider tells it or not. Staff who have given up
-        what was booked with another amount know that, too.
+        That person knows what was done there, whether the provider tells it or not. So do staff who have
+        given up what was booked with another amount, or looked up a claim.
         """
         at_rest = self._world.rows.execute(
             "SELECT reference, id FROM payments_payment p WHERE state <> 'conflicted' AND NOT EXISTS "
             "(SELECT 1 FROM payments_saga s WHERE s.payment_id = p.id AND status IN ('running', 'parked')) "
             "ORDER BY id"
         ).fetchall()
-        known = self._world.bank.used_portal | (self._world.bank.differing & self._explained)
+        known = self._world.bank.used_portal | self._looked_up
+        known |= self._world.bank.differing & self._explained
         used = [each for each in at_rest if each[0] in known]
         return [(reference,) for reference, key in used if self._ours(key) != self._theirs(reference)]
 
@@ -171,10 +174,12 @@ class Staff:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
             if key in self._world.bank.other_amounts and state != "done" and not has_ended:
-                # It has an amount that we did not ask for: that is given up, and what was booked entered.
+                # It has an amount that we did not ask for: that is given up, and what was booked entered. If
+                # it is said to have failed, staff say that it did.
                 self._explained.add(payment)
+                gives_up = not self._is_doubted(number)
                 self._world.spawn(
-                    self._do("gives up", f"{kind} {key}", self._settle(key, number, False, True))
+                    self._do("gives up", f"{kind} {key}", self._settle(key, number, False, gives_up))
                 )
             elif kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
                 self._enter_figures(payment)
@@ -381,6 +386,9 @@ class Staff:
         def settle() -> None:
             try:
                 settle_claim_by(self._truth_of(order_code), number, by="staff")
+                if self._world.bank.has_kept_silent:
+                    # They have seen the order's sums, and those of a dispute of which nobody has told.
+                    self._looked_up.add(payment)
             except OperationRejected as advice:
                 if not is_last or "settle the payment by figures" not in str(advice):
                     raise
