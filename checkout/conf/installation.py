@@ -93,11 +93,6 @@ class Installation:
         return (str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
 
     @cached_property
-    def allowed_hosts(self) -> Sequence[str]:
-        """The host names under which the gateway is reached."""
-        return tuple(settings.ALLOWED_HOSTS)
-
-    @cached_property
     def trusted_proxies(self) -> str:
         """The proxies that are trusted to name their clients: uvicorn's setting, see its documentation."""
         return str(getattr(settings, "CHECKOUT_TRUSTED_PROXIES", "127.0.0.1,::1"))

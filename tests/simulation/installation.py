@@ -122,4 +122,6 @@ def _open_shop() -> None:
     )
     Merchant.objects.create(code="rival", name="The Rival")
     for sku in ("tea", "cup"):
-        StockItem.objects.create(sku=sku, name=sku, price_minor=100, currency="EUR", quantity=STOCK)
+        StockItem.objects.create(
+            merchant_code="shop", sku=sku, name=sku, price_minor=100, currency="EUR", quantity=STOCK
+        )

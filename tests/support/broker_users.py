@@ -13,7 +13,7 @@ from messaging.topology import Topology
 from tests.support.vhosts import binary, evaluate
 
 # A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
-PASSWORD = "of a test"
+PASSWORD = "of a test and nothing else"
 # Each right is a transaction, which all nodes of a cluster take part in.
 IMPORT_SECONDS = 150
 # A program of a merchant's that may only read events, as `manage.py broker_users --listener` adds it.

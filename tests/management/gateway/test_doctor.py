@@ -321,7 +321,7 @@ def test_a_provider_is_asked_only_if_that_is_wanted(gateway: Gateway):
 def test_settings_for_production_are_checked_as_check_deploy_does(gateway: Gateway, settings: Any):
     settings.CHECKOUT_TRY_OUT = False
     found = wrong(gateway("doctor", "--json")[1])
-    assert any(text.startswith("checkout.E001: BROKER_URL is memory://") for text in found)
+    assert any(text.startswith("checkout.E002: PUBLIC_URL is not https://") for text in found)
 
 
 @pytest.mark.postgresql

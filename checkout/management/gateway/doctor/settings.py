@@ -5,9 +5,24 @@ from collections.abc import Iterator
 from django.core import checks
 
 from checkout.conf import conf
+from checkout.errors import CardKeysMisconfigured
+from checkout.keys.agreement import differences
 from checkout.management.gateway.output import Finding
+from checkout.privacy.card_seal import require_keys
 
 AREA = "settings"
+
+
+def keys() -> Iterator[Finding]:
+    """Yield the keys of this environment that differ from those of the gateway's processes."""
+    try:
+        require_keys()
+    except CardKeysMisconfigured:
+        programs = []  # `findings` reports it
+    else:
+        programs = ["web"]
+    for difference in differences(programs):
+        yield Finding(AREA, difference, "Set it as the gateway's processes have it.")
 
 
 def findings() -> Iterator[Finding]:
