@@ -20,10 +20,9 @@ def definitions(
 ) -> dict[str, Any]:
     """Return the definitions, ready for JSON. For users without a password they contain only the rights.
 
-    Exchanges and the queue of dead letters are included because no participant may declare them.
+    Exchanges and the queues of dead letters are included because no participant may declare them.
     """
     rights = {topology.user(each.name): permissions_of(each, topology, table) for each in table}
-    dead = topology.dead_queue
     return {
         "vhosts": [{"name": vhost}],
         "users": [
@@ -77,23 +76,25 @@ def definitions(
         ],
         "queues": [
             {
-                "name": dead.name,
+                "name": queue.name,
                 "vhost": vhost,
                 "durable": True,
                 "auto_delete": False,
-                "arguments": dict(dead.arguments),
+                "arguments": dict(queue.arguments),
             }
+            for queue in topology.common_queues
         ],
         "bindings": [
             {
                 "source": binding.exchange,
                 "vhost": vhost,
-                "destination": dead.name,
+                "destination": queue.name,
                 "destination_type": "queue",
                 "routing_key": binding.key,
                 "arguments": {},
             }
-            for binding in dead.bindings
+            for queue in topology.common_queues
+            for binding in queue.bindings
         ],
     }
 

@@ -45,7 +45,10 @@ class MemoryBroker(Broker):
         self.user = user_of(url)
         self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(self.user))
         self._server = MemoryServer.at(url)
-        self._queues = [self.topology.dead_queue, self.topology.instance_queue(self.reply_queue.instance_id)]
+        self._queues = [
+            *self.topology.common_queues,
+            self.topology.instance_queue(self.reply_queue.instance_id),
+        ]
         self._readers: list[Reader] = []
         self._keys: set[Binding] = set()
         self._connected = asyncio.Event()

@@ -87,7 +87,9 @@ def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
     )
 
 
-def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Delivery:
+def delivery_of(
+    queue: str, method: Basic.Deliver | Basic.GetOk, properties: BasicProperties, body: bytes
+) -> Delivery:
     """Return the delivery. If it breaks the contract, ``envelope`` is None and ``defect`` is the reason."""
     redelivered = bool(method.redelivered)
     headers = properties.headers or {}

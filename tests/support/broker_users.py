@@ -51,9 +51,10 @@ def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants
     topology, server, table = Topology(prefix), MemoryServer.at(url), table or participants()
     for each in table:
         server.permissions[topology.user(each.name)] = permissions_of(each, topology, table)
-    server.declare(topology, topology.dead_queue)
-    for binding in topology.dead_queue.bindings:
-        server.bind(topology.dead_queue.name, binding)
+    for queue in topology.common_queues:
+        server.declare(topology, queue)
+        for binding in queue.bindings:
+            server.bind(queue.name, binding)
 
 
 def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> None:

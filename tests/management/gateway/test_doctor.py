@@ -79,6 +79,21 @@ def test_a_program_that_does_not_run_is_named(gateway: Gateway, settings: Any, r
     )
 
 
+@pytest.mark.usefixtures("readers")
+@pytest.mark.parametrize("broker_url", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True)
+def test_parked_messages_are_told_with_the_command_that_removes_them(gateway: Gateway, broker_url: str):
+    import pika
+
+    with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("", "checkout.parked", b"{}")
+    [(text, advice)] = wrong(gateway("doctor", "--json")[1]).items()
+    assert text.startswith("the broker fails at the first message of checkout.parked")
+    assert "rabbitmqctl purge_queue -p" in advice
+    assert advice.endswith("checkout.parked")
+
+
 @pytest.mark.rabbitmq
 def test_rights_and_bindings_are_compared_by_rabbitmqs_own_program(
     gateway: Gateway, settings: Any, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
