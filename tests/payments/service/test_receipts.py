@@ -1,6 +1,7 @@
 """Receipts are told, recorded, and sent at least once, now or later. Nobody waits for them."""
 
 import smtplib
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -39,7 +40,7 @@ class AbsentMailServer(EmailBackend):
 class MailServerThatOutlivesUs(EmailBackend):
     """A mail server that accepts an e-mail just before our process ends."""
 
-    def send_messages(self, messages: object) -> int:
+    def send_messages(self, messages: Sequence[mail.EmailMessage]) -> int:
         super().send_messages(messages)
         raise Crash
 
@@ -47,7 +48,7 @@ class MailServerThatOutlivesUs(EmailBackend):
 class MailServerWithTwoClients(EmailBackend):
     """A mail server to which another process sends what is due, too, while ours is connected."""
 
-    def send_messages(self, messages: object) -> int:
+    def send_messages(self, messages: Sequence[mail.EmailMessage]) -> int:
         async_to_sync(deliver_owed)()
         return super().send_messages(messages)
 
@@ -307,6 +308,7 @@ def test_a_mail_server_that_is_down_is_tried_again_later(attempt):
         tell(told(attempt))
     receipt = Receipt.objects.get()
     assert receipt.failures == 1
+    assert receipt.next_try_at is not None
     assert (receipt.next_try_at - before).total_seconds() == pytest.approx(RETRY_PAUSES[0], abs=30)
     later()
     assert len(mail.outbox) == 1
