@@ -15,7 +15,6 @@ import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.template import Context
-from django.utils import timezone
 
 from checkout import mail
 from checkout.conf import conf
@@ -29,6 +28,7 @@ from checkout.receipts.models import Receipt
 from checkout.service import Service
 from messaging.compiled_queries import insert_in_batch
 from messaging.concurrency.database import in_thread
+from messaging.outbox.clock import server_time, server_time_now
 from messaging.worker.service import Message, require_proof
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,10 @@ service = Service("notifications", admit=require_proof, records_last=True)
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 # Further seconds for which a receipt is left to the process that has taken it.
 LEASE_MARGIN_SECONDS = 60.0
+# After so many e-mails, those under way are waited for, so that the process can stop.
+MOST = 100
+# The interval at which more receipts are taken while others are being sent.
+LOOK_SECONDS = 1.0
 
 
 # These threads wait for those that send, and hold no connection to the database.
@@ -61,71 +65,84 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
             currency=command.currency,
             is_reserved=command.is_reserved,
             is_test=command.is_test,
-            next_try_at=timezone.now(),
+            next_try_at=server_time(database_of("receipts")),
         )
         insert_in_batch(receipt, unless_known=True)
     return Done()
 
 
 async def deliver_owed() -> int:
-    """Send the e-mails that are due, a few at once. Return how many were due."""
-    receipts = await in_thread(_take)
-    are_sent = await asyncio.gather(*(_send(receipt) for receipt in receipts))
-    if receipts:
-        await in_thread(_record, receipts, are_sent)
-    return len(receipts)
+    """Send the e-mails that are due, a few at once, and return how many these were.
+
+    While one waits for a slow mail server, others go on.
+    """
+    begun, sending = 0, set[asyncio.Task[None]]()
+    while True:
+        free = mail.AT_ONCE - len(sending) if begun < MOST else 0
+        taken = await in_thread(_take, free) if free else []
+        begun += len(taken)
+        sending |= {asyncio.create_task(_deliver(receipt)) for receipt in taken}
+        if not sending:
+            return begun
+        done, sending = await asyncio.wait(sending, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
 
-def _take() -> list[Receipt]:
+def _take(most: int) -> list[Receipt]:
     """Lease receipts that are due."""
-    now = timezone.now()
-    due = Receipt.objects.filter(next_try_at__lte=now).order_by("next_try_at")
-    if not due.exists():
+    database = database_of("receipts")
+    owed = Receipt.objects.filter(sent_at=None, next_try_at__lte=server_time(database))
+    if not owed.order_by().exists():
         return []
-    lease = timedelta(seconds=mail.longest_seconds() + LEASE_MARGIN_SECONDS)
-    with transaction.atomic(using=database_of("receipts")):
-        taken = list(due.select_for_update(skip_locked=True)[: mail.AT_ONCE])
-        Receipt.objects.filter(pk__in=[receipt.pk for receipt in taken]).update(next_try_at=now + lease)
+    until = server_time_now(database) + timedelta(seconds=mail.longest_seconds() + LEASE_MARGIN_SECONDS)
+    with transaction.atomic(using=database):
+        taken = list(owed.order_by("next_try_at").select_for_update(skip_locked=True)[:most])
+        Receipt.objects.filter(pk__in=[receipt.pk for receipt in taken]).update(next_try_at=until)
+    for receipt in taken:
+        receipt.next_try_at = until
     return taken
 
 
-async def _send(receipt: Receipt) -> bool:
-    """Send an e-mail, and return True if it was sent. If it is not to be sent again, it has no next try.
+async def _deliver(receipt: Receipt) -> None:
+    """Send an e-mail that is still wanted, and record the outcome."""
+    is_sent, is_over = False, not _is_wanted(receipt)
+    if not is_over:
+        try:
+            email = receipt_email(receipt)
+            await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
+            is_sent = True
+        except ValueError:
+            # The address or text is invalid, so another try would fail as well.
+            log.warning("receipt cannot be sent", payment=receipt.payment_reference, exc_info=True)
+            receipt.failures = len(RETRY_PAUSES)
+        except Exception:
+            log.warning("receipt may not have been sent", payment=receipt.payment_reference, exc_info=True)
+        if not is_sent and receipt.failures >= len(RETRY_PAUSES):
+            log.error("receipt given up", payment=receipt.payment_reference)
+            is_over = True
+    await in_thread(_record, receipt, is_sent=is_sent, is_over=is_over)
 
-    The receipt of a test payment is sent only to an address that the operators allow.
-    """
-    payment, receipt.next_try_at = receipt.payment_reference, None
-    if not receipt.email:
-        return False  # it was erased meanwhile
-    if receipt.is_test and not may_get_test_receipts(receipt.email):
-        log.info("receipt of a test not sent", payment=payment)
+
+def _is_wanted(receipt: Receipt) -> bool:
+    """Return True unless the address was erased, or may not get receipts of tests."""
+    if receipt.email and receipt.is_test and not may_get_test_receipts(receipt.email):
+        log.info("receipt of a test not sent", payment=receipt.payment_reference)
         return False
-    try:
-        email = receipt_email(receipt)
-        await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
-    except OSError:
-        log.warning("receipt may not have been sent", payment=payment, exc_info=True)
-    except ValueError:
-        # The address or text is invalid, so another try would fail as well.
-        log.warning("receipt cannot be sent", payment=payment, exc_info=True)
-        receipt.failures = len(RETRY_PAUSES)
-    else:
-        return True
-    if receipt.failures < len(RETRY_PAUSES):
-        receipt.next_try_at = timezone.now() + timedelta(seconds=RETRY_PAUSES[receipt.failures])
-        receipt.failures += 1
-    else:
-        log.error("receipt given up", payment=payment)
-    return False
+    return bool(receipt.email)
 
 
-def _record(receipts: list[Receipt], are_sent: list[bool]) -> None:
-    now = timezone.now()
-    sent = [receipt for receipt, is_sent in zip(receipts, are_sent, strict=True) if is_sent]
-    Receipt.objects.filter(pk__in=[receipt.pk for receipt in sent]).update(sent_at=now, next_try_at=None)
-    for receipt in receipts:
-        if receipt not in sent:
-            receipt.save(update_fields=["next_try_at", "failures"])
+def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
+    """Record the outcome, unless the lease has ended and another process has taken the receipt."""
+    mine = Receipt.objects.filter(pk=receipt.pk, next_try_at=receipt.next_try_at)
+    now = server_time_now(database_of("receipts"))
+    if is_sent:
+        mine.update(sent_at=now, next_try_at=None)
+    elif is_over:
+        mine.update(next_try_at=None)
+    else:
+        pause = timedelta(seconds=RETRY_PAUSES[receipt.failures])
+        mine.update(next_try_at=now + pause, failures=receipt.failures + 1)
 
 
 def receipt_email(receipt: Receipt) -> EmailMessage:

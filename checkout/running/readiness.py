@@ -10,15 +10,17 @@ from checkout.errors import CardKeysMisconfigured
 from checkout.keys.agreement import require_agreement
 from checkout.participants import require_user
 from checkout.privacy.card_seal import require_keys
+from checkout.running.services import services_in_place
 
 
 def require_ready(*programs: str, databases: Iterable[str]) -> None:
     """Check that this process may run these programs. Raises ImproperlyConfigured with a sentence.
 
-    Keys are compared in the default database, so a process that has only a database of its own is not
-    compared.
+    No program starts beside services in place that cannot work there. Keys are compared in the default
+    database, so a process that has only a database of its own is not compared.
     """
     require_user(*programs)
+    services_in_place()
     if {"web", "payments"} & set(programs):
         try:
             require_keys()

@@ -22,6 +22,11 @@ def choose(services: Iterable[Service]) -> None:
     _services.update({service.name: service for service in services})
 
 
+def answers(command: Command[Any]) -> bool:
+    """Return True if the command's service works in place."""
+    return command.address[0] in _services
+
+
 def reply_to(command: Command[Any], message: Message) -> Reply | None:
     """Return the reply of the command's service; None if it does not work in place."""
     name, type = command.address

@@ -227,7 +227,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         refuse_again(payment, message)
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
-    if decision.is_overdue:
+    if decision.is_overdue and answer is None:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
     if decision.notify_parent and is_in_time and saga.parent is not None:
         signal(saga.parent, news_of_own_money(saga, decision.notify_parent), message, payment)
@@ -236,8 +236,11 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
 def _concerns_payment(decision: Decision[Any]) -> bool:
     """Return True if a decision moves the payment, counts or adds operations, or replies to its waiters.
 
-    All other decisions only change the saga, and do not need the payment's lock.
+    All other decisions only change the saga, and do not need the payment's lock. A question that is answered
+    in place does, as its service takes locks, and what follows from the answer may concern the payment.
     """
+    if decision.ask is not None and not decision.ask.delay_seconds and in_place.answers(decision.ask.command):
+        return True
     moves = decision.transitions or decision.attempt_transitions or decision.recalculate or decision.child
     return bool(moves or decision.reply_to_waiters or decision.end or decision.ends_doubt)
 
