@@ -20,8 +20,11 @@ def definitions(
 ) -> dict[str, Any]:
     """Return the definitions, ready for JSON. For users without a password they contain only the rights.
 
-    Exchanges and the queues of dead letters are included because no participant may declare them.
+    Exchanges, the queues of dead letters and those of foreign programs are included because their users may
+    not declare them.
     """
+    foreign = [topology.event_queue(each.name, ()) for each in table if each.is_foreign]
+    queues = (*topology.common_queues, *foreign)
     rights = {topology.user(each.name): permissions_of(each, topology, table) for each in table}
     return {
         "vhosts": [{"name": vhost}],
@@ -82,7 +85,7 @@ def definitions(
                 "auto_delete": False,
                 "arguments": dict(queue.arguments),
             }
-            for queue in topology.common_queues
+            for queue in queues
         ],
         "bindings": [
             {
@@ -93,7 +96,7 @@ def definitions(
                 "routing_key": binding.key,
                 "arguments": {},
             }
-            for queue in topology.common_queues
+            for queue in queues
             for binding in queue.bindings
         ],
     }

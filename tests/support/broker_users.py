@@ -17,7 +17,7 @@ PASSWORD = "of a test and nothing else"
 # Each right is a transaction, which all nodes of a cluster take part in.
 IMPORT_SECONDS = 150
 # A program of a merchant's that may only read events, as `manage.py broker_users --listener` adds it.
-LISTENER = Participant("warehouse", serves=False, listens=True)
+LISTENER = Participant("warehouse", serves=False, listens=True, is_foreign=True)
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
 
