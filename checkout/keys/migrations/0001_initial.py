@@ -3,6 +3,8 @@
 import django.utils.timezone
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import leave_out_pattern_indexes
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -24,4 +26,5 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        leave_out_pattern_indexes(),
     ]
