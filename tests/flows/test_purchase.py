@@ -1,6 +1,7 @@
 """Whole purchases, from the operation that a page calls to the provider's books."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from pytest_django import Settings
@@ -11,6 +12,7 @@ from checkout.orders.models import Reservation, StockItem
 from checkout.payments.actions import create_payment, payment_view, return_from_challenge
 from checkout.payments.challenge_token import tokens_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.orchestration import in_place
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
@@ -25,9 +27,11 @@ from tests.support.memory_provider.books import Books
     params=["", "risk,orders,ledger,receipts"],
     ids=["each service by itself", "services in place"],
 )
-def services(request: pytest.FixtureRequest, settings: Settings) -> None:
+def services(request: pytest.FixtureRequest, settings: Settings) -> Iterator[None]:
     """Choose where risk, orders, ledger and receipts do their work. The shopper notices no difference."""
     settings.CHECKOUT_IN_PLACE = request.param
+    yield
+    in_place.choose([])
 
 
 def ledger_balance() -> int:
