@@ -1,14 +1,13 @@
 """The notifications service: receipts by e-mail.
 
-No saga waits for a receipt, so a slow or broken mail server never holds up a payment. A receipt is recorded
-with the message that tells of it. ``deliver_owed``, a timer of this service, sends the e-mail, and tries
-again with growing pauses. What one process has taken to send, others leave alone until it must have ended.
-If a process crashes between the mail server's acceptance and its own record, the e-mail is sent again, with
-the same message id, by which mailboxes may recognise a duplicate.
+No saga waits for a receipt, so a slow or broken mail server never delays a payment. The handler of the
+command only writes a row. A timer of this service, ``deliver_owed``, sends the e-mail, and tries again with
+growing pauses. While a process sends a receipt, other processes do not send it. If a process crashes after
+the mail server has accepted the e-mail and before the row is updated, the e-mail is sent again, with the same
+message id, by which mailboxes may recognise a duplicate.
 """
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import structlog
@@ -42,12 +41,10 @@ RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 LEASE_MARGIN_SECONDS = 60.0
 # After so many e-mails, those under way are waited for, so that the process can stop.
 MOST = 100
-# The interval at which more receipts are taken while others are being sent.
-LOOK_SECONDS = 1.0
+# The seconds after which the place of an e-mail that is still being sent is not waited for any longer.
+SLOW_SECONDS = 1.0
 
 
-# These threads wait for those that send, and hold no connection to the database.
-_senders = ThreadPoolExecutor(mail.AT_ONCE, thread_name_prefix="receipts")
 _EMAIL = mail.template("receipt.txt")
 
 
@@ -84,7 +81,7 @@ async def deliver_owed() -> int:
         sending |= {asyncio.create_task(_deliver(receipt)) for receipt in taken}
         if not sending:
             return begun
-        done, sending = await asyncio.wait(sending, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        done, sending = await asyncio.wait(sending, timeout=SLOW_SECONDS)
         for task in done:
             task.result()
 
@@ -109,8 +106,7 @@ async def _deliver(receipt: Receipt) -> None:
     is_sent, is_over = False, not _is_wanted(receipt)
     if not is_over:
         try:
-            email = receipt_email(receipt)
-            await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
+            await mail.send(receipt_email(receipt))
             is_sent = True
         except ValueError:
             # The address or text is invalid, so another try would fail as well.
@@ -135,7 +131,7 @@ def _is_wanted(receipt: Receipt) -> bool:
 def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
     """Record the outcome, unless the lease has ended and another process has taken the receipt."""
     mine = Receipt.objects.filter(pk=receipt.pk, next_try_at=receipt.next_try_at)
-    now = server_time_now(database_of("receipts"))
+    now = server_time(database_of("receipts"))
     if is_sent:
         mine.update(sent_at=now, next_try_at=None)
     elif is_over:
