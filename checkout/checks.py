@@ -23,7 +23,7 @@ from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
-from checkout.running.services import services_in_place
+from checkout.running.services import names_in_place
 from checkout.web.protection.captcha import captcha_error
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
@@ -47,7 +47,7 @@ def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage
 def services_can_work_in_place(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Refuse services in place that are unknown, or that have a database of their own."""
     try:
-        services_in_place()
+        names_in_place()
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), hint="docs/scaling.md says which can.", id="checkout.E024")]
     return []

@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.conf.card_keys import HOLDERS
 from checkout.keys.models import KeyInUse
 
 
@@ -67,7 +68,7 @@ def _keys_of(programs: Collection[str]) -> Iterator[Keys]:
         return
     secrets = [key.encode() for key in conf.secret_keys]
     yield Keys("SECRET_KEY", [_fingerprint("SECRET_KEY", key) for key in secrets], are_used=True)
-    if {"web", "payments"} & set(programs):
+    if HOLDERS.intersection(programs):
         name = "CHECKOUT_CARD_KEYS"
         cards = [_fingerprint(name, key.secret) for key in conf.card_keys]
         yield Keys(name, cards, are_used="web" in programs)

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 
+from checkout.conf.card_keys import HOLDERS
 from checkout.database.required_migrations import require_migrated
 from checkout.errors import CardKeysMisconfigured
 from checkout.keys.agreement import require_agreement
 from checkout.participants import require_user
 from checkout.privacy.card_seal import require_keys
-from checkout.running.services import services_in_place
+from checkout.running.services import names_in_place
 
 
 def require_ready(*programs: str, databases: Iterable[str]) -> None:
@@ -20,8 +21,8 @@ def require_ready(*programs: str, databases: Iterable[str]) -> None:
     database, so a process that has only a database of its own is not compared.
     """
     require_user(*programs)
-    services_in_place()
-    if {"web", "payments"} & set(programs):
+    names_in_place()
+    if HOLDERS.intersection(programs):
         try:
             require_keys()
         except CardKeysMisconfigured as error:

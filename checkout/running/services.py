@@ -61,8 +61,8 @@ class _Services(Mapping[str, Service]):
 SERVICES = _Services()
 
 
-def services_in_place() -> list[Service]:
-    """Return the services whose commands the checkout service carries out itself (``conf.in_place``).
+def names_in_place() -> list[str]:
+    """Return the names of the services whose commands the checkout service carries out (``conf.in_place``).
 
     Raises ImproperlyConfigured if one of them is none of ours, or has a database of its own.
     """
@@ -77,7 +77,7 @@ def services_in_place() -> list[Service]:
                 f"CHECKOUT_IN_PLACE names {owner}, which has a database of its own "
                 f"({variable_of(owner)}), so it cannot write in the transactions of payments."
             )
-    return [SERVICES[by_owner[owner]] for owner in conf.in_place]
+    return [by_owner[owner] for owner in conf.in_place]
 
 
 async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Event) -> None:
@@ -88,7 +88,7 @@ async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Eve
     """
     if ORCHESTRATOR in names:
         own_steps()
-        in_place.choose(services_in_place())
+        in_place.choose(SERVICES[name] for name in names_in_place())
     async with asyncio.TaskGroup() as group:
         for name in names:
             worker = Worker(

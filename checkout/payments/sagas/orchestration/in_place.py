@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from checkout.messages import Command
+from checkout.payments.sagas.definition import Ask
 from checkout.service import Service
 from messaging.envelope import Reply
 from messaging.worker import in_place
@@ -22,9 +23,9 @@ def choose(services: Iterable[Service]) -> None:
     _services.update({service.name: service for service in services})
 
 
-def answers(command: Command[Any]) -> bool:
-    """Return True if the command's service works in place."""
-    return command.address[0] in _services
+def answers(ask: Ask) -> bool:
+    """Return True if a question is answered in place. One that is repeated after a pause is always sent."""
+    return not ask.delay_seconds and ask.command.address[0] in _services
 
 
 def reply_to(command: Command[Any], message: Message) -> Reply | None:

@@ -239,7 +239,7 @@ def _concerns_payment(decision: Decision[Any]) -> bool:
     All other decisions only change the saga, and do not need the payment's lock. A question that is answered
     in place does, as its service takes locks, and what follows from the answer may concern the payment.
     """
-    if decision.ask is not None and not decision.ask.delay_seconds and in_place.answers(decision.ask.command):
+    if decision.ask is not None and in_place.answers(decision.ask):
         return True
     moves = decision.transitions or decision.attempt_transitions or decision.recalculate or decision.child
     return bool(moves or decision.reply_to_waiters or decision.end or decision.ends_doubt)
@@ -277,10 +277,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
 
 
 def _ask(saga: Saga, ask: Ask, message: Message) -> Reply | None:
-    """Ask the question of the saga's step. Return the reply if its service works in place, and None if not.
-
-    A question that is to be repeated after a pause is always sent.
-    """
+    """Ask the question of the saga's step. Return the reply if it is answered in place, and None if not."""
     saga.awaiting = question_ids.new(saga, ask.command.address[0])
     body = encode_body(ask.command)
     step = SagaStep(
@@ -290,7 +287,7 @@ def _ask(saga: Saga, ask: Ask, message: Message) -> Reply | None:
         correlation_id=saga.awaiting,
         body_sha256=sha256(body).hexdigest(),
     )
-    answer = None if ask.delay_seconds else in_place.reply_to(ask.command, message)
+    answer = in_place.reply_to(ask.command, message) if in_place.answers(ask) else None
     if answer is not None:
         step.replied_at, step.outcome = timezone.now(), _summary(answer)
     else:
