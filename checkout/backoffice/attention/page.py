@@ -24,10 +24,10 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
-from checkout.payments.models.payment import AUTHENTICATION_FAILED
+from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
-from checkout.states import PAID, AttemptState, PaymentState
+from checkout.states import PAID, PaymentState
 from checkout.webhooks.models import WebhookEndpoint
 
 UNSETTLED_AFTER = timedelta(minutes=5)
@@ -83,7 +83,7 @@ def begun_by_declines() -> Q:
 def _unauthenticated() -> Q:
     """Match payments that keep money authorised despite a failed 3-D Secure, unless staff accepted that."""
     this = Q(payment=OuterRef("pk"))
-    failed = Attempt.objects.filter(this & AUTHENTICATION_FAILED, state=AttemptState.AUTHORISED)
+    failed = Attempt.objects.filter(this & UNAUTHENTICATED)
     accepted = Fact.objects.filter(this, kind=UNAUTHENTICATED_ACCEPTED)
     return Q(Exists(failed), ~Exists(accepted), state__in=PAID)
 

@@ -11,14 +11,14 @@ from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTL
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
-from checkout.payments.models.payment import AUTHENTICATION_FAILED
+from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.settleable import (
     OF_AN_ATTEMPT,
     attempts_to_settle,
     obstacle_to_settling,
 )
-from checkout.states import AttemptState, PaymentState
+from checkout.states import PaymentState
 
 # Facts about the subject of a contradiction, or about news since it began.
 ABOUT_CONTRADICTION = ("review_stands", "review_unknown", "payment_settled_by_not_applied")
@@ -54,7 +54,7 @@ def _contradiction(payment: Payment, user: Any) -> Reason:
 
 
 def _unauthenticated(payment: Payment, user: Any) -> Reason:
-    attempts = payment.attempts.filter(AUTHENTICATION_FAILED, state=AttemptState.AUTHORISED)
+    attempts = payment.attempts.filter(UNAUTHENTICATED)
     what = (
         "3-D Secure failed: the shopper's bank did not authenticate the shopper. The payment was authorised "
         "nevertheless, and a dispute may cost you the money. Refund or void it, unless you accept that."

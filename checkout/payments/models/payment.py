@@ -212,8 +212,9 @@ class Payment(models.Model):
         update_in_batch(self, "state", "version", "refusal_reason", "held_since")
 
 
-# The condition on attempts whose shopper was not authenticated.
+# The conditions on attempts whose shopper was not authenticated, and that were authorised nevertheless.
 AUTHENTICATION_FAILED = models.Q(three_d_secure__status="failed")
+UNAUTHENTICATED = AUTHENTICATION_FAILED & models.Q(state=AttemptState.AUTHORISED)
 
 
 class Attempt(models.Model):

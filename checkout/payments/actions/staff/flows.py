@@ -7,11 +7,11 @@ from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.models.payment import AUTHENTICATION_FAILED
+from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, AttemptState, PaymentState
+from checkout.states import Actor, PaymentState
 
 # The kind of the fact that staff accept an authorisation without authentication.
 UNAUTHENTICATED_ACCEPTED = "unauthenticated_accepted_by"
@@ -43,7 +43,7 @@ def accept_unauthenticated(reference: str, *, by: str, reason: str) -> None:
     and ``OperationRejected`` if no attempt of the payment was authorised like that.
     """
     payment = get_payment_for_update(reference)
-    attempt = payment.attempts.filter(AUTHENTICATION_FAILED, state=AttemptState.AUTHORISED).first()
+    attempt = payment.attempts.filter(UNAUTHENTICATED).first()
     if attempt is None:
         raise OperationRejected("Nothing of this payment is held without authentication.")
     data = {"by": by, "reason": scrub_note(reason)}

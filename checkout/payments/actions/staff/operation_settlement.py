@@ -15,9 +15,8 @@ from checkout.payments.sagas.operations.data import (
     NOT_ARRIVED,
     OPERATION_SETTLED,
 )
-from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.orchestration.locking import locked_saga
-from checkout.payments.sagas.settlement.operation import obstacle, word
+from checkout.payments.sagas.settlement.operation import obstacle_under_lock, word
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 
@@ -47,9 +46,7 @@ def settle_operation(
     saga = locked_saga(operation.kind, reference)
     payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
     operation.refresh_from_db(fields=["state", "is_idle", "is_withdrawn"])
-    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
-    if saga is not None and not (why or arrived or gives_up):
-        why = obstacle_to_sending(saga, payment)
+    why = obstacle_under_lock(operation, attempt, payment, saga, arrived=arrived, gives_up=gives_up)
     if why or saga is None:
         raise OperationRejected(why)
     if seen is not None and seen != saga.version:

@@ -92,6 +92,24 @@ def obstacle(
     return _obstacle_while_absent(operation, attempt)
 
 
+def obstacle_under_lock(
+    operation: Operation,
+    attempt: Attempt,
+    payment: Payment,
+    saga: Saga | None,
+    *,
+    arrived: bool,
+    gives_up: bool,
+) -> str:
+    """Return the obstacle to a decision that is about to be carried out, with payment and attempt locked.
+
+    An operation that is sent again also needs the money that it may not have reserved while it was parked.
+    """
+    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
+    is_sent_again = not (arrived or gives_up or is_doubted(saga))
+    return why or (obstacle_to_sending(saga, payment) if saga is not None and is_sent_again else "")
+
+
 def _obstacle_to_withdrawing(operation: Operation, attempt: Attempt, saga: Saga) -> str:
     kind, is_parked = operation.kind, saga.status == Saga.Status.PARKED
     if is_doubted(saga):
@@ -156,9 +174,7 @@ def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None
     operation.refresh_from_db()
     gives_up = isinstance(command, GiveUpOperation)
     arrived = isinstance(command, SettleOperation) and command.arrived
-    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
-    if saga is not None and not (why or arrived or gives_up or is_doubted(saga)):
-        why = obstacle_to_sending(saga, payment)
+    why = obstacle_under_lock(operation, attempt, payment, saga, arrived=arrived, gives_up=gives_up)
     is_as_seen = saga is not None and saga.version == command.version
     # A withdrawal is right whatever the flow has done meanwhile.
     if saga is None or why or not (is_as_seen or gives_up):
