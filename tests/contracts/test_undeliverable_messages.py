@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from messaging.broker import Broker
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import JSON, Envelope
 from messaging.topology import Topology
@@ -67,34 +68,32 @@ async def test_a_reader_goes_on_behind_a_message_at_which_the_broker_fails(
         pass
 
 
-async def test_messages_behind_it_are_not_given_up_with_it(rabbitmq: RabbitmqLab):
-    reader, sender = await rabbitmq.broker(), await rabbitmq.broker()
+async def read_behind_poison(lab: RabbitmqLab, *, messages: int, prefetch: int) -> tuple[Broker, Inbox]:
+    """Have a service's queue read in which poison is before some messages. Return its reader."""
+    reader, sender = await lab.broker(), await lab.broker()
     topology = reader.topology
     queue = topology.service_queue("risk")
     await reader.declare(queue, topology.dead_queue)
-    await poison(rabbitmq, topology.commands, "risk", type=TOO_LONG)
-    for number in range(5):
+    await poison(lab, topology.commands, "risk", type=TOO_LONG)
+    for number in range(messages):
         await sender.publish(topology.commands, "risk", command(str(number)), timeout_seconds=20)
     inbox = Inbox()
-    await reader.consume(queue.name, inbox, prefetch=10)
+    await reader.consume(queue.name, inbox, prefetch=prefetch)
+    return reader, inbox
+
+
+async def test_messages_behind_it_are_not_given_up_with_it(rabbitmq: RabbitmqLab):
+    reader, inbox = await read_behind_poison(rabbitmq, messages=5, prefetch=10)
     arrived: set[bytes] = set()
     while len(arrived) < 5:
         delivery = await inbox.next()
         arrived.add(delivery.envelope.body)
         delivery.ack()
-    assert await waiting(rabbitmq, topology.dead) <= 1
+    assert await waiting(rabbitmq, reader.topology.dead) <= 1
 
 
 async def test_messages_behind_it_are_handled_side_by_side(rabbitmq: RabbitmqLab):
-    reader, sender = await rabbitmq.broker(), await rabbitmq.broker()
-    topology = reader.topology
-    queue = topology.service_queue("risk")
-    await reader.declare(queue, topology.dead_queue)
-    await poison(rabbitmq, topology.commands, "risk", type=TOO_LONG)
-    for number in range(3):
-        await sender.publish(topology.commands, "risk", command(str(number)), timeout_seconds=20)
-    inbox = Inbox()
-    await reader.consume(queue.name, inbox, prefetch=3)
+    _, inbox = await read_behind_poison(rabbitmq, messages=3, prefetch=3)
     held = [await inbox.next() for _ in range(3)]
     for delivery in held:
         delivery.ack()
