@@ -278,7 +278,7 @@ class Staff:
     def _settle_as_found(self, number: int, kind: str, key: str, order_code: str) -> None:
         bank, never_gets_through = self._world.bank, self._world.bank.never_gets_through(order_code)
         if kind == "void" and never_gets_through:
-            # What the provider does not do for us, it does for people.
+            # Staff release the order in the portal, as the provider does not accept our request.
             bank.cancel(bank.books.orders[order_code])
         has_arrived = self._has_arrived(kind, key, order_code)
         if has_arrived:

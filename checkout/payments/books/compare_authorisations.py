@@ -10,8 +10,8 @@ from checkout.states import OPEN_ATTEMPTS
 def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
     """Return True if the order code (row G3) or the amount (row A2) differs from ours, if the answer has one.
 
-    As long as the outcome of the authorisation is open, no capture of ours was sent. Then an answer that
-    tells of money must have the whole amount, whatever the order's last event is.
+    While the outcome of the authorisation is open, we have not sent a capture. An answer that reports money
+    must then have the full amount, whatever the order's last event is.
     """
     if result.order_code and result.order_code != attempt.order_code:
         return True
