@@ -49,8 +49,8 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     "not_through": ((0.0, 0.0, 0.0, 0.4), 2),
     # An inquiry is answered about another amount while the request that it asks about is on its way.
     "answer_wrong_meanwhile": ((0.0, 0.0, 0.7), 1),
-    # Nobody mends that. Waits until such operations are parked after some tries; then (0.0, 0.2).
-    "never_through": ((0.0,), 1),
+    # The same, and nobody ever mends it.
+    "never_through": ((0.0, 0.2), 1),
     # It books less than it was asked for.
     "other_amount": ((0.0, 0.0, 0.3), 1),
     # The same thing is done twice in the portal on one day.
