@@ -205,8 +205,8 @@ class Staff:
             elif kind == "purchase" and any((each[1], each[4]) == (step, order_code) for each in parked):
                 # It goes on once its own operation is settled, about which it would ask again meanwhile.
                 continue
-            elif tries_again or kind in OPERATIONS or (payment,) not in conflicted:
-                # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
+            elif tries_again or (payment,) not in conflicted or (kind in OPERATIONS and not has_ended):
+                # What is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in dict.fromkeys([*self._differing(), *self._unlike_in_portal()]):
             self._enter_figures(reference)
