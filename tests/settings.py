@@ -33,7 +33,7 @@ else:
     DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=0"
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Tests change accounts, and see the effect at once.
-CHECKOUT_ACCOUNT_SECONDS = 0
+# Tests change keys, merchants and accounts, and see the effect at once.
+CHECKOUT_REMEMBER_SECONDS = 0
 # The hosts of providers in tests that make no connection.
 CHECKOUT_PROVIDER_HOSTS = ["provider.example", "worldpay.example"]

@@ -5,7 +5,7 @@ Each function is one transaction, synchronous and without network calls. Asynchr
 before anything is published, so a process that dies right afterwards loses only the fast answer.
 """
 
-from checkout.payments.actions.accounts import require_account
+from checkout.payments.actions.accounts import merchant_named, require_account
 from checkout.payments.actions.cancellation import cancel_payment
 from checkout.payments.actions.card_testing import set_attack_mode
 from checkout.payments.actions.creation import create_payment
@@ -84,6 +84,7 @@ __all__ = [
     "list_events",
     "list_operations",
     "list_payments",
+    "merchant_named",
     "operations_of",
     "payment_state",
     "payment_view",
