@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ MANY = 6_000
 MINUTE = timedelta(minutes=1)
 BEGIN = timezone.now() - MANY * MINUTE
 # Without times: the rows, and for payments their operations and attempts.
-OF_A_PAGE = {list_payments: 3, list_events: 1}
+OF_A_PAGE: dict[Callable[..., Any], int] = {list_payments: 3, list_events: 1}
 
 
 @pytest.fixture
@@ -69,19 +70,21 @@ def read(lister: Callable[..., Any], shop: Merchant, **filters: Any) -> tuple[An
     return page, len(captured) - OF_A_PAGE[lister]
 
 
-@pytest.mark.parametrize("lister", OF_A_PAGE)
-@pytest.mark.parametrize(
-    ("first", "last"), [(0, 30), (40, 70), (1_990, 2_020), (3_000, 3_030), (MANY - 30, MANY + 9)]
-)
-def test_few_statements_find_the_time_and_none_are_made_with_a_cursor(shop, lister, first, last):
-    seen, cursor = [], ""
-    for number in range(3):
-        page, statements = read(lister, shop, limit=10, cursor=cursor, **between(first, last))
-        assert statements <= (0 if number else 10)
-        seen += [getattr(each, "order_reference", None) for each in page.items]
-        cursor = page.next_cursor
-    assert cursor == ""
-    assert seen == [str(number) for number in range(first, first + 30)][::-1]
+TIMES = [(0, 30), (40, 70), (1_990, 2_020), (3_000, 3_030), (MANY - 30, MANY + 9)]
+
+
+def test_few_statements_find_the_time_and_none_are_made_with_a_cursor(shop):
+    seen, searches = {}, {}
+    for case in product(OF_A_PAGE, TIMES):
+        lister, time = case
+        pages = [read(lister, shop, limit=10, **between(*time))]
+        while cursor := pages[-1][0].next_cursor:
+            pages.append(read(lister, shop, limit=10, cursor=cursor, **between(*time)))
+        seen[case] = [each.created_at for page, _ in pages for each in page.items]
+        searches[case] = [statements for _, statements in pages]
+    newest_first = {case: [BEGIN + (case[1][0] + at) * MINUTE for at in range(30)][::-1] for case in seen}
+    assert seen == newest_first
+    assert all(first <= 10 and further == [0, 0] for first, *further in searches.values()), searches
 
 
 def test_a_cursor_of_another_time_does_not_bound_this_one(shop):
@@ -99,15 +102,15 @@ def test_a_cursor_of_another_time_does_not_bound_this_one(shop):
     assert statements == 0
 
 
-@pytest.mark.parametrize("name", ["created_from", "created_to"])
-def test_one_bound_is_enough(shop, name):
-    filters = {name: between(3_000, 3_000)[name]}
-    page, statements = read(list_payments, shop, limit=10, **filters)
-    assert page.items[0].order_reference == (str(MANY - 1) if name == "created_from" else "2999")
-    assert statements <= 6
-    page, statements = read(list_payments, shop, limit=10, cursor=page.next_cursor, **filters)
-    assert len(page.items) == 10
-    assert statements == 0
+def test_one_bound_is_enough(shop):
+    for name, newest in (("created_from", str(MANY - 1)), ("created_to", "2999")):
+        filters = {name: between(3_000, 3_000)[name]}
+        page, statements = read(list_payments, shop, limit=10, **filters)
+        assert page.items[0].order_reference == newest
+        assert statements <= 6, name
+        page, statements = read(list_payments, shop, limit=10, cursor=page.next_cursor, **filters)
+        assert len(page.items) == 10
+        assert statements == 0, name
 
 
 def test_a_list_without_rows_has_no_page(db):
