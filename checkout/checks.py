@@ -1,27 +1,30 @@
-"""System checks for combinations of settings that would do harm in production."""
+"""System checks for combinations of settings that would do harm in production.
+
+``payments_gateway/wrong_settings.py`` has those with which no process even starts. The checks here need
+tables, classes of the product, or the process's own part in an installation.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core import checks
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.http.request import validate_host
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.urls import reverse
 
 from checkout.conf import conf
-from checkout.conf.networks import is_everybody, is_loopback_name
+from checkout.conf.networks import is_loopback_name
 from checkout.errors import CardKeysMisconfigured
-from checkout.money import CURRENCIES
 from checkout.own.packages import validate_own_apps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
-from checkout.web.protection.captcha import captcha_error, get_captcha
+from checkout.running.services import names_in_place
+from checkout.web.protection.captcha import captcha_error
 from checkout.webhooks.actions import RESEND_WITHIN
 from checkout.webhooks.schedule import PAUSES
 from messaging.setting import comma_separated
@@ -40,18 +43,14 @@ def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage
     ]
 
 
-@checks.register(checks.Tags.security, deploy=True)
-def production_uses_a_real_broker(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse the in-memory broker, which forgets everything when its process ends."""
-    if not conf.is_in_memory:
-        return []
-    return [
-        checks.Error(
-            "BROKER_URL is memory://, which loses every queued message when the process ends.",
-            hint="Set BROKER_URL to amqp:// or amqps:// for anything but a try-out.",
-            id="checkout.E001",
-        )
-    ]
+@checks.register()
+def services_can_work_in_place(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Refuse services in place that are unknown, or that have a database of their own."""
+    try:
+        names_in_place()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), hint="docs/scaling.md says which can.", id="checkout.E024")]
+    return []
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -101,36 +100,6 @@ def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse a crash point: it is for tests, and ends the process between two steps of a payment."""
-    if not conf.crash_at:
-        return []
-    return [
-        checks.Error(
-            f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.",
-            hint="Take the setting away: it is for tests of a try-out.",
-            id="checkout.E003",
-        )
-    ]
-
-
-@checks.register(checks.Tags.security, deploy=True)
-def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse to trust every proxy: limits, risk and notifications rely on uvicorn's client address."""
-    everybody = [name for name in comma_separated(conf.trusted_proxies) if is_everybody(name)]
-    if not everybody:
-        return []
-    return [
-        checks.Error(
-            f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}: "
-            "a client that sends X-Forwarded-For chooses its own address.",
-            hint="Name the proxies in front, and let nobody else reach this port.",
-            id="checkout.E006",
-        )
-    ]
-
-
-@checks.register(checks.Tags.security, deploy=True)
 def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error if all shoppers would have one address, that of the proxy that ends TLS for us.
 
@@ -166,46 +135,13 @@ def _is_address(name: str) -> bool:
         return False
 
 
-@checks.register(deploy=True)
-def shoppers_reach_the_gateway_under_its_name(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Require that the public address is an allowed one: every request to another is answered with 400."""
-    host = urlsplit(conf.public_url).hostname or ""
-    if validate_host(host, conf.allowed_hosts):
-        return []
-    return [
-        checks.Error(
-            f"PUBLIC_URL is at {host}, which ALLOWED_HOSTS does not name: every request would be refused.",
-            hint=f"Set ALLOWED_HOSTS={host}, with other names of the gateway after commas.",
-            id="checkout.E014",
-        )
-    ]
-
-
-@checks.register(deploy=True)
-def production_has_a_database_server(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse SQLite, where nothing protects the ledger, and which is the default of DATABASE_URL."""
-    if not connections[DEFAULT_DB_ALIAS].settings_dict["ENGINE"].endswith("sqlite3"):
-        return []
-    return [
-        checks.Error(
-            "DATABASE_URL is not set, or names a file: SQLite is for trying out.",
-            hint="Set it to postgres://user:password@host/name.",
-            id="checkout.E015",
-        )
-    ]
-
-
 @checks.register(checks.Tags.security, deploy=True)
 def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Load the CAPTCHA now: otherwise it would be found missing when an attack begins."""
-    try:
-        fault = captcha_error(get_captcha())
-    except Exception as error:
-        fault = str(error)
-    if fault:
+    if fault := captcha_error():
         return [
             checks.Error(
-                f"CHECKOUT_CAPTCHA cannot be used: {fault}",
+                f"{fault}.",
                 hint=(
                     "Set it to the dotted path of the class of your CAPTCHA, or leave it out for none. "
                     "See docs/card-testing.md."
@@ -214,25 +150,6 @@ def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
             )
         ]
     return []
-
-
-@checks.register(checks.Tags.security, deploy=True)
-def settings_against_card_testing_have_an_effect(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Report settings that would protect nothing, which would only be noticed in an attack."""
-    limits = conf.risk_amount_limits
-    unknown = ", ".join(sorted(repr(code) for code in limits if code not in CURRENCIES))
-    faults = {
-        f"CHECKOUT_RISK_AMOUNT_LIMITS has {unknown}, in which nobody can pay.": bool(unknown),
-        "CHECKOUT_RISK_AMOUNT_LIMITS has a limit below 0.": any(limit < 0 for limit in limits.values()),
-        "CHECKOUT_DECLINES_SECONDS is more than CHECKOUT_RETENTION_SECONDS.": (
-            conf.declines_window > conf.retention
-        ),
-        "CHECKOUT_CAPTCHA_ALWAYS is set, and there is no CAPTCHA.": (
-            conf.is_captcha_always_asked and not conf.has_captcha
-        ),
-    }
-    hint = "Correct it. See docs/card-testing.md; codes of currencies have capital letters."
-    return [checks.Error(fault, hint=hint, id="checkout.E023") for fault, is_so in faults.items() if is_so]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -36,7 +36,7 @@ from checkout.payments.messages import (
     ReviewAttempt,
     VoidPayment,
 )
-from checkout.receipts.messages import DeliverReceipt, SendReceipt
+from checkout.receipts.messages import SendReceipt
 from checkout.risk.messages import AssessRisk
 from messaging.access.participants import Participant, Participants, service_of
 from messaging.broker import user_of
@@ -86,7 +86,7 @@ _OURS = (
     Participant("risk"),
     Participant("orders"),
     Participant("ledger"),
-    Participant("notifications", sends=_types(DeliverReceipt)),
+    Participant("notifications"),
     Participant("webhooks", serves=False, listens=True),
     # Staff and timers write to the outbox, and the relay publishes their commands. All programs that change
     # a payment write its events there.

@@ -137,6 +137,7 @@ AttemptEvent = Literal[
     "outcome_unknown",
     "authorised",
     "refused",
+    "released",
     "expired",
     "conflicted",
     "reviewed_as_authorised",
@@ -175,7 +176,8 @@ PAYMENT_EDGES = (
     _edge("refusal_doubted", (P.REFUSED,), P.CONFIRMING, Actor.SAGA),
     # A payment that is captured automatically becomes authorised only when its capture was accepted.
     _edge("authorised", LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
-    _edge("refused", LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
+    # An authorisation that we refuse ourselves is released first, for which the payment waits.
+    _edge("refused", (*LIVE, P.VOID_PENDING), P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.MERCHANT, Actor.STAFF),
@@ -235,6 +237,8 @@ ATTEMPT_EDGES = (
     _edge("outcome_unknown", _ASKED, A.UNKNOWN, Actor.SAGA),
     _edge("authorised", _UNTOLD, A.AUTHORISED, Actor.PROVIDER),
     _edge("refused", _UNTOLD, A.REFUSED, Actor.PROVIDER),
+    # We have refused it ourselves, and nothing is held any more.
+    _edge("released", (A.AUTHORISED,), A.REFUSED, Actor.SAGA),
     _edge(
         "expired",
         (A.CREATED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN),

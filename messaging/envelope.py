@@ -20,19 +20,46 @@ MAX_CHANNEL_BODY_BYTES = 2_097_152  # the Channels specification asks for a mega
 REPLY = "reply"  # the type of a message that answers a command
 MALFORMED_REPLY = "malformed_reply"  # the code of the error that stands in for a malformed reply
 
-# Header names. Headers that are not listed here belong to others and are passed on unchanged.
+# Header names. Headers with other names are neither read nor written. The broker obeys some, such as CC.
 DEADLINE = "deadline"  # epoch milliseconds; the service decides how to use it
 TRACEPARENT = "traceparent"  # W3C Trace Context
+TRACESTATE = "tracestate"
+BAGGAGE = "baggage"  # W3C Baggage
 SCHEMA_VERSION = "schema-version"
 CAUSATION_ID = "causation-id"  # message id of the message whose handling caused this one
 SUBJECT = "subject"  # the reference of the thing that the message is about
 SEALED = "sealed"  # a secret for one participant further down; passed on, never stored
 PROOF = "proof"  # that a program with the secret key has written this message (access/proofs.py)
+ORIGIN = "origin"  # the process that sends to a group of the channel layer
+CHANNEL = "channel"  # the receiver in the channel layer
 
-# Headers that belong to one message alone, and are therefore not copied to the messages it causes.
-OWN_HEADERS = frozenset({DEADLINE, SCHEMA_VERSION, CAUSATION_ID, SUBJECT, SEALED, PROOF})
-# And so do the attributes of an event, whose names have one of these prefixes; ours have the first.
+# Headers that are copied to the messages that a message causes.
+TRAVELLING = frozenset({TRACEPARENT, TRACESTATE, BAGGAGE})
+# The attributes of an event have one of these prefixes; ours have the first.
 EVENT_HEADERS = ("cloudEvents:", "cloudEvents_")
+# Headers whose names begin so are read and written as well. Those of a dead letter have the last.
+PREFIXES = (*EVENT_HEADERS, "dead-")
+_ANY = (str, int)
+# The types of a header's value, of which a message that breaks the contract has another.
+KINDS: Mapping[str, tuple[type, ...]] = {
+    DEADLINE: (int,),
+    TRACEPARENT: (str,),
+    TRACESTATE: (str,),
+    BAGGAGE: (str,),
+    SCHEMA_VERSION: _ANY,
+    CAUSATION_ID: (str,),
+    SUBJECT: (str,),
+    SEALED: (str,),
+    PROOF: _ANY,
+    ORIGIN: _ANY,
+    CHANNEL: _ANY,
+}
+
+
+def kinds_of(name: str) -> tuple[type, ...]:
+    """Return the types of this header's value; none if it is neither read nor written."""
+    return KINDS.get(name) or (_ANY if name.startswith(PREFIXES) else ())
+
 
 _process_bits = 0
 _counter = count()
@@ -122,11 +149,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     def travelling_headers(self) -> dict[str, HeaderValue]:
         """Return the headers that every message caused by this one carries; ``sealed`` is not among them."""
-        return {
-            name: value
-            for name, value in self.headers.items()
-            if name not in OWN_HEADERS and not name.startswith(EVENT_HEADERS)
-        }
+        return {name: value for name, value in self.headers.items() if name in TRAVELLING}
 
 
 def command_envelope(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from messaging.envelope import MAX_BODY_BYTES, SUBJECT, Envelope, HeaderValue, encode_body
+from messaging.envelope import KINDS, MAX_BODY_BYTES, SUBJECT, Envelope, HeaderValue, encode_body
 
 MALFORMED = "malformed"
 # The lengths of the columns.
@@ -72,7 +72,8 @@ def cut_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]
         return headers
     kept: dict[str, HeaderValue] = {}
     room = MAX_HEADERS_CHARACTERS
-    for name, value in headers.items():
+    # The sender chooses how many others there are, and RabbitMQ sorts them all by their names.
+    for name, value in sorted(headers.items(), key=lambda header: header[0] not in KINDS):
         kept[name] = value[:LONGEST_KEPT_HEADER] if isinstance(value, str) else value
         room -= _size((name, kept[name]))
         if room < LONGEST_KEPT_HEADER:

@@ -88,6 +88,11 @@ class Topology:
         return f"{self.prefix}.dead"
 
     @property
+    def parked(self) -> str:
+        """The queue to which the default exchange takes dead letters that nobody can read."""
+        return f"{self.prefix}.parked"
+
+    @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """The exchanges, which every connection declares if they do not exist.
 
@@ -104,9 +109,31 @@ class Topology:
 
     @property
     def dead_queue(self) -> Queue:
-        """The queue of dead letters. It has no delivery limit, as there is nowhere further to send them."""
-        arguments: dict[str, Argument] = {**self._quorum, "x-delivery-limit": -1}
+        """The queue of dead letters. One that nobody can read is parked, so that others are read."""
+        arguments: dict[str, Argument] = {
+            **self._quorum,
+            "x-delivery-limit": BROKER_DELIVERY_LIMIT,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": self.parked,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
         return Queue(self.dead, arguments, (Binding(self.dead, ""),), is_common=True)
+
+    @property
+    def parked_queue(self) -> Queue:
+        """The queue of dead letters that nobody can read. No process reads it; operators empty it."""
+        arguments: dict[str, Argument] = {
+            **self._quorum,
+            "x-delivery-limit": BROKER_DELIVERY_LIMIT,
+            "x-max-length": MAX_LENGTH,
+        }
+        return Queue(self.parked, arguments, is_common=True)
+
+    @property
+    def common_queues(self) -> tuple[Queue, ...]:
+        """The queues that belong to no participant. That to which dead letters go further is the first."""
+        return self.parked_queue, self.dead_queue
 
     def service_queue(self, service: str) -> Queue:
         """Return the queue for a service's commands."""
@@ -161,7 +188,7 @@ class Topology:
     @property
     def replicated(self) -> str:
         """A pattern that matches the names of all quorum queues, and of no others."""
-        return rf"^{re.escape(self.prefix)}\.((commands|replies|events)\.|dead$)"
+        return rf"^{re.escape(self.prefix)}\.((commands|replies|events)\.|(dead|parked)$)"
 
     def user(self, participant: str) -> str:
         """Return the broker user of a participant."""

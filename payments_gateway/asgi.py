@@ -7,6 +7,7 @@ from typing import Any
 
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.exceptions import ImproperlyConfigured
 from starlette.routing import Mount, Router
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
@@ -15,12 +16,11 @@ django.setup()
 from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.database.owners import databases  # noqa: E402
-from checkout.database.required_migrations import require_migrated  # noqa: E402
-from checkout.participants import require_user  # noqa: E402
-from checkout.privacy.card_seal import require_keys  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
 from checkout.running import embedded  # noqa: E402
+from checkout.running.readiness import require_ready  # noqa: E402
 from checkout.web import pending_publishes  # noqa: E402
+from checkout.web.protection.captcha import captcha_error  # noqa: E402
 from checkout.web.protection.card_guard import CardNumberGuardMiddleware  # noqa: E402
 from checkout.web.routing import websocket_urlpatterns  # noqa: E402
 from messaging.concurrency.database import in_thread  # noqa: E402
@@ -51,8 +51,6 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     The shutdown begins at the signal, while the server still accepts connections
     (``payments_gateway.serving.process.graceful_shutdown``).
     """
-    require_user("web")
-    await in_thread(require_migrated, databases())
     use_few_threads()
     broker = get_broker()
     broker.open()
@@ -84,13 +82,32 @@ router: Any = Router(
 )
 
 
+async def start(scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the lifespan, or refuse to start in one line: of an error, the server would log the traceback."""
+    try:
+        await in_thread(require_ready_web)
+    except ImproperlyConfigured as error:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await router(scope, receive, send)
+
+
+def require_ready_web() -> None:
+    """Check what this process needs. Raises ImproperlyConfigured with a sentence."""
+    if fault := captcha_error():
+        raise ImproperlyConfigured(fault)
+    require_ready("web", databases=databases())
+
+
 def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
     """Choose a request cycle by the mark of the view. Static files have no view."""
+    if scope["type"] == "lifespan":
+        return start(scope, receive, send)
     application = held if is_on_event_loop(scope.get(MATCH)) else router
     return application(scope, receive, send)
 
 
-require_keys()
 load_templates()
 gc_tuning.freeze()
 give_freed_memory_back()

@@ -35,6 +35,11 @@ def is_postgresql(url: str) -> bool:
     return str(parameters_of(url)["ENGINE"]).endswith("postgresql")
 
 
+def is_sqlite(url: str) -> bool:
+    """Return True for an address of SQLite. Raises ``ValueError`` for a text that is no address."""
+    return str(parameters_of(url)["ENGINE"]).endswith("sqlite3")
+
+
 def places_of(url: str) -> set[tuple[str, ...]]:
     """Return the servers and name of a database, which all of its addresses share, whatever their role."""
     parameters = parameters_of(url)

@@ -1,44 +1,29 @@
-"""The process environment, read and checked once. One error lists everything that is wrong."""
+"""The process environment, read and checked once. Everything that is wrong is named at once."""
 
+import os
 import re
-from importlib.util import find_spec
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, create_model, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
-from checkout.conf.networks import is_everybody, is_loopback_name
 from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES, REPLACED
 from messaging.setting import Setting, comma_separated, declared
-from payments_gateway.database_address import is_postgresql, places_of
 from payments_gateway.mail_server import MailServer
-
-DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
-
-DEVELOPMENT_PASSWORD = "checkout-admin"  # noqa: S105
-
-# The sandbox's published credentials, which are worthless anywhere else.
-SANDBOX_CREDENTIALS = {
-    "user": "SANDBOXMERCHANT",
-    "password": "sandbox-password",
-    "mac_key": "sandbox-mac-key-for-device-data-and-challenges",
-    "issuer": "sandbox-issuer",
-    "organisational_unit": "sandbox-unit",
-    "notification_secret": "sandbox-notification-secret",
-}
+from payments_gateway.published import DEVELOPMENT_KEY, DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
+from payments_gateway.wrong_settings import faults_of, misspelled
 
 # A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a
 # port.
 _PROVIDER_HOST = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?"
 )
-
 
 # The apps that may have a database of their own.
 OWNERS = ("orders", "risk", "ledger", "receipts")
@@ -70,6 +55,8 @@ def _own_database(name: str, owner: str) -> Any:
         "the database of DATABASE_URL.",
     )
 
+
+_NOT_JSON = "{} is no JSON of the form that docs/settings.md describes"
 
 DECLARED = [setting for setting in declared(Conf) if setting.name not in _NOT_DERIVED]
 _FIELDS: dict[str, Any] = {setting.name: _field_of(setting) for setting in DECLARED}
@@ -190,16 +177,6 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         """The packages of apps of your own."""
         return comma_separated(self.declared()["CHECKOUT_OWN_APPS"])
 
-    @model_validator(mode="after")
-    def _own_apps_exist(self) -> "Environment":
-        for name in self.own_apps:
-            if not _is_package(name):
-                raise ValueError(
-                    f"CHECKOUT_OWN_APPS names {name}, and there is no such package. Install it, or add the "
-                    "folder that contains it to PYTHONPATH"
-                )
-        return self
-
     @field_validator("allowed_hosts", "card_keys", "secret_key_fallbacks", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -264,92 +241,9 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         return {name: url.get_secret_value() for name, url in urls.items() if url.get_secret_value()}
 
     @model_validator(mode="after")
-    def _no_database_is_named_twice(self) -> "Environment":
-        """Refuse two names for one database. Its outbox would be read twice, and its tables created twice."""
-        places = [places_of(url) for url in self.database_urls.values()]
-        if len(set().union(*places)) < sum(map(len, places)):
-            raise ValueError(
-                "two of the databases have the same address: leave out the variable of one of them"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _a_replica_is_of_postgresql(self) -> "Environment":
-        url = self.database_replica_url.get_secret_value()
-        if url and not (is_postgresql(url) and is_postgresql(self.database_url.get_secret_value())):
-            raise ValueError(
-                "DATABASE_REPLICA_URL is set, and only PostgreSQL has standbys: set both it and DATABASE_URL "
-                "to addresses that begin with postgres://, or leave it out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _production_needs_its_own_secret(self) -> "Environment":
-        if not self.try_out and self.secret_key.get_secret_value() == DEVELOPMENT_KEY:
-            raise ValueError("SECRET_KEY must be set for anything but a try-out")
-        if not self.try_out and SecretStr(DEVELOPMENT_KEY) in self.secret_key_fallbacks:
-            raise ValueError("SECRET_KEY_FALLBACKS has the published key, which proves nothing")
-        return self
-
-    @model_validator(mode="after")
-    def _production_shows_nobody_its_insides(self) -> "Environment":
-        if not self.try_out and self.debug:
-            raise ValueError("DEBUG must be off for anything but a try-out")
-        return self
-
-    @model_validator(mode="after")
-    def _production_loses_and_believes_nothing_it_must_not(self) -> "Environment":
-        """Refuse settings of which ``check --deploy`` warns, and whose damage would be noticed too late."""
-        if self.try_out:
-            return self
-        faults = []
-        url = urlsplit(self.public_url)
-        if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.hostname or "")):
-            # The host without a user name and a password, if it has any.
-            host = url.netloc.rpartition("@")[2] or "<host>"
-            faults.append(
-                "PUBLIC_URL is not https://, so that sessions of staff and tokens of shoppers could be read "
-                f"on the way. Set it to https://{host} and let a proxy in front end TLS"
-            )
-        if self.broker_url.get_secret_value().startswith("memory:"):
-            faults.append(
-                "BROKER_URL is memory://, with which queued messages are lost when the process ends. "
-                "Set it to amqp:// or amqps:// with the user of this program"
-            )
-        if everybody := [name for name in comma_separated(self.forwarded_allow_ips) if is_everybody(name)]:
-            faults.append(
-                f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}, so that a client has whatever address it "
-                "sends in X-Forwarded-For. Set it to the addresses or networks of the proxies in front"
-            )
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-    @model_validator(mode="after")
-    def _a_try_out_is_reached_from_this_machine_only(self) -> "Environment":
-        """Refuse other addresses, because a try-out's key, passwords and provider are published."""
-        if not self.try_out:
-            return self
-        reached_at = {
-            "PUBLIC_URL": [_host_of(self.public_url)],
-            "ALLOWED_HOSTS": self.allowed_hosts,
-            "HOST": [self.host],
-        }
-        for name, hosts in reached_at.items():
-            for host in hosts:
-                if not is_loopback_name(host):
-                    raise ValueError(
-                        f"{name} is {host}, and a try-out serves this machine only: "
-                        "its passwords are published. "
-                        "Set DEBUG=false, CHECKOUT_TRY_OUT=false and a SECRET_KEY of your own, "
-                        "or leave only names such as localhost"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _production_does_not_crash_on_request(self) -> "Environment":
-        if not self.try_out and self.declared()["CHECKOUT_CRASH_AT"]:
-            raise ValueError("CHECKOUT_CRASH_AT is for tests: CHECKOUT_TRY_OUT must be on")
+    def _is_consistent(self) -> "Environment":
+        if faults := list(faults_of(self)):
+            raise ValueError("\n".join(faults))
         return self
 
     @model_validator(mode="after")
@@ -361,13 +255,38 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         return self
 
 
-def _is_package(name: str) -> bool:
+def read_environment() -> Environment:
+    """Return the environment of this process. End the process with one line for each fault, if there is one.
+
+    A traceback would say nothing more, and values are not shown, because they may be secrets.
+    """
+    faults = [*misspelled(os.environ, _known_variables())]
     try:
-        found = find_spec(name)
-    except (ImportError, ValueError):
-        return False
-    return found is not None and found.submodule_search_locations is not None
+        environment = Environment()
+    except ValidationError as error:
+        faults += _lines(error)
+    except SettingsError as error:
+        faults.append(_NOT_JSON.format(_variable_in(str(error))))
+    else:
+        if not faults:
+            return environment
+    raise SystemExit("\n".join(faults))
 
 
-def _host_of(url: str) -> str:
-    return urlsplit(url).hostname or ""
+def _known_variables() -> list[str]:
+    return [str(field.alias) for field in Environment.model_fields.values()]
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        if each["type"] == "default_factory_not_called":
+            continue  # a default that depends on another variable, which is wrong
+        told = each["msg"].removeprefix("Value error, ")
+        name = ".".join(map(str, each["loc"]))
+        yield from (line if line.startswith(name) else f"{name}: {line}" for line in told.splitlines())
+
+
+def _variable_in(error: str) -> str:
+    """Return the variable that an error of pydantic-settings is about; its text names the field."""
+    field = error.partition('field "')[2].partition('"')[0]
+    return str(Environment.model_fields[field].alias) if field in Environment.model_fields else field

@@ -7,11 +7,11 @@ import structlog
 
 from checkout.privacy.log import scrub_event
 from payments_gateway.databases import database, replica
-from payments_gateway.environment import Environment
+from payments_gateway.environment import read_environment
 from payments_gateway.log_levels import UnavailableIsNoError
 from payments_gateway.mail_server import mail_server
 
-env = Environment()
+env = read_environment()
 declared = env.declared()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "channels",
     "rest_framework",
     "checkout",
+    "checkout.keys",
     "checkout.payments",
     "checkout.orders",
     "checkout.risk",

@@ -37,6 +37,7 @@ Trait = Literal[
     "event_behind",
     "booked_late",
     "refund_through_captured",
+    "authorises_unauthenticated",
 ]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 MEANINGS: dict[Trait, str] = {
@@ -64,6 +65,7 @@ MEANINGS: dict[Trait, str] = {
     "releases_rest": "after the first capture of a part, the rest is released",
     "booked_late": "captures and refunds are accepted and wait for long, and nothing shows them before",
     "refund_through_captured": "a refund of settled money adds to IN_PROCESS_CAPTURED, the only balance",
+    "authorises_unauthenticated": "the order is authorised although the authentication failed",
     "event_behind": "captured, the order still has the last event AUTHORISED, beside balances that show it",
 }
 # None of these delays a shopper or makes a demonstration look odd.

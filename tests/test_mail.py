@@ -71,16 +71,8 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silence]:
     threads.shutdown()
 
 
-# The threads of the senders. One test occupies all threads for mail, so that there must be more of these.
-_senders = ThreadPoolExecutor(2 * mail.AT_ONCE)
-
-
-async def send(email: EmailMessage) -> None:
-    await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
-
-
 async def test_it_is_sent_in_a_thread_of_its_own_without_a_connection(sent: Sent):
-    await send(an_email())
+    await mail.send(an_email())
     [(thread, connected)] = sent
     assert (thread.partition("_")[0], connected) == ("mail", 0)
     assert [each.subject for each in django_mail.outbox] == ["Hello"]
@@ -94,7 +86,7 @@ async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(
     monkeypatch.setattr(smtp, "SECONDS_FOR_TEXT", 0)
     for _ in range(2 * mail.AT_ONCE):
         with pytest.raises(TimeoutError):
-            await send(an_email())
+            await mail.send(an_email())
 
 
 class Prompt(ThreadPoolExecutor):
@@ -118,7 +110,7 @@ async def test_an_email_that_a_slow_server_takes_after_all_is_sent(
     monkeypatch.setattr(mail, "SECONDS", 0)
     with Prompt(silence) as thread:
         monkeypatch.setattr(mail, "_threads", thread)
-        sending = asyncio.ensure_future(send(an_email()))
+        sending = asyncio.ensure_future(mail.send(an_email()))
         assert await asyncio.to_thread(thread.has_begun.wait, 20)
         silence.is_over.set()
         await sending
@@ -129,11 +121,11 @@ async def test_an_email_that_has_not_begun_in_time_is_called_off(
     silence: Silence, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(mail, "SECONDS", 20)
-    before = [asyncio.ensure_future(send(an_email())) for _ in range(mail.AT_ONCE)]
+    before = [asyncio.ensure_future(mail.send(an_email())) for _ in range(mail.AT_ONCE)]
     await silence.until_begun(mail.AT_ONCE)
     monkeypatch.setattr(mail, "SECONDS", 0.05)
     with pytest.raises(TimeoutError):
-        await send(an_email())
+        await mail.send(an_email())
     silence.is_over.set()
     await asyncio.gather(*before)
     assert len(django_mail.outbox) == mail.AT_ONCE
@@ -147,4 +139,4 @@ async def test_a_server_that_does_not_answer_at_all_is_no_email_that_may_be_sent
 
     monkeypatch.setattr(EmailBackend, "send_messages", fail)
     with pytest.raises(TimeoutError, match="the server's"):
-        await send(an_email())
+        await mail.send(an_email())

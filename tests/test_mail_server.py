@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.mail import EmailMessage
 from pytest_django import Settings
 
@@ -24,7 +25,8 @@ def send(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Send:
 
     def send(server: MailServer) -> None:
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        mail.send(EmailMessage(subject="Hello", body="", to=["mary@shopper.example"]))
+        email = EmailMessage(subject="Hello", body="", to=["mary@shopper.example"])
+        async_to_sync(mail.send)(email)
 
     return send
 

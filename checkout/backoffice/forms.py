@@ -80,12 +80,22 @@ def _is_origin(text: str) -> bool:
     )
 
 
+def merchant_choices() -> list[tuple[str, str]]:
+    """Return the code and the name of each merchant, for tables that know a merchant by its code only."""
+    return [(each.code, each.name) for each in Merchant.objects.order_by("name")]
+
+
 def users_of(codes: Iterable[str]) -> list[str]:
-    """Return the names of the API keys and webhook endpoints of the merchants with these codes."""
+    """Return the names of API keys, webhook endpoints and stock items of the merchants with these codes."""
     wanted = list(codes)
     keys = ApiKey.objects.filter(merchant__in=wanted)
     endpoints = WebhookEndpoint.objects.filter(merchant__in=wanted)
-    return [*(f"API key {key}" for key in keys), *(f"webhook endpoint {each}" for each in endpoints)]
+    items = StockItem.objects.filter(merchant_code__in=wanted)
+    return [
+        *(f"API key {key}" for key in keys),
+        *(f"webhook endpoint {each}" for each in endpoints),
+        *(f"stock item {each}" for each in items),
+    ]
 
 
 class ProviderAccountForm(ConfigurationForm):
@@ -113,9 +123,11 @@ MOST_IN_STOCK = 1_000_000_000
 class StockItemForm(ConfigurationForm):
     """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
 
+    merchant_code = forms.ChoiceField(label="Merchant", choices=merchant_choices)
+
     class Meta:
         model = StockItem
-        fields = ("name", "sku", "price_minor", "currency", "quantity")
+        fields = ("merchant_code", "name", "sku", "price_minor", "currency", "quantity")
         labels = {"price_minor": "Price in minor units (1250 for 12.50)"}
         help_texts = {"price_minor": "In minor units: 1250 is 12.50 GBP, 1250 JPY or 1.250 KWD."}
 

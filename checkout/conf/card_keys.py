@@ -10,6 +10,8 @@ from typing import Self
 from checkout.errors import CardKeysMisconfigured
 
 KEY_BYTES = 32
+# The programs that have the card keys: one seals cards, the other opens them.
+HOLDERS = frozenset({"web", "payments"})
 TO_MAKE_ONE = "`openssl rand -base64 32` makes one"
 
 

@@ -44,6 +44,14 @@ class Installation:
         pattern=r"^[\w., ]*$",
     )
 
+    in_place = texts(
+        "CHECKOUT_IN_PLACE",
+        "",
+        "The services of risk, orders, ledger and receipts, with commas between them, whose commands the "
+        "checkout service carries out itself, in the transactions of its flows (docs/scaling.md).",
+        pattern=r"^[a-z, ]*$",
+    )
+
     @cached_property
     def is_try_out(self) -> bool:
         """Return True if this installation works with the sandbox and with published secrets."""
@@ -83,11 +91,6 @@ class Installation:
     def secret_keys(self) -> Sequence[str]:
         """The secret keys, the newest first. Older ones verify signatures, but are not used to sign."""
         return (str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
-
-    @cached_property
-    def allowed_hosts(self) -> Sequence[str]:
-        """The host names under which the gateway is reached."""
-        return tuple(settings.ALLOWED_HOSTS)
 
     @cached_property
     def trusted_proxies(self) -> str:

@@ -17,6 +17,8 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 _TRANSLATED = tuple(
     map(IPv6Network, ("2002::/16", "2001::/32", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96", "fec0::/10"))
 )
+# The private networks of IPv6 (RFC 4193).
+_UNIQUE_LOCAL = IPv6Network("fc00::/7")
 
 Address = IPv4Address | IPv6Address
 
@@ -66,11 +68,14 @@ def is_loopback_name(host: str) -> bool:
         return False
 
 
-def is_everybody(proxies: str) -> bool:
-    """Return True for ``*``, and for a network that contains all addresses of an IP version."""
-    if proxies == "*":
+def is_world(name: str) -> bool:
+    """Return True for ``*``, and for a network that is larger than any that one organisation has."""
+    if name == "*":
         return True
     try:
-        return ip_network(proxies).prefixlen == 0
+        network = ip_network(name)
     except ValueError:
         return False
+    if isinstance(network, IPv6Network):
+        return network.prefixlen < (7 if network.subnet_of(_UNIQUE_LOCAL) else 16)
+    return network.prefixlen < 8

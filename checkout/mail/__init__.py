@@ -3,7 +3,8 @@
 A mail server may take long for each of its answers. No database thread or connection waits for it.
 """
 
-from concurrent.futures import ThreadPoolExecutor, wait
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from django.core.mail import EmailMessage
 from django.template import Engine, Template
@@ -20,20 +21,23 @@ ANSWERS = 16
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
 
 
-def send(email: EmailMessage) -> None:
+async def send(email: EmailMessage) -> None:
     """Send an e-mail. Raises ``OSError`` (for example ``TimeoutError``) if it may not have been sent.
 
-    Call this in a thread that has given back its database connection. If sending has not begun in time, the
-    e-mail is cancelled. If it has begun, the function waits for its end, because a slow server may still
-    accept the e-mail. After the longest time that a server may take, the outcome is unknown.
+    If sending has not begun in time, the e-mail is cancelled. If it has begun, its end is waited for, because
+    a slow server may still accept the e-mail. After the longest time that a server may take, the outcome is
+    unknown.
     """
     job = _threads.submit(email.send)
-    wait([job], SECONDS)
+    sending = asyncio.wrap_future(job)
+    # Nobody may be left to look at the error of an e-mail that was given up.
+    sending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    await asyncio.wait([sending], timeout=SECONDS)
     if not job.done() and not job.cancel():
-        wait([job], _longest_seconds())
+        await asyncio.wait([sending], timeout=longest_seconds() - SECONDS)
     if not job.done() or job.cancelled():
         raise TimeoutError
-    job.result()
+    await sending
 
 
 def template(name: str) -> Template:
@@ -44,6 +48,6 @@ def template(name: str) -> Template:
     return Engine(dirs=[str(conf.base_dir / "templates" / "checkout" / "email")]).get_template(name)
 
 
-def _longest_seconds() -> float:
-    """Return the seconds that a server may take if each of its answers comes just before the time-out."""
-    return ANSWERS * conf.email_timeout + smtp.SECONDS_FOR_TEXT
+def longest_seconds() -> float:
+    """Return the longest that ``send`` may take, if each answer comes just before its time-out."""
+    return SECONDS + ANSWERS * conf.email_timeout + smtp.SECONDS_FOR_TEXT

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.mail.backends import smtp
 
 # A mail server may take minutes to check a text, and deliver it after its client has given up. RFC 5321
-# (section 4.5.3.2.6) recommends ten minutes, but RabbitMQ gives a service ten minutes for everything.
+# (section 4.5.3.2.6) recommends ten minutes; half of that keeps a thread from waiting too long.
 SECONDS_FOR_TEXT = 300.0
 
 

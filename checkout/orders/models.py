@@ -7,16 +7,27 @@ from django.utils import timezone
 
 
 class StockItem(models.Model):
-    """An item for sale. ``quantity`` is the number of pieces that are neither reserved nor sold."""
+    """An item that a merchant sells. ``quantity`` counts the pieces that are neither reserved nor sold.
 
-    sku = models.CharField(max_length=50, unique=True)
+    A merchant's payments are all live or all tests, so a test never takes what live shoppers can buy.
+    """
+
+    merchant_code = models.SlugField()
+    sku = models.CharField(max_length=50)
     name = models.CharField(max_length=200)
     price_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     quantity = models.PositiveIntegerField()
 
     class Meta:
-        ordering: ClassVar = ["sku"]
+        ordering: ClassVar = ["merchant_code", "sku"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["merchant_code", "sku"],
+                name="orders_sku_of_a_merchant",
+                violation_error_message="This merchant already has an item with this SKU.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -32,6 +43,7 @@ class Reservation(models.Model):
         CANCELLED = "cancelled"
 
     payment_reference = models.CharField(max_length=40, unique=True)
+    merchant_code = models.CharField(max_length=50, blank=True, help_text="The owner of the reserved stock")
     attempt = models.CharField(
         max_length=64, blank=True, help_text="The try at paying that it was made for, by its order code"
     )

@@ -1,5 +1,7 @@
 """The orders service, which reserves stock for a payment, and sells it if paid or gives it back if not.
 
+Stock belongs to a merchant: a payment takes from its own merchant's items only.
+
 The payment's reservation is always locked first, and then the stock in the order of its sku, so that two
 payments never deadlock.
 """
@@ -44,16 +46,17 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
         return StockReserved(reserved=True)
     if reservation.attempt and not is_later:
         return StockReserved(reserved=False)
-    stock = _locked_stock(wanted)
+    stock = _locked_stock(command.merchant_code, wanted)
     missing = _missing(stock, wanted)
     if missing:
         return StockReserved(reserved=False, missing=missing)
     _take(stock, wanted)
+    reservation.merchant_code = command.merchant_code
     reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
     reservation.state = Reservation.State.RESERVED
     reservation.attempt = command.attempt
     reservation.was_reserved = True
-    update_in_batch(reservation, "lines", "state", "attempt", "was_reserved")
+    update_in_batch(reservation, "merchant_code", "lines", "state", "attempt", "was_reserved")
     return StockReserved(reserved=True)
 
 
@@ -72,7 +75,7 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
         raise CommandRejected("order_cancelled", "The order was cancelled, and its stock was given back.")
     if reservation.state == Reservation.State.RELEASED:
         wanted = _reserved(reservation)
-        stock = _locked_stock(wanted)
+        stock = _locked_stock(reservation.merchant_code, wanted)
         if _missing(stock, wanted):
             raise CommandRejected(
                 "out_of_stock", "The reserved stock was given back, and has been sold since."
@@ -128,7 +131,9 @@ def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
 _RESERVATION = Compiled(
     lambda payment: Reservation.objects.select_for_update().filter(payment_reference=payment)
 )
-_STOCK = Compiled(lambda sku: StockItem.objects.select_for_update().filter(sku=sku))
+_STOCK = Compiled(
+    lambda merchant, sku: StockItem.objects.select_for_update().filter(merchant_code=merchant, sku=sku)
+)
 
 
 def _number(attempt: str) -> int:
@@ -155,14 +160,14 @@ def _missing(stock: Mapping[str, StockItem], wanted: Mapping[str, int]) -> list[
     return [sku for sku, quantity in wanted.items() if sku not in stock or stock[sku].quantity < quantity]
 
 
-def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
-    return {item.sku: item for sku in sorted(skus) for item in _STOCK.all(sku)}
+def _locked_stock(merchant: str, skus: Mapping[str, int]) -> dict[str, StockItem]:
+    return {item.sku: item for sku in sorted(skus) for item in _STOCK.all(merchant, sku)}
 
 
 def _give_back(reservation: Reservation) -> None:
     """Return reserved items to the stock, except items that staff have deleted in the meantime."""
     reserved = _reserved(reservation)
-    stock = _locked_stock(reserved)
+    stock = _locked_stock(reservation.merchant_code, reserved)
     _take(stock, {sku: -reserved[sku] for sku in stock})
 
 

@@ -17,19 +17,19 @@ class ForSale:
     left: int
 
 
-def all_items() -> list[ForSale]:
-    """Return all items in the order of their sku, including items that are sold out."""
-    return [_for_sale(item) for item in _ALL.all()]
+def items_of(merchant: str) -> list[ForSale]:
+    """Return a merchant's items in the order of their sku, including items that are sold out."""
+    return [_for_sale(item) for item in _OF_MERCHANT.all(merchant)]
 
 
-def item_left(sku: str) -> ForSale | None:
-    """Return the item; None if there is no such item, or if it is sold out."""
-    item = _BY_SKU.first(sku)
+def item_left(merchant: str, sku: str) -> ForSale | None:
+    """Return a merchant's item; None if there is no such item, or if it is sold out."""
+    item = _BY_SKU.first(merchant, sku)
     return None if item is None or not item.quantity else _for_sale(item)
 
 
-_ALL = Compiled(lambda: StockItem.objects.all())
-_BY_SKU = Compiled(lambda sku: StockItem.objects.filter(sku=sku))
+_OF_MERCHANT = Compiled(lambda merchant: StockItem.objects.filter(merchant_code=merchant))
+_BY_SKU = Compiled(lambda merchant, sku: StockItem.objects.filter(merchant_code=merchant, sku=sku))
 
 
 def _for_sale(item: StockItem) -> ForSale:

@@ -74,12 +74,16 @@ def is_clean(operation: Operation) -> bool:
     """Return True if no copy of an open operation's request has had an effect, and none may have one yet.
 
     No copy was sent, or each certainly did not leave us, or was answered as not carried out. The calls tell
-    that, and not the operation's state, which a notification may have moved before a call is answered.
+    that, and not the operation's state, which a notification may have moved before a call is answered. A
+    capture that was asked for with the authorisation has no call of its own.
     """
     if operation.state not in TO_BE_SENT:
         return False
     call = ProviderCall.objects.filter(key=operation.reference).first()
-    return has_had_no_effect(call) if call else operation.state == Operation.State.REQUESTED
+    if call is not None:
+        return has_had_no_effect(call)
+    is_included = operation.reference == operation.attempt.capture_reference
+    return operation.state == Operation.State.REQUESTED and not is_included
 
 
 def has_had_no_effect(call: ProviderCall) -> bool:
@@ -111,10 +115,12 @@ def may_yet_show(calls: QuerySet[ProviderCall]) -> bool:
 def may_be_carried_out_yet(calls: QuerySet[ProviderCall]) -> bool:
     """Return True if one of the requests has no answer that decides it and may wait at the provider.
 
-    No query shows it there. See ``CHECKOUT_QUEUE_SECONDS``.
+    No query shows it there. See ``CHECKOUT_QUEUE_SECONDS``. The answer to the latest copy decides nothing of
+    an earlier one.
     """
     since = server_time() - conf.settling_time - conf.queue_time
-    return calls.filter(outcome__in=UNANSWERED, started_at__gt=since).exists()
+    is_undecided = Q(outcome__in=UNANSWERED) | Q(earlier_at__isnull=False)
+    return calls.filter(is_undecided, started_at__gt=since).exists()
 
 
 def time_to_show() -> timedelta:

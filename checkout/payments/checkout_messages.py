@@ -130,7 +130,12 @@ class SettleOperation(Command[None], frozen=True):
 
 
 class GiveUpOperation(Command[None], frozen=True):
-    """Apply the decision of staff that a capture or refund did not arrive and is not to be sent any more."""
+    """Withdraw a capture, void or refund, as staff want: it is never sent again.
+
+    It is refused at once if nothing of it can be at the provider, or its saga is parked and staff have looked
+    there, which they have if its ``version`` is the one they saw. Otherwise the provider is asked until that
+    is certain.
+    """
 
     to = "checkout.give_up_operation"
     again = "only a fact is added"

@@ -26,11 +26,15 @@ class ProviderOutcome(StrEnum):
 
 
 class ProviderAnswered(Answer, frozen=True):
-    """The result of a provider call. ``event`` is the provider's own word, ``refusal_reason`` ours."""
+    """The result of a provider call. ``event`` is the provider's own word, ``refusal_reason`` ours.
+
+    ``why`` is the provider's sentence, for staff, if the request was not carried out and may be sent again.
+    """
 
     outcome: ProviderOutcome
     event: str = ""
     refusal_reason: Word = ""
+    why: str = ""
 
     @property
     def says(self) -> ProviderOutcome:

@@ -190,10 +190,12 @@ def sums_of_attempt(attempt: Attempt) -> Sums:
 
 
 def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
-    """Add up operations of a payment that have been read already."""
+    """Add up operations of a payment that have been read already, without those that reserve no money."""
     sums: Counter[tuple[str, str]] = Counter()
     has_final = False
     for operation in operations:
+        if operation.is_idle:
+            continue
         sums[operation.kind, operation.state] += operation.amount_minor
         has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
     return Sums(
@@ -226,8 +228,12 @@ def is_accounted_for(payment: Payment, sums: Sums) -> bool:
 
 
 def is_stuck(payment: Payment, sums: Sums) -> bool:
-    """Return True if an automatic capture was refused, and its authorisation could not be released so far."""
-    return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, State.REFUSED) > 0
+    """Return True if a purchase has to release its authorisation, and could not do so thus far.
+
+    Its automatic capture was refused, or its own void was.
+    """
+    has_failed = sums.total(Kind.CAPTURE, State.REFUSED) or sums.total(Kind.VOID, State.REFUSED)
+    return payment.state == PaymentState.CONFIRMING and bool(has_failed)
 
 
 def is_given_back(payment: Payment) -> bool:

@@ -1,4 +1,4 @@
-"""The commands of the receipts service, which is called ``notifications`` on the wire."""
+"""The command of the receipts service, which is called ``notifications`` on the wire."""
 
 from checkout.messages import Command, Done
 from checkout.orders.messages import OrderLine
@@ -29,13 +29,3 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     lines: list[OrderLine] = []
     is_reserved: bool = False
     is_test: bool = False
-
-
-class DeliverReceipt(Command[None], frozen=True):
-    """Send an e-mail again that the mail server did not accept. The service sends this command to itself."""
-
-    to = "notifications.deliver_receipt"
-    again = "an e-mail that was sent is not sent again"
-
-    payment: str
-    failures: int = 0

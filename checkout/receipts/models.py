@@ -1,4 +1,4 @@
-"""Tables of the notifications service: what is sent to shoppers."""
+"""The table of the notifications service: receipts, sent or owed."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Receipt(models.Model):
-    """A receipt e-mail: recorded before it is sent."""
+    """A receipt: recorded before its e-mail is sent, which is owed as long as there is a ``next_try_at``."""
 
     payment_reference = models.CharField(max_length=40, unique=True)
     email = models.EmailField()
@@ -20,9 +20,16 @@ class Receipt(models.Model):
     is_test = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"], condition=models.Q(next_try_at__isnull=False), name="receipt_owed"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.payment_reference

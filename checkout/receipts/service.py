@@ -1,28 +1,33 @@
 """The notifications service: receipts by e-mail.
 
-No saga waits for a receipt, so a slow or broken mail server never holds up a payment. The receipt's row is
-written first. If the e-mail cannot be sent at once, a command of its own tries again, with growing pauses.
-The service waits until a slow mail server has answered. If it crashes between the server's acceptance and its
-own record, the receipt is sent again, so receipts are sent at least once. A receipt has the same message id
-each time, by which mailboxes may recognise a duplicate.
+No saga waits for a receipt, so a slow or broken mail server never delays a payment. The handler of the
+command only writes a row. A timer of this service, ``deliver_owed``, sends the e-mail, and tries again with
+growing pauses. While a process sends a receipt, other processes do not send it. If a process crashes after
+the mail server has accepted the e-mail and before the row is updated, the e-mail is sent again, with the same
+message id, by which mailboxes may recognise a duplicate.
 """
+
+import asyncio
+from datetime import timedelta
 
 import structlog
 from django.core.mail import EmailMessage
-from django.db import close_old_connections
+from django.db import transaction
 from django.template import Context
-from django.utils import timezone
 
 from checkout import mail
 from checkout.conf import conf
+from checkout.database.owners import database_of
 from checkout.mail.email_addresses import in_ascii
 from checkout.mail.of_tests import may_get_test_receipts
 from checkout.messages import Done
 from checkout.money import Money
-from checkout.receipts.messages import DeliverReceipt, SendReceipt
+from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.service import Service
-from messaging.compiled_queries import Compiled, insert_unless_known, update_in_batch
+from messaging.compiled_queries import insert_in_batch
+from messaging.concurrency.database import in_thread
+from messaging.outbox.clock import server_time, server_time_now
 from messaging.worker.service import Message, require_proof
 
 log = structlog.get_logger(__name__)
@@ -32,75 +37,108 @@ service = Service("notifications", admit=require_proof, records_last=True)
 
 # Pauses before sending is tried again, in seconds. There is no try after the last one has failed.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
+# Further seconds for which a receipt is left to the process that has taken it.
+LEASE_MARGIN_SECONDS = 60.0
+# After so many e-mails, those under way are waited for, so that the process can stop.
+MOST = 100
+# The seconds after which the place of an e-mail that is still being sent is not waited for any longer.
+SLOW_SECONDS = 1.0
 
 
 _EMAIL = mail.template("receipt.txt")
-_RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
-@service.handles(SendReceipt, transactional=False)
-def send_receipt(command: SendReceipt, message: Message) -> None:
-    """Record the receipt, and send it. Do nothing if the shopper left no address."""
-    receipt = Receipt(
-        payment_reference=command.payment,
-        email=command.email,
-        merchant=command.merchant,
-        order_reference=command.order_reference,
-        description=command.description,
-        amount_minor=command.minor,
-        currency=command.currency,
-        is_reserved=command.is_reserved,
-        is_test=command.is_test,
-    )
-    if not receipt.email:
-        with message.once():
-            message.reply(Done())
-        return
-    if not insert_unless_known(receipt):
-        message.refuse_repetition()
-        receipt = _RECEIPT.get(command.payment)
-    _deliver(DeliverReceipt(payment=command.payment), message, receipt)
+@service.handles(SendReceipt)
+def send_receipt(command: SendReceipt, message: Message) -> Done:
+    """Record the receipt, once for each payment. Do nothing if the shopper left no address."""
+    if command.email:
+        receipt = Receipt(
+            payment_reference=command.payment,
+            email=command.email,
+            merchant=command.merchant,
+            order_reference=command.order_reference,
+            description=command.description,
+            amount_minor=command.minor,
+            currency=command.currency,
+            is_reserved=command.is_reserved,
+            is_test=command.is_test,
+            next_try_at=server_time(database_of("receipts")),
+        )
+        insert_in_batch(receipt, unless_known=True)
+    return Done()
 
 
-@service.handles(DeliverReceipt, transactional=False)
-def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
-    """Try again to send an e-mail."""
-    message.refuse_repetition()
-    _deliver(command, message, _RECEIPT.get(command.payment))
+async def deliver_owed() -> int:
+    """Send the e-mails that are due, a few at once, and return how many these were.
 
-
-def _deliver(command: DeliverReceipt, message: Message, receipt: Receipt) -> None:
-    """Send the e-mail, and record it. Do nothing if it was sent before, or if its address was erased.
-
-    The receipt of a test payment is sent only to an address that the operators allow.
+    While one waits for a slow mail server, others go on.
     """
-    is_owed = bool(receipt.email) and receipt.sent_at is None
-    if is_owed and receipt.is_test and not may_get_test_receipts(receipt.email):
-        log.info("receipt of a test not sent", payment=command.payment)
-        is_owed = False
-    is_sent, failures = False, command.failures
-    if is_owed:
+    begun, sending = 0, set[asyncio.Task[None]]()
+    while True:
+        free = mail.AT_ONCE - len(sending) if begun < MOST else 0
+        taken = await in_thread(_take, free) if free else []
+        begun += len(taken)
+        sending |= {asyncio.create_task(_deliver(receipt)) for receipt in taken}
+        if not sending:
+            return begun
+        done, sending = await asyncio.wait(sending, timeout=SLOW_SECONDS)
+        for task in done:
+            task.result()
+
+
+def _take(most: int) -> list[Receipt]:
+    """Lease receipts that are due."""
+    database = database_of("receipts")
+    owed = Receipt.objects.filter(sent_at=None, next_try_at__lte=server_time(database))
+    if not owed.order_by().exists():
+        return []
+    until = server_time_now(database) + timedelta(seconds=mail.longest_seconds() + LEASE_MARGIN_SECONDS)
+    with transaction.atomic(using=database):
+        taken = list(owed.order_by("next_try_at").select_for_update(skip_locked=True)[:most])
+        Receipt.objects.filter(pk__in=[receipt.pk for receipt in taken]).update(next_try_at=until)
+    for receipt in taken:
+        receipt.next_try_at = until
+    return taken
+
+
+async def _deliver(receipt: Receipt) -> None:
+    """Send an e-mail that is still wanted, and record the outcome."""
+    is_sent, is_over = False, not _is_wanted(receipt)
+    if not is_over:
         try:
-            email = receipt_email(receipt)
-            close_old_connections()
-            mail.send(email)
+            await mail.send(receipt_email(receipt))
             is_sent = True
-        except OSError:
-            log.warning("receipt may not have been sent", payment=command.payment, exc_info=True)
         except ValueError:
             # The address or text is invalid, so another try would fail as well.
-            log.warning("receipt cannot be sent", payment=command.payment, exc_info=True)
-            failures = len(RETRY_PAUSES)
-    with message.once():
-        if is_sent:
-            receipt.sent_at = timezone.now()
-            update_in_batch(receipt, "sent_at")
-        elif is_owed and failures < len(RETRY_PAUSES):
-            again = DeliverReceipt(payment=command.payment, failures=failures + 1)
-            message.send(*again.address, again, reply_to="", delay_seconds=RETRY_PAUSES[failures])
-        elif is_owed:
-            log.error("receipt given up", payment=command.payment)
-        message.reply(Done())
+            log.warning("receipt cannot be sent", payment=receipt.payment_reference, exc_info=True)
+            receipt.failures = len(RETRY_PAUSES)
+        except Exception:
+            log.warning("receipt may not have been sent", payment=receipt.payment_reference, exc_info=True)
+        if not is_sent and receipt.failures >= len(RETRY_PAUSES):
+            log.error("receipt given up", payment=receipt.payment_reference)
+            is_over = True
+    await in_thread(_record, receipt, is_sent=is_sent, is_over=is_over)
+
+
+def _is_wanted(receipt: Receipt) -> bool:
+    """Return True unless the address was erased, or may not get receipts of tests."""
+    if receipt.email and receipt.is_test and not may_get_test_receipts(receipt.email):
+        log.info("receipt of a test not sent", payment=receipt.payment_reference)
+        return False
+    return bool(receipt.email)
+
+
+def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
+    """Record the outcome, unless the lease has ended and another process has taken the receipt."""
+    mine = Receipt.objects.filter(pk=receipt.pk, next_try_at=receipt.next_try_at)
+    now = server_time(database_of("receipts"))
+    if is_sent:
+        mine.update(sent_at=now, next_try_at=None)
+    elif is_over:
+        mine.update(next_try_at=None)
+    else:
+        pause = timedelta(seconds=RETRY_PAUSES[receipt.failures])
+        mine.update(next_try_at=now + pause, failures=receipt.failures + 1)
 
 
 def receipt_email(receipt: Receipt) -> EmailMessage:

@@ -5,14 +5,23 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 
-from checkout.database.owners import database_of
+from django.core.exceptions import ImproperlyConfigured
+
+from checkout.conf import conf
+from checkout.database.owners import OWNERS, database_of, variable_of
 from checkout.own.packages import own_steps, usable_services
 from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.sagas.orchestration import in_place
+from checkout.payments.timers import timer
+from checkout.payments.timers.timer import Timer
+from checkout.service import Service
 from messaging.broker import Broker
-from messaging.worker.service import Service
 from messaging.worker.worker import Worker
 
 ORCHESTRATOR = "checkout"
+RECEIPTS = "notifications"
+# The interval at which receipts are sent.
+RECEIPTS_SECONDS = 2.0
 # The module of each service, after the label of the app whose tables it uses.
 _MODULES = {
     ORCHESTRATOR: ("payments", "checkout.payments.sagas.service"),
@@ -20,7 +29,7 @@ _MODULES = {
     "risk": ("risk", "checkout.risk.service"),
     "orders": ("orders", "checkout.orders.service"),
     "ledger": ("ledger", "checkout.ledger.service"),
-    "notifications": ("receipts", "checkout.receipts.service"),
+    RECEIPTS: ("receipts", "checkout.receipts.service"),
 }
 
 
@@ -52,13 +61,34 @@ class _Services(Mapping[str, Service]):
 SERVICES = _Services()
 
 
+def names_in_place() -> list[str]:
+    """Return the names of the services whose commands the checkout service carries out (``conf.in_place``).
+
+    Raises ImproperlyConfigured if one of them is none of ours, or has a database of its own.
+    """
+    by_owner = {SERVICES.owner_of(name): name for name in _MODULES if SERVICES.owner_of(name) in OWNERS}
+    for owner in conf.in_place:
+        if owner not in by_owner:
+            raise ImproperlyConfigured(
+                f"CHECKOUT_IN_PLACE names {owner!r}. Only {', '.join(sorted(by_owner))} can work in place."
+            )
+        if database_of(owner) != database_of("payments"):
+            raise ImproperlyConfigured(
+                f"CHECKOUT_IN_PLACE names {owner}, which has a database of its own "
+                f"({variable_of(owner)}), so it cannot write in the transactions of payments."
+            )
+    return [by_owner[owner] for owner in conf.in_place]
+
+
 async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Event) -> None:
     """Run the workers until ``stop`` is set, then finish what has begun. Raise as soon as a worker fails.
 
-    Raises ImproperlyConfigured if the checkout service is to take steps of your own that cannot be taken.
+    Raises ImproperlyConfigured if the checkout service is to take steps of your own that cannot be taken, or
+    to do the work of services that cannot work in place.
     """
     if ORCHESTRATOR in names:
         own_steps()
+        in_place.choose(SERVICES[name] for name in names_in_place())
     async with asyncio.TaskGroup() as group:
         for name in names:
             worker = Worker(
@@ -69,3 +99,10 @@ async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Eve
                 database=database_of(SERVICES.owner_of(name)),
             )
             group.create_task(worker.run(stop), name=name)
+        if RECEIPTS in names:
+            group.create_task(timer.run([receipts_timer()], stop), name="receipts")
+
+
+def receipts_timer() -> Timer:
+    """Return the timer that sends receipts, which the process of their service runs."""
+    return Timer("receipts", import_module(_MODULES[RECEIPTS][1]).deliver_owed, RECEIPTS_SECONDS)

@@ -8,7 +8,6 @@ e-mail each time.
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 
@@ -34,9 +33,6 @@ BATCH = 50
 PAUSE = timedelta(hours=1)
 # Longer than any pause between two attempts at a webhook.
 LATELY = timedelta(hours=24)
-# These threads wait for the threads of ``checkout.mail``, which cancels an e-mail that has not begun in time.
-# The default executor has few threads: e-mails would wait for one another before that time begins.
-_senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
 _EMAIL = mail.template("webhook_endpoint.txt")
 State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
 SUBJECTS = {
@@ -118,7 +114,7 @@ async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
     """Send the e-mail, and record it. Return False if the mail server may not have accepted it."""
     if email.to:
         try:
-            await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
+            await mail.send(email)
         except (OSError, ValueError):
             # ValueError: an invalid address or text, which concerns this endpoint only.
             log.warning(

@@ -29,15 +29,6 @@ NAME = USER.removeprefix(f"{PREFIX}.")
 QUEUE = f"{PREFIX}.events.{NAME}"
 # The broker has checked the user: the relay publishes the events of all programs.
 SENDERS = (f"{PREFIX}.relay",)
-ARGUMENTS: dict[str, Any] = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": f"{PREFIX}.dead",
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
-    "x-max-length": 100_000,
-    "x-consumer-timeout": 600_000,
-}
 TABLES = """
     CREATE TABLE IF NOT EXISTS handled (id TEXT PRIMARY KEY) STRICT;
     CREATE TABLE IF NOT EXISTS payments (
@@ -148,7 +139,7 @@ class Subscriber:
         parameters.heartbeat = 10
         with connected(parameters) as connection:
             channel = self._channel = connection.channel()
-            channel.queue_declare(QUEUE, durable=True, arguments=ARGUMENTS)
+            channel.queue_declare(QUEUE, passive=True)  # it exists, and its user may not declare one
             for pattern in self._patterns:
                 channel.queue_bind(QUEUE, f"{PREFIX}.events", pattern)
             channel.basic_qos(prefetch_count=20)

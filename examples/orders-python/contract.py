@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -13,9 +12,8 @@ from typing import Any
 
 from pika import BasicProperties
 
-# These headers belong to one message. Every other header is copied to the reply, even if it is unknown.
-OWN_HEADERS = {"deadline", "schema-version", "causation-id", "proof"}
-BROKERS_HEADERS = re.compile(r"x-(death|first-death-|last-death-|delivery-count|acquired-count|opt-)")
+# These headers are copied to the reply, and no others: the broker obeys some, such as CC.
+TRAVELLING = {"traceparent", "tracestate", "baggage", "subject", "sealed"}
 
 
 class Malformed(Exception):
@@ -113,11 +111,7 @@ def read(properties: BasicProperties, body: bytes) -> dict[str, Any]:
 
 def reply_properties(command: BasicProperties, *, user: str, message_id: str) -> BasicProperties:
     """Return the properties of the reply to a command. The card's seal travels on with the headers."""
-    travelling = {
-        name: value
-        for name, value in (command.headers or {}).items()
-        if name not in OWN_HEADERS and not BROKERS_HEADERS.match(name)
-    }
+    travelling = {name: value for name, value in (command.headers or {}).items() if name in TRAVELLING}
     return BasicProperties(
         type="reply",
         message_id=message_id,

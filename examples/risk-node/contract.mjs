@@ -13,9 +13,8 @@ export const queueArguments = (prefix) => ({
   'x-consumer-timeout': 600_000,
 });
 
-// These headers belong to one message. Every other header is copied to the reply, even if unknown.
-const ownHeaders = new Set(['deadline', 'schema-version', 'causation-id', 'proof']);
-const brokersHeaders = /^x-(death|first-death-|last-death-|delivery-count|acquired-count|opt-)/;
+// These headers are copied to the reply, and no others: the broker obeys some, such as CC.
+const travelling = new Set(['traceparent', 'tracestate', 'baggage', 'subject', 'sealed']);
 
 const sha256 = (data) => createHash('sha256').update(data).digest();
 
@@ -44,9 +43,7 @@ export function faultOf(message, { senders, addresses, secretKeys }) {
 
 // The properties of the reply. The card's seal travels on with the headers, unread.
 export function replyProperties({ messageId, correlationId, headers = {} }, user) {
-  const travelling = Object.entries(headers).filter(
-    ([name]) => !ownHeaders.has(name) && !brokersHeaders.test(name),
-  );
+  const copied = Object.entries(headers).filter(([name]) => travelling.has(name));
   return {
     type: 'reply',
     messageId: randomUUID(),
@@ -56,7 +53,7 @@ export function replyProperties({ messageId, correlationId, headers = {} }, user
     deliveryMode: 2,
     timestamp: Math.floor(Date.now() / 1000),
     appId: 'risk-node',
-    headers: { ...Object.fromEntries(travelling), 'schema-version': 1, 'causation-id': messageId },
+    headers: { ...Object.fromEntries(copied), 'schema-version': 1, 'causation-id': messageId },
     mandatory: true,
   };
 }

@@ -20,10 +20,12 @@ def definitions(
 ) -> dict[str, Any]:
     """Return the definitions, ready for JSON. For users without a password they contain only the rights.
 
-    Exchanges and the queue of dead letters are included because no participant may declare them.
+    Exchanges, the queues of dead letters and those of foreign programs are included because their users may
+    not declare them.
     """
+    foreign = [topology.event_queue(each.name, ()) for each in table if each.is_foreign]
+    queues = (*topology.common_queues, *foreign)
     rights = {topology.user(each.name): permissions_of(each, topology, table) for each in table}
-    dead = topology.dead_queue
     return {
         "vhosts": [{"name": vhost}],
         "users": [
@@ -77,23 +79,25 @@ def definitions(
         ],
         "queues": [
             {
-                "name": dead.name,
+                "name": queue.name,
                 "vhost": vhost,
                 "durable": True,
                 "auto_delete": False,
-                "arguments": dict(dead.arguments),
+                "arguments": dict(queue.arguments),
             }
+            for queue in queues
         ],
         "bindings": [
             {
                 "source": binding.exchange,
                 "vhost": vhost,
-                "destination": dead.name,
+                "destination": queue.name,
                 "destination_type": "queue",
                 "routing_key": binding.key,
                 "arguments": {},
             }
-            for binding in dead.bindings
+            for queue in queues
+            for binding in queue.bindings
         ],
     }
 

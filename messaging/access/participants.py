@@ -23,7 +23,8 @@ class Participant:
     for replies, if it has one. With ``listens`` it receives events, of the ``audiences`` that it names or of
     all. With ``has_channels`` it uses channels and groups of the channel layer, and with ``pushes`` it sends
     to groups. A participant that ``relays`` publishes messages that others have written, and may therefore
-    send what any of them may.
+    send what any of them may. One that ``is_foreign`` is another's program, which reads its queue of events
+    and does nothing else on the broker: operators declare that queue for it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Participant:
     has_channels: bool = False
     pushes: bool = False
     relays: bool = False
+    is_foreign: bool = False
 
     @property
     def asks(self) -> frozenset[str]:

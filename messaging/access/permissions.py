@@ -61,6 +61,8 @@ class Permissions:
 
 def permissions_of(participant: Participant, topology: Topology, table: Participants) -> Permissions:
     """Return the permissions that this participant's user needs, and no others."""
+    if participant.is_foreign:
+        return _permissions_of_foreign(participant, topology)
     own = _own_queues(participant, topology)
     written, read = _exchanges(participant, topology)
     kept = [re.escape(topology.dead)] if participant.relays else []
@@ -81,6 +83,26 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
                 write=_any_of(rf"{re.escape(word)}\..*" for word in _announced(participant, table)),
                 read=_heard(participant),
             ),
+        },
+    )
+
+
+def _permissions_of_foreign(participant: Participant, topology: Topology) -> Permissions:
+    """Return the permissions to read a queue that exists, and to bind it.
+
+    Whoever may declare a queue can have it send messages on, to any exchange to which the user may publish
+    and with any routing key. A user who may publish nowhere can send nothing to anybody.
+    """
+    queue = re.escape(topology.event_queue_name(participant.name))
+    nothing = Topics(write=NOTHING, read=NOTHING)
+    return Permissions(
+        configure=NOTHING,
+        write=_any_of([queue]),  # which is for bindings: publishing to a queue takes the default exchange
+        read=_any_of([queue, re.escape(topology.events)]),
+        topics={
+            topology.commands: nothing,
+            topology.replies: nothing,
+            topology.events: Topics(write=NOTHING, read=_heard(participant)),
         },
     )
 

@@ -19,7 +19,7 @@ from messaging.channels.groups import GroupMembers
 from messaging.channels.local_channels import LocalChannels
 from messaging.channels.pending_replies import PendingReplies
 from messaging.delivery import Delivery
-from messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
+from messaging.envelope import CHANNEL, JSON, MAX_CHANNEL_BODY_BYTES, ORIGIN, Envelope
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
 from messaging.logs.limited import write_limited
 from messaging.registry import get_broker
@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 MSGPACK = "application/msgpack"
 TO_CHANNEL = "channel.message"
 TO_GROUP = "group.message"
-ORIGIN = "origin"
-CHANNEL = "channel"
 TIMEOUT_SECONDS = 5.0
 DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
 

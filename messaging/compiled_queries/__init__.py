@@ -5,7 +5,13 @@ with the database driver. Everything else remains Django's: the rows become its 
 written as its querysets.
 """
 
-from messaging.compiled_queries.batch import batch, delete_in_batch, insert_in_batch, update_in_batch
+from messaging.compiled_queries.batch import (
+    batch,
+    delete_in_batch,
+    insert_in_batch,
+    update_in_batch,
+    write_collected,
+)
 from messaging.compiled_queries.reading import Compiled
 from messaging.compiled_queries.writing import insert, insert_unless_known, update
 
@@ -18,4 +24,5 @@ __all__ = [
     "insert_unless_known",
     "update",
     "update_in_batch",
+    "write_collected",
 ]

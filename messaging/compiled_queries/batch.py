@@ -65,14 +65,25 @@ def batch(using: str = DEFAULT_DB_ALIAS, *, is_last: bool = False) -> Iterator[N
         del vars(connection)[_OPEN]
 
 
+def write_collected(using: str = DEFAULT_DB_ALIAS) -> None:
+    """Write now what the open batch has collected, if there is one. Raises the error of the first failure."""
+    if (collected := vars(connections[using]).get(_OPEN)) is not None:
+        collected.write()
+
+
 def insert_in_batch(
-    *rows: Model, using: str = "", or_raise: Exception | None = None, read_back: str = ""
+    *rows: Model,
+    using: str = "",
+    or_raise: Exception | None = None,
+    unless_known: bool = False,
+    read_back: str = "",
 ) -> None:
     """Insert rows of one model with the open batch, or at once if there is none.
 
     The rows do not get their primary keys. If one of them violates a unique constraint, the batch raises
-    ``or_raise``, or ``IntegrityError`` without it. A single row gets the value that the database has chosen
-    for the field ``read_back``, such as the time by its clock, when the batch is written.
+    ``or_raise``, or ``IntegrityError`` without it; rows that are to be inserted ``unless_known`` are left out
+    then. A single row gets the value that the database has chosen for the field ``read_back``, such as the
+    time by its clock, when the batch is written.
     """
     if not rows:
         return
@@ -85,9 +96,9 @@ def insert_in_batch(
         values = [value for row in rows for value in values_of(row, fields, using, is_new=True)]
         if chosen:
             [row] = rows
-            collected.add(_Insert(model, values, 1, or_raise, row, chosen))
+            collected.add(_Insert(model, values, 1, or_raise, unless_known, row, chosen))
         else:
-            collected.insert(_Insert(model, values, len(rows), or_raise))
+            collected.insert(_Insert(model, values, len(rows), or_raise, unless_known))
 
 
 def update_in_batch(row: Model, *names: str, by: str = "") -> None:
@@ -130,23 +141,31 @@ def _batch_or_at_once(using: str) -> Iterator["_Batch"]:
 class _Insert:
     """Rows of one table. If there is an ``error``, none of them may be known already.
 
-    A single ``row`` gets the value of its field ``read_back`` from the database.
+    With ``unless_known``, those that are known are left out. A single ``row`` gets the value of its field
+    ``read_back`` from the database.
     """
 
     model: type[Model]
     values: list[Any]
     count: int
     error: Exception | None
+    unless_known: bool = False
     row: Model | None = None
     read_back: str = ""
 
     @property
     def sql(self) -> str:
-        return insert_sql(self.model, self.count, " ON CONFLICT DO NOTHING" if self.error else "")
+        return insert_sql(self.model, self.count, " ON CONFLICT DO NOTHING" if self.skips else "")
+
+    @property
+    def skips(self) -> bool:
+        """Return True if a row that is known does not make the statement fail."""
+        return self.error is not None or self.unless_known
 
     def takes(self, other: "_Insert") -> bool:
         """Return True if the rows of both can be inserted together."""
-        return self.model is other.model and self.error is other.error and not self.read_back
+        is_alike = self.error is other.error and self.unless_known == other.unless_known
+        return self.model is other.model and is_alike and not self.read_back
 
     @property
     def result(self) -> str:
@@ -275,13 +294,17 @@ class _Batch:
         return sql.startswith(_APART) and not any(table in sql for table in written)
 
     def write(self) -> None:
-        """Write what was collected so far. Raises the error of the first write that did not find its rows."""
+        """Write what was collected so far. Raises the error of the first write that did not find its rows.
+
+        Everything is written before that, so that the transaction can go on.
+        """
         writes, self._writes = self._writes, []
         if len(writes) > 1 and self._connection.vendor == "postgresql":
-            _write_together(self._connection, writes)
+            results = _write_together(self._connection, writes)
         else:
-            for write in writes:
-                _write_alone(self._connection, write)
+            results = [_write_alone(self._connection, write) for write in writes]
+        for write, result in zip(writes, results, strict=True):
+            write.conclude(result)
 
     def write_as_transaction(self) -> bool:
         """Write what was collected as one statement that is a transaction by itself, if it can be one.
@@ -312,21 +335,20 @@ def _has_not_begun(raw: Any) -> bool:
     return raw.info.transaction_status.name == "IDLE" and not raw.autocommit
 
 
-def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> None:
+def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> Any:
     cursor = cursor_of(connection)
     returned = f" RETURNING {write.result}" if write.result not in ("", COUNT) else ""
     cursor.execute(*_with_expressions(connection, write.sql + returned, write.values))
-    write.conclude(cursor.fetchone()[0] if returned else cursor.rowcount)
+    return cursor.fetchone()[0] if returned else cursor.rowcount
 
 
-def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> None:
+def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> list[Any]:
     cursor = cursor_of(connection)
     sql = _together(tuple((write.sql, write.result) for write in writes))
     values = [value for write in writes for value in write.values]
     cursor.execute(*_with_expressions(connection, sql, values))
-    with_result = [write for write in writes if write.result]
-    for write, result in zip(with_result, cursor.fetchone(), strict=bool(with_result)):
-        write.conclude(result)
+    results = iter(cursor.fetchone())
+    return [next(results) if write.result else None for write in writes]
 
 
 def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[Any]) -> tuple[str, list[Any]]:

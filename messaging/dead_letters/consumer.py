@@ -51,19 +51,20 @@ class DeadLetterConsumer:
         task.add_done_callback(self._tasks.discard)
 
     async def _deal_with(self, delivery: Delivery) -> None:
-        try:
-            await in_thread(self._keep, self._read(delivery))
-        except Exception:
-            # The database may be away for a while.
-            log.exception("dead letter not kept yet")
-        else:
-            crash_points.reached("dead_letters.stored")
-            delivery.ack()
-            return
-        # The queue has no delivery limit, so the letter is delivered again until it is kept.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), PAUSE_SECONDS)
-        delivery.reject(requeue=True)
+        letter = self._read(delivery)
+        while not self._stop.is_set():
+            try:
+                await in_thread(self._keep, letter)
+            except Exception:
+                # The database may be away for a while. Each delivery counts, so it is not delivered again.
+                log.exception("dead letter not kept yet")
+            else:
+                crash_points.reached("dead_letters.stored")
+                delivery.ack()
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), PAUSE_SECONDS)
+        delivery.give_back()
 
     def _read(self, delivery: Delivery) -> Envelope:
         try:

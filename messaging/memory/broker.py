@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from messaging.access.permissions import Permissions
 from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
-from messaging.envelope import Envelope
+from messaging.envelope import Envelope, kinds_of
 from messaging.errors import (
     BrokerUnavailable,
     MessagingError,
@@ -45,7 +45,10 @@ class MemoryBroker(Broker):
         self.user = user_of(url)
         self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(self.user))
         self._server = MemoryServer.at(url)
-        self._queues = [self.topology.dead_queue, self.topology.instance_queue(self.reply_queue.instance_id)]
+        self._queues = [
+            *self.topology.common_queues,
+            self.topology.instance_queue(self.reply_queue.instance_id),
+        ]
         self._readers: list[Reader] = []
         self._keys: set[Binding] = set()
         self._connected = asyncio.Event()
@@ -137,8 +140,11 @@ class MemoryBroker(Broker):
         self.loop.call_soon(self._confirm, on_confirm, outcome, self._counters["connections_lost"])
 
     def signed(self, envelope: Envelope) -> Envelope:
-        """Return the message with this connection's user, which is the only one that it can prove."""
-        return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
+        """Return the message as it is sent: with this connection's user, and with known headers only."""
+        if all(map(kinds_of, envelope.headers)):
+            return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
+        headers = {name: value for name, value in envelope.headers.items() if kinds_of(name)}
+        return replace(envelope, user_id=self.user, headers=headers)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
         # After either mistake RabbitMQ closes the channel: the publisher waits for a confirm in vain.

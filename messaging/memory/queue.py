@@ -60,7 +60,10 @@ class MemoryQueue:
     """A queue. Call it under the server's lock, except to acknowledge, which takes the lock itself."""
 
     def __init__(
-        self, description: Queue, lock: threading.RLock, dead_letter: Callable[[str, Envelope, Death], None]
+        self,
+        description: Queue,
+        lock: threading.RLock,
+        dead_letter: Callable[[str, str, Envelope, Death], None],
     ) -> None:
         arguments = description.arguments
         self._name = description.name
@@ -69,7 +72,8 @@ class MemoryQueue:
         self._lifetime_seconds = int(arguments.get("x-message-ttl", -1)) / 1000
         self._refuses = arguments.get("x-overflow") == "reject-publish"
         self._delivery_limit = int(arguments.get("x-delivery-limit", -1))
-        self._dead_exchange = str(arguments.get("x-dead-letter-exchange", ""))
+        self._dead_exchange = arguments.get("x-dead-letter-exchange")
+        self._dead_key = str(arguments.get("x-dead-letter-routing-key", ""))
         self._dead_letter = dead_letter
         self._items: deque[Item] = deque()
         self._readers: deque[Reader] = deque()
@@ -195,5 +199,6 @@ class MemoryQueue:
         self._items.insert(place, item)
 
     def _give_up(self, item: Item, reason: str) -> None:
-        if self._dead_exchange:
-            self._dead_letter(self._dead_exchange, item.envelope, Death(self._name, reason))
+        if self._dead_exchange is not None:
+            death = Death(self._name, reason)
+            self._dead_letter(str(self._dead_exchange), self._dead_key, item.envelope, death)

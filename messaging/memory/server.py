@@ -116,9 +116,9 @@ class MemoryServer:
             taken = [queue.put(exchange, routing_key, envelope, death) for queue in queues]
             return None if all(taken) else PublishRefused(f"a queue bound to {exchange} is full")
 
-    def route_dead(self, exchange: str, envelope: Envelope, death: Death) -> None:
+    def route_dead(self, exchange: str, key: str, envelope: Envelope, death: Death) -> None:
         """Dead-letter a message that its queue has given up on."""
-        self.route(exchange, "", envelope, death)
+        self.route(exchange, key, envelope, death)
 
     def _bound(self, exchange: str, routing_key: str) -> set[str]:
         if exchange == "":

@@ -10,39 +10,14 @@ from pika.exceptions import AMQPConnectionError, AMQPError
 from pika.spec import Basic, BasicProperties
 
 from messaging.delivery import Death, Delivery
-from messaging.envelope import (
-    CAUSATION_ID,
-    DEADLINE,
-    EVENT_HEADERS,
-    SEALED,
-    SUBJECT,
-    TRACEPARENT,
-    Envelope,
-    HeaderValue,
-)
+from messaging.envelope import EVENT_HEADERS, Envelope, HeaderValue, kinds_of
 from messaging.errors import MalformedMessage
 from messaging.rabbitmq.wire.layout import CONTENT, FRAME_END, HEADER, OVERHEAD
 from messaging.storable import MALFORMED, digest_of
 
-# Headers that the broker itself adds on delivery or when dead-lettering.
-_BROKER_HEADERS = (
-    "x-death",
-    "x-first-death-",
-    "x-last-death-",
-    "x-delivery-count",
-    "x-acquired-count",
-    "x-opt-",
-)
 # RabbitMQ makes an AMQP 0.9.1 timestamp, of seconds, of one of AMQP 1.0, which an event's time is there.
 _EVENT_TIMES = tuple(f"{prefix}time" for prefix in EVENT_HEADERS)
 LATEST = 2**63 - 1  # AMQP's timestamp has 64 bits, but then a dead letter could not carry it
-KINDS: dict[str, type] = {
-    DEADLINE: int,
-    TRACEPARENT: str,
-    CAUSATION_ID: str,
-    SUBJECT: str,
-    SEALED: str,
-}
 
 
 def decode_frame(data: bytes) -> tuple[int, frame.Frame | frame.ProtocolHeader | None]:
@@ -70,12 +45,13 @@ def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
 
     Raises ValueError for a header of a kind that no message has, although pika could send it.
     """
-    for name, value in envelope.headers.items():
+    headers = {name: value for name, value in envelope.headers.items() if kinds_of(name)}
+    for name, value in headers.items():
         if not isinstance(value, str | int):
             raise ValueError(f"header {name} is a {type(value).__name__}")
     return BasicProperties(
         content_type=envelope.content_type,
-        headers=dict(envelope.headers),
+        headers=headers,
         delivery_mode=pika.DeliveryMode.Persistent,
         correlation_id=envelope.correlation_id or None,
         reply_to=envelope.reply_to or None,
@@ -87,7 +63,9 @@ def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
     )
 
 
-def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Delivery:
+def delivery_of(
+    queue: str, method: Basic.Deliver | Basic.GetOk, properties: BasicProperties, body: bytes
+) -> Delivery:
     """Return the delivery. If it breaks the contract, ``envelope`` is None and ``defect`` is the reason."""
     redelivered = bool(method.redelivered)
     headers = properties.headers or {}
@@ -166,16 +144,16 @@ def _text(value: object) -> str:
 def _headers(raw: Mapping[Any, object]) -> dict[str, HeaderValue]:
     headers = dict(_sound_headers(raw))
     for name, value in raw.items():
-        if name not in headers and not _text(name).startswith(_BROKER_HEADERS):
-            raise MalformedMessage(f"header {_text(name)} is a {type(value).__name__}")
+        if name not in headers and isinstance(name, str) and kinds_of(name):
+            raise MalformedMessage(f"header {name} is a {type(value).__name__}")
     return headers
 
 
 def _sound_headers(raw: Mapping[Any, object]) -> Iterator[tuple[str, HeaderValue]]:
     for name, value in raw.items():
-        if not isinstance(name, str) or name.startswith(_BROKER_HEADERS):
+        if not isinstance(name, str):
             continue
-        if isinstance(value, KINDS.get(name, (str, int))):
+        if isinstance(value, kinds_of(name)):
             yield name, value  # type: ignore[misc] # narrowed by the table of kinds
         elif name in _EVENT_TIMES and isinstance(value, datetime):
             yield name, int(value.timestamp()) * 1000

@@ -72,7 +72,7 @@ class RabbitmqBroker(Broker):
         self.topology = Topology(prefix, quorum_group_size)
         self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(user_of(url)))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
-        self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._instance_queue)}
+        self._queues = {queue.name: queue for queue in (*self.topology.common_queues, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
         self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, and perhaps still bound
         self._binding_changes = asyncio.Semaphore(MOST_BINDING_CHANGES)

@@ -19,7 +19,7 @@ from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from messaging.broker import OnDelivery
-from messaging.delivery import Outcome
+from messaging.delivery import Delivery, Outcome
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
 from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
@@ -101,6 +101,23 @@ class AmqpChannel:
 
         await self.ask(start)
         return tag
+
+    async def get(self, queue: str) -> Delivery | None:
+        """Return the first message of a queue, or None if there is none. Raises AMQPError."""
+
+        def start(answer: Callable[[Delivery | None], None]) -> None:
+            def on_message(
+                channel: Channel, method: Basic.GetOk, properties: BasicProperties, body: bytes
+            ) -> None:
+                delivery = delivery_of(queue, method, properties, body)
+                delivery.settle = partial(self.settle, method.delivery_tag or 0)
+                answer(delivery)
+
+            self.raw.add_callback(lambda empty: answer(None), [Basic.GetEmpty])
+            self.raw.basic_get(queue, on_message)
+
+        delivery: Delivery | None = await self.ask(start)
+        return delivery
 
     def settle(self, delivery_tag: int, outcome: Outcome) -> None:
         """Acknowledge or reject. If the channel is closed, the broker has already taken the delivery back."""

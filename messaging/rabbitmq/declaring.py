@@ -148,6 +148,19 @@ async def count_readers(link: Link, queue: str) -> int:
     return readers
 
 
+async def count_messages(link: Link, queue: str) -> int:
+    """Return how many messages wait in a queue; 0 also while it has no leader. Raises AMQPError."""
+    waiting = 0
+
+    async def look(channel: AmqpChannel) -> None:
+        nonlocal waiting
+        asked = channel.ask(lambda answer: channel.raw.queue_declare(queue, passive=True, callback=answer))
+        waiting = (await asked).method.message_count
+
+    await on_disposable_channel(link, look)
+    return waiting
+
+
 async def bind_all(link: Link, queue: str, bindings: Collection[tuple[str, str]]) -> None:
     """Bind a queue to each exchange with its key. Raises AMQPError."""
     await on_disposable_channel(link, lambda channel: _bind_all(channel, queue, list(bindings)))

@@ -13,11 +13,11 @@ import structlog
 from pika.exceptions import AMQPConnectionError, AMQPError
 
 from messaging.broker import Consumption, OnDelivery
-from messaging.delivery import Delivery
+from messaging.delivery import Delivery, Outcome
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.second_link import NoSecondLink, SecondLink
-from messaging.rabbitmq.declaring import count_readers
+from messaging.rabbitmq.declaring import count_messages, count_readers
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,9 @@ RETRY_SECONDS = 0.5
 RETRY_APART_SECONDS = 5.0
 # The same if there can be no second connection: the next try may end the common one, with all that is read.
 RETRY_TOGETHER_SECONDS = 30.0
+# The tries without a pause of a queue that seems to be empty. The broker fails at one without a leader, too,
+# and may not count yet what it has taken back from the connection before.
+MOST_TRIES = 5
 # The time for which a new connection waits for each kind of thing that it can do without at first. About a
 # queue without a majority of its nodes, the broker does not answer for 15 seconds (RabbitMQ 4.0, measured).
 PATIENCE_SECONDS = 2.0
@@ -46,7 +49,8 @@ class Subscription:
 
     If ``is_apart``, the next try to read it is on the second connection. That is not for a queue that
     ``is_classic``, for which the broker never ends a connection. It ``is_bystander`` if the broker ended a
-    connection before it was asked for this queue on it.
+    connection before it was asked for this queue on it. It ``is_suspect`` if the broker ended the connection
+    on which it was read: perhaps it cannot deliver the first message.
     """
 
     queue: str
@@ -60,11 +64,13 @@ class Subscription:
     is_reading: bool = False
     is_apart: bool = False
     is_bystander: bool = False
+    is_suspect: bool = False
     missed: int = 0
     tag: str = ""
     channel: AmqpChannel | None = None
     first_try: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    held: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Subscriptions:
@@ -78,6 +84,12 @@ class Subscriptions:
     queues that were asked for just then, or have to be read anew, are read on a second connection, which
     they share and on which they are asked for one after another. Once one of them is read, its next reading
     is on the common connection again. If there can be no second connection, the next try is, too.
+
+    The broker also ends the connection if it cannot deliver a message, as some of AMQP 1.0 to a client of
+    AMQP 0.9.1, again at each delivery until the queue's limit. As all that is on its way to a reader counts
+    as delivered then, other messages would be given up, too. So what is first in a quorum queue that was read
+    when a connection ended in this way is read with a connection for each message, until the broker has given
+    up that one.
     """
 
     def __init__(
@@ -184,8 +196,10 @@ class Subscriptions:
         while True:
             pause = RETRY_SECONDS
             try:
+                has_leader = subscription.is_suspect and await self._read_one_by_one(subscription, second)
                 if subscription.is_apart:
-                    pause = RETRY_APART_SECONDS
+                    if not has_leader:
+                        pause = RETRY_APART_SECONDS
                     async with second.used() as its_link:
                         reason = await self._read(subscription, its_link, second.turn)
                     pause = RETRY_SECONDS  # it has been read
@@ -193,7 +207,7 @@ class Subscriptions:
                     reason = await self._read(subscription, link, contextlib.nullcontext())
             except NoSecondLink as error:
                 reason, pause = str(error), RETRY_TOGETHER_SECONDS
-                subscription.is_apart = False
+                subscription.is_apart = subscription.is_suspect = False
             except (AMQPError, OSError) as error:
                 reason = str(error)
                 if subscription.is_bystander:
@@ -205,6 +219,57 @@ class Subscriptions:
             if subscription.on_interrupted is not None:
                 subscription.on_interrupted()
             await asyncio.sleep(pause)
+
+    async def _read_one_by_one(self, subscription: Subscription, second: SecondLink) -> bool:
+        """Read messages, each on a connection of its own, while the broker fails at one of the queue.
+
+        Return True if the broker has counted or delivered any, so that the queue has a leader. Raises
+        NoSecondLink.
+        """
+        has_leader, tries, in_a_row = False, 0, 0
+        while second.main.is_open and tries < MOST_TRIES and in_a_row < 2 * subscription.prefetch:
+            while len(subscription.held) >= subscription.prefetch:
+                await asyncio.wait(subscription.held, return_when=asyncio.FIRST_COMPLETED)
+            link, waiting, is_taken = await second.another(), 0, False
+            try:
+                with contextlib.suppress(AMQPError, TimeoutError):
+                    async with asyncio.timeout(PATIENCE_SECONDS):
+                        waiting = await count_messages(link, subscription.queue)
+                        is_taken = await self._take_one(subscription, link)
+            finally:
+                if not is_taken:
+                    await link.close()
+            has_leader = has_leader or is_taken or waiting > 0
+            if is_taken:
+                in_a_row += 1
+            elif not link.has_crashed:
+                break  # it is empty, or gives no answer
+            else:
+                if not subscription.is_apart:
+                    log.error("the broker fails at a message", queue=subscription.queue)
+                subscription.is_apart, in_a_row = True, 0
+                tries += not waiting
+        subscription.is_suspect = False
+        return has_leader
+
+    async def _take_one(self, subscription: Subscription, link: Link) -> bool:
+        """Deliver the first message, and keep the link until it is settled. Return False if there is none.
+
+        Raises AMQPError.
+        """
+        channel = subscription.channel = await link.channel()
+        delivery = await channel.get(subscription.queue)
+        if delivery is None:
+            return False
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        delivery.settle = partial(_settle, delivery.settle, settled)
+        holding = self._start(_hold(link, settled))
+        subscription.held.add(holding)
+        holding.add_done_callback(subscription.held.discard)
+        self._on_delivery(subscription, channel, delivery)
+        if subscription.auto_ack:
+            delivery.ack()
+        return True
 
     async def _look_again_and_again(self, link: Link) -> None:
         for number in itertools.count(1):
@@ -251,10 +316,13 @@ class Subscriptions:
             channel = await link.channel()
             return await self._read_on(channel, subscription, turn)
         finally:
-            is_suspect = subscription.is_asked_for and not subscription.is_classic
-            if link.has_crashed and is_suspect and not subscription.is_apart:
-                log.warning("queue read apart, as the broker may have failed at it", queue=subscription.queue)
-                subscription.is_apart = True
+            if link.has_crashed and not subscription.is_classic:
+                subscription.is_suspect = subscription.is_asked_for or subscription.is_reading
+                if subscription.is_asked_for and not subscription.is_apart:
+                    log.warning(
+                        "queue read apart, as the broker may have failed at it", queue=subscription.queue
+                    )
+                    subscription.is_apart = True
             subscription.is_bystander = link.has_crashed and not subscription.is_asked_for
             subscription.is_asked_for = subscription.is_reading = False
             if channel is not None:
@@ -323,3 +391,23 @@ class Subscriptions:
         if subscription.task is not None:
             subscription.task.cancel()  # which closes its channel
             await asyncio.wait({subscription.task})
+        for holding in subscription.held:
+            holding.cancel()
+
+
+def _settle(
+    settle: Callable[[Outcome], None] | None, settled: "asyncio.Future[None]", outcome: Outcome
+) -> None:
+    if settle is not None:
+        settle(outcome)
+    if not settled.done():
+        settled.set_result(None)
+
+
+async def _hold(link: Link, settled: "asyncio.Future[None]") -> None:
+    """Keep a connection until its message is settled, or it is lost."""
+    try:
+        ends: set[asyncio.Future[Any]] = {settled, link.closed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await link.close()

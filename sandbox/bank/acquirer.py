@@ -262,7 +262,7 @@ class Acquirer:
             authentication["eci"] = ECI.get(order.card["brand"], OTHER_ECI).get(status, "")
             authentication["ds_transaction_id"] = str(self._identifier(order.code, "directory server"))
         payment, refusal_code = order.outcome["payment"], order.outcome["refusal_code"]
-        if status in {"N", "R"}:
+        if status in {"N", "R"} and "authorises_unauthenticated" not in order.traits:
             payment, refusal_code = "REFUSED", ""
         detail = {"authentication": authentication, "refusal_code": refusal_code}
         if payment == "AUTHORISED":

@@ -63,5 +63,4 @@ FIELDS: Mapping[str, Field] = {
     "notification": Field("The number of the stored notification.", 12),
     "card": Field("The reference of the saved card.", "card_7b1c0de2f35a4e0f9c8d6b5a41e2d3f0"),
     "number": Field("The number of requests to the provider before this one.", 0),
-    "failures": Field("The number of failed tries to send the e-mail.", 0),
 }

@@ -23,10 +23,11 @@ class Rabbitmq:
 
     RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node, beside the
     script `evaluate`, which reads Erlang and runs it on the node. `settings` are lines of its
-    configuration file. A node of a cluster has a name of its own, and shares with the others the port
-    mapper at `epmd_port`, if they are on one host, and the folder `home`, which has the cookie. After
-    `silence_seconds` nodes take each other for lost (net_ticktime). With `within`, the words before a
-    command that runs it on another host, it runs there and listens on `address`.
+    configuration file, and `advanced` is the other one, in Erlang. A node of a cluster has a name of its
+    own, and shares with the others the port mapper at `epmd_port`, if they are on one host, and the folder
+    `home`, which has the cookie. After `silence_seconds` nodes take each other for lost (net_ticktime).
+    With `within`, the words before a command that runs it on another host, it runs there and listens on
+    `address`.
     """
 
     name = "RabbitMQ"
@@ -43,6 +44,7 @@ class Rabbitmq:
         silence_seconds: int | None = None,
         address: str = "127.0.0.1",
         within: tuple[str, ...] = (),
+        advanced: str = "",
     ) -> None:
         self.folder = folder
         self.address = address
@@ -52,6 +54,7 @@ class Rabbitmq:
         self._home = home or folder / "home"
         self._settings = ("disk_free_limit.absolute = 50MB", *settings)
         self._silence_seconds = silence_seconds
+        self._advanced = advanced or "[]."
         self._has_own_epmd = epmd_port is None
         self.environment = {
             "BROKER_URL": f"amqp://guest:guest@{address}:{self.port}/%2F",
@@ -70,6 +73,7 @@ class Rabbitmq:
         for folder in (self._home, self.folder / "data", self.folder / "log"):
             folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "advanced.config").write_text(self._advanced)
         (self.folder / "rabbitmq.conf").write_text("\n".join([*self._settings, ""]))
         self._write_scripts()
         environment = self._environment()
@@ -144,6 +148,7 @@ class Rabbitmq:
             f"{{{self.address.replace('.', ',')}}}{ticks}",
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none.conf"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),

@@ -84,6 +84,13 @@ def untold(order="UNTOLD"):
     return made
 
 
+def unauthenticated(order="UNAUTHENTICATED"):
+    """Create a payment that was captured although 3-D Secure had failed."""
+    row = captured(order)
+    row.attempts.update(three_d_secure={"result": "Failed", "status": "failed", "version": "2.2.0"})
+    return row
+
+
 def authorised(order="ORDER-1", **fields):
     """Create a payment that is authorised and not captured."""
     row = payment(order, PaymentState.AUTHORISED, captures_automatically=False, **fields)

@@ -23,7 +23,9 @@ def clients(admin_user) -> list[Client]:
 
 
 def test_counting_stock_does_not_undo_the_sale_that_is_just_being_made(admin_client):
-    item = StockItem.objects.create(sku="tea", name="Tea", price_minor=450, currency="GBP", quantity=10)
+    item = StockItem.objects.create(
+        merchant_code="shop", sku="tea", name="Tea", price_minor=450, currency="GBP", quantity=10
+    )
     address = reverse("admin:orders_stockitem_change", args=[item.pk])
     form = {"name": "Tea", "price_minor": 450, "currency": "GBP", "quantity": 12, "initial-quantity": 10}
     page = behind(

@@ -29,7 +29,9 @@ def errors(response):
 
 @pytest.fixture
 def item():
-    return StockItem.objects.create(sku="tea", name="Tea", price_minor=450, currency="GBP", quantity=10)
+    return StockItem.objects.create(
+        merchant_code="shop", sku="tea", name="Tea", price_minor=450, currency="GBP", quantity=10
+    )
 
 
 def as_opened(item, **changes):
@@ -154,7 +156,14 @@ def test_staff_cannot_bind_the_script_to_what_is_no_digest(admin_client):
 
 
 @pytest.mark.parametrize(
-    "name", ["captures_with_authorisation", "lists_orders", "saved_cards", "saves_without_challenge"]
+    "name",
+    [
+        "captures_with_authorisation",
+        "lists_orders",
+        "refuses_failed_authentication",
+        "saved_cards",
+        "saves_without_challenge",
+    ],
 )
 @pytest.mark.parametrize("value", ["true", True, "Yes", 1])
 def test_staff_are_told_of_a_switch_that_would_count_as_off(admin_client, name, value):
@@ -317,3 +326,13 @@ def test_a_merchant_is_made_live_until_it_has_payments(staff_client):
     assert client.post(change(row), sent).status_code == 302
     row.refresh_from_db()
     assert row.is_live, "its payments were real"
+
+
+def test_two_merchants_have_items_with_the_same_sku_and_one_merchant_has_not(admin_client, item):
+    for code in ("shop", "rival"):
+        rows.merchant(code=code)
+    sent = {"name": "Tea", "sku": "tea", "price_minor": 450, "currency": "GBP", "quantity": 1}
+    add = reverse("admin:orders_stockitem_add")
+    assert "already has an item" in str(errors(admin_client.post(add, {**sent, "merchant_code": "shop"})))
+    assert admin_client.post(add, {**sent, "merchant_code": "rival"}).status_code == 302
+    assert set(StockItem.objects.values_list("merchant_code", "quantity")) == {("shop", 10), ("rival", 1)}

@@ -250,3 +250,24 @@ def test_a_payment_whose_sums_differ_can_be_settled_from_the_line_that_says_so(a
     [(text, links)] = lines(admin_client, payment)
     assert "the provider's books have 12.00 GBP, ours have 12.50 GBP" in text
     assert links[-1] == address("payment", payment, "settle")
+
+
+def test_a_payment_that_was_authorised_without_authentication_waits_until_staff_accept_it(staff_client):
+    payment = rows.unauthenticated()
+    client = staff_client("view_payment", "accept_payment")
+    [(text, links)] = lines(client, payment)
+    assert text.startswith("3-D Secure failed: the shopper's bank did not authenticate the shopper.")
+    assert links == [address("payment", payment, "accept")]
+    client.post(address("payment", payment, "accept"), {"reason": "The shopper was called"})
+    assert lines(client, payment) == []
+    page = client.get(address("payment", payment)).content.decode()
+    assert "failed, and authorised nevertheless" in page, "the mark stays"
+    assert "Staff accept that the payment was authorised without authentication" in page
+    assert address("payment", payment, "accept") not in page
+
+
+@pytest.mark.parametrize("state", [PaymentState.REFUNDED, PaymentState.VOIDED, PaymentState.EXPIRED])
+def test_it_waits_for_nobody_once_nothing_of_it_is_kept(admin_client, state):
+    payment = rows.unauthenticated()
+    Payment.objects.update(state=state)
+    assert lines(admin_client, payment) == []

@@ -100,7 +100,7 @@ def test_a_visitor_is_sent_to_the_login(client):
             Saga.Status.PARKED,
             "This refund is done: nothing is left to be settled. Try its saga again instead",
         ),
-        ("unknown", Saga.Status.RUNNING, "The provider is being asked about this refund."),
+        ("pending", Saga.Status.RUNNING, "The provider is being asked about this refund."),
     ],
 )
 def test_what_does_not_wait_for_staff_is_not_offered_and_leads_back_with_the_reason(
@@ -222,10 +222,34 @@ def test_it_is_said_if_the_provider_would_recognise_a_copy(admin_client):
     assert "the shopper gets the money twice" not in html
 
 
-def test_a_void_is_never_given_up_as_a_second_one_does_no_harm(admin_client):
-    operation = waiting("void")
-    assert "given_up" not in admin_client.get(address(operation)).content.decode()
-    assert "said" in send(admin_client, operation, "given_up").context["form"].errors
+@pytest.mark.parametrize("kind", ["capture", "void", "refund"])
+@pytest.mark.parametrize("state", ["requested", "unknown"])
+def test_one_whose_flow_is_at_work_can_only_be_withdrawn(admin_client, kind, state):
+    operation = waiting(kind)
+    Saga.objects.update(status=Saga.Status.RUNNING)
+    Operation.objects.filter(pk=operation.pk).update(state=state)
+    page = admin_client.get(payment_address(operation)).content.decode()
+    assert f'<a href="{address(operation)}">Withdraw {kind} of {operation.amount}…</a>' in page
+    page = admin_client.get(address(operation))
+    assert list(page.context["form"].words) == ["given_up"]
+    page = send(admin_client, operation, "given_up")
+    assert f">Withdraw it: {kind} of {operation.amount}</button>" in page.content.decode()
+    send(admin_client, operation, "given_up", confirmed="yes")
+    assert commands().get().type == "checkout.give_up_operation"
+
+
+def test_one_that_the_provider_does_not_carry_out_shows_the_provider_s_sentence(admin_client):
+    operation = waiting()
+    sentence = "Could not find payment for order"
+    Operation.objects.filter(pk=operation.pk).update(state="requested", is_idle=True, parked_reason=sentence)
+    page = admin_client.get(address(operation)).content.decode()
+    assert sentence in page
+    assert "It reserves no money." in page
+    listed = admin_client.get(payment_address(operation)).content.decode()
+    assert (
+        f"The provider has not carried out the refund of 3.00 GBP, {operation.reference}. {sentence}"
+        in listed
+    )
 
 
 def test_a_conflicted_payment_is_said_to_stay_so(admin_client):
@@ -241,7 +265,7 @@ def test_a_conflicted_payment_is_said_to_stay_so(admin_client):
     [
         ("arrived", "It arrived: refund of 3.00 GBP"),
         ("not_arrived", "Send it again: refund of 3.00 GBP"),
-        ("given_up", "Give it up: refund of 3.00 GBP"),
+        ("given_up", "Withdraw it: refund of 3.00 GBP"),
     ],
 )
 def test_a_decision_is_asked_about_first_and_changes_nothing(admin_client, said, button):
@@ -268,7 +292,7 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_paymen
     words = {
         "arrived": "It arrived",
         "not_arrived": "It did not arrive: send it again",
-        "given_up": "It did not arrive: do not send it any more",
+        "given_up": "It did not arrive: withdraw it, and never send it again",
     }[said]
     entry = LogEntry.objects.get()
     assert (entry.get_edited_object(), entry.get_change_message()) == (operation, f"Settle: {words}")

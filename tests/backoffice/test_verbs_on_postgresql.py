@@ -89,6 +89,7 @@ MAKE = {
     ("merchant", "attack_mode_automatic"): attacked_merchant,
     ("merchant", "attack_mode_off"): rows.merchant,
     ("merchant", "attack_mode_on"): rows.merchant,
+    ("payment", "accept"): rows.unauthenticated,
     ("payment", "cancel"): lambda: rows.payment("OPEN"),
     ("payment", "review"): conflicted_payment,
     ("paymentlink", "disable"): link,

@@ -319,7 +319,7 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_label("Amount").fill("3.00")
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Refund 3.00 GBP").click()
-        expect(page.get_by_text("Refund of 3.00 GBP")).to_be_visible()
+        expect(page.get_by_text("Refund of 3.00 GBP,")).to_be_visible()
         page.goto("payments/operation/{unsettled}/settle/".format(**keys))
         page.get_by_label("It did not arrive: send it again").check()
         page.get_by_label("Reason").fill("Not in the portal")

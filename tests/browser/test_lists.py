@@ -77,7 +77,8 @@ OutboxMessage.objects.create(
 )
 BlockedValue.objects.create(kind="email", value=f"{name}@{'long' * 8}.example", reason="Card testing " * 6)
 make_key(row.merchant, name=f"The till in {'Llanfair' * 8}", networks=["2001:db8:1234::/48"], by="ann")
-StockItem.objects.create(sku=name, name="Assam tea, 250 g", price_minor=1250, currency="GBP", quantity=3)
+tea = {"name": "Assam tea, 250 g", "price_minor": 1250, "currency": "GBP", "quantity": 3}
+StockItem.objects.create(merchant_code=row.merchant.code, sku=name, **tea)
 """
 
 # The width by which the table is larger than its box, which scrolls then.

@@ -48,7 +48,7 @@ async def test_a_message_arrives_as_it_was_sent_with_unknown_headers(lab: Lab):
         '{"amount": 5}',
         correlation_id="c1",
         reply_to="somewhere",
-        headers={"deadline": 1_900_000_000_000, "x-theirs": "kept", "flag": True, "sealed": "s"},
+        headers={"deadline": 1_900_000_000_000, "baggage": "kept", "schema-version": True, "sealed": "s"},
     )
     await send(broker, sent)
 

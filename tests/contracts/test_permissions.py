@@ -1,10 +1,15 @@
 """A broker user for each program: the rights of each user, and that none can send as another."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
+import pika
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from msgspec.structs import replace
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ChannelClosedByBroker
 
 from checkout.participants import participants, require_user
 from messaging import rpc
@@ -16,7 +21,7 @@ from messaging.errors import PublishUncertain
 from messaging.registry import get_broker
 from messaging.topology import Binding, Queue
 from tests.support.broker_users import let_do_anything, url_of
-from tests.support.brokers import Inbox, Lab, command, within
+from tests.support.brokers import Inbox, Lab, RabbitmqLab, command, within
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +124,43 @@ async def test_a_listener_announces_nothing(lab: Lab):
     books = await lab.broker_of("books")
     assert not await is_taken(books, books.topology.events, "payment.captured.shop")
     assert not await is_taken(books, books.topology.commands, "checkout")
+
+
+FOREIGN = Participant("shop", serves=False, listens=True, is_foreign=True)
+REFUSED = r"\((403|404)"
+
+
+@pytest.mark.rabbitmq
+async def test_a_foreign_listener_can_send_nothing_to_any_queue_of_ours(rabbitmq: RabbitmqLab):
+    """Neither directly nor by a queue of its own that sends on what it cannot keep."""
+    await rabbitmq.make_users(Participants([*participants(), FOREIGN]))
+    ours = await rabbitmq.broker()
+    topology = ours.topology
+    await ours.declare(topology.service_queue("risk"))
+    url = url_of("shop", rabbitmq.url, prefix=rabbitmq.prefix)
+    sends_on = {"x-dead-letter-exchange": topology.replies, "x-max-length": 0}
+    own, key = topology.event_queue_name("shop"), topology.service_queue("risk").name
+    mistakes: list[Callable[[BlockingChannel], object]] = [
+        lambda channel: channel.queue_declare(f"{topology.prefix}.node.shop-1", arguments=sends_on),
+        lambda channel: channel.queue_delete(own),
+        *(
+            partial(BlockingChannel.basic_publish, exchange=exchange, routing_key=key, body=b"{}")
+            for exchange in ("", *(each.name for each in topology.exchanges))
+        ),
+    ]
+
+    def attack() -> None:
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+            for mistake in mistakes:
+                channel = connection.channel()
+                channel.confirm_delivery()
+                with pytest.raises(ChannelClosedByBroker, match=REFUSED):
+                    mistake(channel)
+            channel = connection.channel()
+            channel.queue_bind(own, topology.events, "payment.*.*")
+            channel.basic_get(own)
+
+    await asyncio.to_thread(attack)
 
 
 async def test_nobody_reads_the_queue_of_another(lab: Lab):

@@ -34,7 +34,14 @@ class KnownAlready(Exception):
 
 
 def an_item(sku: str = "mug", quantity: int = 3) -> StockItem:
-    return StockItem(sku=sku, name=sku.title(), price_minor=1200, currency="GBP", quantity=quantity)
+    return StockItem(
+        merchant_code="shop",
+        sku=sku,
+        name=sku.title(),
+        price_minor=1200,
+        currency="GBP",
+        quantity=quantity,
+    )
 
 
 def in_stock(sku: str = "mug") -> int:
@@ -43,9 +50,9 @@ def in_stock(sku: str = "mug") -> int:
 
 @pytest.fixture
 def mug() -> StockItem:
-    return StockItem.objects.create(
-        **{f: getattr(an_item(), f) for f in ("sku", "name", "price_minor", "currency", "quantity")}
-    )
+    item = an_item()
+    item.save()
+    return item
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def test_the_page_has_every_argument_of_every_kind_of_queue():
             TOPOLOGY.event_queue("a", ("#",), hints_only=True),
         ),
         row_of("`checkout.dead`", TOPOLOGY.dead_queue),
+        row_of("`checkout.parked`, which nobody reads", TOPOLOGY.parked_queue),
         row_of("`checkout.node.<process>`", TOPOLOGY.instance_queue("a")),
     }
     assert {line for line in BROKER.splitlines() if "x-queue-type" in line} == rows

@@ -38,7 +38,9 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.rabbitmq
 
-LISTENER = Participant("warehouse", serves=False, listens=True, audiences=frozenset({"shop", "example"}))
+LISTENER = Participant(
+    "warehouse", serves=False, listens=True, audiences=frozenset({"shop", "example"}), is_foreign=True
+)
 TABLE = Participants([*participants(), LISTENER])
 EXAMPLE: dict[str, Any] = example_of(schemas()["event.payment"])
 

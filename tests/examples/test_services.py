@@ -35,7 +35,7 @@ async def test_it_answers_as_the_contract_says(asker: Asker) -> None:
         "sealed": "secret",
         "deadline": 5,
         "causation-id": "m0",
-        "x-theirs": "kept",
+        "baggage": "kept",
     }
     sent = asker.command(headers=headers)
     await asker.send(sent)
@@ -44,7 +44,7 @@ async def test_it_answers_as_the_contract_says(asker: Asker) -> None:
     assert validated(asker, json.loads(reply.body)) == {"ok": True, "result": asker.example.result}
     assert reply.correlation_id == sent.correlation_id
     assert reply.user_id == asker.broker.topology.user(asker.example.service)
-    assert (reply.subject, reply.sealed, reply.headers["x-theirs"]) == ("pay_1", "secret", "kept")
+    assert (reply.subject, reply.sealed, reply.headers["baggage"]) == ("pay_1", "secret", "kept")
     assert reply.causation_id == sent.message_id
     assert (reply.deadline, reply.headers.get(PROOF)) == (None, None)
 

@@ -54,6 +54,7 @@ def books_agree(evidence: Evidence) -> Found:
     for reference in evidence.payments:
         yield from _postings_in_order(evidence, reference)
         yield from _statements_agree(evidence, reference)
+        yield from _amounts_agree(evidence, reference)
         orders = evidence.orders_of(reference)
         if any(order.is_untold for order in orders):
             continue
@@ -122,6 +123,21 @@ def _statements_agree(evidence: Evidence, reference: str) -> Found:
                 f"{statement.kind} of {statement.amount} was believed of {operation.reference},"
                 f" which is a {operation.kind} of {operation.minor}",
             )
+
+
+def _amounts_agree(evidence: Evidence, reference: str) -> Found:
+    """Check that the provider has booked each capture and refund that is done with our amount."""
+    ours = {each.reference: each for each in evidence.operations.get(reference, ()) if each.state == "done"}
+    for order in evidence.orders_of(reference):
+        for entry in order.entries:
+            operation = ours.get(entry.reference)
+            if entry.kind not in ("captured", "refunded") or operation is None:
+                continue
+            if entry.minor != operation.minor:
+                yield (
+                    reference,
+                    f"{operation.kind} {entry.reference} of {operation.minor} was booked as {entry.minor}",
+                )
 
 
 def balances_of(evidence: Evidence, reference: str) -> Counter[str]:

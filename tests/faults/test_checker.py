@@ -61,6 +61,12 @@ def more_is_asked_for_than_was_denied(evidence: Evidence) -> None:
     order(evidence, refund_requested=1301, refund_denied=300)
 
 
+def booked_with_another_amount(evidence: Evidence) -> None:
+    """Let the provider have booked 2.99 of a refund of 3.00, and make up for it elsewhere."""
+    entries = evidence.orders["pay_1-1"].entries
+    order(evidence, entries=(*entries[:-1], replace(entries[-1], minor=299)))
+
+
 def charge_back(evidence: Evidence) -> None:
     """Add a partial charge-back that is in our books as well."""
     evidence.operations[PAID].append(Operation(PAID, "op_3", "charge_back", 200, "done", "provider", ""))
@@ -236,6 +242,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I5", posted_twice),
     ("I5", operation_not_done),
     ("I5", lambda evidence: order(evidence, captured=999)),
+    ("I5", booked_with_another_amount),
     ("I5", charged_back_unheard),
     ("I5", reversal_unheard),
     ("I5", posted_too_early),

@@ -35,7 +35,9 @@ def shop(transactional_db: None, settings: Settings) -> Merchant:
         merchant_code="SHOP",
         endpoint="http://localhost/",
     )
-    StockItem.objects.create(sku="tea", name="Tea", price_minor=1250, currency="EUR", quantity=3)
+    StockItem.objects.create(
+        merchant_code="shop", sku="tea", name="Tea", price_minor=1250, currency="EUR", quantity=3
+    )
     return merchant
 
 

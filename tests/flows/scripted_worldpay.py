@@ -32,8 +32,8 @@ _MODIFICATIONS = {"capture": "captureReceived", "cancel": "cancelReceived", "ref
 class ScriptedWorldpay:
     """The provider of one test. ``asked`` has the kinds of requests, in their order.
 
-    Every order is authorised, every modification accepted, and inquiries show ``last_event``, with the
-    amount ``minor`` and ``balances``.
+    Every order is authorised, and every modification accepted, or answered with the error that ``denies`` it.
+    Inquiries show ``last_event``, with the amount ``minor`` and ``balances``.
     """
 
     url: str = ""
@@ -42,6 +42,7 @@ class ScriptedWorldpay:
     last_event: str = "AUTHORISED"
     minor: int = 1250
     balances: str = ""
+    denies: bytes = b""
     asked: list[str] = field(default_factory=list)
 
     def has(self, *, held: int, captured: int) -> None:
@@ -58,6 +59,8 @@ class ScriptedWorldpay:
         code = order.get("orderCode", "") if order is not None else ""
         kind = self._kind(request)
         self.asked.append(kind)
+        if kind in _MODIFICATIONS and self.denies:
+            return self.denies
         if kind in _MODIFICATIONS:
             return acknowledged(_MODIFICATIONS[kind], order_code=code)
         event = self.authorised_as if kind == "order" else self.last_event

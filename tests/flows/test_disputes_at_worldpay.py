@@ -1,4 +1,4 @@
-"""Refunds of disputed money, with the Worldpay adapter and the sandbox as a separate process."""
+"""Refunds of money that may be gone already, with the Worldpay adapter and the sandbox as its own process."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,13 @@ import pytest
 from pytest_django import Settings
 
 from checkout.errors import PaymentDisputed
-from checkout.payments.actions import available, request_capture, request_refund
+from checkout.payments.actions import (
+    available,
+    request_capture,
+    request_refund,
+    review_payment,
+    settle_operation,
+)
 from checkout.payments.models import Merchant, Operation, Payment, ProviderAccount, SagaStep
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
@@ -90,19 +96,28 @@ def is_tried_in_vain(payment: Payment) -> Callable[[], bool]:
     return tries.exists
 
 
+async def cut_off() -> str:
+    """Let the provider be out of reach. Return its address."""
+    account = await in_thread(ProviderAccount.objects.get)
+    await connect(NOWHERE)
+    return str(account.endpoint)
+
+
+async def connect(endpoint: str) -> None:
+    await in_thread(lambda: ProviderAccount.objects.update(endpoint=endpoint))
+
+
 async def test_a_refund_that_could_not_be_sent_is_refused_once_its_money_is_charged_back(
     back_end: None, manual: Payment, sandbox: Sandbox
 ) -> None:
     order = await captured(manual, sandbox)
-    accounts = ProviderAccount.objects.filter(code=ACCOUNT)
-    endpoint = await in_thread(lambda: accounts.get().endpoint)
-    await in_thread(lambda: accounts.update(endpoint=NOWHERE))
+    endpoint = await cut_off()
     await in_thread(request_refund, manual.reference, amount=euros(1000), by="ada")
     await eventually(is_tried_in_vain(manual), True)
 
     turn(sandbox.url, dispute={"order": order, "event": "CHARGED_BACK", "amount": 300})
     await heard(manual, sandbox, refundable(manual), 0)
-    await in_thread(lambda: accounts.update(endpoint=endpoint))
+    await connect(endpoint)
 
     refund = Operation.objects.filter(kind="refund")
     await eventually(
@@ -130,3 +145,29 @@ async def test_a_hint_of_a_charge_back_prevents_a_refund_while_worldpay_is_asked
     await eventually(refundable(manual), 950)
     with pytest.raises(PaymentDisputed):
         await in_thread(request_refund, manual.reference, amount=euros(1250), by="ada")
+
+
+async def test_a_refund_that_could_not_be_sent_waits_for_staff_once_one_like_it_was_made_in_the_portal(
+    back_end: None, manual: Payment, sandbox: Sandbox
+) -> None:
+    order = await captured(manual, sandbox)
+    endpoint = await cut_off()
+    asked = await in_thread(request_refund, manual.reference, amount=euros(500), by="ada")
+    await eventually(is_tried_in_vain(manual), True)
+
+    turn(sandbox.url, portal={"order": order, "do": "refund", "amount": 500})
+    await heard(manual, sandbox, saga_status(manual, "refund"), "parked")
+    await connect(endpoint)
+    await eventually(state_of(manual), PaymentState.CONFLICTED)
+    ours = Operation.objects.filter(reference=asked.reference)
+    assert await in_thread(lambda: ours.get().state) == "requested"
+
+    why = "Ben has made it in the portal."
+    await in_thread(settle_operation, asked.reference, arrived=False, gives_up=True, by="ada", reason=why)
+    await eventually(lambda: ours.get().state, "refused")
+    await in_thread(review_payment, manual.reference, by="ada", reason=why)
+    await eventually(state_of(manual), PaymentState.PARTIALLY_REFUNDED)
+    await eventually(saga_status(manual, "refund"), "completed")
+    adopted = Operation.objects.filter(payment=manual, kind="refund", state="done")
+    assert await in_thread(lambda: [each.amount for each in adopted]) == [euros(500)]
+    assert (await balances_at_rest())["provider:captured"] == 750

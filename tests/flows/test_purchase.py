@@ -1,8 +1,10 @@
 """Whole purchases, from the operation that a page calls to the provider's books."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.ledger.models import LedgerEntry
@@ -10,6 +12,7 @@ from checkout.orders.models import Reservation, StockItem
 from checkout.payments.actions import create_payment, payment_view, return_from_challenge
 from checkout.payments.challenge_token import tokens_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.orchestration import in_place
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
@@ -17,6 +20,18 @@ from checkout.web import held_tier, notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
 from tests.support.memory_provider.books import Books
+
+
+@pytest.fixture(
+    autouse=True,
+    params=["", "risk,orders,ledger,receipts"],
+    ids=["each service by itself", "services in place"],
+)
+def services(request: pytest.FixtureRequest, settings: Settings) -> Iterator[None]:
+    """Choose where risk, orders, ledger and receipts do their work. The shopper notices no difference."""
+    settings.CHECKOUT_IN_PLACE = request.param
+    yield
+    in_place.choose([])
 
 
 def ledger_balance() -> int:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from checkout.payments.actions import available, request_capture
+from checkout.payments.actions import (
+    available,
+    request_capture,
+    request_refund,
+    request_void,
+    resume_saga,
+    settle_operation,
+)
 from checkout.payments.models import Operation, Payment, Saga
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
@@ -20,9 +27,13 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
-from tests.payments.providers.worldpay_messages import credit, debit, journal, named
+from tests.payments.providers.worldpay_messages import credit, debit, error, journal, named
+from tests.payments.service.asking import carry_out
 
 HELD, TAKEN = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
+REQUESTS = {"capture": request_capture, "void": request_void, "refund": request_refund}
+ASKED = {"capture": "capture", "void": "cancel", "refund": "refund"}
+KINDS = pytest.mark.parametrize("kind", REQUESTS)
 
 
 @pytest.fixture
@@ -102,3 +113,94 @@ async def test_a_charge_back_that_is_told_twice_in_the_same_words_is_left_to_sta
     claims = Saga.objects.filter(payment=payment, kind="verification").order_by("pk")
     await eventually(lambda: list(claims.values_list("status", flat=True)), ["completed", "parked"])
     assert await in_thread(Operation.objects.filter(kind="charge_back").count) == 1
+
+
+@pytest.fixture
+def impatient(settings: Settings) -> None:
+    settings.CHECKOUT_RETRY_DELAYS = [0.05]
+
+
+async def requested(payment: Payment, provider: ScriptedWorldpay, kind: str, denies: bytes) -> Operation:
+    """Pay, and capture before a refund. Return an operation of this kind, which Worldpay denies."""
+    await pay(payment, "a sealed card")
+    if kind == "refund":
+        await in_thread(request_capture, payment.reference, by="ada")
+        await eventually(operation_states(payment), ["pending"])
+        await told(payment, provider, "CAPTURED", 1250, await reference_of(payment, "capture"))
+        await eventually(saga_status(payment, "capture"), "completed")
+    provider.denies = denies
+    await in_thread(REQUESTS[kind], payment.reference, by="ada")
+    return await in_thread(payment.operations.get, kind=kind)
+
+
+def left_to(kind: str, payment: Payment) -> int:
+    """Return how much of it may be requested, in minor units. All that is held can be voided, or nothing."""
+    now = available(payment.reference)
+    voidable = 1250 if now.can_be_voided else 0
+    return {"capture": now.capturable.minor, "void": voidable, "refund": now.refundable.minor}[kind]
+
+
+def reason_of(operation: Operation) -> str:
+    return Operation.objects.get(pk=operation.pk).parked_reason
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("denies", "reason"),
+    [
+        (error(5, "Could not find payment for order"), "The provider has no such order."),
+        (error(4, "Security violation"), "Security violation"),
+    ],
+)
+async def test_what_worldpay_does_not_carry_out_waits_for_staff_with_its_money_free(
+    back_end: None,
+    manual: Payment,
+    payment: Payment,
+    worldpay: ScriptedWorldpay,
+    impatient: None,
+    kind: str,
+    denies: bytes,
+    reason: str,
+) -> None:
+    operation = await requested(manual, worldpay, kind, denies)
+    await eventually(saga_status(manual, kind), "parked")
+    assert worldpay.asked.count(ASKED[kind]) == 10
+    assert reason in await in_thread(reason_of, operation)
+    assert await in_thread(left_to, kind, manual) == 1250
+
+    worldpay.denies = b""
+    saga = await in_thread(Saga.objects.get, key=operation.reference)
+    await in_thread(resume_saga, saga.pk, by="ada")
+    await eventually(lambda: operation_states(manual)()[-1], "pending")
+    assert await in_thread(reason_of, operation) == ""
+    assert await in_thread(left_to, kind, manual) == 0
+
+
+@KINDS
+@pytest.mark.parametrize("situation", ["at work", "parked"])
+async def test_what_is_withdrawn_never_reaches_worldpay_again(
+    back_end: None,
+    manual: Payment,
+    payment: Payment,
+    worldpay: ScriptedWorldpay,
+    settings: Settings,
+    kind: str,
+    situation: str,
+) -> None:
+    settings.CHECKOUT_RETRY_DELAYS = [0.05] if situation == "parked" else [0.05, 0.05, 3600]
+    operation = await requested(manual, worldpay, kind, error(4, "Security violation"))
+    tries = 10 if situation == "parked" else 3
+    await eventually(Saga.objects.filter(key=operation.reference, data__denials=tries).exists, True)
+    await in_thread(
+        settle_operation, operation.reference, arrived=False, gives_up=True, by="ada", reason="Not needed"
+    )
+    await eventually(saga_status(manual, kind), "compensated")
+    operation = await in_thread(manual.operations.get, kind=kind)
+    assert (operation.state, operation.refusal_reason) == ("refused", "withdrawn")
+
+    worldpay.denies = b""
+    await in_thread(carry_out, operation)
+    assert worldpay.asked.count(ASKED[kind]) == tries
+    await in_thread(REQUESTS[kind], manual.reference, by="ada")
+    await eventually(lambda: operation_states(manual)()[-1], "pending")
+    assert worldpay.asked.count(ASKED[kind]) == tries + 1

@@ -84,7 +84,9 @@ def test_nobody_may_declare_exchanges_and_the_relay_alone_reads_dead_letters(par
 def test_a_listener_reads_events_and_says_nothing():
     made = printed("--listener", "warehouse")
     [right] = [each for each in made["permissions"] if each["user"] == "checkout.warehouse"]
-    assert r"checkout\.events\.warehouse" in right["configure"]
+    assert right["configure"] == "^$"
+    assert right["write"] == r"^(checkout\.events\.warehouse)$", "to bind it"
+    assert "checkout.events.warehouse" in {queue["name"] for queue in made["queues"]}
     topics = {
         each["exchange"]: each for each in made["topic_permissions"] if each["user"] == "checkout.warehouse"
     }

@@ -4,11 +4,8 @@ from base64 import b64encode
 
 import pytest
 from django.core.checks import run_checks
-from django.db import connection
-from pydantic import SecretStr, ValidationError
 
 from checkout.payments.models import Merchant, ProviderAccount
-from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 
 
 def complaints() -> set[str]:
@@ -17,9 +14,7 @@ def complaints() -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def _production(settings, monkeypatch) -> None:
-    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.postgresql")
-    settings.ALLOWED_HOSTS = ["pay.example"]
+def _production(settings) -> None:
     settings.BROKER_URL = "amqps://broker.example/"
     settings.MESSAGING_SINGLE_BROKER_USER = False
     settings.PUBLIC_URL = "https://pay.example"
@@ -31,24 +26,6 @@ def _production(settings, monkeypatch) -> None:
     }
 
 
-def test_settings_that_are_wrong_are_named_without_the_secrets_among_them(monkeypatch):
-    monkeypatch.setenv("DEBUG", "false")
-    monkeypatch.delenv("CHECKOUT_TRY_OUT", raising=False)
-    monkeypatch.setenv("CHECKOUT_PROVIDER_CREDENTIALS", '{"acme": {"password": "swordfish"}}')
-    with pytest.raises(ValidationError, match="SECRET_KEY must be set") as refused:
-        Environment(SECRET_KEY=SecretStr(DEVELOPMENT_KEY))
-    assert "swordfish" not in str(refused.value)
-
-
-def test_pages_for_developers_which_show_what_was_posted_are_for_try_outs_only(monkeypatch):
-    monkeypatch.delenv("DEBUG", raising=False)
-    monkeypatch.setenv("CHECKOUT_TRY_OUT", "false")
-    with pytest.raises(ValidationError, match="DEBUG must be off"):
-        Environment(SECRET_KEY=SecretStr("of-its-own"))
-    broker = SecretStr("amqps://broker.example/")
-    assert not Environment(SECRET_KEY=SecretStr("of-its-own"), BROKER_URL=broker, DEBUG=False).debug
-
-
 def test_the_defaults_are_fit_for_production():
     assert complaints() == set()
 
@@ -56,20 +33,13 @@ def test_the_defaults_are_fit_for_production():
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("BROKER_URL", "memory://", "checkout.E001"),
         ("MESSAGING_SINGLE_BROKER_USER", True, "checkout.E010"),
         ("PUBLIC_URL", "http://pay.example", "checkout.E002"),
         ("CHECKOUT_TRY_OUT", True, "checkout.E005"),
-        ("CHECKOUT_CRASH_AT", "worker.committed:1", "checkout.E003"),
         ("CHECKOUT_SETTLING_SECONDS", 60, "checkout.E004"),
         ("CHECKOUT_PROVIDER_TIMEOUTS", {"authorise": 120}, "checkout.E004"),
         ("CHECKOUT_EVENT_SECONDS", 35 * 86_400, "checkout.E022"),
         ("CHECKOUT_RETENTION_SECONDS", 85 * 86_400, "checkout.E022"),
-        ("CHECKOUT_DECLINES_SECONDS", 31 * 86_400, "checkout.E023"),
-        ("CHECKOUT_RISK_AMOUNT_LIMITS", {"gbp": 100_000}, "checkout.E023"),
-        ("CHECKOUT_RISK_AMOUNT_LIMITS", {"GBP": -1}, "checkout.E023"),
-        ("CHECKOUT_CAPTCHA_ALWAYS", True, "checkout.E023"),
-        ("ALLOWED_HOSTS", ["localhost"], "checkout.E014"),
         ("CHECKOUT_CARD_KEYS", [], "checkout.E012"),
         ("CHECKOUT_CARD_KEYS", ["swordfish"], "checkout.E012"),
     ],
@@ -77,17 +47,6 @@ def test_the_defaults_are_fit_for_production():
 def test_what_would_hurt_is_refused(settings, name, value, complaint):
     setattr(settings, name, value)
     assert complaints() == {complaint}
-
-
-def test_a_file_is_no_database_for_production(monkeypatch):
-    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.sqlite3")
-    assert complaints() == {"checkout.E015"}
-
-
-@pytest.mark.parametrize("allowed", ["pay.example", ".example", "*"])
-def test_the_public_address_may_be_allowed_in_any_form(settings, allowed):
-    settings.ALLOWED_HOSTS = ["another.example", allowed]
-    assert complaints() == set()
 
 
 @pytest.mark.parametrize(("kept", "events"), [(84, 90), (30, 36), (1, 36)])
@@ -102,20 +61,6 @@ def test_who_has_no_card_key_is_told_how_to_make_one_and_who_needs_it(settings):
     [error] = [found for found in run_checks(include_deployment_checks=True) if found.id == "checkout.E012"]
     assert "openssl rand -base64 32" in error.msg
     assert "web and the payments service" in str(error.hint)
-
-
-@pytest.mark.parametrize(
-    ("trusted", "expected"),
-    [
-        ("*", {"checkout.E006"}),
-        ("192.0.2.1,*", {"checkout.E006"}),
-        ("192.0.2.1,::/0", {"checkout.E006"}),
-        ("192.0.2.1", set()),
-    ],
-)
-def test_a_proxy_that_is_believed_has_a_name(settings, trusted, expected):
-    settings.CHECKOUT_TRUSTED_PROXIES = trusted
-    assert complaints() == expected
 
 
 @pytest.mark.django_db

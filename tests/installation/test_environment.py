@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from uvicorn import Config
 
 from checkout.conf import conf
-from payments_gateway.environment import DEVELOPMENT_KEY, Environment
+from payments_gateway.environment import Environment
 from payments_gateway.mail_server import mail_server
 from tests.support.program import ROOT
 
@@ -21,20 +21,11 @@ PASSWORD = "pa55word-of-the-broker"
 PRODUCTION = {
     "DEBUG": "false",
     "CHECKOUT_TRY_OUT": "false",
-    "SECRET_KEY": "k" * 50,
+    "SECRET_KEY": "4nH0e9dPqTzWmYx2LrVuKcJbGs7AfE5tQ1iNoR8wXyZpB6kD",
+    "DATABASE_URL": "postgres://payments@database.example/payments",
     "BROKER_URL": "amqps://broker.example/",
 }
-# Settings with which production would lose messages, leak data, or trust clients wrongly.
-UNSAFE = [
-    ("PUBLIC_URL", "http://pay.example", "Set it to https://pay.example"),
-    ("PUBLIC_URL", "http://192.0.2.7:8000", "Set it to https://192.0.2.7:8000"),
-    ("PUBLIC_URL", "pay.example", "Set it to https://<host>"),
-    ("BROKER_URL", "memory://", "Set it to amqp:// or amqps://"),
-    ("FORWARDED_ALLOW_IPS", "*", "Set it to the addresses or networks of the proxies in front"),
-    ("FORWARDED_ALLOW_IPS", "10.0.0.1, *", "Set it to the addresses or networks of the proxies in front"),
-    ("FORWARDED_ALLOW_IPS", "0.0.0.0/0", "Set it to the addresses or networks of the proxies in front"),
-    ("FORWARDED_ALLOW_IPS", "10.0.0.1,::/0", "Set it to the addresses or networks of the proxies in front"),
-]
+PUBLIC = {"PUBLIC_URL": "https://pay.example", "ALLOWED_HOSTS": "pay.example"}
 
 
 @pytest.fixture(autouse=True)
@@ -82,25 +73,7 @@ def test_a_try_out_serves_any_name_of_this_machine(host):
 
 
 def test_production_may_be_reached_by_everybody():
-    assert not environment(**PRODUCTION, PUBLIC_URL="https://pay.example", HOST="0.0.0.0").try_out
-
-
-@pytest.mark.parametrize(("name", "value", "advice"), UNSAFE)
-def test_production_that_loses_messages_or_believes_strangers_does_not_start_and_says_what_to_set(
-    name, value, advice
-):
-    with pytest.raises(ValidationError) as refused:
-        environment(**{**PRODUCTION, "PUBLIC_URL": "https://pay.example", name: value})
-    text = str(refused.value)
-    assert f"{name} " in text
-    assert advice in text
-
-
-def test_all_that_is_unsafe_in_production_is_named_at_once():
-    unsafe = {"PUBLIC_URL": "http://pay.example", "BROKER_URL": "memory://", "FORWARDED_ALLOW_IPS": "*"}
-    with pytest.raises(ValidationError) as refused:
-        environment(**{**PRODUCTION, **unsafe})
-    assert all(name in str(refused.value) for name in unsafe)
+    assert not environment(**PRODUCTION, **PUBLIC, HOST="0.0.0.0").try_out
 
 
 @pytest.mark.parametrize(
@@ -108,49 +81,15 @@ def test_all_that_is_unsafe_in_production_is_named_at_once():
     [
         {"PUBLIC_URL": "http://localhost:8000"},
         {"PUBLIC_URL": "http://127.0.0.1:8000", "FORWARDED_ALLOW_IPS": "127.0.0.1"},
-        {"PUBLIC_URL": "https://pay.example", "FORWARDED_ALLOW_IPS": "10.0.0.0/24,2001:db8::/64"},
+        {**PUBLIC, "FORWARDED_ALLOW_IPS": "10.0.0.0/24,2001:db8::/64"},
     ],
 )
 def test_production_may_be_tried_on_loopback_or_behind_proxies_with_names(safe):
     assert not environment(**PRODUCTION, **safe).try_out
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        ["-c", "import payments_gateway.asgi"],
-        ["manage.py", "run_service", "risk"],
-        ["manage.py", "run_relay"],
-    ],
-    ids=["web", "service", "relay"],
-)
-def test_no_process_of_an_unsafe_production_starts(program):
-    unsafe = {
-        **PRODUCTION,
-        "PUBLIC_URL": "http://pay.example",
-        "CHECKOUT_CARD_KEYS": b64encode(bytes(32)).decode(),
-    }
-    run = subprocess.run(
-        [sys.executable, *program],
-        cwd=ROOT,
-        env={**os.environ, **unsafe, "BROKER_URL": "amqp://checkout.risk:x@127.0.0.1:9/"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert run.returncode != 0
-    assert "PUBLIC_URL is not https://" in run.stderr
-
-
 def test_the_proxies_that_are_trusted_without_a_setting_are_those_that_uvicorn_trusts():
     assert environment().forwarded_allow_ips == Config("").forwarded_allow_ips
-
-
-@pytest.mark.parametrize("left_out", ["SECRET_KEY", "DEBUG"])
-def test_production_without_its_own_key_or_with_debug_does_not_start(left_out):
-    with pytest.raises(ValidationError, match=left_out):
-        environment(**{name: value for name, value in PRODUCTION.items() if name != left_out})
 
 
 def test_passwords_of_broker_and_database_are_in_no_representation():
@@ -170,19 +109,6 @@ def test_card_keys_are_checked_at_the_start_and_shown_nowhere():
     assert "openssl rand -base64 32" in str(refused.value)
     assert PASSWORD not in str(refused.value)
     assert first not in str(refused.value)
-
-
-def test_a_web_process_that_could_seal_no_card_does_not_start():
-    run = subprocess.run(
-        [sys.executable, "-c", "import payments_gateway.asgi"],
-        cwd=ROOT,
-        env={**os.environ, **PRODUCTION},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode != 0
-    assert "CHECKOUT_CARD_KEYS is not set" in run.stderr.splitlines()[-1]
 
 
 def test_only_web_and_the_payments_service_are_started_with_the_card_keys():
@@ -243,11 +169,6 @@ def test_keys_of_before_are_read_and_what_they_have_signed_is_still_good(setting
     settings.SECRET_KEY_FALLBACKS = []
     with pytest.raises(signing.BadSignature):
         signing.loads(signed)
-
-
-def test_the_published_key_is_no_key_of_before():
-    with pytest.raises(ValidationError, match="SECRET_KEY_FALLBACKS has the published key"):
-        environment(**PRODUCTION, SECRET_KEY_FALLBACKS=f"mine,{DEVELOPMENT_KEY}")
 
 
 def test_keys_of_before_show_nowhere():

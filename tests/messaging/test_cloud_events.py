@@ -110,8 +110,8 @@ def test_the_routing_key_ends_with_the_audience_if_there_is_one() -> None:
 
 
 def test_the_attributes_belong_to_the_event_and_do_not_travel_on() -> None:
-    envelope = MADE.envelope({"x-theirs": "kept", "traceparent": "00-1"})
-    assert envelope.travelling_headers() == {"x-theirs": "kept", "traceparent": "00-1"}
+    envelope = MADE.envelope({"baggage": "kept", "traceparent": "00-1"})
+    assert envelope.travelling_headers() == {"baggage": "kept", "traceparent": "00-1"}
 
 
 def test_a_time_without_an_offset_is_utc_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def test_secrets_and_bodies_are_not_shown():
             assert "hush" not in told
 
 
-def test_only_what_is_a_messages_own_stays_behind():
+def test_trace_context_and_baggage_alone_travel_on():
     envelope = Envelope(
         type="t",
         body=b"{}",
@@ -65,10 +65,13 @@ def test_only_what_is_a_messages_own_stays_behind():
             "subject": "s",
             "sealed": "secret",
             "traceparent": "t",
+            "tracestate": "s",
+            "baggage": "b",
+            "CC": "ledger",
             "theirs": True,
         },
     )
-    assert envelope.travelling_headers() == {"traceparent": "t", "theirs": True}
+    assert envelope.travelling_headers() == {"traceparent": "t", "tracestate": "s", "baggage": "b"}
     assert envelope.with_sealed("").sealed == ""
     assert envelope.with_sealed("other").sealed == "other"
 

@@ -44,13 +44,16 @@ async def client_of(lab: MemoryLab) -> Client:
 async def test_a_command_is_handled_answered_recorded_and_marked(lab: MemoryLab):
     client = await client_of(lab)
     async with at_work(await lab.broker(), greeter()):
-        sent = client.command("greet", subject="pay_1", x_theirs="kept", traceparent="00-a")
+        sent = client.command(
+            "greet", subject="pay_1", x_theirs="dropped", baggage="kept", traceparent="00-a"
+        )
         await client.send("greeter", sent)
         answer = await client.reply_envelope()
         assert Reply.decode(answer.body).unwrap() == {"text": "Hello you"}
         assert answer.correlation_id == "c-1"
         assert (answer.subject, answer.causation_id) == ("pay_1", sent.message_id)
-        assert (answer.headers["x-theirs"], answer.headers["traceparent"]) == ("kept", "00-a")
+        assert (answer.headers["baggage"], answer.headers["traceparent"]) == ("kept", "00-a")
+        assert "x-theirs" not in answer.headers
         await until(everything_is_marked)
     inbox = await in_thread(InboxMessage.objects.get)
     assert (inbox.consumer, inbox.message_id, inbox.subject) == ("greeter", sent.message_id, "pay_1")

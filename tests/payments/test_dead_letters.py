@@ -246,7 +246,7 @@ def test_what_has_the_id_of_an_event_and_is_none_is_not_sent(settings):
 def test_the_outbox_of_another_database_is_looked_in_and_sends_it_again(own_database):
     own_database("receipts")
     rows = OutboxMessage.objects.using("receipts")
-    row = enqueue(OutboxMessage, "notifications", "notifications.deliver_receipt", {}, database="receipts")
+    row = enqueue(OutboxMessage, "notifications", "notifications.send_receipt", {}, database="receipts")
     rows.update(published_at=timezone.now(), attempts=3)
     letter = died(row.envelope(), queue="checkout.commands.notifications")
     assert why_not_requeued(letter) == ""

@@ -55,6 +55,7 @@ def test_the_holder_name_or_the_card_number_chooses_the_end(merchant, holder, nu
         ),
         ("3DS_V2_FRICTIONLESS_REJECTED", "4444333322221111", "REFUSED", "Rejected by issuer", None),
         ("A. Shopper", "4000000000002925", "REFUSED", "Failed", None),
+        ("AUTHORISES_UNAUTHENTICATED", "4000000000002925", "AUTHORISED", "Failed", None),
     ],
 )
 def test_authentication_without_a_challenge(merchant, holder, number, last_event, result, eci):

@@ -42,16 +42,8 @@ def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
     """Compare the amount of each capture and refund that we have as done, or that the bank has booked.
 
     Somebody may have made one of the same amount in the portal, which cannot be told from ours. What was
-    booked with another amount must not be done, and staff enter what was booked. If staff settle a payment by
-    its figures, an operation without an outcome counts as not arrived, and what they found is one of its own.
+    booked with another amount must not be done, and staff enter what was booked.
     """
-    settled = {
-        payment
-        for (payment,) in books.rows(
-            "SELECT p.reference FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
-            "WHERE f.kind = 'payment_settled_by_applied'"
-        )
-    }
     booked = {
         movement.reference or f"{INCLUDED}{code}": movement.amount.minor
         for code, order in books.all_orders.items()
@@ -68,10 +60,10 @@ def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
         theirs = booked.pop(reference, None)
         if theirs is None and reference == included:
             theirs = booked.pop(f"{INCLUDED}{code}", None)
-        if theirs is not None and theirs != minor:
+        if state == "done" and theirs is not None and theirs != minor:
             yield f"I5: {kind} {reference} of {minor} was booked as {theirs}"
         payment = books.payment_of[code]
-        is_excused = reference in world.bank.other_amounts or payment in world.bank.used_portal | settled
+        is_excused = reference in world.bank.other_amounts or payment in world.bank.used_portal
         if not is_excused and (state == "done") != (theirs is not None):
             yield f"I5: {kind} {reference} is {state}, and the bank has booked {theirs or 'nothing'} for it"
     for reference in booked:

@@ -35,10 +35,10 @@ DAY = 24 * HOUR
 
 # The bounds of the seconds until a provider can do again what it could not do to an order.
 MENDED_SECONDS = (600.0, 12 * HOUR)
-# Operations that ended because they never arrived, as staff said.
+# Operations that never arrived, as staff said, or that they have withdrawn.
 GIVEN_UP = """
 SELECT 1 FROM payments_operation
-WHERE reference = ? AND state = 'refused' AND refusal_reason = 'not_found_at_provider'
+WHERE reference = ? AND (is_withdrawn OR (state = 'refused' AND refusal_reason = 'not_found_at_provider'))
 """
 ASKED = "SELECT amount_minor FROM payments_operation WHERE reference = ?"
 
@@ -86,7 +86,9 @@ class Bank:
         self._gets_through_at: dict[str, float] = {}
         # The references of what the bank has booked with another amount than it was asked for.
         self.other_amounts: set[str] = set()
-        # An issuer has charged money back, and only comparisons can tell of it.
+        # The payments of these.
+        self.differing: set[str] = set()
+        # Money was charged back, or booked with another amount, and only comparisons can tell of it.
         self.has_kept_silent = False
 
     @property
@@ -137,14 +139,15 @@ class Bank:
                 self._post.forge(order)
         self._copy_the_books()
 
-    def move(self, order: Order, kind: EventKind, amount: Money) -> None:
-        """Capture or refund as somebody asks in the portal, whose reference is none of ours."""
+    def move(self, order: Order, kind: EventKind, amount: Money) -> str:
+        """Capture or refund as somebody asks in the portal. Return its reference, which is none of ours."""
         self._portal_movements += 1
         movement = Movement(kind, f"{PORTAL}{self._portal_movements}", amount)
         if self.books.take(MERCHANT_CODE, order, movement):
             self.took(order, movement, HOUR)
         self._send_letters()
         self._copy_the_books()
+        return movement.reference
 
     def cancel(self, order: Order) -> None:
         """Release an authorisation, as somebody asks in the portal."""
@@ -239,6 +242,10 @@ class Bank:
             self._gets_through_at[code] = math.inf
         return now < self._gets_through_at.get(code, now)
 
+    def never_gets_through(self, order_code: str) -> bool:
+        """Return True if nobody mends what stands in the way of our requests about this order."""
+        return self._gets_through_at.get(order_code) == math.inf
+
     def on_its_way(self, reference: str) -> None:
         """Record that a capture or refund may arrive within the settling time, or got lost."""
         query = "SELECT a.order_code FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id"
@@ -288,13 +295,24 @@ class Bank:
             self._send_letters()
 
     def _perhaps_less(self, order: Order, movement: Movement) -> Movement:
-        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place."""
-        if movement.amount.minor < 2 or not self._chance.happens("other_amount"):
+        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place.
+
+        The bank does so only if a reference names the movement, and if its answers or a proven notification
+        tell of the amount.
+        """
+        habits = self._habits[order.order_code]
+        is_notified = movement.kind in habits.manners.announces and not (
+            habits.is_open or habits.omits_amounts
+        )
+        is_told = bool(movement.reference) and (is_notified or self._tells_all(order))
+        if movement.amount.minor < 2 or not is_told or not self._chance.happens("other_amount"):
             return movement
         less = replace(movement, amount=Money(movement.amount.minor // 2, movement.amount.currency))
         for movements in (order.taken, order.under_way):
             movements[movements.index(movement)] = less
+        self.has_kept_silent |= not is_notified
         self.other_amounts.add(movement.reference)
+        self.differing.add(order.order_code.rpartition("-")[0])
         return less
 
     def _booked(self, order: Order, movement: Movement) -> None:
@@ -331,7 +349,7 @@ class Bank:
         if self._chance.of(self._disputes / 2):
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
         if self._chance.of(self._disputes):
-            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self._charge_back(order))
+            self._later(self._chance.between(HOUR, 5 * DAY), lambda: self.charge_back(order))
         if self._chance.happens("rest_expires"):
             seconds = self._chance.seconds_of("rest_expires", DAY, 7 * DAY)
             self._later(seconds, lambda: self._let_rest_expire(order))
@@ -352,17 +370,21 @@ class Bank:
         self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
         self._send_letters()
 
-    def _charge_back(self, order: Order, again: Money | None = None) -> None:
+    def _tells_all(self, order: Order) -> bool:
+        """Return True if answers about this order have its sums."""
+        return order.manners.tells_position and not order.manners.releases_rest
+
+    def charge_back(self, order: Order, again: Money | None = None) -> None:
+        """Take back all or a part of what is left, or as much as before ``again``."""
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
-        tells_all = order.manners.tells_position and not order.manners.releases_rest
+        tells_all = self._tells_all(order)
         is_told = tells_all or not self._habits[order.order_code].is_open
         if left.minor <= 0 or not is_told or order.order_code in self.given_up:
             return
         amount = self._all_or_a_part(left) if again is None else min(again, left)
         order.charged_back += amount
-        if again is None and self._chance.happens("same_again"):
-            self._later(HOUR, lambda: self._charge_back(order, again=amount))
+        self._world.disputed_money.charged_back(order, amount)
         is_untold = "dispute_untold" if tells_all else "dispute_untold_without_sums"
         if self._chance.happens(is_untold):
             self.has_kept_silent = True
@@ -378,6 +400,7 @@ class Bank:
             return
         amount = self._all_or_a_part(order.charged_back)
         order.charged_back -= amount
+        self._world.disputed_money.reversed(order, amount)
         self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGE_BACK_REVERSED)
         self._send_letters()
 

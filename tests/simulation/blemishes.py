@@ -154,6 +154,13 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "good news that was not true": ("I6", _update("payment", "state = 'voided'")),
     "a move that is no edge": ("I9", _sql("INSERT INTO history VALUES ('pay', 'refunded', 'open')")),
     "an event that was lost": ("I9", _sql("DELETE FROM payments_event WHERE sequence = 2")),
+    "an event that promises too much": (
+        "I9",
+        _sql(
+            "UPDATE payments_event SET data = json_set(data, '$.object.amounts.refundable', 1000000) "
+            "WHERE type LIKE 'payment.%'"
+        ),
+    ),
     "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
     "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),
     "an event that the listener did not get": ("I11", lambda world: world.listener.heard.clear()),

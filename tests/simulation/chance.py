@@ -34,16 +34,6 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "hiccup": ((0.02, 0.1), 20),
 }
 
-
-# Waits until our amount never wins over the provider's proven one; then (0.0, 0.0, 0.3).
-OTHER_AMOUNT = (0.0,)
-# Waits until what never gets through is parked after some tries, and can be withdrawn; then (0.0, 0.2).
-NEVER_THROUGH = (0.0,)
-# Waits until a comparison tells of a last event CHARGED_BACK that is not in our books; then (0.0, 0.0, 0.5).
-DISPUTE_UNTOLD_WITHOUT_SUMS = (0.0,)
-# Waits until two equal events of one day are two unless the provider's key says otherwise; then (0.0, 0.5).
-SAME_AGAIN = (0.0,)
-
 # Faults with a stream of random numbers of their own, and seldom at that: the shares of which each schedule
 # draws one, and the most times. The other decisions of a schedule do not depend on them.
 HABITS: dict[str, tuple[tuple[float, ...], int]] = {
@@ -59,13 +49,14 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     "not_through": ((0.0, 0.0, 0.0, 0.4), 2),
     # An inquiry is answered about another amount while the request that it asks about is on its way.
     "answer_wrong_meanwhile": ((0.0, 0.0, 0.7), 1),
-    "never_through": (NEVER_THROUGH, 1),
+    # The same, and nobody ever mends it.
+    "never_through": ((0.0, 0.2), 1),
     # It books less than it was asked for.
-    "other_amount": (OTHER_AMOUNT, 1),
-    # An issuer or the portal does the same thing twice on one day.
-    "same_again": (SAME_AGAIN, 2),
+    "other_amount": ((0.0, 0.0, 0.3), 1),
+    # The same thing is done twice in the portal on one day.
+    "same_again": ((0.0, 0.5), 2),
     "dispute_untold": ((0.0, 0.0, 0.0, 0.6), 2),
-    "dispute_untold_without_sums": (DISPUTE_UNTOLD_WITHOUT_SUMS, 1),
+    "dispute_untold_without_sums": ((0.0, 0.0, 0.5), 1),
     "rest_expires": ((0.0, 0.0, 0.4), 2),
     # A clerk decides as soon as something waits for staff, and a second one by an older page than the first.
     "clerk_hasty": ((0.0, 0.7), 3),
@@ -129,6 +120,11 @@ WITH_CONTENT_KEYS = 0.3
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
 
+# The services that may work in place, and the share of schedules in which some do: others after each start of
+# the checkout service.
+IN_PLACE = ("risk", "orders", "ledger", "notifications")
+WITH_SERVICES_IN_PLACE = 0.4
+
 # The shares of shoppers who close a payment that they could try again, of which a schedule has one.
 CLOSED = (0.0, 0.0, 0.5)
 
@@ -189,12 +185,20 @@ class Chance:
         self._share_of_queued = self._queue.choice(QUEUED)
         self.has_content_keys = Random(f"keys of schedule {seed}").random() < WITH_CONTENT_KEYS
         self.has_portal = Random(f"portal of schedule {seed}").random() < WITH_PORTAL
+        self._places = Random(f"places of schedule {seed}")
+        self._has_services_in_place = self._places.random() < WITH_SERVICES_IN_PLACE
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
         """Stop all faults."""
         self._rates = dict.fromkeys(self._rates, 0.0)
         self._undecided_left = self._wrong_answers_left = self._delays_left = 0
+
+    def services_in_place(self) -> Sequence[str]:
+        """Choose the services that work in place from a start of the checkout service on."""
+        if not self._has_services_in_place:
+            return ()
+        return [name for name in IN_PLACE if self._places.random() < 0.7]
 
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""

@@ -57,6 +57,7 @@ class Installation:
         _open_shop()
         database.connection.create_function("called_done", 3, _called_done)
         database.connection.create_function("charge_begins", 2, _charge_begins)
+        database.connection.create_function("request_begins", 2, _request_begins)
         database.connection.create_function("key_of_event", 2, _key_of_event)
         database.connection.create_function("saga_parks", 1, _saga_parks)
         invariants.watch_history(database.connection)
@@ -94,6 +95,10 @@ def _charge_begins(order_code: str, card: str) -> None:
     Line.world.cards.charge_begins(order_code, card)
 
 
+def _request_begins(reference: str, known: str) -> None:
+    Line.world.disputed_money.request_begins(reference, known)
+
+
 def _key_of_event(drawn: int, last_of_payment: int) -> int:
     return Line.world.late_commits.key_of_event(drawn, last_of_payment)
 
@@ -117,4 +122,6 @@ def _open_shop() -> None:
     )
     Merchant.objects.create(code="rival", name="The Rival")
     for sku in ("tea", "cup"):
-        StockItem.objects.create(sku=sku, name=sku, price_minor=100, currency="EUR", quantity=STOCK)
+        StockItem.objects.create(
+            merchant_code="shop", sku=sku, name=sku, price_minor=100, currency="EUR", quantity=STOCK
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
-from tests.simulation import amounts, listener, network, own_steps, saved_cards
+from tests.simulation import amounts, disputed_money, listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
 from tests.support.memory_provider.books import Books, Order, OrderState
 
@@ -57,9 +57,10 @@ def watch_history(database: sqlite3.Connection) -> None:
     They also record payments whose released stock is taken again, and call ``called_done`` with the reference
     and kind of each operation that becomes done, and the order with whose authorisation it was made, and
     ``charge_begins`` with the order code and the card of each charge of a saved card whose intent is written,
-    and ``saga_parks`` with the primary key of each saga that is parked.
+    ``saga_parks`` with the primary key of each saga that is parked, and ``request_begins`` with the intent of
+    each capture and refund, and what is known then.
     """
-    database.executescript(HISTORY + saved_cards.CHARGES)
+    database.executescript(HISTORY + saved_cards.CHARGES + disputed_money.REQUESTS)
 
 
 def check(world: "World") -> list[str]:
@@ -83,6 +84,7 @@ def check(world: "World") -> list[str]:
         *_history(books),
         *_events(books),
         *_amounts_told(books),
+        *disputed_money.amounts_identity(books),
         *_messages(books),
         *listener.check(world, books),
         *_dead_letters(world, books),
@@ -253,7 +255,7 @@ def _truth_is_no_contradiction(world: "World", books: Ledgers) -> Iterator[str]:
         "LEFT JOIN payments_payment p ON p.id = n.payment_id WHERE n.state = 'conflicted' AND n.is_proven "
         "AND CASE n.body WHEN '' THEN FALSE ELSE n.body ->> 'number' NOT LIKE 'slip%' END"
     ):
-        if payment not in world.bank.used_portal:
+        if payment not in world.bank.used_portal | world.bank.differing:
             yield f"I5: notification {number} is true, and was called a contradiction: it {reason}"
 
 

@@ -49,6 +49,7 @@ class Post:
 
     def send(self, letter: dict[str, Any], habits: Habits) -> None:
         """Send a notification in accordance with the bank's habits, perhaps with a wrong amount."""
+        letter = self._world.disputed_money.as_told(letter)
         if habits.omits_amounts and letter["event"] in WITHOUT_AMOUNT:
             letter = letter | {"minor": None, "currency": ""}
         is_lost = False
@@ -56,21 +57,23 @@ class Post:
         if may_be_compared and self._chance.happens("notification_wrong"):
             self._letters += 1
             slip = letter | {"minor": self._another(letter["minor"]), "number": f"{SLIP}{self._letters}"}
-            self._post(slip, is_proven=not habits.is_open)
+            self._post(self._keyed(slip), is_proven=not habits.is_open)
             is_lost = self._chance.of(0.3)
         if not is_lost:
-            self._post(letter, is_proven=not habits.is_open)
+            self._post(self._keyed(letter), is_proven=not habits.is_open)
 
     def contradict(self, order: Order, event: str, amount: Money, reference: str) -> None:
         """Send a proven notification about an operation that contradicts an earlier one."""
-        self._post(self._letter(order, event, amount, reference=reference), is_proven=True)
+        letter = self._letter(order, event, amount, reference=reference)
+        self._post(self._keyed(letter), is_proven=True)
 
     def forge(self, order: Order) -> None:
         """Send a forged notification, which requires only the address and the order code."""
         if order.under_way and self._chance.of(0.7):
             # The notification that is due next is easy to guess.
             movement = order.under_way[0]
-            self._post(self._letter(order, movement.kind.upper(), movement.amount), is_proven=False)
+            letter = self._letter(order, movement.kind.upper(), movement.amount)
+            self._post(self._keyed(letter), is_proven=False)
             return
         lie: dict[str, Any] = self._chance.one_of(
             (
@@ -83,7 +86,8 @@ class Post:
             ),
             (4, 2, 2, 1, 2, 6),
         )
-        self._post(self._letter(order, self._chance.one_of(LIES), order.amount, **lie), is_proven=False)
+        letter = self._letter(order, self._chance.one_of(LIES), order.amount, **lie)
+        self._post(self._keyed(letter), is_proven=False)
 
     def _another(self, minor: int) -> int:
         """Return an amount that is too small or too large."""
@@ -103,14 +107,17 @@ class Post:
         }
 
     def _post(self, letter: dict[str, Any], *, is_proven: bool) -> None:
-        if self._chance.has_content_keys:
-            letter = self._known_by_content(letter)
         body = json.dumps(letter).encode()
         for _ in range(2 if self._chance.happens("notification_copied") else 1):
             self._world.spawn(self._deliver(body, is_proven=is_proven))
 
-    def _known_by_content(self, letter: dict[str, Any]) -> dict[str, Any]:
-        """Return the letter with its content and day as its key, and without a reference of the portal."""
+    def _keyed(self, letter: dict[str, Any]) -> dict[str, Any]:
+        """Return the letter, in some schedules with its content and day as its key.
+
+        Such a letter has no reference of what was done in the portal.
+        """
+        if not self._chance.has_content_keys:
+            return letter
         reference = "" if letter["reference"].startswith(PORTAL) else letter["reference"]
         is_slip = str(letter["number"]).startswith(SLIP)
         day = int(self._world.clock.now // DAY)

@@ -51,6 +51,8 @@ class Staff:
         self._last_visits = LAST_VISITS * (2 if self._chance.has_queue else 1)
         # The payments for which reconciliation found other sums. Asking the bank once more would not help.
         self._explained: set[str] = set()
+        # The payments of which staff have looked up a claim, and something else may be untold.
+        self._looked_up: set[str] = set()
 
     async def run(self) -> None:
         """Visit a few times while things happen."""
@@ -134,14 +136,17 @@ class Staff:
     def _unlike_in_portal(self) -> list[tuple[str]]:
         """Return the payments whose sums are not the bank's, and that somebody moved in the portal.
 
-        That person knows what was done there, whether the provider tells it or not.
+        That person knows what was done there, whether the provider tells it or not. So do staff who have
+        given up what was booked with another amount, or looked up a claim.
         """
         at_rest = self._world.rows.execute(
             "SELECT reference, id FROM payments_payment p WHERE state <> 'conflicted' AND NOT EXISTS "
             "(SELECT 1 FROM payments_saga s WHERE s.payment_id = p.id AND status IN ('running', 'parked')) "
             "ORDER BY id"
         ).fetchall()
-        used = [each for each in at_rest if each[0] in self._world.bank.used_portal]
+        known = self._world.bank.used_portal | self._looked_up
+        known |= self._world.bank.differing & self._explained
+        used = [each for each in at_rest if each[0] in known]
         return [(reference,) for reference, key in used if self._ours(key) != self._theirs(reference)]
 
     def _ours(self, payment: int) -> tuple[int, int, int]:
@@ -168,7 +173,15 @@ class Staff:
         for number, kind, key, step, order_code, payment, state in parked:
             # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
-            if kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
+            if key in self._world.bank.other_amounts and state != "done" and not has_ended:
+                # It has an amount that we did not ask for: that is given up, and what was booked entered. If
+                # it is said to have failed, staff say that it did.
+                self._explained.add(payment)
+                gives_up = not self._is_doubted(number)
+                self._world.spawn(
+                    self._do("gives up", f"{kind} {key}", self._settle(key, number, False, gives_up))
+                )
+            elif kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
                 self._enter_figures(payment)
             elif kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
                 if not self._seconds_until_shown(kind, key, order_code):
@@ -184,6 +197,9 @@ class Staff:
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
                 settle = self._settle_claim(number, order_code, payment, is_last=not tries_again)
                 self._world.spawn(self._do("settles", f"{kind} {key}", settle))
+            elif kind == "purchase" and any((each[1], each[4]) == (step, order_code) for each in parked):
+                # It goes on once its own operation is settled, about which it would ask again meanwhile.
+                continue
             elif tries_again or kind in OPERATIONS or (payment,) not in conflicted:
                 # A purchase that is tried again moves on, and its payment cannot be settled at the same time.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
@@ -260,14 +276,18 @@ class Staff:
         return give_back
 
     def _settle_as_found(self, number: int, kind: str, key: str, order_code: str) -> None:
+        bank, never_gets_through = self._world.bank, self._world.bank.never_gets_through(order_code)
+        if kind == "void" and never_gets_through:
+            # Staff release the order in the portal, as the provider does not accept our request.
+            bank.cancel(bank.books.orders[order_code])
         has_arrived = self._has_arrived(kind, key, order_code)
         if has_arrived:
-            self._world.bank.looked_up(key)
+            bank.looked_up(key)
         # The page says what the answer to the latest copy was. One that is refused would be refused again.
         query = "SELECT 1 FROM payments_providercall WHERE key = ? AND outcome = 'refused'"
         is_refused = self._world.rows.execute(query, (key,)).fetchone() is not None
         is_lost = not has_arrived and kind != "void" and not self._is_doubted(number)
-        gives_up = is_lost and (is_refused or self._chance.staff_give_up())
+        gives_up = is_lost and (is_refused or never_gets_through or self._chance.staff_give_up())
         what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
         settle = self._settle(key, number, has_arrived, gives_up)
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
@@ -333,12 +353,15 @@ class Staff:
     def _names(self, order: Order, kind: EventKind) -> frozenset[str]:
         """Return our references of captures or refunds. The bank has none for one that it made by itself.
 
-        Staff see an accepted one before it is booked, unless it shows nowhere.
+        Staff see an accepted one before it is booked, unless it shows nowhere. One that was booked with
+        another amount is not ours.
         """
         query = "SELECT capture_reference FROM payments_attempt WHERE order_code = ?"
         (included,) = self._world.rows.execute(query, (order.order_code,)).fetchone() or ("",)
         hidden = order.under_way if self._world.bank.is_queued(order) else []
-        seen = [each for each in order.taken if each.kind == kind and each not in hidden]
+        others = self._world.bank.other_amounts
+        taken = [each for each in order.taken if each.kind == kind and each.reference not in others]
+        seen = [each for each in taken if each not in hidden]
         return frozenset(each.reference or included for each in seen)
 
     def _settle(self, reference: str, number: int, arrived: bool, gives_up: bool) -> Callable[[], object]:
@@ -363,6 +386,9 @@ class Staff:
         def settle() -> None:
             try:
                 settle_claim_by(self._truth_of(order_code), number, by="staff")
+                if self._world.bank.has_kept_silent:
+                    # They have seen the order's sums, and those of a dispute of which nobody has told.
+                    self._looked_up.add(payment)
             except OperationRejected as advice:
                 if not is_last or "settle the payment by figures" not in str(advice):
                     raise

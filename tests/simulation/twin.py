@@ -179,12 +179,15 @@ class Twin(MemoryProvider):
             fate = chance.one_of(FATES)
         elif is_movement and chance.happens("movement_lost"):
             fate = chance.one_of(FATES, (1, 2, 2, 4, 4))
+        if Line.world.disputed_money.is_cut_off(verb):
+            fate = "unreachable"
         if delay_seconds:
             fate = "delayed"
         Line.world.trace.note("gateway", "asks to", verb, about, fate)
         there, back = delay_seconds or chance.around(0.3), chance.around(0.3)
         if fate == "unreachable":
             pause(there)
+            Line.world.disputed_money.not_sent(verb, about)
             raise ProviderUnavailable("no connection")
         if is_movement and fate in ("lost", "late"):
             Line.world.bank.on_its_way(about)

@@ -10,8 +10,9 @@ from django.db import OperationalError
 
 from checkout.conf import conf
 from checkout.payments.models import Difference, InboxMessage, OutboxMessage
+from checkout.payments.sagas.orchestration import in_place
 from checkout.running.relay import run_relay
-from checkout.running.services import SERVICES
+from checkout.running.services import ORCHESTRATOR, SERVICES
 from checkout.states import PaymentState
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -25,6 +26,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.clerk import Clerk
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
+from tests.simulation.disputed_money import DisputedMoney
 from tests.simulation.late_commits import LateCommits
 from tests.simulation.listener import Listener
 from tests.simulation.loop import VirtualLoop
@@ -82,6 +84,7 @@ class World:
         self.loop = VirtualLoop(clock, Timetable(database, clock), LONGEST_SECONDS)
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
+        self.disputed_money = DisputedMoney(self)
         self.bank = Bank(self)
         # The same card is saved again only if customers come again.
         weights = (1, 3, 2) if self.chance.has_customers else (18, 2, 1)
@@ -112,6 +115,7 @@ class World:
         options = {
             "captures_with_authorisation": "yes" if self.chance.captures_with_authorisation else "no",
             "remembers_keys": "yes" if self.chance.has_keys else "no",
+            "identifies_events": "no" if self.chance.has_content_keys else "yes",
         }
         self.rows.execute("UPDATE payments_provideraccount SET options = ?", (json.dumps(options),))
         asyncio._set_running_loop(self.loop)
@@ -215,6 +219,10 @@ class World:
         elif kind == "relay":
             process.spawn(run_relay(broker, stop))
         else:
+            if kind == ORCHESTRATOR:
+                names = self.chance.services_in_place()
+                in_place.choose(SERVICES[name] for name in names)
+                self.trace.note(process.name, "has in place", ", ".join(names) or "nothing")
             worker = Worker(broker, SERVICES[kind], inbox_model=InboxMessage, outbox_model=OutboxMessage)
             process.spawn(worker.run(stop))
         self.trace.note(process.name, "starts")

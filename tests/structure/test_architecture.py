@@ -27,7 +27,7 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors mail messages money own".split()
+        for part in "conf crash_points database errors keys mail messages money own".split()
         + "privacy problems rates service states".split()
     }
     | MESSAGES,
@@ -51,7 +51,7 @@ LAYERS = (
 EDGES = LAYERS[-1]
 
 # The apps that own tables. Each may have a database of its own, so no other app reads its tables.
-APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts", "webhooks")}
+APPS = {f"checkout.{name}" for name in "payments risk orders ledger receipts webhooks keys".split()}
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
 INTERFACES = {
     "checkout.ledger.books",

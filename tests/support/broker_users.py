@@ -13,11 +13,11 @@ from messaging.topology import Topology
 from tests.support.vhosts import binary, evaluate
 
 # A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
-PASSWORD = "of a test"
+PASSWORD = "of a test and nothing else"
 # Each right is a transaction, which all nodes of a cluster take part in.
 IMPORT_SECONDS = 150
 # A program of a merchant's that may only read events, as `manage.py broker_users --listener` adds it.
-LISTENER = Participant("warehouse", serves=False, listens=True)
+LISTENER = Participant("warehouse", serves=False, listens=True, is_foreign=True)
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
 
@@ -51,9 +51,10 @@ def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants
     topology, server, table = Topology(prefix), MemoryServer.at(url), table or participants()
     for each in table:
         server.permissions[topology.user(each.name)] = permissions_of(each, topology, table)
-    server.declare(topology, topology.dead_queue)
-    for binding in topology.dead_queue.bindings:
-        server.bind(topology.dead_queue.name, binding)
+    for queue in topology.common_queues:
+        server.declare(topology, queue)
+        for binding in queue.bindings:
+            server.bind(queue.name, binding)
 
 
 def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> None:

@@ -27,7 +27,7 @@ from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import duplicate_decision, erasure_conditions
-from checkout.payments.books import apply as books_apply, compare_operations
+from checkout.payments.books import apply as books_apply, compare_notifications, compare_operations
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
@@ -35,7 +35,15 @@ from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import log as event_log, move_operation
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.messages import ProviderAnswered
-from checkout.payments.models import Attempt, Operation, ProviderCall, ProviderNotification, Saga, SavedCard
+from checkout.payments.models import (
+    Attempt,
+    Operation,
+    Payment,
+    ProviderCall,
+    ProviderNotification,
+    Saga,
+    SavedCard,
+)
 from checkout.payments.providers.base import (
     Authorisation,
     EventKind,
@@ -45,7 +53,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
-from checkout.payments.sagas.settlement import operation as operation_settlement
+from checkout.payments.sagas.settlement import money_at_risk, operation as operation_settlement
 from checkout.payments.service import facts, modification, provider_call
 from checkout.payments.service.answers import answer_of
 from checkout.payments.service.notifications import statement
@@ -240,6 +248,15 @@ def refunds_under_way_ignored() -> Patches:
         return int(left(sums)) + sums.total(Operation.Kind.REFUND, *under_way)
 
     yield patch.object(Sums, "left_to_refund", property(left_to_refund))
+
+
+def disputes_not_deducted() -> Patches:
+    """Put no money at risk. The mutant shows when a refund is requested before a dispute is booked."""
+
+    def claimed(payment: Payment, minor: int | None, currency: str) -> int:
+        return 0
+
+    yield from everywhere(money_at_risk.claimed, claimed)
 
 
 def expired_token_accepted() -> Patches:
@@ -440,6 +457,27 @@ def withdrawn_sent_again() -> Patches:
     yield patch.object(modification, "TO_BE_SENT", tuple(Operation.State))
 
 
+def our_amount_wins() -> Patches:
+    """Settle an operation with our amount although a proven event, or an answer, names another one for it.
+
+    The mutant shows when the provider books less than it was asked for.
+    """
+
+    def settled(ours: object, mine: object, answer: object, row: str) -> Verdict:
+        return Verdict(Conclusion.SETTLED, row)
+
+    yield patch.object(compare_operations, "_unless_of_another_amount", settled)
+    compare = compare_notifications.compare_notification
+
+    def compare_all_but_the_amount(*about: Any, **options: Any) -> Any:
+        notified = compare(*about, **options)
+        if not notified.differs:
+            return notified
+        return replace(notified, state=ProviderNotification.State.APPLIED, differs=False, settles=True)
+
+    yield from everywhere(compare, compare_all_but_the_amount)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -455,6 +493,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         position_guessed,
         statement_amounts_ignored,
         refunds_under_way_ignored,
+        disputes_not_deducted,
         expired_token_accepted,
         release_takes_all,
         removal_forgotten,
@@ -473,6 +512,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         version_of_a_decision_ignored,
         not_arrived_at_once,
         withdrawn_sent_again,
+        our_amount_wins,
     )
 }
 

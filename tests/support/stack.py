@@ -149,8 +149,9 @@ class Stack:
         wait_until(lambda: self._consumers(queue) > 0, f"a consumer of {queue}", seconds=START_SECONDS)
 
     def manage(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run a management command in the stack's environment plus `environment`. Return its output."""
-        result = run([sys.executable, "manage.py", *arguments], {**self.environment, **(environment or {})})
+        """Run a management command as the user of web, plus `environment`. Return its output."""
+        own = {"BROKER_URL": url_of("web", self.broker_url), **(environment or {})}
+        result = run([sys.executable, "manage.py", *arguments], {**self.environment, **own})
         assert result.returncode == 0, f"manage.py {' '.join(arguments)}: {result.stdout}{result.stderr}"
         return result.stdout
 

@@ -16,6 +16,7 @@ from tests.web.paying import fields_of
 def shelf(shop, settings):
     """Return the example's merchant, with the one article of `shop` on the shelf."""
     Merchant.objects.update(code="example", return_origins=[settings.PUBLIC_URL])
+    StockItem.objects.update(merchant_code="example")
 
 
 async def buy(client, **changes):

@@ -10,9 +10,13 @@ from django.utils import timezone
 
 from checkout.backoffice.base import ModelAdmin
 from checkout.conf import conf
+from checkout.payments.actions.staff.flows import UNAUTHENTICATED_ACCEPTED
+from checkout.payments.locking import read_once
 from checkout.payments.models import (
+    Attempt,
     DeadLetter,
     Difference,
+    Fact,
     Merchant,
     Operation,
     Payment,
@@ -20,9 +24,10 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
-from checkout.states import PaymentState
+from checkout.states import PAID, PaymentState
 from checkout.webhooks.models import WebhookEndpoint
 
 UNSETTLED_AFTER = timedelta(minutes=5)
@@ -36,6 +41,7 @@ LABELS = {
     "parked": "Parked: a saga waits for a person",
     "conflicted": "The provider's word conflicts with ours",
     "dead_letter": "A service gave up on a message",
+    "unauthenticated": "Authorised although 3-D Secure failed",
     "difference": "The provider's books differ from ours, or are not told",
 }
 
@@ -74,6 +80,14 @@ def begun_by_declines() -> Q:
     return Q(attack_mode=Merchant.AttackMode.AUTOMATIC, attacked_until__gt=timezone.now())
 
 
+def _unauthenticated() -> Q:
+    """Match payments that keep money authorised despite a failed 3-D Secure, unless staff accepted that."""
+    this = Q(payment=OuterRef("pk"))
+    failed = Attempt.objects.filter(this & UNAUTHENTICATED)
+    accepted = Fact.objects.filter(this, kind=UNAUTHENTICATED_ACCEPTED)
+    return Q(Exists(failed), ~Exists(accepted), state__in=PAID)
+
+
 def conditions() -> Mapping[str, Q]:
     """Return the conditions under which a payment needs attention, by reason, as of now."""
     this = Q(payment=OuterRef("pk"))
@@ -87,14 +101,22 @@ def conditions() -> Mapping[str, Q]:
         "conflicted": Q(state=PaymentState.CONFLICTED)
         | Q(Exists(ProviderNotification.objects.filter(contradiction))),
         "dead_letter": Q(Exists(DeadLetter.objects.filter(dead))),
+        "unauthenticated": _unauthenticated(),
         "difference": Q(Exists(Difference.objects.filter(this & OPEN_DIFFERENCE))),
     }
 
 
 def reasons(payment: Payment) -> list[str]:
-    """Return the names of the reasons why ``payment`` needs attention; empty if it does not."""
+    """Return the names of the reasons why ``payment`` needs attention; empty if it does not.
+
+    They are read once for this instance, as its page and the actions that it offers need them.
+    """
+    return read_once(payment, "reasons", _reasons)
+
+
+def _reasons(payment: int) -> list[str]:
     flags = {f"is_{name}": condition for name, condition in conditions().items()}
-    found = Payment.objects.filter(pk=payment.pk).annotate(**flags).values(*flags).get()
+    found = Payment.objects.filter(pk=payment).annotate(**flags).values(*flags).get()
     return [name for name in LABELS if found[f"is_{name}"]]
 
 

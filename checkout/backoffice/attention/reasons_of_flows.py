@@ -101,14 +101,16 @@ class _Flows:
     def to_settle(self, operation: Operation) -> Reason:
         """Return why only staff can determine the result of an operation."""
         saga = self._by_key.get((operation.kind, operation.reference))
-        what = (
-            f"A notification says that the {_named(operation)}, failed."
-            if is_doubted(saga)
-            else f"Nobody knows what became of the {_named(operation)}."
-        )
+        if is_doubted(saga):
+            what = f"A notification says that the {_named(operation)}, failed."
+        elif operation.is_idle:
+            what = f"The provider has not carried out the {_named(operation)}."
+        else:
+            what = f"Nobody knows what became of the {_named(operation)}."
         links = links_to(self._user, operation, ("settle", SETTLE, "Say what became of it"))
+        why = first_upper(operation.parked_reason) or self._why(saga)
         return Reason(
-            f"{what} {self._why(saga)}".rstrip(),
+            f"{what} {why}".rstrip(),
             saga.updated_at if saga else operation.updated_at,
             links or links_to(self._user, operation, ("change", "", "See the operation")),
         )

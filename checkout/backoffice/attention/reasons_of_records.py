@@ -11,6 +11,7 @@ from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTL
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
+from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.settleable import (
     OF_AN_ATTEMPT,
@@ -31,6 +32,8 @@ def reasons_of_records(payment: Payment, names: Collection[str], user: Any) -> I
         yield from _notifications(payment, user)
     if "dead_letter" in names:
         yield from _dead_letters(payment, user)
+    if "unauthenticated" in names:
+        yield _unauthenticated(payment, user)
     if "difference" in names:
         yield from _differences(payment, user)
 
@@ -48,6 +51,16 @@ def _contradiction(payment: Payment, user: Any) -> Reason:
     links = [] if first else links_to(user, payment, ("settle", SETTLE, "Say what the provider's books have"))
     asking = links_to(user, payment, ("review", "payments.review_payment", "Have the provider asked again"))
     return Reason(what, begun.recorded_at if begun else payment.updated_at, [*links, *asking])
+
+
+def _unauthenticated(payment: Payment, user: Any) -> Reason:
+    attempts = payment.attempts.filter(UNAUTHENTICATED)
+    what = (
+        "3-D Secure failed: the shopper's bank did not authenticate the shopper. The payment was authorised "
+        "nevertheless, and a dispute may cost you the money. Refund or void it, unless you accept that."
+    )
+    accepting = links_to(user, payment, ("accept", "payments.accept_payment", "Accept it"))
+    return Reason(what, attempts.latest("created_at").created_at, accepting)
 
 
 def _notifications(payment: Payment, user: Any) -> Iterator[Reason]:

@@ -94,6 +94,7 @@ FACTS: Mapping[str, str] = {
     "review_released": "The provider was asked: it holds nothing, and our books agree",
     "review_stands": "The provider was asked, and its books still contradict ours",
     "review_unknown": "The provider was asked about the contradiction, and did not answer",
+    "unauthenticated_accepted_by": "Staff accept that the payment was authorised without authentication",
     "capture_requested_by": "Somebody asked for the money to be taken",
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",
@@ -184,8 +185,11 @@ NOTIFICATIONS: Mapping[Result, str] = {
 SAID: Mapping[str, str] = {
     "arrived": "It arrived",
     "not_arrived": "It did not arrive: send it again",
-    "given_up": "It did not arrive: do not send it any more",
+    "given_up": "It did not arrive: withdraw it, and never send it again",
 }
+
+# The one decision about an operation whose flow is at work.
+SAID_AT_WORK: Mapping[str, str] = {"given_up": "Withdraw it: never send it again"}
 
 # The same decisions about a refund that a notification says failed.
 SAID_OF_DOUBTED: Mapping[str, str] = {
@@ -270,10 +274,11 @@ IF_IT_DID_ARRIVE: Mapping[str, str] = {
     "refund": "If the first request is carried out after all, the shopper gets the money twice.",
     "void": "If the first request did arrive, nothing is left to be released, and this one is refused.",
 }
-# The consequences of giving a request up although it is carried out after all.
+# The consequences of withdrawing a request although it is carried out after all.
 IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
     "capture": "If it is carried out after all, money is taken for an order that may have been called off.",
     "refund": "If it is carried out after all, and the shopper was refunded anew, the money goes back twice.",
+    "void": "If it is carried out after all, the money is held no longer, and cannot be captured.",
 }
 
 

@@ -25,7 +25,9 @@ from checkout.backoffice.search import match_exactly
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
+from checkout.payments.providers.authentication import Authentication
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
+from checkout.states import AttemptState
 
 
 @admin.register(Attempt)
@@ -84,6 +86,13 @@ def card_text(attempt: Attempt) -> str:
     card = attempt.card
     last4 = f"•••• {card['last4']}" if card.get("last4") else ""
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
+
+
+def authentication_text(attempt: Attempt) -> str:
+    """Return the result of 3-D Secure, with a mark if it failed and money was authorised nevertheless."""
+    status = attempt.three_d_secure.get("status")
+    is_contrary = status == Authentication.FAILED and attempt.state == AttemptState.AUTHORISED
+    return "failed, and authorised nevertheless" if is_contrary else humanised(status or "") or NOTHING
 
 
 REMOVE = Verb(

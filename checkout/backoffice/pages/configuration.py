@@ -64,10 +64,11 @@ class ProviderAccountAdmin(ConfigurationAdmin):
 @admin.register(StockItem)
 class StockItemAdmin(ConfigurationAdmin):
     form = StockItemForm
-    list_display = ("name", "sku", "price", "quantity")
+    list_display = ("name", "merchant_code", "sku", "price", "quantity")
+    list_filter = ("merchant_code",)
     search_fields = ("name", "sku")
-    fields = ("name", "sku", "price_minor", "currency", "quantity")
-    fixed_fields = ("sku",)
+    fields = ("merchant_code", "name", "sku", "price_minor", "currency", "quantity")
+    fixed_fields = ("merchant_code", "sku")
 
     @admin.display(ordering="price_minor")
     def price(self, item: StockItem) -> str:

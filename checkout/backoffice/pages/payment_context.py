@@ -13,7 +13,7 @@ from checkout.backoffice.attention.reasons_of_flows import reasons_of_flows
 from checkout.backoffice.attention.reasons_of_records import reasons_of_records
 from checkout.backoffice.display.values import NOTHING, Table, badge, duration_text, humanised
 from checkout.backoffice.display.wording import KINDS, in_plain_words
-from checkout.backoffice.pages.attempts import card_text
+from checkout.backoffice.pages.attempts import authentication_text, card_text
 from checkout.backoffice.pages.ledger import books_of
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Operation, Payment, Saga
@@ -53,7 +53,7 @@ def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
         "flows": [
             Table(
                 "Attempts",
-                ("Provider order code", "State", "Account", "Card", "Started"),
+                ("Provider order code", "State", "Account", "Card", "3-D Secure", "Started"),
                 list(_attempts(payment, user)),
                 "The shopper has not tried to pay.",
             ),
@@ -77,7 +77,14 @@ def _attention(payment: Payment, user: Any) -> Iterator[Reason]:
 def _attempts(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
     for attempt in payment.attempts.select_related("provider_account"):
         name = _link(Attempt, attempt.pk, attempt.order_code, user)
-        yield name, badge(attempt.state), attempt.provider_account, card_text(attempt), attempt.created_at
+        yield (
+            name,
+            badge(attempt.state),
+            attempt.provider_account,
+            card_text(attempt),
+            authentication_text(attempt),
+            attempt.created_at,
+        )
 
 
 def _operations(payment: Payment, user: Any) -> Iterator[Sequence[object]]:

@@ -53,6 +53,21 @@ REVIEW = Verb(
     asks_why=True,
 )
 
+ACCEPT = Verb(
+    name="accept",
+    label="Accept without authentication",
+    explanation=(
+        "3-D Secure failed: the shopper's bank did not authenticate the shopper, and the payment was "
+        "authorised nevertheless. If the shopper's bank takes the money back, you have to bear it. This "
+        "changes nothing else: it only says that you have looked at the order, and that it may be delivered."
+    ),
+    done="Accepted. The payment's history says so.",
+    otherwise="it was authenticated, accepted before, or nothing of it is kept. Nothing was changed.",
+    is_offered=lambda payment: "unauthenticated" in attention.reasons(payment),
+    carry_out=lambda payment, by, why: actions.accept_unauthenticated(payment.reference, by=by, reason=why),
+    asks_why=True,
+)
+
 
 class StateFilter(admin.SimpleListFilter):
     """A filter by state, in words."""
@@ -71,7 +86,7 @@ class StateFilter(admin.SimpleListFilter):
 class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
-    verbs = (CANCEL, REVIEW)
+    verbs = (CANCEL, REVIEW, ACCEPT)
     change_form_template = "admin/payments/payment/change_form.html"
     list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)

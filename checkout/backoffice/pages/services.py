@@ -29,7 +29,7 @@ class ReservationAdmin(WithState, OfOnePayment):
 
     list_display = ("__str__", "payment", "state_label", "created_at", "updated_at")
     list_filter = ("state",)
-    fields = ("payment", "state_label", "ordered", "created_at", "updated_at")
+    fields = ("payment", "merchant_code", "state_label", "ordered", "created_at", "updated_at")
     readonly_fields = ("payment", "state_label", "ordered")
 
     @admin.display(description="lines")
@@ -73,6 +73,8 @@ class ReceiptAdmin(OfOnePayment):
         "is_test",
         "created_at",
         "sent_at",
+        "next_try_at",
+        "failures",
     )
     readonly_fields = ("payment", "amount")
 

@@ -12,7 +12,7 @@ from checkout.backoffice.display.wording import ANSWERS, SAID, fact_in_words
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.sagas.settlement.operation import OPERATION_SETTLED
+from checkout.payments.sagas.operations.data import OPERATION_SETTLED
 
 # The provider is queried about an operation for days, and the latest answers are enough.
 LATEST = 15
@@ -48,6 +48,8 @@ def _request(operation: Operation, facts: Sequence[Fact]) -> Iterator[tuple[str,
     attempt = operation.attempt
     yield "What", f"{operation.get_kind_display()} of {operation.amount}"
     yield "State", badge(operation.state)
+    if operation.is_withdrawn:
+        yield "Withdrawn", "It is never sent again"
     yield "Our reference", operation.reference
     yield "Provider's order code", attempt.order_code
     yield "Account", f"{attempt.provider_account} ({attempt.provider_account.merchant_code})"
@@ -97,9 +99,10 @@ def standing(saga: Saga) -> Iterator[tuple[str, object]]:
     """Yield the latest sums of the order that the provider reported, and why the saga is parked."""
     facts = Fact.objects.filter(attempt_id=saga.attempt_id).order_by("-pk")
     yield told_last(facts)
-    parked = facts.filter(kind="saga_parked", data__saga=saga.kind, data__step=saga.step)
-    fact = parked.first()
-    yield "Waits because", (fact.data.get("why") if fact else "") or NOTHING
+    if saga.status == Saga.Status.PARKED:
+        parked = facts.filter(kind="saga_parked", data__saga=saga.kind, data__step=saga.step)
+        fact = parked.first()
+        yield "Waits because", (fact.data.get("why") if fact else "") or NOTHING
 
 
 def told_last(facts: QuerySet[Fact]) -> tuple[str, object]:

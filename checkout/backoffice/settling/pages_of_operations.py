@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -18,19 +18,36 @@ from checkout.errors import OperationRejected
 from checkout.payments import actions
 from checkout.payments.calls import moves_once
 from checkout.payments.models import Operation, ProviderCall, Saga
-from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted, obstacle
+from checkout.payments.sagas.settlement.operation import (
+    TO_BE_SETTLED,
+    TO_BE_WITHDRAWN,
+    is_doubted,
+    obstacle,
+)
 from checkout.states import PaymentState
 
 PERMISSION = "payments.settle_operation"
-LABEL = "Settle"
+LABEL, WITHDRAW = "Settle", "Withdraw"
 
 
 def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
-    """Return links to the pages on which ``user`` may settle the waiting operations ``among`` these."""
+    """Return links to the pages on which ``user`` may settle or withdraw operations ``among`` these."""
     if not (user.has_perm(PERMISSION) and user.has_perm("payments.view_operation")):
         return []
-    waiting = among.filter(TO_BE_SETTLED).order_by("pk")
-    return [Tool(f"{LABEL} {each.kind} of {each.amount}…", _address(each)) for each in waiting]
+    return [
+        Tool(f"{_label_of(is_at_work=each.is_at_work)} {each.kind} of {each.amount}…", _address(each))
+        for each in _to_be_decided(among).order_by("pk")
+    ]
+
+
+def _to_be_decided(among: QuerySet[Operation]) -> QuerySet[Any]:
+    """Return the operations that staff may settle, or withdraw while the flow ``is_at_work``."""
+    is_at_work = ExpressionWrapper(TO_BE_WITHDRAWN, BooleanField())
+    return among.filter(TO_BE_SETTLED | TO_BE_WITHDRAWN).annotate(is_at_work=is_at_work)
+
+
+def _label_of(*, is_at_work: bool) -> str:
+    return WITHDRAW if is_at_work else LABEL
 
 
 def _address(operation: Operation) -> str:
@@ -44,8 +61,8 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         return [self.page("settle", self.settle_view), *super().get_urls()]
 
     def tools(self, request: HttpRequest, row: Operation) -> list[Tool]:
-        is_offered = request.user.has_perm(PERMISSION) and _waits(row)
-        return [*([Tool(f"{LABEL}…", _address(row))] if is_offered else []), *super().tools(request, row)]
+        label = _label(row) if request.user.has_perm(PERMISSION) else ""
+        return [*([Tool(f"{label}…", _address(row))] if label else []), *super().tools(request, row)]
 
     def facts(self, row: Operation) -> Iterable[Line]:
         return order_facts(row.payment)
@@ -56,14 +73,15 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         if operation is None:
             return self.missing(request, object_id)
         saga = Saga.objects.filter(kind=operation.kind, key=operation.reference).first()
-        if saga is None or not _waits(operation):
+        label = _label(operation)
+        if saga is None or not label:
             why = obstacle(operation, operation.attempt, saga, arrived=True)
             return self._left(request, operation, messages.ERROR, f"Nothing was changed. {why}")
         form = SettlementForm(
             request.POST if request.method == "POST" else None,
             version=saga.version,
-            kind=operation.kind,
             is_doubted=is_doubted(saga),
+            is_at_work=label == WITHDRAW,
         )
         is_complete = form.is_valid()
         if is_complete and "confirmed" in request.POST:
@@ -87,7 +105,7 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
                     reason=form.cleaned_data["reason"],
                     seen=form.cleaned_data["seen"],
                 )
-                self.log_change(request, operation, f"{LABEL}: {said}")
+                self.log_change(request, operation, f"{_label_of(is_at_work=form.is_at_work)}: {said}")
         except OperationRejected as error:
             return self._left(request, operation, messages.WARNING, f"Nothing was changed. {error}")
         return self._left(request, operation, messages.SUCCESS, f"{said}. See below how it goes.")
@@ -107,17 +125,19 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         context = {
             **context,
             "form": form,
-            "label": LABEL,
+            "label": _label_of(is_at_work=form.is_at_work),
             "said": form.words.get(form["said"].value() or "", ""),
             **({} if form.is_doubted else _warnings(operation)),
             "is_conflicted": operation.payment.state == PaymentState.CONFLICTED,
         }
-        title = f"{LABEL} {operation.kind} of {operation.amount}"
+        title = f"{_label_of(is_at_work=form.is_at_work)} {operation.kind} of {operation.amount}"
         return self.show(request, f"admin/payments/payment/{template}", operation, title, context)
 
 
-def _waits(operation: Operation) -> bool:
-    return Operation.objects.filter(TO_BE_SETTLED, pk=operation.pk).exists()
+def _label(operation: Operation) -> str:
+    """Return what staff may do with the operation now; empty if nothing."""
+    found = _to_be_decided(Operation.objects.filter(pk=operation.pk)).first()
+    return _label_of(is_at_work=found.is_at_work) if found else ""
 
 
 def _warnings(operation: Operation) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from checkout.backoffice.display.wording import SAID, SAID_OF_DOUBTED
+from checkout.backoffice.display.wording import SAID, SAID_AT_WORK, SAID_OF_DOUBTED
 from checkout.backoffice.row_actions import ReasonForm
-from checkout.payments.models import Operation
-from checkout.payments.sagas.settlement.operation import ARRIVED, GIVEN_UP
+from checkout.payments.sagas.operations.data import ARRIVED, GIVEN_UP
 
 
 class DecisionForm(ReasonForm):
@@ -40,18 +39,20 @@ class DecisionForm(ReasonForm):
 
 
 class SettlementForm(DecisionForm):
-    """A decision about one operation. A refund that is in doubt has other choices."""
+    """A decision about one operation. A refund that is in doubt has other choices.
+
+    While its flow is at work, an operation can only be withdrawn.
+    """
 
     field_order = ("seen", "said", "reason")
 
-    def __init__(self, *args: Any, kind: str, is_doubted: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_doubted: bool, is_at_work: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.is_doubted = is_doubted
-        self.words = SAID_OF_DOUBTED if is_doubted else SAID
-        if kind == Operation.Kind.VOID:
-            self.words = {said: words for said, words in self.words.items() if said != GIVEN_UP}
+        self.is_doubted, self.is_at_work = is_doubted, is_at_work
+        self.words = SAID_AT_WORK if is_at_work else SAID_OF_DOUBTED if is_doubted else SAID
+        label = "What shall become of it?" if is_at_work else "What became of it?"
         self.fields["said"] = forms.ChoiceField(
-            label="What became of it?", choices=tuple(self.words.items()), widget=forms.RadioSelect
+            label=label, choices=tuple(self.words.items()), widget=forms.RadioSelect
         )
         self.order_fields(self.field_order)
 
@@ -62,5 +63,5 @@ class SettlementForm(DecisionForm):
 
     @property
     def gives_up(self) -> bool:
-        """Return True if staff state that it did not arrive and is not to be sent any more."""
+        """Return True if staff withdraw it."""
         return bool(self.cleaned_data["said"] == GIVEN_UP)

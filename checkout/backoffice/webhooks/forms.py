@@ -6,9 +6,8 @@ from uuid import UUID, uuid4
 from django import forms
 from django.core.exceptions import ValidationError
 
-from checkout.backoffice.forms import ConfigurationForm
+from checkout.backoffice.forms import ConfigurationForm, merchant_choices
 from checkout.payments.event_feed import EVENT_TYPES
-from checkout.payments.models import Merchant
 from checkout.webhooks import actions
 from checkout.webhooks.models import WebhookEndpoint
 
@@ -19,9 +18,7 @@ class EndpointForm(ConfigurationForm):
     ``form_key`` is created with the form, so that a form that is sent twice adds one endpoint.
     """
 
-    merchant = forms.ChoiceField(
-        choices=lambda: [(each.code, each.name) for each in Merchant.objects.order_by("name")]
-    )
+    merchant = forms.ChoiceField(choices=merchant_choices)
     event_types = forms.MultipleChoiceField(
         choices=[(each, each) for each in EVENT_TYPES],
         required=False,

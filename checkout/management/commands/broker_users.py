@@ -85,7 +85,7 @@ def _with_listeners(listeners: Iterable[str]) -> Participants:
         merchants = frozenset(codes.split(",")) if equals else frozenset()
         if wrong := [code for code in sorted(merchants) if not SLUG.match(code)]:
             raise CommandError(f"{wrong[0]!r} is no merchant's code.")
-        every.append(Participant(name, serves=False, listens=True, audiences=merchants))
+        every.append(Participant(name, serves=False, listens=True, audiences=merchants, is_foreign=True))
     return Participants(every)
 
 

@@ -50,6 +50,7 @@ class Command(BaseCommand):
         load_account(merchant)
         for sku, name, price, currency in ITEMS:
             StockItem.objects.get_or_create(
+                merchant_code=merchant.code,
                 sku=sku,
                 defaults={"name": name, "price_minor": price, "currency": currency, "quantity": QUANTITY},
             )

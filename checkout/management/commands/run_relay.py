@@ -6,9 +6,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from checkout.database.owners import databases
-from checkout.database.required_migrations import require_migrated
-from checkout.participants import require_user
 from checkout.running import background
+from checkout.running.readiness import require_ready
 from checkout.running.relay import run_relay
 
 
@@ -21,8 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, then finish the round."""
         try:
-            require_user("relay")
-            require_migrated(databases())
+            require_ready("relay", databases=databases())
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         background.run(run_relay)

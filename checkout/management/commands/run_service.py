@@ -12,12 +12,9 @@ from django.urls import reverse
 
 from checkout.conf import conf
 from checkout.database.owners import database_of
-from checkout.database.required_migrations import require_migrated
-from checkout.errors import CardKeysMisconfigured
 from checkout.own.packages import own_services, own_steps
-from checkout.participants import require_user
-from checkout.privacy.card_seal import require_keys
 from checkout.running import background
+from checkout.running.readiness import require_ready
 from checkout.running.services import ORCHESTRATOR, SERVICES, run_services
 from messaging.broker import Broker
 
@@ -45,8 +42,6 @@ class Command(BaseCommand):
         if unknown or not names:
             problem = f"There is no service {', '.join(unknown)}" if unknown else "Name a service"
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
-        if "payments" in names:
-            _must_open_cards()
         if ORCHESTRATOR in names:
             _must_take_own_steps()
             # Events contain addresses. Otherwise the first event would wait until all pages are loaded.
@@ -57,19 +52,10 @@ class Command(BaseCommand):
                 "them on their own."
             )
         try:
-            require_user(*names)
-            require_migrated({database_of(SERVICES.owner_of(name)) for name in names})
+            require_ready(*names, databases={database_of(SERVICES.owner_of(name)) for name in names})
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         background.run(partial(_run, names))
-
-
-def _must_open_cards() -> None:
-    """Refuse to start a payments service without keys, which would refuse every card."""
-    try:
-        require_keys()
-    except CardKeysMisconfigured as error:
-        raise CommandError(str(error)) from None
 
 
 def _must_run_own_services() -> None:

@@ -7,9 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
 from checkout.conf import conf
-from checkout.database.required_migrations import require_migrated
-from checkout.participants import require_user
 from checkout.running import background
+from checkout.running.readiness import require_ready
 from checkout.running.webhooks import run_webhooks
 
 
@@ -27,8 +26,7 @@ class Command(BaseCommand):
                 "them from a process of their own."
             )
         try:
-            require_user("webhooks")
-            require_migrated([DEFAULT_DB_ALIAS])
+            require_ready("webhooks", databases=[DEFAULT_DB_ALIAS])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         background.run(run_webhooks)

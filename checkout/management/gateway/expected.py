@@ -11,7 +11,7 @@ from messaging.topology import Queue, Topology
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A queue, and the command that starts its reader. A service in another language has none."""
+    """A queue, and the command that starts its reader. That of parked messages has none."""
 
     queue: Queue
     command: str
@@ -38,4 +38,4 @@ def expected_queues() -> list[Expected]:
                 queues.append(Expected(names.reply_queue(participant.replies), command))
     events = names.event_queue(webhooks.name, webhooks.events, hints_only=webhooks.hints_only)
     queues.append(Expected(events, "manage.py run_webhooks"))
-    return [*queues, Expected(names.dead_queue, "manage.py run_relay")]
+    return [*queues, Expected(names.dead_queue, "manage.py run_relay"), Expected(names.parked_queue, "")]

@@ -23,6 +23,10 @@ class Migration(migrations.Migration):
                 ),
                 ("payment_reference", models.CharField(max_length=40, unique=True)),
                 (
+                    "merchant_code",
+                    models.CharField(blank=True, help_text="The owner of the reserved stock", max_length=50),
+                ),
+                (
                     "attempt",
                     models.CharField(
                         blank=True,
@@ -64,14 +68,22 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("sku", models.CharField(max_length=50, unique=True)),
+                ("merchant_code", models.SlugField()),
+                ("sku", models.CharField(max_length=50)),
                 ("name", models.CharField(max_length=200)),
                 ("price_minor", models.BigIntegerField()),
                 ("currency", models.CharField(max_length=3)),
                 ("quantity", models.PositiveIntegerField()),
             ],
             options={
-                "ordering": ["sku"],
+                "ordering": ["merchant_code", "sku"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("merchant_code", "sku"),
+                        name="orders_sku_of_a_merchant",
+                        violation_error_message="This merchant already has an item with this SKU.",
+                    )
+                ],
             },
         ),
         leave_out_pattern_indexes(),

@@ -44,7 +44,7 @@ from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.erasure import erase_payment
-from checkout.payments.actions.staff.flows import resume_saga, review_payment
+from checkout.payments.actions.staff.flows import accept_unauthenticated, resume_saga, review_payment
 from checkout.payments.actions.staff.handling import (
     deal_with_dead_letter,
     deal_with_difference,
@@ -67,6 +67,7 @@ __all__ = [
     "Pending",
     "Recorded",
     "Taken",
+    "accept_unauthenticated",
     "available",
     "cancel_payment",
     "challenge_page",

@@ -25,7 +25,7 @@ from checkout.errors import (
     SenderNotAllowed,
 )
 from checkout.payments.actions.order_code import payment_in
-from checkout.payments.books.events import meaning
+from checkout.payments.books.compare_notifications import may_be_told_twice
 from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import ProviderAccount, ProviderNotification
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
@@ -203,23 +203,14 @@ def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) ->
     The cause of its problem may have been repaired, for example the account's merchant code or a defect of
     our parser. Statements that were applied before are not applied twice, because each is a fact. If staff
     have dealt with a contradiction, they may have entered its content by hand. A copy may also report a
-    second, equal movement.
+    second, equal event.
     """
     if copy.state != State.RECEIVED:
         return False
     is_left_to_staff = known.state in (State.CONFLICTED, State.UNMATCHED)
     if known.state == State.UNREADABLE or (is_left_to_staff and known.dealt_with_at is None):
         return True
-    return known.state == State.APPLIED and _may_tell_of_another_movement(copy)
-
-
-def _may_tell_of_another_movement(copy: ProviderNotification) -> bool:
-    """Return True if a copy of an applied notification may report a second movement that looks the same.
-
-    The provider may repeat a notification, or report a second movement of the same amount on the same day.
-    """
-    statements = from_json(copy.statements).first
-    return any(not each.is_identity and meaning(each.kind).end for each in statements)
+    return known.state == State.APPLIED and any(map(may_be_told_twice, from_json(copy.statements).first))
 
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:

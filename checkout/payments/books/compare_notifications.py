@@ -116,6 +116,25 @@ def _of_an_ended_attempt(told: Notified, event: Notification, attempt: str, *, i
     return told
 
 
+def may_be_told_twice(event: Notification) -> bool:
+    """Return True if two events of one day may be told in the same words: they end an operation, or undo it.
+
+    The provider names no events by themselves then, and may as well have repeated one (P5).
+    """
+    return not event.is_identity and (meaning(event.kind).end or meaning(event.kind).failure)
+
+
+def is_told_anew(operations: Iterable[Operation], event: Notification) -> bool:
+    """Return True if a repeated event contradicts what our books have of the operation that it names.
+
+    A refund may be made, fail and be made again on one day. Of a refund in doubt, the provider is asked.
+    """
+    named = operation_meant(operations, event.kind, (*event.references, event.reference))
+    if named is None or named.doubt or not may_be_told_twice(event):
+        return False
+    return named.state == (Operation.State.DONE if meaning(event.kind).failure else Operation.State.REFUSED)
+
+
 def operation_meant(
     operations: Iterable[Operation], event: EventKind, references: Iterable[str]
 ) -> Operation | None:

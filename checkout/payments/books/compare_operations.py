@@ -14,7 +14,7 @@ A provider's amount wins over ours, or contradicts us. It is never replaced by o
 
 from checkout.money import Money
 from checkout.payments.books.events import FOLLOW_CAPTURE, RELEASES
-from checkout.payments.books.ours import FAILED, OF_ANOTHER_AMOUNT, OurOperation, Ours, Range
+from checkout.payments.books.ours import FAILED, OF_ANOTHER_AMOUNT, WITHDRAWN, OurOperation, Ours, Range
 from checkout.payments.books.theirs import Answer, reliable_sum
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.models.payment import Operation
@@ -75,6 +75,20 @@ def compare_reply(ours: OurOperation, result: ProviderResult, *, order_code: str
     if ours.state != State.REQUESTED or (ours.copies is not None and ours.copies.has_earlier):
         return Verdict(Conclusion.OPEN, "C4")
     return Verdict(Conclusion.REFUSED, "C3", reason)
+
+
+# A withdrawal
+
+
+def compare_withdrawal(ours: OurOperation, *, is_looked_up: bool) -> Verdict:
+    """Return what becomes of an operation that is never to be sent again.
+
+    It is refused if no copy can be at the provider, or ``is_looked_up`` there, and missing. Otherwise only
+    the provider's answers can tell.
+    """
+    if ours.is_clean or is_looked_up:
+        return Verdict(Conclusion.REFUSED, "W1", WITHDRAWN)
+    return Verdict(Conclusion.OPEN, "W2")
 
 
 # An answer to an inquiry
@@ -182,7 +196,7 @@ def _compare_absent(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
 
     If the provider refused the only copy, or a void, and has not carried it out either, it is refused. A
     copy that it has accepted is not booked yet, and the refusal was that of an earlier one, whose answer
-    came late.
+    came late. One that is withdrawn is never sent again, but may wait at the provider.
     """
     is_shown_absent = answer.must_show and is_absent(ours, mine, answer)
     copies = mine.copies
@@ -190,6 +204,9 @@ def _compare_absent(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
     has_earlier = mine.kind != Kind.VOID and copies is not None and copies.has_earlier
     if is_shown_absent and is_refused and not has_earlier and mine.state != State.PENDING:
         return Verdict(Conclusion.REFUSED, "C15", RefusalReason.INVALID_REQUEST)
+    if is_shown_absent and mine.is_withdrawn:
+        is_over = answer.queue_is_over
+        return Verdict(Conclusion.REFUSED, "W3", WITHDRAWN) if is_over else Verdict(Conclusion.OPEN, "W2")
     if mine.state != State.UNKNOWN or not (answer.must_show and answer.tells_the_order):
         return _OPEN
     # A copy that was refused would be refused again. An earlier one may still be carried out.

@@ -23,10 +23,10 @@ from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 
-# The reasons of refused operations that may be made after all: a refund that failed after it was accepted,
-# and an operation that staff did not find at the provider.
-FAILED, NOT_FOUND = "refund_failed", "not_found_at_provider"
-MAY_BE_MADE = (FAILED, NOT_FOUND)
+# The reasons of refused operations that may be made after all: a refund that failed after it was accepted, an
+# operation that staff did not find at the provider, and one that they have withdrawn.
+FAILED, NOT_FOUND, WITHDRAWN = "refund_failed", "not_found_at_provider", "withdrawn"
+MAY_BE_MADE = (FAILED, NOT_FOUND, WITHDRAWN)
 
 # The reasons for which evidence speaks against an operation (``Operation.doubt``): a proven notification says
 # that it failed, or that it is of another amount.
@@ -54,7 +54,7 @@ class OurOperation:
 
     ``doubt`` says why evidence speaks against it, and ``doubted_at`` since when. ``reason`` says why it was
     asked for, or adopted. It ``is_clean`` if it may still be sent, and no copy of its request can have had an
-    effect. It ``has_left`` if a copy may have had one.
+    effect. It ``has_left`` if a copy may have had one, and it is never sent again if it ``is_withdrawn``.
     """
 
     reference: str
@@ -68,6 +68,7 @@ class OurOperation:
     reason: str = ""
     is_clean: bool = False
     has_left: bool = True
+    is_withdrawn: bool = False
     copies: Copies | None = None
 
     @property
@@ -290,13 +291,14 @@ def our_operation(operation: Operation, calls: Sequence[ProviderCall]) -> OurOpe
         reason=operation.reason,
         is_clean=is_clean(operation),
         has_left=_has_left(operation, calls),
+        is_withdrawn=operation.is_withdrawn,
         copies=_copies(operation.reference, calls),
     )
 
 
 def _has_left(operation: Operation, calls: Sequence[ProviderCall]) -> bool:
-    """Return False for an operation that staff did not find, and that had never left us."""
-    if operation.refusal_reason != NOT_FOUND:
+    """Return False for an operation that staff did not find or have withdrawn, and that had never left us."""
+    if operation.refusal_reason not in (NOT_FOUND, WITHDRAWN):
         return True
     return any(each.key == operation.reference and not has_had_no_effect(each) for each in calls)
 

@@ -25,13 +25,15 @@ class Answer:
     """The provider's answer to a question about an order.
 
     ``asked_at`` is when it was asked, by the database's clock. The answer ``must_show`` every request that
-    has arrived, if all of ours were old enough. It comes from copies of the provider's books that are up to
-    ``lag`` old.
+    has arrived, if all of ours were old enough. If the ``queue_is_over``, no copy of the request can wait at
+    the provider any longer, where no query shows it. The answer comes from copies of the provider's books
+    that are up to ``lag`` old.
     """
 
     result: ProviderResult
     asked_at: datetime
     must_show: bool = False
+    queue_is_over: bool = False
     lag: timedelta = timedelta(0)
 
     @property

@@ -491,6 +491,7 @@ class Migration(migrations.Migration):
                     ("request_refund", "Can refund payments"),
                     ("cancel_payment", "Can cancel payments that were not paid"),
                     ("review_payment", "Can have the provider asked about conflicted payments"),
+                    ("accept_payment", "Can accept payments that were authorised without authentication"),
                     ("erase_payment", "Can erase the personal data of payments"),
                 ],
             },
@@ -600,6 +601,25 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="operations",
                         to="payments.payment",
+                    ),
+                ),
+                (
+                    "is_idle",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Parked, and nothing of it can be at the provider: it reserves no money",
+                    ),
+                ),
+                (
+                    "is_withdrawn",
+                    models.BooleanField(
+                        default=False, help_text="It never leaves us again, whatever becomes of it"
+                    ),
+                ),
+                (
+                    "parked_reason",
+                    models.CharField(
+                        blank=True, default="", help_text="Why its flow waits for staff", max_length=500
                     ),
                 ),
             ],
@@ -1586,6 +1606,14 @@ class Migration(migrations.Migration):
             model_name="attempt",
             index=models.Index(
                 django.db.models.fields.json.KeyTextTransform("last4", "card"), name="attempts_by_last_four"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="attempt",
+            index=models.Index(
+                condition=models.Q(("three_d_secure__status", "failed")),
+                fields=["payment"],
+                name="attempts_unauthenticated",
             ),
         ),
         migrations.AddConstraint(

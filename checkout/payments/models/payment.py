@@ -179,6 +179,7 @@ class Payment(models.Model):
             ("request_refund", "Can refund payments"),
             ("cancel_payment", "Can cancel payments that were not paid"),
             ("review_payment", "Can have the provider asked about conflicted payments"),
+            ("accept_payment", "Can accept payments that were authorised without authentication"),
             ("erase_payment", "Can erase the personal data of payments"),
         ]
 
@@ -209,6 +210,11 @@ class Payment(models.Model):
             self.held_since = timezone.now()
         self.version += 1
         update_in_batch(self, "state", "version", "refusal_reason", "held_since")
+
+
+# The conditions on attempts whose shopper was not authenticated, and that were authorised nevertheless.
+AUTHENTICATION_FAILED = models.Q(three_d_secure__status="failed")
+UNAUTHENTICATED = AUTHENTICATION_FAILED & models.Q(state=AttemptState.AUTHORISED)
 
 
 class Attempt(models.Model):
@@ -263,7 +269,12 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["payment", "number"], name="attempts_are_numbered")
         ]
-        indexes: ClassVar = [models.Index(KT("card__last4"), name="attempts_by_last_four")]
+        indexes: ClassVar = [
+            models.Index(KT("card__last4"), name="attempts_by_last_four"),
+            models.Index(
+                fields=["payment"], name="attempts_unauthenticated", condition=AUTHENTICATION_FAILED
+            ),
+        ]
         ordering: ClassVar = ["payment", "number"]
 
     def __str__(self) -> str:
@@ -310,6 +321,15 @@ class Operation(models.Model):
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
+    parked_reason = models.CharField(
+        max_length=500, blank=True, default="", help_text="Why its flow waits for staff"
+    )
+    is_idle = models.BooleanField(
+        default=False, help_text="Parked, and nothing of it can be at the provider: it reserves no money"
+    )
+    is_withdrawn = models.BooleanField(
+        default=False, help_text="It never leaves us again, whatever becomes of it"
+    )
     doubt = models.CharField(
         max_length=20, blank=True, default="", help_text="Why evidence speaks against it"
     )

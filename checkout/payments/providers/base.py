@@ -350,6 +350,10 @@ class Provider(Protocol):
     def captures_with_authorisation(self) -> bool:
         """Return True if automatic captures of this account are left to the provider."""
 
+    @property
+    def refuses_failed_authentication(self) -> bool:
+        """Return True if nothing may be taken when 3-D Secure has failed, although it is authorised."""
+
     def recognised_key(self, key: str) -> str:
         """Return a key as the provider gets it; empty if it recognises no repeated captures and refunds."""
 

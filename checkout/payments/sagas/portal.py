@@ -13,7 +13,7 @@ from checkout.conf import conf
 from checkout.payments.calls import is_clean
 from checkout.payments.models.payment import NOTIFIED, Attempt, Fact, Operation
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.settlement.operation import NOT_ARRIVED, OPERATION_SETTLED
+from checkout.payments.sagas.operations.data import NOT_ARRIVED, OPERATION_SETTLED
 from checkout.payments.totals import operations_under_lock
 from checkout.privacy.scrubbing import scrub_text
 from messaging.compiled_queries import Compiled

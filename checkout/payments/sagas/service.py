@@ -171,7 +171,7 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
     elif saga.kind == Purchase.kind and saga.step == At.MONEY_RETURNED:
         returned_money.decided_by_staff(saga, message, payment)
     else:
-        orchestrator.resume(saga, message)
+        orchestrator.resume(saga, message, payment)
 
 
 @service.handles(SettleOperation)
@@ -182,7 +182,7 @@ def settle_operation(command: SettleOperation, message: Message) -> None:
 
 @service.handles(GiveUpOperation)
 def give_up_operation(command: GiveUpOperation, message: Message) -> None:
-    """Refuse an operation of which staff have found out that it did not arrive, and that they give up."""
+    """Withdraw an operation, as staff want: it is never sent again."""
     operation_settlement.settle(command, message)
 
 

@@ -29,6 +29,7 @@ class Signal(StrEnum):
     # Staff decide that an operation has arrived, is to be sent again, or is missing at the provider.
     ARRIVED = "arrived"
     RESEND = "resend"
+    WITHDRAWN = "withdrawn"  # it is never sent again, but may have arrived
     UNDONE = "undone"
 
     # Staff decide on a notification's claim.

@@ -14,7 +14,6 @@ from checkout.conf import conf
 from checkout.payments.models import AttackModeChange, Attempt, CardTrial, Merchant
 from checkout.payments.providers.base import RefusalReason
 from checkout.privacy import pseudonyms
-from checkout.states import AttemptState
 from messaging.compiled_queries import insert_unless_known
 
 log = structlog.get_logger(__name__)
@@ -31,14 +30,13 @@ NOT_OF_THE_CARD = frozenset(
 )
 
 
-def count_card(attempt: Attempt) -> None:
-    """Count the card of an attempt that has just been authorised or refused.
+def count_card(attempt: Attempt, *, is_declined: bool) -> None:
+    """Count the card of an attempt that has just been authorised or declined.
 
     Saved cards are not counted, as strangers cannot try them: a merchant's monthly charges are no attack.
     """
     if attempt.saved_card_id is not None:
         return
-    is_declined = attempt.state == AttemptState.REFUSED
     address = attempt.browser.get("ip_address", "")
     if pseudonyms.is_trying_out(address) or (is_declined and attempt.refusal_reason in NOT_OF_THE_CARD):
         return

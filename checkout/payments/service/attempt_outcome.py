@@ -8,7 +8,11 @@ from dataclasses import asdict, replace
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY, fits
+from checkout.payments.books.compare_authorisations import (
+    is_for_another_payment,
+    is_held_without_authentication,
+)
+from checkout.payments.books.manners import refuses_failed_authentication
 from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import invalidate_rows
@@ -16,7 +20,6 @@ from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
     Challenge,
-    EventKind,
     Outcome,
     ProviderResult,
     Refusal,
@@ -25,7 +28,7 @@ from checkout.payments.providers.base import (
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.service.attack_detection import count_card
 from checkout.payments.service.cards.saving import drop_card, keep_card, note_use
-from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, attempt_machine
+from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
 
 # The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
@@ -59,22 +62,6 @@ KEPT = (
 )
 
 
-def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
-    """Return True if order code, amount or currency differ from ours, as far as the provider names them.
-
-    As long as the outcome of the authorisation is open, no capture of ours was sent. Then an answer that
-    tells of money must have the whole amount, whatever the order's last event is.
-    """
-    if result.order_code and result.order_code != attempt.order_code:
-        return True
-    owed, told = attempt.payment.amount, result.amount
-    if told is None or told == owed:
-        return False
-    last = EventKind.AUTHORISED if result.is_behind else result.kind
-    must_be_whole = attempt.state in OPEN_ATTEMPTS and last in IMPLY_MONEY and last not in BY_ISSUERS
-    return must_be_whole or not fits(owed, told, last)
-
-
 def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
     """Move the attempt according to the result, store the result's details, and return the answer.
 
@@ -91,11 +78,12 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
             _keep_challenge(attempt, result.challenge)
         _keep_details(attempt, result)
         move_attempt(attempt.payment, attempt, event, actor, *KEPT)
+        is_declined = attempt.state == AttemptState.REFUSED or is_refused_by_us(attempt)
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
-            count_card(attempt)
-        if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
+            count_card(attempt, is_declined=is_declined)
+        if attempt.state == AttemptState.AUTHORISED and attempt.saves_card and not is_declined:
             keep_card(attempt, result)
-        if attempt.state == AttemptState.REFUSED and attempt.saves_card and result.token is not None:
+        if is_declined and attempt.saves_card and result.token is not None:
             drop_card(attempt, result.token)
         if attempt.state == AttemptState.AUTHORISED and attempt.saved_card is not None:
             note_use(attempt.saved_card)
@@ -111,12 +99,22 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
 
 
 def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderAnswered:
-    """Return the outcome with which the attempt ended, or ``otherwise`` if it has not ended."""
+    """Return the outcome with which the attempt ended, or ``otherwise`` if it has not ended.
+
+    An approval with a reason for a refusal is of an authorisation that has to be released.
+    """
     if attempt.state == AttemptState.CONFLICTED:
         return ProviderAnswered(outcome=ProviderOutcome.CONFLICTED, event=event)
     outcome = ENDS.get(AttemptState(attempt.state), otherwise)
-    reason = attempt.refusal_reason if outcome in (Outcome.REFUSED, Outcome.NOT_SENT) else ""
+    has_reason = outcome in (Outcome.REFUSED, Outcome.NOT_SENT) or is_refused_by_us(attempt)
+    reason = attempt.refusal_reason if has_reason else ""
     return ProviderAnswered(outcome=ProviderOutcome(outcome), event=event, refusal_reason=reason)
+
+
+def is_refused_by_us(attempt: Attempt) -> bool:
+    """Return True if money is held that we refuse to take, since the authentication has failed."""
+    is_failed = attempt.refusal_reason == RefusalReason.AUTHENTICATION_FAILED
+    return is_failed and attempt.state == AttemptState.AUTHORISED
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
@@ -131,6 +129,10 @@ def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.challenge_count >= conf.max_challenges:
         return _refuse(result, RefusalReason.AUTHENTICATION_FAILED)
+    if is_held_without_authentication(attempt, result) and refuses_failed_authentication(
+        attempt.provider_account
+    ):
+        return replace(result, refusal=Refusal(reason=RefusalReason.AUTHENTICATION_FAILED))
     return result
 
 
@@ -155,6 +157,9 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
     if result.refusal:
         attempt.refusal_reason = result.refusal.reason
         attempt.refusal_code = result.refusal.code[:50]
+    elif result.outcome == Outcome.APPROVED:
+        # A copy that was refused earlier does not count: the money is held.
+        attempt.refusal_reason = attempt.refusal_code = ""
 
 
 def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:

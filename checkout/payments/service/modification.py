@@ -25,6 +25,7 @@ from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call
 from checkout.payments.service.service import service
 from checkout.payments.totals import operations_under_lock
+from checkout.privacy.scrubbing import scrub_text
 from checkout.states import OPEN_ATTEMPTS, AttemptState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
@@ -76,6 +77,15 @@ def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | Non
     return operation
 
 
+def _may_leave(operation: Operation) -> bool:
+    """Return True if the operation may be sent, also once more. Its attempt must be locked.
+
+    One that was withdrawn never is. One that is parked and reserves no money is not sent by a command from
+    before that: others may have got its money.
+    """
+    return operation.state in TO_BE_SENT and not (operation.is_withdrawn or operation.is_idle)
+
+
 def _is_due(attempt: Attempt, operation: Operation) -> bool:
     """Return True if the operation may be sent now.
 
@@ -83,7 +93,7 @@ def _is_due(attempt: Attempt, operation: Operation) -> bool:
     arrived: then only the provider's answers, or staff, can tell what became of that. Raises
     ``CommandRejected`` for a capture or refund that may have been made in the provider's portal instead.
     """
-    if operation.state not in TO_BE_SENT:
+    if not _may_leave(operation):
         return False
     if operation.kind == Operation.Kind.REFUND and is_of_disputed_money(operation, attempt.payment):
         if is_clean(operation):
@@ -142,7 +152,9 @@ def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> CallR
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     operation = _known(attempt, intent)
-    apply(attempt.payment, operation, Verdict(Conclusion.OPEN, "C7"))
+    if _may_leave(operation):
+        # Another copy of the command has sent it, or is just sending it.
+        apply(attempt.payment, operation, Verdict(Conclusion.OPEN, "C7"))
     return answer_of(operation)
 
 
@@ -156,5 +168,14 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
     if verdict.conclusion == Conclusion.CONTRADICTION:
         return conflict(attempt, result)
     if operation.state == Operation.State.REQUESTED:
-        return ProviderAnswered(outcome=ProviderOutcome(result.outcome), event=result.event)
+        return ProviderAnswered(
+            outcome=ProviderOutcome(result.outcome), event=result.event, why=_sentence(result)
+        )
     return answer_of(operation, event=result.event)
+
+
+def _sentence(result: ProviderResult) -> str:
+    """Return the provider's own words for what it has not carried out, or why it was not reached."""
+    if result.refusal is not None and result.refusal.description:
+        return scrub_text(result.refusal.description)
+    return "The provider has no such order." if result.outcome == Outcome.NOT_FOUND else result.event

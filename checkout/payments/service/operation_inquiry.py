@@ -13,19 +13,26 @@ from functools import partial
 
 from checkout.conf import conf
 from checkout.payments.books.apply import apply, note_release
+from checkout.payments.books.compare_authorisations import is_for_another_payment
 from checkout.payments.books.compare_operations import compare_answer, may_change
 from checkout.payments.books.events import FOLLOW_CAPTURE
 from checkout.payments.books.ours import Ours, ours_of
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
-from checkout.payments.calls import CallsInFlight, may_have_left, moves_once, under_way
+from checkout.payments.calls import (
+    CallsInFlight,
+    may_be_carried_out_yet,
+    may_have_left,
+    moves_once,
+    under_way,
+)
 from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.service.answers import answer_of
-from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
+from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, commit_conclusion, provider_inquiry
 from checkout.payments.service.service import service
@@ -78,8 +85,13 @@ def _conclude(
     if is_for_another_payment(attempt, result):
         answer = conflict(attempt, result)
     else:
+        calls = ProviderCall.objects.filter(key=reference)
         answer_given = Answer(
-            result=result, asked_at=asked_at, must_show=requests.is_over(attempt), lag=conf.order_lag
+            result=result,
+            asked_at=asked_at,
+            must_show=requests.is_over(attempt),
+            queue_is_over=mine.is_withdrawn and not may_be_carried_out_yet(calls),
+            lag=conf.order_lag,
         )
         verdict = compare_answer(ours, mine, before, answer_given)
         answer = _apply(attempt, operation, verdict, result)

@@ -10,6 +10,7 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.books.adoption import adopt
 from checkout.payments.books.apply import note_release
+from checkout.payments.books.compare_authorisations import is_for_another_payment
 from checkout.payments.books.compare_sums import compare_sums
 from checkout.payments.books.ours import ours_of
 from checkout.payments.books.theirs import Answer, shows_money
@@ -27,7 +28,6 @@ from checkout.payments.sagas.settlement.reckoning import (
     is_contradicted_beside,
     others_of,
 )
-from checkout.payments.service.attempt_outcome import is_for_another_payment
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import fact_of, may_order_exist
 from checkout.payments.service.provider_call import CallResult, provider_inquiry

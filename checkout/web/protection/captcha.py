@@ -72,13 +72,17 @@ def get_captcha() -> Captcha:
     return _loaded(conf.captcha)
 
 
-def captcha_error(captcha: object) -> str:
-    """Return the reason for which the object is not a CAPTCHA, as a sentence; empty if it is one."""
-    for name in ("render", "check"):
-        if not callable(getattr(captcha, name, None)):
-            return f"It has no method {name}."
-    if not iscoroutinefunction(getattr(captcha, "check", None)):
-        return "Its method check is not asynchronous."
+def captcha_error() -> str:
+    """Return the reason for which the CAPTCHA of the settings cannot be used; empty if it can."""
+    try:
+        captcha = get_captcha()
+    except Exception as error:  # the class is not ours
+        return f"CHECKOUT_CAPTCHA cannot be loaded: {error}"
+    missing = next((name for name in ("render", "check") if not callable(getattr(captcha, name, None))), "")
+    if missing:
+        return f"CHECKOUT_CAPTCHA names a class without a method {missing}"
+    if not iscoroutinefunction(captcha.check):
+        return "CHECKOUT_CAPTCHA names a class whose method check is not asynchronous"
     return ""
 
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import OperationRejected
-from checkout.orders.stock import all_items, item_left
+from checkout.orders.stock import item_left, items_of
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
 from checkout.states import PaymentState
@@ -86,13 +86,13 @@ def _shelf(order_references: list[str]) -> dict[str, Any]:
         {"payment": payment, "word": word_of(PaymentState(payment.state))}
         for payment in (_payments(order_references) if order_references else ())
     ]
-    return {"items": all_items(), "orders": orders}
+    return {"items": items_of(MERCHANT), "orders": orders}
 
 
 @transaction.atomic
 def _buy(sku: str, email: str) -> Payment:
     merchant = _MERCHANT.first(MERCHANT)
-    item = item_left(sku)
+    item = item_left(MERCHANT, sku)
     if merchant is None or item is None:
         raise OperationRejected(f"{sku} is not for sale.")
     # A longer random reference would look like a card number, and be refused, once in ten thousand times.

@@ -41,8 +41,12 @@ class SecondLink:
     async def _opened(self) -> Link:
         async with self._opening:
             if self._link is None or not self._link.is_open:
-                try:
-                    self._link = await self.main.another()
-                except (AMQPError, OSError) as error:
-                    raise NoSecondLink(f"no second connection: {error}") from error
+                self._link = await self.another()
             return self._link
+
+    async def another(self) -> Link:
+        """Open one more connection, for what must not end that of others. Raises NoSecondLink."""
+        try:
+            return await self.main.another()
+        except (AMQPError, OSError) as error:
+            raise NoSecondLink(f"no second connection: {error}") from error

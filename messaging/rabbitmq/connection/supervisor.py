@@ -125,7 +125,9 @@ class Supervisor:
             was_ready = self.ready.is_set()
             await self._let_go(link)
         lasted = asyncio.get_running_loop().time() - began
-        self._failures = 0 if lasted > PROVEN_SECONDS else self._failures + 1
+        # The broker ends a connection at a message that it cannot deliver. The next one is as good.
+        is_good = lasted > PROVEN_SECONDS or (was_ready and link is not None and link.has_crashed)
+        self._failures = 0 if is_good else self._failures + 1
         if not was_ready or self._failures > len(self._nodes):
             self.first_attempt.set()
         return reason

@@ -4,9 +4,8 @@ from functools import lru_cache
 from struct import error as struct_error
 
 from messaging.delivery import Delivery
-from messaging.envelope import Envelope, HeaderValue
+from messaging.envelope import KINDS, PREFIXES, Envelope, HeaderValue
 from messaging.errors import MalformedMessage
-from messaging.rabbitmq.amqp import KINDS
 from messaging.rabbitmq.wire.layout import (
     APP_ID,
     BODY,
@@ -36,9 +35,12 @@ _REQUIRED = CONTENT_TYPE | MESSAGE_ID | TYPE
 _KNOWN = _REQUIRED | HEADERS | DELIVERY_MODE | CORRELATION_ID | REPLY_TO | TIMESTAMP | USER_ID | APP_ID
 # A frame's head and the method's two numbers precede the consumer tag.
 _CONSUMER_TAG_AT = FRAME_HEAD.size + 4
-_KIND_CODES = {int: LONG_LONG_INT[0], str: STRING[0]}
-_CODES = {name: _KIND_CODES[kind] for name, kind in KINDS.items()}
 _STRING, _LONG_LONG, _BOOLEAN = STRING[0], LONG_LONG_INT[0], BOOLEAN[0]
+
+
+_ANY = frozenset((_STRING, _LONG_LONG, _BOOLEAN))
+_KIND_CODES = {int: frozenset((_LONG_LONG,)), str: frozenset((_STRING,))}
+_CODES = {name: _ANY if len(kinds) > 1 else _KIND_CODES[kinds[0]] for name, kinds in KINDS.items()}
 
 
 class Incomplete(Exception):
@@ -148,20 +150,24 @@ def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
     while at < end:
         name, at = _read_short(data, at)
         kind = data[at]
-        if name.startswith("x-") or _CODES.get(name, kind) != kind:
+        codes = _CODES.get(name) or (_ANY if name.startswith(PREFIXES) else None)
+        if name.startswith("x-") if codes is None else kind not in codes:
             raise Uncommon  # a header of the broker, or one of a type that breaks the contract
+        value: HeaderValue
         if kind == _STRING:
             (length,) = LONG.unpack_from(data, at + 1)
             at += 1 + LONG.size + length
-            table[name] = data[at - length : at].decode()
+            value = data[at - length : at].decode()
         elif kind == _LONG_LONG:
-            (table[name],) = LONG_LONG.unpack_from(data, at + 1)
+            (value,) = LONG_LONG.unpack_from(data, at + 1)
             at += 1 + LONG_LONG.size
         elif kind == _BOOLEAN:
-            table[name] = bool(data[at + 1])
+            value = bool(data[at + 1])
             at += 2
         else:
             raise Uncommon
+        if codes is not None:
+            table[name] = value
     return table
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct, error as struct_error
 
-from messaging.envelope import Envelope, HeaderValue
+from messaging.envelope import KINDS, PREFIXES, Envelope, HeaderValue
 from messaging.rabbitmq.wire.layout import (
     APP_ID,
     BASIC_ACK,
@@ -126,6 +126,8 @@ _repeated = lru_cache(maxsize=1024)(_short)
 def _table(headers: Mapping[str, HeaderValue]) -> bytes:
     parts: list[bytes] = []
     for name, value in headers.items():
+        if name not in KINDS and not name.startswith(PREFIXES):
+            continue
         if isinstance(value, str):
             raw = value.encode()
             parts += (_repeated(name), STRING, LONG.pack(len(raw)), raw)

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from scripts.services.process import free_port
 from tests.flows.stack.production import SECRET, Visitors, in_production
 from tests.flows.stack.shopping import CHALLENGE, rows
+from tests.support.broker_users import url_of
 from tests.support.certificates import self_signed
 from tests.support.databases import database
 from tests.support.nginx import Nginx
@@ -117,6 +118,7 @@ def test_try_purchase_finds_the_gateway_by_its_certificate(production):
         cwd=ROOT,
         env={
             **production.stack.environment,
+            "BROKER_URL": url_of("web", production.stack.broker_url),
             "REQUESTS_CA_BUNDLE": str(production.nginx.certificate.certificate),
         },
         stdin=subprocess.DEVNULL,

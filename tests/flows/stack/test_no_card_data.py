@@ -228,7 +228,7 @@ def dead_letters(stack: Stack, *, sealed: str) -> None:
     bodies = {
         "payments.authorise": ("checkout", b'{"attempt": 5}'),
         "risk.assess": ("checkout", f"card={LOOSE_NUMBER}&cvc={CVC}".encode()),
-        "notifications.deliver_receipt": ("notifications", b'{"payment": "pay_unknown"}'),
+        "checkout.review_payment": ("relay", b'{"payment": "pay_unknown"}'),
     }
     for number, (type, (sender, body)) in enumerate(bodies.items()):
         proven = prove(Envelope(type=type, body=body, message_id=f"dead-{number}")).headers

@@ -51,7 +51,7 @@ def broker_url(request: pytest.FixtureRequest, settings: Any) -> str:
 
 
 class Readers:
-    """Readers of all queues, on an event loop of their own."""
+    """Readers of all queues that a program reads, on an event loop of their own."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -67,7 +67,8 @@ class Readers:
         await broker.wait_connected()
         for each in expected_queues():
             await broker.declare(each.queue)
-            await broker.consume(each.queue.name, lambda _delivery: None, prefetch=1)
+            if each.command:
+                await broker.consume(each.queue.name, lambda _delivery: None, prefetch=1)
 
     def stop(self) -> None:
         self._do(close_brokers())
@@ -83,7 +84,8 @@ def readers(broker_url: str, gateway: Gateway) -> Iterator[None]:
 
     def are_all_read() -> bool:
         _, output = gateway("topology", "--json")
-        return all(queue["readers"] for queue in as_json(output)["queues"])
+        readers = {queue["name"]: queue["readers"] for queue in as_json(output)["queues"]}
+        return all(readers[each.queue.name] for each in expected_queues() if each.command)
 
     try:
         wait_until(are_all_read, "readers of all queues")

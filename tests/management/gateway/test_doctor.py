@@ -79,6 +79,21 @@ def test_a_program_that_does_not_run_is_named(gateway: Gateway, settings: Any, r
     )
 
 
+@pytest.mark.usefixtures("readers")
+@pytest.mark.parametrize("broker_url", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True)
+def test_parked_messages_are_told_with_the_command_that_removes_them(gateway: Gateway, broker_url: str):
+    import pika
+
+    with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("", "checkout.parked", b"{}")
+    [(text, advice)] = wrong(gateway("doctor", "--json")[1]).items()
+    assert text.startswith("the broker fails at the first message of checkout.parked")
+    assert "rabbitmqctl purge_queue -p" in advice
+    assert advice.endswith("checkout.parked")
+
+
 @pytest.mark.rabbitmq
 def test_rights_and_bindings_are_compared_by_rabbitmqs_own_program(
     gateway: Gateway, settings: Any, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
@@ -321,7 +336,7 @@ def test_a_provider_is_asked_only_if_that_is_wanted(gateway: Gateway):
 def test_settings_for_production_are_checked_as_check_deploy_does(gateway: Gateway, settings: Any):
     settings.CHECKOUT_TRY_OUT = False
     found = wrong(gateway("doctor", "--json")[1])
-    assert any(text.startswith("checkout.E001: BROKER_URL is memory://") for text in found)
+    assert any(text.startswith("checkout.E002: PUBLIC_URL is not https://") for text in found)
 
 
 @pytest.mark.postgresql

@@ -28,9 +28,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.timers.unmatched import try_unmatched_again
-from checkout.receipts.messages import DeliverReceipt
 from messaging.access.proofs import prove
-from messaging.envelope import command_envelope
 from messaging.outbox.models import enqueue
 from tests.payments.service.delivering import deliver
 
@@ -185,19 +183,6 @@ def test_the_inbox_is_that_of_the_services_own_database(payment, own_database):
     late = sent(payment, ReleaseStock(payment=payment.reference, attempt="pay_1-1"))
     assert "orders.release" in refused(payment)
     handle(late, database="orders")
-    erase(payment)
-
-
-def test_a_receipt_that_waits_for_its_next_attempt_in_its_own_database_is_waited_for(payment, own_database):
-    own_database("receipts")
-    again = DeliverReceipt(payment=payment.reference, failures=1)
-    sent_by_itself = OutboxMessage.of(
-        "commands", "notifications", command_envelope(again.to, again, subject=payment.reference)
-    )
-    sent_by_itself.save(using="receipts")
-    with pytest.raises(OperationRejected, match="under way"):
-        erase(payment)
-    OutboxMessage.objects.using("receipts").update(published_at=timezone.now())
     erase(payment)
 
 

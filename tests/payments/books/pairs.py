@@ -105,7 +105,13 @@ def _answer(random: Random, operations: tuple[OurOperation, ...]) -> Answer:
         references=named,
     )
     lag = timedelta(minutes=random.choice((0, 5)))
-    return Answer(result=result, asked_at=NOW, must_show=random.random() < 0.6, lag=lag)
+    return Answer(
+        result=result,
+        asked_at=NOW,
+        must_show=random.random() < 0.6,
+        queue_is_over=random.random() < 0.5,
+        lag=lag,
+    )
 
 
 def _event(random: Random, operations: tuple[OurOperation, ...]) -> Event:

@@ -105,6 +105,18 @@ def test_an_amount_that_contradicts_ours_never_settles_it(pairs):
                 assert verdict.conclusion not in (Conclusion.SETTLED, Conclusion.ABSENT), (verdict, pair)
 
 
+def test_no_answer_has_a_withdrawn_operation_sent_again(pairs):
+    withdrawn = []
+    for pair in pairs[: PAIRS // 10]:
+        for mine in changeable(pair.ours):
+            given_up = replace(mine, is_withdrawn=True)
+            others = tuple(each for each in pair.ours.operations if each != mine)
+            ours = replace(pair.ours, operations=(*others, given_up))
+            withdrawn.append(compare_answer(ours, given_up, ours, pair.answer))
+    assert {verdict.row for verdict in withdrawn} >= {"W2", "W3"}
+    assert Conclusion.ABSENT not in {verdict.conclusion for verdict in withdrawn}
+
+
 def test_an_answer_from_before_a_change_of_ours_decides_nothing(pairs):
     for pair in pairs:
         for reference, verdict in verdicts(pair).items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from checkout.payments.providers.base import Account, ProviderResult
+from checkout.payments.providers.base import Account, Challenge, ProviderResult
 from checkout.payments.providers.registry import get_provider
 from tests.payments.providers.requests_to_make import authorisation
 from tests.sandbox.inbox import Inbox
@@ -103,16 +103,19 @@ class SandboxShop:
         }
 
     def answer_challenge(self, result: ProviderResult, choice: str) -> None:
-        """Submit form after form without scripts, until the last one, which leads back to the shop."""
         assert result.challenge is not None
-        form = self.provider.challenge_form(result.challenge, return_url=RETURN_URL, merchant_data="md")
+        self.answer(result.challenge, choice)
+
+    def answer(self, challenge: Challenge, choice: str) -> None:
+        """Submit form after form without scripts, until the last one, which leads back to the shop."""
+        form = self.provider.challenge_form(challenge, return_url=RETURN_URL, merchant_data="md")
         page = requests.post(form.action, form.fields, timeout=20)
         issuer = requests.post(form_action(page), hidden_fields(page), timeout=20)
         decision = f"{self._sandbox.url}/acs/challenge/decision/"
         decided = requests.post(decision, {**hidden_fields(issuer), "choice": choice}, timeout=20)
         back = requests.post(form_action(decided), hidden_fields(decided), timeout=20)
         assert form_action(back) == RETURN_URL
-        assert hidden_fields(back)["TransactionId"] == result.challenge.transaction_id
+        assert hidden_fields(back)["TransactionId"] == challenge.transaction_id
         assert hidden_fields(back)["MD"] == "md"
 
     def release_rest_of(self, order_code: str) -> None:

@@ -10,7 +10,13 @@ from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount, fa
 
 ENDPOINT = "https://secure.worldpay.com/jsp/merchant/xml/paymentService.jsp"
 DIGEST = f"sha384-{64 * 'a'}"
-SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards", "saves_without_challenge")
+SWITCHES = (
+    "captures_with_authorisation",
+    "lists_orders",
+    "refuses_failed_authentication",
+    "saved_cards",
+    "saves_without_challenge",
+)
 RIGHT: dict[str, Any] = {
     "device_data_url": "https://secure.worldpay.com/ddc.html",
     "challenge_url": "https://secure.worldpay.com/challenge.html",
@@ -48,7 +54,7 @@ def worldpay(credentials=None, merchant_code="TEAPOTS", **options):
     [
         {},
         RIGHT,
-        dict.fromkeys(SWITCHES, "yes"),
+        dict.fromkeys(SWITCHES, "yes") | {"captures_with_authorisation": "no"},
         dict.fromkeys(SWITCHES, "no"),
         dict.fromkeys((*SWITCHES, *RIGHT), "")
         | {"challenge_preference": "noPreference", "idempotency_keys": "off"},
@@ -83,6 +89,13 @@ def test_a_wrong_option_is_named_and_no_other(name, value, said):
     assert name in fault
 
 
+def test_an_account_that_refuses_failed_authentications_does_not_capture_at_once():
+    both = {"captures_with_authorisation": "yes", "refuses_failed_authentication": "yes"}
+    [(field, fault)] = faults_of(ENDPOINT, RIGHT | both)
+    assert field == "options"
+    assert all(name in fault for name in both)
+
+
 def test_a_wrong_endpoint_is_named():
     [(field, fault)] = faults_of("http://secure.worldpay.com/", RIGHT)
     assert (field, "is not https" in fault) == ("endpoint", True)
@@ -93,6 +106,7 @@ def test_a_wrong_endpoint_is_named():
     [
         ("captures_with_authorisation", lambda account: account.captures_with_authorisation),
         ("lists_orders", lambda account: account.lists_orders),
+        ("refuses_failed_authentication", lambda account: account.refuses_failed_authentication),
         ("saved_cards", lambda account: account.saves_cards),
         ("saves_without_challenge", lambda account: account.setup.saves_without_challenge),
     ],

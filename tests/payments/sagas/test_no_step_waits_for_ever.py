@@ -30,6 +30,7 @@ from tests.support.loyalty.purchase_steps import STEPS
 OUTCOMES = dict.fromkeys(str(each) for each in (*ProviderOutcome, *ClaimOutcome, *ReviewOutcome))
 REPLIES = (
     *(Reply.success({"outcome": outcome}) for outcome in OUTCOMES),
+    Reply.success({"outcome": "approved", "refusal_reason": "authentication_failed"}),
     *(Reply.success({"decision": decision}) for decision in ("accept", "reject")),
     *(Reply.success({"held": held}) for held in (True, False)),
     *(Reply.success({"reserved": reserved, "missing": []}) for reserved in (True, False)),
@@ -42,7 +43,7 @@ REPLIES = (
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
 MOST_SITUATIONS = 150_000
-CAPS = {"tries": 4, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
+CAPS = {"tries": 4, "denials": 1, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
 
 ORDER = {"payment": "pay_1", "attempt": "pay_1-1", "minor": 500, "currency": "EUR"}
 

@@ -149,7 +149,7 @@ def test_an_operation_that_is_inquired_about_again_is_accepted_once(kind: str) -
 
 
 @KINDS
-def test_what_was_not_sent_is_sent_again_for_ever_and_reported(kind: str) -> None:
+def test_what_was_not_sent_is_sent_again_and_reported(kind: str) -> None:
     saga = asked(kind)
     for delay in (*conf.retry_delays, conf.retry_delays[-1]):
         saga.answered(outcome="not_sent").asks(f"payments.{kind}", operation="op_1").after(delay)

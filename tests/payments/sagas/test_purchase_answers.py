@@ -24,6 +24,35 @@ def test_a_refusal_without_a_reason_has_one_for_the_shopper() -> None:
     assert an_accepted_purchase().answered(outcome="refused").decision.refusal_reason == "provider_error"
 
 
+FAILED = {"outcome": "approved", "refusal_reason": "authentication_failed"}
+
+
+@pytest.mark.parametrize("has_challenge", [False, True])
+def test_an_authorisation_that_the_account_refuses_is_released_before_the_payment_is_refused(
+    has_challenge: bool,
+) -> None:
+    saga = an_accepted_purchase()
+    if has_challenge:
+        saga.answered(outcome="challenge_required").told("challenge_returned")
+    saga.answered(**FAILED).starts("void", operation=f"{CAPTURE}-void")
+    assert "refused" not in saga.events
+    saga.told("void_accepted").answers_the_shopper()
+    assert saga.decision.transitions == ("void_requested",)
+    saga.told("void_done").asks("orders.release").answers_the_shopper()
+    assert (saga.decision.transitions, saga.decision.attempt_transitions) == (("refused",), ("released",))
+    assert saga.decision.refusal_reason == "authentication_failed"
+    saga.answered().ended("compensated")
+
+
+def test_one_that_cannot_be_released_is_unknown_and_waits_for_staff() -> None:
+    saga = (
+        an_accepted_purchase().answered(**FAILED).told("void_refused").answers_the_shopper().ended("parked")
+    )
+    assert saga.decision.transitions == ("outcome_unknown",)
+    assert saga.decision.why == "The authentication failed, and the authorisation could not be released."
+    assert "refused" not in saga.events
+
+
 @pytest.mark.parametrize("has_challenge", [False, True])
 def test_an_attempt_whose_answer_is_lost_is_unknown_too(has_challenge: bool) -> None:
     saga = an_accepted_purchase()

@@ -84,7 +84,7 @@ def test_the_machine_of_a_try_out_tries_as_many_cards_as_it_likes(attempt, setti
     settings.CHECKOUT_TRY_OUT = is_try_out
     attempt.browser["ip_address"], attempt.state = address, AttemptState.REFUSED
     with transaction.atomic():
-        count_card(attempt)
+        count_card(attempt, is_declined=True)
     assert CardTrial.objects.exists() != is_try_out
 
 
@@ -151,8 +151,8 @@ def test_declines_do_not_change_what_staff_have_decided(attempt, settings):
 def test_an_attempt_is_counted_once(attempt):
     attempt.state = AttemptState.REFUSED
     attempt.save()
-    count_card(attempt)
-    count_card(attempt)
+    count_card(attempt, is_declined=True)
+    count_card(attempt, is_declined=True)
     assert CardTrial.objects.count() == 1
 
 

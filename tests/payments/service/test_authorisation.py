@@ -36,6 +36,7 @@ def test_an_approved_payment_is_authorised_with_a_summary_of_its_card(attempt, b
         "outcome": "approved",
         "event": "AUTHORISED",
         "refusal_reason": "",
+        "why": "",
     }
     assert attempt.state == Attempt.State.AUTHORISED
     assert attempt.card == {"brand": "visa", "last4": "1111", "expiry": "12/2030"}

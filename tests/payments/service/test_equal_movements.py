@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.actions import record_notification
+from checkout.payments.books.apply import end_doubt, fail_refund
 from checkout.payments.models import (
     Attempt,
     Operation,
@@ -61,6 +62,32 @@ def test_a_repeated_capture_or_refund_is_compared_with_the_provider_s_books_even
     told(captured, "REFUNDED", 300, refund.reference)
     assert PostponedComparison.objects.filter(payment=captured.payment).exists()
     assert Operation.objects.filter(kind="refund", state=State.DONE).count() == 1
+
+
+def test_a_refund_that_fails_a_second_time_on_one_day_is_in_doubt_again(captured):
+    """Staff found that it had arrived when it was said to have failed, and then it failed."""
+    refund = operation_on(captured, Operation.Kind.REFUND, 300)
+    settle(refund, State.DONE)
+    assert told(captured, "REFUND_FAILED", 300, refund.reference)
+    refund.refresh_from_db()
+    end_doubt(refund)
+    assert [each.kind for each in told(captured, "REFUND_FAILED", 300, refund.reference)] == ["refund_failed"]
+    refund.refresh_from_db()
+    assert refund.doubt
+    assert told(captured, "REFUND_FAILED", 300, refund.reference) == []
+
+
+def test_a_refund_that_is_made_a_second_time_on_one_day_is_asked_about(captured):
+    refund = operation_on(captured, Operation.Kind.REFUND, 300)
+    settle(refund, State.PENDING)
+    told(captured, "REFUNDED", 300, refund.reference)
+    refund.refresh_from_db()
+    fail_refund(captured.payment, refund)
+    [again] = told(captured, "REFUNDED", 300, refund.reference)
+    deliver(checkout, command(again))
+    assert Saga.objects.get(kind="verification").data["operation"] == refund.reference
+    refund.refresh_from_db()
+    assert refund.state == State.REFUSED
 
 
 def test_a_charge_back_that_is_told_again_is_asked_about_and_booked_if_the_sums_have_two(captured, books):

@@ -35,7 +35,7 @@ PAYMENT = "pay_1"
 SERVICES = {each.service.name: each.service for each in (orders, ledger, receipts, risk)}
 LINES = [OrderLine(sku="tea", quantity=2)]
 
-RESERVE = ReserveStock(payment=PAYMENT, attempt="pay_1-1", lines=LINES)
+RESERVE = ReserveStock(payment=PAYMENT, merchant_code="shop", attempt="pay_1-1", lines=LINES)
 RELEASE = ReleaseStock(payment=PAYMENT, attempt="pay_1-1")
 CONFIRM = ConfirmOrder(payment=PAYMENT)
 CANCEL = CancelOrder(payment=PAYMENT)
@@ -53,7 +53,9 @@ SEND = SendReceipt(
 
 @pytest.fixture(autouse=True)
 def _stock() -> None:
-    StockItem.objects.create(sku="tea", name="Tea", price_minor=625, currency="GBP", quantity=10)
+    StockItem.objects.create(
+        merchant_code="shop", sku="tea", name="Tea", price_minor=625, currency="GBP", quantity=10
+    )
 
 
 def asked(body: Command[Any]) -> Envelope:
@@ -84,7 +86,7 @@ HISTORIES: dict[str, list[Command[Any]]] = {
     "refused, and paid with another card": [
         RESERVE,
         RELEASE,
-        ReserveStock(payment=PAYMENT, attempt="pay_1-2", lines=LINES),
+        ReserveStock(payment=PAYMENT, merchant_code="shop", attempt="pay_1-2", lines=LINES),
         CONFIRM,
     ],
     "called off": [RESERVE, CONFIRM, CANCEL],

@@ -12,12 +12,14 @@ from tests.payments.service.delivering import Delivered, command, deliver
 
 
 def tea(quantity: int = 5) -> StockItem:
-    return StockItem.objects.create(sku="TEA", name="Tea", price_minor=100, currency="GBP", quantity=quantity)
+    return StockItem.objects.create(
+        merchant_code="shop", sku="TEA", name="Tea", price_minor=100, currency="GBP", quantity=quantity
+    )
 
 
-def reserve(payment: str, *, attempt: str = "", **lines: int) -> Delivered:
+def reserve(payment: str, *, attempt: str = "", merchant: str = "shop", **lines: int) -> Delivered:
     wanted = [OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines.items()]
-    body = ReserveStock(payment=payment, lines=wanted, attempt=attempt)
+    body = ReserveStock(payment=payment, lines=wanted, attempt=attempt, merchant_code=merchant)
     return deliver(service, command(body))
 
 
@@ -56,6 +58,31 @@ def test_reserving_twice_takes_stock_once():
 
 
 @pytest.mark.django_db
+def test_a_merchant_sells_its_own_stock_only():
+    tea(5)
+    StockItem.objects.create(
+        merchant_code="rival", sku="TEA", name="Tea", price_minor=100, currency="GBP", quantity=1
+    )
+    assert reserve("p1", merchant="rival", TEA=2).result == {"reserved": False, "missing": ["TEA"]}
+    assert reserve("p2", merchant="rival", TEA=1).result == RESERVED
+    release("p2")
+    assert reserve("p3", merchant="rival", TEA=1).result == RESERVED
+    assert list(StockItem.objects.order_by("merchant_code").values_list("quantity", flat=True)) == [0, 5]
+
+
+@pytest.mark.django_db
+def test_stock_that_was_given_back_is_taken_again_from_its_own_merchant():
+    tea(5)
+    StockItem.objects.create(
+        merchant_code="rival", sku="TEA", name="Tea", price_minor=100, currency="GBP", quantity=5
+    )
+    reserve("p1", merchant="rival", TEA=2)
+    release("p1")
+    confirm("p1")
+    assert list(StockItem.objects.order_by("merchant_code").values_list("quantity", flat=True)) == [3, 5]
+
+
+@pytest.mark.django_db
 def test_all_lines_are_reserved_or_none():
     tea(5)
     assert reserve("p1", TEA=2, MUG=1, TRAY=1).result == {"reserved": False, "missing": ["MUG", "TRAY"]}
@@ -66,7 +93,7 @@ def test_all_lines_are_reserved_or_none():
 def test_lines_of_the_same_thing_are_added_up():
     tea(3)
     lines = [OrderLine(sku="TEA", quantity=2), OrderLine(sku="TEA", quantity=2)]
-    delivered = deliver(service, command(ReserveStock(payment="p1", lines=lines)))
+    delivered = deliver(service, command(ReserveStock(payment="p1", lines=lines, merchant_code="shop")))
     assert delivered.result == {"reserved": False, "missing": ["TEA"]}
 
 
@@ -219,7 +246,9 @@ class TestAtTheSameTime:
 
     def test_orders_of_the_same_things_in_any_order_do_not_lock_each_other_out(self):
         tea(50)
-        StockItem.objects.create(sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=50)
+        StockItem.objects.create(
+            merchant_code="shop", sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=50
+        )
         actions = []
         for n in range(4):
             actions.append(lambda payment=f"a{n}": reserve(payment, TEA=1, MUG=1).result)
@@ -316,7 +345,9 @@ def test_in_whatever_order_reservations_and_releases_come_nothing_stays_reserved
 @pytest.mark.parametrize("is_sold", [True, False])
 def test_the_rest_of_an_order_is_given_back_though_an_item_was_deleted(is_sold):
     tea(5)
-    mug = StockItem.objects.create(sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=5)
+    mug = StockItem.objects.create(
+        merchant_code="shop", sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=5
+    )
     reserve("p1", attempt="p1-1", TEA=2, MUG=1)
     if is_sold:
         confirm("p1")

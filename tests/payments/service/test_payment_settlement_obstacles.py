@@ -179,11 +179,13 @@ def test_a_done_operation_that_is_still_being_looked_into_comes_first(taken, sta
         (HELD, P.CAPTURE_PENDING, State.UNKNOWN),
         (books_with(1250), P.CAPTURED, State.REFUSED),
         (books_with(250, is_held=True), P.PARTIALLY_CAPTURED, State.UNKNOWN),
-        # These 10.00 may be that capture, which must not be counted or sent once more.
-        (books_with(1000, is_held=True), P.PARTIALLY_CAPTURED, State.REFUSED),
+        # These 10.00 are that capture, which must not be counted or sent once more.
+        (books_with(1000, is_held=True), P.PARTIALLY_CAPTURED, State.DONE),
     ],
 )
-def test_a_capture_that_cannot_be_sent_again_before_counts_as_not_arrived(aside, theirs, state, end):
+def test_a_capture_that_cannot_be_sent_again_before_has_arrived_only_if_it_is_what_was_found(
+    aside, theirs, state, end
+):
     saga = parked_capture(aside, 1000)
     payment = settled(aside, theirs)
     assert payment.state == sums_of(payment).state == state
@@ -191,11 +193,38 @@ def test_a_capture_that_cannot_be_sent_again_before_counts_as_not_arrived(aside,
     assert balances() == kept(theirs.captured.minor)
 
 
-@pytest.mark.parametrize(("amount", "end"), [(499, State.UNKNOWN), (500, State.REFUSED)])
-def test_a_capture_for_which_there_is_room_is_given_up_if_it_may_be_what_was_found(aside, amount, end):
+@pytest.mark.parametrize(("amount", "end"), [(499, State.UNKNOWN), (500, State.DONE), (501, State.REFUSED)])
+def test_a_capture_for_which_there_is_room_is_given_up_if_it_may_be_a_part_of_what_was_found(
+    aside, amount, end
+):
     saga = parked_capture(aside, 500)
     assert settled(aside, books_with(amount, is_held=True)).state == P.PARTIALLY_CAPTURED
     assert end_of(saga) == end
+    assert balances() == kept(amount)
+
+
+@pytest.mark.parametrize(
+    ("amount", "ends"),
+    [
+        (300, [State.DONE, State.UNKNOWN]),
+        (700, [State.DONE, State.DONE]),
+        (400, [State.UNKNOWN, State.DONE]),
+        (350, [State.REFUSED, State.UNKNOWN]),
+    ],
+)
+def test_of_several_captures_those_have_arrived_that_are_certainly_what_was_found(aside, amount, ends):
+    sagas = [parked_capture(aside, 300), parked_capture(aside, 400)]
+    assert settled(aside, books_with(amount, is_held=True)).state == P.PARTIALLY_CAPTURED
+    assert [end_of(each) for each in sagas] == ends
+    assert balances() == kept(amount)
+
+
+def test_a_capture_that_never_left_us_is_not_what_was_found(aside):
+    saga = parked_capture(aside, 500)
+    Operation.objects.update(state=State.REQUESTED)
+    settled(aside, books_with(500, is_held=True))
+    assert end_of(saga) == State.REFUSED
+    assert balances() == kept(500)
 
 
 @pytest.mark.parametrize(("ours", "end"), [(750, State.UNKNOWN), (751, State.REFUSED)])

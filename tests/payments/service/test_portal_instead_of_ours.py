@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
+from checkout.payments.actions import available
 from checkout.payments.books.ours import ours_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.providers.base import EventKind
@@ -133,6 +134,12 @@ def held(attempt: Attempt, minor: int = 500) -> Operation:
     told(attempt, "REFUNDED", minor)
     reply_to(saga_of(ours), deliver(service, to_refund(ours)).reply)
     return ours
+
+
+def test_its_money_is_not_free_while_it_is_held(authorised, order):
+    before = available(authorised.payment.reference).refundable.minor
+    assert saga_of(held(authorised)).status == Saga.Status.PARKED
+    assert available(authorised.payment.reference).refundable.minor == before - 500
 
 
 def test_its_flow_waits_for_staff_who_are_asked_whether_it_was_done_in_the_portal(authorised, order):

@@ -1,25 +1,28 @@
 """Receipts are told, recorded, and sent at least once, now or later. Nobody waits for them."""
 
 import smtplib
+from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 import time_machine
+from asgiref.sync import async_to_sync
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.test import override_settings
+from django.utils import timezone
 from msgspec.structs import replace
 
 from checkout.payments.actions import payment_view
 from checkout.payments.checkout_messages import SubmitPayment
-from checkout.payments.models import Merchant, OutboxMessage, Saga
+from checkout.payments.models import Merchant, Saga
 from checkout.payments.sagas.service import service as checkout_service
 from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
-from checkout.receipts.service import RETRY_PAUSES, service
+from checkout.receipts.service import RETRY_PAUSES, deliver_owed, service
 from messaging.access.proofs import prove
 from messaging.envelope import Envelope
 from messaging.worker.service import NotEntitled
-from tests.payments.service import crashing
 from tests.payments.service.crashing import Crash
 from tests.payments.service.delivering import admit, command, deliver
 
@@ -34,7 +37,24 @@ class AbsentMailServer(EmailBackend):
         raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
 
 
+class MailServerThatOutlivesUs(EmailBackend):
+    """A mail server that accepts an e-mail just before our process ends."""
+
+    def send_messages(self, messages: Sequence[mail.EmailMessage]) -> int:
+        super().send_messages(messages)
+        raise Crash
+
+
+class MailServerWithTwoClients(EmailBackend):
+    """A mail server to which another process sends what is due, too, while ours is connected."""
+
+    def send_messages(self, messages: Sequence[mail.EmailMessage]) -> int:
+        async_to_sync(deliver_owed)()
+        return super().send_messages(messages)
+
+
 NOBODY = f"{__name__}.AbsentMailServer"
+OUTLIVES_US = f"{__name__}.MailServerThatOutlivesUs"
 
 
 def told(attempt, *, is_reserved: bool = False, is_test: bool = False) -> Envelope:
@@ -53,8 +73,21 @@ def told(attempt, *, is_reserved: bool = False, is_test: bool = False) -> Envelo
     return prove(replace(command(body), reply_to=""))
 
 
+def tell(envelope: Envelope) -> None:
+    """Deliver the command, and let the service's timer send what is due."""
+    delivered = deliver(service, envelope)
+    assert delivered.commands == []
+    async_to_sync(deliver_owed)()
+
+
+def later() -> None:
+    """Let the timer send what is due after its pause or lease, which end by the database's clock."""
+    Receipt.objects.exclude(next_try_at=None).update(next_try_at=timezone.now() - timedelta(minutes=1))
+    async_to_sync(deliver_owed)()
+
+
 def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
-    assert deliver(service, told(attempt)).outgoing == []
+    tell(told(attempt))
     [message] = mail.outbox
     assert message.to == ["shopper@example.com"]
     assert message.subject == "Your payment to The Shop"
@@ -65,7 +98,7 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
 
 def test_a_receipt_says_when_it_was_paid_whom_to_ask_and_what_to_do_about_a_payment_of_a_thief(attempt):
     with time_machine.travel("2028-02-29T23:50:00Z"):
-        deliver(service, told(attempt))
+        tell(told(attempt))
     [message] = mail.outbox
     for part in (
         "29 February 2028, 23:50 UTC",
@@ -76,17 +109,17 @@ def test_a_receipt_says_when_it_was_paid_whom_to_ask_and_what_to_do_about_a_paym
 
 
 def test_no_absent_shopper_s_mailbox_answers_a_receipt(attempt):
-    deliver(service, told(attempt))
+    tell(told(attempt))
     assert mail.outbox[0].message()["Auto-Submitted"] == "auto-generated"
 
 
 def test_a_receipt_of_money_that_is_only_reserved_does_not_say_that_it_was_taken(attempt):
-    deliver(service, told(attempt, is_reserved=True))
+    tell(told(attempt, is_reserved=True))
     assert "12.50 GBP (reserved on your card until the order is sent)" in mail.outbox[0].body
 
 
 def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):
-    deliver(service, told(attempt, is_test=True))
+    tell(told(attempt, is_test=True))
     [message] = mail.outbox
     assert message.subject == "Test: Your payment to The Shop"
     assert message.body.startswith("This is a test: no money was taken.\n\nThank you.")
@@ -117,17 +150,17 @@ def test_a_stranger_with_a_test_key_cannot_have_e_mail_sent_to_any_address(
     settings.CHECKOUT_TRY_OUT, settings.CHECKOUT_TEST_RECEIPTS_TO = False, ALLOWED
     attempt.payment.shopper_email = address
     envelope = told(attempt, is_test=True)
-    assert deliver(service, envelope).outgoing == []
+    tell(envelope)
     assert len(mail.outbox) == is_sent
     receipt = Receipt.objects.get()
     assert (receipt.email, receipt.sent_at is not None) == (address, is_sent), "staff see that it was owed"
-    assert not OutboxMessage.objects.filter(causation_id=envelope.message_id).exists()
+    assert Receipt.objects.get().next_try_at is None
     assert ("receipt of a test not sent" in caplog.text) is not is_sent
 
 
 def test_a_receipt_of_a_real_payment_is_sent_to_any_address(attempt, settings):
     settings.CHECKOUT_TRY_OUT, settings.CHECKOUT_TEST_RECEIPTS_TO = False, ""
-    deliver(service, told(attempt))
+    tell(told(attempt))
     assert len(mail.outbox) == 1
 
 
@@ -157,48 +190,42 @@ def test_a_program_that_asks_for_a_receipt_is_answered(attempt):
 
 def test_a_name_is_printed_as_it_is(attempt):
     attempt.payment.merchant.name = "Cup & Saucer"
-    deliver(service, told(attempt))
+    tell(told(attempt))
     assert "Cup & Saucer" in mail.outbox[0].body
 
 
 def test_a_receipt_that_is_told_twice_is_sent_once(attempt):
     first = told(attempt)
     for envelope in (first, told(attempt), first):
-        deliver(service, envelope)
+        tell(envelope)
     assert len(mail.outbox) == 1
 
 
-def test_a_receipt_that_is_told_twice_is_sent_once_although_the_mail_server_was_down(attempt, settings):
-    """The relay and a worker may publish the same command, which the first time leads to another try."""
+def test_a_receipt_that_is_told_twice_is_sent_once_although_the_mail_server_was_down(attempt):
     first = told(attempt)
     with override_settings(EMAIL_BACKEND=NOBODY):
-        deliver(service, first)
-    again = OutboxMessage.objects.get(causation_id=first.message_id).envelope()
-    for envelope in (first, first, again, again, first):
-        deliver(service, envelope)
+        tell(first)
+    for envelope in (first, told(attempt)):
+        tell(envelope)
+    assert mail.outbox == [], "the pause is not over"
+    later()
+    later()
     assert len(mail.outbox) == 1
 
 
-def test_another_try_that_comes_twice_is_made_once_though_it_failed(attempt):
-    """It may have been sent although it failed, and the next try follows."""
-    first = told(attempt)
-    with override_settings(EMAIL_BACKEND=NOBODY):
-        deliver(service, first)
-        again = OutboxMessage.objects.get(causation_id=first.message_id).envelope()
-        deliver(service, again)
-    deliver(service, again)
-    assert mail.outbox == []
-    assert OutboxMessage.objects.filter(causation_id=again.message_id).count() == 1
+def test_what_one_process_is_sending_is_left_alone_by_others(attempt):
+    with override_settings(EMAIL_BACKEND=f"{__name__}.MailServerWithTwoClients"):
+        tell(told(attempt))
+    assert len(mail.outbox) == 1
 
 
 def test_a_receipt_has_the_same_message_id_each_time_it_is_sent(attempt, settings):
     settings.DEFAULT_FROM_EMAIL = "The Shop <no-reply@müller.example>"
-    envelope = told(attempt)
-    with crashing.before_the_outcome_is_stored(), pytest.raises(Crash):
-        deliver(service, envelope)
-    deliver(service, envelope)
-    ids = {str(message.message()["Message-ID"]) for message in mail.outbox}
-    assert ids == {f"<receipt.{attempt.payment.reference}@xn--mller-kva.example>"}
+    with override_settings(EMAIL_BACKEND=OUTLIVES_US), pytest.raises(Crash):
+        tell(told(attempt))
+    later()
+    ids = [str(message.message()["Message-ID"]) for message in mail.outbox]
+    assert ids == [f"<receipt.{attempt.payment.reference}@xn--mller-kva.example>"] * 2
 
 
 @pytest.mark.parametrize(
@@ -213,7 +240,7 @@ def test_a_receipt_has_the_same_message_id_each_time_it_is_sent(attempt, setting
 )
 def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, address, told_as):
     attempt.payment.shopper_email = address
-    deliver(service, told(attempt))
+    tell(told(attempt))
     assert mail.outbox[0].recipients() == [told_as]
 
 
@@ -232,28 +259,27 @@ def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, add
 def test_a_receipt_to_an_address_that_no_e_mail_can_have_is_given_up_at_once(attempt, caplog, address):
     attempt.payment.shopper_email = address
     envelope = told(attempt)
-    assert deliver(service, envelope).outgoing == []
-    assert not OutboxMessage.objects.filter(causation_id=envelope.message_id).exists()
+    tell(envelope)
+    assert Receipt.objects.get().next_try_at is None
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert (mail.outbox, Receipt.objects.get().sent_at) == ([], None)
 
 
 def test_a_receipt_whose_address_was_erased_meanwhile_is_not_said_to_be_sent(attempt, caplog):
-    envelope = told(attempt)
     with override_settings(EMAIL_BACKEND=NOBODY):
-        deliver(service, envelope)
+        tell(told(attempt))
     Receipt.objects.update(email="")
-    again = OutboxMessage.objects.get(causation_id=envelope.message_id).envelope()
     caplog.clear()
-    deliver(service, again)
+    later()
     assert caplog.records == [], "it is not given up either"
-    assert (mail.outbox, Receipt.objects.get().sent_at) == ([], None)
-    assert not OutboxMessage.objects.filter(causation_id=again.message_id).exists()
+    assert mail.outbox == []
+    receipt = Receipt.objects.get()
+    assert (receipt.sent_at, receipt.next_try_at) == (None, None)
 
 
 def test_a_shopper_without_an_address_gets_none(attempt):
     attempt.payment.shopper_email = ""
-    assert deliver(service, told(attempt)).outgoing == []
+    tell(told(attempt))
     assert mail.outbox == []
     assert not Receipt.objects.exists()
 
@@ -266,34 +292,36 @@ def test_an_e_mail_is_sent_only_for_a_command_of_the_gateway(attempt):
 
 
 def test_a_crash_after_sending_sends_it_again(attempt):
-    envelope = told(attempt)
-    with crashing.before_the_outcome_is_stored(), pytest.raises(Crash):
-        deliver(service, envelope)
+    with override_settings(EMAIL_BACKEND=OUTLIVES_US), pytest.raises(Crash):
+        tell(told(attempt))
     assert Receipt.objects.get().sent_at is None
-    deliver(service, envelope)
+    async_to_sync(deliver_owed)()
+    assert len(mail.outbox) == 1, "the process may be sending it still"
+    later()
     assert len(mail.outbox) == 2
     assert Receipt.objects.get().sent_at is not None
 
 
-def test_a_mail_server_that_is_down_is_tried_again_later(attempt, settings):
-    envelope = told(attempt)
-    settings.EMAIL_BACKEND = NOBODY
-    assert deliver(service, envelope).outgoing == []
-    again = OutboxMessage.objects.get(causation_id=envelope.message_id)
-    assert (again.available_at - again.created_at).total_seconds() == RETRY_PAUSES[0]
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    admit(service, again.envelope())
-    deliver(service, again.envelope())
+def test_a_mail_server_that_is_down_is_tried_again_later(attempt):
+    before = timezone.now()
+    with override_settings(EMAIL_BACKEND=NOBODY):
+        tell(told(attempt))
+    receipt = Receipt.objects.get()
+    assert receipt.failures == 1
+    assert receipt.next_try_at is not None
+    assert (receipt.next_try_at - before).total_seconds() == pytest.approx(RETRY_PAUSES[0], abs=30)
+    later()
     assert len(mail.outbox) == 1
-    assert Receipt.objects.get().sent_at is not None
+    receipt.refresh_from_db()
+    assert receipt.sent_at is not None
+    assert receipt.next_try_at is None
 
 
 def test_a_mail_server_that_stays_down_is_given_up_and_told_to_an_operator(attempt, settings, caplog):
     settings.EMAIL_BACKEND = NOBODY
-    delivery = told(attempt)
+    tell(told(attempt))
     for _ in RETRY_PAUSES:
-        deliver(service, delivery)
-        delivery = OutboxMessage.objects.get(causation_id=delivery.message_id).envelope()
-    deliver(service, delivery)
-    assert not OutboxMessage.objects.filter(causation_id=delivery.message_id).exists()
+        assert Receipt.objects.get().next_try_at is not None
+        later()
+    assert Receipt.objects.get().next_try_at is None
     assert [record.levelname for record in caplog.records].count("ERROR") == 1

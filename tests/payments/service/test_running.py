@@ -31,6 +31,7 @@ def test_services_of_their_own_need_a_broker_that_processes_share():
 def test_a_payments_service_that_could_open_no_card_does_not_start(settings):
     settings.CHECKOUT_TRY_OUT = False
     settings.CHECKOUT_CARD_KEYS = []
+    settings.BROKER_URL = "amqp://checkout.payments@127.0.0.1:9/"
     with pytest.raises(CommandError, match="CHECKOUT_CARD_KEYS is not set; `openssl rand -base64 32`"):
         call_command("run_service", "risk", "payments")
 

@@ -111,21 +111,16 @@ def test_the_refusal_of_what_is_sent_again_says_nothing_of_the_first_one(lost, o
     assert operation.state == State.UNKNOWN
 
 
-@pytest.mark.parametrize("kind", [CAPTURE, REFUND])
+@KINDS
 def test_what_is_given_up_is_refused_and_not_sent_any_more(lost, order, kind):
     operation = lost(kind)
     before = order.captured + order.refunded
     delivered = deliver(service, decided(operation, arrived=False, gives_up=True))
     operation.refresh_from_db()
-    assert (operation.state, operation.refusal_reason) == (State.REFUSED, "not_found_at_provider")
+    assert (operation.state, operation.refusal_reason) == (State.REFUSED, "withdrawn")
     assert f"payments.{kind}" not in sent(delivered)
     assert order.captured + order.refunded == before
     assert saga_of(operation).status == Saga.Status.COMPENSATED
-
-
-def test_a_void_is_not_given_up(lost):
-    with pytest.raises(OperationRejected, match="Only a capture or refund"):
-        decided(lost(VOID), arrived=False, gives_up=True)
 
 
 @ANSWERS

@@ -93,6 +93,10 @@ class MemoryProvider:
     def captures_with_authorisation(self) -> bool:
         return self.account.options.get("captures_with_authorisation") == "yes"
 
+    @property
+    def refuses_failed_authentication(self) -> bool:
+        return self.account.options.get("refuses_failed_authentication") == "yes"
+
     def inquire(self, order_code: str) -> ProviderResult:
         return self._play(Verb.INQUIRE, order_code, partial(self._inquire, order_code))
 

@@ -1,5 +1,6 @@
 """The broker: reached, recent enough, with every exchange and queue, their readers, and users' rights."""
 
+import shlex
 from collections.abc import Iterator
 
 from django.template.defaultfilters import pluralize
@@ -13,6 +14,7 @@ from checkout.management.gateway.output import Finding
 from checkout.management.gateway.topology import is_out_of_sight, looked_at
 from checkout.participants import participants
 from messaging.access.permissions import permissions_of
+from messaging.broker import vhost_of
 from messaging.inspection import BrokerFacts, QueueFacts, Trouble
 
 AREA = "broker"
@@ -75,10 +77,13 @@ def _exchanges(facts: BrokerFacts) -> Iterator[Finding]:
 def _queue(expected: Expected, fact: QueueFacts) -> Finding:
     name = f"queue {fact.name}"
     if not fact.exists:
-        return Finding(AREA, f"{name}: {fact.fault}", f"Start {expected.command}, which makes it.")
+        advice = f"Start {expected.command}, which makes it." if expected.command else IMPORT
+        return Finding(AREA, f"{name}: {fact.fault}", advice)
     if fact.fault:
         advice = "Empty and delete the queue while its readers are stopped; they make it anew."
         return Finding(AREA, f"{name}: {fact.fault}", advice)
+    if not expected.command:
+        return _parked(fact)
     if not fact.consumers:
         text = f"{name}: no process reads it, {_waiting(fact)}"
         return Finding(AREA, text, f"Start {expected.command}.")
@@ -86,6 +91,20 @@ def _queue(expected: Expected, fact: QueueFacts) -> Finding:
         advice = f"Start more copies of {expected.command}, or see why they are slow."
         return Finding(AREA, f"{name}: {_waiting(fact)}", advice)
     return Finding(AREA, f"{name}: {quantity_text(fact.consumers, 'reader')}, {_waiting(fact)}")
+
+
+def _parked(fact: QueueFacts) -> Finding:
+    """Report messages that ended every connection which was to read them. Nothing waits for them."""
+    if not fact.messages:
+        return Finding(AREA, f"queue {fact.name}: empty")
+    vhost = shlex.quote(vhost_of(conf.broker_url))
+    return Finding(
+        AREA,
+        f"the broker fails at the first message of {fact.name}, or no program could keep it; "
+        f"{_waiting(fact)} there",
+        "Somebody sends what AMQP 0.9.1 cannot express (docs/trust.md): find the connection in RabbitMQ's "
+        f"log. Then remove what is parked: rabbitmqctl purge_queue -p {vhost} {fact.name}",
+    )
 
 
 def _waiting(fact: QueueFacts) -> str:

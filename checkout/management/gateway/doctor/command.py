@@ -41,6 +41,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     findings = [*settings.findings(), *databases.findings(), *capacity.findings()]
     findings += broker.findings(options["control"])
     if databases.is_usable():
+        findings += settings.keys()
         findings += [*providers.findings(calls=options["call"]), *work.findings(), *books.findings()]
         findings += staff.findings()
     return write_findings(out, findings, as_json=options["json"])

@@ -44,7 +44,7 @@ def require_nothing_pending(payment: Payment) -> None:
 
 
 def _is_sending(payment: Payment) -> bool:
-    """Return True if an outbox has an unsent message, for example a receipt that is to be tried again."""
+    """Return True if an outbox has a message about the payment that was not sent yet."""
     owed = OutboxMessage.objects.filter(subject=payment.reference, published_at=None)
     return any(owed.using(database).exists() for database in databases())
 

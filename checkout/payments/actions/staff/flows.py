@@ -1,4 +1,4 @@
-"""Actions for staff only: review a conflicted payment, and resume a parked saga."""
+"""Actions for staff only: review a conflicted payment, accept one, resume a parked saga."""
 
 from django.db import transaction
 
@@ -7,9 +7,14 @@ from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Saga
 from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.models.payment import UNAUTHENTICATED
+from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
+
+# The kind of the fact that staff accept an authorisation without authentication.
+UNAUTHENTICATED_ACCEPTED = "unauthenticated_accepted_by"
 
 
 @transaction.atomic
@@ -31,16 +36,34 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
 
 
 @transaction.atomic
+def accept_unauthenticated(reference: str, *, by: str, reason: str) -> None:
+    """Record that staff accept a payment that was authorised although 3-D Secure had failed.
+
+    The payment no longer needs attention for that reason; nothing else changes. Raises ``PaymentNotFound``,
+    and ``OperationRejected`` if no attempt of the payment was authorised like that.
+    """
+    payment = get_payment_for_update(reference)
+    attempt = payment.attempts.filter(UNAUTHENTICATED).first()
+    if attempt is None:
+        raise OperationRejected("Nothing of this payment is held without authentication.")
+    data = {"by": by, "reason": scrub_note(reason)}
+    Fact.objects.create(
+        payment=payment, attempt=attempt, source=Actor.STAFF, kind=UNAUTHENTICATED_ACCEPTED, data=data
+    )
+
+
+@transaction.atomic
 def resume_saga(saga_pk: int, *, by: str) -> None:
     """Resume a parked saga: the step at which it was parked is carried out again.
 
-    Raises ``OperationRejected`` if there is no such saga, if it is not parked, or if it would confirm an
-    order whose money is being refunded or is contradicted.
+    Raises ``OperationRejected`` if there is no such saga, if it is not parked, if it would confirm an order
+    whose money is being refunded or is contradicted, or if others have got the money of its operation.
     """
     saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
     if saga is None or saga.status != Saga.Status.PARKED:
         raise OperationRejected("Only a parked saga can be resumed.")
-    if why := obstacle_to_confirming(saga, saga.payment):
+    payment = get_payment_for_update(saga.payment.reference)
+    if why := obstacle_to_confirming(saga, payment) or obstacle_to_sending(saga, payment):
         raise OperationRejected(why)
     Fact.objects.create(
         payment=saga.payment,

@@ -8,7 +8,8 @@ Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and,
 a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer),
 ``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code),
 ``saves_without_challenge`` (``yes`` if saving a card mandates no challenge),
-``captures_with_authorisation`` (``yes`` if automatic captures are left to Worldpay).
+``captures_with_authorisation`` (``yes`` if automatic captures are left to Worldpay),
+``refuses_failed_authentication`` (``yes`` if an authorisation despite a failed 3-D Secure is given up).
 """
 
 import re
@@ -28,7 +29,8 @@ _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 
 # The addresses that the shopper's browser loads and posts to.
 _ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
-_SWITCHES = ("captures_with_authorisation", "lists_orders", "saved_cards", "saves_without_challenge")
+_CAPTURES, _REFUSES = "captures_with_authorisation", "refuses_failed_authentication"
+_SWITCHES = (_CAPTURES, "lists_orders", _REFUSES, "saved_cards", "saves_without_challenge")
 _INSTALLATION_ID = "installation_id"
 _TEXTS = (_INSTALLATION_ID, "encryption_public_key")
 # With any other name the whole message would not follow the DTD.
@@ -53,6 +55,8 @@ def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[st
     for name in _SWITCHES:
         if options.get(name, "no") not in ("yes", "no", ""):
             yield "options", f"The option {name} is yes or no."
+    if options.get(_CAPTURES) == options.get(_REFUSES) == "yes":
+        yield "options", f"{_REFUSES} needs captures of their own: set {_CAPTURES} to no."
     for name in _TEXTS:
         if not isinstance(options.get(name, ""), str):
             yield "options", f"The option {name} is a text."
@@ -156,7 +160,11 @@ class WorldpayAccount:
 
     @property
     def captures_with_authorisation(self) -> bool:
-        return self.account.options.get("captures_with_authorisation") == "yes"
+        return self.account.options.get(_CAPTURES) == "yes"
+
+    @property
+    def refuses_failed_authentication(self) -> bool:
+        return self.account.options.get(_REFUSES) == "yes"
 
     @property
     def saves_cards(self) -> bool:

@@ -148,7 +148,9 @@ def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     meaning = _meaning(code, " ".join(content.split()).removesuffix("."), verb)
     refusal = None
     if meaning.outcome in (Outcome.REFUSED, Outcome.NOT_ABLE):
-        description = " ".join(filter(None, (prose(content), meaning.advice)))
+        description = prose(content)
+        if meaning.advice:
+            description = f"{description.rstrip('.')}. {meaning.advice}"
         refusal = Refusal(reason=meaning.reason, code=code, description=description)
     return ProviderResult(
         outcome=meaning.outcome,

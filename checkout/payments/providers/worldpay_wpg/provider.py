@@ -87,6 +87,10 @@ class WorldpayWpg:
     def captures_with_authorisation(self) -> bool:
         return self._worldpay.captures_with_authorisation
 
+    @property
+    def refuses_failed_authentication(self) -> bool:
+        return self._worldpay.refuses_failed_authentication
+
     def recognised_key(self, key: str) -> str:
         return self._worldpay.idempotency_headers(key).get("Idempotency-Key", "")
 

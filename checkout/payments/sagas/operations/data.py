@@ -23,14 +23,19 @@ class At(StrEnum):
 UNTOLD = (At.AWAIT_PROVIDER, At.INQUIRE, At.CONFLICTED)
 
 
+# The fact of what staff said of an operation, and their words.
+OPERATION_SETTLED = "operation_settled_by"
+ARRIVED, NOT_ARRIVED, GIVEN_UP = "arrived", "not_arrived", "given_up"
+
+
 class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of the saga of one operation.
 
-    ``inquiries`` and ``tries`` count the questions and requests without result, ``undecided`` the answers
-    that did not tell whether the operation arrived. ``is_booked`` means that the ledger was told the outcome,
-    ``is_included`` that the provider was asked for it with the authorisation,
-    ``is_doubted`` that the provider has yet to say whether it failed after all. ``returns`` counts how often
-    the outcome was booked back.
+    ``inquiries`` and ``tries`` count the questions and requests without result, ``denials`` those requests
+    that the provider has answered, and ``undecided`` the answers that did not tell whether the operation
+    arrived. ``is_booked`` means that the ledger was told the outcome, ``is_included`` that the provider was
+    asked for it with the authorisation, ``is_doubted`` that the provider has yet to say whether it failed
+    after all. ``returns`` counts how often the outcome was booked back.
     """
 
     payment: str
@@ -40,6 +45,7 @@ class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     currency: str
     inquiries: int = 0
     tries: int = 0
+    denials: int = 0
     undecided: int = 0
     is_included: bool = False
     is_accepted: bool = False

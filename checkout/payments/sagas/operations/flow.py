@@ -22,16 +22,13 @@ from checkout.payments.sagas.operations.data import At, OperationData, Operation
 from checkout.payments.sagas.pauses import (
     UNDECIDED_ANSWERS,
     inquiry_delay,
+    next_try,
     notification_wait,
     provider_wait,
-    retry_delay,
 )
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga, again
 from messaging.envelope import Reply
-
-# The answers after which the same request may be sent again: it has certainly had no effect.
-NOT_DONE = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_FOUND, ProviderOutcome.NOT_ABLE)
 
 
 def entries(data: OperationData, posting: Posting) -> PostEntries:
@@ -69,6 +66,7 @@ class OperationSaga(TableSaga[OperationData]):
             Signal.REFUSED: self.refused,
             Signal.ARRIVED: self.arrived,
             Signal.RESEND: self.resend,
+            Signal.WITHDRAWN: self.withdrawn,
         }
         return (
             Step(
@@ -79,7 +77,9 @@ class OperationSaga(TableSaga[OperationData]):
                     ProviderOutcome.APPROVED: self.answered(self.done),
                     ProviderOutcome.PENDING: self.pending,
                     ProviderOutcome.REFUSED: self.answered(self.refused),
-                    **dict.fromkeys(NOT_DONE, self.answered(self.send_later)),
+                    ProviderOutcome.NOT_SENT: self.not_sent,
+                    ProviderOutcome.NOT_FOUND: self.denied,
+                    ProviderOutcome.NOT_ABLE: self.denied,
                     ProviderOutcome.CONFLICTED: self.answered(self.contradicted),
                 },
                 failed=self.not_answered,
@@ -120,7 +120,7 @@ class OperationSaga(TableSaga[OperationData]):
 
     def afresh(self, data: OperationData) -> OperationData:
         """Count from zero."""
-        return with_changes(data, inquiries=0, tries=0, undecided=0)
+        return with_changes(data, inquiries=0, tries=0, denials=0, undecided=0)
 
     @staticmethod
     def answered(
@@ -140,12 +140,24 @@ class OperationSaga(TableSaga[OperationData]):
     def request(self, data: OperationData) -> OperationDecision:
         return Go(step=self.kind, data=data)
 
-    def send_later(self, data: OperationData) -> OperationDecision:
-        counted = with_changes(data, tries=data.tries + 1)
+    def not_sent(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
+        """Send it later: nothing has left us."""
+        return self.send_later(data, f"The provider was not reached. {answer.why}".rstrip())
+
+    def denied(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
+        """Send it later: the provider has no such order, or this account may not do that."""
+        counted = with_changes(data, denials=data.denials + 1)
+        return self.send_later(counted, answer.why or f"The provider has not carried out the {self.kind}.")
+
+    def send_later(self, data: OperationData, why: str) -> OperationDecision:
+        """Send it later, with the same reference, or park it if that has been tried often enough."""
+        delay_seconds, counted = next_try(data.tries, data.denials), with_changes(data, tries=data.tries + 1)
+        if delay_seconds is None:
+            return self.parked(self.kind, counted, why)
         return Go(
             step=self.kind,
             data=counted,
-            delay_seconds=retry_delay(data.tries),
+            delay_seconds=delay_seconds,
             notify_parent=self.signal_of(News.DELAYED),
         )
 
@@ -163,7 +175,7 @@ class OperationSaga(TableSaga[OperationData]):
         if reply.ok or reply.error is None or reply.tells_nothing:
             return self.inquire(data)
         if reply.error.retryable:
-            return self.send_later(data)
+            return self.send_later(data, f"The payments service could not send it: {reply.error.message}")
         return self.parked(self.kind, data, f"The payments service rejected it: {reply.error.message}")
 
     def contradicted(self, data: OperationData) -> OperationDecision:
@@ -177,6 +189,10 @@ class OperationSaga(TableSaga[OperationData]):
     def resend(self, data: OperationData) -> OperationDecision | None:
         """Send the request again, because staff found that it never arrived."""
         return self.request(self.afresh(data))
+
+    def withdrawn(self, data: OperationData) -> OperationDecision:
+        """Ask what became of it until that is certain: it is not sent any more, and may have arrived."""
+        return self.ask(with_changes(data, inquiries=0, undecided=0))
 
     # The unknown outcome
 
@@ -211,7 +227,7 @@ class OperationSaga(TableSaga[OperationData]):
 
     def accepted(self, data: OperationData) -> OperationDecision:
         """Signal and book that the provider took the request."""
-        decision = self.await_provider(with_changes(data, is_accepted=True, inquiries=0, tries=0))
+        decision = self.await_provider(with_changes(data, is_accepted=True, inquiries=0, tries=0, denials=0))
         return replace(
             decision,
             recalculate=True,

@@ -19,8 +19,8 @@ from checkout.payments.models import Attempt, Fact, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision
-from checkout.payments.sagas.operations import opening
-from checkout.payments.sagas.orchestration import question_ids
+from checkout.payments.sagas.operations import opening, parking
+from checkout.payments.sagas.orchestration import in_place, question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
@@ -33,6 +33,7 @@ from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 from messaging.compiled_queries import insert_in_batch, insert_unless_known, update_in_batch
 from messaging.envelope import Reply, encode_body
+from messaging.errors import MalformedMessage
 from messaging.libraries import typed
 from messaging.worker.service import Message
 
@@ -76,7 +77,7 @@ def start(
     saga.parent = parent
     update_in_batch(saga, "parent")
     if saga.status == Saga.Status.PARKED:
-        resume(saga, message)
+        resume(saga, message, payment)
     elif saga.status in _ENDED:
         signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
     elif saga.data.get("is_accepted"):
@@ -102,12 +103,15 @@ def take_reply(reply: Reply, message: Message) -> None:
     update_in_batch(step, "replied_at", "outcome", by="correlation_id")
     if found is not None:
         definition, data = found
-        saga.awaiting = ""
-        decision = definition.on_reply(saga.step, data, reply)
-        payment = saga.payment if _concerns_payment(decision) else None
-        _carry_out(saga, decision, message, payment)
-        if payment is not None and saga.status in _ENDED:
-            _tell_what_overtook(saga, message, payment)
+        _go_on(saga, definition.on_reply(saga.step, data, reply), message, saga.payment)
+
+
+def _go_on(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None) -> None:
+    """Carry out what follows from the reply to a saga's question. ``payment`` is given if it is locked."""
+    saga.awaiting = ""
+    _carry_out(saga, decision, message, payment)
+    if saga.status in _ENDED:
+        _tell_what_overtook(saga, message, payment or locked_payment_of(saga))
 
 
 def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
@@ -154,11 +158,15 @@ def _is_overdue(saga: Saga, version: int) -> bool:
     return saga.status == Saga.Status.RUNNING and saga.version == version
 
 
-def resume(saga: Saga, message: Message) -> None:
-    """Have a locked saga that is parked carry its step out again."""
+def resume(saga: Saga, message: Message, payment: Payment | None = None) -> None:
+    """Have a locked saga that is parked carry its step out again, if there is room for its operation."""
+    payment = payment or locked_payment_of(saga)
+    if why := parking.obstacle_to_sending(saga, payment):
+        record_not_resumed(saga, why)
+        return
     if (found := _definition_and_data(saga)) is not None:
         definition, data = found
-        _carry_out(saga, definition.on_resume(saga.step, data), message)
+        _carry_out(saga, definition.on_resume(saga.step, data), message, payment)
 
 
 def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
@@ -184,8 +192,11 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
 
 
 def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:
-    if payment is None and _concerns_payment(decision):
+    leaves_rest = saga.status == Saga.Status.PARKED and not _stays(saga, decision)
+    if payment is None and (_concerns_payment(decision) or leaves_rest):
         payment = locked_payment_of(saga)
+    if payment is not None and (leaves_rest or decision.end is End.PARKED):
+        parking.note_parking(saga, payment, _clean(decision.why) if decision.end is End.PARKED else "")
     is_in_time = payment is None or apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
@@ -196,9 +207,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.step = str(decision.step)
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
-    if decision.ask is not None:
-        saga.awaiting = question_ids.new(saga, decision.ask.command.address[0])
-        _send(saga, decision.ask, message)
+    answer = _ask(saga, decision.ask, message) if decision.ask is not None else None
     _tell(decision.side_commands, message)
     version = saga.version
     if payment is not None:
@@ -207,7 +216,9 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         if decision.child is not None:
             _start(saga, decision.child, message, payment)
     # After the child, whose insertion would have to wait for a change of the same table. A child that had
-    # nothing to wait for has moved this saga on, and written it.
+    # nothing to wait for has moved this saga on, and written it. So does an answer that came at once.
+    if answer is not None:
+        _go_on(saga, _after(saga, decision, answer), message, payment)
     if saga.version == version:
         update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is not None and payment is not None:
@@ -216,7 +227,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         refuse_again(payment, message)
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
-    if decision.is_overdue:
+    if decision.is_overdue and answer is None:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
     if decision.notify_parent and is_in_time and saga.parent is not None:
         signal(saga.parent, news_of_own_money(saga, decision.notify_parent), message, payment)
@@ -225,8 +236,11 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
 def _concerns_payment(decision: Decision[Any]) -> bool:
     """Return True if a decision moves the payment, counts or adds operations, or replies to its waiters.
 
-    All other decisions only change the saga, and do not need the payment's lock.
+    All other decisions only change the saga, and do not need the payment's lock. A question that is answered
+    in place does, as its service takes locks, and what follows from the answer may concern the payment.
     """
+    if decision.ask is not None and in_place.answers(decision.ask):
+        return True
     moves = decision.transitions or decision.attempt_transitions or decision.recalculate or decision.child
     return bool(moves or decision.reply_to_waiters or decision.end or decision.ends_doubt)
 
@@ -262,31 +276,49 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
         signal(saga, Signal(operation.state), message, payment)
 
 
-def _send(saga: Saga, ask: Ask, message: Message) -> None:
+def _ask(saga: Saga, ask: Ask, message: Message) -> Reply | None:
+    """Ask the question of the saga's step. Return the reply if it is answered in place, and None if not."""
+    saga.awaiting = question_ids.new(saga, ask.command.address[0])
     body = encode_body(ask.command)
-    insert_in_batch(
-        SagaStep(
-            saga=saga,
-            name=saga.step,
-            command=ask.command.to,
-            correlation_id=saga.awaiting,
-            body_sha256=sha256(body).hexdigest(),
-        )
-    )
-    message.send(
-        *ask.command.address,
-        body,
+    step = SagaStep(
+        saga=saga,
+        name=saga.step,
+        command=ask.command.to,
         correlation_id=saga.awaiting,
-        delay_seconds=ask.delay_seconds,
-        keeps_sealed=ask.keeps_card,
-        deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
+        body_sha256=sha256(body).hexdigest(),
     )
+    answer = in_place.reply_to(ask.command, message) if in_place.answers(ask) else None
+    if answer is not None:
+        step.replied_at, step.outcome = timezone.now(), _summary(answer)
+    else:
+        message.send(
+            *ask.command.address,
+            body,
+            correlation_id=saga.awaiting,
+            delay_seconds=ask.delay_seconds,
+            keeps_sealed=ask.keeps_card,
+            deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
+        )
+    insert_in_batch(step)
+    return answer
+
+
+def _after(saga: Saga, asked: Decision[Any], answer: Reply) -> Decision[Any]:
+    """Return the decision that follows from an answer that came at once."""
+    definition: Definition = DEFINITIONS[saga.kind]
+    try:
+        if answer.ok:
+            definition.questions[saga.step].read_answer(answer.result)
+    except MalformedMessage as error:
+        answer = Reply.malformed(str(error))
+    return definition.on_reply(saga.step, asked.data, answer)
 
 
 def _tell(commands: Iterable[Command[Any]], message: Message) -> None:
     """Owe commands to their services, which do not answer, because nothing depends on an answer."""
     for command in commands:
-        message.send(*command.address, command, reply_to="")
+        if not in_place.is_done(command, message):
+            message.send(*command.address, command, reply_to="")
 
 
 def _record_parking(saga: Saga, why: str) -> None:

@@ -67,8 +67,13 @@ def not_sent(data: PurchaseData, reason: str) -> PurchaseDecision:
 
 
 def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
-    """Capture, if the payment is captured automatically, or else report that the money is held."""
+    """Capture, if the payment is captured automatically, or else report that the money is held.
+
+    If the account refuses the authorisation, for a reason that the answer has, it is released instead.
+    """
     held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
+    if answer.refusal_reason:
+        return Go(step=At.VOID, data=with_changes(held, refusal_reason=answer.refusal_reason))
     if not data.captures:
         return fulfilment.authorised(held)
     # If the challenge was late, the payment is still in the state that waits for it. This event ends that.

@@ -56,6 +56,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
     the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
+    ``refusal_reason`` says why we refuse an authorisation ourselves, until it is released.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
     how much of it; zero means all of it. ``is_only_held`` says that it was found held,
     and that we do not capture it.
@@ -84,6 +85,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     is_back: bool = False
     is_expiring: bool = False
     is_capture_refused: bool = False
+    refusal_reason: str = ""
     is_taken: bool = False
     is_only_held: bool = False
     taken_minor: int = 0

@@ -47,7 +47,7 @@ def the_capture(data: PurchaseData) -> Start:
 
 
 def the_void(data: PurchaseData) -> Start:
-    """Return the void of an authorisation that cannot be captured.
+    """Return the void of an authorisation that cannot be captured, or that we refuse.
 
     A refused void is final: the next void is another operation.
     """
@@ -76,7 +76,10 @@ def void_accepted(data: PurchaseData) -> PurchaseDecision:
 
 
 def voided(data: PurchaseData) -> PurchaseDecision:
-    return release(data, transitions=("voided",))
+    """Release the stock. An attempt that we have refused counts as such once nothing is held."""
+    if not data.refusal_reason:
+        return release(data, transitions=("voided",))
+    return replace(refuse(data, data.refusal_reason), attempt_transitions=("released",))
 
 
 def void_refused(data: PurchaseData) -> PurchaseDecision:
@@ -84,7 +87,8 @@ def void_refused(data: PurchaseData) -> PurchaseDecision:
 
 
 def void_parked(data: PurchaseData) -> PurchaseDecision:
-    return _parked(At.VOID, data, "The capture was refused, and the authorisation could not be released.")
+    why = "The authentication failed" if data.refusal_reason else "The capture was refused"
+    return _parked(At.VOID, data, f"{why}, and the authorisation could not be released.")
 
 
 def _parked(step: At, data: PurchaseData, why: str) -> PurchaseDecision:
@@ -189,7 +193,7 @@ def release(
 ) -> PurchaseDecision:
     return Go(
         step=At.RELEASE_STOCK,
-        data=with_changes(data, tries=0),
+        data=with_changes(data, tries=0, refusal_reason=""),
         transitions=transitions,
         attempt_transitions=attempt_transitions,
         refusal_reason=refusal_reason,
@@ -225,7 +229,8 @@ def until_released(
 
 
 def taken_up_again(data: PurchaseData) -> PurchaseDecision:
-    return Go(step=At.CONFIRM_ORDER, data=with_changes(data, tries=0), reply_to_waiters=True)
+    again = with_changes(data, tries=0, refusal_reason="")
+    return Go(step=At.CONFIRM_ORDER, data=again, reply_to_waiters=True)
 
 
 def found_held(data: PurchaseData) -> PurchaseDecision:

@@ -14,35 +14,45 @@ from django.db.models import Exists, OuterRef, Q
 from django.template.defaultfilters import pluralize
 
 from checkout.conf import conf
-from checkout.payments.books.apply import end_doubt, fail_refund
-from checkout.payments.books.ours import NOT_FOUND
-from checkout.payments.calls import has_had_no_effect, may_have_left, may_yet_arrive, moves_once
+from checkout.payments.books.apply import apply, end_doubt, fail_refund
+from checkout.payments.books.compare_operations import compare_withdrawal
+from checkout.payments.books.ours import our_operation
+from checkout.payments.calls import has_had_no_effect, is_clean, may_have_left, may_yet_arrive, moves_once
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
+from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderCall, Saga
 from checkout.payments.providers.base import Outcome
-from checkout.payments.sagas.operations.data import UNTOLD
+from checkout.payments.sagas.operations.data import (
+    ARRIVED,
+    GIVEN_UP,
+    NOT_ARRIVED,
+    OPERATION_SETTLED,
+    UNTOLD,
+)
+from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import insert_in_batch
+from messaging.compiled_queries import insert_in_batch, update_in_batch
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 
 Kind, State = Operation.Kind, Operation.State
 
-OPERATION_SETTLED = "operation_settled_by"
-ARRIVED, NOT_ARRIVED, GIVEN_UP = "arrived", "not_arrived", "given_up"
-
-_PARKED = Saga.objects.filter(
-    Q(step__in=UNTOLD) | Q(step=OuterRef("kind")),
-    kind=OuterRef("kind"),
-    key=OuterRef("reference"),
-    status=Saga.Status.PARKED,
+_OF_OPERATION = Saga.objects.filter(
+    Q(step__in=UNTOLD) | Q(step=OuterRef("kind")), kind=OuterRef("kind"), key=OuterRef("reference")
+)
+_PARKED = _OF_OPERATION.filter(status=Saga.Status.PARKED)
+# Operations that staff may withdraw while their flow is at work: those that may yet be sent, or lost.
+TO_BE_WITHDRAWN = Q(
+    Exists(_OF_OPERATION.filter(status=Saga.Status.RUNNING)),
+    kind__in=(Kind.CAPTURE, Kind.VOID, Kind.REFUND),
+    state__in=(State.REQUESTED, State.UNKNOWN),
+    is_withdrawn=False,
 )
 # Operations whose outcome staff may decide: open ones, and refunds that may have come back.
 TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
@@ -69,15 +79,50 @@ def obstacle(
         return f"{ended} Try its saga again instead, which has not heard of that." if is_waiting else ended
     if saga is None:
         return f"The flow of this {kind} has not begun. Wait until it has asked the provider."
-    if saga.status != Saga.Status.PARKED:
-        return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
     if saga.step not in (kind, *UNTOLD):
         return f"The flow of this {kind} waits for something else. Its saga's page says what for."
-    if gives_up and (arrived or is_doubted(saga) or kind == Kind.VOID):
-        return "Only a capture or refund that did not arrive can be given up."
+    if gives_up:
+        return _obstacle_to_withdrawing(operation, attempt, saga)
+    if saga.status != Saga.Status.PARKED:
+        return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
     if arrived or is_doubted(saga):
         return ""
-    return _obstacle_while_absent(operation, attempt, gives_up=gives_up)
+    if operation.is_withdrawn:
+        return f"This {kind} is withdrawn, and is never sent again. Say that it is not to be sent any more."
+    return _obstacle_while_absent(operation, attempt)
+
+
+def obstacle_under_lock(
+    operation: Operation,
+    attempt: Attempt,
+    payment: Payment,
+    saga: Saga | None,
+    *,
+    arrived: bool,
+    gives_up: bool,
+) -> str:
+    """Return the obstacle to a decision that is about to be carried out, with payment and attempt locked.
+
+    An operation that is sent again also needs the money that it may not have reserved while it was parked.
+    """
+    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
+    is_sent_again = not (arrived or gives_up or is_doubted(saga))
+    return why or (obstacle_to_sending(saga, payment) if saga is not None and is_sent_again else "")
+
+
+def _obstacle_to_withdrawing(operation: Operation, attempt: Attempt, saga: Saga) -> str:
+    kind, is_parked = operation.kind, saga.status == Saga.Status.PARKED
+    if is_doubted(saga):
+        return "Only an operation that did not arrive can be withdrawn."
+    if not is_parked and operation.is_withdrawn:
+        return f"This {kind} is withdrawn already. The provider is being asked what became of it."
+    if not is_parked and (operation.state == State.PENDING or operation.doubt):
+        return f"The provider has accepted this {kind}. Wait until its flow is parked, or has ended."
+    if is_clean(operation):
+        return ""
+    if kind == Kind.CAPTURE and attempt.state == AttemptState.CONFLICTED:
+        return _settle_contradiction(attempt)
+    return _obstacle_of_time(operation)
 
 
 def is_doubted(saga: Saga | None) -> bool:
@@ -85,31 +130,39 @@ def is_doubted(saga: Saga | None) -> bool:
     return saga is not None and bool(saga.data.get("is_doubted"))
 
 
-def _obstacle_while_absent(operation: Operation, attempt: Attempt, *, gives_up: bool) -> str:
-    is_conflicted = attempt.state == AttemptState.CONFLICTED
+def _obstacle_while_absent(operation: Operation, attempt: Attempt) -> str:
     is_held = attempt.state == AttemptState.AUTHORISED
-    if operation.kind == Kind.CAPTURE and not is_held and (is_conflicted or not gives_up):
+    if operation.kind == Kind.CAPTURE and not is_held:
+        if attempt.state == AttemptState.CONFLICTED:
+            return _settle_contradiction(attempt)
         why = f"The attempt is {attempt.state}, and nothing of it can be captured."
-        if is_conflicted:
-            return (
-                f"{why} Settle the contradiction instead, on the payment's page: there, this capture counts "
-                "as not arrived."
-            )
         return f"{why} Try its saga again instead: the provider is asked once more."
-    if may_yet_arrive(ProviderCall.objects.filter(key=operation.reference)):
-        minutes = ceil(conf.settling_time.total_seconds() / 60)
-        wait = f"Wait {minutes} minute{pluralize(minutes)}."
-        return f"It was sent a moment ago and may still be on its way. {wait}"
-    return ""
+    return _obstacle_of_time(operation)
+
+
+def _settle_contradiction(attempt: Attempt) -> str:
+    return (
+        f"The attempt is {attempt.state}, and nothing of it can be captured. Settle the contradiction "
+        "instead, on the payment's page: there, this capture counts as not arrived unless exactly its amount "
+        "is missing in our books."
+    )
+
+
+def _obstacle_of_time(operation: Operation) -> str:
+    if not may_yet_arrive(ProviderCall.objects.filter(key=operation.reference)):
+        return ""
+    minutes = ceil(conf.settling_time.total_seconds() / 60)
+    wait = f"Wait {minutes} minute{pluralize(minutes)}."
+    return f"It was sent a moment ago and may still be on its way. {wait}"
 
 
 def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None:
     """Carry out staff's decision, or only record a fact if the operation or its saga has moved on since.
 
-    An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One that
-    did not arrive is sent again with the same reference, and may be refused; or it is given up, which is as
-    if the provider had refused it. A refund that is said to have failed did arrive: if it did not stay, it is
-    refused, and is booked back if it was booked.
+    An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One
+    that did not arrive is sent again with the same reference, and may be refused; or it is withdrawn. A
+    refund that is said to have failed did arrive: if it did not stay, it is refused, and is booked back if it
+    was booked.
     """
     operation = Operation.objects.filter(
         reference=command.operation, payment__reference=command.payment
@@ -121,24 +174,41 @@ def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None
     operation.refresh_from_db()
     gives_up = isinstance(command, GiveUpOperation)
     arrived = isinstance(command, SettleOperation) and command.arrived
-    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
-    is_refused = is_doubted(saga) or gives_up
-    name = Signal.ARRIVED if arrived else Signal.REFUSED if is_refused else Signal.RESEND
-    if saga is None or why or saga.version != command.version or not orchestrator.takes(saga, name):
+    why = obstacle_under_lock(operation, attempt, payment, saga, arrived=arrived, gives_up=gives_up)
+    is_as_seen = saga is not None and saga.version == command.version
+    # A withdrawal is right whatever the flow has done meanwhile.
+    if saga is None or why or not (is_as_seen or gives_up):
         said = word(arrived=arrived, gives_up=gives_up)
         _record_not_applied(operation, said, why or "Its flow has gone on meanwhile.")
         return
     if gives_up:
-        move_operation(payment, operation, State.REFUSED, refusal_reason=NOT_FOUND)
-    elif name is Signal.REFUSED:
-        fail_refund(payment, operation)
+        is_looked_up = is_as_seen and saga.status == Saga.Status.PARKED
+        name = _withdraw(payment, operation, is_looked_up=is_looked_up)
     else:
-        end_doubt(operation)
-        state = State.DONE if arrived else State.REQUESTED
-        move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
-    if name is Signal.RESEND:
-        _let_be_sent_again(operation)
+        name = _move(operation, saga, payment, arrived=arrived)
     orchestrator.signal(saga, name, message, payment)
+
+
+def _withdraw(payment: Payment, operation: Operation, *, is_looked_up: bool) -> Signal:
+    """Never send the operation again. Return the signal to its saga."""
+    operation.is_withdrawn = True
+    update_in_batch(operation, "is_withdrawn")
+    apply(payment, operation, compare_withdrawal(our_operation(operation, ()), is_looked_up=is_looked_up))
+    return Signal.REFUSED if operation.state == State.REFUSED else Signal.WITHDRAWN
+
+
+def _move(operation: Operation, saga: Saga, payment: Payment, *, arrived: bool) -> Signal:
+    """Give the operation the state that staff have found. Return the signal to its saga."""
+    if not arrived and is_doubted(saga):
+        fail_refund(payment, operation)
+        return Signal.REFUSED
+    end_doubt(operation)
+    state = State.DONE if arrived else State.REQUESTED
+    move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
+    if arrived:
+        return Signal.ARRIVED
+    _let_be_sent_again(operation)
+    return Signal.RESEND
 
 
 def _let_be_sent_again(operation: Operation) -> None:

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.calls import is_clean
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -85,8 +86,9 @@ class Reckoning:
 
     ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
     outcome for which nothing is left to be captured, or which may be among what is booked, and voids without
-    an outcome of an order that has money. ``arrived`` are voids without an outcome of one that has none.
-    ``booked`` are the kinds and amounts of operations that are missing in our books.
+    an outcome of an order that has money. ``arrived`` are captures without an outcome that are exactly what
+    our books lack, and voids without an outcome of an order that has no money. ``booked`` are the kinds and
+    amounts of operations that are missing in our books.
     """
 
     undone: Sequence[Operation] = ()
@@ -211,6 +213,7 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     has_no_void = theirs.has_money or is_let_go(attempt, theirs)
     undone = [each for each in done if each.kind == Kind.VOID and has_no_void]
     booked: list[tuple[str, Money]] = []
+    arrived: list[Operation] = []
     for kind, total in ((Kind.CAPTURE, theirs.captured), (Kind.REFUND, theirs.refunded)):
         of_kind = [each for each in done if each.kind == kind]
         gone = _lacking(of_kind, total.minor, theirs.lacks)
@@ -219,18 +222,21 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
             ours_left = Money(total.minor - more, total.currency)
             return Reckoning(why=_too_much(kind, ours_left, total))
         undone += gone
-        if more:
+        found = _found(ours, kind, more)
+        arrived += found
+        if more and not found:
             booked.append((kind, Money(more, total.currency)))
     if theirs.lacks - {each.reference for each in undone}:
         return Reckoning(why="Only a capture or refund that is done can be what the provider does not have.")
     booked += _by_issuers(attempt, theirs)
     captured = sum(amount.minor for kind, amount in booked if kind == Kind.CAPTURE)
-    given_up = _given_up(ours, attempt.payment, theirs, captured)
+    given_up = _given_up([each for each in ours if each not in arrived], attempt.payment, theirs, captured)
     open_voids = [each for each in ours if each.kind == Kind.VOID and each.state in OPEN]
     given_up += open_voids if has_no_void else []
     if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
         booked.append((Kind.VOID, attempt.payment.amount))
-    return Reckoning(undone, given_up, [] if has_no_void else open_voids, booked)
+    arrived += [] if has_no_void else open_voids
+    return Reckoning(undone, given_up, arrived, booked)
 
 
 def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:
@@ -255,6 +261,19 @@ def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> li
     surplus = _sum(ours) - total
     fitting = [each for each in ours if each.amount_minor == surplus]
     return fitting if len(fitting) == 1 else []
+
+
+def _found(ours: Iterable[Operation], kind: str, more: int) -> list[Operation]:
+    """Return our operations without an outcome that explain what our books lack, if that is certain.
+
+    That is the only one of this amount, or all of them together. One of which no copy can have arrived
+    explains nothing.
+    """
+    candidates = [each for each in ours if each.kind == kind and each.state in OPEN and not is_clean(each)]
+    fitting = [each for each in candidates if each.amount_minor == more]
+    if fitting:
+        return fitting if len(fitting) == 1 else []
+    return candidates if _sum(candidates) == more else []
 
 
 def _too_much(kind: str, ours: Money, total: Money) -> str:

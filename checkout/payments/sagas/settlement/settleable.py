@@ -173,7 +173,7 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
     for operation in payment.operations.select_related("attempt").order_by("pk"):
         saga = sagas.get((operation.kind, operation.reference))
         what = f"{operation.get_kind_display().lower()} of {operation.amount}"
-        if operation.state in OPEN and not _never_arrived(operation, saga):
+        if operation.state in OPEN and not _ends_by_figures(operation, saga):
             if saga is not None and saga.status == Saga.Status.PARKED:
                 return f"Nobody knows what became of the {what}. Settle that first: a link is on this page."
             return f"The {what} is under way. Wait until it has ended, or waits for staff."
@@ -184,11 +184,11 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
     return ""
 
 
-def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
-    """Return True for a parked capture or void that counts as not arrived when staff settle the payment.
+def _ends_by_figures(operation: Operation, saga: Saga | None) -> bool:
+    """Return True for a parked capture or void whose end follows from the figures when staff settle.
 
     A capture cannot be sent again while its attempt is not authorised, and a void is only refused again once
-    money was captured. If it arrived, staff say so on its own page.
+    money was captured.
     """
     if saga is None or saga.status != Saga.Status.PARKED or saga.step not in (operation.kind, *UNTOLD):
         return False

@@ -10,6 +10,8 @@ from checkout.payments.books.compare_notifications import (
     OTHER_AMOUNT,
     OTHER_MERCHANT,
     compare_notification,
+    is_told_anew,
+    may_be_told_twice,
 )
 from checkout.payments.books.events import kind_by_issuer, kind_of_ours, meaning
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED, operations_as_ours
@@ -69,7 +71,7 @@ def apply_statements(
     results, facts, events = [], [], []
     is_to_be_compared = False
     for statement in statements:
-        refusal = known.refusal_of(statement) or (_unknown(statement) if is_proven else None)
+        refusal = known.refusal_of(statement, operations) or (_unknown(statement) if is_proven else None)
         result = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
         is_told_again = known.has_contradicted(statement, result)
         if is_told_again:
@@ -77,7 +79,7 @@ def apply_statements(
         results.append(result)
         if is_proven and not result.ends_ours and known.may_be_of_portal(statement, operations):
             is_to_be_compared = True
-        if is_proven and result is REPEATED and may_be_another_movement(statement):
+        if is_proven and result is REPEATED and may_be_told_twice(statement):
             is_to_be_compared = True
             events += _second_disputes(attempt, statement)
         if refusal is None and not is_told_again:
@@ -93,11 +95,6 @@ def apply_statements(
             put_at_risk(attempt.payment, event.minor, event.currency)
         message.send(*event.address, event, reply_to="", subject=event.payment)
     return results
-
-
-def may_be_another_movement(statement: Notification) -> bool:
-    """Return True if a repeated statement may tell of a second movement, of the same amount and day (P5)."""
-    return not statement.is_identity and meaning(statement.kind).end
 
 
 def _second_disputes(attempt: Attempt, statement: Notification) -> list[ApplyProviderEvent]:
@@ -140,9 +137,11 @@ class _Known:
             if fact.kind.startswith(prefixes):
                 self._add(fact.data.get("event_id", ""), fact.data.get("not_applied", ""))
 
-    def refusal_of(self, statement: Notification) -> StatementResult | None:
+    def refusal_of(self, statement: Notification, operations: Sequence[Operation]) -> StatementResult | None:
         """Return the result of a statement that is to be skipped; None if it is to be looked into."""
-        if scrub_text(statement.event_id) in self._event_ids:
+        is_proven = self._hints is None
+        is_known = scrub_text(statement.event_id) in self._event_ids
+        if is_known and not (is_proven and is_told_anew(operations, statement)):
             return REPEATED
         if self._hints is not None and self._hints >= MOST_HINTS:
             return StatementResult(

@@ -1,0 +1,45 @@
+"""Services whose commands are carried out in the saga's transaction, instead of by a process of their own.
+
+Which ones is chosen when the checkout service starts (``CHECKOUT_IN_PLACE``). A saga is the same either way:
+its steps are recorded, and an answer moves it on as a reply does.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from checkout.messages import Command
+from checkout.payments.sagas.definition import Ask
+from checkout.service import Service
+from messaging.envelope import Reply
+from messaging.worker import in_place
+from messaging.worker.service import Message
+
+_services: dict[str, Service] = {}
+
+
+def choose(services: Iterable[Service]) -> None:
+    """Have these services, and no others, work in place from now on."""
+    _services.clear()
+    _services.update({service.name: service for service in services})
+
+
+def answers(ask: Ask) -> bool:
+    """Return True if a question is answered in place. One that is repeated after a pause is always sent."""
+    return not ask.delay_seconds and ask.command.address[0] in _services
+
+
+def reply_to(command: Command[Any], message: Message) -> Reply | None:
+    """Return the reply of the command's service; None if it does not work in place."""
+    name, type = command.address
+    service = _services.get(name)
+    return None if service is None else in_place.carry_out(service, type, command, message)
+
+
+def is_done(command: Command[Any], message: Message) -> bool:
+    """Return True if a command that nobody waits for was carried out.
+
+    False means that it has to be sent: its service is not in place, or has rejected it, and will do what it
+    does with such a command. It tries again, or makes it a dead letter.
+    """
+    reply = reply_to(command, message)
+    return reply is not None and reply.ok

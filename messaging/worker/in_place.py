@@ -1,0 +1,62 @@
+"""Commands that are carried out in place: in the transaction of the message that causes them.
+
+The handler of their service is called with the same typed command, without broker, inbox and outbox. So the
+service must use the database of the cause, and its handlers must look before they write: what a handler has
+written when it rejects a command is not undone.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from messaging.compiled_queries import write_collected
+from messaging.envelope import Envelope, Reply
+from messaging.worker.message import Message
+from messaging.worker.service import CommandRejected, Service
+
+
+class CommandInPlace(Message):
+    """The message for the handler of such a command. What it sends leaves with the messages of its cause."""
+
+    def __init__(self, type: str, cause: Message) -> None:
+        about = Envelope(
+            type=type, body=b"", message_id=cause.envelope.message_id, headers=cause.envelope.headers
+        )
+        super().__init__(
+            about,
+            consumer=cause._consumer,
+            topology=cause.topology,
+            inbox_model=cause._inbox_model,
+            outbox_model=cause._outbox_model,
+            database=cause._database,
+        )
+        self._cause = cause
+        self._hints, self._planned_pushes = cause._hints, cause._planned_pushes
+        self.answer: Any = None
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Write what was collected at the end of the block, so that the handler itself meets its errors."""
+        yield
+        write_collected(self._database)
+
+    def refuse_repetition(self) -> None:
+        """Do nothing: what is repeated is the cause, which is refused itself."""
+
+    def reply(self, result: Any) -> None:
+        """Keep the answer for the caller."""
+        self.answer = result
+
+    def _plan(self, *args: Any, **options: Any) -> None:
+        # The secret is for the participant to which the cause passes it on.
+        self._cause._plan(*args, **{**options, "may_carry_sealed": False})
+
+
+def carry_out(service: Service, type: str, command: Any, cause: Message) -> Reply:
+    """Return the reply of a service to a command that it carries out now, in the transaction of ``cause``."""
+    message = CommandInPlace(type, cause)
+    try:
+        answer = service.commands[type].function(command, message)
+    except CommandRejected as rejection:
+        return Reply.failure(rejection.code, rejection.text, rejection.retryable)
+    return Reply.success(message.answer if answer is None else answer)
