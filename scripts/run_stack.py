@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from payments_gateway.published import DEVELOPMENT_KEY
+from checkout.conf.published import DEVELOPMENT_KEY
 from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.conf.published import DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
 from checkout.tryout.children import Children, Stopped
 
 MANAGE = (sys.executable, "manage.py")
@@ -23,8 +24,7 @@ WEB = (
 )
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
-ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  the gateway can only be reached from this machine
-NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, like all of the sandbox's secrets
+NOTIFICATION_SECRET = SANDBOX_CREDENTIALS["notification_secret"]
 # Prefixes of settings to ignore, because the demonstration has its own provider, databases and addresses.
 OTHERS = (
     "SANDBOX_",
@@ -70,7 +70,7 @@ class Demo:
             "DATABASE_URL": f"sqlite:///{self.folder / 'gateway.sqlite3'}",
             "BROKER_URL": "memory://",
             "PUBLIC_URL": self.url,
-            "CHECKOUT_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "CHECKOUT_ADMIN_PASSWORD": DEVELOPMENT_PASSWORD,
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_PORT": str(self.sandbox_port),
             "SANDBOX_NOTIFICATION_URL": f"{self.url}/notifications/sandbox/{NOTIFICATION_SECRET}/",
@@ -123,7 +123,7 @@ class Demo:
             [
                 "",
                 f"Shop            {self.url}/",
-                f"Back office     {self.url}/admin/   (admin, password {ADMIN_PASSWORD})",
+                f"Back office     {self.url}/admin/   (admin, password {DEVELOPMENT_PASSWORD})",
                 f"API             {self.url}/api/v1/openapi.json   (key {TRY_OUT_API_KEY})",
                 f"Health          {self.url}/readyz",
                 f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
