@@ -1,7 +1,7 @@
 """All commands by their type on the wire.
 
-``scripts/message_page.py`` makes the tables of ``docs/messages.md`` from this table. Tests compare it
-with the handlers of the services.
+``python -m scripts.asyncapi`` describes the messages by this table. Tests compare it with the handlers of
+the services.
 """
 
 from collections.abc import Mapping

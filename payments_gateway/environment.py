@@ -51,8 +51,7 @@ def _own_database(name: str, owner: str) -> Any:
     return Field(
         default=SecretStr(""),
         alias=name,
-        description=f"The address of a database of its own for the {owner}. By default its tables are in "
-        "the database of DATABASE_URL.",
+        description=f"A database of its own for the {owner}. By default its tables are in DATABASE_URL's.",
     )
 
 

@@ -28,10 +28,12 @@ MEANINGS = {
     "expired": "It was not paid in time, or its authorisation has lapsed.",
 }
 
+OPERATIONS = ("capture", "void", "refund")
+
 
 def page(text: str) -> str:
     """Return the text of the page, with the present tables between their marks."""
-    for name, table in (("States", _states()), ("Moves", _moves()), ("Events", _events())):
+    for name, table in (("States", _states()), ("Events", _events())):
         before, mark, rest = text.partition(BEGIN.format(name))
         after = rest.partition(END)[2]
         text = f"{before}{mark}\n{table}\n\n{END}{after}"
@@ -39,39 +41,48 @@ def page(text: str) -> str:
 
 
 def _states() -> str:
-    from checkout.payments.objects.payment import FINAL, FINAL_WITHOUT_A_REST, STATUSES, PaymentStatus
+    from checkout.payments.objects.payment import FINAL, FINAL_WITHOUT_A_REST, PaymentStatus
 
-    rows = ["| state | meaning | inside | `is_final` |", "|---|---|---|---|"]
+    events = _events_by_state()
+    rows = ["| state | meaning | `is_final` | events that lead to it |", "|---|---|---|---|"]
     for status in PaymentStatus:
-        inside = ", ".join(f"`{ours}`" for ours, public in STATUSES.items() if public is status)
         is_final = "yes" if status in FINAL else "no"
         if status in FINAL_WITHOUT_A_REST:
             is_final = "once nothing is left to capture"
-        rows.append(f"| `{status}` | {MEANINGS[status]} | {inside} | {is_final} |")
+        types = ", ".join(f"`{type}`" for type in events.get(status, ["payment.created"]))
+        rows.append(f"| `{status}` | {MEANINGS[status]} | {is_final} | {types} |")
     return "\n".join(rows)
 
 
-def _moves() -> str:
+def _events_by_state() -> dict[str, list[str]]:
+    """Return the types of the events of all moves to each state."""
     from checkout.payments.events.types import type_of_move
     from checkout.payments.objects.payment import STATUSES
     from checkout.states import PAYMENT_EDGES
 
-    moves: dict[tuple[str, str], set[str]] = {}
+    events: dict[str, list[str]] = {}
     for edge in PAYMENT_EDGES:
+        known = events.setdefault(STATUSES[edge.target], [])
         for source in sorted(edge.sources):
             for is_by_capture in (False, True):
                 type = type_of_move(edge.event, source, is_by_capture=is_by_capture)
-                moves.setdefault((STATUSES[edge.target], type), set()).add(STATUSES[source])
-    rows = ["| to | from | event |", "|---|---|---|"]
-    for (target, type), sources in moves.items():
-        rows.append(f"| `{target}` | {', '.join(f'`{each}`' for each in sorted(sources))} | `{type}` |")
-    return "\n".join(rows)
+                if type not in known:
+                    known.append(type)
+    return events
 
 
 def _events() -> str:
+    """Return the table of events, in which captures, voids and refunds share a row where it says the same."""
     from checkout.payments.events import EVENT_TYPES
 
-    rows = [f"| `{type}` | {meaning} |" for type, meaning in EVENT_TYPES.items()]
+    types: dict[str, list[str]] = {}
+    for type, meaning in EVENT_TYPES.items():
+        kind = type.partition(".")[0]
+        shared = (
+            meaning.replace(kind, "operation").replace("A op", "An op") if kind in OPERATIONS else meaning
+        )
+        types.setdefault(shared, []).append(f"`{type}`")
+    rows = [f"| {', '.join(names)} | {meaning} |" for meaning, names in types.items()]
     return "\n".join(["| type | meaning |", "|---|---|", *rows])
 
 

@@ -7,30 +7,34 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from messaging.setting import LONGEST_SECONDS
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
 Every setting of the gateway is an environment variable. Each process reads and checks all of them when it
-starts, and one error lists all variables with a wrong value. A list whose default has no brackets has commas
-between its parts; other lists and tables are JSON. Times are in seconds; the longest, 3,153,600,000, is a
-hundred years. A blank default is an empty value, unless the meaning says how the default is computed.
+starts, and one error lists all variables with a wrong value. This page is made from their declarations by
+`python -m scripts.settings_page`.
 
-These variables are not on this page: `WEB_PORT`, the port of the web process (8000), which is read by the
-[Procfile](../Procfile); the sandbox's own variables, `SANDBOX_…`, in [sandbox.md](sandbox.md#settings); and
-uvicorn's own (`UVICORN_…`, `WEB_CONCURRENCY`), in uvicorn's documentation. An application of yours that uses
-`messaging/` without this gateway has [Django settings](../messaging/README.md#settings) of its own.
+A list whose default has no brackets has commas between its parts; other lists and tables are JSON. Times are
+in seconds. A blank default is an empty value, unless the meaning says how the default is computed. A number
+is at least 1, and a time more than 0 and at most a hundred years (3,153,600,000), unless brackets say
+otherwise. An address of IPv6 counts as its /64 network.
 
-This page is made from the declarations in `checkout/conf/`, `messaging/conf.py`,
-`payments_gateway/serving/conf.py` and `payments_gateway/environment.py` by `python -m scripts.settings_page`.
+Not on this page: `WEB_PORT`, the port of the web process (8000), which the [Procfile](../Procfile) reads; the
+sandbox's `SANDBOX_…` ([sandbox.md](sandbox.md#settings)); uvicorn's own (`UVICORN_…`, `WEB_CONCURRENCY`). An
+application that uses `messaging/` without this gateway has [Django
+settings](../messaging/README.md#settings).
 """
 OTHERS = "The installation"
 BOUNDS = {
     "ge": "at least",
     "gt": "more than",
     "le": "at most",
-    "pattern": "pattern",
     "min_length": "length at least",
 }
+# The bounds that the introduction states.
+USUAL = ("", "at least 1", "more than 0")
 
 
 def page() -> str:
@@ -49,7 +53,7 @@ def page() -> str:
     groups: dict[str, list[str]] = {OTHERS: []}
     for name, field in Environment.model_fields.items():
         groups.setdefault(titles.get(name, OTHERS), []).append(_row(field))
-    head = "| variable | default | meaning | bounds |\n|---|---|---|---|\n"
+    head = "| variable | default | meaning |\n|---|---|---|\n"
     return "\n".join(
         [INTRODUCTION, *(f"## {title}\n\n{head}{''.join(rows)}" for title, rows in groups.items())]
     )
@@ -57,8 +61,10 @@ def page() -> str:
 
 def _row(field: Any) -> str:
     default = field.default if field.default_factory is None else None
-    meaning = str(field.description).replace("|", "\\|")
-    return f"| `{field.alias}` | {_shown(default)} | {meaning} | {_bounds_of(field)} |\n"
+    bounds = _bounds_of(field)
+    meaning = str(field.description) if bounds in USUAL else f"{field.description} ({bounds})"
+    escaped = meaning.replace("|", "\\|")
+    return f"| `{field.alias}` | {_shown(default)} | {escaped} |\n"
 
 
 def _shown(value: Any) -> str:
@@ -78,13 +84,14 @@ def _shown(value: Any) -> str:
 
 
 def _bounds_of(field: Any) -> str:
+    """Return the bounds in words, but for that of all times."""
     told = [
-        f"{text} `{getattr(bound, name)}`" if name == "pattern" else f"{text} {_number(getattr(bound, name))}"
+        f"{text} {_number(getattr(bound, name))}"
         for bound in field.metadata
         for name, text in BOUNDS.items()
-        if getattr(bound, name, None) is not None
+        if getattr(bound, name, None) not in (None, LONGEST_SECONDS)
     ]
-    return ", ".join(told).replace("|", "\\|")
+    return ", ".join(told)
 
 
 def _number(value: float) -> str:

@@ -20,8 +20,7 @@ class Protection:
     risk_payments_per_ip_address = whole(
         "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS",
         1000,
-        "The attempts to pay that one IP address (for IPv6, one /64 network) may make within an hour. "
-        "Loopback addresses have no limit.",
+        "The attempts to pay that one IP address may make within an hour. Loopback addresses have no limit.",
         ge=1,
     )
     risk_amount_limits: Setting[Mapping[str, int]] = Setting(
@@ -46,8 +45,7 @@ class Protection:
     declines_per_address = whole(
         "CHECKOUT_DECLINES_PER_ADDRESS",
         20,
-        "The declines from one address (IPv6: one /64) after which no more cards are tried from that "
-        "address.",
+        "The declines from one address after which no more cards are tried from that address.",
         ge=1,
     )
     declines_per_email = whole(
@@ -107,8 +105,7 @@ class Protection:
     max_link_uses_per_address = whole(
         "CHECKOUT_MAX_LINK_USES_PER_ADDRESS",
         20,
-        "The times a minute that one web process lets one address (IPv6: one /64) use the buttons of payment "
-        "links.",
+        "The times a minute that one web process lets one address use the buttons of payment links.",
         ge=1,
     )
     max_link_uses_per_link = whole(
@@ -129,7 +126,7 @@ class Protection:
     max_hints_per_address = whole(
         "CHECKOUT_MAX_HINTS_PER_ADDRESS",
         60,
-        "The unproven notifications a minute that one web process accepts from one address (IPv6: one /64).",
+        "The unproven notifications a minute that one web process accepts from one address.",
         ge=1,
     )
     max_hints_per_account = whole(

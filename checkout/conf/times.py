@@ -57,7 +57,7 @@ class Times:
     challenge_window = text(
         "CHECKOUT_CHALLENGE_WINDOW",
         "fullPage",
-        "fullPage, or the size of a window, such as 390x400, for a challenge in an iframe.",
+        "fullPage, or the size of an iframe for a challenge: 250x400, 390x400, 500x600 or 600x400.",
         pattern="^(250x400|390x400|500x600|600x400|fullPage)$",
     )
     settling_time = duration(

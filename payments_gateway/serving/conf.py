@@ -44,7 +44,7 @@ class Conf:
     max_held_per_address = whole(
         "SERVING_MAX_HELD_PER_ADDRESS",
         500,
-        "The held requests that one web process admits at once from one address (IPv6: one /64).",
+        "The held requests that one web process admits at once from one address.",
         ge=1,
     )
     max_sockets = whole(
@@ -53,7 +53,7 @@ class Conf:
     max_sockets_per_address = whole(
         "SERVING_MAX_SOCKETS_PER_ADDRESS",
         200,
-        "The WebSockets that one web process keeps open at once from one address (IPv6: one /64).",
+        "The WebSockets that one web process keeps open at once from one address.",
         ge=1,
     )
     pages_at_once = whole(
@@ -72,7 +72,7 @@ class Conf:
     max_pages_per_address = whole(
         "SERVING_MAX_PAGES_PER_ADDRESS",
         50,
-        "The pages that one web process admits at once from one address (IPv6: one /64).",
+        "The pages that one web process admits at once from one address.",
         ge=1,
     )
     max_connections = whole(
@@ -85,7 +85,7 @@ class Conf:
     max_connections_per_address = whole(
         "SERVING_MAX_CONNECTIONS_PER_ADDRESS",
         1000,
-        "The connections that one web process holds at once from one address (IPv6: one /64), unless the "
+        "The connections that one web process holds at once from one address, unless the "
         "address is that of a trusted proxy.",
         ge=1,
     )
@@ -135,7 +135,7 @@ class Conf:
     max_log_ins_per_address = whole(
         "SERVING_MAX_LOG_INS_PER_ADDRESS",
         5,
-        "The log-ins that one web process admits at once from one address (IPv6: one /64).",
+        "The log-ins that one web process admits at once from one address.",
         ge=1,
     )
 

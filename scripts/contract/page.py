@@ -1,33 +1,34 @@
 """The AsyncAPI document as a page for people, in Markdown."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from scripts.contract.making import Schema
 
 HEAD = """# Message reference
 
-This page is for authors of services and listeners: every message with its fields and an example.
-[messages.md](messages.md) describes the rest of the contract. The same facts for programs are in
-[asyncapi.yaml](asyncapi.yaml) (AsyncAPI 3.0) and in [schemas/](schemas) (JSON Schema 2020-12).
-`python -m scripts.asyncapi` makes all of them from the classes.
+This page is for authors of services and listeners: every command, answer and event with its fields.
+[messages.md](messages.md) describes the rest of the contract, and
+[trust.md](trust.md#who-may-say-what) says who may send what. The same facts for programs, with an example
+of each message, are in [asyncapi.yaml](asyncapi.yaml) (AsyncAPI 3.0) and in [schemas/](schemas) (JSON
+Schema 2020-12). `python -m scripts.asyncapi` makes all of them from the classes.
 
 Fields in brackets may be left out. *Open* messages may get more optional fields later: ignore fields that you
 do not know. In all others an unknown field is an error.
 """
-
-
-# The fields that the schemas of all events have in common, above their object.
-ENVELOPE = "data.object"
+# The fields of all events are above their object, and each kind of event has its own below it.
+OBJECT = "data.object."
 
 
 def page(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> str:
     """Return the page."""
     lines = [HEAD]
-    for name, channel in document["channels"].items():
-        if name not in ("replies", "dead", "events"):
-            lines += _commands(channel, document, schemas)
+    channels = document["channels"].items()
+    commands = [channel for name, channel in channels if name not in ("replies", "dead", "events")]
+    for channel in commands:
+        lines += _commands(channel, document, schemas)
+    lines += _fields_of_commands([type for channel in commands for type in channel["messages"]], schemas)
     lines += _answers(schemas)
     lines += _events(document, schemas)
     return "\n".join(lines)
@@ -39,35 +40,30 @@ def _commands(
     exchange = channel["bindings"]["amqp"]["exchange"]["name"]
     yield f"## {channel['title']}\n"
     yield f"Exchange `{exchange}`, routing key `{channel['address']}`.{_errors(channel, document)}\n"
+    yield "| command | fields | answer | if asked again |\n|---|---|---|---|"
     for type in channel["messages"]:
-        yield from _command(type, document, schemas)
+        yield _command(type, document, schemas)
+    yield ""
 
 
 def _errors(channel: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    operations = (document["operations"].get(f"receive {type}", {}) for type in channel["messages"])
+    operations = (document["operations"][f"receive {type}"] for type in channel["messages"])
     codes = dict.fromkeys(code for each in operations for code in each.get("x-errors", ()))
     return f" Errors: {', '.join(f'`{code}`' for code in codes)}." if codes else ""
 
 
-def _command(type: str, document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Iterator[str]:
-    message = document["components"]["messages"][type]
-    yield f"### {type}\n"
-    if "summary" in message:
-        yield f"{message['summary']}\n"
-    schema = schemas[message["payload"]["$ref"].removeprefix("./schemas/").removesuffix(".json")]
-    operation = document["operations"].get(f"receive {type}", {})
-    if operation:
-        senders = ", ".join(f"`{each}`" for each in operation["x-senders"])
-        openness = "" if schema.get("additionalProperties") is False else " Open."
-        answer = f" Answer: {_answer(type, schemas)}." if "reply" in operation else ""
-        yield f"Sent by {senders}.{openness} {operation['description']}{answer}\n"
-    yield from _fields(schema, schema)
-    yield from _example(message["examples"][0]["payload"])
+def _command(type: str, document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> str:
+    schema, operation = schemas[type], document["operations"][f"receive {type}"]
+    does = " ".join(document["components"]["messages"][type]["summary"].split())
+    openness = "" if schema.get("additionalProperties") is False else " Open."
+    names = ", ".join(each.shown() for each in _fields_in(schema, schema) if "[]" not in each.name)
+    answer = _answer(type, schemas) if "reply" in operation else "none"
+    again = operation["description"].removeprefix("If it is asked again: ").removesuffix(".")
+    return f"| [`{type}`](schemas/{type}.json): {does}{openness} | {names} | {answer} | {again} |"
 
 
 def _answer(type: str, schemas: Mapping[str, Schema]) -> str:
-    name, reply = _name_of_result(schemas[f"{type}.reply"]), f"schemas/{type}.reply.json"
-    return f"[`{name}`](#{name.lower()}) ([schema]({reply}))"
+    return f"[`{_name_of_result(schemas[f'{type}.reply'])}`](schemas/{type}.reply.json)"
 
 
 def _name_of_result(reply: Schema) -> str:
@@ -75,13 +71,25 @@ def _name_of_result(reply: Schema) -> str:
     return reference.rpartition("/")[2]
 
 
+def _fields_of_commands(types: Iterable[str], schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """Yield the fields of all commands: a name means the same in each of them."""
+    fields = {each.name: each for type in types for each in _fields_in(schemas[type], schemas[type])}
+    yield "## Fields of commands\n"
+    yield "| field | type | meaning |\n|---|---|---|"
+    for name, each in sorted(fields.items()):
+        yield f"| `{name}` | {each.type} | {each.meaning} |"
+    yield ""
+
+
 def _answers(schemas: Mapping[str, Schema]) -> Iterator[str]:
     """Yield the section of answers, the `result` of replies, each of which is that of some commands."""
     replies = {_name_of_result(each): each for name, each in schemas.items() if name.endswith(".reply")}
-    yield "## Answers\n\nThe `result` of a reply, if nothing went wrong.\n"
+    yield "## Answers\n\nThe `result` of a reply, if nothing went wrong. `Done` has no fields.\n"
+    yield "| answer | field | type | meaning |\n|---|---|---|---|"
     for name, reply in replies.items():
-        yield f"### {name}\n"
-        yield from _fields(reply["$defs"][name], reply)
+        for each in _fields_in(reply["$defs"][name], reply):
+            yield f"| `{name}` | {each.shown()} | {each.type} | {each.meaning} |"
+    yield ""
 
 
 def _events(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Iterator[str]:
@@ -94,42 +102,50 @@ def _events(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Itera
         kinds.setdefault(messages[type]["payload"]["$ref"], []).append(type)
     names = {each: each.removeprefix("./schemas/").removesuffix(".json") for each in kinds}
     first = schemas[next(iter(names.values()))]
-    yield from _fields(first, first, lambda field: not field.startswith(f"{ENVELOPE}."))
+    yield from _fields(first, lambda field: not field.startswith(OBJECT))
     for reference, types in kinds.items():
         name = names[reference]
         yield f"### Events of {name.removeprefix('event.')}s ([schema](schemas/{name}.json))\n"
-        yield ", ".join(f"`{type}`" for type in types) + ".\n"
-        yield from _fields(schemas[name], schemas[name], lambda field: field.startswith(f"{ENVELOPE}."))
+        yield ", ".join(f"`{type}`" for type in types) + ". Fields of `data.object`:\n"
+        yield from _fields(schemas[name], lambda field: field.startswith(OBJECT), before=OBJECT)
         [example] = (each for type in types for each in messages[type].get("examples", ()))
         yield from _example(example["payload"])
 
 
-def _fields(
-    schema: Schema, root: Schema, is_wanted: Callable[[str], bool] = lambda field: True
-) -> Iterator[str]:
-    fields = [row for field, row in _rows(schema, root, "") if is_wanted(field)]
-    if not fields:
-        yield "No fields.\n"
-        return
+def _fields(schema: Schema, is_wanted: Callable[[str], bool], before: str = "") -> Iterator[str]:
+    """Yield the table of the wanted fields of a schema; their names are shown without ``before``."""
     yield "| field | type | meaning |\n|---|---|---|"
-    yield "\n".join(fields) + "\n"
+    for each in _fields_in(schema, schema):
+        if is_wanted(each.name):
+            yield f"| {each.shown(before)} | {each.type} | {each.meaning} |"
+    yield ""
 
 
-def _rows(schema: Schema, root: Schema, before: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each field with its row of the table."""
+class _Field(NamedTuple):
+    """A field of a schema, with the names of the objects that it is in."""
+
+    name: str
+    type: str
+    meaning: str
+    is_required: bool
+
+    def shown(self, before: str = "") -> str:
+        name = f"`{self.name.removeprefix(before)}`"
+        return name if self.is_required else f"[{name}]"
+
+
+def _fields_in(schema: Schema, root: Schema, before: str = "") -> Iterator[_Field]:
     schema = _resolved(schema, root)
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
-        shown = f"`{before}{name}`" if name in required else f"[`{before}{name}`]"
-        meaning = field.get("description", "")
-        yield f"{before}{name}", f"| {shown} | {_type(field, root)} | {meaning} |"
+        yield _Field(f"{before}{name}", _type(field, root), field.get("description", ""), name in required)
         inner = _resolved(field, root)
         if "properties" in inner:
-            yield from _rows(inner, root, f"{before}{name}.")
+            yield from _fields_in(inner, root, f"{before}{name}.")
         for part in inner.get("anyOf", ()):
-            yield from _rows(part, root, f"{before}{name}.")
+            yield from _fields_in(part, root, f"{before}{name}.")
         if "items" in inner:
-            yield from _rows(inner["items"], root, f"{before}{name}[].")
+            yield from _fields_in(inner["items"], root, f"{before}{name}[].")
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:

@@ -238,6 +238,22 @@ def test_one_whose_flow_is_at_work_can_only_be_withdrawn(admin_client, kind, sta
     assert commands().get().type == "checkout.give_up_operation"
 
 
+def test_a_page_warns_only_of_what_it_offers(admin_client):
+    operation = waiting()
+    sending, withdrawing = "If you have it sent again", "If you withdraw it"
+
+    def warnings(page):
+        html = page.content.decode()
+        return sending in html, withdrawing in html, "Before you say that it did not arrive" in html
+
+    assert warnings(admin_client.get(address(operation))) == (True, True, True)
+    assert warnings(send(admin_client, operation, "not_arrived")) == (True, False, True)
+    assert warnings(send(admin_client, operation, "given_up")) == (False, True, False)
+    Saga.objects.update(status=Saga.Status.RUNNING)
+    assert warnings(admin_client.get(address(operation))) == (False, True, False)
+    assert warnings(send(admin_client, operation, "given_up")) == (False, True, False)
+
+
 def test_one_that_the_provider_does_not_carry_out_shows_the_provider_s_sentence(admin_client):
     operation = waiting()
     sentence = "Could not find payment for order"

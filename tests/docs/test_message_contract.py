@@ -1,4 +1,4 @@
-"""The tables of commands, answers and errors in docs/messages.md are complete and correct."""
+"""The tables of errors in docs/messages.md are complete, and answers are read as strictly as it says."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from tests.support.source import modules_of
 
 CONTRACT = (ROOT / "docs" / "messages.md").read_text()
 CODES = CONTRACT.partition("The codes of our own services")[2].partition("Outcomes of")[0]
-ERRORS = CONTRACT.partition("What a saga does about an error")[2].partition("*Retry*")[0]
+ERRORS = CONTRACT.partition("What a saga does about an error")[2].partition("| in the table |")[0]
 ASKED = sorted({command.to for each in DEFINITIONS.values() for command in each.questions.values()})
 REPLIES = ("risk.assess", "payments.authorise", "orders.reserve", "payments.review", "payments.check_claim")
 

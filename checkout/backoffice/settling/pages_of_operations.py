@@ -89,9 +89,11 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         if is_complete and "change" not in request.POST:
             why = obstacle(operation, operation.attempt, saga, arrived=form.arrived, gives_up=form.gives_up)
             if not why:
-                return self._show(request, operation, form, "confirm_settlement.html", {})
+                chosen = {"is_sent_again": not form.gives_up, "is_withdrawn": form.gives_up}
+                return self._show(request, operation, form, "confirm_settlement.html", chosen)
             form.add_error("said", why)
-        return self._show(request, operation, form, "settle.html", evidence_of(operation, saga))
+        offered = {"is_sent_again": not form.is_at_work, "is_withdrawn": True}
+        return self._show(request, operation, form, "settle.html", offered | evidence_of(operation, saga))
 
     def _settle(self, request: HttpRequest, operation: Operation, form: SettlementForm) -> HttpResponse:
         said = form.words[form.cleaned_data["said"]]
@@ -141,10 +143,10 @@ def _label(operation: Operation) -> str:
 
 
 def _warnings(operation: Operation) -> dict[str, Any]:
-    """Return the consequences of a wrong answer, and how a copy of the request would be treated."""
+    """Return the consequences of a wrong answer, and how the provider would treat a copy of the request."""
     call = ProviderCall.objects.filter(key=operation.reference).first()
     return {
         "warning": IF_IT_DID_ARRIVE[operation.kind],
-        "warning_of_giving_up": IF_IT_ARRIVES_AFTER_ALL.get(operation.kind, ""),
+        "warning_of_withdrawal": IF_IT_ARRIVES_AFTER_ALL[operation.kind],
         "is_recognised": call is not None and operation.kind != Operation.Kind.VOID and moves_once(call),
     }

@@ -1,4 +1,4 @@
-"""The page of messages lists all commands and answers, and every program knows the same ones."""
+"""Every program knows the same commands."""
 
 import pytest
 
@@ -7,13 +7,6 @@ from checkout.messages import Command
 from checkout.participants import participants
 from checkout.running.services import SERVICES
 from messaging.access.participants import service_of
-from scripts.message_page import BEGIN, END, PAGE, page
-
-
-def test_the_tables_are_made_from_the_classes() -> None:
-    text = PAGE.read_text()
-    assert (text.count(BEGIN), text.count(END)) == (1, 1)
-    assert text == page(text), "run: python -m scripts.message_page"
 
 
 @pytest.mark.parametrize("type", sorted(COMMANDS))
