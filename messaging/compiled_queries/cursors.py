@@ -51,7 +51,9 @@ def _kept_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
         return kept.cursor
     cursor = connection.cursor()
     if connection.vendor == "postgresql":
-        cursor = connection.make_cursor(psycopg.RawCursor(connection.connection))
+        # django-stubs knows none of psycopg's cursors.
+        raw: Any = psycopg.RawCursor(connection.connection)
+        cursor = connection.make_cursor(raw)
     vars(connection)[_KEPT] = _Kept(connection.connection, cursor)
     return cursor
 

@@ -407,8 +407,9 @@ class Staff:
     def _look_up(self, order_code: str) -> Truth:
         """Return the truth as staff enter it, after which all that they have seen may be called done."""
         order = self._world.bank.books.orders.get(order_code)
-        for kind in (EventKind.CAPTURED, EventKind.REFUNDED) if order is not None else ():
-            for movement in self._seen(order, kind):
+        if order is not None:
+            seen = [*self._seen(order, EventKind.CAPTURED), *self._seen(order, EventKind.REFUNDED)]
+            for movement in seen:
                 self._world.bank.looked_up(movement.reference or order_code)
         return self._truth_of(order_code)
 
