@@ -1,7 +1,7 @@
 """The AsyncAPI document as a page for people, in Markdown."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scripts.contract.making import Schema
@@ -102,22 +102,31 @@ def _events(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Itera
         kinds.setdefault(messages[type]["payload"]["$ref"], []).append(type)
     names = {each: each.removeprefix("./schemas/").removesuffix(".json") for each in kinds}
     first = schemas[next(iter(names.values()))]
-    yield from _fields(first, lambda field: not field.startswith(OBJECT))
-    for reference, types in kinds.items():
-        name = names[reference]
-        yield f"### Events of {name.removeprefix('event.')}s ([schema](schemas/{name}.json))\n"
-        yield ", ".join(f"`{type}`" for type in types) + ". Fields of `data.object`:\n"
-        yield from _fields(schemas[name], lambda field: field.startswith(OBJECT), before=OBJECT)
-        [example] = (each for type in types for each in messages[type].get("examples", ()))
-        yield from _example(example["payload"])
-
-
-def _fields(schema: Schema, is_wanted: Callable[[str], bool], before: str = "") -> Iterator[str]:
-    """Yield the table of the wanted fields of a schema; their names are shown without ``before``."""
     yield "| field | type | meaning |\n|---|---|---|"
-    for each in _fields_in(schema, schema):
-        if is_wanted(each.name):
-            yield f"| {each.shown(before)} | {each.type} | {each.meaning} |"
+    for each in _fields_in(first, first):
+        if not each.name.startswith(OBJECT):
+            yield f"| {each.shown()} | {each.type} | {each.meaning} |"
+    yield "\n| events | `data.object` is |\n|---|---|"
+    for reference, types in kinds.items():
+        kind = names[reference].removeprefix("event.")
+        yield f"| {', '.join(f'`{type}`' for type in types)} | [{kind}](schemas/{names[reference]}.json) |"
+    yield "\nFields of `data.object`:\n"
+    yield from _fields_of_objects({name.removeprefix("event."): schemas[name] for name in names.values()})
+    examples = [each for type in channel["messages"] for each in messages[type].get("examples", ())]
+    yield f"An example:\n\n```json\n{json.dumps(examples[0]['payload'], ensure_ascii=False)}\n```\n"
+
+
+def _fields_of_objects(kinds: Mapping[str, Schema]) -> Iterator[str]:
+    """Yield the table of the fields of all kinds of objects, each once with the kinds that have it."""
+    owners: dict[tuple[str, str, str], list[str]] = {}
+    for kind, schema in kinds.items():
+        for each in _fields_in(schema, schema):
+            if each.name.startswith(OBJECT):
+                row = (each.shown(before=OBJECT), each.type, each.meaning)
+                owners.setdefault(row, []).append(kind)
+    yield "| field | of | type | meaning |\n|---|---|---|---|"
+    for (name, type, meaning), of in owners.items():
+        yield f"| {name} | {'all' if len(of) == len(kinds) else ', '.join(of)} | {type} | {meaning} |"
     yield ""
 
 
@@ -163,7 +172,3 @@ def _type(field: Schema, root: Schema) -> str:
     if "items" in field:
         return f"list of {_type(field['items'], root)}"
     return str(field.get("type", "any"))
-
-
-def _example(payload: object) -> Iterator[str]:
-    yield f"```json\n{json.dumps(payload, ensure_ascii=False)}\n```\n"
