@@ -39,6 +39,7 @@ from checkout.payments.actions.shopper.showing import (
     checkout_page,
     payment_state,
     payment_view,
+    watch_payment,
 )
 from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.claim_settlement import settle_claim
@@ -110,5 +111,6 @@ __all__ = [
     "settle_payment",
     "status_token",
     "submit_payment",
+    "watch_payment",
     "why_not_requeued",
 ]

@@ -489,6 +489,15 @@ class Migration(migrations.Migration):
                         help_text="What disputes claim that are known, and neither booked nor denied yet",
                     ),
                 ),
+                (
+                    "watched_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When a page or poll began to wait for its changes",
+                        null=True,
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at"],
