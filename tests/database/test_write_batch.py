@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -371,9 +372,12 @@ def test_a_row_is_given_the_time_that_the_database_has_chosen(mug):
 def test_a_batch_of_many_values_is_parsed_once(is_postgresql, monkeypatch):
     parsed: list[bytes] = []
     split = _queries._split_query
-    monkeypatch.setattr(
-        _queries, "_split_query", lambda query, *rest: parsed.append(query) or split(query, *rest)
-    )
+
+    def counted(query: bytes, *rest: Any) -> Any:
+        parsed.append(query)
+        return split(query, *rest)
+
+    monkeypatch.setattr(_queries, "_split_query", counted)
 
     def insert_ten(first: int) -> None:
         with transaction.atomic(), batch():
