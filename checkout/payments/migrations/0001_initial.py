@@ -731,6 +731,7 @@ class Migration(migrations.Migration):
                 (
                     "merchant",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="events",

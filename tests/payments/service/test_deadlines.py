@@ -13,7 +13,7 @@ from checkout.payments.checkout_messages import PassDeadline, ResumeSaga
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
-from checkout.payments.timers.due_checks import has_passed_deadlines
+from checkout.payments.timers.due_checks import deadlines_due_in
 from tests.payments.service.asking import operation_on
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered
@@ -58,8 +58,8 @@ def commands() -> int:
 
 def test_a_flow_that_has_moved_on_is_looked_at_again_at_its_present_deadline(attempt: Attempt) -> None:
     saga = overdue(attempt, deadline_at=timezone.now() + timedelta(minutes=5))
-    assert (has_passed_deadlines(), enqueue_passed_deadlines(), commands()) == (True, 1, 0)
-    assert (has_passed_deadlines(), enqueue_passed_deadlines()) == (False, 0)
+    assert (deadlines_due_in() <= 0, enqueue_passed_deadlines(), commands()) == (True, 1, 0)
+    assert (deadlines_due_in() <= 0, enqueue_passed_deadlines()) == (False, 0)
     saga.refresh_from_db()
     assert saga.look_at == saga.deadline_at
     earlier = timezone.now() - timedelta(seconds=1)
