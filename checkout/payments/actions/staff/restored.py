@@ -103,7 +103,7 @@ def _go_on_at_the_inquiry(attempt: Attempt) -> None:
 
 
 def to_be_repeated() -> Q:
-    """Return a condition on messages for orders and ledger, which need them again if they are restored."""
+    """Return a condition that matches the messages to send again after a restore of orders or ledger."""
     return Q(exchange=Topology(conf.prefix).commands, routing_key__in=REPEATABLE)
 
 
