@@ -8,11 +8,12 @@ from typing import TypeVar
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.outbox import notify
+from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import enqueue
 from messaging.outbox.notify import Bell, _listen_once, listen, pause_seconds, ring_now_and_then
 from messaging.outbox.relay import Relay
@@ -127,6 +128,11 @@ class TestOnPostgresql:
             await in_thread(write, delay_seconds)
             if not rings:
                 await in_thread(write)
+            await within(woken.wait())
+
+    async def test_what_a_worker_leaves_to_the_relay_rings(self):
+        async with listening() as woken:
+            await in_thread(leave_to_relay, OutboxMessage, DEFAULT_DB_ALIAS, message_id="1")
             await within(woken.wait())
 
     async def test_of_rows_that_are_polled_for_not_each_rings(self, monkeypatch):
