@@ -20,7 +20,7 @@ from checkout.errors import CardKeysMisconfigured
 from checkout.own.packages import validate_own_apps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
-from checkout.payments.providers.registry import faults_of
+from checkout.payments.providers.registry import account_errors
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
 from checkout.running.services import names_in_place
@@ -212,7 +212,7 @@ def provider_accounts_lead_to_providers(
         for alias in databases or ()
         if table in connections[alias].introspection.table_names()
         for account in ProviderAccount.objects.using(alias).order_by("code")
-        for field, fault in faults_of(account.provider, account.endpoint, account.options)
+        for field, fault in account_errors(account.provider, account.endpoint, account.options)
     ]
 
 

@@ -52,7 +52,8 @@ class Conf:
     relay_poll_seconds = number(
         "MESSAGING_RELAY_POLL_SECONDS",
         0.5,
-        "The seconds after which the relay looks for due messages and passed deadlines without being woken.",
+        "The seconds after which the relay looks for due messages and passed deadlines without being woken; "
+        "while nothing happens, ten times as many, but at most 5.",
         gt=0,
     )
 

@@ -132,7 +132,7 @@ class Topology:
 
     @property
     def common_queues(self) -> tuple[Queue, ...]:
-        """The queues that belong to no participant. That to which dead letters go further is the first."""
+        """The queues that belong to no participant: of parked messages, and of dead letters."""
         return self.parked_queue, self.dead_queue
 
     def service_queue(self, service: str) -> Queue:

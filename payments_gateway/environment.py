@@ -17,7 +17,7 @@ from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES, REPLACED
 from messaging.setting import Setting, comma_separated, declared
 from payments_gateway.mail_server import MailServer
-from payments_gateway.wrong_settings import faults_of, misspelled
+from payments_gateway.wrong_settings import misspelled, setting_errors
 
 # A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a
 # port.
@@ -241,7 +241,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Environment":
-        if faults := list(faults_of(self)):
+        if faults := list(setting_errors(self)):
             raise ValueError("\n".join(faults))
         return self
 

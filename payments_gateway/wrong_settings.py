@@ -45,7 +45,7 @@ def misspelled(variables: Iterable[str], known: Iterable[str]) -> Iterator[str]:
             yield f"{name} is no setting of the gateway. {advice}"
 
 
-def faults_of(env: Environment) -> Iterator[str]:
+def setting_errors(env: Environment) -> Iterator[str]:
     """Yield everything that keeps this environment from being used."""
     yield from _of_addresses(env)
     yield from _of_own_apps(env)

@@ -21,15 +21,12 @@ A request that is refused changes nothing, and its answer is a problem document 
 }
 ```
 
-Compare `code`, or `type`, which is an address with this text. Neither changes its meaning. `title` and
-`detail` are for people and may change. Each of the `errors` names a field of the body (`pointer`, RFC 6901),
-a `parameter` of the query or a `header`. Some problems have further members, which the table names. Ignore
-members that you do not know.
+Compare `code`, or `type`, which is an address with this text. `title` and `detail` are for people and may
+change. Each of the `errors` names a field of the body (`pointer`, RFC 6901), a `parameter` of the query or a
+`header`. Ignore members that you do not know. Quote the header `Request-Id` when you ask about a request.
 
-Every answer has the header `Request-Id`. Quote it when you ask about a request.
-
-A 5xx answer, a time-out and a lost connection leave open whether something has happened. Repeat the request
-with the same `Idempotency-Key`: see [api.md](api.md#idempotency).
+A 5xx answer, a time-out and a lost connection leave open whether something has happened: repeat the request
+with the same [`Idempotency-Key`](api.md#idempotency).
 
 This page is made from `checkout/api/answers/catalogue.py` by `python -m scripts.errors_page`.
 

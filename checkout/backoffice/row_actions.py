@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
-from checkout.backoffice.display.facts import Line
+from checkout.backoffice.display.facts import FactLine
 from checkout.errors import OperationRejected
 from checkout.privacy.scrubbing import NOTE_LENGTH
 
@@ -83,7 +83,7 @@ class AdminWithActions(ModelAdmin):
             if self.may(request, verb) and verb.is_offered(row)
         ]
 
-    def facts(self, row: Any) -> Iterable[Line]:
+    def facts(self, row: Any) -> Iterable[FactLine]:
         """Return labels and values that identify ``row`` on the pages of its actions."""
         return ()
 

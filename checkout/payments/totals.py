@@ -80,16 +80,16 @@ class Sums:
 
     @property
     def left_beside_claims(self) -> int:
-        """The sum that could be given back if the disputes that are not booked were not true.
+        """The sum that could be refunded if no dispute were open.
 
-        That is money that has certainly been taken, and is not charged back. It is never negative, although
-        a charge-back may take money that a refund under way counts on.
+        It is the money that has certainly been captured, less refunds and charge-backs. It is never negative,
+        although a charge-back may take money that a refund under way counts on.
         """
         return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
     @property
     def dispute_claimed(self) -> int:
-        """The part of that sum which disputes claim that are not booked."""
+        """The part of ``left_beside_claims`` that open disputes claim."""
         return min(self.at_risk, self.left_beside_claims)
 
     @property

@@ -165,7 +165,7 @@ def _without_separators(kinds: bytes) -> bytes:
 
 
 def _issued_at(digits: int, size: int) -> int:
-    """Return, for each place, the bits of the lengths that are issued with the four digits there."""
+    """Return for each position, as bits, the lengths of card numbers that begin with its four digits."""
     pairs = (10 * digits + (digits >> 8)).to_bytes(size, "little")
     next_pairs = pairs[2:] + b"\0\0"
     issued = int.from_bytes(pairs.translate(_BY_FIRST_PAIR), "little")

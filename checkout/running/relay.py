@@ -20,9 +20,9 @@ from checkout.payments.timers.cards.resealing import seal_tokens_again
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 from checkout.payments.timers.due_checks import (
-    has_passed_deadlines,
-    has_tokens_to_delete,
-    has_unmatched_notifications,
+    deadlines_due_in,
+    notifications_due_in,
+    tokens_due_in,
 )
 from checkout.payments.timers.expired_counters import delete_expired_counters
 from checkout.payments.timers.lost_commands import send_lost_again
@@ -71,15 +71,15 @@ def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
     so that a database that is away stops no other.
     """
     return [
-        Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds, has_passed_deadlines),
+        Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds, deadlines_due_in),
         *_in_every_database("messages from the future", correct_clock_skew, SOON_SECONDS),
         Timer(
             "unmatched notifications",
             try_unmatched_again,
             conf.relay_poll_seconds,
-            has_unmatched_notifications,
+            notifications_due_in,
         ),
-        Timer("tokens to delete", delete_tokens, conf.relay_poll_seconds, has_tokens_to_delete),
+        Timer("tokens to delete", delete_tokens, conf.relay_poll_seconds, tokens_due_in),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
         Timer("commands that were lost", send_lost_again, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),

@@ -17,7 +17,7 @@ KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """One line of the table. Times are in milliseconds, ``at_ms`` from the first exchange on."""
 
     at_ms: float
@@ -27,7 +27,7 @@ class Line:
     duration_ms: float | None
 
 
-def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
+def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[ReportLine]:
     """Merge the exchanges and the records by time. Gateway and shopper must share a clock."""
     events = [
         *_browser_events(hops),
@@ -36,7 +36,7 @@ def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
     events.sort(key=lambda event: event[0])
     start = hops[0].at if hops else None
     return [
-        Line(
+        ReportLine(
             at_ms=_milliseconds(at - (start or at)),
             kind=kind,
             what=what,
@@ -67,7 +67,7 @@ def shortened(url: str) -> str:
     return parts.netloc + "/".join(segments)
 
 
-def table(lines: Iterable[Line]) -> Iterator[str]:
+def table(lines: Iterable[ReportLine]) -> Iterator[str]:
     """Return the lines as text, the gateway's own hops indented below the browser's."""
     yield f"{'at':>8}  {'took':>7}  {'where':<13}  what"
     for line in lines:

@@ -162,7 +162,7 @@ class Shopper:
 
 
 def only_way_on(page: Page) -> Form | None:
-    """Return the page's only form if a person has nothing to fill in, because such a form sends itself."""
+    """Return the page's only form if it has no field to fill in: such a form submits itself."""
     forms = page.document.forms
     return forms[0] if len(forms) == 1 and not forms[0].is_for_people else None
 

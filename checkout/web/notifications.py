@@ -69,7 +69,7 @@ async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") 
 
 
 def _seconds_until_allowed(account: str, sender: str) -> int:
-    """Count an unproven notification. Return 0 if it is accepted, else the seconds until one is again.
+    """Count an unproven notification. Return 0 if it is accepted, else the seconds to wait.
 
     A sender without an address (on a Unix socket) and an unknown account are not counted.
     """

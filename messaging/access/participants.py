@@ -100,10 +100,10 @@ class Participants:
             if each.replies and queue == topology.reply_queue_name(each.replies):
                 return self.fault_of_reply(topology, envelope.user_id, each.asks)
         if queue.startswith(f"{topology.events}."):
-            return self._fault_of_event(topology, envelope)
-        return self._fault_of_command(topology, envelope)
+            return self._event_error(topology, envelope)
+        return self._command_error(topology, envelope)
 
-    def _fault_of_command(self, topology: Topology, envelope: Envelope) -> str:
+    def _command_error(self, topology: Topology, envelope: Envelope) -> str:
         # The address for the reply must be the sender's own, too.
         sender = self.of_user(topology, envelope.user_id)
         if sender is None:
@@ -123,14 +123,14 @@ class Participants:
             return ""
         return f"{user} may not answer for {' or '.join(sorted(services))}"
 
-    def fault_of_push(self, topology: Topology, user: str) -> str:
+    def push_error(self, topology: Topology, user: str) -> str:
         """Return why this user may not send to the channel layer; empty if it may."""
         sender = self.of_user(topology, user)
         if sender is None:
             return _is_nobody(user)
         return "" if sender.may_push else f"{user} may not send to channels and groups"
 
-    def _fault_of_event(self, topology: Topology, envelope: Envelope) -> str:
+    def _event_error(self, topology: Topology, envelope: Envelope) -> str:
         sender = self.of_user(topology, envelope.user_id)
         if sender is None:
             return _is_nobody(envelope.user_id)

@@ -238,7 +238,7 @@ class Traffic:
     def _is_of_stranger(self, envelope: Envelope) -> bool:
         """Return True if the sender may not send to channels and groups."""
         table = registered()
-        fault = table.fault_of_push(self.broker.topology, envelope.user_id) if table is not None else ""
+        fault = table.push_error(self.broker.topology, envelope.user_id) if table is not None else ""
         if fault:
             self.broker.reply_queue.not_entitled += 1
             write_limited(log.error, "push of a stranger", reason=fault)

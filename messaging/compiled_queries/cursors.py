@@ -51,9 +51,8 @@ def _kept_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
         return kept.cursor
     cursor = connection.cursor()
     if connection.vendor == "postgresql":
-        # django-stubs knows none of psycopg's cursors.
-        raw: Any = psycopg.RawCursor(connection.connection)
-        cursor = connection.make_cursor(raw)
+        # The parameter is annotated as Django's own kind of cursor.
+        cursor = connection.make_cursor(psycopg.RawCursor(connection.connection))  # type: ignore[arg-type]
     vars(connection)[_KEPT] = _Kept(connection.connection, cursor)
     return cursor
 

@@ -56,12 +56,12 @@ def read(delivery: Delivery, topology: Topology) -> Envelope:
     queue, reason = "", "nobody says why"
     if delivery.death is not None:
         queue, reason = delivery.death.queue, f"the broker gave up: {delivery.death.reason}"
-        if fault := _fault_of_sender(delivery, queue, topology):
+        if fault := _sender_error(delivery, queue, topology):
             queue, reason = "", f"said to have been in {queue}: {fault}"
     return of(replace(delivery, queue=queue), "", reason)
 
 
-def _fault_of_sender(delivery: Delivery, queue: str, topology: Topology) -> str:
+def _sender_error(delivery: Delivery, queue: str, topology: Topology) -> str:
     table, envelope = registered(), delivery.envelope or delivery.remains
     return "" if table is None or envelope is None else table.fault_of(topology, queue, envelope)
 
@@ -91,7 +91,7 @@ def _believed(letter: Envelope, topology: Topology) -> Envelope:
     return replace(letter, headers={**letter.headers, **own_word})
 
 
-def way_back(topology: Topology, queue: str, letter: Envelope) -> tuple[str, str] | None:
+def return_address(topology: Topology, queue: str, letter: Envelope) -> tuple[str, str] | None:
     """Return the exchange and routing key that lead to ``queue``; None if it is not a queue of work."""
     if queue.startswith(f"{topology.commands}."):
         return topology.commands, queue.removeprefix(f"{topology.commands}.")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from messaging.compiled_queries import insert_in_batch
 from messaging.conf import conf
 from messaging.envelope import SEALED, Envelope, HeaderValue, command_envelope
-from messaging.outbox.notify import wake_relays
+from messaging.outbox.notify import must_ring, wake_relays
 from messaging.topology import Topology
 
 
@@ -169,7 +169,7 @@ def enqueue(
 
     Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. The relay publishes it if
     that has not happened by the end of the grace period, or of ``delay_seconds``. With a delay of 0 the row
-    belongs to the relay from the start, and the relay is woken for it.
+    belongs to the relay from the start, and the relay is woken for it, as for any that is due soon.
     """
     envelope = command_envelope(
         type,
@@ -182,6 +182,6 @@ def enqueue(
     )
     row = model.of(Topology(conf.prefix).commands, service, envelope, delay_seconds=delay_seconds)
     insert_in_batch(row, using=database)
-    if delay_seconds == 0:
+    if must_ring(delay_seconds):
         wake_relays(model, database)
     return row

@@ -41,7 +41,7 @@ class Month:
 
     @property
     def first_id(self) -> str:
-        """The beginning of the least id of the month, if ids are UUIDs of version 7: its milliseconds."""
+        """The smallest beginning of an id of the month: UUIDs of version 7 begin with their milliseconds."""
         digits = f"{int(self.begin.timestamp() * 1000):012x}"
         return f"{digits[:8]}-{digits[8:]}"
 

@@ -1,10 +1,13 @@
 """LISTEN and NOTIFY: wake relays when a message has been written for them, if the database supports it.
 
 A notification is only a hint. If it is lost, or on other databases, the relay finds the row when it polls.
+While a relay hears notifications, and none has come for a few seconds, it polls seldom.
 """
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -20,8 +23,56 @@ CHECK_SECONDS = 15.0
 ANSWER_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
+# While nothing happens, polls are so many times as far apart, but no further than this.
+TIMES_AS_FAR = 10
+FARTHEST_SECONDS = 5.0
+# The time after a notification or a row in which a relay polls as often as without notifications.
+QUICK_SECONDS = 3.0
+# A process notifies of rows that are found by polling this often at most.
+RING_SECONDS = 2.0
+
 # Django's parameters that suit only its own, synchronous kind of connection.
 _OF_DJANGO = ("context", "cursor_factory")
+
+
+class Bell(asyncio.Event):
+    """An event that is set by notifications of a table, and by each check of the connection for them.
+
+    It ``is_heard`` while there is such a connection. ``rings`` counts the notifications.
+    """
+
+    is_heard = False
+    rings = 0
+
+
+def pause_seconds(due_in: float, poll_seconds: float) -> float:
+    """Return the time until the next look if the earliest row is due in so many seconds.
+
+    A row that is written meanwhile is due after that look, or it rings.
+    """
+    seldom = max(poll_seconds, min(TIMES_AS_FAR * poll_seconds, FARTHEST_SECONDS))
+    return min(max(due_in, poll_seconds), seldom)
+
+
+def must_ring(delay_seconds: float | None) -> bool:
+    """Return True if a row that is due after a delay could be found too late by seldom polls."""
+    return delay_seconds is not None and delay_seconds < FARTHEST_SECONDS
+
+
+_rung: dict[str, float] = {}
+
+
+def ring_now_and_then(model: type[models.Model]) -> None:
+    """Wake relays that poll seldom after the commit, every few seconds at most. They poll often then."""
+    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        transaction.on_commit(lambda: _ring_if_due(model), robust=True)
+
+
+def _ring_if_due(model: type[models.Model]) -> None:
+    table, now = model._meta.db_table, monotonic()
+    if now - _rung.get(table, -inf) >= RING_SECONDS:
+        _rung[table] = now
+        _notify(DEFAULT_DB_ALIAS, model)
 
 
 def wake_relays(model: type[models.Model], database: str = DEFAULT_DB_ALIAS) -> None:
@@ -41,8 +92,8 @@ def _notify(database: str, model: type[models.Model]) -> None:
         cursor.execute(f"NOTIFY {connection.ops.quote_name(model._meta.db_table)}")
 
 
-async def listen(model: type[models.Model], woken: asyncio.Event, database: str = DEFAULT_DB_ALIAS) -> None:
-    """Set ``woken`` at every wake-up, until cancelled. Return at once if the database has no LISTEN.
+async def listen(model: type[models.Model], bell: Bell, database: str = DEFAULT_DB_ALIAS) -> None:
+    """Set ``bell`` at every wake-up, until cancelled. Return at once if the database has no LISTEN.
 
     Uses a connection of its own, outside any pool, and makes a new one whenever that is lost.
     """
@@ -55,14 +106,16 @@ async def listen(model: type[models.Model], woken: asyncio.Event, database: str 
     channel = connection.ops.quote_name(model._meta.db_table)
     while True:
         try:
-            await _listen_once(parameters, channel, woken)
+            await _listen_once(parameters, channel, bell)
         except (psycopg.Error, OSError) as error:
             # TimeoutError is an OSError.
             log.info("relay is not woken for now, it polls", reason=str(error) or type(error).__name__)
+        finally:
+            bell.is_heard = False
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _listen_once(parameters: Mapping[str, Any], channel: str, woken: asyncio.Event) -> None:
+async def _listen_once(parameters: Mapping[str, Any], channel: str, bell: Bell) -> None:
     with sockets_freed():
         async with asyncio.timeout(ANSWER_SECONDS):
             connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
@@ -74,7 +127,9 @@ async def _listen_once(parameters: Mapping[str, Any], channel: str, woken: async
             if can_only_be_read(connection):
                 # Nothing is written to it any more. A new connection leads to the primary.
                 raise psycopg.OperationalError(REFUSAL)
-            # Messages that were written while nothing listened have to be looked for.
-            woken.set()
+            # Messages whose notification was lost before, or during the check, have to be looked for.
+            bell.is_heard = True
+            bell.set()
             async for _ in connection.notifies(timeout=CHECK_SECONDS):
-                woken.set()
+                bell.rings += 1
+                bell.set()

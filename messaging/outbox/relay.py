@@ -18,6 +18,7 @@ from messaging.conf import conf
 from messaging.errors import MessagingError, PublishRefused, PublishRejected, Undeliverable
 from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
+from messaging.outbox.notify import QUICK_SECONDS, Bell, pause_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +46,11 @@ class Source(Protocol):
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
         """Record that the taken messages were published, except those that failed and are due again."""
 
-    async def listen(self, woken: asyncio.Event) -> None:
-        """Set ``woken`` whenever a message has been written, until cancelled, if the source can tell."""
+    async def listen(self, bell: Bell) -> None:
+        """Set ``bell`` when messages have been written, until cancelled, if the database can tell."""
+
+    def due_in(self) -> float:
+        """Return the seconds until the next message is due, as far as is known; infinity without one."""
 
 
 class Relay:
@@ -66,8 +70,9 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
-        woken = asyncio.Event()
-        listening = asyncio.ensure_future(self._source.listen(woken))
+        bell, loop = Bell(), asyncio.get_running_loop()
+        is_quick_until, rings = loop.time(), 0
+        listening = asyncio.ensure_future(self._source.listen(bell))
         stopping = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -77,17 +82,31 @@ class Relay:
                 if stop.is_set():
                     return
                 # Cleared before the query, so that a row written during the query wakes the relay once more.
-                woken.clear()
-                if await self._publish_due_if_possible() < BATCH:
-                    waking = asyncio.ensure_future(woken.wait())
+                bell.clear()
+                count = await self._publish_due_if_possible()
+                if count or bell.rings > rings:
+                    rings = bell.rings
+                    is_quick_until = loop.time() + QUICK_SECONDS
+                if count < BATCH:
+                    is_quick = not bell.is_heard or loop.time() < is_quick_until
+                    seconds = self._poll_seconds if is_quick else await self._long_pause_seconds()
+                    waking = asyncio.ensure_future(bell.wait())
                     await asyncio.wait(
-                        {waking, stopping}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED
+                        {waking, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
                     )
                     waking.cancel()
         finally:
             stopping.cancel()
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    async def _long_pause_seconds(self) -> float:
+        """Return the time until a row is due that is known, or may have been written without notice."""
+        try:
+            due_in = await in_thread(self._source.due_in)
+        except Error:
+            return self._poll_seconds
+        return pause_seconds(due_in, self._poll_seconds)
 
     async def _publish_due_if_possible(self) -> int:
         try:

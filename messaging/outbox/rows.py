@@ -1,6 +1,5 @@
 """The rows of an outbox as a source of messages: those that are due, left by a crash or written for later."""
 
-import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,9 +10,9 @@ from django.utils import timezone
 
 from messaging.conf import conf
 from messaging.errors import PublishRefused
-from messaging.outbox.clock import server_time
+from messaging.outbox.clock import seconds_until, server_time
 from messaging.outbox.models import AbstractOutboxMessage
-from messaging.outbox.notify import listen
+from messaging.outbox.notify import Bell, listen
 from messaging.outbox.relay import BATCH, LEASE_SECONDS, LONGEST_PAUSE_SECONDS
 from messaging.topology import Topology
 
@@ -42,9 +41,14 @@ class OutboxRows:
         self._model = model
         self._lease_seconds = lease_seconds
 
-    async def listen(self, woken: asyncio.Event) -> None:
-        """Set ``woken`` when a row is written that is due at once, if the database can tell."""
-        await listen(self._model, woken, self.database)
+    async def listen(self, bell: Bell) -> None:
+        """See ``Source``."""
+        await listen(self._model, bell, self.database)
+
+    def due_in(self) -> float:
+        """See ``Source``."""
+        rows = self._model._default_manager.using(self.database).filter(published_at=None)
+        return seconds_until(rows, "available_at")
 
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""

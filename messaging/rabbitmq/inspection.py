@@ -64,7 +64,7 @@ def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFact
         return BrokerFacts(
             user=user,
             version=_version(connection),
-            exchanges={each.name: _fault_of_exchange(connection, each) for each in topology.exchanges},
+            exchanges={each.name: _exchange_error(connection, each) for each in topology.exchanges},
             queues=tuple(_facts_of(connection, queue) for queue in queues),
         )
     except (AMQPError, OSError) as error:
@@ -82,7 +82,7 @@ def _version(connection: pika.BlockingConnection) -> str:
     return version.decode() if isinstance(version, bytes) else str(version)
 
 
-def _fault_of_exchange(connection: pika.BlockingConnection, exchange: Exchange) -> str:
+def _exchange_error(connection: pika.BlockingConnection, exchange: Exchange) -> str:
     """Return how an exchange differs from its description.
 
     A passive declaration only shows that it exists. The other kind compares it, and needs rights to it.

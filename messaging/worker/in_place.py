@@ -36,7 +36,7 @@ class CommandInPlace(Message):
 
     @contextmanager
     def once(self) -> Iterator[None]:
-        """Write what was collected at the end of the block, so that the handler itself meets its errors."""
+        """Write the collected rows at the end of the block, so that an error is raised inside the handler."""
         yield
         write_collected(self._database)
 

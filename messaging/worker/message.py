@@ -27,6 +27,7 @@ from messaging.envelope import (
 )
 from messaging.outbox.cause import LEFT_TO_CAUSE, leave_to_cause
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
+from messaging.outbox.notify import must_ring, wake_relays
 from messaging.topology import Topology
 from messaging.worker.clocks import watch
 
@@ -322,6 +323,8 @@ class Message:
             )
             if not plan.delay_seconds:
                 leave_to_cause(row)
+            elif must_ring(plan.delay_seconds + grace):
+                wake_relays(self._outbox_model, self._database)
             rows.append(row)
             if carries or not plan.delay_seconds:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope

@@ -171,7 +171,7 @@ class Worker:
         envelope = delivery.envelope
         if envelope is None:
             return await self._deal_with_malformed(delivery, delivery.remains, delivery.defect)
-        if fault := self._fault_of_sender(delivery.queue, envelope):
+        if fault := self._sender_error(delivery.queue, envelope):
             return await self._reject(delivery, fault)
         if delivery.redelivered:
             # Before anything else is asked: a handled message may be obsolete, and
@@ -206,7 +206,7 @@ class Worker:
         rather than none. A message that its sender had no right to send is only kept.
         """
         is_done = await self._give_up(delivery, reason)
-        if envelope is None or self._fault_of_sender(delivery.queue, envelope):
+        if envelope is None or self._sender_error(delivery.queue, envelope):
             return is_done
         if delivery.queue != self._reply_queue:
             self._refuse(envelope, reason)
@@ -273,7 +273,7 @@ class Worker:
             return []
         return None
 
-    def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
+    def _sender_error(self, queue: str, envelope: Envelope) -> str:
         """Return why the sender may not send this message; empty if it may."""
         table = registered()
         return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)

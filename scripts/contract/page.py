@@ -112,8 +112,6 @@ def _events(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Itera
         yield f"| {', '.join(f'`{type}`' for type in types)} | [{kind}](schemas/{names[reference]}.json) |"
     yield "\nFields of `data.object`:\n"
     yield from _fields_of_objects({name.removeprefix("event."): schemas[name] for name in names.values()})
-    examples = [each for type in channel["messages"] for each in messages[type].get("examples", ())]
-    yield f"An example:\n\n```json\n{json.dumps(examples[0]['payload'], ensure_ascii=False)}\n```\n"
 
 
 def _fields_of_objects(kinds: Mapping[str, Schema]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from checkout.database.bounded_connection import BoundedConnection
 from checkout.database.primary_connection import PrimaryConnection
 from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
-from messaging.outbox.notify import _listen_once
+from messaging.outbox.notify import Bell, _listen_once
 from payments_gateway import settings as product_settings
 from payments_gateway.databases import database as database_settings, replica
 from payments_gateway.environment import Environment
@@ -61,7 +61,7 @@ async def connect_in_a_thread(address: str) -> None:
 
 
 async def listen_as_a_relay_does(address: str) -> None:
-    await _listen_once({"conninfo": address}, "payments_outboxmessage", asyncio.Event())
+    await _listen_once({"conninfo": address}, "payments_outboxmessage", Bell())
 
 
 @pytest.mark.usefixtures("no_garbage_collection")

@@ -69,8 +69,8 @@ def test_timers_find_their_work_by_an_index():
     found = []
     for timer in timers(asyncio.Event()):
         with statements() as told:
-            if timer.has_work is not None:
-                timer.has_work()
+            if timer.due_in is not None:
+                timer.due_in()
             if not asyncio.iscoroutinefunction(timer.act):
                 timer.act()
         found += [f"{timer.name}: {each}" for each in slow(told)]

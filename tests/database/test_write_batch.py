@@ -373,11 +373,11 @@ def test_a_batch_of_many_values_is_parsed_once(is_postgresql, monkeypatch):
     parsed: list[bytes] = []
     split = _queries._split_query
 
-    def noted(query: bytes, *rest: Any) -> Any:
+    def counted(query: bytes, *rest: Any) -> Any:
         parsed.append(query)
         return split(query, *rest)
 
-    monkeypatch.setattr(_queries, "_split_query", noted)
+    monkeypatch.setattr(_queries, "_split_query", counted)
 
     def insert_ten(first: int) -> None:
         with transaction.atomic(), batch():

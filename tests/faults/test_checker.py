@@ -35,7 +35,7 @@ def state(evidence: Evidence, payment: str, new: str) -> None:
     evidence.payments[payment] = replace(evidence.payments[payment], state=new)
 
 
-def forget_payment(evidence: Evidence) -> None:
+def erase_payment(evidence: Evidence) -> None:
     del evidence.payments[REFUSED]
 
 
@@ -217,7 +217,7 @@ def poison_lost(evidence: Evidence) -> None:
 
 
 BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
-    ("I1", forget_payment),
+    ("I1", erase_payment),
     ("I1", lose_operation),
     ("I1", unknown_order),
     ("I2", second_authorisation),

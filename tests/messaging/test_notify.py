@@ -1,6 +1,7 @@
 """Relays are woken by the database for urgent rows, and lose nothing if the wake-up does not come."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -11,8 +12,9 @@ from django.db import connection, transaction
 
 from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
+from messaging.outbox import notify
 from messaging.outbox.models import enqueue
-from messaging.outbox.notify import _listen_once, listen
+from messaging.outbox.notify import Bell, _listen_once, listen, pause_seconds, ring_now_and_then
 from messaging.outbox.relay import Relay
 from messaging.outbox.rows import OutboxRows
 from tests.support import environment
@@ -46,9 +48,9 @@ def end_listeners() -> int:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[asyncio.Event]:
+async def listening() -> AsyncIterator[Bell]:
     """Listen as a relay does. Yields the event that wakes the relay."""
-    woken = asyncio.Event()
+    woken = Bell()
     task = asyncio.create_task(listen(OutboxMessage, woken))
     await within(woken.wait())
     woken.clear()
@@ -81,6 +83,22 @@ async def relays(lab: MemoryLab, number: int, poll_seconds: float = A_LONG_TIME)
         await within(asyncio.gather(*running))
 
 
+@pytest.mark.parametrize(
+    ("due_in", "poll", "pause"),
+    [
+        (math.inf, 0.5, 5),
+        (3, 0.5, 3),
+        (0.1, 0.5, 0.5),
+        (-60, 0.5, 0.5),
+        (math.inf, 0.05, 0.5),
+        (math.inf, 30, 30),
+        (1, 30, 30),
+    ],
+)
+def test_a_look_comes_when_something_is_due_and_every_few_seconds(due_in: float, poll: float, pause: float):
+    assert pause_seconds(due_in, poll) == pause
+
+
 def in_transaction(act: Callable[[], T]) -> T:
     with transaction.atomic():
         return act()
@@ -103,6 +121,35 @@ class TestOnPostgresql:
             await in_thread(write)
             await inbox.next()
 
+    @pytest.mark.parametrize(("delay_seconds", "rings"), [(1, True), (6, False), (None, False)])
+    async def test_what_a_relay_that_looks_seldom_would_find_too_late_rings(self, delay_seconds, rings):
+        async with listening() as woken:
+            await in_thread(write, delay_seconds)
+            if not rings:
+                await in_thread(write)
+            await within(woken.wait())
+
+    async def test_of_rows_that_are_polled_for_not_each_rings(self, monkeypatch):
+        monkeypatch.setattr(notify, "monotonic", lambda: 1000.0)
+        async with listening() as woken:
+            await in_thread(in_transaction, lambda: ring_now_and_then(OutboxMessage))
+            await within(woken.wait())
+            woken.clear()
+            await in_thread(in_transaction, lambda: ring_now_and_then(OutboxMessage))
+            monkeypatch.setattr(notify, "monotonic", lambda: 1002.0)
+            await in_thread(in_transaction, lambda: ring_now_and_then(OutboxMessage))
+            await within(woken.wait())
+
+    async def test_without_a_connection_a_relay_knows_that_it_hears_nothing(self):
+        async with listening() as woken:
+            assert woken.is_heard
+            assert await until(end_listeners) == 1
+            async with asyncio.timeout(20):
+                while woken.is_heard:  # noqa: ASYNC110  nobody announces it
+                    await asyncio.sleep(0.01)
+            await within(woken.wait())
+            assert woken.is_heard
+
     async def test_a_wake_up_follows_each_time(self):
         async with listening() as woken:
             for _ in range(2):
@@ -116,7 +163,7 @@ class TestOnPostgresql:
             "options": "-c default_transaction_read_only=on",
         }
         with pytest.raises(psycopg.OperationalError, match="can only be read"):
-            await within(_listen_once(fenced, "payments_outboxmessage", asyncio.Event()))
+            await within(_listen_once(fenced, "payments_outboxmessage", Bell()))
 
     def test_only_what_is_committed_and_due_at_once_wakes_anybody(self):
         with listening_connection() as listener:

@@ -198,7 +198,10 @@ class Staff:
                 # It can be neither captured nor released, as a part was captured in the portal.
                 self._enter_figures(payment)
             elif kind == "purchase" and step in CONFIRMING and self._cannot_be_confirmed(payment):
-                self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
+                if self._world.bank.never_gets_through(order_code):
+                    self._give_back_in_portal(payment, order_code)
+                else:
+                    self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
             elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
                 settle = self._settle_claim(number, order_code, payment, is_last=not tries_again)
                 self._world.spawn(self._do("settles", f"{kind} {key}", settle))
@@ -279,6 +282,18 @@ class Staff:
                 actions.resume_saga(number, by="staff")
 
         return give_back
+
+    def _give_back_in_portal(self, payment: str, order_code: str) -> None:
+        """Refund or release an order about which the provider takes none of our requests."""
+        bank = self._world.bank
+        order = bank.books.orders[order_code]
+        left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
+        bank.used_portal.add(payment)
+        if left.minor > 0:
+            bank.move(order, EventKind.REFUNDED, left)
+        elif order.state == OrderState.AUTHORISED and not order.asked_for(EventKind.CAPTURED).minor:
+            bank.cancel(order)
+        self._enter_figures(payment)
 
     def _settle_as_found(self, number: int, kind: str, key: str, order_code: str) -> None:
         bank, never_gets_through = self._world.bank, self._world.bank.never_gets_through(order_code)

@@ -87,7 +87,7 @@ def state_at(demo, payment: str) -> str:
     return str(read.json()["state"])
 
 
-def way_back(demo, payment: str) -> requests.Response:
+def return_address(demo, payment: str) -> requests.Response:
     """Follow the link on the gateway's result page."""
     result = requests.get(f"{demo.url}/checkout/{payment}/result/", timeout=20).text
     (link,) = re.findall(r'href="([^"]*/return\?[^"]*)"', result)
@@ -99,7 +99,7 @@ def test_a_webhook_pays_the_order_of_a_shopper_who_never_comes_back(demo, shop):
     assert play(SCENARIOS["challenge"], demo.url, payment).is_as_expected
     wait_until(lambda: order_of(shop.database, payment)["state"] == "captured", "the webhook")
     assert order_of(shop.database, payment)["shipments"] == 1
-    page = way_back(demo, payment)
+    page = return_address(demo, payment)
     assert "<h1>Thank you</h1>" in page.text
     assert order_of(shop.database, payment)["shipments"] == 1, "the return ships nothing again"
 
@@ -107,18 +107,18 @@ def test_a_webhook_pays_the_order_of_a_shopper_who_never_comes_back(demo, shop):
 def test_a_shopper_whose_card_is_refused_is_led_back_to_the_same_payment(demo, shop):
     payment = ordered(shop, "mug")
     assert play(SCENARIOS["refused"], demo.url, payment).is_as_expected
-    page = way_back(demo, payment).text
+    page = return_address(demo, payment).text
     assert "<h1>You have not paid yet</h1>" in page
     assert f'<a href="{demo.url}/checkout/{payment}/">Try again</a>' in page
     assert order_of(shop.database, payment)["shipments"] == 0
     assert play(SCENARIOS["frictionless"], demo.url, payment).is_as_expected
-    assert "<h1>Thank you</h1>" in way_back(demo, payment).text
+    assert "<h1>Thank you</h1>" in return_address(demo, payment).text
 
 
 def test_a_shopper_who_pays_in_another_way_cannot_pay_twice(demo, shop):
     payment = ordered(shop, "mug")
     assert play(SCENARIOS["refused"], demo.url, payment).is_as_expected
-    assert "Pay in another way" in way_back(demo, payment).text
+    assert "Pay in another way" in return_address(demo, payment).text
     another = replaced(shop, payment)
     assert another != payment
     assert state_at(demo, payment) == "cancelled"

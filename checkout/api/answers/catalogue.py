@@ -134,6 +134,10 @@ UNAVAILABLE = Problem(
 BROKEN = Problem(500, "internal_error", "Internal error", "The gateway failed to handle the request.")
 
 
+# Others' objects are not told apart from those that do not exist.
+_NOT_YOURS = "It does not exist, or belongs to another merchant."
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A problem of the catalogue, with advice for the developer who meets it."""
@@ -159,12 +163,12 @@ _ENTRIES = (
     ),
     Entry(SCOPE_MISSING, "The member `scope` names the scope that the request needs."),
     Entry(NOT_FOUND, "Compare the address with the OpenAPI document."),
-    Entry(PAYMENT_NOT_FOUND, "The same answer is given for payments of other merchants."),
-    Entry(OPERATION_NOT_FOUND, "The same answer is given for operations of other merchants."),
-    Entry(EVENT_NOT_FOUND, "The same answer is given for events of other merchants."),
-    Entry(LINK_NOT_FOUND, "The same answer is given for payment links of other merchants."),
-    Entry(SAVED_CARD_NOT_FOUND, "The same answer is given for saved cards of other merchants."),
-    Entry(WEBHOOK_NOT_FOUND, "The same answer is given for endpoints and deliveries of other merchants."),
+    Entry(PAYMENT_NOT_FOUND, _NOT_YOURS),
+    Entry(OPERATION_NOT_FOUND, _NOT_YOURS),
+    Entry(EVENT_NOT_FOUND, _NOT_YOURS),
+    Entry(LINK_NOT_FOUND, _NOT_YOURS),
+    Entry(SAVED_CARD_NOT_FOUND, _NOT_YOURS),
+    Entry(WEBHOOK_NOT_FOUND, _NOT_YOURS),
     Entry(METHOD_NOT_ALLOWED, "The header Allow lists the methods of the address."),
     Entry(
         API_VERSION_UNKNOWN,

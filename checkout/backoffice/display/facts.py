@@ -9,7 +9,7 @@ from checkout.money import Money
 from checkout.payments.models import Merchant, Operation, Payment
 from checkout.payments.totals import OPEN, sums_of
 
-Line = tuple[str, object]
+FactLine = tuple[str, object]
 
 TEST = "(test: no money moves)"
 REFUNDED_BEFORE = "(money was refunded before)"
@@ -26,20 +26,20 @@ def merchant_of_code(code: str) -> str:
     return f"{code}: {merchant_text(found)}" if found else code
 
 
-def order_facts(payment: Payment) -> Iterator[Line]:
+def order_facts(payment: Payment) -> Iterator[FactLine]:
     """Yield the order and its merchant. Order numbers of different merchants may be equal."""
     yield "Order", f"{payment.order_reference}: {payment.description}"
     yield "Merchant", merchant_text(payment.merchant)
 
 
-def payment_facts(payment: Payment) -> Iterator[Line]:
+def payment_facts(payment: Payment) -> Iterator[FactLine]:
     """Yield the order, its shopper, and the payment's amount and state."""
     yield from _order_of_shopper(payment)
     yield "Amount", _amount(payment)
     yield "State", badge(payment.state)
 
 
-def money_facts(payment: Payment) -> Iterator[Line]:
+def money_facts(payment: Payment) -> Iterator[FactLine]:
     """Yield the order, the payment, and all that was captured, refunded or charged back so far."""
     yield from _order_of_shopper(payment)
     yield "Payment", f"{_amount(payment)}, {payment.reference}"
@@ -59,7 +59,7 @@ def money_facts(payment: Payment) -> Iterator[Line]:
         yield "Claimed by disputes, not booked", str(Money(sums.dispute_claimed, currency))
 
 
-def _order_of_shopper(payment: Payment) -> Iterator[Line]:
+def _order_of_shopper(payment: Payment) -> Iterator[FactLine]:
     order, merchant = order_facts(payment)
     yield order
     if payment.shopper_email:

@@ -14,7 +14,7 @@ from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_suc
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
 from checkout.backoffice.base import ReadOnlyAdmin
-from checkout.backoffice.display.facts import Line, merchant_of_code
+from checkout.backoffice.display.facts import FactLine, merchant_of_code
 from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
@@ -74,7 +74,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
     def version(self, key: ApiKey) -> str:
         return key.api_version
 
-    def facts(self, row: ApiKey) -> Iterator[Line]:
+    def facts(self, row: ApiKey) -> Iterator[FactLine]:
         yield "Merchant", merchant_of_code(row.merchant)
         yield "Payments", "live" if row.is_live else "test: no money moves"
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.facts import Line, merchant_text
+from checkout.backoffice.display.facts import FactLine, merchant_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
@@ -91,7 +91,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
         """Search by exact values. ``search.match_exactly`` removes duplicates."""
         return match_exactly(queryset, search_term, *self.search_fields), False
 
-    def facts(self, row: PaymentLink) -> Iterator[Line]:
+    def facts(self, row: PaymentLink) -> Iterator[FactLine]:
         yield "Amount", str(row.amount)
         yield "Order", f"{row.order_reference}: {row.description}"
         yield "Merchant", merchant_text(row.merchant)

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.columns import OfPayment, WithState
-from checkout.backoffice.display.facts import Line, merchant_text
+from checkout.backoffice.display.facts import FactLine, merchant_text
 from checkout.backoffice.display.values import (
     NOTHING,
     breakable,
@@ -147,7 +147,7 @@ class SavedCardAdmin(ReadOnlyAdminWithActions):
         """Search by exact values. ``search.match_exactly`` removes duplicates."""
         return match_exactly(queryset, search_term, *self.search_fields), False
 
-    def facts(self, row: SavedCard) -> Iterator[Line]:
+    def facts(self, row: SavedCard) -> Iterator[FactLine]:
         yield "Merchant", merchant_text(row.merchant)
         yield "Customer", row.customer_reference
         yield "Card", f"{row.brand} •••• {row.last4}".lstrip()

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.facts import Line, payment_facts
+from checkout.backoffice.display.facts import FactLine, payment_facts
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
 from checkout.backoffice.display.wording import STATES
 from checkout.backoffice.integration.events import events_tool
@@ -146,7 +146,7 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
         events = [events_tool(row)] if request.user.has_perm("payments.view_event") else []
         return [*settling, *super().tools(request, row), *events]
 
-    def facts(self, row: Payment) -> Iterable[Line]:
+    def facts(self, row: Payment) -> Iterable[FactLine]:
         return payment_facts(row)
 
     def render_change_form(

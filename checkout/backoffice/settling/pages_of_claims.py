@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from checkout.backoffice.display.facts import Line, order_facts
+from checkout.backoffice.display.facts import FactLine, order_facts
 from checkout.backoffice.display.wording import BOOKED_AS, CLAIM_NOUNS, IF_IT_IS_SO
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.settling.claim_evidence import evidence_of_claim
@@ -60,7 +60,7 @@ class ClaimSettlingAdmin(ReadOnlyAdminWithActions):
     def get_urls(self) -> list[Any]:
         return [self.page("settle", self.settle_view), *super().get_urls()]
 
-    def facts(self, row: Saga) -> Iterable[Line]:
+    def facts(self, row: Saga) -> Iterable[FactLine]:
         return order_facts(row.payment)
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

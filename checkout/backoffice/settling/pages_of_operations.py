@@ -9,7 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from checkout.backoffice.display.facts import Line, order_facts
+from checkout.backoffice.display.facts import FactLine, order_facts
 from checkout.backoffice.display.wording import IF_IT_ARRIVES_AFTER_ALL, IF_IT_DID_ARRIVE
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.backoffice.settling.evidence import evidence_of
@@ -64,7 +64,7 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         label = _label(row) if request.user.has_perm(PERMISSION) else ""
         return [*([Tool(f"{label}…", _address(row))] if label else []), *super().tools(request, row)]
 
-    def facts(self, row: Operation) -> Iterable[Line]:
+    def facts(self, row: Operation) -> Iterable[FactLine]:
         return order_facts(row.payment)
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
-from checkout.backoffice.display.facts import Line, merchant_of_code
+from checkout.backoffice.display.facts import FactLine, merchant_of_code
 from checkout.backoffice.display.values import NOTHING, badge, quantity_text
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.backoffice.row_actions import AdminWithActions, Verb
@@ -165,7 +165,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
         """Return only the editable fields if the endpoint does not exist yet."""
         return self.fields if obj else (*self.form.Meta.fields, "form_key")
 
-    def facts(self, row: WebhookEndpoint) -> Iterator[Line]:
+    def facts(self, row: WebhookEndpoint) -> Iterator[FactLine]:
         yield "URL", row.url
         yield "Merchant", merchant_of_code(row.merchant)
         if row.state == WebhookEndpoint.State.DISABLED:

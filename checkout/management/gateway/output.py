@@ -48,7 +48,7 @@ def write_findings(out: Output, findings: Sequence[Finding], *, as_json: bool) -
 
 
 def write_wrapped(out: Output, head: str, text: str) -> None:
-    """Write a text after a head, wrapped below its own beginning. Long words stay whole, to be copied."""
+    """Write a text after a head, and indent its further lines to its beginning. Never break a word."""
     lines = textwrap.wrap(
         " ".join(text.split()),
         WIDTH,

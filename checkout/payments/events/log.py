@@ -4,10 +4,10 @@ An event is its own outbox row, so nothing is written twice, and no row is marke
 position of the relays.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ from messaging.access.proofs import prove
 from messaging.cloud_events import CloudEvent
 from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
+from messaging.outbox.notify import Bell, listen
 from messaging.outbox.relay import BATCH, LEASE_SECONDS
 from messaging.topology import Topology
 
@@ -78,8 +79,14 @@ class EventLog:
             self.note([], [])
         return messages
 
-    async def listen(self, woken: asyncio.Event) -> None:
-        """Return at once, because events are found by polling."""
+    async def listen(self, bell: Bell) -> None:
+        """See ``Source``. Not every event rings, because a relay polls often for some time after a ring."""
+        await listen(OutboxMessage, bell)
+
+    def due_in(self) -> float:
+        """See ``Source``. Missing events, and those that another relay has leased, have to be looked for."""
+        position, _ = _position()
+        return 0.0 if position.under_way or position.leased_until else inf
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
         """Move the position after the taken events, and write the failed events to the outbox.

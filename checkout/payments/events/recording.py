@@ -11,13 +11,14 @@ import msgspec
 from django.utils import timezone
 
 from checkout.payments.events.numbering import number
-from checkout.payments.models import Event, Payment
+from checkout.payments.models import Event, OutboxMessage, Payment
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import AttemptObject
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
 from messaging.compiled_queries import insert_in_batch
+from messaging.outbox.notify import ring_now_and_then
 
 # The longest event. If an event is longer, data that its merchant already has is left out, and the event says
 # so. A webhook, which also has the API version, is therefore at most 20 kB long.
@@ -58,6 +59,7 @@ def record_event(payment: Payment, *news: EventDraft) -> None:
         _fit(event, payment)
     number(payment, events)
     insert_in_batch(*events)
+    ring_now_and_then(OutboxMessage)
 
 
 def _data(payment: Payment, news: EventDraft) -> dict[str, Any]:

@@ -731,6 +731,7 @@ class Migration(migrations.Migration):
                 (
                     "merchant",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="events",
@@ -1177,6 +1178,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("deadline_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "look_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When the timer looks at the deadline",
+                        null=True,
+                    ),
+                ),
                 ("version", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -1571,9 +1581,20 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="saga",
             index=models.Index(
-                condition=models.Q(("deadline_at__isnull", False)),
-                fields=["deadline_at"],
-                name="sagas_by_deadline",
+                condition=models.Q(("look_at__isnull", False)),
+                fields=["look_at"],
+                name="sagas_to_look_at",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="saga",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("deadline_at", None),
+                    models.Q(("look_at__isnull", False), ("look_at__lte", models.F("deadline_at"))),
+                    _connector="OR",
+                ),
+                name="deadlines_are_looked_at",
             ),
         ),
         migrations.AddConstraint(

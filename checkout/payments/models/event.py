@@ -21,7 +21,11 @@ class Event(models.Model):
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_event_reference, editable=False)
-    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="events", db_index=False)
+    # The merchant of the payment, which the database checks there. Each check locks the merchant's row, which
+    # all of its payments share.
+    merchant = models.ForeignKey(
+        Merchant, on_delete=models.PROTECT, related_name="events", db_index=False, db_constraint=False
+    )
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="events", db_index=False)
     operation = models.CharField(
         max_length=40, blank=True, help_text="The reference of the operation, if any"

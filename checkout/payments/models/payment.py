@@ -14,7 +14,7 @@ from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.providers.base import Account
 from checkout.payments.providers.proof import PREFIX
-from checkout.payments.providers.registry import faults_of
+from checkout.payments.providers.registry import account_errors
 from checkout.states import HOLDING, Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import update_in_batch
 
@@ -92,7 +92,7 @@ class ProviderAccount(models.Model):
     def clean(self) -> None:
         """Refuse addresses where no provider may be (``checkout.payments.providers.addresses``)."""
         faults: dict[str, list[str]] = {}
-        for field, fault in faults_of(self.provider, self.endpoint, self.options):
+        for field, fault in account_errors(self.provider, self.endpoint, self.options):
             faults.setdefault(field, []).append(fault)
         if faults:
             raise ValidationError(faults)

@@ -17,7 +17,7 @@ from checkout.errors import ProviderMisconfigured
 _ENDS = frozenset("'();")
 
 
-def fault_of_address(url: object) -> str:
+def address_error(url: object) -> str:
     """Return why a provider must not be reached at ``url``; "" if it may."""
     origin = _origin(url)
     if origin is None:
@@ -33,7 +33,7 @@ def fault_of_address(url: object) -> str:
 
 def require_allowed(url: str, name: str) -> str:
     """Return ``url``. Raises ``ProviderMisconfigured`` unless a provider may be reached there."""
-    if fault := fault_of_address(url):
+    if fault := address_error(url):
         raise ProviderMisconfigured(f"The {name} {fault}.")
     return url
 
@@ -43,7 +43,7 @@ def policy_source(url: str) -> str:
     return str(_origin(require_allowed(url, "address for the browser")))
 
 
-def fault_of_peer(text: str) -> str:
+def peer_error(text: str) -> str:
     """Return why a connection to this IP address must not be used for a provider; "" if it may."""
     address = address_of(text)
     if is_public(address) or is_in(address, conf.with_loopback_in_try_outs(conf.provider_networks)):

@@ -13,7 +13,7 @@ ADAPTERS = {
     "worldpay_wpg": "checkout.payments.providers.worldpay_wpg.provider.WorldpayWpg",
 }
 AccountCheck = Callable[[str, Mapping[str, object]], Iterator[tuple[str, str]]]
-ACCOUNT_CHECKS = {"worldpay_wpg": "checkout.payments.providers.worldpay_wpg.account.faults_of"}
+ACCOUNT_CHECKS = {"worldpay_wpg": "checkout.payments.providers.worldpay_wpg.account.account_errors"}
 
 
 def available() -> list[str]:
@@ -21,7 +21,7 @@ def available() -> list[str]:
     return sorted(ADAPTERS)
 
 
-def faults_of(provider: str, endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def account_errors(provider: str, endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the faults of an account: the model's field, and a sentence for staff."""
     if provider not in available():
         yield "provider", f"There is no provider {provider}; known: {', '.join(available())}."

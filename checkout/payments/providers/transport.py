@@ -21,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, Ne
 
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
-from checkout.payments.providers.addresses import fault_of_peer, require_allowed
+from checkout.payments.providers.addresses import peer_error, require_allowed
 from checkout.payments.providers.base import Verb
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 
@@ -107,7 +107,7 @@ def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.soc
     another machine by the time of the connection.
     """
     try:
-        fault = fault_of_peer(connected.getpeername()[0])
+        fault = peer_error(connected.getpeername()[0])
     except OSError as error:
         connected.close()
         raise NewConnectionError(connection, "The connection was lost at once.") from error

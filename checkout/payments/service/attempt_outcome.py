@@ -118,7 +118,7 @@ def is_refused_by_us(attempt: Attempt) -> bool:
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
-    """Replace an outcome that cannot be acted upon by the one that it amounts to."""
+    """Replace an outcome with which the attempt cannot go on by the refusal or doubt that it means."""
     if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
         # Our page has already tried to collect the device data, so this browser cannot continue.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)

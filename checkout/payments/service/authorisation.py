@@ -120,7 +120,7 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
 
 
 def _stopped(attempt: Attempt) -> ProviderResult | None:
-    """Return a refusal if an earlier attempt may hold money, as has become known during this one."""
+    """Return a refusal if an earlier attempt may hold money, which became known during this one."""
     if attempt.payment.state == PaymentState.CONFLICTED:
         return not_sent(RefusalReason.PROVIDER_ERROR, code="payment_conflicted")
     if attempt.number > 1 and may_hold_money_after_all(attempt.payment):

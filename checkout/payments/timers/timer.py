@@ -11,6 +11,7 @@ from django.db import Error
 
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
+from messaging.outbox.notify import pause_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,8 @@ class Work:
 
     done: int
     has_more: bool
+    # The seconds until work is due that is known already.
+    due_in: float = 0.0
 
 
 NOTHING = Work(0, has_more=False)
@@ -33,14 +36,15 @@ class Timer:
     """A timer. ``act`` handles at most a batch of due work, and returns its size.
 
     After a whole batch there may be more work. If ``act`` knows better, it returns ``Work``. It runs in a
-    database thread, or manages threads itself if it is asynchronous. It is called only if ``has_work``, which
-    runs in the same thread, returns True, because a check costs one statement but ``act`` a transaction.
+    database thread, or manages threads itself if it is asynchronous. It is called only if ``due_in``, which
+    runs in the same thread, returns no seconds that are left, because that costs one statement but ``act`` a
+    transaction. Until then, the timer looks seldom.
     """
 
     name: str
     act: Callable[[], int | Work] | Callable[[], Coroutine[Any, Any, int]]
     every_seconds: float
-    has_work: Callable[[], bool] | None = None
+    due_in: Callable[[], float] | None = None
 
 
 async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
@@ -52,18 +56,19 @@ async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
 
 async def _run(timer: Timer, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        if (await _act(timer)).has_more:
+        work = await _act(timer)
+        if work.has_more:
             continue
         try:
-            async with asyncio.timeout(timer.every_seconds):
+            async with asyncio.timeout(pause_seconds(work.due_in, timer.every_seconds)):
                 await stop.wait()
         except TimeoutError:
             continue
 
 
 def _act_if_needed(timer: Timer) -> int | Work:
-    if timer.has_work is not None and not timer.has_work():
-        return NOTHING
+    if timer.due_in is not None and (due_in := timer.due_in()) > 0:
+        return Work(0, has_more=False, due_in=due_in)
     return cast("Callable[[], int | Work]", timer.act)()
 
 

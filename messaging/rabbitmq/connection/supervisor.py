@@ -137,7 +137,7 @@ class Supervisor:
         return self._order[0]
 
     def _go_on_to_the_next_node(self, *, had_lasted: bool) -> None:
-        """Put the node that was tried last, the others in turn, or as preferred after a good connection."""
+        """Move the node that was tried to the end. If its connection had lasted, prefer the others anew."""
         last = self._order.pop(0)
         others = [node for node in self._nodes if node is not last] if had_lasted else self._order
         self._order = [*others, last]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from checkout.errors import ProviderMisconfigured
-from checkout.payments.providers.addresses import fault_of_address, fault_of_peer, policy_source
+from checkout.payments.providers.addresses import address_error, peer_error, policy_source
 from checkout.payments.providers.base import Account, Challenge, Verb
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.transport import HttpRequest, HttpTransport
@@ -33,7 +33,7 @@ def _production(settings):
     ],
 )
 def test_a_listed_host_over_https_is_allowed(url, source):
-    assert fault_of_address(url) == ""
+    assert address_error(url) == ""
     assert policy_source(url) == source
 
 
@@ -98,7 +98,7 @@ def test_a_listed_host_over_https_is_allowed(url, source):
     ],
 )
 def test_any_other_address_is_refused_and_reaches_no_policy(url):
-    assert fault_of_address(url)
+    assert address_error(url)
     if isinstance(url, str):
         with pytest.raises(ProviderMisconfigured):
             policy_source(url)
@@ -107,18 +107,18 @@ def test_any_other_address_is_refused_and_reaches_no_policy(url):
 @given(st.text(max_size=80))
 def test_what_is_taken_for_a_policy_is_one_source_and_nothing_else(text):
     for url in (text, f"https://{text}", f"https://{LISTED}{text}", f"https://{LISTED}/{text}"):
-        if fault_of_address(url) == "":
+        if address_error(url) == "":
             assert policy_source(url) == f"https://{LISTED}"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8001/pay", "http://sandbox.example:8001/pay"])
 def test_the_sandbox_is_a_provider_of_a_try_out_only(settings, url):
     settings.SANDBOX_URL = "http://sandbox.example:8001"
-    assert fault_of_address(url)
+    assert address_error(url)
     settings.CHECKOUT_TRY_OUT = True
-    assert fault_of_address(url) == ""
-    assert fault_of_address("http://sandbox.example:8002/pay")
-    assert fault_of_address("http://secure.worldpay.com/")
+    assert address_error(url) == ""
+    assert address_error("http://sandbox.example:8002/pay")
+    assert address_error("http://secure.worldpay.com/")
 
 
 PRIVATE = [
@@ -143,22 +143,22 @@ PRIVATE = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_a_private_address_is_not_talked_to(settings, address):
-    assert fault_of_peer(address)
+    assert peer_error(address)
     settings.CHECKOUT_PROVIDER_NETWORKS = ["192.0.2.0/24"]
-    assert fault_of_peer(address)
+    assert peer_error(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_an_address_of_the_internet_is_talked_to(address):
-    assert fault_of_peer(address) == ""
+    assert peer_error(address) == ""
 
 
 def test_a_private_network_may_be_named(settings):
     settings.CHECKOUT_PROVIDER_NETWORKS = ["10.1.0.0/16", "fd00::/8"]
-    assert fault_of_peer("10.1.2.3") == ""
-    assert fault_of_peer("::ffff:10.1.2.3") == ""
-    assert fault_of_peer("fd00::1") == ""
-    assert fault_of_peer("10.2.0.1")
+    assert peer_error("10.1.2.3") == ""
+    assert peer_error("::ffff:10.1.2.3") == ""
+    assert peer_error("fd00::1") == ""
+    assert peer_error("10.2.0.1")
 
 
 @pytest.fixture

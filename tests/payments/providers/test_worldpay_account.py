@@ -6,7 +6,7 @@ import pytest
 
 from checkout.errors import ProviderMisconfigured
 from checkout.payments.providers.base import Account
-from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount, faults_of
+from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount, account_errors
 
 ENDPOINT = "https://secure.worldpay.com/jsp/merchant/xml/paymentService.jsp"
 DIGEST = f"sha384-{64 * 'a'}"
@@ -61,7 +61,7 @@ def worldpay(credentials=None, merchant_code="TEAPOTS", **options):
     ],
 )
 def test_right_options_have_no_fault(options):
-    assert list(faults_of(ENDPOINT, options)) == []
+    assert list(account_errors(ENDPOINT, options)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_right_options_have_no_fault(options):
     ],
 )
 def test_a_wrong_option_is_named_and_no_other(name, value, said):
-    [(field, fault)] = faults_of(ENDPOINT, RIGHT | {name: value})
+    [(field, fault)] = account_errors(ENDPOINT, RIGHT | {name: value})
     assert field == "options"
     assert said in fault
     assert name in fault
@@ -91,13 +91,13 @@ def test_a_wrong_option_is_named_and_no_other(name, value, said):
 
 def test_an_account_that_refuses_failed_authentications_does_not_capture_at_once():
     both = {"captures_with_authorisation": "yes", "refuses_failed_authentication": "yes"}
-    [(field, fault)] = faults_of(ENDPOINT, RIGHT | both)
+    [(field, fault)] = account_errors(ENDPOINT, RIGHT | both)
     assert field == "options"
     assert all(name in fault for name in both)
 
 
 def test_a_wrong_endpoint_is_named():
-    [(field, fault)] = faults_of("http://secure.worldpay.com/", RIGHT)
+    [(field, fault)] = account_errors("http://secure.worldpay.com/", RIGHT)
     assert (field, "is not https" in fault) == ("endpoint", True)
 
 

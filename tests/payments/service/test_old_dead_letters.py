@@ -56,12 +56,12 @@ def forget(request, settings):
     """Return a function that lets the outbox forget what it has sent, or keep it."""
     settings.MESSAGING_SINGLE_BROKER_USER = False
 
-    def forget_or_keep():
+    def delete_or_keep():
         OutboxMessage.objects.update(published_at=timezone.now())
         if request.param != "in the outbox":
             OutboxMessage.objects.all().delete()
 
-    return forget_or_keep
+    return delete_or_keep
 
 
 def test_a_posting_that_died_long_ago_is_made_once(forget):

@@ -13,7 +13,7 @@ from checkout.payments.messages import DeleteToken
 from checkout.payments.models import OutboxMessage, ProviderAccount, SavedCard
 from checkout.payments.service import service
 from checkout.payments.timers.cards.deletion import delete_tokens
-from checkout.payments.timers.due_checks import has_tokens_to_delete
+from checkout.payments.timers.due_checks import tokens_due_in
 from messaging.worker.service import CommandRejected
 from tests.payments.service.asking import authorise
 from tests.payments.service.at_once import at_once
@@ -44,12 +44,12 @@ def test_the_provider_is_asked_once_all_that_was_sent_before_the_removal_has_arr
     settings.CHECKOUT_SETTLING_SECONDS = 100
     remove_card(card.merchant, card.reference, by="ada")
     let_pass(timedelta(seconds=99), card)
-    assert not has_tokens_to_delete()
+    assert tokens_due_in() > 0
     assert delete_tokens() == 0
     assert ask(card).deletion_tries == 0
     assert TOKEN.token in books.tokens
     let_pass(timedelta(seconds=2), card)
-    assert has_tokens_to_delete()
+    assert tokens_due_in() <= 0
     assert (delete_tokens(), delete_tokens()) == (1, 0)
     assert commands_written() == [DeleteToken(card=card.reference, number=0)]
     ask(card)
@@ -64,7 +64,7 @@ def test_a_charge_that_began_before_the_removal_is_made_before_the_token_is_dele
     def remove_it_meanwhile() -> None:
         remove_card(card.merchant, card.reference, by="ada")
         ask(card)
-        assert not has_tokens_to_delete()
+        assert tokens_due_in() > 0
 
     with books.scenarios.before("authorise", remove_it_meanwhile):
         assert authorise(attempt, "").result["outcome"] == "approved"

@@ -33,7 +33,7 @@ def at(when: datetime) -> Iterator[None]:
         yield
 
 
-def forget_now() -> int:
+def delete_now() -> int:
     """Forget old messages by the clock of the test, which travels."""
     return delete_expired_messages(now=timezone.now())
 
@@ -69,20 +69,20 @@ def left() -> tuple[set[str], set[str]]:
 
 def test_a_month_stays_while_a_message_of_it_was_sent_again_a_short_time_ago():
     with at(MARCH):
-        forget_now()
+        delete_now()
         again = sent()
     with at(MAY):
         OutboxMessage.objects.filter(message_id=again).update(published_at=timezone.now())
-        forget_now()
+        delete_now()
         assert again in left()[0]
     with at(MAY + timedelta(days=31)):
-        forget_now()
+        delete_now()
         assert again not in left()[0]
 
 
 def test_a_month_stays_if_staff_send_a_message_of_it_again_between_the_look_at_it_and_its_drop():
     with at(MARCH):
-        forget_now()
+        delete_now()
         again = sent()
 
     def sent_again_just_now(rows: Rows) -> bool:
@@ -101,7 +101,7 @@ def test_a_month_stays_if_staff_send_a_message_of_it_again_between_the_look_at_i
 def test_a_month_stays_if_a_message_of_it_is_handled_between_the_look_at_it_and_its_drop():
     """A dead letter may be sent again long after it was written. If it is forgotten, it is handled twice."""
     with at(MARCH):
-        forget_now()
+        delete_now()
         handled()
         late = [new_message_id()]
 
@@ -111,7 +111,7 @@ def test_a_month_stays_if_a_message_of_it_is_handled_between_the_look_at_it_and_
         return execute(sql, *rest)
 
     with at(MAY), connection.execute_wrapper(handle_before_lock):
-        forget_now()
+        delete_now()
     assert len(left()[1]) == 2
 
 
@@ -125,13 +125,13 @@ def test_a_new_installation_has_this_month_and_the_next_three():
 
 def test_a_month_is_dropped_when_all_of_it_is_old():
     with at(MARCH):
-        forget_now()
+        delete_now()
         sent()
         handled()
     with at(APRIL):
         young = {sent()}, {handled()}
     with at(MAY):
-        assert forget_now() == 2, "a month of each table"
+        assert delete_now() == 2, "a month of each table"
         assert "2041_03" not in months()
         assert {"2041_04", "2041_08"} <= set(months())
     assert left() == young
@@ -139,46 +139,46 @@ def test_a_month_is_dropped_when_all_of_it_is_old():
 
 def test_a_month_is_not_dropped_before_its_last_message_is_old():
     with at(MARCH):
-        forget_now()
+        delete_now()
         messages = {sent()}, {handled()}
     with at(datetime(2041, 4, 30, tzinfo=UTC)):
-        assert forget_now() == 0
+        assert delete_now() == 0
     assert left() == messages
 
 
 def test_a_message_that_is_still_owed_keeps_its_month():
     with at(MARCH):
-        forget_now()
+        delete_now()
         owed = sent(is_published=False)
     with at(MAY):
-        assert forget_now() == 1, "the month of handled messages"
+        assert delete_now() == 1, "the month of handled messages"
     assert left() == ({owed}, set())
 
 
 def test_a_message_that_was_handled_late_is_remembered_as_long_as_any_other():
     with at(MARCH):
-        forget_now()
+        delete_now()
         handled()
         id = new_message_id()
     with at(MAY - timedelta(days=1)):
         handled(id)
     with at(MAY):
-        assert forget_now() == 1, "the month of sent messages"
+        assert delete_now() == 1, "the month of sent messages"
         assert id in left()[1]
     with at(MAY + timedelta(days=31)):
-        forget_now()
+        delete_now()
     assert left() == (set(), set())
 
 
 def test_messages_with_foreign_ids_are_forgotten_one_by_one():
     with at(MARCH):
-        forget_now()
+        delete_now()
         sent("order-7")
         handled("order-7")
     with at(APRIL):
         young = {sent("order-8")}, {handled("order-8")}
     with at(datetime(2041, 4, 30, tzinfo=UTC)):
-        assert forget_now() == 2
+        assert delete_now() == 2
     assert left() == young
 
 
@@ -186,14 +186,14 @@ def test_messages_that_came_before_their_month_was_made_move_there():
     with at(MARCH):
         messages = {sent()}, {handled()}
         assert "2041_03" not in months()
-        forget_now()
+        delete_now()
         assert "2041_03" in months()
         assert left() == messages
         for repeat, (id,) in ((sent, messages[0]), (handled, messages[1])):
             with pytest.raises(IntegrityError), transaction.atomic():
                 repeat(id)
     with at(MAY):
-        assert forget_now() == 2
+        assert delete_now() == 2
     assert left() == (set(), set())
 
 
@@ -213,7 +213,7 @@ def test_a_month_that_another_process_makes_or_drops_meanwhile_is_no_error(monke
 
     with at(MARCH):
         raced(lambda month: make(connection, OutboxMessage, month), Month(2041, 4))
-        forget_now()
+        delete_now()
         assert {"2041_03", "2041_04", "2041_05", "2041_06"} <= set(months())
     with at(MAY):
         Months(OutboxMessage, "default").make_ahead(timezone.now())
@@ -239,12 +239,12 @@ def test_no_statement_reads_all_of_a_month_however_large_it_is(monkeypatch):
         return execute(sql, parameters, *rest)
 
     with at(MARCH):
-        forget_now()
+        delete_now()
         for _ in range(40):
             sent()
             handled()
     with at(MAY), connection.execute_wrapper(look_at):
-        assert forget_now() == 2
+        assert delete_now() == 2
     assert 0 < max(read) <= 10
 
 
@@ -252,7 +252,7 @@ def test_each_part_of_a_month_is_read_by_a_plan_for_that_part(monkeypatch):
     """A plan for any part, which PostgreSQL makes of a repeated statement, would read all and sort it."""
     monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 1)
     with at(MARCH):
-        forget_now()
+        delete_now()
         for _ in range(20):
             sent()
     assert not retention._were_used(OutboxMessage.objects.all(), "published_at", APRIL)
@@ -270,14 +270,14 @@ def test_each_part_of_a_month_is_read_by_a_plan_for_that_part(monkeypatch):
 def test_a_message_that_was_sent_again_is_found_wherever_it_is_in_its_month(monkeypatch, number):
     monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 2)
     with at(MARCH):
-        forget_now()
+        delete_now()
         messages = [sent() for _ in range(5)]
     with at(MAY):
         OutboxMessage.objects.filter(message_id=messages[number]).update(published_at=timezone.now())
-        forget_now()
+        delete_now()
         assert left()[0] == set(messages)
     with at(MAY + timedelta(days=31)):
-        forget_now()
+        delete_now()
         assert left()[0] == set()
 
 
@@ -298,7 +298,7 @@ def _months_stay_as_they_are(transactional_db) -> Iterator[None]:
 @pytest.mark.usefixtures("_months_stay_as_they_are")
 def test_a_table_that_is_in_use_is_left_alone_until_later():
     with at(MARCH):
-        forget_now()
+        delete_now()
         sent()
         handled()
     parameters = connection.get_connection_params()
@@ -306,7 +306,7 @@ def test_a_table_that_is_in_use_is_left_alone_until_later():
     with psycopg.connect(**named) as report, at(MAY):
         report.execute("SELECT count(*) FROM payments_outboxmessage")
         with pytest.raises(OperationalError):
-            forget_now()
+            delete_now()
         report.rollback()
-        assert forget_now() == 2
+        assert delete_now() == 2
     assert left() == (set(), set())

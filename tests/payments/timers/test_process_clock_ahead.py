@@ -24,7 +24,7 @@ from checkout.payments.models import (
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
-from checkout.payments.timers.due_checks import has_passed_deadlines, has_unmatched_notifications
+from checkout.payments.timers.due_checks import deadlines_due_in, notifications_due_in
 from checkout.payments.timers.expired_counters import delete_expired_counters
 from checkout.payments.timers.retention import (
     delete_expired_events,
@@ -75,13 +75,15 @@ def test_an_authorisation_is_not_voided(attempt: Attempt, jump):
 @pytest.fixture
 def saga(attempt: Attempt) -> Saga:
     """Return a purchase that waits for another five minutes."""
+    due = timezone.now() + MINUTES
     return Saga.objects.create(
         kind="purchase",
         key=attempt.order_code,
         payment=attempt.payment,
         attempt=attempt,
         step="await_challenge",
-        deadline_at=timezone.now() + MINUTES,
+        deadline_at=due,
+        look_at=due,
     )
 
 
@@ -100,19 +102,20 @@ def notification(account: ProviderAccount) -> ProviderNotification:
 
 def test_a_step_of_a_flow_is_not_ended(saga: Saga, jump):
     jump()
-    assert (has_passed_deadlines(), enqueue_passed_deadlines()) == (False, 0)
+    assert (deadlines_due_in() <= 0, enqueue_passed_deadlines()) == (False, 0)
 
 
 def test_an_order_is_not_looked_for(notification: ProviderNotification, jump):
     jump()
-    assert (has_unmatched_notifications(), try_unmatched_again()) == (False, 0)
+    assert (notifications_due_in() <= 0, try_unmatched_again()) == (False, 0)
 
 
 def test_a_deadline_whose_command_is_lost_is_found_again_within_minutes(saga: Saga, jump):
-    Saga.objects.update(deadline_at=F("deadline_at") - 2 * MINUTES)
+    earlier = F("deadline_at") - 2 * MINUTES
+    Saga.objects.update(deadline_at=earlier, look_at=earlier)
     soon = timezone.now() + 3 * MINUTES
     jump()
-    assert (has_passed_deadlines(), enqueue_passed_deadlines()) == (True, 1)
+    assert (deadlines_due_in() <= 0, enqueue_passed_deadlines()) == (True, 1)
     saga.refresh_from_db()
     assert saga.deadline_at is not None
     assert saga.deadline_at < soon
@@ -124,7 +127,7 @@ def test_a_notification_whose_command_is_lost_is_tried_again_within_minutes(
     ProviderNotification.objects.update(next_try_at=F("next_try_at") - 2 * MINUTES)
     soon = timezone.now() + 3 * MINUTES
     jump()
-    assert (has_unmatched_notifications(), try_unmatched_again()) == (True, 1)
+    assert (notifications_due_in() <= 0, try_unmatched_again()) == (True, 1)
     notification.refresh_from_db()
     assert notification.next_try_at is not None
     assert notification.next_try_at < soon

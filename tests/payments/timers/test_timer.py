@@ -51,7 +51,7 @@ async def test_a_full_batch_is_followed_by_the_next_at_once():
 
 async def test_it_acts_only_if_a_look_finds_work():
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    looks, acts = iter([False, False, True]), []
+    looks, acts = iter([60.0, 60.0, 0.0]), []
 
     def act() -> int:
         acts.append(list(looks))

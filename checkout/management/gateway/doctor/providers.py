@@ -9,7 +9,7 @@ from checkout.management.gateway.output import Finding
 from checkout.payments.models import Merchant, ProviderAccount
 from checkout.payments.providers.base import Outcome
 from checkout.payments.providers.proof import fault_of
-from checkout.payments.providers.registry import faults_of, get_provider
+from checkout.payments.providers.registry import account_errors, get_provider
 
 AREA = "provider"
 
@@ -40,7 +40,7 @@ def findings(*, calls: bool) -> Iterator[Finding]:
 
 
 def _validate_account(account: ProviderAccount) -> Iterator[Finding]:
-    for field, fault in faults_of(account.provider, account.endpoint, account.options):
+    for field, fault in account_errors(account.provider, account.endpoint, account.options):
         yield Finding(AREA, f"{account.code}: {fault}", f"Change its {field} in the back office.")
     try:
         account.opened()

@@ -37,7 +37,7 @@ UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PostingLine:
     """One posting, and what it is about. ``minor`` is what it adds to the claim on the provider."""
 
     posted_at: datetime
@@ -101,7 +101,7 @@ def _patient_database() -> AbstractContextManager[None]:
     return without_time_limit(connection) if connection.vendor == "postgresql" else nullcontext()
 
 
-def _lines(posted: Iterator[Movement]) -> Iterator[Line]:
+def _lines(posted: Iterator[Movement]) -> Iterator[PostingLine]:
     while batch := list(islice(posted, BATCH)):
         references = {each.operation for each in batch}
         rows = Operation.objects.filter(reference__in=references)
@@ -111,7 +111,7 @@ def _lines(posted: Iterator[Movement]) -> Iterator[Line]:
             yield _line(each, operations.get(each.operation))
 
 
-def _line(posted: Movement, operation: Operation | None) -> Line:
+def _line(posted: Movement, operation: Operation | None) -> PostingLine:
     about = (UNKNOWN, UNKNOWN, UNKNOWN, "", "")
     if operation is not None:
         payment, attempt = operation.payment, operation.attempt
@@ -119,7 +119,7 @@ def _line(posted: Movement, operation: Operation | None) -> Line:
         account = attempt.provider_account.code
         about = (payment.merchant.code, mode, account, payment.order_reference, attempt.order_code)
     merchant, mode, account, order_reference, order_code = about
-    return Line(
+    return PostingLine(
         posted_at=posted.posted_at,
         merchant=merchant,
         mode=mode,
@@ -134,8 +134,8 @@ def _line(posted: Movement, operation: Operation | None) -> Line:
     )
 
 
-def _write_csv(out: Output, lines: Iterable[Line]) -> None:
-    names = [name for name in Line.__slots__ if name != "minor"]
+def _write_csv(out: Output, lines: Iterable[PostingLine]) -> None:
+    names = [name for name in PostingLine.__slots__ if name != "minor"]
     writer = csv.writer(_Lines(out), lineterminator="")
     # A spreadsheet with a decimal comma may take 12.50 for a date: hence the minor units as well.
     writer.writerow([*names, "amount", "minor"])
@@ -161,7 +161,13 @@ class _Lines:
 
 
 def _write_sums(
-    out: Output, lines: Iterable[Line], since: datetime, until: datetime, *, is_over: bool, as_json: bool
+    out: Output,
+    lines: Iterable[PostingLine],
+    since: datetime,
+    until: datetime,
+    *,
+    is_over: bool,
+    as_json: bool,
 ) -> None:
     sums: Counter[Key] = Counter()
     counts: Counter[Key] = Counter()

@@ -185,7 +185,7 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
     if not letter.body:
         raise OperationRejected(f"This message was erased with the personal data of its payment. {INSTEAD}")
     topology = Topology(conf.prefix)
-    way = dead_letters.way_back(topology, letter.queue, _as_it_was(letter))
+    way = dead_letters.return_address(topology, letter.queue, _as_it_was(letter))
     if way is None:
         raise OperationRejected(f"The origin of this message is not known. {INSTEAD}")
     if fault := _sender_error(letter, topology):

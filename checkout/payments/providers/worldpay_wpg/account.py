@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from checkout.errors import ProviderMisconfigured
-from checkout.payments.providers.addresses import fault_of_address, require_allowed
+from checkout.payments.providers.addresses import address_error, require_allowed
 from checkout.payments.providers.base import Account, CardEncryption
 from checkout.payments.providers.worldpay_wpg.amounts import read_exponents
 from checkout.payments.providers.worldpay_wpg.browser import Signer
@@ -43,14 +43,14 @@ _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
 _DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
 
 
-def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def account_errors(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the faults of an account: the field, ``endpoint`` or ``options``, and a description."""
-    if fault := fault_of_address(endpoint):
+    if fault := address_error(endpoint):
         yield "endpoint", f"The endpoint {fault}."
     for name in _ADDRESSES:
-        if options.get(name, "") != "" and (fault := fault_of_address(options[name])):
+        if options.get(name, "") != "" and (fault := address_error(options[name])):
             yield "options", f"The option {name} {fault}."
-    if fault := _fault_of_integrity(options.get(_INTEGRITY, "")):
+    if fault := _integrity_error(options.get(_INTEGRITY, "")):
         yield "options", f"The option {_INTEGRITY} {fault}."
     for name in _SWITCHES:
         if options.get(name, "no") not in ("yes", "no", ""):
@@ -76,7 +76,7 @@ def _is_name(text: str) -> bool:
     return not text or NAME_TOKEN.fullmatch(text) is not None
 
 
-def _fault_of_integrity(digests: object) -> str:
+def _integrity_error(digests: object) -> str:
     if digests == "" or (isinstance(digests, str) and _DIGESTS.fullmatch(digests)):
         return ""
     return "is no digest such as sha384-… in base64, nor several with a blank between them"
@@ -150,7 +150,7 @@ class WorldpayAccount:
     @property
     def card_encryption(self) -> CardEncryption:
         integrity = self.account.options.get(_INTEGRITY, "")
-        if fault := _fault_of_integrity(integrity):
+        if fault := _integrity_error(integrity):
             raise ProviderMisconfigured(f"The option {_INTEGRITY} {fault}.")
         return CardEncryption(
             script_url=self._address("encryption_script_url"),
