@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program import ROOT
+from tests.support.program import ROOT, run
 from tests.tryout.running_demo import RunningDemo
 
 # Nearly each test starts a program of the product.
@@ -32,15 +32,7 @@ def manage(*arguments: str, apps: str, path: Path = ROOT) -> subprocess.Complete
         "PYTHONPATH": str(path),
         "BROKER_URL": "amqp://checkout.checkout@127.0.0.1:1/",
     }
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return run([sys.executable, "manage.py", *arguments], environment)
 
 
 def test_a_step_brings_a_user_for_its_service_and_the_right_to_ask_it():

@@ -39,6 +39,8 @@ IMPORTED = (
 )
 # Variables that an interpreter or its linker reads at its start, and which a fork cannot change.
 READ_AT_START = ("PYTHON", "LD_", "FAKETIME")
+# The variable with more folders of modules.
+SEARCHED = "PYTHONPATH"
 # Above all numbers that the descriptors of a program have.
 SPARE_DESCRIPTOR = 600
 # The option of Linux's prctl(2) that names the signal for the death of the parent.
@@ -152,6 +154,8 @@ def _environment() -> dict[str, str]:
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     found = {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
     found.pop("PYTHONUNBUFFERED", "")  # it is set in the server, and changes nothing in what is written
+    if SEARCHED not in os.environ:
+        found.pop(SEARCHED, "")  # the server has none, and a fork adds its own
     return found
 
 
@@ -203,6 +207,9 @@ def _become(order: dict[str, Any], received: list[int]) -> list[str]:
         ctypes.CDLL(None).prctl(SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(order["environment"])
+    if SEARCHED in os.environ:
+        # After the program's own folder, as in a new interpreter.
+        sys.path[1:1] = os.environ[SEARCHED].split(os.pathsep)
     # Out of the way first, since the number of one may be the place of another.
     spare = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, SPARE_DESCRIPTOR) for descriptor in received]
     for descriptor in received:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fork_server
-from tests.support.program import Program, run
+from tests.support.program import ROOT, Program, run
 from tests.support.waiting import wait_until
 
 WAITS = """
@@ -63,6 +63,16 @@ def test_its_exit_code_and_output_are_those_of_the_program(tmp_path: Path, ends:
     ended = run([sys.executable, str(script)], os.environ)
     assert (ended.returncode, ended.stdout) == (code, "first\nlast\n")
     assert ("ZeroDivisionError" in ended.stderr) is (ends == "1 / 0")
+
+
+def test_it_finds_the_modules_of_the_folders_that_its_environment_names(tmp_path: Path):
+    script, folder = tmp_path / "finds.py", tmp_path / "more"
+    folder.mkdir()
+    (folder / "found_4711.py").write_text("print('found')")
+    script.write_text("import found_4711, tests")
+    for paths, code in ((str(folder), 0), (str(tmp_path), 1)):
+        ended = run([sys.executable, str(script)], {**os.environ, "PYTHONPATH": f"{paths}{os.pathsep}{ROOT}"})
+        assert (ended.returncode, ended.stdout) == (code, "" if code else "found\n"), ended.stderr
 
 
 def test_it_has_the_descriptors_that_it_is_given_and_no_others(tmp_path: Path):
