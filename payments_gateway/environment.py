@@ -12,11 +12,11 @@ from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
+from checkout.conf.published import DEVELOPMENT_KEY, DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
 from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES, REPLACED
 from messaging.setting import Setting, comma_separated, declared
 from payments_gateway.mail_server import MailServer
-from payments_gateway.published import DEVELOPMENT_KEY, DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
 from payments_gateway.wrong_settings import misspelled, setting_errors
 
 # A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a

@@ -119,7 +119,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 # axes decides if this user and this address may try, before a password is checked.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "checkout.backoffice.log_in.passwords.PublishedOnlyInTryOuts",
 ]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_FAILURE_LIMIT = declared["CHECKOUT_LOGIN_FAILURES"]
@@ -148,6 +148,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "checkout.backoffice.log_in.passwords.LettersAndDigits"},
+    {"NAME": "checkout.backoffice.log_in.passwords.NoKnownWord"},
 ]
 
 SECURE_COOKIES = env.public_url.startswith("https://")

@@ -1,25 +1,91 @@
 """Run the Procfile's processes, each connecting to the broker as its own user.
 
+One that dies is started again, unless it has just begun: then all are stopped, as nothing would mend it.
 BROKER_URL is the broker's address, and BROKER_PASSWORDS names a JSON file with the password of each user. If
 BROKER_PASSWORDS is not set, every process gets the same BROKER_URL.
 """
 
 import json
+import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from time import monotonic
+from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 from honcho import environ
 from honcho.manager import Manager
-from honcho.printer import Printer
+from honcho.printer import Message, Printer
+from honcho.process import Popen, Process
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# A process that dies sooner has not run: its settings are wrong, or something that it needs is missing.
+LEAST_SECONDS = 10.0
+ENDING = multiprocessing.Event()
+
+
+class Events:
+    """The events of one process for its manager, but for the end of the process."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+        self.end = Message("stop", {"returncode": 1}, None, "", None)
+
+    def put(self, event: Message) -> None:
+        """Pass an event on, or keep the last one."""
+        if event.type == "stop":
+            self.end = event
+        else:
+            self._events.put(event)
+
+
+class KeptProcess(Process):  # type: ignore[misc]  # honcho has no types
+    """A process that is started again when it has died."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # While honcho waits for a process it ignores the signals to stop, which the next one must hear.
+        self._child_ctor = partial(Popen, preexec_fn=_hear_signals)
+
+    def run(self, events: Any = None, ignore_signals: bool = False) -> None:
+        """Run until the end of all. honcho calls this in a process of its own."""
+        while True:
+            began, seen = monotonic(), Events(events)
+            super().run(seen, ignore_signals)
+            code = seen.end.data["returncode"]
+            if ENDING.is_set() or not code or monotonic() - began < LEAST_SECONDS:
+                events.put(seen.end)
+                return
+            how = f"was killed by signal {-code}" if code < 0 else f"has ended with {code}"
+            events.put(seen.end._replace(type="line", data=f"{self.name} {how}: it is started again\n"))
+
+
+def _hear_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+class KeepingManager(Manager):  # type: ignore[misc]
+    """A manager whose processes end only when all do."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(printer)
+        self._process_ctor = KeptProcess
+
+    def terminate(self) -> None:
+        """See ``Manager``."""
+        ENDING.set()
+        super().terminate()
+
+
 def main() -> int:
-    manager = Manager(Printer(sys.stdout))
+    manager = KeepingManager(Printer(sys.stdout))
     own = Path(".env")
     more = environ.parse(own.read_text()) if own.exists() else {}
     for name, command in environ.parse_procfile((ROOT / "Procfile").read_text()).processes.items():

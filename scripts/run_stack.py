@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from payments_gateway.published import DEVELOPMENT_KEY
+from checkout.conf.published import DEVELOPMENT_KEY
+from checkout.tryout.ports import PortTaken, check_ports, sandbox_port, web_port
+from checkout.tryout.running import announced
 from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
@@ -75,6 +77,7 @@ def main() -> int:
     stop_on_signals()
     subprocess.run(["scripts/install_packages.sh"], check=False)
     try:
+        check_ports(web_port(), sandbox_port())
         folder = Path(os.environ.get("DATA", ROOT / ".local")).resolve()
         with services(keep=folder, require=True) as environment:
             # The sandbox keeps its books as well, since without them they would contradict the kept database.
@@ -90,10 +93,11 @@ def main() -> int:
             for address in addresses(environment):
                 report(address)
             try:
-                return run([sys.executable, "-m", "scripts.processes"], environment)
+                with announced(ROOT, environment["PUBLIC_URL"]):
+                    return run([sys.executable, "-m", "scripts.processes"], environment)
             except SystemExit:
                 return 0  # a signal is the normal way to stop the stack
-    except ServiceError as error:
+    except (ServiceError, PortTaken) as error:
         report(str(error))
     except subprocess.CalledProcessError as error:
         report(f"{error}")

@@ -47,9 +47,11 @@ ALONE = ("tests/faults/test_campaign.py", "tests/hostile/test_hostile.py", "test
 # All tests of a file run in one process, because many files share one server among their tests. The order is
 # that of tests/support/distribution.py.
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+PROCESSORS = os.cpu_count() or 1
 # Most of the time they wait for a server.
-WORKERS = str(2 * (os.cpu_count() or 1))
-IN_ONE_PROCESS = ("-n", WORKERS, *BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
+WORKERS = str(2 * PROCESSORS)
+NOT_WITH_PROGRAMS = (*BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
+IN_ONE_PROCESS = ("-n", WORKERS, *NOT_WITH_PROGRAMS)
 NEEDS_NO_SERVER = (
     "not (rabbitmq or postgresql or browser or node or docs or nginx or slow or long or at_scale)"
 )
@@ -91,7 +93,8 @@ LONG_PARTS = (
 )
 # Debian's packages that no other test uses.
 LONG_PACKAGES = "firefox-esr webkit2gtk-driver xvfb"
-FAST = Part("Fast", ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS))
+# They wait for nothing, and each process has to read all tests first.
+FAST = Part("Fast", ("-m", NEEDS_NO_SERVER, "-n", str(PROCESSORS), *NOT_WITH_PROGRAMS))
 # A busy machine is no explanation for more failures than this, so they are not run again.
 MOST_REPEATED = 5
 # pytest's exit code.

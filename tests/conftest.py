@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
 
 from tests.support import environment, fork_server
@@ -22,6 +23,11 @@ from tests.support.vhosts import fresh_vhost
 
 # Stacks of tests start from a process that has the libraries already. Those of benchmarks do not.
 fork_server.use()
+# An example may take as long as a busy machine lets it.
+settings.register_profile(
+    "without limits of time", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("without limits of time")
 OWN_STACK = pytest.StashKey[Stack]()
 MIGRATED = pytest.StashKey[str]()
 # The name of a value that the first process of a test run gives to the others.

@@ -101,6 +101,19 @@ def real_stack(folder: Path, tmp_path: Path) -> Iterator[Program]:
     program.terminate(seconds=60)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+def test_a_folder_that_the_user_of_postgresql_cannot_enter_is_named(folder):
+    folder.chmod(0o755)
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    try:
+        database = Postgresql(closed / "postgresql")
+    except ServiceError as error:
+        environment.missing(str(error))
+    with pytest.raises(ServiceError, match=f"cannot enter {closed}. Name another folder with DATA="):
+        database.start()
+
+
 def test_on_other_ports_shoppers_and_notifications_are_led_there():
     made = with_urls({"WEB_PORT": "8300", "SANDBOX_PORT": "8301"})
     assert made["PUBLIC_URL"] == "http://localhost:8300"

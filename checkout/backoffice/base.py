@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 
+from checkout.backoffice.bounded_search import WithBoundedSearch
 from checkout.conf import conf
 from checkout.database import replica
 from checkout.database.owners import REPLICA, database_of
@@ -93,7 +94,7 @@ class FromReplica:
         return replica.is_configured() and not has_just_acted.exists()
 
 
-class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
+class ReadOnlyAdmin(WithBoundedSearch, FromReplica, ReadOnly, ModelAdmin):
     """A table that can be searched and viewed.
 
     Subclasses list ``fields`` explicitly, so that other fields, such as a token's hash, are neither shown nor

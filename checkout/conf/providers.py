@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from django.conf import settings
 
 from checkout.errors import ProviderMisconfigured
-from messaging.setting import Setting, number, text, texts
+from messaging.setting import Setting, text, texts
 
 # The hosts of Worldpay, and those of Cardinal Commerce, to which browsers send device data and at which they
 # start challenges. Both have a live and a test environment.
@@ -43,14 +43,6 @@ class Providers:
         "Time-outs of calls to a provider in seconds, where they differ from the built-in ones: read "
         "time-outs by verb, and the time-out for connecting as connect.",
         type=dict[str, float],
-    )
-    account_seconds = number(
-        "CHECKOUT_ACCOUNT_SECONDS",
-        1.0,
-        "The seconds for which a web process remembers a provider account when notifications come. With 0 it "
-        "reads the account for each of them.",
-        ge=0,
-        le=60,
     )
 
     @property

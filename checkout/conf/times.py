@@ -29,6 +29,15 @@ class Times:
         gt=0,
         le=60,
     )
+    remember_seconds = number(
+        "CHECKOUT_REMEMBER_SECONDS",
+        1.0,
+        "The seconds for which a web process remembers an API key, a merchant and a provider account that it "
+        "has read. A change of them by staff, such as a revoked key, takes effect within this time. With 0 "
+        "they are read for each request.",
+        ge=0,
+        le=60,
+    )
     drain_seconds = number(
         "CHECKOUT_DRAIN_SECONDS",
         1,

@@ -1,8 +1,6 @@
 """The whole gateway on one machine, without servers: SQLite, the in-memory broker and the sandbox."""
 
-import errno
 import os
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +10,10 @@ from pathlib import Path
 import requests
 
 from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.conf.published import DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
 from checkout.tryout.children import Children, Stopped
+from checkout.tryout.ports import check_ports
+from checkout.tryout.running import announced
 
 MANAGE = (sys.executable, "manage.py")
 WEB = (
@@ -22,19 +23,13 @@ WEB = (
     *("--host", "localhost", "--no-access-log", "--timeout-graceful-shutdown", "5"),
 )
 
-LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
-ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  the gateway can only be reached from this machine
-NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, like all of the sandbox's secrets
+NOTIFICATION_SECRET = SANDBOX_CREDENTIALS["notification_secret"]
 # Prefixes of settings to ignore, because the demonstration has its own provider, databases and addresses.
 OTHERS = (
     "SANDBOX_",
     "CHECKOUT_PROVIDER_CREDENTIALS",
     *(f"{owner}_DATABASE_URL" for owner in ("ORDERS", "RISK", "LEDGER", "RECEIPTS")),
 )
-
-
-class NotPossible(Exception):
-    """The demonstration cannot start. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Demo:
             "DATABASE_URL": f"sqlite:///{self.folder / 'gateway.sqlite3'}",
             "BROKER_URL": "memory://",
             "PUBLIC_URL": self.url,
-            "CHECKOUT_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "CHECKOUT_ADMIN_PASSWORD": DEVELOPMENT_PASSWORD,
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_PORT": str(self.sandbox_port),
             "SANDBOX_NOTIFICATION_URL": f"{self.url}/notifications/sandbox/{NOTIFICATION_SECRET}/",
@@ -80,13 +75,13 @@ class Demo:
     def run(self, say: Callable[[str], None], *, once: bool) -> int:
         """Start everything, buy something, and serve until stopped. Returns the exit code.
 
-        Raises ``NotPossible`` before anything is started, ``ChildFailed`` if a process does not run, and
+        Raises ``PortTaken`` before anything is started, ``ChildFailed`` if a process does not run, and
         ``Stopped`` if a signal arrives before the purchase has ended.
         """
-        for port in (self.port, self.sandbox_port):
-            check_port(port)
+        check_ports(self.port, self.sandbox_port)
         self._prepare_folder()
-        with Children(self.root, self.folder, self.environment) as children:
+        announcing = announced(self.root, self.url)
+        with announcing, Children(self.root, self.folder, self.environment) as children:
             self._start(children, say)
             say("Buying something, through a 3-D Secure challenge\n\n")
             code = children.run_visibly(
@@ -123,7 +118,7 @@ class Demo:
             [
                 "",
                 f"Shop            {self.url}/",
-                f"Back office     {self.url}/admin/   (admin, password {ADMIN_PASSWORD})",
+                f"Back office     {self.url}/admin/   (admin, password {DEVELOPMENT_PASSWORD})",
                 f"API             {self.url}/api/v1/openapi.json   (key {TRY_OUT_API_KEY})",
                 f"Health          {self.url}/readyz",
                 f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
@@ -134,22 +129,6 @@ class Demo:
                 "Ctrl-C stops everything.",
             ]
         )
-
-
-def check_port(port: int) -> None:
-    """Raise ``NotPossible`` if something already listens on a loopback port."""
-    for family, address in LOOPBACK:
-        try:
-            with socket.create_server((address, port), family=family):
-                pass
-        except OSError as error:
-            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                continue  # a machine without IPv6
-            raise NotPossible(
-                f"Port {port} at {address} cannot be used: {os.strerror(error.errno or 0)}. "
-                "Stop the program that uses it, or choose other ports: "
-                ".venv/bin/python manage.py run_demo --port PORT --sandbox-port PORT"
-            ) from error
 
 
 def answers(url: str) -> bool:

@@ -59,7 +59,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         try:
             actions.check_status_token(self.reference, query.get("token", [""])[0])
             await self.channel_layer.group_add(self.group, self.channel_name)
-            state = await in_thread(actions.payment_state, self.reference)
+            state = await in_thread(actions.watch_payment, self.reference)
         except problems.EXPECTED:
             await self.close()
             return

@@ -139,8 +139,10 @@ async def news(
                 channel = await layer.new_channel()
                 await layer.group_add(group, channel)
                 # The group is joined before the row is read, so that no change is missed in between.
-                while not is_news(state := await in_thread(actions.payment_state, reference)):
+                state = await in_thread(actions.watch_payment, reference)
+                while not is_news(state):
                     await layer.receive(channel)
+                    state = await in_thread(actions.payment_state, reference)
                 return state
     except (TimeoutError, MessagingError):
         return await in_thread(actions.payment_state, reference)  # a push may have been lost

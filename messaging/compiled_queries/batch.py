@@ -23,7 +23,7 @@ from django.db.models import Model
 from django.db.models.sql import Query
 from django.db.transaction import TransactionManagementError
 
-from messaging.compiled_queries.cursors import cursor_of
+from messaging.compiled_queries.cursors import execute
 from messaging.compiled_queries.statements import (
     delete_sql,
     fields_of_insert,
@@ -336,17 +336,15 @@ def _has_not_begun(raw: Any) -> bool:
 
 
 def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> Any:
-    cursor = cursor_of(connection)
     returned = f" RETURNING {write.result}" if write.result not in ("", COUNT) else ""
-    cursor.execute(*_with_expressions(connection, write.sql + returned, write.values))
+    cursor = execute(connection, *_with_expressions(connection, write.sql + returned, write.values))
     return cursor.fetchone()[0] if returned else cursor.rowcount
 
 
 def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> list[Any]:
-    cursor = cursor_of(connection)
     sql = _together(tuple((write.sql, write.result) for write in writes))
     values = [value for write in writes for value in write.values]
-    cursor.execute(*_with_expressions(connection, sql, values))
+    cursor = execute(connection, *_with_expressions(connection, sql, values))
     results = iter(cursor.fetchone())
     return [next(results) if write.result else None for write in writes]
 

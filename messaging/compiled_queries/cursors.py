@@ -1,7 +1,17 @@
-"""A cursor that is kept for the next statement, because creating one costs as much as running a statement."""
+"""A cursor that is kept for the next statement, because creating one costs as much as running a statement.
 
+On PostgreSQL it takes statements with its own placeholders (``$1``). psycopg does not keep its translation of
+a statement with more than 50 values, as most batches have, and would parse it at each use.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import Any
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -22,15 +32,34 @@ class _Kept:
     cursor: CursorWrapper
 
 
-def cursor_of(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Return a cursor for one statement. Fetch its results before asking for the next cursor."""
-    if not is_made_for(*MADE_FOR):
-        return connection.cursor()
+def execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> CursorWrapper:
+    """Run one statement. Fetch its results before running the next one."""
+    if not is_made_for(*MADE_FOR) or connection.queries_logged:
+        cursor = connection.cursor()
+    elif connection.vendor == "postgresql":
+        cursor, sql = _kept_cursor(connection), _numbered(sql)
+    else:
+        cursor = _kept_cursor(connection)
+    cursor.execute(sql, values)
+    return cursor
+
+
+def _kept_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
     kept: _Kept | None = vars(connection).get(_KEPT)
-    if kept is not None and kept.raw is connection.connection and not connection.queries_logged:
+    if kept is not None and kept.raw is connection.connection:
         connection.validate_thread_sharing()
         return kept.cursor
     cursor = connection.cursor()
-    if not connection.queries_logged:
-        vars(connection)[_KEPT] = _Kept(connection.connection, cursor)
+    if connection.vendor == "postgresql":
+        # django-stubs knows none of psycopg's cursors.
+        raw: Any = psycopg.RawCursor(connection.connection)
+        cursor = connection.make_cursor(raw)
+    vars(connection)[_KEPT] = _Kept(connection.connection, cursor)
     return cursor
+
+
+@lru_cache(maxsize=1000)
+def _numbered(sql: str) -> str:
+    """Return a statement with the placeholders of PostgreSQL, as psycopg would translate it."""
+    numbers = count(1)
+    return re.sub("%[s%]", lambda found: f"${next(numbers)}" if found[0] == "%s" else "%", sql)

@@ -12,7 +12,7 @@ from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
-from messaging.compiled_queries.cursors import MADE_FOR, cursor_of
+from messaging.compiled_queries.cursors import MADE_FOR, execute
 from messaging.libraries.versions import is_made_for
 
 M = TypeVar("M", bound=Model)
@@ -97,8 +97,8 @@ class _Query:
         connection = connections[self.using]
         if self.locks and not connection.in_atomic_block:
             raise TransactionManagementError("A lock lasts as long as its transaction: there is none.")
-        cursor = cursor_of(connection)
-        cursor.execute(
+        cursor = execute(
+            connection,
             self.sql,
             [values[each.position] if isinstance(each, _Parameter) else each for each in self.parameters],
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError, connections, router
 from django.db.models import Model
 
-from messaging.compiled_queries.cursors import cursor_of
+from messaging.compiled_queries.cursors import execute
 from messaging.compiled_queries.statements import (
     fields_of_insert,
     fields_of_update,
@@ -39,8 +39,8 @@ def update(row: Model, *names: str, by: str = "") -> None:
     model = type(row)
     using = router.db_for_write(model, instance=row)
     key, fields = key_of(model, by), fields_of_update(model, names)
-    cursor = cursor_of(connections[using])
-    cursor.execute(
+    cursor = execute(
+        connections[using],
         update_sql(model, tuple(field.column for field in fields), key.column),
         values_of(row, (*fields, key), using, is_new=False),
     )
@@ -57,8 +57,8 @@ def _insert(rows: Sequence[Model], *, on_conflict: str = "") -> bool:
     model = type(rows[0])
     using = router.db_for_write(model, instance=rows[0])
     fields, key = fields_of_insert(model), model._meta.pk.column
-    cursor = cursor_of(connections[using])
-    cursor.execute(
+    cursor = execute(
+        connections[using],
         insert_sql(model, len(rows), f'{on_conflict} RETURNING "{key}"'),
         [value for row in rows for value in values_of(row, fields, using, is_new=True)],
     )

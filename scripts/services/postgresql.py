@@ -5,6 +5,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,11 @@ class Postgresql:
         """Start the server and wait until it answers. Raises ServiceError when it cannot run here."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._own(self.folder)
+        if self._user is not None and (closed := _closed_to(self._user, self.folder)):
+            raise ServiceError(
+                f"Root runs PostgreSQL as the user {self._user}, who cannot enter {closed}. Name another "
+                "folder with DATA=…, or let others enter it: chmod o+x."
+            )
         self._password = self._read_password()
         with self._log.open("ab") as output:
             if not (self.data / "PG_VERSION").exists():
@@ -115,6 +121,14 @@ class Postgresql:
         command += ["-d", "postgres", "-qtAX", "-c", statement]
         result = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
         return result.stdout.strip()
+
+
+def _closed_to(user: str, folder: Path) -> Path | None:
+    """Return the outermost folder above this one that the user cannot enter; None if there is none."""
+    owner = pwd.getpwnam(user).pw_uid
+    found = [(each, each.stat()) for each in folder.resolve().parents]
+    closed = [each for each, its in found if its.st_uid != owner and not its.st_mode & stat.S_IXOTH]
+    return closed[-1] if closed else None
 
 
 def newest_binaries() -> Path:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from checkout.api.access.keys import make_key, revoke_key, rotate_key
@@ -12,6 +13,7 @@ from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.errors import OperationRejected
 from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, header, order
+from tests.support.remembering import remembering
 
 NEEDED = [
     ("GET", "/payments", Scope.PAYMENTS_READ),
@@ -131,6 +133,26 @@ async def test_a_key_may_be_used_from_its_networks(shop):
         caller = Caller(secret)
         caller.client.address = address
         assert (await caller.get("/payments")).status == status
+
+
+async def test_a_revoked_key_is_refused_within_a_second(shop):
+    key, secret = await in_thread(lambda: make_key(shop, name="k", by="ada"))
+    with remembering() as clock:
+        assert (await Caller(secret).get("/payments")).status == 200
+        await in_thread(revoke_key, key.pk)
+        assert (await Caller(secret).get("/payments")).status == 200
+        clock.now += 1
+        answer = await Caller(secret).get("/payments")
+        assert (answer.status, document(answer)["code"]) == (401, "key_revoked")
+
+
+async def test_a_remembered_key_expires_at_its_time(shop):
+    ends = timezone.now() + timedelta(hours=1)
+    _, secret = await in_thread(lambda: make_key(shop, name="k", by="ada", expires_at=ends))
+    with remembering():
+        assert (await Caller(secret).get("/payments")).status == 200
+        with time_machine.travel(ends):
+            assert document(await Caller(secret).get("/payments"))["code"] == "key_expired"
 
 
 async def test_both_keys_are_valid_during_a_rotation_and_the_old_one_ends(shop):

@@ -43,7 +43,7 @@ def test_a_payment_that_is_fine_has_no_box(admin_client):
 def test_a_payment_that_takes_too_long_says_when_its_flow_goes_on_by_itself(admin_client):
     payment = rows.payment("STUCK", PaymentState.CONFIRMING, age=HOUR)
     saga, due = rows.saga(payment), timezone.now() + timedelta(minutes=5)
-    Saga.objects.update(deadline_at=due)
+    Saga.objects.update(deadline_at=due, look_at=due)
     [(text, links)] = lines(admin_client, payment)
     assert "The outcome is not known yet" in text
     assert f"Since {written(payment.updated_at)}." in text
@@ -63,7 +63,8 @@ def test_a_payment_of_which_the_provider_does_not_tell_can_be_asked_about_again_
 def test_a_flow_that_no_relay_has_moved_on_in_time_says_so(admin_client):
     payment = rows.payment("STUCK", PaymentState.CONFIRMING, age=HOUR)
     rows.saga(payment)
-    Saga.objects.update(deadline_at=timezone.now() - HOUR)
+    long_ago = timezone.now() - HOUR
+    Saga.objects.update(deadline_at=long_ago, look_at=long_ago)
     [(text, _)] = lines(admin_client, payment)
     assert "see that a relay runs" in text
 
@@ -80,7 +81,7 @@ def test_an_operation_that_is_being_asked_about_says_when_it_goes_on(admin_clien
     refund = rows.operation(payment, "refund", 300, state="unknown")
     rows.saga(payment)
     due = timezone.now() + timedelta(minutes=5)
-    Saga.objects.update(kind="refund", key=refund.reference, deadline_at=due)
+    Saga.objects.update(kind="refund", key=refund.reference, deadline_at=due, look_at=due)
     Operation.objects.filter(pk=refund.pk).update(updated_at=timezone.now() - HOUR)
     [(text, links)] = lines(admin_client, payment)
     assert f"The refund of 3.00 GBP, {refund.reference}, was sent to the provider" in text

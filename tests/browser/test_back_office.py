@@ -364,7 +364,7 @@ def test_of_two_people_who_want_all_of_the_money_the_second_is_told(
             page.get_by_label("Reason").fill("Sent")
             page.get_by_role("button", name="Continue").click()
         first.get_by_role("button", name="Capture 12.50 GBP").click()
-        expect(first.get_by_text("Capture of 12.50 GBP")).to_be_visible()
+        expect(first.get_by_text("Capture of 12.50 GBP,")).to_be_visible()
         second.get_by_role("button", name="Capture 12.50 GBP").click()
         told = second.get_by_text("Capture: nothing is left for it. Nothing was requested.")
         expect(told).to_be_visible()

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from psycopg import _queries
 
 from checkout.orders.models import Reservation, StockItem
 from checkout.payments.models import OutboxMessage
@@ -364,3 +367,32 @@ def test_a_row_is_given_the_time_that_the_database_has_chosen(mug):
         update_in_batch(mug, "quantity")
     assert row.available_at == OutboxMessage.objects.get().available_at
     assert in_stock() == 5
+
+
+def test_a_batch_of_many_values_is_parsed_once(is_postgresql, monkeypatch):
+    parsed: list[bytes] = []
+    split = _queries._split_query
+
+    def noted(query: bytes, *rest: Any) -> Any:
+        parsed.append(query)
+        return split(query, *rest)
+
+    monkeypatch.setattr(_queries, "_split_query", noted)
+
+    def insert_ten(first: int) -> None:
+        with transaction.atomic(), batch():
+            insert_in_batch(*(an_item(f"cup {number}") for number in range(first, first + 10)))
+
+    insert_ten(0)
+    parsed.clear()
+    insert_ten(10)
+    assert StockItem.objects.count() == 20
+    assert not [query for query in parsed if b"INSERT" in query]
+
+
+def test_a_per_cent_sign_in_an_expression_stays_one(is_postgresql):
+    item = an_item("cup")
+    item.name = RawSQL("'100 %%'", ())
+    with transaction.atomic(), batch():
+        insert_in_batch(item)
+    assert StockItem.objects.get().name == "100 %"

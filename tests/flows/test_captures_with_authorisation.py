@@ -106,7 +106,8 @@ async def test_an_unknown_authorisation_is_asked_for_and_its_capture_found(
     await notify_all(books)
     await eventually(saga_status(payment), "completed")
     assert await in_thread(calls) == ["authorise"]
-    await in_thread(Saga.objects.filter(kind="capture").update, deadline_at=payment.created_at)
+    long_ago = payment.created_at
+    await in_thread(Saga.objects.filter(kind="capture").update, deadline_at=long_ago, look_at=long_ago)
     await is_captured_once(payment, books)
 
 

@@ -208,7 +208,7 @@ async def test_a_challenge_that_nobody_returns_from_expires_after_the_provider_w
 
     def time_is_up() -> None:
         Attempt.objects.update(challenge_expires_at=payment.created_at)
-        Saga.objects.update(deadline_at=payment.created_at)
+        Saga.objects.update(deadline_at=payment.created_at, look_at=payment.created_at)
 
     await in_thread(time_is_up)
     await eventually(saga_status(payment), "compensated")

@@ -13,6 +13,8 @@ import pytest
 from tests.support.program import ROOT
 from tests.tryout.running_demo import RunningDemo
 
+# Nearly each test starts a program of the product.
+pytestmark = pytest.mark.slow
 LOYALTY = "tests.support.loyalty"
 BROKEN = """
 from checkout.messages import Success
@@ -148,7 +150,6 @@ def test_an_app_that_is_not_there_is_told_at_the_start():
     assert "CHECKOUT_OWN_APPS names nowhere, and there is no such package" in refused.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_purchase_takes_the_steps(tmp_path: Path):
     demo = RunningDemo(tmp_path)

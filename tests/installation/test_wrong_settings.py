@@ -8,7 +8,7 @@ from itertools import cycle
 
 import pytest
 
-from tests.support.program import ROOT
+from tests.support.program import run
 
 KEY = "4nH0e9dPqTzWmYx2LrVuKcJbGs7AfE5tQ1iNoR8wXyZpB6kD"
 CARD_KEY = b64encode(bytes(range(100, 132))).decode()
@@ -24,8 +24,9 @@ PRODUCTION = {
     "BROKER_URL": f"amqp://checkout.web:{PASSWORD}@127.0.0.1:9/payments",
     "CHECKOUT_CARD_KEYS": CARD_KEY,
 }
+WEB = ["-m", "uvicorn", "payments_gateway.asgi:application", "--port", "0"]
 PROGRAMS = (
-    ["-c", "import payments_gateway.asgi"],
+    WEB,
     ["manage.py", "run_service", "payments"],
     ["manage.py", "run_relay"],
     ["manage.py", "run_webhooks"],
@@ -92,15 +93,7 @@ WRONG = [
 
 def started(program: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, *program],
-        cwd=ROOT,
-        env={**inherited, **PRODUCTION, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return run([sys.executable, *program], {**inherited, **PRODUCTION, **variables})
 
 
 def test_right_settings_are_taken():
@@ -154,7 +147,7 @@ def test_what_a_try_out_cannot_use_is_told_in_one_line_too():
 def test_a_web_process_that_lacks_what_it_needs_ends_with_one_line_that_says_so(
     name: str, value: str, told: str
 ):
-    refused = started(["-m", "uvicorn", "payments_gateway.asgi:application", "--port", "0"], **{name: value})
+    refused = started(WEB, **{name: value})
     assert refused.returncode != 0
     assert "Traceback" not in refused.stderr
     [line] = [line for line in refused.stderr.splitlines() if name in line]

@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.program import ROOT, run
 
+pytestmark = pytest.mark.slow
 SETTINGS = {
     **os.environ,
     "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",

@@ -14,6 +14,9 @@ from scripts.docstrings import faults
 from tests.support.program import ROOT
 from tests.tryout.running_demo import RunningDemo
 
+# Most tests start a program.
+pytestmark = pytest.mark.slow
+
 
 def run(
     *command: str, folder: Path, within: Path = ROOT, **environment: str
@@ -63,7 +66,6 @@ def test_its_docstrings_open_as_they_should(folder: Path):
     assert not [fault for path in files for fault in faults(path, path.read_text())]
 
 
-@pytest.mark.slow
 def test_its_types_are_right(folder: Path):
     """The cache is that of our own check, which has read the gateway's modules before in `make test`."""
     done = run(
@@ -113,7 +115,6 @@ def test_its_own_tests_pass_with_the_command_of_its_readme_as_it_must_be_typed(f
     assert "3 passed" in done.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(250)
 def test_it_takes_part_in_a_purchase(folder: Path, tmp_path: Path):
     demo = RunningDemo(tmp_path)

@@ -90,6 +90,8 @@ class Bank:
         self.differing: set[str] = set()
         # Money was charged back, or booked with another amount, and only comparisons can tell of it.
         self.has_kept_silent = False
+        # Orders with a dispute of which only their last event tells, so that nothing may follow it.
+        self._told_by_last_event: set[str] = set()
 
     @property
     def books(self) -> Books:
@@ -361,11 +363,15 @@ class Bank:
             self._send_letters()
 
     def _settle(self, order: Order) -> None:
+        if order.order_code in self._told_by_last_event:
+            return
         order.last_event = EventKind.SETTLED
         self.books.notify(MERCHANT_CODE, order, order.captured, event=EventKind.SETTLED)
         self._send_letters()
 
     def _ask_for_information(self, order: Order) -> None:
+        if order.order_code in self._told_by_last_event:
+            return
         order.last_event = EventKind.OTHER
         self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
         self._send_letters()
@@ -380,16 +386,22 @@ class Bank:
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = self._tells_all(order)
         is_told = tells_all or not self._habits[order.order_code].is_open
-        if left.minor <= 0 or not is_told or order.order_code in self.given_up:
+        code = order.order_code
+        if left.minor <= 0 or not is_told or code in self.given_up | self._told_by_last_event:
             return
         amount = self._all_or_a_part(left) if again is None else min(again, left)
+        # After a dispute of everything, nothing but a settlement could replace the order's last event.
+        is_last = amount == order.captured == order.amount and order.manners.checks_amounts
         order.charged_back += amount
-        self._world.disputed_money.charged_back(order, amount)
         is_untold = "dispute_untold" if tells_all else "dispute_untold_without_sums"
-        if self._chance.happens(is_untold):
+        if (tells_all or is_last) and self._chance.happens(is_untold):
             self.has_kept_silent = True
+            if not tells_all:
+                self._told_by_last_event.add(code)
+                return
         else:
             self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
+        self._world.disputed_money.charged_back(order, amount)
         self._send_letters()
         if self._chance.of(0.5):
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))

@@ -17,6 +17,8 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 LOGGING_CONFIG = None
 CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
+# A schedule must not begin with what an earlier one has left in memory.
+CHECKOUT_REMEMBER_SECONDS = 0
 # As in production, but without three days of hourly inquiries at the end, so that staff are needed earlier.
 CHECKOUT_INQUIRY_DELAYS = (5, 15, 45, 120, 600, 3600, 3600)
 # An unusual value, by which the loop recognises polls, to skip those that would find nothing.

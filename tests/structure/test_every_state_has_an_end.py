@@ -86,6 +86,7 @@ def saga_of(attempt: Attempt, kind: str, step: str, status: str, **changes: Any)
         step=step,
         status=status,
         deadline_at=deadline,
+        look_at=deadline,
         **changes,
     )
 

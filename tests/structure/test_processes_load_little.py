@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
 PAGES = {"checkout.backoffice.admin", "rest_framework.views", "drf_spectacular", "payments_gateway.urls"}
 CALLS_OF_PROVIDERS = {"requests", "checkout.payments.providers.transport"}
 FLOWS = {"checkout.payments.sagas.orchestration.orchestrator"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from checkout.tryout.demo import check_port
+from checkout.tryout.ports import check_ports
 from scripts.services.process import free_port
 from tests.support.program import ROOT, Program
 
@@ -66,7 +66,7 @@ class RunningDemo:
     def is_gone(self) -> bool:
         """Return True if no process listens on its ports any more."""
         for port in (self.port, self.sandbox_port):
-            check_port(port)
+            check_ports(port)
         return True
 
     def orders(self, payment: str) -> list[dict[str, object]]:

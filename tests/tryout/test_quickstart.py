@@ -1,5 +1,6 @@
 """The quickstart, followed to the letter beside a demonstration: a paid payment and a verified webhook."""
 
+import json
 import os
 import re
 import socket
@@ -159,6 +160,50 @@ def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
     finally:
         running.terminate()
         running.wait(20)
+
+
+def test_webhooks_that_arrive_at_once_are_printed_on_a_line_each(tmp_path):
+    """The receiver prints in a thread for each request, here with a change of threads at every chance."""
+    keys, port, number = Keys.new(), free_port(), 50
+    (tmp_path / "receiver.py").write_text(PROGRAMS["receiver.py"].replace("4242", str(port)))
+    seen = tmp_path / "seen"
+    switching = "import runpy, sys; sys.setswitchinterval(1e-6); runpy.run_path('receiver.py')"
+    with seen.open("wb") as output:
+        running = subprocess.Popen(
+            ["python3", "-c", switching],
+            cwd=tmp_path,
+            env={**os.environ, "WEBHOOK_SECRET": keys.secret},
+            stdout=output,
+            stderr=output,
+        )
+
+    def begun(sequence: int) -> tuple[socket.socket, bytes]:
+        """Send a webhook but for the end of its body, which is returned."""
+        event = {"sequence": sequence, "type": "payment.captured", "order_reference": "1001"}
+        body = json.dumps(event).encode()
+        lines = [
+            f"{name}: {value}" for name, value in headers("evt_1", int(time.time()), body, [keys]).items()
+        ]
+        head = "\r\n".join(["POST /webhooks HTTP/1.1", "Host: shop", f"Content-Length: {len(body)}", *lines])
+        client = socket.create_connection(("127.0.0.1", port), timeout=20)
+        client.sendall(f"{head}\r\n\r\n".encode() + body[:-1])
+        return client, body[-1:]
+
+    try:
+        wait_until(lambda: listens(port), "the receiver")
+        clients = [begun(sequence) for sequence in range(number)]
+        for client, end in clients:
+            client.sendall(end)
+        for client, _ in clients:
+            with client:
+                assert b" 204 " in client.recv(100)
+        # It answers before it prints.
+        wait_until(lambda: seen.read_text().count("\n") >= number, "a line for each of them")
+    finally:
+        running.terminate()
+        running.wait(20)
+    lines = {f"verified: {each} payment.captured 1001" for each in range(number)}
+    assert set(seen.read_text().splitlines()) == lines
 
 
 def broken_off(port: int, rest: bytes) -> None:

@@ -105,6 +105,7 @@ async def test_with_what_it_knows_a_client_waits_for_any_change(processing, chec
         await moved(checkout.reference, "confirming")
         answer = await receive(exchange, 15)
     assert (answer.status, json.loads(answer.text)["state"]) == (202, "confirming")
+    assert (await in_thread(Payment.objects.get)).is_watched, "or no saga would push a change"
 
 
 async def test_a_poll_without_news_ends_with_the_budget(processing, checkout, settings):

@@ -47,6 +47,14 @@ async def test_the_present_state_comes_at_once_and_every_change_after(shop, paym
     await socket.disconnect()
 
 
+async def test_the_saga_is_told_that_a_page_is_open(shop, payment, socket_of):
+    socket = socket_of()
+    assert not payment.is_watched
+    assert await socket.connect()
+    assert (await in_thread(Payment.objects.get)).is_watched
+    await socket.disconnect()
+
+
 @pytest.mark.parametrize("event", [{"state": "of a later release"}, {"state": []}, {}], ids=str)
 async def test_a_push_that_nobody_understands_ends_no_connection(shop, payment, socket_of, event):
     socket = socket_of()

@@ -18,7 +18,9 @@ from checkout.api.models import ApiKey
 from checkout.conf import conf
 from checkout.conf.api import API_VERSION, TRY_OUT_API_KEY
 from checkout.conf.networks import address_of, is_in
+from checkout.database.remembered import Remembered
 from checkout.errors import DuplicateRequest, OperationRejected, RequestInvalid
+from checkout.payments.actions.accounts import merchant_named
 from checkout.payments.models import Merchant
 from messaging.compiled_queries import Compiled, insert_unless_known
 
@@ -126,7 +128,10 @@ def _end_of_successor(old: ApiKey) -> datetime | None:
 
 @transaction.atomic
 def revoke_key(pk: int) -> ApiKey:
-    """Revoke a key at once. Raises ``OperationRejected`` if the key is revoked or expired."""
+    """Revoke a key, which web processes may remember for ``conf.remember_seconds``.
+
+    Raises ``OperationRejected`` if the key is revoked or expired.
+    """
     key = _usable(pk)
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
@@ -154,14 +159,13 @@ def find_key(secret: str) -> tuple[ApiKey, Merchant] | None:
     if secret == TRY_OUT_API_KEY and not conf.is_try_out:
         return None
     key = _BY_HASH.first(hash_of(secret))
-    merchant = None if key is None else _MERCHANT.first(key.merchant)
+    merchant = None if key is None else merchant_named(key.merchant)
     if key is None or merchant is None or key.is_live != merchant.is_live:
         return None
     return key, merchant
 
 
-_BY_HASH = Compiled(lambda secret_hash: ApiKey.objects.filter(secret_hash=secret_hash))
-_MERCHANT = Compiled(lambda code: Merchant.objects.filter(code=code))
+_BY_HASH = Remembered(Compiled(lambda secret_hash: ApiKey.objects.filter(secret_hash=secret_hash)))
 
 
 def record_use(key: ApiKey) -> None:

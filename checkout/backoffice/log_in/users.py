@@ -14,6 +14,8 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
+from checkout.backoffice.bounded_search import WithBoundedSearch
+
 # These classes of Django have a type parameter in the stubs only.
 if TYPE_CHECKING:
     BaseOfUsers = UserAdmin[User]
@@ -42,7 +44,7 @@ class BySuperusersOnly:
 
 
 @admin.register(User)
-class StaffAdmin(BySuperusersOnly, BaseOfUsers):
+class StaffAdmin(BySuperusersOnly, WithBoundedSearch, BaseOfUsers):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False for a user with entries in Django's log, because Django would delete them as well.
 
@@ -54,7 +56,7 @@ class StaffAdmin(BySuperusersOnly, BaseOfUsers):
 
 
 @admin.register(Group)
-class RightsAdmin(BySuperusersOnly, BaseOfGroups):
+class RightsAdmin(BySuperusersOnly, WithBoundedSearch, BaseOfGroups):
     """Groups of permissions."""
 
 

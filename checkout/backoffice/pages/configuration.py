@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.bounded_search import WithBoundedSearch
 from checkout.backoffice.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
@@ -18,7 +19,7 @@ from checkout.payments.models import ProviderAccount
 from checkout.risk.models import BlockedValue
 
 
-class ConfigurationAdmin(ModelAdmin):
+class ConfigurationAdmin(WithBoundedSearch, ModelAdmin):
     """Tables that staff may edit. ``fixed_fields`` identify a row in other systems, and are set only once.
 
     Its ``form`` is a ``ConfigurationForm``.

@@ -7,7 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.conf import conf
 from checkout.tryout.children import ChildFailed, Stopped
-from checkout.tryout.demo import Demo, NotPossible
+from checkout.tryout.demo import Demo
+from checkout.tryout.ports import PortTaken, sandbox_port, web_port
 
 PORT = 8000
 
@@ -19,10 +20,17 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # its children have settings of their own, and check those
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Ports and folder have defaults that suit a laptop."""
+        """Take ports and folder, which have defaults that suit a laptop."""
         parser.add_argument("--once", action="store_true", help="stop after the purchase, with its exit code")
-        parser.add_argument("--port", type=int, default=PORT, help="of the gateway (default: 8000)")
-        parser.add_argument("--sandbox-port", type=int, default=8001, help="of the sandbox (default: 8001)")
+        parser.add_argument(
+            "--port", type=int, default=web_port(), help="of the gateway (default: WEB_PORT, or 8000)"
+        )
+        parser.add_argument(
+            "--sandbox-port",
+            type=int,
+            default=sandbox_port(),
+            help="of the sandbox (default: SANDBOX_PORT, or 8001)",
+        )
         parser.add_argument(
             "--folder",
             type=Path,
@@ -42,7 +50,7 @@ class Command(BaseCommand):
         )
         try:
             code = demo.run(self._say, once=options["once"])
-        except (NotPossible, ChildFailed) as error:
+        except (PortTaken, ChildFailed) as error:
             raise CommandError(str(error)) from error
         except Stopped:
             raise SystemExit(130) from None

@@ -16,6 +16,7 @@ from checkout.payments.timeline import Entry, timeline_of
 from checkout.tryout.browser import NotReachable
 from checkout.tryout.purchase import Purchase, play
 from checkout.tryout.report import lines_of, table
+from checkout.tryout.running import running_at
 from checkout.tryout.scenarios import SCENARIOS
 
 NOT_AS_EXPECTED = 1
@@ -35,7 +36,9 @@ class Command(BaseCommand):
         parser.add_argument("--scenario", default="challenge", help="what to play (default: challenge)")
         parser.add_argument("--list", action="store_true", help="list the scenarios and do nothing else")
         parser.add_argument(
-            "--url", default=conf.public_url, help=f"the gateway (default: {conf.public_url})"
+            "--url",
+            default="",
+            help=f"the gateway (default: the try-out that runs here, or {conf.public_url})",
         )
         parser.add_argument("--payment", default="", help="pay this payment instead of buying in the shop")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -53,7 +56,8 @@ class Command(BaseCommand):
                 returncode=NOT_POSSIBLE,
             )
         try:
-            purchase = play(scenario, options["url"].rstrip("/"), options["payment"])
+            url = options["url"] or running_at(conf.base_dir) or conf.public_url
+            purchase = play(scenario, url.rstrip("/"), options["payment"])
         except NotReachable as error:
             raise CommandError(f"The gateway does not answer: {error}", returncode=NOT_POSSIBLE) from error
         entries = _entries_of(purchase)

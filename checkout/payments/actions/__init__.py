@@ -5,7 +5,7 @@ Each function is one transaction, synchronous and without network calls. Asynchr
 before anything is published, so a process that dies right afterwards loses only the fast answer.
 """
 
-from checkout.payments.actions.accounts import require_account
+from checkout.payments.actions.accounts import merchant_named, require_account
 from checkout.payments.actions.cancellation import cancel_payment
 from checkout.payments.actions.card_testing import set_attack_mode
 from checkout.payments.actions.creation import create_payment
@@ -39,6 +39,7 @@ from checkout.payments.actions.shopper.showing import (
     checkout_page,
     payment_state,
     payment_view,
+    watch_payment,
 )
 from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.claim_settlement import settle_claim
@@ -51,7 +52,7 @@ from checkout.payments.actions.staff.handling import (
     deal_with_notification,
 )
 from checkout.payments.actions.staff.operation_settlement import settle_operation
-from checkout.payments.actions.staff.outbox import send_again
+from checkout.payments.actions.staff.outbox import given_up_messages, send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
 from checkout.payments.actions.staff.restored import doubt_requests, send_unhandled_again
 from checkout.payments.actions.status import check_status_token, status_token
@@ -80,10 +81,12 @@ __all__ = [
     "deal_with_notification",
     "doubt_requests",
     "erase_payment",
+    "given_up_messages",
     "group_of",
     "list_events",
     "list_operations",
     "list_payments",
+    "merchant_named",
     "operations_of",
     "payment_state",
     "payment_view",
@@ -108,5 +111,6 @@ __all__ = [
     "settle_payment",
     "status_token",
     "submit_payment",
+    "watch_payment",
     "why_not_requeued",
 ]

@@ -1,13 +1,19 @@
-"""The provider account at which a payment is made: the first one of its merchant."""
+"""Merchants, and the provider account at which a payment is made: the first one of its merchant."""
 
 from contextlib import suppress
 
+from checkout.database.remembered import Remembered
 from checkout.errors import AmountNotSupported, NoProviderAccount, ProviderMisconfigured, RequestInvalid
 from checkout.money import Money
 from checkout.payments.models import Merchant, Payment, ProviderAccount
 from checkout.payments.models.payment import new_reference
 from checkout.payments.providers.registry import get_provider
 from messaging.compiled_queries import Compiled
+
+
+def merchant_named(code: str) -> Merchant | None:
+    """Return the merchant with this code; None if there is none."""
+    return _MERCHANT.first(code)
 
 
 def require_account(merchant: Merchant, amount: Money) -> None:
@@ -62,8 +68,11 @@ def capture_reference(payment: Payment, account: ProviderAccount) -> str:
     return ""
 
 
-_ACCOUNTS = Compiled(
-    lambda merchant: (
-        ProviderAccount.objects.select_related("merchant").filter(merchant_id=merchant).order_by("pk")
+_MERCHANT = Remembered(Compiled(lambda code: Merchant.objects.filter(code=code)))
+_ACCOUNTS = Remembered(
+    Compiled(
+        lambda merchant: (
+            ProviderAccount.objects.select_related("merchant").filter(merchant_id=merchant).order_by("pk")
+        )
     )
 )

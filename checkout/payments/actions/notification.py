@@ -8,16 +8,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from typing import cast
 
 import structlog
-from django.core.cache.backends.locmem import LocMemCache
 from django.db import transaction
 from django.utils import timezone
 
-from checkout.conf import conf
 from checkout.conf.networks import address_of
+from checkout.database.remembered import Remembered
 from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
@@ -89,7 +86,7 @@ def record_notification(
     outside the networks and, after storing the notification, ``NotificationFormatNotSupported`` for the
     format of another product.
     """
-    account = _account(account_code)
+    account = _ACCOUNT.first(account_code)
     if account is None:
         raise ProviderAccountNotFound("There is no such provider account.")
     is_trusted = is_proven and _is_expected(account, sender)
@@ -141,14 +138,7 @@ def payment_named_by(row: ProviderNotification) -> str:
     return _Reading(from_json(row.statements).first).payment_reference
 
 
-def _account(code: str) -> ProviderAccount | None:
-    """Return the account, from a cache of ``conf.account_seconds``; None if there is none."""
-    found = REMEMBERED.get_or_set(code, partial(_ACCOUNT.first, code), timeout=conf.account_seconds)
-    return cast(ProviderAccount | None, found)
-
-
-_ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))
-REMEMBERED = LocMemCache("accounts that notifications have come for", {})
+_ACCOUNT = Remembered(Compiled(lambda code: ProviderAccount.objects.filter(code=code)))
 
 
 def _read(provider: Provider, body: bytes) -> _Reading:

@@ -225,16 +225,18 @@ def refund_made_after_all(ours: Ours, event: Event) -> OurOperation | None:
     """Return the refused refund that an event says was made after all; None if there is none.
 
     That is the refund which it names or, if it names none, the only one that has failed. If the event has
-    another amount, somebody has made another refund in the provider's portal instead.
+    another amount, it is not ours that was made.
     """
     if event.kind != EventKind.REFUNDED:
         return None
     refused = [each for each in ours.of_kind(Kind.REFUND) if each.state == State.REFUSED]
     if event.operation:
-        return next((each for each in refused if each.reference == event.operation), None)
-    failed = [each for each in refused if each.refusal_reason == FAILED]
-    is_certain = len(failed) == 1 and (event.amount is None or event.amount.minor == failed[0].minor)
-    return failed[0] if is_certain else None
+        meant = [each for each in refused if each.reference == event.operation]
+    else:
+        meant = [each for each in refused if each.refusal_reason == FAILED]
+    if len(meant) != 1 or (event.amount is not None and event.amount.minor != meant[0].minor):
+        return None
+    return meant[0]
 
 
 def _compare_made_after_all(ours: Ours, event: Event, refund: OurOperation, answer: Answer) -> Verdict:

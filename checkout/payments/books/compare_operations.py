@@ -249,16 +249,21 @@ def is_absent(ours: Ours, mine: OurOperation, answer: Answer) -> bool:
 def _compare_other_amount(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
     """Return what the answer says of an operation that a proven event names with another amount.
 
-    It is never settled as ours: the sums confirm that the provider has another amount, or nothing does.
+    It is never settled as ours: the sums confirm that the provider has another amount, or nothing does. If we
+    have called it done, as staff found it, only sums that are exactly ours show that this was right.
     """
+    row = "C9" if mine.kind == Kind.CAPTURE else "R11"
     others = ours.without(mine).range(mine.kind)
     theirs = reliable_sum(ours, answer.result, mine.kind)
+    if mine.state == State.DONE and others.least == others.most and theirs == others.most + mine.minor:
+        is_early = answer.may_be_from_before(mine.doubted_at)
+        return _OPEN if is_early else Verdict(Conclusion.SETTLED, row)
     is_other = theirs is not None and theirs not in (others.most, others.most + mine.minor)
     if is_other and answer.last_event in _MADE[Kind(mine.kind)]:
-        return Verdict(Conclusion.CONTRADICTION, "C9" if mine.kind == Kind.CAPTURE else "R11")
-    if mine.state == State.DONE or not answer.tells_the_order:
+        return Verdict(Conclusion.CONTRADICTION, row)
+    if not answer.tells_the_order:
         return _OPEN
-    return Verdict(Conclusion.UNDECIDED, "C9" if mine.kind == Kind.CAPTURE else "R11")
+    return Verdict(Conclusion.CONTRADICTION if mine.state == State.DONE else Conclusion.UNDECIDED, row)
 
 
 def _compare_doubted(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:

@@ -336,6 +336,8 @@ class Migration(migrations.Migration):
                 ("published_at", models.DateTimeField(blank=True, null=True)),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("last_error", models.CharField(blank=True, max_length=200)),
+                ("rejections", models.PositiveSmallIntegerField(default=0)),
+                ("given_up_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "verbose_name": "sent message",
@@ -346,7 +348,12 @@ class Migration(migrations.Migration):
                         condition=models.Q(("published_at__isnull", True)),
                         fields=["available_at"],
                         name="outboxmessage_due",
-                    )
+                    ),
+                    models.Index(
+                        condition=models.Q(("given_up_at__isnull", False)),
+                        fields=["given_up_at"],
+                        name="outboxmessage_given_up",
+                    ),
                 ],
             },
         ),
@@ -480,6 +487,15 @@ class Migration(migrations.Migration):
                     models.PositiveBigIntegerField(
                         default=0,
                         help_text="What disputes claim that are known, and neither booked nor denied yet",
+                    ),
+                ),
+                (
+                    "watched_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When a page or poll began to wait for its changes",
+                        null=True,
                     ),
                 ),
             ],
@@ -1161,6 +1177,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("deadline_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "look_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When the timer looks at the deadline",
+                        null=True,
+                    ),
+                ),
                 ("version", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -1555,9 +1580,20 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="saga",
             index=models.Index(
-                condition=models.Q(("deadline_at__isnull", False)),
-                fields=["deadline_at"],
-                name="sagas_by_deadline",
+                condition=models.Q(("look_at__isnull", False)),
+                fields=["look_at"],
+                name="sagas_to_look_at",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="saga",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("deadline_at", None),
+                    models.Q(("look_at__isnull", False), ("look_at__lte", models.F("deadline_at"))),
+                    _connector="OR",
+                ),
+                name="deadlines_are_looked_at",
             ),
         ),
         migrations.AddConstraint(

@@ -1,6 +1,7 @@
 """Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
 import secrets
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -16,6 +17,9 @@ from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import account_errors
 from checkout.states import HOLDING, Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import update_in_batch
+
+# The longest that a page or poll waits for the changes of a payment (``group_expiry`` of the channel layer).
+WATCH = timedelta(days=1)
 
 
 def new_reference(prefix: str) -> str:
@@ -150,6 +154,9 @@ class Payment(models.Model):
     at_risk_minor = models.PositiveBigIntegerField(
         default=0, help_text="What disputes claim that are known, and neither booked nor denied yet"
     )
+    watched_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a page or poll began to wait for its changes"
+    )
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
@@ -196,6 +203,11 @@ class Payment(models.Model):
         """True if the payment was not paid in time: no attempt starts, and the clock will expire it."""
         is_late = self.expires_at is not None and self.expires_at <= timezone.now()
         return is_late and PaymentState(self.state).may_be_paid
+
+    @property
+    def is_watched(self) -> bool:
+        """True if a page or poll may be waiting for the payment's changes."""
+        return self.watched_at is not None and self.watched_at > timezone.now() - 2 * WATCH
 
     def apply(self, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
         """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.

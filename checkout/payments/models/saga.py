@@ -1,5 +1,6 @@
 """The tables of durable flows: one row for each saga, and one row for each command that it sent."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -37,19 +38,27 @@ class Saga(models.Model):
         max_length=120, blank=True, help_text="Correlation id of the one reply that moves it on"
     )
     deadline_at = models.DateTimeField(null=True, blank=True)
+    look_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the timer looks at the deadline"
+    )
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="a_saga_starts_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["kind", "key"], name="a_saga_starts_once"),
+            models.CheckConstraint(
+                condition=models.Q(deadline_at=None)
+                | models.Q(look_at__isnull=False, look_at__lte=models.F("deadline_at")),
+                name="deadlines_are_looked_at",
+            ),
+        ]
         indexes: ClassVar = [
-            # A saga that has ended has no deadline. An index with a condition on ``status`` would not be
-            # used, because PostgreSQL plans a prepared statement for any status.
+            # Only running sagas are looked at. An index with a condition on ``status`` would not be used,
+            # because PostgreSQL plans a prepared statement for any status.
             models.Index(
-                fields=["deadline_at"],
-                name="sagas_by_deadline",
-                condition=models.Q(deadline_at__isnull=False),
+                fields=["look_at"], name="sagas_to_look_at", condition=models.Q(look_at__isnull=False)
             ),
         ]
         ordering: ClassVar = ["-created_at"]
@@ -57,6 +66,19 @@ class Saga(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+    def wait_until(self, deadline: datetime | None) -> None:
+        """Set the deadline, after the status, without saving.
+
+        The time at which the timer looks stays the same if it is early enough, as it is for most steps: a
+        row whose indexed columns stay the same needs no new entry in any index. The timer finds then that
+        there is nothing to do yet.
+        """
+        self.deadline_at = deadline
+        if self.status != self.Status.RUNNING:
+            self.look_at = None
+        elif deadline is not None and (self.look_at is None or deadline < self.look_at):
+            self.look_at = deadline
 
 
 # The states of sagas that have not ended. A parked saga continues when staff resume it.

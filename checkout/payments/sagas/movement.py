@@ -86,7 +86,9 @@ def _is_refuted(payment: Payment, event: str) -> bool:
 
 
 def push_state(payment: Payment, message: Message) -> None:
-    """Push the payment's state to the pages that show it."""
+    """Push the payment's state to the pages that wait for it, if there may be any."""
+    if not payment.is_watched:
+        return
     told = {"type": "payment.changed", "payment": payment.reference, "state": payment.state}
     message.push(group_of(payment.reference), told)
 

@@ -141,7 +141,8 @@ def _tell_sagas(
             orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and saga.key in differing:
             # The provider is asked, and never settles it as ours while its amounts differ.
-            orchestrator.signal(saga, Signal.HINTED, message, payment)
+            is_done = settled.get(saga.key) == State.DONE
+            orchestrator.signal(saga, Signal.DOUBTED if is_done else Signal.HINTED, message, payment)
         elif saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, Signal.DOUBTED, message, payment)
         elif command.kind == EventKind.CAPTURE_FAILED and _may_have_failed(saga, command):

@@ -11,9 +11,9 @@ from messaging.outbox.clock import server_time
 
 
 def has_passed_deadlines() -> bool:
-    """Return True if the deadline of a running saga has passed."""
-    passed = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=server_time())
-    return _has_first(passed, "deadline_at")
+    """Return True if the deadline of a running saga may have passed."""
+    passed = Saga.objects.filter(status=Saga.Status.RUNNING, look_at__lte=server_time())
+    return _has_first(passed, "look_at")
 
 
 def has_unmatched_notifications() -> bool:

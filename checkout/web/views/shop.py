@@ -17,12 +17,11 @@ from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.orders.stock import item_left, items_of
 from checkout.payments import actions
-from checkout.payments.models import Merchant, Payment
+from checkout.payments.models import Payment
 from checkout.states import PaymentState
 from checkout.web.forms import BuyForm
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import word_of
-from messaging.compiled_queries import Compiled
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.views import held
 
@@ -91,7 +90,7 @@ def _shelf(order_references: list[str]) -> dict[str, Any]:
 
 @transaction.atomic
 def _buy(sku: str, email: str) -> Payment:
-    merchant = _MERCHANT.first(MERCHANT)
+    merchant = actions.merchant_named(MERCHANT)
     item = item_left(MERCHANT, sku)
     if merchant is None or item is None:
         raise OperationRejected(f"{sku} is not for sale.")
@@ -107,9 +106,6 @@ def _buy(sku: str, email: str) -> Payment:
         return_url=f"{conf.public_url}{reverse('checkout:order', args=[order_reference])}",
         cancel_url=f"{conf.public_url}{reverse('checkout:shop')}",
     )
-
-
-_MERCHANT = Compiled(lambda code: Merchant.objects.filter(code=code))
 
 
 def _payments(order_references: list[str]) -> list[Payment]:

@@ -52,7 +52,6 @@ def headers(authorised):
 @schema.parametrize()
 @hypothesis_settings(
     max_examples=EXAMPLES,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

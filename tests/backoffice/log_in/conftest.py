@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-PASSWORD = "a long enough password"
+PASSWORD = "a long enough password 1"
 LOG_IN = reverse("admin:login")
 HOME = reverse("admin:index")
 

@@ -10,7 +10,7 @@ from tests.backoffice.log_in.conftest import PASSWORD, log_in
 pytestmark = pytest.mark.django_db
 
 PAGE = reverse("admin:password_change")
-NEW = "quite another password"
+NEW = "quite another password 2"
 TWICE = {"password1": NEW, "password2": NEW, "usable_password": "true"}
 ADDRESS = "192.0.2.7"
 

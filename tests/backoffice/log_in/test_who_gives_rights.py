@@ -36,7 +36,7 @@ def test_nobody_makes_a_superuser_of_themselves(browser, lead):
 
 
 def test_nobody_sets_the_password_of_a_superuser(browser):
-    boss = User.objects.create_superuser("boss", password="a long enough password")
+    boss = User.objects.create_superuser("boss", password="a long enough password 1")
     wanted = {"password1": OTHER_PASSWORD, "password2": OTHER_PASSWORD, "usable_password": "true"}
     assert browser.post(f"/admin/auth/user/{boss.pk}/password/", wanted).status_code == 403
     boss.refresh_from_db()

@@ -29,7 +29,7 @@ def test_a_refund_in_part_reaches_the_provider_and_comes_back_as_done(shopper: S
     page.get_by_label("Reason").fill("One of two arrived broken")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Refund 5.00 GBP").click()
-    expect(page.get_by_text("Refund of 5.00 GBP")).to_be_visible()
+    expect(page.get_by_text("Refund of 5.00 GBP,")).to_be_visible()
 
     wait_until(lambda: state_of(shopper.stack, reference) == "partially_refunded", "the refund")
     page.reload()

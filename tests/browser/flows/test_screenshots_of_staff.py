@@ -81,7 +81,7 @@ from checkout.webhooks import actions
 made = actions.create_endpoint("example", "https://shop.example/hook/%(name)s").endpoint
 actions.ping(made.merchant, made.reference)
 actions.disable(made.merchant, made.reference, "The shop moves")
-user = User.objects.create_user("grace-%(name)s", password="a long enough password", is_staff=True)
+user = User.objects.create_user("grace-%(name)s", password="a long enough password 1", is_staff=True)
 print("KEYS", made.pk, user.pk)
 """
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
-from payments_gateway.published import DEVELOPMENT_PASSWORD
+from checkout.conf.published import DEVELOPMENT_PASSWORD
 from tests.flows.stack.crowd import Crowd, assert_settled
 from tests.flows.stack.shopping import rows, shopper_at
 from tests.flows.stack.site import opened

@@ -11,6 +11,8 @@ from tests.management.gateway.conftest import as_json
 from tests.support.databases import NOWHERE
 from tests.support.program import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder, in which the file of no address would be."""
@@ -34,7 +36,6 @@ def wrong(folder: Path, **variables: str) -> dict[str, str]:
     return {each["text"]: each["advice"] for each in found if not each["ok"]}
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_tables_that_were_made_in_another_database_are_named_with_its_variable(tmp_path: Path):
     both = {

@@ -173,7 +173,12 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
     enqueue(OutboxMessage, "risk", "risk.assess", {}, subject="pay_1")
     OutboxMessage.objects.update(available_at=long_ago, last_error="unavailable: no broker")
     Saga.objects.create(
-        kind="purchase", key="1", payment=attempt.payment, attempt=attempt, deadline_at=long_ago
+        kind="purchase",
+        key="1",
+        payment=attempt.payment,
+        attempt=attempt,
+        deadline_at=long_ago,
+        look_at=long_ago,
     )
     DeadLetter.objects.create(fingerprint="1", message_id="1", type="risk.assess", body="{}")
     Event.objects.create(

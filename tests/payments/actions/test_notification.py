@@ -10,7 +10,7 @@ import time_machine
 from django.utils import timezone
 
 from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
-from checkout.payments.actions import notification, record_notification
+from checkout.payments.actions import record_notification
 from checkout.payments.actions.notification import Recorded
 from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.messages import ApplyNotification
@@ -23,6 +23,7 @@ from messaging.outbox.month import Month
 from tests.payments.service.conftest import _credentials, account, books
 from tests.support.memory_provider.provider import MemoryProvider
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
+from tests.support.remembering import remembering
 
 __all__ = ["_credentials", "account", "books"]
 
@@ -96,19 +97,16 @@ def is_of_this_month(message_id: str) -> bool:
     return month.first_id <= message_id < month.next.first_id and UUID(message_id).version == 7
 
 
-def test_its_account_is_not_read_again_within_a_second(
-    account: ProviderAccount, settings, django_assert_num_queries
-):
-    settings.CHECKOUT_ACCOUNT_SECONDS = 1000
-    with django_assert_num_queries(2):
-        record_notification("twin", BODY)
-    with django_assert_num_queries(1):
-        record_notification("twin", BODY + b" ")
-    settings.CHECKOUT_ACCOUNT_SECONDS = 0
-    ProviderAccount.objects.update(options={"notification_networks": []})
-    notification.REMEMBERED.clear()
-    with pytest.raises(SenderNotAllowed):
-        record_notification("twin", BODY, sender="192.0.2.1")
+def test_its_account_is_not_read_again_within_a_second(account: ProviderAccount, django_assert_num_queries):
+    with remembering() as clock:
+        with django_assert_num_queries(2):
+            record_notification("twin", BODY)
+        with django_assert_num_queries(1):
+            record_notification("twin", BODY + b" ")
+        ProviderAccount.objects.update(options={"notification_networks": []})
+        clock.now += 1
+        with pytest.raises(SenderNotAllowed):
+            record_notification("twin", BODY, sender="192.0.2.1")
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from tests.payments.books.pairs import Order, Pair, any_order, any_pair
 
 Kind, State = Operation.Kind, Operation.State
 
-PAIRS = 100_000
+# Some with each change, and so many more that a rare pair is among them.
+SIZES = [2_000, pytest.param(100_000, marks=pytest.mark.at_scale)]
 OF_OURS = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
 ISSUERS_EVENTS = (EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
 
@@ -33,16 +34,16 @@ def verdicts(pair: Pair) -> dict[str, Verdict]:
     }
 
 
-@pytest.fixture(scope="module")
-def pairs() -> list[Pair]:
+@pytest.fixture(scope="module", params=SIZES)
+def pairs(request: pytest.FixtureRequest) -> list[Pair]:
     random = Random(38)  # noqa: S311 - no secret
-    return [any_pair(random) for _ in range(PAIRS)]
+    return [any_pair(random) for _ in range(request.param)]
 
 
-@pytest.fixture(scope="module")
-def orders() -> list[Order]:
+@pytest.fixture(scope="module", params=SIZES)
+def orders(request: pytest.FixtureRequest) -> list[Order]:
     random = Random(38)  # noqa: S311 - no secret
-    return [any_order(random) for _ in range(PAIRS)]
+    return [any_order(random) for _ in range(request.param)]
 
 
 def test_each_pair_gets_a_verdict_for_each_operation_and_event(pairs):
@@ -72,7 +73,7 @@ def test_no_answer_makes_a_booked_operation_undecided_or_sends_it_again(pairs):
 
 
 def test_neither_the_order_of_what_was_told_nor_its_repetition_changes_a_verdict(pairs):
-    for pair in pairs[: PAIRS // 4]:
+    for pair in pairs[: len(pairs) // 4]:
         turned = replace(
             pair.ours,
             told=(*reversed(pair.ours.told), *pair.ours.told),
@@ -97,16 +98,17 @@ def test_nothing_is_settled_without_evidence_that_names_it_or_sums_or_that_leave
             assert reference in result.references or tells_sums or is_alone, (verdict, pair)
 
 
-def test_an_amount_that_contradicts_ours_never_settles_it(pairs):
+def test_an_amount_that_contradicts_an_open_operation_never_settles_it(pairs):
     for pair in pairs:
         for reference, verdict in verdicts(pair).items():
-            if pair.ours.operation(reference).doubt == OF_ANOTHER_AMOUNT:
+            mine = pair.ours.operation(reference)
+            if mine.doubt == OF_ANOTHER_AMOUNT and mine.state != State.DONE:
                 assert verdict.conclusion not in (Conclusion.SETTLED, Conclusion.ABSENT), (verdict, pair)
 
 
 def test_no_answer_has_a_withdrawn_operation_sent_again(pairs):
     withdrawn = []
-    for pair in pairs[: PAIRS // 10]:
+    for pair in pairs[: len(pairs) // 10]:
         for mine in changeable(pair.ours):
             given_up = replace(mine, is_withdrawn=True)
             others = tuple(each for each in pair.ours.operations if each != mine)

@@ -20,7 +20,7 @@ def load() -> None:
 
 @pytest.fixture(autouse=True)
 def _password(settings) -> None:
-    settings.CHECKOUT_ADMIN_PASSWORD = "a long enough password"
+    settings.CHECKOUT_ADMIN_PASSWORD = "a long enough password 1"
     names = ("user", "password", "mac_key", "issuer", "organisational_unit")
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"sandbox": dict.fromkeys(names, "a long enough secret")}
 
@@ -62,7 +62,7 @@ def test_shoppers_may_come_back_to_the_example_shop_in_a_try_out_only(settings, 
 
 def test_staff_can_log_in_with_the_password_of_the_settings():
     load()
-    user = authenticate(HttpRequest(), username="admin", password="a long enough password")
+    user = authenticate(HttpRequest(), username="admin", password="a long enough password 1")
     assert user == get_user_model().objects.get()
     assert user.is_staff
 

@@ -9,13 +9,14 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from checkout.payments.actions import group_of
+from checkout.payments.actions import group_of, watch_payment
 from checkout.payments.checkout_messages import AnnouncePayment, AwaitOperation, AwaitPayment, SubmitPayment
 from checkout.payments.models import Attempt, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.waiters import MAX_WAITERS
 from checkout.states import PaymentState
 from messaging.envelope import DEADLINE, Reply
+from messaging.worker.message import Push
 from tests.payments.service.asking import operation_on
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import Delivered, command, deliver
@@ -94,12 +95,34 @@ def test_a_waiter_for_an_operation_is_not_answered_with_the_payment_s_state(paym
     assert Waiter.objects.get().operation == refund.reference
 
 
+def pushes_of_a_refusal(payment: Payment) -> list[Push]:
+    submission = SubmitPayment(payment=payment.reference, attempt=payment.attempts.get().order_code)
+    return deliver(service, command(submission)).pushes  # it came without its card
+
+
 def test_open_pages_are_told_of_every_new_state(payment: Payment):
-    attempt = payment.attempts.get()
-    submission = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
-    [push] = deliver(service, command(submission)).pushes  # it came without its card
+    watch_payment(payment.reference)
+    [push] = pushes_of_a_refusal(payment)
     assert push.group == group_of(payment.reference)
     assert push.event == {"type": "payment.changed", "payment": payment.reference, "state": "refused"}
+
+
+def test_without_an_open_page_nothing_is_pushed(payment: Payment):
+    assert not pushes_of_a_refusal(payment)
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(1.9, True), (2.1, False)])
+def test_a_page_is_told_for_as_long_as_it_may_be_open(payment: Payment, days: float, is_told: bool):
+    """A page that opens within a day of another one does not write again, and may be open for a day."""
+    Payment.objects.update(watched_at=timezone.now() - timedelta(days=days))
+    assert bool(pushes_of_a_refusal(payment)) is is_told
+
+
+@pytest.mark.parametrize(("days", "writes"), [(0.9, 0), (1.1, 1)])
+def test_that_a_page_is_open_is_written_once_a_day(payment: Payment, days: float, writes: int):
+    Payment.objects.update(watched_at=(earlier := timezone.now() - timedelta(days=days)))
+    watch_payment(payment.reference)
+    assert Payment.objects.filter(watched_at__gt=earlier).count() == writes
 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state != PaymentState.PROCESSING])

@@ -82,7 +82,8 @@ def test_a_deadline_passes_as_soon_as_others(attempt: Attempt):
         Saga.objects.create(
             payment=attempt.payment, attempt=attempt, kind="purchase", key=key, step="authorise"
         )
-        Saga.objects.filter(key=key).update(updated_at=now + ahead, deadline_at=now + ahead + wait)
+        due = now + ahead + wait
+        Saga.objects.filter(key=key).update(updated_at=now + ahead, deadline_at=due, look_at=due)
     right = Saga.objects.filter(key="right").values().get()
     assert (correct_clock_skew(), correct_clock_skew()) == (1, 0)
     wrong = Saga.objects.get(key="wrong")

@@ -75,13 +75,15 @@ def test_an_authorisation_is_not_voided(attempt: Attempt, jump):
 @pytest.fixture
 def saga(attempt: Attempt) -> Saga:
     """Return a purchase that waits for another five minutes."""
+    due = timezone.now() + MINUTES
     return Saga.objects.create(
         kind="purchase",
         key=attempt.order_code,
         payment=attempt.payment,
         attempt=attempt,
         step="await_challenge",
-        deadline_at=timezone.now() + MINUTES,
+        deadline_at=due,
+        look_at=due,
     )
 
 
@@ -109,7 +111,8 @@ def test_an_order_is_not_looked_for(notification: ProviderNotification, jump):
 
 
 def test_a_deadline_whose_command_is_lost_is_found_again_within_minutes(saga: Saga, jump):
-    Saga.objects.update(deadline_at=F("deadline_at") - 2 * MINUTES)
+    earlier = F("deadline_at") - 2 * MINUTES
+    Saga.objects.update(deadline_at=earlier, look_at=earlier)
     soon = timezone.now() + 3 * MINUTES
     jump()
     assert (has_passed_deadlines(), enqueue_passed_deadlines()) == (True, 1)

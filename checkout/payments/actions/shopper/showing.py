@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
+from django.db.models import Q
+
 from checkout.conf import conf
 from checkout.errors import PaymentNotFound
 from checkout.mail.of_tests import may_get_test_receipts
@@ -12,12 +14,14 @@ from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
 from checkout.payments.actions.links import own_links
 from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.models.payment import WATCH
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.totals import OPEN, sums_of
 from checkout.states import PaymentState
 from messaging.compiled_queries import Compiled
+from messaging.outbox.clock import server_time
 
 _IN_PARTS = {PaymentState.PARTIALLY_CAPTURED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED}
 # States in which the shopper has paid, without later changes that concern the shopper.
@@ -100,6 +104,17 @@ def payment_view(reference: str) -> PaymentView:
 def payment_state(reference: str) -> PaymentState:
     """Return the state of a payment that pages may show, with one query. Raises ``PaymentNotFound``."""
     return _state_of(_found(_STATE.first(reference)))
+
+
+def watch_payment(reference: str) -> PaymentState:
+    """Have changes of a payment pushed for at least ``WATCH``, and return its state.
+
+    Join its group before, so that no change is missed: a change that is not pushed is committed before the
+    state is read. Raises ``PaymentNotFound``.
+    """
+    is_due = Q(watched_at=None) | Q(watched_at__lt=server_time() - WATCH)
+    Payment.objects.filter(is_due, reference=reference).update(watched_at=server_time())
+    return payment_state(reference)
 
 
 def _payment(reference: str) -> Payment:

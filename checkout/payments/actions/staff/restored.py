@@ -96,8 +96,9 @@ def _go_on_at_the_inquiry(attempt: Attempt) -> None:
     payment, locked = locked_payment_of(attempt), locked_attempt(attempt.pk)
     if locked.state == AttemptState.CREATED:
         move_attempt(payment, locked, "submitted", Actor.SAGA)
+        now = server_time_now()
         purchases.update(
-            step=str(At.INQUIRE), awaiting="", deadline_at=server_time_now(), version=F("version") + 1
+            step=str(At.INQUIRE), awaiting="", deadline_at=now, look_at=now, version=F("version") + 1
         )
 
 

@@ -34,8 +34,8 @@ class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     ``inquiries`` and ``tries`` count the questions and requests without result, ``denials`` those requests
     that the provider has answered, and ``undecided`` the answers that did not tell whether the operation
     arrived. ``is_booked`` means that the ledger was told the outcome, ``is_included`` that the provider was
-    asked for it with the authorisation, ``is_doubted`` that the provider has yet to say whether it failed
-    after all. ``returns`` counts how often the outcome was booked back.
+    asked for it with the authorisation, ``is_doubted`` that a notification contradicts it, of which the
+    provider has yet to say more. ``returns`` counts how often the outcome was booked back.
     """
 
     payment: str

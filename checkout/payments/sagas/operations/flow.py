@@ -6,6 +6,10 @@ asked. The request is sent again, with the same reference and idempotency key, o
 shows that it never arrived. If several answers leave that open, the saga is parked until staff look the
 request up at the provider and settle it.
 
+A proven notification may contradict what is known of an operation: it has failed, or was made with another
+amount. It is not believed by itself. The operation is in doubt, and the provider is asked, at once or as soon
+as the command under way has been answered. Meanwhile it keeps its state, even if it is done and booked.
+
 Read the table first: ``OperationSaga.table``. The methods below it are the decisions that it mentions.
 """
 
@@ -62,11 +66,12 @@ class OperationSaga(TableSaga[OperationData]):
         """The steps."""
         # A notification about the operation, or the decision of staff on a parked one, ends what is open.
         told: Mapping[Signal, AfterSignal[OperationData]] = {
-            Signal.DONE: self.done,
+            Signal.DONE: self.done_unless_booked,
             Signal.REFUSED: self.refused,
             Signal.ARRIVED: self.arrived,
             Signal.RESEND: self.resend,
             Signal.WITHDRAWN: self.withdrawn,
+            Signal.UNDONE: self.refused,
         }
         return (
             Step(
@@ -84,21 +89,21 @@ class OperationSaga(TableSaga[OperationData]):
                 },
                 failed=self.not_answered,
                 unknown=again(self.kind),
-                hears=told,
+                hears={**told, Signal.DOUBTED: self.ask_afterwards(self.kind)},
                 is_owed=True,
             ),
             Step(
                 name=At.AWAIT_PROVIDER,
                 within=notification_wait,
                 unknown=self.inquire,
-                hears={**told, Signal.HINTED: self.ask},
+                hears={**told, Signal.HINTED: self.ask, Signal.DOUBTED: self.ask_in_doubt},
             ),
             Step(
                 name=At.INQUIRE,
                 asks=InquireOperation,
                 within=provider_wait,
                 on={
-                    ProviderOutcome.APPROVED: self.answered(self.done),
+                    ProviderOutcome.APPROVED: self.answered(self.arrived),
                     ProviderOutcome.PENDING: self.unless_accepted(self.accepted),
                     ProviderOutcome.REFUSED: self.answered(self.refused),
                     ProviderOutcome.NOT_SENT: self.unless_accepted(self.request),
@@ -107,10 +112,18 @@ class OperationSaga(TableSaga[OperationData]):
                     ProviderOutcome.CONFLICTED: self.answered(self.contradicted),
                 },
                 unknown=self.inquire,
-                hears=told,
+                hears={**told, Signal.DOUBTED: self.ask_anew},
             ),
-            Step(name=At.CONFLICTED, unknown=self.inquire, hears=told),
-            Step(name=At.FINISHED, ends=End.COMPLETED, hears={Signal.UNDONE: self.booked_back}),
+            Step(
+                name=At.CONFLICTED,
+                unknown=self.inquire,
+                hears={**told, Signal.DOUBTED: self.ask_afterwards(At.CONFLICTED)},
+            ),
+            Step(
+                name=At.FINISHED,
+                ends=End.COMPLETED,
+                hears={Signal.UNDONE: self.booked_back, Signal.DOUBTED: self.ask_about_a_finished_one},
+            ),
             Step(name=At.REFUSED, ends=End.COMPENSATED),
         )
 
@@ -183,12 +196,12 @@ class OperationSaga(TableSaga[OperationData]):
         return replace(decision, transitions=("conflicted",))
 
     def arrived(self, data: OperationData) -> OperationDecision:
-        """Do as if the provider had confirmed it, because staff found it there."""
-        return self.done(data)
+        """End it, and any doubt of it: the provider has confirmed it, or staff found it there."""
+        return self.done(with_changes(data, is_doubted=False))
 
     def resend(self, data: OperationData) -> OperationDecision | None:
-        """Send the request again, because staff found that it never arrived."""
-        return self.request(self.afresh(data))
+        """Send the request again, because staff found that it never arrived. One in doubt did arrive."""
+        return None if data.is_doubted else self.request(self.afresh(data))
 
     def withdrawn(self, data: OperationData) -> OperationDecision:
         """Ask what became of it until that is certain: it is not sent any more, and may have arrived."""
@@ -197,7 +210,7 @@ class OperationSaga(TableSaga[OperationData]):
     # The unknown outcome
 
     def await_provider(self, data: OperationData) -> OperationDecision:
-        return Go(step=At.AWAIT_PROVIDER, data=data)
+        return self.ask(data) if data.is_doubted else Go(step=At.AWAIT_PROVIDER, data=data)
 
     def inquire(self, data: OperationData) -> OperationDecision:
         """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga."""
@@ -222,6 +235,24 @@ class OperationSaga(TableSaga[OperationData]):
             return self.inquire(counted)
         why = f"The provider's answers do not tell whether the {self.kind} arrived: look it up there."
         return self.parked(At.INQUIRE, counted, why)
+
+    # A notification contradicts what is known. As long as it is in doubt, the provider is asked
+
+    def ask_in_doubt(self, data: OperationData) -> OperationDecision:
+        """Ask without waiting for an answer that is under way, as it is older than this doubt."""
+        return self.ask(_doubted(data))
+
+    def ask_anew(self, data: OperationData) -> OperationDecision | None:
+        """Ask, unless an inquiry is under way. Its answer decides nothing if it is older than this."""
+        is_asked = data.is_doubted and inquiry_delay(data.inquiries) is not None
+        return None if is_asked else self.ask_in_doubt(data)
+
+    def ask_about_a_finished_one(self, data: OperationData) -> OperationDecision:
+        return self.ask_in_doubt(with_changes(data, is_booked=self.posted_when_done is not None))
+
+    def ask_afterwards(self, step: str) -> Callable[[OperationData], OperationDecision]:
+        """Finish the step first. What follows it asks the provider, as long as the operation is in doubt."""
+        return lambda data: OperationDecision(step=step, data=_doubted(data))
 
     # Accepted, done or refused
 
@@ -248,7 +279,13 @@ class OperationSaga(TableSaga[OperationData]):
         decision = self.finished(with_changes(data, is_accepted=True, is_booked=True, tries=0))
         return replace(decision, side_commands=(*self.acceptance_of(data), entries(data, posting)))
 
+    def done_unless_booked(self, data: OperationData) -> OperationDecision | None:
+        """Book it once. Every event says again that it is done, also while that is in doubt."""
+        return None if data.is_booked else self.done(data)
+
     def finished(self, data: OperationData) -> OperationDecision:
+        if data.is_doubted:
+            return self.ask(data)
         return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.signal_of(News.DONE))
 
     def refused(self, data: OperationData) -> OperationDecision:
@@ -276,3 +313,7 @@ class OperationSaga(TableSaga[OperationData]):
 
     def signal_of(self, news: News) -> Signal:
         return Signal.of(self.kind, news)
+
+
+def _doubted(data: OperationData) -> OperationData:
+    return with_changes(data, is_doubted=True, inquiries=0)

@@ -68,8 +68,10 @@ def start(
         parent=parent,
         data=msgspec.to_builtins(data),
     )
+    decision = DEFINITIONS[kind].start(data)
+    saga.wait_until(_deadline(decision))
     if insert_unless_known(saga):
-        _carry_out(saga, DEFINITIONS[kind].start(data), message, payment)
+        _carry_out(saga, decision, message, payment)
         return saga
     if parent is None:
         return None
@@ -184,7 +186,7 @@ def _definition_and_data(saga: Saga) -> tuple[Definition, Any] | None:
         if saga.status in _ENDED:
             return None
         saga.status = Saga.Status.PARKED
-        saga.deadline_at = None
+        saga.wait_until(None)
         saga.version += 1
         saga.save()
         _record_parking(saga, str(error))
@@ -200,7 +202,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     is_in_time = payment is None or apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
-        saga.deadline_at = _deadline(decision)
+        saga.wait_until(_deadline(decision))
         if decision.end is not End.PARKED:
             # A parked saga still takes the reply it was waiting for.
             saga.awaiting = ""
@@ -220,7 +222,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if answer is not None:
         _go_on(saga, _after(saga, decision, answer), message, payment)
     if saga.version == version:
-        update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
+        update_in_batch(saga, *_MOVING)
     if decision.end is not None and payment is not None:
         follow_question(saga, payment)
     if decision.ends_doubt and payment is not None:
@@ -251,6 +253,8 @@ _STATUS: Mapping[End | None, str] = {
     End.COMPENSATED: Saga.Status.COMPENSATED,
     End.PARKED: Saga.Status.PARKED,
 }
+# The columns that a decision may change.
+_MOVING = ("parent", "step", "status", "data", "awaiting", "deadline_at", "look_at", "version")
 _ENDED: Mapping[str, News] = {Saga.Status.COMPLETED: News.DONE, Saga.Status.COMPENSATED: News.REFUSED}
 
 

@@ -16,7 +16,7 @@ from django.template.defaultfilters import pluralize
 from checkout.conf import conf
 from checkout.payments.books.apply import apply, end_doubt, fail_refund
 from checkout.payments.books.compare_operations import compare_withdrawal
-from checkout.payments.books.ours import our_operation
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, our_operation
 from checkout.payments.calls import has_had_no_effect, is_clean, may_have_left, may_yet_arrive, moves_once
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
@@ -56,7 +56,7 @@ TO_BE_WITHDRAWN = Q(
 )
 # Operations whose outcome staff may decide: open ones, and refunds that may have come back.
 TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
-    Q(state=State.DONE) & Q(Exists(_PARKED.filter(data__is_doubted=True)))
+    Q(state=State.DONE) & ~Q(doubt=OF_ANOTHER_AMOUNT) & Q(Exists(_PARKED.filter(data__is_doubted=True)))
 )
 
 
@@ -72,7 +72,9 @@ def obstacle(
 
     Unless the rows are locked, the answer may be out of date at once.
     """
-    kind = operation.kind
+    kind, is_of_another_amount = operation.kind, operation.doubt == OF_ANOTHER_AMOUNT
+    if operation.state == State.DONE and is_of_another_amount:
+        return f"A notification has another amount for this {kind}. Settle the payment by figures instead."
     if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
         ended = f"This {kind} is {operation.state}: nothing is left to be settled."
         is_waiting = saga is not None and saga.status == Saga.Status.PARKED
@@ -89,6 +91,9 @@ def obstacle(
         return ""
     if operation.is_withdrawn:
         return f"This {kind} is withdrawn, and is never sent again. Say that it is not to be sent any more."
+    if is_of_another_amount:
+        why = f"A notification has another amount for this {kind}, so a second copy may move money twice."
+        return f"{why} Withdraw it, and settle the payment by figures."
     return _obstacle_while_absent(operation, attempt)
 
 

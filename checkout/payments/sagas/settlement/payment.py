@@ -15,7 +15,7 @@ import structlog
 
 from checkout.money import Money
 from checkout.payments.books.adoption import adopt
-from checkout.payments.books.apply import fail_refund
+from checkout.payments.books.apply import end_doubt, fail_refund
 from checkout.payments.books.compare_events import FOUND_BY_STAFF
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.checkout_messages import SettlePayment
@@ -172,7 +172,7 @@ def settle(command: SettlePayment, message: Message) -> None:
         _tell_purchases(own, Signal.HELD_ELSEWHERE, message, payment)
     news = {each.reference: Signal.UNDONE for each in reckoning.undone}
     news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
-    news |= {each.reference: Signal.ARRIVED for each in reckoning.arrived}
+    news |= {each.reference: Signal.ARRIVED for each in (*reckoning.arrived, *reckoning.confirmed)}
     for saga in sagas:
         if saga.key in news:
             orchestrator.signal(saga, news[saga.key], message, payment)
@@ -196,6 +196,8 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
             move_operation(payment, operation, Operation.State.REFUSED, refusal_reason=NOT_FOUND)
     for operation in reckoning.arrived:
         move_operation(payment, operation, Operation.State.DONE)
+    for operation in reckoning.confirmed:
+        end_doubt(operation)
     for kind, amount in reckoning.booked:
         adopt(attempt, kind, amount.minor, reason=FOUND_BY_STAFF, by=by)
 

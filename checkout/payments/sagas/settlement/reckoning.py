@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT
 from checkout.payments.calls import is_clean
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
@@ -87,20 +88,22 @@ class Reckoning:
     ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
     outcome for which nothing is left to be captured, or which may be among what is booked, and voids without
     an outcome of an order that has money. ``arrived`` are captures without an outcome that are exactly what
-    our books lack, and voids without an outcome of an order that has no money. ``booked`` are the kinds and
-    amounts of operations that are missing in our books.
+    our books lack, and voids without an outcome of an order that has no money. ``confirmed`` are done
+    operations that a notification named with another amount. ``booked`` are the kinds and amounts of
+    operations that are missing in our books.
     """
 
     undone: Sequence[Operation] = ()
     given_up: Sequence[Operation] = ()
     arrived: Sequence[Operation] = ()
+    confirmed: Sequence[Operation] = ()
     booked: Sequence[tuple[str, Money]] = ()
     why: str = ""
 
     @property
     def has_changes(self) -> bool:
         """Return True if our books do not agree with the provider's yet."""
-        return bool(self.undone or self.given_up or self.arrived or self.booked)
+        return bool(self.undone or self.given_up or self.arrived or self.confirmed or self.booked)
 
     def sums_after(self, attempt: Attempt, *, has_money: bool) -> Sums:
         """Add up the payment's operations as they will be after the changes."""
@@ -236,7 +239,8 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
         booked.append((Kind.VOID, attempt.payment.amount))
     arrived += [] if has_no_void else open_voids
-    return Reckoning(undone, given_up, arrived, booked)
+    confirmed = [each for each in done if each.doubt == OF_ANOTHER_AMOUNT and each not in undone]
+    return Reckoning(undone, given_up, arrived, confirmed, booked)
 
 
 def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:

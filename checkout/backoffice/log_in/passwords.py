@@ -1,0 +1,102 @@
+"""The rules for passwords of staff, beside Django's minimum length and its list of common passwords.
+
+The words that a password may not consist of are listed in docs/back-office.md.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.password_validation import CommonPasswordValidator
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from checkout.conf import conf
+from checkout.conf.published import DEVELOPMENT_PASSWORD
+
+PRODUCT_WORDS = (
+    *("admin", "backoffice", "checkout", "gateway", "merchant", "password", "payment", "payments"),
+    *("secret", "staff", "worldpay"),
+)
+# The letters that a password needs beside such words.
+FEWEST_LETTERS = 5
+_LOOK_ALIKES = str.maketrans("0134578@$!", "oleastbasi")
+
+
+class LettersAndDigits:
+    """Require a letter and a digit (PCI DSS 4.0.1, 8.3.6)."""
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        """Raise ValidationError for a password without one of them."""
+        if not (any(map(str.isalpha, password)) and any(map(str.isdigit, password))):
+            raise ValidationError(self.get_help_text())
+
+    def get_help_text(self) -> str:
+        """Return the rule."""
+        return "Your password must contain a letter and a digit."
+
+
+class NoKnownWord:
+    """Refuse a common password, or names of the product and the user, with other characters around it."""
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        """Raise ValidationError if little is left without such words."""
+        core = _letters(password)
+        if core in _breached() or len(_without(core, _words(user))) < FEWEST_LETTERS:
+            raise ValidationError(self.get_help_text())
+
+    def get_help_text(self) -> str:
+        """Return the rule."""
+        return (
+            "Your password must be more than a common password, your name or a name of this product with "
+            "digits or signs around it."
+        )
+
+
+class PublishedOnlyInTryOuts(ModelBackend):
+    """Django's backend, which refuses the published password of try-outs elsewhere.
+
+    A database that was made by a try-out has a user with it.
+    """
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **more: Any,
+    ) -> Any:
+        """Return the user; None if name or password are wrong."""
+        if password == DEVELOPMENT_PASSWORD and not conf.is_try_out:
+            password = None
+        return super().authenticate(request, username=username, password=password, **more)
+
+
+def _letters(password: str) -> str:
+    """Return the letters of a password, with digits for letters undone, and without what surrounds them."""
+    inner = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", password.lower())
+    return re.sub(r"[\W\d_]", "", inner.translate(_LOOK_ALIKES))
+
+
+def _words(user: AbstractBaseUser | None) -> Iterator[str]:
+    yield from PRODUCT_WORDS
+    yield from (urlsplit(conf.public_url).hostname or "").split(".")
+    if user is not None:
+        for field in ("username", "first_name", "last_name", "email"):
+            yield from re.findall(r"[^\W\d_]+", str(getattr(user, field, "")).lower())
+
+
+def _without(core: str, words: Iterable[str]) -> str:
+    for word in sorted({each for each in words if len(each) > 2}, key=len, reverse=True):
+        core = core.replace(word, "")
+    return core
+
+
+@cache
+def _breached() -> frozenset[str]:
+    """Return Django's list of common passwords, which is made from breaches."""
+    return frozenset(CommonPasswordValidator().passwords)
