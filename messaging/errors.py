@@ -4,7 +4,6 @@ MessagingError                 the broker's side
 ├── BrokerUnavailable          not published
 ├── PublishRefused             not published: the queue is full
 ├── PublishUncertain           perhaps published: the connection was lost before the confirm
-│   └── PublishRejected        the same: the broker rejects this message, or one that was under way beside it
 ├── Undeliverable              published, no queue took it
 ├── ReplyTimeout               no reply in time; the work may still be going on
 │   └── ReplyLost              the same, known early: the connection for the reply was lost
@@ -36,16 +35,6 @@ class PublishUncertain(MessagingError):
     """The connection ended, or time ran out, before the broker's confirm. It may have been published."""
 
     code = "publish_uncertain"
-
-
-class PublishRejected(PublishUncertain):
-    """The broker closed the channel because of a message that it rejects: this one, or one beside it.
-
-    No permission to publish it, or a property that it does not allow. What was under way beside it may have
-    been published.
-    """
-
-    code = "publish_rejected"
 
 
 class Undeliverable(MessagingError):

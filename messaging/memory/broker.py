@@ -20,7 +20,6 @@ from messaging.errors import (
     BrokerUnavailable,
     MessagingError,
     PublishRefused,
-    PublishRejected,
     PublishUncertain,
     ReplyLost,
     Undeliverable,
@@ -153,7 +152,7 @@ class MemoryBroker(Broker):
             return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
             return self._server.route(exchange, routing_key, envelope)
-        return PublishRejected(f"{self.user} may not publish to {exchange} for {routing_key}")
+        return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
 
     def _confirm(self, on_confirm: OnConfirm, outcome: MessagingError | None, incarnation: int) -> None:
         self._unconfirmed -= 1

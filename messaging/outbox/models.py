@@ -27,8 +27,6 @@ class AbstractOutboxMessage(models.Model):
 
     Until ``available_at`` the relay leaves the row alone: either its creator publishes it at once, or it is
     meant for later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
-    A row whose message the broker rejects, or that cannot be made into a message, counts its ``rejections``
-    and is given up after several: then only a person sends it again.
     A row that was published when it was created is left to the worker that handles its cause (``cause``).
     """
 
@@ -48,8 +46,6 @@ class AbstractOutboxMessage(models.Model):
     published_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, blank=True)
-    rejections = models.PositiveSmallIntegerField(default=0)
-    given_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True
@@ -57,12 +53,7 @@ class AbstractOutboxMessage(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["available_at"], name="%(class)s_due", condition=models.Q(published_at__isnull=True)
-            ),
-            models.Index(
-                fields=["given_up_at"],
-                name="%(class)s_given_up",
-                condition=models.Q(given_up_at__isnull=False),
-            ),
+            )
         ]
 
     def __str__(self) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,7 +14,7 @@ from messaging import crash_points
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
-from messaging.errors import MessagingError, PublishRefused, PublishRejected, Undeliverable
+from messaging.errors import MessagingError, PublishRefused, Undeliverable
 from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.notify import QUICK_SECONDS, Bell, pause_seconds
@@ -25,11 +24,8 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 LEASE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 300.0
-RECONNECTED_SECONDS = 5.0
 # After so many refusals, a minute later, no process waits for a reply any more.
 MOST_REFUSALS = 6
-# After so many tries of a message that is rejected, in about half an hour, it is left to a person.
-MOST_REJECTIONS = 12
 
 
 class Source(Protocol):
@@ -58,9 +54,6 @@ class Relay:
 
     A relay takes messages for the length of a lease. No transaction is open while it publishes. If a relay
     dies in between, its messages are due again after the lease.
-
-    The broker ends the channel at a message that it rejects, and does not say which one that was. So those
-    that were under way then are published alone the next time, and only one that is rejected alone counts.
     """
 
     def __init__(self, broker: Broker, source: Source, *, poll_seconds: float | None = None) -> None:
@@ -121,23 +114,10 @@ class Relay:
         rows = await in_thread(self._source.take)
         if rows:
             crash_points.reached("relay.taken")
-            suspects = [row for row in rows if row.last_error.startswith(PublishRejected.code)]
-            others = [row for row in rows if row not in suspects]
-            errors = await asyncio.gather(*(self._publish(row) for row in others))
-            errors += [await self._publish_alone(row) for row in suspects]
+            errors = await asyncio.gather(*(self._publish(row) for row in rows))
             crash_points.reached("relay.published")
-            await in_thread(self._note, [*others, *suspects], errors)
+            await in_thread(self._note, rows, errors)
         return len(rows)
-
-    async def _publish_alone(self, row: AbstractOutboxMessage) -> Exception | None:
-        # The message before it may have ended the connection, which comes back at once.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._broker.wait_connected(), RECONNECTED_SECONDS)
-        error = await self._publish(row)
-        if isinstance(error, PublishRejected):
-            row.rejections += 1
-            return None if self._is_to_nobody(row) and row.rejections >= MOST_REFUSALS else error
-        return error
 
     async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
         try:
@@ -152,19 +132,15 @@ class Relay:
         except PublishRefused as error:
             # The queue of a process that has gone, with its node, refuses everything until the node is back.
             # An event may have been refused by the queue of a listener, which must still get it.
-            return None if self._is_to_nobody(row) and row.attempts >= MOST_REFUSALS else error
+            is_reply = row.exchange == self._broker.topology.replies and self._may_go_unheard(row)
+            return None if is_reply and row.attempts >= MOST_REFUSALS else error
         except MessagingError as error:
             return error
         except Exception as error:
             # A row that cannot be made into a message must not stop all others, now and after every restart.
             log.exception("outbox row cannot be published", message_id=row.message_id)
-            row.rejections += 1
             return error
         return None
-
-    def _is_to_nobody(self, row: AbstractOutboxMessage) -> bool:
-        """Return True for a reply to a process, which by its next tries no longer waits."""
-        return row.exchange == self._broker.topology.replies and self._may_go_unheard(row)
 
     def _may_go_unheard(self, row: AbstractOutboxMessage) -> bool:
         return self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
@@ -183,9 +159,6 @@ def _failed(
             row.attempts += 1
             row.last_error = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:200]
             row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
-            if row.rejections >= MOST_REJECTIONS:
-                row.given_up_at = now
-                log.error("message given up", type=row.type, message_id=row.message_id, why=row.last_error)
             failed.append(row)
     if failed:
         log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)

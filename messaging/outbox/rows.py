@@ -82,7 +82,7 @@ class OutboxRows:
         table = self._model._meta.db_table
         statement = (
             f'WITH due AS (SELECT "id" FROM "{table}" '  # noqa: S608  names of our own
-            f'WHERE "published_at" IS NULL AND "given_up_at" IS NULL AND "available_at" <= {now} {condition}'
+            f'WHERE "published_at" IS NULL AND "available_at" <= {now} {condition}'
             f'ORDER BY "available_at" LIMIT {limit} {lock}) '
             f'UPDATE "{table}" SET "available_at" = {until} '
             f'WHERE "id" IN (SELECT "id" FROM due)'
@@ -95,7 +95,7 @@ class OutboxRows:
         unpublished = {row.pk for row in failed}
         published = [row.pk for row in taken if row.pk not in unpublished]
         every.filter(pk__in=published).update(published_at=server_time(self.database))
-        every.bulk_update(failed, ["attempts", "last_error", "available_at", "rejections", "given_up_at"])
+        every.bulk_update(failed, ["attempts", "last_error", "available_at"])
         events = sum(row.exchange == _events() for row in taken)
         refused = sum(row.exchange == _events() and _is_refused(row) for row in failed)
         if refused == events >= BATCH // 2:

@@ -19,7 +19,6 @@ from time import monotonic
 import msgspec
 import structlog
 from pika.channel import Channel
-from pika.exceptions import ChannelClosedByBroker
 from pika.spec import Basic, BasicProperties
 
 from messaging.broker import OnConfirm
@@ -28,7 +27,6 @@ from messaging.errors import (
     BrokerUnavailable,
     MessagingError,
     PublishRefused,
-    PublishRejected,
     PublishUncertain,
     Undeliverable,
 )
@@ -39,9 +37,6 @@ log = structlog.get_logger(__name__)
 
 MAX_UNCONFIRMED = 10_000
 MAX_UNCONFIRMED_BYTES = 67_108_864
-# The broker closes the channel with one of these because of a message: no permission, or a property that it
-# does not allow. A missing exchange is no fault of a message.
-ACCESS_REFUSED, PRECONDITION_FAILED = 403, 406
 # No caller waits as long for a confirm, and no blocked connection lasts as long.
 CONFIRM_SECONDS = 30.0
 
@@ -78,7 +73,6 @@ class Publisher:
         self._confirm_seconds = confirm_seconds
         self._link: Link | None = None
         self._channel: AmqpChannel | None = None
-        self._rejection = ""
         self._pending: dict[int, _Pending] = {}
         self._next_tag = 1
         self._oldest: int | None = None
@@ -115,21 +109,14 @@ class Publisher:
         # The broker closes a channel for a mistake such as a missing exchange, and its confirms are lost.
         channel.closed.add_done_callback(partial(self._on_closed, link))
 
-    def _on_closed(self, link: Link, closed: "asyncio.Future[BaseException]") -> None:
-        reason = closed.result()
+    @staticmethod
+    def _on_closed(link: Link, closed: "asyncio.Future[BaseException]") -> None:
         if link.is_open:
-            log.warning("publishing channel closed", reason=str(reason))
-        by_message = (ACCESS_REFUSED, PRECONDITION_FAILED)
-        if isinstance(reason, ChannelClosedByBroker) and reason.reply_code in by_message:
-            self._rejection = reason.reply_text
+            log.warning("publishing channel closed", reason=str(closed.result()))
         link.abort()
 
     def lost(self) -> None:
         """Report unconfirmed messages as uncertain, because the link is gone and their confirms with it."""
-        why: MessagingError = PublishUncertain("connection or channel lost before the confirm")
-        if self._rejection:
-            why = PublishRejected(f"the broker rejects a message: {self._rejection}")
-        self._rejection = ""
         self._channel = None
         self._link = None
         pending, self._pending = self._pending, {}
@@ -138,7 +125,7 @@ class Publisher:
         self.drained.set()
         self.uncertain += len(pending)
         for message in pending.values():
-            self._end(message, why)
+            self._end(message, PublishUncertain("connection or channel lost before the confirm"))
 
     def publish_nowait(
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm

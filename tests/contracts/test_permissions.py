@@ -17,7 +17,7 @@ from messaging.access.participants import Participant, Participants
 from messaging.broker import Broker
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
-from messaging.errors import PublishRejected
+from messaging.errors import PublishUncertain
 from messaging.registry import get_broker
 from messaging.topology import Binding, Queue
 from tests.support.broker_users import let_do_anything, url_of
@@ -39,10 +39,10 @@ async def reading(broker: Broker, queue: Queue) -> Inbox:
 
 
 async def is_taken(broker: Broker, exchange: str, key: str, envelope: Envelope | None = None) -> bool:
-    """Return True if the broker accepts a message from this user. A rejection ends the connection."""
+    """Return True if the broker accepts a message from this user. A refusal ends the connection."""
     try:
         await broker.publish(exchange, key, envelope or command(), timeout_seconds=10)
-    except PublishRejected:
+    except PublishUncertain:
         await within(broker.wait_connected())
         return False
     return True

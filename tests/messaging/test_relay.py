@@ -11,15 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from msgspec.structs import replace
 
-from checkout.payments.actions import given_up_messages
-from checkout.payments.actions.staff.dead_letters import send_row_again
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
 from messaging.envelope import Envelope
 from messaging.errors import PublishRefused
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
-from messaging.outbox.relay import BATCH, MOST_REFUSALS, MOST_REJECTIONS, Relay
+from messaging.outbox.relay import BATCH, MOST_REFUSALS, Relay
 from messaging.outbox.rows import OutboxRows
 from messaging.topology import Binding, Queue, Topology
 from tests.messaging.conftest import at_work
@@ -241,51 +239,6 @@ async def test_an_event_that_a_full_queue_refuses_stays_owed(lab: MemoryLab):
     await in_thread(event.save)
     await Relay(broker, OutboxRows(OutboxMessage)).publish_due()
     assert (await in_thread(row_of, event)).published_at is None
-
-
-async def test_a_message_that_the_broker_rejects_is_given_up_until_staff_send_it_again(lab: MemoryLab):
-    await lab.make_users()
-    relay = Relay(await lab.broker_of("relay"), OutboxRows(OutboxMessage))
-    rejected = OutboxMessage.of("", "amq.direct.is.not.for.the.relay", Envelope(type="e", body=b"{}"))
-    await in_thread(rejected.save)
-    for _ in range(MOST_REJECTIONS + 1):
-        await in_thread(the(rejected).update, available_at=timezone.now())
-        assert await relay.publish_due() == 1
-    left = await in_thread(row_of, rejected)
-    assert (left.rejections, left.published_at) == (MOST_REJECTIONS, None)
-    assert left.last_error.startswith("publish_rejected")
-    await in_thread(the(rejected).update, available_at=timezone.now())
-    assert await relay.publish_due() == 0
-    assert await in_thread(given_up_messages) == [rejected.message_id]
-    await in_thread(send_row_again, left)
-    assert await relay.publish_due() == 1
-
-
-async def test_what_was_under_way_beside_a_rejected_message_is_not_held_back(lab: MemoryLab):
-    await lab.make_users()
-    relay = Relay(await lab.broker_of("relay"), OutboxRows(OutboxMessage))
-    risk = await lab.broker_of("risk")
-    await risk.declare(risk.topology.service_queue("risk"))
-    beside = await in_thread(owed, "risk")
-    await in_thread(the(beside).update, last_error="publish_rejected: as the broker said of both")
-    assert await relay.publish_due() == 1
-    done = await in_thread(row_of, beside)
-    assert (done.rejections, done.published_at is None) == (0, False)
-
-
-async def test_a_reply_that_the_broker_rejects_is_done_with(lab: MemoryLab):
-    """Its address was forged, or its process has gone."""
-    await lab.make_users()
-    broker = await lab.broker_of("relay")
-    name = f"{broker.topology.prefix}.node.{'ad27c29bbd37' * 3}"
-    reply = OutboxMessage.of(broker.topology.replies, name, Envelope(type="reply", body=b"{}"))
-    await in_thread(reply.save)
-    for _ in range(MOST_REFUSALS + 1):
-        assert (await in_thread(row_of, reply)).published_at is None
-        await in_thread(the(reply).update, available_at=timezone.now())
-        await Relay(broker, OutboxRows(OutboxMessage)).publish_due()
-    left = await in_thread(row_of, reply)
-    assert (left.published_at is None, left.given_up_at) == (False, None)
 
 
 async def test_several_relays_at_once_take_every_row_once():

@@ -19,12 +19,11 @@ from checkout.payments.models import (
     Difference,
     Merchant,
     Operation,
-    OutboxMessage,
     Payment,
     ProviderNotification,
     Saga,
 )
-from checkout.payments.models.messages import GIVEN_UP, OPEN_LETTER
+from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.webhooks.models import Delivery, WebhookEndpoint
@@ -53,7 +52,6 @@ def concerns() -> Iterator[Concern]:
     yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
     yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
     yield Concern("Not dealt with", DeadLetter, OPEN_LETTER, "status=waiting", "died_at")
-    yield Concern("Given up", OutboxMessage, GIVEN_UP, "given_up_at__isempty=0", "given_up_at")
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
         query = f"state={state}&dealt_with_at__isempty=1"

@@ -16,11 +16,7 @@ class OutboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
     """Messages that services send. The sealed card of a message is in no table."""
 
     list_display = ("type", "routing_key", "payment", "created_at", "published_at", "attempts", "last_error")
-    list_filter = (
-        ("published_at", HappenedFilter),
-        ("given_up_at", HappenedFilter),
-        ("created_at", admin.DateFieldListFilter),
-    )
+    list_filter = (("published_at", HappenedFilter), ("created_at", admin.DateFieldListFilter))
     search_fields = ("subject__exact", "message_id__exact", "correlation_id__exact", "causation_id__exact")
     search_help_text = "Payment reference, message id, correlation id or causation id"
     date_hierarchy = "created_at"
@@ -38,8 +34,6 @@ class OutboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
         "available_at",
         "published_at",
         "attempts",
-        "rejections",
-        "given_up_at",
         "last_error",
         "message_body",
         "message_headers",

@@ -52,7 +52,7 @@ from checkout.payments.actions.staff.handling import (
     deal_with_notification,
 )
 from checkout.payments.actions.staff.operation_settlement import settle_operation
-from checkout.payments.actions.staff.outbox import given_up_messages, send_again
+from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
 from checkout.payments.actions.staff.restored import doubt_requests, send_unhandled_again
 from checkout.payments.actions.status import check_status_token, status_token
@@ -81,7 +81,6 @@ __all__ = [
     "deal_with_notification",
     "doubt_requests",
     "erase_payment",
-    "given_up_messages",
     "group_of",
     "list_events",
     "list_operations",

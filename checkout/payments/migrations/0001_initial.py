@@ -336,8 +336,6 @@ class Migration(migrations.Migration):
                 ("published_at", models.DateTimeField(blank=True, null=True)),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("last_error", models.CharField(blank=True, max_length=200)),
-                ("rejections", models.PositiveSmallIntegerField(default=0)),
-                ("given_up_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "verbose_name": "sent message",
@@ -348,12 +346,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("published_at__isnull", True)),
                         fields=["available_at"],
                         name="outboxmessage_due",
-                    ),
-                    models.Index(
-                        condition=models.Q(("given_up_at__isnull", False)),
-                        fields=["given_up_at"],
-                        name="outboxmessage_given_up",
-                    ),
+                    )
                 ],
             },
         ),

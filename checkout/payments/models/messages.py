@@ -18,10 +18,6 @@ class OutboxMessage(AbstractOutboxMessage):
         verbose_name = "sent message"
 
 
-# Messages that the broker has rejected too often: a person mends what is in their way.
-GIVEN_UP = Q(given_up_at__isnull=False, published_at__isnull=True)
-
-
 def send_to_checkout(command: Command[None], payment: str) -> None:
     """Write a command for the checkout service, about this payment, in the caller's transaction.
 

@@ -20,7 +20,7 @@ def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
     """
     if connections[database].vendor != "postgresql":
         return 0
-    outbox = OutboxMessage.objects.using(database).filter(published_at__isnull=True, given_up_at__isnull=True)
+    outbox = OutboxMessage.objects.using(database).filter(published_at__isnull=True)
     corrected = _correct(outbox, due="available_at", written="created_at")
     if database == DEFAULT_DB_ALIAS:
         unseen = ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED)

@@ -43,17 +43,6 @@ def test_a_lost_message_is_published_again_and_the_payment_says_by_whom(gateway:
     }
 
 
-def test_all_messages_that_the_broker_has_rejected_too_often_are_sent_again(gateway: Gateway, lost: Any):
-    enqueue(OutboxMessage, "orders", "orders.reserve", {}, subject=lost.subject)
-    OutboxMessage.objects.update(published_at=None, given_up_at=timezone.now(), last_error="no permission")
-    found = gateway("doctor", "--json")[1]
-    assert "2 messages given up, the first" in found
-    assert "replay --given-up" in found
-    status, said = gateway("replay", "--given-up", "--by", "ada", "--reason", "It may publish again.")
-    assert (status, said.count("is sent again by the relay")) == (0, 2)
-    assert not OutboxMessage.objects.filter(given_up_at__isnull=False).exists()
-
-
 def test_an_event_that_a_subscriber_has_lost_is_published_again(gateway: Gateway, ada: str):
     move_payment(an_attempt(an_account()).payment, "authorised", Actor.SAGA)
     event = Event.objects.get()

@@ -33,10 +33,6 @@ ENABLED = WebhookEndpoint.State.ENABLED
 # A relay publishes within seconds; this is much later.
 LATE = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
-SEND_GIVEN_UP = (
-    "Mend what the error names, such as the permissions of a broker user. Then manage.py gateway replay "
-    "--given-up sends them again."
-)
 START_WEBHOOKS = "Start manage.py run_webhooks, or see its log."
 LIST_THE_KEY = (
     "List the earlier SECRET_KEY in SECRET_KEY_FALLBACKS, or make new secrets in the back office "
@@ -66,17 +62,13 @@ def _outbox(database: str) -> Finding:
     if missing_file(database):
         return unread
     try:
-        rows = OutboxMessage.objects.using(database).filter(published_at__isnull=True)
-        late = rows.filter(given_up_at__isnull=True, available_at__lt=timezone.now() - LATE)
+        late = OutboxMessage.objects.using(database).filter(
+            published_at__isnull=True, available_at__lt=timezone.now() - LATE
+        )
         count = late.count()
         oldest = late.order_by("available_at").first()
-        given_up = rows.filter(given_up_at__isnull=False)
-        left, example = given_up.count(), given_up.order_by("given_up_at").first()
     except (DatabaseError, InterfaceError):
         return unread
-    if example is not None:
-        text = f"{name}{quantity_text(left, 'message')} given up, the first {example.message_id}"
-        return Finding("outbox", f"{text}: {example.last_error}", SEND_GIVEN_UP)
     if oldest is None:
         return Finding("outbox", f"{name}no message is late")
     failed = f", last error: {oldest.last_error}" if oldest.last_error else ""

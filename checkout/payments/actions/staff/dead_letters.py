@@ -157,12 +157,7 @@ def send_row_again(row: OutboxMessage) -> None:
     database = row._state.db or DEFAULT_DB_ALIAS
     with transaction.atomic(using=database):
         OutboxMessage.objects.using(database).filter(pk=row.pk).update(
-            published_at=None,
-            available_at=timezone.now(),
-            attempts=0,
-            last_error="",
-            rejections=0,
-            given_up_at=None,
+            published_at=None, available_at=timezone.now(), attempts=0, last_error=""
         )
         wake_relays(OutboxMessage, database)
 

@@ -4,7 +4,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.owners import databases
 from checkout.errors import OperationRejected
 from checkout.payments.actions.staff.dead_letters import (
     require_valid_proof,
@@ -14,17 +13,9 @@ from checkout.payments.actions.staff.dead_letters import (
 )
 from checkout.payments.events.log import is_published
 from checkout.payments.models import Event, Fact, InboxMessage, OutboxMessage, Payment, SagaStep
-from checkout.payments.models.messages import GIVEN_UP
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor
 from messaging.topology import Topology
-
-
-def given_up_messages() -> list[str]:
-    """Return the ids of the messages that the broker has rejected too often, the oldest first."""
-    rows = (OutboxMessage.objects.using(database).filter(GIVEN_UP) for database in databases())
-    found = [row for each in rows for row in each.order_by("given_up_at").only("message_id")]
-    return [row.message_id for row in found]
 
 
 @transaction.atomic
@@ -62,8 +53,7 @@ def _row(message_id: str) -> OutboxMessage:
 
 def _require_that_it_may_be_sent(row: OutboxMessage) -> None:
     topology = Topology(conf.prefix)
-    is_owed = row.published_at is None and row.given_up_at is None
-    if is_owed and row.available_at > timezone.now():
+    if row.published_at is None and row.available_at > timezone.now():
         raise OperationRejected("The message was not sent yet. The relay sends it when it is due.")
     if row.created_at < timezone.now() - conf.retention:
         raise OperationRejected("The message is so old that no service knows any more if it was handled.")
