@@ -252,12 +252,13 @@ def _compare_other_amount(ours: Ours, mine: OurOperation, answer: Answer) -> Ver
     It is never settled as ours: the sums confirm that the provider has another amount, or nothing does. If we
     have called it done, as staff found it, only sums that are exactly ours show that this was right.
     """
+    if mine.state == State.DONE and answer.may_be_from_before(mine.doubted_at):
+        return _OPEN
     row = "C9" if mine.kind == Kind.CAPTURE else "R11"
     others = ours.without(mine).range(mine.kind)
     theirs = reliable_sum(ours, answer.result, mine.kind)
     if mine.state == State.DONE and others.least == others.most and theirs == others.most + mine.minor:
-        is_early = answer.may_be_from_before(mine.doubted_at)
-        return _OPEN if is_early else Verdict(Conclusion.SETTLED, row)
+        return Verdict(Conclusion.SETTLED, row)
     is_other = theirs is not None and theirs not in (others.most, others.most + mine.minor)
     if is_other and answer.last_event in _MADE[Kind(mine.kind)]:
         return Verdict(Conclusion.CONTRADICTION, row)

@@ -101,6 +101,30 @@ def test_figures_that_are_ours_confirm_what_staff_have_called_done(attempt, answ
     assert (capture.state, capture.doubt, saga.status) == (State.DONE, "", Saga.Status.COMPLETED)
 
 
+def test_an_answer_from_before_the_notification_contradicts_nothing(attempt, answers, settings):
+    capture = called_done(attempt, CAPTURE, OWED)
+    settings.CHECKOUT_ORDER_LAG_SECONDS = 300
+    told(capture, "CAPTURED", 1000)
+    saga = answers(capture, "AUTHORISED")
+    assert (saga.status, saga.step) == (Saga.Status.RUNNING, "inquire")
+    attempt.refresh_from_db()
+    assert attempt.state == AttemptState.AUTHORISED
+
+
+def test_figures_end_the_doubt_of_a_void_and_a_later_notification_changes_nothing(attempt):
+    made_authorised(attempt)
+    void = parked(attempt, VOID)
+    told(void, "CANCELLED", 1000)
+    attempt.refresh_from_db()
+    settled(attempt, books_with(0))
+    void.refresh_from_db()
+    assert (void.state, void.doubt) == (State.DONE, "")
+    text = body(attempt, "CANCELLED", minor=OWED, reference=void.reference, number=2)
+    for command in notify(attempt, stored(attempt, text)).commands:
+        deliver(service, command)
+    assert saga_of(void).step == "finished"
+
+
 def test_sums_that_are_exactly_ours_show_that_staff_were_right(attempt, answers):
     capture = called_done(attempt, CAPTURE, OWED)
     told(capture, "CAPTURED", 1000)

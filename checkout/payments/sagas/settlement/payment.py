@@ -189,6 +189,9 @@ def _their_books(command: SettlePayment) -> TheirBooks:
 
 
 def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning, by: str) -> None:
+    for operation in (*reckoning.undone, *reckoning.given_up, *reckoning.arrived, *reckoning.confirmed):
+        # What staff say ends what a notification has said.
+        end_doubt(operation)
     for operation in (*reckoning.undone, *reckoning.given_up):
         if operation.kind == Kind.REFUND:
             fail_refund(payment, operation)
@@ -196,8 +199,6 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
             move_operation(payment, operation, Operation.State.REFUSED, refusal_reason=NOT_FOUND)
     for operation in reckoning.arrived:
         move_operation(payment, operation, Operation.State.DONE)
-    for operation in reckoning.confirmed:
-        end_doubt(operation)
     for kind, amount in reckoning.booked:
         adopt(attempt, kind, amount.minor, reason=FOUND_BY_STAFF, by=by)
 
