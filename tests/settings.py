@@ -24,7 +24,7 @@ CHANNEL_LAYERS = {
 }
 DATABASES = copy.deepcopy(product.DATABASES)
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Nobody needs these rows after a power failure, and a commit need not wait for the disk.
+    # These rows need not survive a power failure, so no commit waits for the disk.
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
     # A file, since threads on a database in memory fail at each other's locks instead of waiting.
     DATABASES["default"]["TEST"] = {

@@ -209,7 +209,7 @@ class Staff:
                 # It goes on once its own operation is settled, about which it would ask again meanwhile.
                 continue
             elif tries_again or (payment,) not in conflicted or (kind in OPERATIONS and not has_ended):
-                # What is tried again moves on, and its payment cannot be settled at the same time.
+                # A flow that is tried again moves on, and meanwhile its payment cannot be settled.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in dict.fromkeys([*self._differing(), *self._unlike_in_portal()]):
             self._enter_figures(reference)

@@ -75,7 +75,7 @@ def compare_notification(
     operation = operation_meant(operations, event.kind, names)
     if operation is not None and event.amount not in (None, operation.amount):
         if operation.reference in names or not is_proven:
-            # Of what was released, the amount says nothing once it is released.
+            # The amount of a release does not matter once nothing is held any more.
             is_released = operation.kind == Operation.Kind.VOID and operation.state == Operation.State.DONE
             differs = is_proven and meaning(event.kind).end and not is_released
             return Notified(

@@ -277,6 +277,11 @@ def operations_as_ours(attempt: Attempt, operations: Iterable[Operation]) -> Our
     )
 
 
+def is_done_with_another_amount(operation: Operation) -> bool:
+    """Return True if we have an operation as done that a proven event names with another amount."""
+    return operation.state == Operation.State.DONE and operation.doubt == OF_ANOTHER_AMOUNT
+
+
 def our_operation(operation: Operation, calls: Sequence[ProviderCall]) -> OurOperation:
     """Return the snapshot of an operation. ``calls`` are the modifications of its attempt."""
     return OurOperation(

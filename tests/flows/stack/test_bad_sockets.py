@@ -16,7 +16,7 @@ HANDSHAKE = [
 ]
 
 
-# Whoever is let in marks the payment as watched.
+# A page that is let in marks its payment as watched.
 MARKED = ("payments_payment",)
 
 

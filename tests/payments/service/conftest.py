@@ -1,12 +1,14 @@
 """Fixtures: a merchant whose provider is the in-memory twin, and a payment about to be made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import pytest
 
 from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
-from checkout.payments.providers.base import Browser
+from checkout.payments.providers.base import Browser, Verb
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
+from tests.payments.providers.worldpay_messages import amount, order_status, payment
 from tests.payments.service.asking import authorise
 from tests.support.memory_provider.books import Books, books_of, forget_books
 from tests.support.memory_provider.scenarios import Scenarios
@@ -83,3 +85,14 @@ def an_attempt(account: ProviderAccount, order_reference: str = "A-1") -> Attemp
         session_id="a-session",
         browser=asdict(browser),
     )
+
+
+@pytest.fixture
+def worldpay(scenarios: Scenarios) -> Callable[..., None]:
+    """Return a function that makes the provider answer with a message of Worldpay's about 12.50 GBP."""
+
+    def answer(attempt: Attempt, verb: Verb, event: str, minor: int = 1250, balances: str = "") -> None:
+        message = order_status(payment(event, balances, money=amount(minor)), attempt.order_code)
+        scenarios.answer(verb, parse_reply(message, verb))
+
+    return answer

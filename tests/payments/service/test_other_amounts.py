@@ -7,9 +7,8 @@ from checkout.payments.actions import available
 from checkout.payments.models import Attempt, Operation, Payment, ProviderCall, ProviderNotification
 from checkout.payments.objects import payment_object
 from checkout.payments.providers.base import Outcome, Verb
-from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.states import AttemptState, PaymentState
-from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
+from tests.payments.providers.worldpay_messages import balance
 from tests.payments.service.asking import (
     authorise,
     inquire,
@@ -24,18 +23,6 @@ pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
 State = Operation.State
 OWED = 1250
-
-
-@pytest.fixture
-def worldpay(scenarios):
-    """Return a function that makes the provider answer with a message of Worldpay's."""
-
-    def answer(attempt: Attempt, verb: Verb, event: str, minor: int = OWED, balances: str = "") -> None:
-        message = order_status(payment(event, balances, money=amount(minor)), attempt.order_code)
-        result = parse_reply(message, verb)
-        scenarios.answer(verb, result)
-
-    return answer
 
 
 def sent(attempt: Attempt, kind: str, minor: int) -> Operation:

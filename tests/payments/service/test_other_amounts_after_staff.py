@@ -7,10 +7,9 @@ from checkout.payments.actions import settle_operation
 from checkout.payments.models import Attempt, Operation, Payment, ProviderNotification, Saga
 from checkout.payments.objects import payment_object
 from checkout.payments.providers.base import Verb
-from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.sagas.service import service
 from checkout.states import AttemptState
-from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
+from tests.payments.providers.worldpay_messages import balance
 from tests.payments.service.asking import inquire_operation, let_settle, operation_on, settle
 from tests.payments.service.contradicting import books_with, settled
 from tests.payments.service.delivering import deliver
@@ -47,12 +46,11 @@ def told(operation: Operation, event: str, minor: int) -> None:
 
 
 @pytest.fixture
-def answers(scenarios):
+def answers(worldpay):
     """Return a function that has the provider asked about an operation, and its saga take the answer."""
 
     def answer(operation: Operation, event: str, balances: str = "") -> Saga:
-        message = order_status(payment(event, balances, money=amount(OWED)), operation.attempt.order_code)
-        scenarios.answer(Verb.INQUIRE, parse_reply(message, Verb.INQUIRE))
+        worldpay(operation.attempt, Verb.INQUIRE, event, balances=balances)
         saga = saga_of(operation)
         assert saga.step == "inquire"
         answered(saga, outcome=inquire_operation(operation))

@@ -6,10 +6,9 @@ from checkout.money import Money
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderCall, Saga
 from checkout.payments.providers.base import EventKind, Verb
-from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from checkout.payments.service import service
 from checkout.states import PaymentState
-from tests.payments.providers.worldpay_messages import amount, balance, order_status, payment
+from tests.payments.providers.worldpay_messages import balance
 from tests.payments.service.asking import inquire_operation, let_settle, operation_on, settle
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, notified
@@ -22,7 +21,7 @@ OWED = 1250
 
 
 @pytest.fixture
-def worldpay(authorised, scenarios):
+def worldpay(authorised, worldpay):
     """Return a function that makes the provider answer as Worldpay does once nothing is held any more.
 
     ``kept`` is the balance of what was captured. If it is None, there are no balances.
@@ -30,9 +29,7 @@ def worldpay(authorised, scenarios):
 
     def answer(event: str, kept: int | None = None) -> None:
         balances = "" if kept is None else balance("IN_PROCESS_CAPTURED", kept)
-        body = order_status(payment(event, balances, money=amount(OWED)), authorised.order_code)
-        result = parse_reply(body, Verb.INQUIRE)
-        scenarios.answer("inquire", result)
+        worldpay(authorised, Verb.INQUIRE, event, OWED, balances)
 
     return answer
 

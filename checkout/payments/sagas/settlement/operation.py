@@ -16,7 +16,7 @@ from django.template.defaultfilters import pluralize
 from checkout.conf import conf
 from checkout.payments.books.apply import apply, end_doubt, fail_refund
 from checkout.payments.books.compare_operations import compare_withdrawal
-from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, our_operation
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, is_done_with_another_amount, our_operation
 from checkout.payments.calls import has_had_no_effect, is_clean, may_have_left, may_yet_arrive, moves_once
 from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
 from checkout.payments.events import move_operation
@@ -72,8 +72,8 @@ def obstacle(
 
     Unless the rows are locked, the answer may be out of date at once.
     """
-    kind, is_of_another_amount = operation.kind, operation.doubt == OF_ANOTHER_AMOUNT
-    if operation.state == State.DONE and is_of_another_amount:
+    kind = operation.kind
+    if is_done_with_another_amount(operation):
         return f"A notification has another amount for this {kind}. Settle the payment by figures instead."
     if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
         ended = f"This {kind} is {operation.state}: nothing is left to be settled."
@@ -91,7 +91,7 @@ def obstacle(
         return ""
     if operation.is_withdrawn:
         return f"This {kind} is withdrawn, and is never sent again. Say that it is not to be sent any more."
-    if is_of_another_amount:
+    if operation.doubt == OF_ANOTHER_AMOUNT:
         why = f"A notification has another amount for this {kind}, so a second copy may move money twice."
         return f"{why} Withdraw it, and settle the payment by figures."
     return _obstacle_while_absent(operation, attempt)

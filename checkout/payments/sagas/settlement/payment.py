@@ -190,7 +190,7 @@ def _their_books(command: SettlePayment) -> TheirBooks:
 
 def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning, by: str) -> None:
     for operation in (*reckoning.undone, *reckoning.given_up, *reckoning.arrived, *reckoning.confirmed):
-        # What staff say ends what a notification has said.
+        # The figures of staff outweigh a notification that speaks against an operation.
         end_doubt(operation)
     for operation in (*reckoning.undone, *reckoning.given_up):
         if operation.kind == Kind.REFUND:

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
-from checkout.payments.books.ours import OF_ANOTHER_AMOUNT
+from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.calls import is_clean
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
@@ -239,7 +239,7 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
     if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
         booked.append((Kind.VOID, attempt.payment.amount))
     arrived += [] if has_no_void else open_voids
-    confirmed = [each for each in done if each.doubt == OF_ANOTHER_AMOUNT and each not in undone]
+    confirmed = [each for each in done if is_done_with_another_amount(each) and each not in undone]
     return Reckoning(undone, given_up, arrived, confirmed, booked)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db.models import Case, Q, When
 
 from checkout.payments.books.events import BY_ISSUERS
-from checkout.payments.books.ours import OF_ANOTHER_AMOUNT
+from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED
@@ -179,18 +179,12 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
                 return f"Nobody knows what became of the {what}. Settle that first: a link is on this page."
             return f"The {what} is under way. Wait until it has ended, or waits for staff."
         if operation.state not in OPEN and saga is not None:
-            if _is_of_another_amount(operation, saga):
-                continue
             if saga.status == Saga.Status.PARKED:
+                if is_done_with_another_amount(operation):
+                    continue
                 return f"The {what} waits for staff. Settle it, or try it again, on its saga's page first."
             return f"The {what} is still being looked into or posted. Wait a moment."
     return ""
-
-
-def _is_of_another_amount(operation: Operation, saga: Saga) -> bool:
-    """Return True for an operation that we have as done and the provider with another amount, as it says."""
-    is_told = operation.state == State.DONE and operation.doubt == OF_ANOTHER_AMOUNT
-    return is_told and saga.status == Saga.Status.PARKED
 
 
 def _ends_by_figures(operation: Operation, saga: Saga | None) -> bool:
