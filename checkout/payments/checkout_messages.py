@@ -1,8 +1,9 @@
 """The commands of the checkout service, which is the orchestrator, and the answer to those who wait."""
 
 from enum import StrEnum
+from typing import TypeAlias
 
-from checkout.messages import Answer, Command
+from checkout.messages import Answer, Body, Command
 from checkout.states import PaymentState
 
 
@@ -117,66 +118,60 @@ class ResumeSaga(Command[None], frozen=True):
     version: int
 
 
-class SettleOperation(Command[None], frozen=True):
-    """Apply the decision of staff on whether a capture, void or refund of a parked saga arrived."""
+class Fate(StrEnum):
+    """The words of staff about a capture, void or refund whose outcome is not certain."""
 
-    to = "checkout.settle_operation"
-    again = "only a fact is added"
-
-    payment: str
-    operation: str
-    arrived: bool  # if False, it did not arrive and is to be sent again
-    version: int  # of its saga, as staff saw it
+    ARRIVED = "arrived"
+    NOT_ARRIVED = "not_arrived"  # so that it is sent again, or is booked back if it is a refund in doubt
+    GIVEN_UP = "given_up"  # never sent again
 
 
-class GiveUpOperation(Command[None], frozen=True):
-    """Withdraw a capture, void or refund, as staff want: it is never sent again.
+class OperationFound(Body, frozen=True, tag_field="about", tag="operation"):
+    """The finding of staff about a capture, void or refund.
 
-    It is refused at once if nothing of it can be at the provider, or its saga is parked and staff have looked
-    there, which they have if its ``version`` is the one they saw. Otherwise the provider is asked until that
-    is certain.
+    One that is given up is refused at once if nothing of it can be at the provider, or its saga is parked and
+    staff have looked there, as nothing has changed since. Otherwise the provider is asked until that is
+    certain.
     """
 
-    to = "checkout.give_up_operation"
-    again = "only a fact is added"
-
-    payment: str
     operation: str
-    version: int  # of its saga, as staff saw it
+    fate: Fate
 
 
-class SettleClaim(Command[None], frozen=True, omit_defaults=True):
-    """Apply the decision of staff on whether the claim of a notification, whose saga is parked, is true."""
+class ClaimFound(Body, frozen=True, tag_field="about", tag="claim", omit_defaults=True):
+    """The finding of staff about the claim of a notification, whose ``saga`` is parked."""
 
-    to = "checkout.settle_claim"
-    again = "only a fact is added"
-
-    payment: str
     saga: int
     is_true: bool
-    version: int  # of the saga, as staff saw it
-    booked: int  # the number of the attempt's charge-backs and reversals, as staff saw it
-    by: str
     minor: int | None = None  # the amount to book for a true charge-back or reversal
     currency: str = ""
 
 
-class SettlePayment(Command[None], frozen=True, omit_defaults=True):
-    """Make our books match the figures that staff read in the provider's books, in minor units."""
+class FiguresFound(Body, frozen=True, tag_field="about", tag="figures", omit_defaults=True):
+    """The figures of an attempt that staff have read in the provider's books, in minor units."""
 
-    to = "checkout.settle_payment"
-    again = "only a fact is added"
-
-    payment: str
     attempt: str
     captured: int
     refunded: int
     charged_back: int  # minus what issuers have returned
     currency: str
     is_held: bool  # True if there is an authorisation of which more may be captured
-    seen: str  # the state of all records, as staff saw it
+    lacks: tuple[str, ...] = ()  # references of done operations that the provider does not have
+
+
+Found: TypeAlias = OperationFound | ClaimFound | FiguresFound
+
+
+class SettleBooks(Command[None], frozen=True):
+    """Settle what is open between the provider's books and ours, as staff have found it."""
+
+    to = "checkout.settle_books"
+    again = "only a fact is added"
+
+    payment: str
+    found: Found
+    seen: str  # what staff knew; if more is known by now, they have to decide again
     by: str
-    lacks: list[str] = []  # references of done operations that the provider does not have
 
 
 class AnnouncePayment(Command[None], frozen=True):

@@ -49,6 +49,12 @@ def _laid_over(value: Any, others: Mapping[str, Any]) -> Any:
     return value
 
 
+def _classes(schema: Schema) -> list[Schema]:
+    """Return the alternatives of a field that may be an object of one of several classes."""
+    alternatives: list[Schema] = schema.get("anyOf", [])
+    return alternatives if all("$ref" in each for each in alternatives) else []
+
+
 def _value(schema: Schema, root: Schema, name: str, words: Mapping[str, Field]) -> Any:
     if "$ref" in schema:
         return _value(root["$defs"][schema["$ref"].rpartition("/")[2]], root, name, words)
@@ -57,7 +63,7 @@ def _value(schema: Schema, root: Schema, name: str, words: Mapping[str, Field]) 
     if "enum" in schema:
         wanted = words[name].example if name in words else None
         return wanted if wanted in schema["enum"] else schema["enum"][0]
-    if alternatives := schema.get("oneOf"):
+    if alternatives := schema.get("oneOf") or _classes(schema):
         return _value(alternatives[0], root, name, words)
     if "properties" in schema:
         return {key: _value(each, root, key, words) for key, each in schema["properties"].items()}

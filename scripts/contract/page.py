@@ -149,10 +149,21 @@ def _fields_in(schema: Schema, root: Schema, before: str = "") -> Iterator[_Fiel
         inner = _resolved(field, root)
         if "properties" in inner:
             yield from _fields_in(inner, root, f"{before}{name}.")
-        for part in inner.get("anyOf", ()):
-            yield from _fields_in(part, root, f"{before}{name}.")
+        yield from _fields_of_alternatives(inner, root, f"{before}{name}.")
         if "items" in inner:
             yield from _fields_in(inner["items"], root, f"{before}{name}[].")
+
+
+def _fields_of_alternatives(field: Schema, root: Schema, before: str) -> Iterator[_Field]:
+    """Yield the fields of all classes that an object may have, that which names its class only once."""
+    parts = [each for part in field.get("anyOf", ()) for each in _fields_in(part, root, before)]
+    if discriminator := field.get("discriminator"):
+        tag = f"{before}{discriminator['propertyName']}"
+        words = ", ".join(f"`{word}`" for word in discriminator["mapping"])
+        meaning = next(each.meaning for each in parts if each.name == tag)
+        yield _Field(tag, words, meaning, is_required=True)
+        parts = [each for each in parts if each.name != tag]
+    yield from parts
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:

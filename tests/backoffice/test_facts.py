@@ -12,7 +12,7 @@ from checkout.api.access.keys import make_key
 from checkout.api.access.scopes import Scope
 from checkout.payments.models import Merchant, PaymentLink, SavedCard
 from checkout.payments.providers.saved_cards import IssuedToken
-from checkout.payments.sagas.settlement.payment import seen_now
+from checkout.payments.sagas.settlement.matter import seen_of_payment
 from checkout.states import PaymentState
 from checkout.webhooks import actions as webhooks
 from tests.backoffice import rows
@@ -105,7 +105,7 @@ def test_settling_an_operation_shows_its_order_and_merchant_to_the_end(admin_cli
     page = reverse("admin:payments_operation_settle", args=[refund.pk])
     for answer in (
         admin_client.get(page),
-        admin_client.post(page, {**SETTLED, "seen": 7, "said": "arrived"}),
+        admin_client.post(page, {**SETTLED, "seen": "7.0", "said": "arrived"}),
     ):
         assert facts(answer)["Order"] == "ORDER-7: Order ORDER-7"
         assert facts(answer)["Merchant"] == "Example (test: no money moves)"
@@ -115,7 +115,7 @@ def test_settling_an_operation_shows_its_order_and_merchant_to_the_end(admin_cli
 def test_settling_a_claim_shows_its_order_and_merchant_to_the_end(admin_client):
     claim = rows.claimed(bought())
     page = reverse("admin:payments_saga_settle", args=[claim.pk])
-    said = {**SETTLED, "seen": 7, "booked": 0, "said": "true", "amount": "3.00"}
+    said = {**SETTLED, "seen": "7.0", "said": "true", "amount": "3.00"}
     for answer in (admin_client.get(page), admin_client.post(page, said)):
         assert facts(answer)["Order"] == "ORDER-7: Order ORDER-7"
         assert facts(answer)["Merchant"] == "Example (test: no money moves)"
@@ -133,7 +133,7 @@ def test_settling_by_figures_shows_its_order_and_merchant_to_the_end(admin_clien
     type(payment).objects.update(state=PaymentState.CONFLICTED)
     payment.refresh_from_db()
     sums = {"captured": "12.50", "refunded": "3.00", "charged_back": "0.00"}
-    said = {**SETTLED, **sums, "seen": seen_now(payment), "said": "not_held"}
+    said = {**SETTLED, **sums, "seen": seen_of_payment(payment), "said": "not_held"}
     for answer in (
         admin_client.get(address(payment, "settle")),
         admin_client.post(address(payment, "settle"), said),

@@ -16,6 +16,7 @@ from checkout.payments.models import (
     ProviderCall,
     Saga,
 )
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.backoffice.operating import told
@@ -41,7 +42,7 @@ def payment_address(operation):
 
 
 def fields(operation, said="arrived", **more):
-    seen = Saga.objects.get(key=operation.reference).version
+    seen = seen_of_saga(Saga.objects.get(key=operation.reference))
     return {"seen": seen, "said": said, "reason": "Seen in the portal", **more}
 
 
@@ -50,8 +51,7 @@ def send(client, operation, said="arrived", **more):
 
 
 def commands():
-    types = ("checkout.settle_operation", "checkout.give_up_operation")
-    return OutboxMessage.objects.filter(type__in=types)
+    return OutboxMessage.objects.filter(type="checkout.settle_books")
 
 
 def cells(response, title):
@@ -235,7 +235,7 @@ def test_one_whose_flow_is_at_work_can_only_be_withdrawn(admin_client, kind, sta
     page = send(admin_client, operation, "given_up")
     assert f">Withdraw it: {kind} of {operation.amount}</button>" in page.content.decode()
     send(admin_client, operation, "given_up", confirmed="yes")
-    assert commands().get().type == "checkout.give_up_operation"
+    assert '"fate":"given_up"' in commands().get().body
 
 
 def test_a_page_warns_only_of_what_it_offers(admin_client):
@@ -364,7 +364,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
     operation = waiting()
     first, second = (send(admin_client, operation, confirmed="yes") for _ in range(2))
     assert first["Location"] == second["Location"]
-    assert told(second)[-1].endswith("admin has said already that it arrived. See how it goes.")
+    assert told(second)[-1].endswith("admin has said already: it arrived. See how it goes.")
     assert commands().count() == LogEntry.objects.count() == 1
 
 

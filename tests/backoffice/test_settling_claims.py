@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from checkout.payments.models import Fact, Operation, OutboxMessage, Saga
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from tests.backoffice import rows
 from tests.backoffice.operating import told
 
@@ -30,8 +31,7 @@ def payment_address(saga):
 
 def fields(saga, said="true", **more):
     return {
-        "seen": saga.version,
-        "booked": 0,
+        "seen": seen_of_saga(saga),
         "said": said,
         "amount": "4.50",
         "reason": "Seen in the portal",
@@ -44,7 +44,8 @@ def send(client, saga, said="true", **more):
 
 
 def commands():
-    return [json.loads(row.body) for row in OutboxMessage.objects.filter(type="checkout.settle_claim")]
+    bodies = [json.loads(row.body) for row in OutboxMessage.objects.filter(type="checkout.settle_books")]
+    return [body | body.pop("found") for body in bodies]
 
 
 def test_it_is_offered_on_the_payment_s_and_the_saga_s_page(staff_client):
@@ -245,15 +246,14 @@ def test_when_nothing_happened_the_amount_means_nothing(admin_client, amount):
     assert "minor" not in command
 
 
-@pytest.mark.parametrize("change", [{"seen": ""}, {"seen": "0"}, {"booked": "x"}, {"booked": "1"}])
+@pytest.mark.parametrize("change", [{"seen": ""}, {"seen": "0"}, {"seen": "7.1"}])
 def test_who_decided_on_less_than_is_known_now_is_asked_to_look_again(admin_client, change):
     saga = waiting()
     page = send(admin_client, saga, **change, confirmed="yes")
     assert page.status_code == 200
     assert page.context["form"].non_field_errors()
     html = page.content.decode()
-    assert 'name="seen" value="7"' in html
-    assert 'name="booked" value="0"' in html
+    assert 'name="seen" value="7.0"' in html
     assert commands() == []
 
 
@@ -261,7 +261,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
     saga = waiting()
     first, second = (send(admin_client, saga, confirmed="yes") for _ in range(2))
     assert first["Location"] == second["Location"]
-    assert told(second)[-1].endswith("admin has said already that it is so. See how it goes.")
+    assert told(second)[-1].endswith("admin has said already: it is so. See how it goes.")
     assert len(commands()) == LogEntry.objects.count() == 1
 
 

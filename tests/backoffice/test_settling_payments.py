@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.payment import seen_now
+from checkout.payments.sagas.settlement.matter import seen_of_payment
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.backoffice import rows
@@ -29,7 +29,7 @@ def conflicted(made=rows.captured):
 
 def fields(payment, said="not_held", **more):
     return {
-        "seen": seen_now(payment),
+        "seen": seen_of_payment(payment),
         "said": said,
         "captured": "12.50",
         "refunded": "0",
@@ -44,10 +44,8 @@ def send(client, payment, said="not_held", **more):
 
 
 def commands():
-    return [
-        json.loads(row.body)
-        for row in OutboxMessage.objects.filter(type="checkout.settle_payment").order_by("pk")
-    ]
+    sent = OutboxMessage.objects.filter(type="checkout.settle_books").order_by("pk")
+    return [body | body.pop("found") for body in (json.loads(row.body) for row in sent)]
 
 
 def text_of(response):
@@ -128,7 +126,7 @@ def test_the_page_of_a_settled_payment_says_who_did_it(staff_client):
     payment = rows.captured()
     client = staff_client(*MAY_SETTLE)
     send(client, payment, refunded="3.00", order_number="ORDER-1", confirmed="yes")
-    [row] = OutboxMessage.objects.filter(type="checkout.settle_payment")
+    [row] = OutboxMessage.objects.filter(type="checkout.settle_books")
     deliver(service, Envelope(type=row.type, body=row.body.encode(), message_id=row.message_id))
     timeline = client.get(address(payment, "change")).context["timeline"]
     told = {entry["name"]: (entry["what"], entry["detail"]) for entry in timeline}
@@ -334,7 +332,7 @@ def test_who_decided_on_less_than_is_known_now_is_asked_to_look_again(admin_clie
     payment = conflicted()
     page = send(admin_client, payment, seen=seen, confirmed="yes")
     assert page.context["form"].non_field_errors()
-    assert f'name="seen" value="{seen_now(payment)}"' in page.content.decode()
+    assert f'name="seen" value="{seen_of_payment(payment)}"' in page.content.decode()
     assert commands() == []
 
 

@@ -13,6 +13,7 @@ from tests.faults.provider_books import Order, read_orders
 from tests.faults.site import Site
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 from tests.support.reconciling import reconcile
+from tests.support.settling import settle_operation
 
 BY = "campaign"
 PARKED = """
@@ -111,7 +112,7 @@ class Staff:
             has_arrived = _has_arrived(order, kind, reference)
             try:
                 await in_thread(
-                    actions.settle_operation,
+                    settle_operation,
                     reference,
                     arrived=has_arrived,
                     # A copy that the provider has refused would be refused again.

@@ -8,13 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from checkout.errors import PaymentDisputed
-from checkout.payments.actions import (
-    available,
-    request_capture,
-    request_refund,
-    review_payment,
-    settle_operation,
-)
+from checkout.payments.actions import available, request_capture, request_refund, review_payment
 from checkout.payments.models import Merchant, Operation, Payment, ProviderAccount, SagaStep
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
@@ -31,6 +25,7 @@ from tests.flows.shopping import (
 )
 from tests.payments.providers.sandbox_shop import Sandbox, account, sandbox
 from tests.sandbox.merchant import Merchant as Shop, turn
+from tests.support.settling import settle_operation
 
 __all__ = ["sandbox"]
 

@@ -185,7 +185,7 @@ async def test_what_staff_alone_may_say_is_not_said_by_a_dead_letter(house: Hous
     """Every service may write to the dead-letter exchange, and staff may send dead letters again."""
     async with at_work(house), user_of(house) as rogue:
         letter = Envelope(
-            type="checkout.settle_operation",
+            type="checkout.settle_books",
             body=b"{}",
             headers={
                 "dead-service": "checkout",
@@ -195,7 +195,7 @@ async def test_what_staff_alone_may_say_is_not_said_by_a_dead_letter(house: Hous
             },
         )
         assert await say(rogue, TOPOLOGY.dead, "", letter)
-        await eventually(letters, [("checkout.settle_operation", ROGUE)])
+        await eventually(letters, [("checkout.settle_books", ROGUE)])
         [kept] = await in_thread(lambda: list(DeadLetter.objects.all()))
         with pytest.raises(OperationRejected):
             await in_thread(requeue_dead_letter, kept.pk, by="ada")

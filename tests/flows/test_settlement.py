@@ -7,13 +7,8 @@ from pytest_django import Settings
 
 from checkout.errors import OutcomeUnknown
 from checkout.orders.models import Reservation
-from checkout.payments.actions import (
-    request_refund,
-    request_void,
-    review_payment,
-    settle_operation,
-    settle_payment,
-)
+from checkout.payments.actions import request_refund, request_void, review_payment, settle_books
+from checkout.payments.checkout_messages import OperationFound
 from checkout.payments.models import Operation, Payment, ProviderCall
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
@@ -32,6 +27,7 @@ from tests.flows.shopping import (
 )
 from tests.payments.service.asking import let_settle
 from tests.support.memory_provider.books import Books, Manners
+from tests.support.settling import fate, settle_payment
 
 DONE = Operation.State.DONE
 Losing = Callable[..., None]
@@ -68,8 +64,8 @@ async def settle(payment: Payment, *, arrived: bool, gives_up: bool = False) -> 
     operation = await in_thread(lambda: latest.select_related("attempt")[0])
     await eventually(saga_status(payment, operation.kind), "parked")
     await in_thread(let_settle, operation.attempt)
-    said = {"arrived": arrived, "gives_up": gives_up}
-    await in_thread(settle_operation, operation.reference, by="ada", reason="The portal says so", **said)
+    found = OperationFound(operation=operation.reference, fate=fate(arrived=arrived, gives_up=gives_up))
+    await in_thread(settle_books, found, by="ada", reason="The portal says so")
 
 
 @pytest.mark.parametrize("arrived", [True, False])

@@ -5,14 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from checkout.payments.actions import (
-    available,
-    request_capture,
-    request_refund,
-    request_void,
-    resume_saga,
-    settle_operation,
-)
+from checkout.payments.actions import available, request_capture, request_refund, request_void, resume_saga
 from checkout.payments.models import Operation, Payment, Saga
 from checkout.states import PaymentState
 from checkout.web import notifications as webhooks
@@ -29,6 +22,7 @@ from tests.flows.shopping import (
 )
 from tests.payments.providers.worldpay_messages import credit, debit, error, journal, named
 from tests.payments.service.asking import carry_out
+from tests.support.settling import settle_operation
 
 HELD, TAKEN = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 REQUESTS = {"capture": request_capture, "void": request_void, "refund": request_refund}

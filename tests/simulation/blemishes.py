@@ -108,7 +108,7 @@ def _decided_twice(world: World) -> None:
         world.rows.execute(
             "INSERT INTO payments_fact (payment_id, attempt_id, source, kind, data, text, recorded_at) "
             "SELECT payment_id, attempt_id, 'staff', 'operation_settled_by', "
-            "json_object('reference', reference, 'version', 1), '', created_at FROM payments_operation"
+            "json_object('reference', reference, 'seen', '1.0'), '', created_at FROM payments_operation"
         )
 
 

@@ -276,13 +276,13 @@ def _nothing_done_too_soon(world: "World", books: Ledgers) -> Iterator[str]:
 
 def _one_decision_each(books: Ledgers) -> Iterator[str]:
     """Yield operations on which staff have decided twice as they stood, unless a decision came too late."""
-    for reference, version in books.rows(
-        "SELECT f.data ->> 'reference' AS reference, f.data ->> 'version' FROM payments_fact f "
+    for reference, seen in books.rows(
+        "SELECT f.data ->> 'reference' AS reference, f.data ->> 'seen' FROM payments_fact f "
         "WHERE f.kind = 'operation_settled_by' AND NOT EXISTS (SELECT 1 FROM payments_fact late "
         "WHERE late.kind = 'operation_settled_by_not_applied' AND late.attempt_id = f.attempt_id) "
         "GROUP BY 1, 2 HAVING COUNT(*) > 1"
     ):
-        yield f"I7: staff have decided twice on version {version} of {reference}"
+        yield f"I7: staff have decided twice on {reference}, of which they knew {seen}"
 
 
 def _books_agree(books: Ledgers) -> Iterator[str]:

@@ -13,6 +13,7 @@ from tests.simulation.chance import QUEUED_SECONDS
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, net_sums, settle_claim_by, settle_payment_by
 from tests.support.memory_provider.books import Movement, Order, OrderState
+from tests.support.settling import settle_operation
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -33,6 +34,11 @@ OLD_PAGE_SECONDS = (0.0, 12 * HOUR)
 UNANSWERED = """
 SELECT started_at AS 'at [datetime]' FROM payments_providercall
 WHERE key = ? AND outcome IN ('', 'unknown', 'pending')
+"""
+SEEN = """
+SELECT s.version || '.' || (SELECT COUNT(*) FROM payments_operation o
+WHERE o.attempt_id = s.attempt_id AND o.kind IN ('charge_back', 'charge_back_reversal'))
+FROM payments_saga s WHERE s.id = ?
 """
 # The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
 # In the latter visits staff look up everything that they can, instead of sometimes only trying again.
@@ -80,7 +86,7 @@ class Staff:
     def _say_hastily(self, reference: str) -> Callable[[], object]:
         def say() -> None:
             sent_at = self._sent_at(reference)
-            actions.settle_operation(reference, arrived=False, by="hasty", reason="It is not to be seen.")
+            settle_operation(reference, arrived=False, by="hasty", reason="It is not to be seen.")
             # The decision may have taken so long that it was right in the end.
             if self._may_be_on_its_way(sent_at):
                 violation = f"I2: {reference} may be on its way, and was said not to arrive"
@@ -313,7 +319,7 @@ class Staff:
         self._world.spawn(self._do("gives up" if gives_up else what, f"{kind} {key}", settle))
         if self._chance.happens("clerk_second"):
             seconds = self._chance.seconds_of("clerk_second", *OLD_PAGE_SECONDS)
-            seen = self._version_of(number)
+            seen = self._seen_of(number)
             second = self._settle_by_old_page(key, number, has_arrived, seen)
             what = "decides by an old page on"
             self._world.later(
@@ -321,12 +327,13 @@ class Staff:
                 lambda: self._world.spawn(self._do(what, f"{kind} {key}", second)),
             )
 
-    def _version_of(self, number: int) -> int:
-        query = "SELECT version FROM payments_saga WHERE id = ?"
-        return int(self._world.rows.execute(query, (number,)).fetchone()[0])
+    def _seen_of(self, number: int) -> str:
+        """Return what is known about a saga's question, as its page has it in its form."""
+        (seen,) = self._world.rows.execute(SEEN, (number,)).fetchone()
+        return str(seen)
 
     def _settle_by_old_page(
-        self, reference: str, number: int, has_arrived: bool, seen: int
+        self, reference: str, number: int, has_arrived: bool, seen: str
     ) -> Callable[[], object]:
         """Return a function with which a second clerk decides what the first one has decided by now.
 
@@ -334,9 +341,9 @@ class Staff:
         """
 
         def settle() -> None:
-            is_old = self._version_of(number) != seen
+            is_old = self._seen_of(number) != seen
             said: dict[str, Any] = {"arrived": has_arrived, "seen": seen}
-            actions.settle_operation(reference, by="colleague", reason="Looked up at the bank.", **said)
+            settle_operation(reference, by="colleague", reason="Looked up at the bank.", **said)
             if is_old:
                 self._world.violations.append(f"I7: a decision on {reference} was taken from an old page")
 
@@ -391,8 +398,8 @@ class Staff:
 
         def settle() -> None:
             try:
-                said = {"arrived": arrived, "gives_up": gives_up}
-                actions.settle_operation(reference, by="staff", reason="Looked up at the bank.", **said)
+                reason = "Looked up at the bank."
+                settle_operation(reference, arrived=arrived, gives_up=gives_up, by="staff", reason=reason)
             except OperationRejected as advice:
                 if "Try its saga again" not in str(advice):
                     raise

@@ -42,6 +42,7 @@ from tests.payments.service.contradicting import (
     settled,
 )
 from tests.support.memory_provider.books import Manners
+from tests.support.settling import settle_operation
 
 __all__ = ["_credentials", "account", "attempt", "books"]
 
@@ -201,7 +202,7 @@ def test_an_open_operation_whose_saga_is_parked_is_settled_by_staff(attempt, kin
     Operation.objects.update(state=state)
     saga_of(attempt, kind, "inquire", Saga.Status.PARKED, key=operation.reference)
     assert Operation.objects.filter(TO_BE_SETTLED).get() == operation
-    actions.settle_operation(operation.reference, arrived=True, by="ada", reason="It was looked up.")
+    settle_operation(operation.reference, arrived=True, by="ada", reason="It was looked up.")
 
 
 @pytest.mark.parametrize("state", NEEDS_ATTENTION)

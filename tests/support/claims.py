@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 
 from checkout.errors import OperationRejected
 from checkout.money import Money
-from checkout.payments import actions
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.claim import left_to_book, seen_now
+from checkout.payments.sagas.settlement.claim import left_to_book
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.sagas.settlement.settleable import NOTHING_TO_SETTLE, attempts_to_settle
 from checkout.payments.totals import ALL_BUT_REFUSED, Sums, sums_of_attempt
 from checkout.states import AttemptState, PaymentState
+from tests.support.settling import settle_claim, settle_payment
 
 Kind, State = Operation.Kind, Operation.State
 
@@ -50,7 +51,7 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
     """Settle a parked verification's claim, with the amount our books lack if an issuer moved money."""
     saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
     # A decision about another claim may be carried out between these reads: then this one must be refused.
-    seen = seen_now(saga)
+    seen = seen_of_saga(saga)
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
     if claim in BY_ISSUERS:
@@ -65,10 +66,10 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
             # As the page advises: it is among the figures with which the payment is settled.
             amount = None
         is_true = amount is not None
-        actions.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason, seen=seen)
+        settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason, seen=seen)
     else:
         is_true = _is_true(claim, truth, ours, saga)
-        actions.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason, seen=seen)
+        settle_claim(saga_pk, is_true=is_true, by=by, reason=reason, seen=seen)
 
 
 def _left_to_others(saga: Saga) -> int:
@@ -103,7 +104,7 @@ def settle_payment_by(
     news = [each for each in books if each[0].state != AttemptState.AUTHORISED or reckon(*each).has_changes]
     attempt, theirs = min(news or books, key=lambda found: found[1].has_money)
     reason = "It was looked up in the provider's books."
-    actions.settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
+    settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
     return True
 
 

@@ -26,12 +26,12 @@ from checkout.payments import actions, calls
 from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
-from checkout.payments.actions.staff import duplicate_decision, erasure_conditions
+from checkout.payments.actions.staff import erasure_conditions, settlement as staff_settlement
 from checkout.payments.books import apply as books_apply, compare_notifications, compare_operations
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
-from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
+from checkout.payments.checkout_messages import Fate, Found, SettleBooks
 from checkout.payments.events import log as event_log, move_operation
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.messages import ProviderAnswered
@@ -53,7 +53,12 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
-from checkout.payments.sagas.settlement import money_at_risk, operation as operation_settlement
+from checkout.payments.sagas.settlement import (
+    money_at_risk,
+    operation as operation_settlement,
+    settle as settlement,
+)
+from checkout.payments.sagas.settlement.operation import OperationMatter
 from checkout.payments.service import facts, modification, provider_call
 from checkout.payments.service.answers import answer_of
 from checkout.payments.service.notifications import statement
@@ -411,18 +416,19 @@ def version_of_a_decision_ignored() -> Patches:
 
     The mutant shows when two clerks decide, the second by a page from before the first.
     """
-    record, settle = actions.settle_operation, operation_settlement.settle
+    record, settle = actions.settle_books, settlement.settle
 
-    def settle_operation(reference: str, **how: Any) -> Any:
-        return record(reference, **{**how, "seen": None})
+    def settle_books(found: Found, **how: Any) -> None:
+        record(found, **{**how, "seen": None})
 
-    def settle_anyway(command: Any, message: Message) -> None:
-        saga = Saga.objects.get(key=command.operation, kind__in=Operation.Kind.values)
-        settle(with_changes(command, version=saga.version), message)
+    def settle_anyway(command: SettleBooks, message: Message) -> None:
+        matter = settlement.locked_matter(command.found)
+        assert matter is not None
+        settle(with_changes(command, seen=matter.seen_now), message)
 
-    yield from everywhere(record, settle_operation)
+    yield from everywhere(record, settle_books)
     yield from everywhere(settle, settle_anyway)
-    yield from everywhere(duplicate_decision.refuse_duplicate_decision, lambda *about: None)
+    yield from everywhere(staff_settlement.refuse_duplicate_decision, lambda *about: None)
 
 
 def not_arrived_at_once() -> Patches:
@@ -435,25 +441,22 @@ def not_arrived_at_once() -> Patches:
 
 def withdrawn_sent_again() -> Patches:
     """Send once more what staff have given up. The mutant shows when they give something up."""
-    settle = operation_settlement.settle
+    carry_out = OperationMatter.carry_out
 
-    def settle_and_send(command: Any, message: Message) -> None:
-        if not isinstance(command, GiveUpOperation):
-            settle(command, message)
+    def send_again(matter: OperationMatter, by: str, message: Message, *, is_as_seen: bool) -> None:
+        if matter.fate != Fate.GIVEN_UP:
+            carry_out(matter, by, message, is_as_seen=is_as_seen)
             return
-        named: dict[str, Any] = {
-            "payment": command.payment,
-            "operation": command.operation,
-            "version": command.version,
-        }
-        settle(SettleOperation(**named, arrived=False), message)
-        operation = Operation.objects.get(reference=command.operation)
+        if operation_settlement.obstacle(matter.operation, matter.attempt, matter.saga, Fate.NOT_ARRIVED):
+            return
+        carry_out(replace(matter, fate=Fate.NOT_ARRIVED), by, message, is_as_seen=is_as_seen)
+        operation = Operation.objects.get(pk=matter.operation.pk)
         if operation.state == Operation.State.REQUESTED:
             move_operation(
                 locked_payment_of(operation), operation, Operation.State.REFUSED, refusal_reason=NOT_FOUND
             )
 
-    yield from everywhere(settle, settle_and_send)
+    yield patch.object(OperationMatter, "carry_out", send_again)
     yield patch.object(modification, "TO_BE_SENT", tuple(Operation.State))
 
 

@@ -3,34 +3,29 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
 from checkout.backoffice.display.wording import CLAIM_SAID, ISSUER_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
 from checkout.backoffice.settling.settling_form import DecisionForm
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.checkout_messages import ClaimFound
 from checkout.payments.models import Attempt
-from checkout.payments.sagas.settlement.claim import TRUE, UNTRUE, Seen, left_to_book
+from checkout.payments.sagas.settlement.claim import TRUE, UNTRUE, left_to_book
 from checkout.payments.sagas.settlement.verification import VerificationData
 
 
 class ClaimForm(DecisionForm):
-    """A decision about one claim, based on the state in ``now``.
+    """A decision about one claim.
 
     For a charge-back or its reversal the form has an amount, whose initial value is that of the notification.
     """
 
-    booked = forms.IntegerField(widget=forms.HiddenInput)
-    field_order = ("seen", "booked", "said", "amount", "reason")
+    field_order = ("seen", "said", "amount", "reason")
 
-    def __init__(
-        self, *args: Any, question: VerificationData, attempt: Attempt, now: Seen, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, version=now.version, **kwargs)
-        self.now = now
+    def __init__(self, *args: Any, question: VerificationData, attempt: Attempt, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.is_by_issuer = question.claim in BY_ISSUERS
-        self.initial["booked"] = now.booked
         self.choices = ISSUER_SAID if self.is_by_issuer else CLAIM_SAID
         self.fields["said"] = forms.ChoiceField(
             label="Is it so?", choices=tuple(self.choices.items()), widget=forms.RadioSelect
@@ -49,22 +44,23 @@ class ClaimForm(DecisionForm):
         """The amount to book; None if nothing is to be booked."""
         return self.cleaned_data.get("amount") if self.is_true else None
 
+    def found_of(self, saga: int) -> ClaimFound:
+        """Return what staff state about the claim of this saga."""
+        if self.amount is None:
+            return ClaimFound(saga=saga, is_true=self.is_true)
+        minor, currency = self.amount.minor, self.amount.currency
+        return ClaimFound(saga=saga, is_true=self.is_true, minor=minor, currency=currency)
+
     @property
     def in_words(self) -> str:
         """The text of the chosen decision."""
         return self.choices.get(self["said"].value() or "", "")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a decision that was made before the latest booking."""
+        """Ignore the amount if nothing is booked: then it need not be valid."""
         cleaned = super().clean()
         if cleaned.get("said") == UNTRUE:
-            # Nothing is booked in this case, so the amount need not be valid.
             self.errors.pop("amount", None)
-        if cleaned.get("booked", self.now.booked) != self.now.booked:
-            raise ValidationError(
-                "A charge-back or reversal has been booked since you opened this form, and is shown below. "
-                "Nothing was changed; go on if your answer is still right."
-            )
         return cleaned
 
 

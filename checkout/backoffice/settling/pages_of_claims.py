@@ -20,12 +20,11 @@ from checkout.payments import actions
 from checkout.payments.models import Saga
 from checkout.payments.sagas.settlement.claim import (
     CLAIM_TO_BE_SETTLED,
-    Seen,
     obstacle,
     question_of,
     refund_claimed,
-    seen_now,
 )
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.sagas.settlement.verification import VerificationData
 
 
@@ -76,7 +75,7 @@ class ClaimSettlingAdmin(ReadOnlyAdminWithActions):
             request.POST if request.method == "POST" else None,
             question=question,
             attempt=saga.attempt,
-            now=seen_now(saga),
+            seen=seen_of_saga(saga),
         )
         is_complete = form.is_valid()
         if is_complete and "confirmed" in request.POST:
@@ -98,13 +97,11 @@ class ClaimSettlingAdmin(ReadOnlyAdminWithActions):
         about = f"{LABEL} {_noun(question)}"
         try:
             with transaction.atomic():
-                actions.settle_claim(
-                    saga.pk,
-                    is_true=form.is_true,
-                    amount=form.amount,
+                actions.settle_books(
+                    form.found_of(saga.pk),
                     by=request.user.get_username(),
                     reason=form.cleaned_data["reason"],
-                    seen=Seen(version=form.cleaned_data["seen"], booked=form.cleaned_data["booked"]),
+                    seen=form.cleaned_data["seen"],
                 )
                 self.log_change(request, saga, f"{about}: {said}")
         except OperationRejected as error:

@@ -17,7 +17,9 @@ from checkout.backoffice.settling.settling_form import SettlementForm
 from checkout.errors import OperationRejected
 from checkout.payments import actions
 from checkout.payments.calls import moves_once
+from checkout.payments.checkout_messages import Fate, OperationFound
 from checkout.payments.models import Operation, ProviderCall, Saga
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.sagas.settlement.operation import (
     TO_BE_SETTLED,
     TO_BE_WITHDRAWN,
@@ -75,11 +77,11 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         saga = Saga.objects.filter(kind=operation.kind, key=operation.reference).first()
         label = _label(operation)
         if saga is None or not label:
-            why = obstacle(operation, operation.attempt, saga, arrived=True)
+            why = obstacle(operation, operation.attempt, saga, Fate.ARRIVED)
             return self._left(request, operation, messages.ERROR, f"Nothing was changed. {why}")
         form = SettlementForm(
             request.POST if request.method == "POST" else None,
-            version=saga.version,
+            seen=seen_of_saga(saga),
             is_doubted=is_doubted(saga),
             is_at_work=label == WITHDRAW,
         )
@@ -87,7 +89,7 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         if is_complete and "confirmed" in request.POST:
             return self._settle(request, operation, form)
         if is_complete and "change" not in request.POST:
-            why = obstacle(operation, operation.attempt, saga, arrived=form.arrived, gives_up=form.gives_up)
+            why = obstacle(operation, operation.attempt, saga, form.fate)
             if not why:
                 chosen = {"is_sent_again": not form.gives_up, "is_withdrawn": form.gives_up}
                 return self._show(request, operation, form, "confirm_settlement.html", chosen)
@@ -99,10 +101,8 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         said = form.words[form.cleaned_data["said"]]
         try:
             with transaction.atomic():
-                actions.settle_operation(
-                    operation.reference,
-                    arrived=form.arrived,
-                    gives_up=form.gives_up,
+                actions.settle_books(
+                    OperationFound(operation=operation.reference, fate=form.fate),
                     by=request.user.get_username(),
                     reason=form.cleaned_data["reason"],
                     seen=form.cleaned_data["seen"],

@@ -15,7 +15,8 @@ from checkout.backoffice.settling.payment_form import FiguresForm
 from checkout.errors import OperationRejected
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Payment
-from checkout.payments.sagas.settlement.payment import obstacle, seen_now
+from checkout.payments.sagas.settlement.matter import seen_of_payment
+from checkout.payments.sagas.settlement.payment import obstacle
 from checkout.payments.sagas.settlement.reckoning import reckon
 from checkout.payments.sagas.settlement.settleable import (
     NOTHING_TO_SETTLE,
@@ -69,7 +70,7 @@ class PaymentSettlingAdmin(ReadOnlyAdminWithActions):
             request.POST if request.method == "POST" else None,
             attempt=attempt,
             ours=ours,
-            seen=seen_now(payment),
+            seen=seen_of_payment(payment),
             is_healthy=is_healthy,
         )
         is_complete = form.is_valid()
@@ -89,10 +90,8 @@ class PaymentSettlingAdmin(ReadOnlyAdminWithActions):
         said, payment = form.theirs.in_words, attempt.payment
         try:
             with transaction.atomic():
-                actions.settle_payment(
-                    payment.reference,
-                    form.theirs,
-                    attempt=attempt.order_code,
+                actions.settle_books(
+                    form.theirs.found_for(attempt.order_code),
                     by=request.user.get_username(),
                     reason=form.cleaned_data["reason"],
                     seen=form.cleaned_data["seen"],

@@ -36,11 +36,10 @@ class FiguresForm(DecisionForm):
         *args: Any,
         attempt: Attempt,
         ours: Sequence[Operation],
-        seen: str,
         is_healthy: bool,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, version=seen, **kwargs)
+        super().__init__(*args, **kwargs)
         self.order_reference = attempt.payment.order_reference
         owed, sums = attempt.payment.amount, added_up(attempt.payment, ours)
         self.fields["said"] = forms.ChoiceField(

@@ -7,17 +7,16 @@ from django.core.exceptions import ValidationError
 
 from checkout.backoffice.display.wording import SAID, SAID_AT_WORK, SAID_OF_DOUBTED
 from checkout.backoffice.row_actions import ReasonForm
-from checkout.payments.sagas.operations.data import ARRIVED, GIVEN_UP
+from checkout.payments.checkout_messages import Fate
 
 
 class DecisionForm(ReasonForm):
-    """A decision of staff, based on the version of a saga, or the state of a payment, in ``seen``."""
+    """A decision of staff, based on what is known in ``seen``."""
 
-    def __init__(self, *args: Any, version: int | str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, seen: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.version = version
-        field = forms.IntegerField if isinstance(version, int) else forms.CharField
-        self.fields["seen"] = field(widget=forms.HiddenInput, initial=version)
+        self.seen = seen
+        self.fields["seen"] = forms.CharField(widget=forms.HiddenInput, initial=seen)
         self.fields["reason"].help_text = "How you found out, for colleagues: the shopper does not see it."
 
     @property
@@ -30,7 +29,7 @@ class DecisionForm(ReasonForm):
         cleaned: dict[str, Any] = super().clean() or {}
         if any(field.name not in cleaned for field in self.hidden_fields()):
             raise ValidationError("This form is not complete. Open it again.")
-        if cleaned["seen"] != self.version:
+        if cleaned["seen"] != self.seen:
             raise ValidationError(
                 "More has become known since you opened this form, and is shown below. Nothing was changed; "
                 "go on if your answer is still right."
@@ -57,11 +56,16 @@ class SettlementForm(DecisionForm):
         self.order_fields(self.field_order)
 
     @property
+    def fate(self) -> Fate:
+        """The decision."""
+        return Fate(self.cleaned_data["said"])
+
+    @property
     def arrived(self) -> bool:
         """Return True if staff state that it arrived."""
-        return bool(self.cleaned_data["said"] == ARRIVED)
+        return self.fate == Fate.ARRIVED
 
     @property
     def gives_up(self) -> bool:
         """Return True if staff withdraw it."""
-        return bool(self.cleaned_data["said"] == GIVEN_UP)
+        return self.fate == Fate.GIVEN_UP

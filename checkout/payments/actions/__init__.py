@@ -42,7 +42,6 @@ from checkout.payments.actions.shopper.showing import (
     watch_payment,
 )
 from checkout.payments.actions.shopper.submission import submit_payment
-from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.actions.staff.flows import accept_unauthenticated, resume_saga, review_payment
@@ -51,10 +50,9 @@ from checkout.payments.actions.staff.handling import (
     deal_with_difference,
     deal_with_notification,
 )
-from checkout.payments.actions.staff.operation_settlement import settle_operation
 from checkout.payments.actions.staff.outbox import send_again
-from checkout.payments.actions.staff.payment_settlement import settle_payment
 from checkout.payments.actions.staff.restored import doubt_requests, send_unhandled_again
+from checkout.payments.actions.staff.settlement import settle_books
 from checkout.payments.actions.status import check_status_token, status_token
 from checkout.payments.sagas.movement import group_of
 
@@ -105,9 +103,7 @@ __all__ = [
     "send_again",
     "send_unhandled_again",
     "set_attack_mode",
-    "settle_claim",
-    "settle_operation",
-    "settle_payment",
+    "settle_books",
     "status_token",
     "submit_payment",
     "watch_payment",

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from checkout.conf import conf
 from checkout.payments.calls import is_clean
+from checkout.payments.checkout_messages import Fate
 from checkout.payments.models.payment import NOTIFIED, Attempt, Fact, Operation
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.operations.data import NOT_ARRIVED, OPERATION_SETTLED
+from checkout.payments.sagas.operations.data import OPERATION_SETTLED
 from checkout.payments.totals import operations_under_lock
 from checkout.privacy.scrubbing import scrub_text
 from messaging.compiled_queries import Compiled
@@ -76,6 +77,6 @@ _TOLD = {
 
 def _decided(operation: Operation, attempt: Attempt) -> int:
     """Return the key of the fact that staff have last said that the operation is to be sent; 0 if none is."""
-    said = {"data__reference": scrub_text(operation.reference), "data__said": NOT_ARRIVED}
+    said = {"data__reference": scrub_text(operation.reference), "data__said": Fate.NOT_ARRIVED.value}
     facts = Fact.objects.filter(attempt=attempt, kind=OPERATION_SETTLED, **said).order_by("-pk")
     return facts.values_list("pk", flat=True).first() or 0

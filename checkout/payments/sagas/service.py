@@ -7,14 +7,11 @@ from checkout.payments.checkout_messages import (
     AwaitOperation,
     AwaitPayment,
     CompleteChallenge,
-    GiveUpOperation,
     PassDeadline,
     ResumeSaga,
     ReviewOrder,
     ReviewPayment,
-    SettleClaim,
-    SettleOperation,
-    SettlePayment,
+    SettleBooks,
     StartOperation,
     SubmitPayment,
 )
@@ -29,14 +26,10 @@ from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga, numbered_saga
 from checkout.payments.sagas.purchase.data import At, PurchaseData, with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement import (
-    claim as claim_settlement,
-    operation as operation_settlement,
-    payment as payment_settlement,
-    returned_money,
-)
+from checkout.payments.sagas.settlement import returned_money
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
 from checkout.payments.sagas.settlement.review import Review, ReviewData
+from checkout.payments.sagas.settlement.settle import settle
 from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
@@ -174,28 +167,10 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
         orchestrator.resume(saga, message, payment)
 
 
-@service.handles(SettleOperation)
-def settle_operation(command: SettleOperation, message: Message) -> None:
-    """Apply what staff have found out about an operation whose outcome the provider does not tell."""
-    operation_settlement.settle(command, message)
-
-
-@service.handles(GiveUpOperation)
-def give_up_operation(command: GiveUpOperation, message: Message) -> None:
-    """Withdraw an operation, as staff want: it is never sent again."""
-    operation_settlement.settle(command, message)
-
-
-@service.handles(SettleClaim)
-def settle_claim(command: SettleClaim, message: Message) -> None:
-    """Apply what staff have found out about a claim that the provider's answers leave open."""
-    claim_settlement.settle(command, message)
-
-
-@service.handles(SettlePayment)
-def settle_payment(command: SettlePayment, message: Message) -> None:
-    """Apply what staff have found in the provider's books about a conflicted payment."""
-    payment_settlement.settle(command, message)
+@service.handles(SettleBooks)
+def settle_books(command: SettleBooks, message: Message) -> None:
+    """Apply what staff have found out about an operation, a claim, or the figures of an attempt."""
+    settle(command, message)
 
 
 @service.handles(AnnouncePayment)

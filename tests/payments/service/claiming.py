@@ -4,12 +4,11 @@ from typing import Any
 
 from checkout.ledger import service as ledger
 from checkout.money import Money
-from checkout.payments.actions import settle_claim
-from checkout.payments.checkout_messages import ApplyProviderEvent, SettleClaim
+from checkout.payments.checkout_messages import ApplyProviderEvent, SettleBooks
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.claim import seen_now
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.service import service as payments
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
@@ -17,6 +16,7 @@ from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.settling import authorised
+from tests.support.settling import claim_found, settle_claim
 
 CHARGED_BACK, REVERSED = "charged_back", "charge_back_reversed"
 Kind, State = Operation.Kind, Operation.State
@@ -60,16 +60,11 @@ def checked(attempt: Attempt, minor: int | None, claim: str = "refunded", *, is_
 
 
 def to_settle_claim(saga: Saga, *, is_true: bool, amount: Money | None = None) -> Envelope:
-    seen = seen_now(saga)
-    body = SettleClaim(
+    body = SettleBooks(
         payment=saga.payment.reference,
-        saga=saga.pk,
-        is_true=is_true,
-        version=seen.version,
-        booked=seen.booked,
+        found=claim_found(saga.pk, is_true=is_true, amount=amount),
+        seen=seen_of_saga(saga),
         by="ada",
-        minor=amount.minor if amount else None,
-        currency=amount.currency if amount else "",
     )
     return command(body)
 
@@ -77,7 +72,7 @@ def to_settle_claim(saga: Saga, *, is_true: bool, amount: Money | None = None) -
 def said(saga: Saga, *, is_true: bool, amount: Money | None = None, by: str = "ada") -> Envelope:
     """Settle the claim as staff do. Return the command that was written to the outbox."""
     settle_claim(saga.pk, is_true=is_true, amount=amount, by=by, reason="Seen in the portal")
-    row = OutboxMessage.objects.filter(type="checkout.settle_claim").latest("pk")
+    row = OutboxMessage.objects.filter(type="checkout.settle_books").latest("pk")
     return Envelope(
         type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
     )

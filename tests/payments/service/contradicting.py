@@ -12,7 +12,6 @@ from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions import settle_payment
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon, state_after
@@ -22,6 +21,7 @@ from tests.payments.service.asking import operation_on, settle
 from tests.payments.service.delivering import Delivered, deliver
 from tests.payments.service.replying import reply_to
 from tests.payments.service.settling import started
+from tests.support.settling import settle_payment
 
 Kind, State = Operation.Kind, Operation.State
 NOTHING = TheirBooks(
@@ -94,7 +94,7 @@ def said(attempt: Attempt, theirs: TheirBooks, *, by: str = "ada", **more: Any) 
     settle_payment(
         attempt.payment.reference, theirs, attempt=attempt.order_code, by=by, reason=reason, **more
     )
-    return envelope_of(OutboxMessage.objects.filter(type="checkout.settle_payment").latest("pk"))
+    return envelope_of(OutboxMessage.objects.filter(type="checkout.settle_books").latest("pk"))
 
 
 def carried_out(envelope: Envelope) -> Delivered:
@@ -152,7 +152,7 @@ def refused(attempt: Attempt, theirs: TheirBooks, why: str, **more: Any) -> None
     """Assert that this settlement is rejected with the reason `why` and writes no command."""
     with pytest.raises(OperationRejected, match=why):
         said(attempt, theirs, **more)
-    assert not OutboxMessage.objects.filter(type="checkout.settle_payment").exists()
+    assert not OutboxMessage.objects.filter(type="checkout.settle_books").exists()
 
 
 def found() -> list[tuple[str, int, str]]:

@@ -1,15 +1,16 @@
 """Operations whose sagas are parked because the provider's answers leave their outcome open."""
 
 from checkout.payments import service as payments
-from checkout.payments.actions import settle_operation
-from checkout.payments.checkout_messages import SettleOperation, StartOperation
+from checkout.payments.checkout_messages import OperationFound, SettleBooks, StartOperation
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Saga
 from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.payments.service.asking import operation_on
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered
+from tests.support.settling import fate, settle_operation
 
 
 def authorised(attempt: Attempt) -> Attempt:
@@ -48,22 +49,21 @@ def relay(delivered: Delivered) -> None:
             deliver(payments.service, envelope)
 
 
-def to_settle(operation: Operation, *, arrived: bool, version: int | None = None) -> Envelope:
-    body = SettleOperation(
+def to_settle(operation: Operation, *, arrived: bool, seen: str = "") -> Envelope:
+    body = SettleBooks(
         payment=operation.payment.reference,
-        operation=operation.reference,
-        arrived=arrived,
-        version=saga_of(operation).version if version is None else version,
+        found=OperationFound(operation=operation.reference, fate=fate(arrived=arrived)),
+        seen=seen or seen_of_saga(saga_of(operation)),
+        by="ada",
     )
     return command(body)
 
 
 def decided(operation: Operation, *, arrived: bool, gives_up: bool = False) -> Envelope:
     """Settle the operation as staff do. Return the command that was written to the outbox."""
-    said = {"arrived": arrived, "gives_up": gives_up}
-    settle_operation(operation.reference, by="ada", reason="Seen in the portal", **said)
-    types = ("checkout.settle_operation", "checkout.give_up_operation")
-    row = OutboxMessage.objects.filter(type__in=types).latest("pk")
+    reason = "Seen in the portal"
+    settle_operation(operation.reference, arrived=arrived, gives_up=gives_up, by="ada", reason=reason)
+    row = OutboxMessage.objects.filter(type="checkout.settle_books").latest("pk")
     return Envelope(
         type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
     )

@@ -8,13 +8,12 @@ from checkout.errors import OperationRejected
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions import settle_claim
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.claim import Seen, seen_now
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.envelope import new_message_id
@@ -37,6 +36,7 @@ from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, denied
 from tests.payments.service.settling import authorised
 from tests.support.memory_provider.books import Manners
+from tests.support.settling import settle_claim
 
 pytestmark = pytest.mark.django_db
 
@@ -141,7 +141,7 @@ def test_the_decision_is_a_fact_with_who_why_and_what(taken, is_true, amount):
         "said": "true" if is_true else "untrue",
         **({"amount": "4.50 GBP"} if is_true else {}),
         "saga": saga.pk,
-        "version": saga.version,
+        "seen": seen_of_saga(saga),
     }
 
 
@@ -150,7 +150,7 @@ def test_without_a_reason_nothing_is_settled(taken, reason):
     saga = claimed(taken)
     with pytest.raises(OperationRejected, match="how you found out"):
         settle_claim(saga.pk, is_true=False, by="ada", reason=reason)
-    assert not OutboxMessage.objects.filter(type="checkout.settle_claim").exists()
+    assert not OutboxMessage.objects.filter(type="checkout.settle_books").exists()
 
 
 @pytest.mark.parametrize(
@@ -262,19 +262,19 @@ def test_data_of_another_release_is_not_settled(taken):
 def test_the_second_of_two_who_decide_is_told_what_the_first_said(taken):
     saga = claimed(taken)
     said(saga, is_true=True, amount=gbp(300))
-    with pytest.raises(OperationRejected, match="ada has said already that it is so"):
+    with pytest.raises(OperationRejected, match="ada has said already: it is so"):
         said(saga, is_true=False, by="bob")
-    assert OutboxMessage.objects.filter(type="checkout.settle_claim").count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.settle_books").count() == 1
 
 
 def test_who_decided_on_less_than_is_known_by_now_is_told_to_look_again(taken):
     saga = claimed(taken)
-    seen = seen_now(saga)
+    seen = seen_of_saga(saga)
     settle(operation_on(taken, Kind.CHARGE_BACK, 100), State.DONE)
-    for old in (seen, Seen(version=seen.version - 1, booked=1)):
+    for old in (seen, f"{saga.version - 1}.1"):
         with pytest.raises(OperationRejected, match="Look again"):
             settle_claim(saga.pk, is_true=True, amount=gbp(300), by="ada", reason="x", seen=old)
-    settle_claim(saga.pk, is_true=True, amount=gbp(300), by="ada", reason="x", seen=seen_now(saga))
+    settle_claim(saga.pk, is_true=True, amount=gbp(300), by="ada", reason="x", seen=seen_of_saga(saga))
 
 
 def test_what_was_booked_between_the_decision_and_its_turn_is_not_booked_again_and_may_be_decided_again(

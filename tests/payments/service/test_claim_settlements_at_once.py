@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import settle_claim
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, OutboxMessage, Saga
 from checkout.payments.sagas.service import service
@@ -16,6 +15,7 @@ from messaging.envelope import Envelope
 from tests.payments.service.at_once import at_once
 from tests.payments.service.claiming import booked, captured, claimed, gbp, to_settle_claim
 from tests.payments.service.delivering import command, deliver
+from tests.support.settling import settle_claim
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ def test_of_many_who_decide_at_once_one_is_heard(saga, turn):
     words = [word_of(saga, f"clerk {each}", is_true=each % 2 == 0) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="claim_settled_by").count() == 1
-    assert OutboxMessage.objects.filter(type="checkout.settle_claim").count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.settle_books").count() == 1
 
 
 @ROUNDS

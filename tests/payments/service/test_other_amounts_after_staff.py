@@ -3,7 +3,6 @@
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import settle_operation
 from checkout.payments.models import Attempt, Operation, Payment, ProviderNotification, Saga
 from checkout.payments.objects import payment_object
 from checkout.payments.providers.base import Verb
@@ -16,6 +15,7 @@ from tests.payments.service.delivering import deliver
 from tests.payments.service.replying import answered
 from tests.payments.service.settling import authorised as made_authorised, decided, parked, relay, saga_of
 from tests.payments.service.test_notification import body, notify, stored
+from tests.support.settling import settle_operation
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND

@@ -49,7 +49,7 @@ def test_of_many_who_decide_at_once_one_is_heard(aside, turn):
     words = [word_of(aside, f"clerk {each}", captured=100 * each) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="payment_settled_by").count() == 1
-    assert OutboxMessage.objects.filter(type="checkout.settle_payment").count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.settle_books").count() == 1
 
 
 @ROUNDS

@@ -6,16 +6,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from checkout.errors import AmountNotAvailable, OperationNotFound, OperationRejected, OutcomeUnknown
+from checkout.errors import AmountNotAvailable, OperationRejected, OutcomeUnknown
 from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments import service as payments
-from checkout.payments.actions import request_capture, settle_operation
+from checkout.payments.actions import request_capture
 from checkout.payments.books.apply import doubt
 from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
 from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.states import Actor, PaymentState
 from messaging.envelope import new_message_id
 from tests.payments.service.asking import authorise, let_settle, operation_on
@@ -24,6 +25,7 @@ from tests.payments.service.replying import answered, notified
 from tests.payments.service.settling import authorised, decided, parked, relay, saga_of, to_settle
 from tests.support.memory_provider.books import Manners, Order
 from tests.support.memory_provider.scenarios import Scenarios
+from tests.support.settling import settle_operation
 
 pytestmark = pytest.mark.django_db
 
@@ -134,7 +136,7 @@ def test_the_decision_is_a_fact_with_who_why_and_what(lost, arrived):
         "reason": "Seen in the portal",
         "reference": operation.reference,
         "said": "arrived" if arrived else "not_arrived",
-        "version": saga_of(operation).version,
+        "seen": seen_of_saga(saga_of(operation)),
     }
 
 
@@ -143,7 +145,7 @@ def test_without_a_reason_nothing_is_settled(lost, reason):
     operation = lost(CAPTURE)
     with pytest.raises(OperationRejected, match="how you found out"):
         settle_operation(operation.reference, arrived=True, by="ada", reason=reason)
-    assert not OutboxMessage.objects.filter(type="checkout.settle_operation").exists()
+    assert not OutboxMessage.objects.filter(type="checkout.settle_books").exists()
 
 
 def test_a_card_number_in_the_reason_is_not_kept(lost):
@@ -153,7 +155,7 @@ def test_a_card_number_in_the_reason_is_not_kept(lost):
 
 
 def test_an_operation_that_does_not_exist_cannot_be_settled(db):
-    with pytest.raises(OperationNotFound):
+    with pytest.raises(OperationRejected, match="no such operation"):
         settle_operation("op_none", arrived=True, by="ada", reason="x")
 
 
@@ -235,9 +237,9 @@ def test_a_payment_that_is_conflicted_stays_so_when_its_operation_is_settled(los
 
 def test_who_decided_on_less_than_is_known_by_now_is_told_to_look_again(lost):
     operation = lost(CAPTURE)
-    seen = saga_of(operation).version
+    seen = seen_of_saga(saga_of(operation))
     with pytest.raises(OperationRejected, match="Look again"):
-        settle_operation(operation.reference, arrived=True, by="ada", reason="x", seen=seen - 1)
+        settle_operation(operation.reference, arrived=True, by="ada", reason="x", seen="1.0")
     settle_operation(operation.reference, arrived=True, by="ada", reason="x", seen=seen)
 
 
@@ -245,9 +247,9 @@ def test_who_decided_on_less_than_is_known_by_now_is_told_to_look_again(lost):
 def test_the_second_of_two_who_decide_is_told_what_the_first_said(lost, arrived):
     operation = lost(CAPTURE)
     settle_operation(operation.reference, arrived=True, by="ada", reason="x")
-    with pytest.raises(OperationRejected, match="ada has said already that it arrived"):
+    with pytest.raises(OperationRejected, match="ada has said already: it arrived"):
         settle_operation(operation.reference, arrived=arrived, by="bob", reason="y")
-    assert OutboxMessage.objects.filter(type="checkout.settle_operation").count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.settle_books").count() == 1
 
 
 @pytest.fixture
@@ -267,7 +269,7 @@ def lost_twice(lost, scenarios, attempt):
 def test_a_late_copy_of_a_decision_does_not_send_again_what_was_lost_once_more(lost_twice):
     _, envelope = lost_twice
     assert sent(deliver(service, replace(envelope, message_id=new_message_id()))) == []
-    assert "gone on" in too_late().data["why"]
+    assert "More has become known" in too_late().data["why"]
 
 
 def test_what_did_not_arrive_and_got_lost_once_more_can_be_settled_once_more(lost_twice):
@@ -281,10 +283,10 @@ def test_what_did_not_arrive_and_got_lost_once_more_can_be_settled_once_more(los
 @ANSWERS
 def test_a_decision_that_comes_twice_is_carried_out_once(lost, order, arrived):
     operation = lost(CAPTURE)
-    version = saga_of(operation).version
-    first = deliver(service, to_settle(operation, arrived=arrived, version=version))
+    seen = seen_of_saga(saga_of(operation))
+    first = deliver(service, to_settle(operation, arrived=arrived, seen=seen))
     relay(first)
-    second = deliver(service, to_settle(operation, arrived=arrived, version=version))
+    second = deliver(service, to_settle(operation, arrived=arrived, seen=seen))
     assert len(sent(first)) > 0
     assert sent(second) == []
     assert order.captured == gbp(0 if arrived else 1250)
@@ -294,11 +296,11 @@ def test_a_decision_that_comes_twice_is_carried_out_once(lost, order, arrived):
 @ANSWERS
 def test_a_late_decision_after_the_opposite_one_changes_nothing(lost, order, arrived):
     operation = lost(CAPTURE)
-    version = saga_of(operation).version
-    relay(deliver(service, to_settle(operation, arrived=arrived, version=version)))
+    seen = seen_of_saga(saga_of(operation))
+    relay(deliver(service, to_settle(operation, arrived=arrived, seen=seen)))
     operation.refresh_from_db()
     state = operation.state
-    assert sent(deliver(service, to_settle(operation, arrived=not arrived, version=version))) == []
+    assert sent(deliver(service, to_settle(operation, arrived=not arrived, seen=seen))) == []
     operation.refresh_from_db()
     assert operation.state == state
     assert too_late().data["said"] == ("not_arrived" if arrived else "arrived")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.payments.actions import settle_operation
 from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
@@ -18,6 +17,7 @@ from tests.payments.service.asking import let_settle
 from tests.payments.service.at_once import at_once
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.settling import authorised, parked, saga_of, to_settle
+from tests.support.settling import settle_operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,7 +56,7 @@ def test_of_many_who_decide_at_once_one_is_heard(operation, turn):
     words = [word_of(operation, f"clerk {each}", arrived=each % 2 == 0) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="operation_settled_by").count() == 1
-    assert OutboxMessage.objects.filter(type="checkout.settle_operation").count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.settle_books").count() == 1
 
 
 @ROUNDS

@@ -23,9 +23,8 @@ class At(StrEnum):
 UNTOLD = (At.AWAIT_PROVIDER, At.INQUIRE, At.CONFLICTED)
 
 
-# The fact of what staff said of an operation, and their words.
+# The fact of what staff said of an operation.
 OPERATION_SETTLED = "operation_settled_by"
-ARRIVED, NOT_ARRIVED, GIVEN_UP = "arrived", "not_arrived", "given_up"
 
 
 class OperationData(Body, frozen=True, forbid_unknown_fields=False):

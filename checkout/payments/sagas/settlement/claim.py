@@ -1,29 +1,26 @@
-"""Settle, as staff decide, a notification's claim that the provider's answers neither confirm nor deny.
+"""Claims of notifications that the provider's answers neither confirm nor deny, and that staff settle."""
 
-Everything is done in the orchestrator's transaction, as in ``sagas/settlement/operation.py``: the check that
-the saga and our books still are as staff saw them, the booking, and the end of the saga are committed
-together.
-"""
-
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import msgspec
-import structlog
 from django.db.models import Q
 
 from checkout.money import Money
 from checkout.payments.books.adoption import adopt, key_of_claim
 from checkout.payments.books.apply import make_after_all
 from checkout.payments.books.compare_events import CONFIRMED_BY_STAFF, Event, refund_made_after_all
-from checkout.payments.books.events import BY_ISSUERS, ISSUERS, kind_by_issuer
+from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.books.ours import operations_as_ours
-from checkout.payments.checkout_messages import SettleClaim
+from checkout.payments.checkout_messages import ClaimFound
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, Saga
+from checkout.payments.models import Attempt, Operation, Saga
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import numbered_saga
+from checkout.payments.sagas.settlement.matter import Matter, seen_of_saga
 from checkout.payments.sagas.settlement.verification import (
     CHECK,
     CLAIM_SETTLED,
@@ -33,34 +30,16 @@ from checkout.payments.sagas.settlement.verification import (
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
-from messaging.compiled_queries import insert_in_batch
 from messaging.libraries import typed
-from messaging.worker.service import CommandRejected, Message
-
-log = structlog.get_logger(__name__)
+from messaging.worker.service import Message
 
 Kind = Operation.Kind
 
 TRUE, UNTRUE = "true", "untrue"
+_WORDS = {TRUE: "it is so", UNTRUE: "it is not so"}
 
 # Verifications of claims that staff may settle.
 CLAIM_TO_BE_SETTLED = Q(kind=Verification.kind, step=CHECK, status=Saga.Status.PARKED)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The saga's ``version``, and how many charge-backs and reversals were ``booked``, when staff decided.
-
-    The answer to an earlier question may still arrive while staff decide, and book what it confirms.
-    """
-
-    version: int
-    booked: int
-
-
-def word(is_true: bool) -> str:
-    """Return the decision as it is recorded in facts."""
-    return TRUE if is_true else UNTRUE
 
 
 def question_of(saga: Saga) -> VerificationData | None:
@@ -71,12 +50,6 @@ def question_of(saga: Saga) -> VerificationData | None:
         return typed.convert(saga.data, VerificationData)
     except msgspec.ValidationError:
         return None
-
-
-def seen_now(saga: Saga) -> Seen:
-    """Return the present version and count, to compare with what staff saw."""
-    by_issuer = Operation.objects.filter(attempt_id=saga.attempt_id, kind__in=ISSUERS)
-    return Seen(version=saga.version, booked=by_issuer.count())
 
 
 def left_to_book(claim: str, attempt: Attempt) -> Money:
@@ -142,59 +115,83 @@ def _key(question: VerificationData) -> str:
     return key_of_claim(question.claim, question.event_id, is_proven=question.is_proven)
 
 
-def settle(command: SettleClaim, message: Message) -> None:
-    """Carry out staff's decision, or only record a fact if the saga or our books have moved on since.
+@dataclass(slots=True)
+class ClaimMatter(Matter):
+    """A notification's claim, and whether staff say that it is true.
 
-    A charge-back, or its reversal, is booked and posted as if the provider had told its amount, and so is a
-    refund that failed and was made after all. Any other true claim has the same effect as if the provider
-    had confirmed it.
+    If it is, a charge-back or its reversal is booked and posted as if the provider had told its amount, and
+    so is a refund that failed and was made after all. Any other true claim has the same effect as if the
+    provider had confirmed it.
     """
-    saga = numbered_saga(command.saga)
-    if saga is None or saga.payment.reference != command.payment:
-        raise CommandRejected("saga_not_found", "This payment has no such saga.")
-    payment, attempt = locked_payment_of(saga), locked_attempt_of(saga)
-    attempt.payment = payment
-    amount = Money(command.minor, command.currency) if command.minor is not None else None
-    why = obstacle(saga, attempt, is_true=command.is_true, amount=amount)
-    question = question_of(saga)
-    is_as_seen = seen_now(saga) == Seen(version=command.version, booked=command.booked)
-    if why or question is None or not is_as_seen:
-        _record_not_applied(command, saga, why or "More has become known meanwhile.")
-        return
-    if not command.is_true:
-        outcome = Signal.DENIED
-    elif amount is not None:
-        outcome = Signal.BOOKED
-        kind, key = str(kind_by_issuer(question.claim)), _key(question)
-        adopt(attempt, kind, amount.minor, reason=CONFIRMED_BY_STAFF, by=command.by, idempotency_key=key)
-    elif (refund := refund_claimed(attempt, question)) is not None:
-        outcome = Signal.BOOKED
-        make_after_all(payment, refund)
-    else:
-        outcome = Signal.CONFIRMED
-        if question.claim == EventKind.AUTHORISED:
-            _contradict(attempt)
-    orchestrator.signal(saga, outcome, message, payment)
+
+    saga: Saga
+    found: ClaimFound
+
+    noun = "saga"
+    fact = CLAIM_SETTLED
+
+    @classmethod
+    def locked(cls, found: ClaimFound) -> Self | None:
+        """Return the matter with its rows under lock; None if there is no such saga."""
+        saga = numbered_saga(found.saga)
+        if saga is None:
+            return None
+        payment, attempt = locked_payment_of(saga), locked_attempt_of(saga)
+        attempt.payment = payment
+        return cls(payment, attempt, saga, found)
+
+    @property
+    def amount(self) -> Money | None:
+        """The amount to book; None if nothing is."""
+        minor = self.found.minor
+        return None if minor is None else Money(minor, self.found.currency)
+
+    @property
+    def seen_now(self) -> str:
+        return seen_of_saga(self.saga)
+
+    @property
+    def said(self) -> str:
+        return TRUE if self.found.is_true else UNTRUE
+
+    @property
+    def named(self) -> Mapping[str, object]:
+        return {"saga": self.saga.pk, "claim": self.saga.data.get("claim", "")}
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"amount": str(self.amount)} if self.amount else {}
+
+    @classmethod
+    def in_words(cls, said: str) -> str:
+        return _WORDS[said]
+
+    @property
+    def obstacle(self) -> str:
+        return obstacle(self.saga, self.attempt, is_true=self.found.is_true, amount=self.amount)
+
+    def carry_out(self, by: str, message: Message, *, is_as_seen: bool) -> None:
+        question, amount = question_of(self.saga), self.amount
+        if question is None:
+            return
+        if not self.found.is_true:
+            outcome = Signal.DENIED
+        elif amount is not None:
+            outcome = Signal.BOOKED
+            kind, key = str(kind_by_issuer(question.claim)), _key(question)
+            reason = CONFIRMED_BY_STAFF
+            adopt(self.attempt, kind, amount.minor, reason=reason, by=by, idempotency_key=key)
+        elif (refund := refund_claimed(self.attempt, question)) is not None:
+            outcome = Signal.BOOKED
+            make_after_all(self.payment, refund)
+        else:
+            outcome = Signal.CONFIRMED
+            if question.claim == EventKind.AUTHORISED:
+                _contradict(self.attempt)
+        orchestrator.signal(self.saga, outcome, message, self.payment)
 
 
 def _contradict(attempt: Attempt) -> None:
     """Mark an attempt as conflicted that had ended without money, and for which the provider holds some."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)
-
-
-def _record_not_applied(command: SettleClaim, saga: Saga, why: str) -> None:
-    log.warning("settlement of a claim came too late", saga=saga.pk, said=word(command.is_true))
-    fact = Fact(
-        payment_id=saga.payment_id,
-        attempt_id=saga.attempt_id,
-        source=Actor.SAGA,
-        kind=f"{CLAIM_SETTLED}_not_applied",
-        data={
-            "claim": saga.data.get("claim", ""),
-            "said": word(command.is_true),
-            "saga": saga.pk,
-            "why": why,
-        },
-    )
-    insert_in_batch(fact)

@@ -1,15 +1,10 @@
-"""Settle, as staff decide, a capture, void or refund whose outcome the provider's answers do not tell.
+"""Captures, voids and refunds whose outcome the provider's answers do not tell, and that staff settle."""
 
-The operation's row is moved here, in the orchestrator's transaction, and not by a command to the payments
-service. So three things are committed together: the check that the saga still stands where staff saw it, the
-operation's new state, and the saga's next step. A copy of the decision that is delivered late finds a saga of
-another version and changes nothing. A command to another service that is repeated or delayed could mark a
-request as not sent although it has been sent again by then.
-"""
-
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
+from typing import Self
 
-import structlog
 from django.db.models import Exists, OuterRef, Q
 from django.template.defaultfilters import pluralize
 
@@ -18,31 +13,29 @@ from checkout.payments.books.apply import apply, end_doubt, fail_refund
 from checkout.payments.books.compare_operations import compare_withdrawal
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, is_done_with_another_amount, our_operation
 from checkout.payments.calls import has_had_no_effect, is_clean, may_have_left, may_yet_arrive, moves_once
-from checkout.payments.checkout_messages import GiveUpOperation, SettleOperation
+from checkout.payments.checkout_messages import Fate, OperationFound
 from checkout.payments.events import move_operation
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, Payment, ProviderCall, Saga
+from checkout.payments.models import Attempt, Operation, Payment, ProviderCall, Saga
 from checkout.payments.providers.base import Outcome
-from checkout.payments.sagas.operations.data import (
-    ARRIVED,
-    GIVEN_UP,
-    NOT_ARRIVED,
-    OPERATION_SETTLED,
-    UNTOLD,
-)
+from checkout.payments.sagas.operations.data import OPERATION_SETTLED, UNTOLD
 from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga
+from checkout.payments.sagas.settlement.matter import Matter, seen_of_saga
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
-from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import insert_in_batch, update_in_batch
-from messaging.worker.service import CommandRejected, Message
-
-log = structlog.get_logger(__name__)
+from checkout.states import AttemptState
+from messaging.compiled_queries import update_in_batch
+from messaging.worker.service import Message
 
 Kind, State = Operation.Kind, Operation.State
 
+_WORDS = {
+    Fate.ARRIVED: "it arrived",
+    Fate.NOT_ARRIVED: "it did not arrive",
+    Fate.GIVEN_UP: "it is withdrawn",
+}
 _OF_OPERATION = Saga.objects.filter(
     Q(step__in=UNTOLD) | Q(step=OuterRef("kind")), kind=OuterRef("kind"), key=OuterRef("reference")
 )
@@ -60,14 +53,7 @@ TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
 )
 
 
-def word(*, arrived: bool, gives_up: bool) -> str:
-    """Return the decision as it is recorded in facts."""
-    return ARRIVED if arrived else GIVEN_UP if gives_up else NOT_ARRIVED
-
-
-def obstacle(
-    operation: Operation, attempt: Attempt, saga: Saga | None, *, arrived: bool, gives_up: bool = False
-) -> str:
+def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fate) -> str:
     """Return why staff cannot settle ``operation`` so, and what to do instead; empty if they can.
 
     Unless the rows are locked, the answer may be out of date at once.
@@ -83,11 +69,11 @@ def obstacle(
         return f"The flow of this {kind} has not begun. Wait until it has asked the provider."
     if saga.step not in (kind, *UNTOLD):
         return f"The flow of this {kind} waits for something else. Its saga's page says what for."
-    if gives_up:
+    if fate == Fate.GIVEN_UP:
         return _obstacle_to_withdrawing(operation, attempt, saga)
     if saga.status != Saga.Status.PARKED:
         return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
-    if arrived or is_doubted(saga):
+    if fate == Fate.ARRIVED or is_doubted(saga):
         return ""
     if operation.is_withdrawn:
         return f"This {kind} is withdrawn, and is never sent again. Say that it is not to be sent any more."
@@ -95,24 +81,6 @@ def obstacle(
         why = f"A notification has another amount for this {kind}, so a second copy may move money twice."
         return f"{why} Withdraw it, and settle the payment by figures."
     return _obstacle_while_absent(operation, attempt)
-
-
-def obstacle_under_lock(
-    operation: Operation,
-    attempt: Attempt,
-    payment: Payment,
-    saga: Saga | None,
-    *,
-    arrived: bool,
-    gives_up: bool,
-) -> str:
-    """Return the obstacle to a decision that is about to be carried out, with payment and attempt locked.
-
-    An operation that is sent again also needs the money that it may not have reserved while it was parked.
-    """
-    why = obstacle(operation, attempt, saga, arrived=arrived, gives_up=gives_up)
-    is_sent_again = not (arrived or gives_up or is_doubted(saga))
-    return why or (obstacle_to_sending(saga, payment) if saga is not None and is_sent_again else "")
 
 
 def _obstacle_to_withdrawing(operation: Operation, attempt: Attempt, saga: Saga) -> str:
@@ -161,37 +129,71 @@ def _obstacle_of_time(operation: Operation) -> str:
     return f"It was sent a moment ago and may still be on its way. {wait}"
 
 
-def settle(command: SettleOperation | GiveUpOperation, message: Message) -> None:
-    """Carry out staff's decision, or only record a fact if the operation or its saga has moved on since.
+@dataclass(slots=True)
+class OperationMatter(Matter):
+    """A capture, void or refund, and what staff say became of it.
 
-    An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One
-    that did not arrive is sent again with the same reference, and may be refused; or it is withdrawn. A
-    refund that is said to have failed did arrive: if it did not stay, it is refused, and is booked back if it
-    was booked.
+    One that arrived is done, and is booked and counted as if the provider had confirmed it. One that did not
+    arrive is sent again with the same reference, and may be refused; or it is withdrawn. A refund that is
+    said to have failed did arrive: if it did not stay, it is refused, and is booked back if it was booked.
     """
-    operation = Operation.objects.filter(
-        reference=command.operation, payment__reference=command.payment
-    ).first()
-    if operation is None:
-        raise CommandRejected("operation_not_found", "This payment has no such operation.")
-    saga = locked_saga(operation.kind, operation.reference)
-    payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
-    operation.refresh_from_db()
-    gives_up = isinstance(command, GiveUpOperation)
-    arrived = isinstance(command, SettleOperation) and command.arrived
-    why = obstacle_under_lock(operation, attempt, payment, saga, arrived=arrived, gives_up=gives_up)
-    is_as_seen = saga is not None and saga.version == command.version
-    # A withdrawal is right whatever the flow has done meanwhile.
-    if saga is None or why or not (is_as_seen or gives_up):
-        said = word(arrived=arrived, gives_up=gives_up)
-        _record_not_applied(operation, said, why or "Its flow has gone on meanwhile.")
-        return
-    if gives_up:
-        is_looked_up = is_as_seen and saga.status == Saga.Status.PARKED
-        name = _withdraw(payment, operation, is_looked_up=is_looked_up)
-    else:
-        name = _move(operation, saga, payment, arrived=arrived)
-    orchestrator.signal(saga, name, message, payment)
+
+    operation: Operation
+    saga: Saga | None
+    fate: Fate
+
+    noun = "operation"
+    fact = OPERATION_SETTLED
+
+    @classmethod
+    def locked(cls, found: OperationFound) -> Self | None:
+        """Return the matter with its rows under lock; None if there is no such operation."""
+        operation = Operation.objects.filter(reference=found.operation).first()
+        if operation is None:
+            return None
+        saga = locked_saga(operation.kind, operation.reference)
+        payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
+        operation.refresh_from_db()
+        return cls(payment, attempt, operation, saga, found.fate)
+
+    @property
+    def seen_now(self) -> str:
+        return "" if self.saga is None else seen_of_saga(self.saga)
+
+    @property
+    def said(self) -> str:
+        return self.fate
+
+    @property
+    def named(self) -> Mapping[str, object]:
+        return {"reference": self.operation.reference}
+
+    @property
+    def holds_later(self) -> bool:
+        """A withdrawal is right whatever the flow has done meanwhile."""
+        return self.fate == Fate.GIVEN_UP
+
+    @classmethod
+    def in_words(cls, said: str) -> str:
+        return _WORDS[Fate(said)]
+
+    @property
+    def obstacle(self) -> str:
+        """An operation that is sent again also needs the money that it may not have reserved while parked."""
+        why = obstacle(self.operation, self.attempt, self.saga, self.fate)
+        if why or self.saga is None or self.fate != Fate.NOT_ARRIVED or is_doubted(self.saga):
+            return why
+        return obstacle_to_sending(self.saga, self.payment)
+
+    def carry_out(self, by: str, message: Message, *, is_as_seen: bool) -> None:
+        if self.saga is None:
+            return
+        if self.fate == Fate.GIVEN_UP:
+            is_looked_up = is_as_seen and self.saga.status == Saga.Status.PARKED
+            name = _withdraw(self.payment, self.operation, is_looked_up=is_looked_up)
+        else:
+            name = _move(self.operation, self.saga, self.payment, arrived=self.fate == Fate.ARRIVED)
+        orchestrator.signal(self.saga, name, message, self.payment)
 
 
 def _withdraw(payment: Payment, operation: Operation, *, is_looked_up: bool) -> Signal:
@@ -222,15 +224,3 @@ def _let_be_sent_again(operation: Operation) -> None:
     call = calls.select_related("attempt__provider_account").first()
     if call is not None and not has_had_no_effect(call):
         may_have_left(calls, Outcome.NOT_SENT, **({} if moves_once(call) else {"recognised_key": ""}))
-
-
-def _record_not_applied(operation: Operation, said: str, why: str) -> None:
-    log.warning("settlement came too late", operation=operation.reference, said=said)
-    fact = Fact(
-        payment_id=operation.payment_id,
-        attempt_id=operation.attempt_id,
-        source=Actor.SAGA,
-        kind=f"{OPERATION_SETTLED}_not_applied",
-        data={"reference": operation.reference, "said": said, "why": why},
-    )
-    insert_in_batch(fact)

@@ -1,28 +1,21 @@
 """Settle a payment by the figures that staff have found in the provider's books.
 
 A review relies only on the provider's answer, which seldom shows enough if it has no sums. Staff can look
-into the provider's books instead. As in ``sagas/settlement/operation.py``, everything is done in the
-orchestrator's transaction: the check that nothing has moved since staff looked, the operations that are
-booked or taken back, and the payment's new state are committed together. Figures that equal ours change
-nothing, so that nobody else hears of them.
+into the provider's books instead. Figures that equal ours change nothing, so that nobody else hears of them.
 """
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
 
-import msgspec
-import structlog
-
-from checkout.money import Money
 from checkout.payments.books.adoption import adopt
 from checkout.payments.books.apply import end_doubt, fail_refund
 from checkout.payments.books.compare_events import FOUND_BY_STAFF
 from checkout.payments.books.ours import NOT_FOUND
-from checkout.payments.checkout_messages import SettlePayment
+from checkout.payments.checkout_messages import FiguresFound
 from checkout.payments.events import move_attempt, move_operation
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
-from checkout.payments.models.payment import NOTIFIED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
 from checkout.payments.sagas.operations.opening import open_capture
@@ -31,6 +24,7 @@ from checkout.payments.sagas.orchestration.locking import sagas_of_payment
 from checkout.payments.sagas.purchase.data import with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.differences import settle_differences
+from checkout.payments.sagas.settlement.matter import Matter, seen_of_payment
 from checkout.payments.sagas.settlement.reckoning import (
     PAYMENT_SETTLED,
     SETTLEMENT_APPLIED,
@@ -43,7 +37,11 @@ from checkout.payments.sagas.settlement.reckoning import (
     reckon,
     state_after,
 )
-from checkout.payments.sagas.settlement.settleable import obstacle_to_settling
+from checkout.payments.sagas.settlement.settleable import (
+    NOTHING_TO_SETTLE,
+    attempts_to_settle,
+    obstacle_to_settling,
+)
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import reply_with_state
 from checkout.payments.totals import OPEN
@@ -57,32 +55,9 @@ from checkout.states import (
     payment_machine,
 )
 from messaging.compiled_queries import insert_in_batch
-from messaging.worker.service import CommandRejected, Message
-
-log = structlog.get_logger(__name__)
+from messaging.worker.service import Message
 
 Kind = Operation.Kind
-
-
-def seen_now(payment: Payment) -> str:
-    """Return a digest of the payment's present state, which differs as soon as anything has moved.
-
-    After a contradiction that was settled, all may look the same at the next one, but for the events. Staff
-    may have looked the order up before the latest notification, which moves nothing meanwhile.
-    """
-    events = payment.events.order_by("-sequence")
-    told = payment.facts.filter(kind__startswith=NOTIFIED).order_by("-pk")
-    open_sagas = payment.sagas.filter(status__in=UNFINISHED)
-    standing = (
-        payment.state,
-        payment.version,
-        events.values_list("sequence", flat=True).first(),
-        list(payment.attempts.order_by("pk").values_list("order_code", "state")),
-        list(payment.operations.order_by("pk").values_list("reference", "state", "amount_minor")),
-        list(open_sagas.order_by("pk").values_list("pk", "version")),
-        told.values_list("pk", flat=True).first(),
-    )
-    return hashlib.sha256(msgspec.json.encode(standing)).hexdigest()[:40]
 
 
 def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
@@ -99,10 +74,9 @@ def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
 
 def _obstacle_to_sums(attempt: Attempt, theirs: TheirBooks) -> str:
     owed = attempt.payment.amount
-    amounts = (theirs.captured, theirs.refunded, theirs.charged_back)
-    if any(each.currency != owed.currency for each in amounts):
+    if theirs.captured.currency != owed.currency:
         return f"The payment is in {owed.currency}."
-    if any(each.minor < 0 for each in amounts):
+    if any(each.minor < 0 for each in (theirs.captured, theirs.refunded, theirs.charged_back)):
         return "An amount is not less than nothing."
     if owed < theirs.captured:
         return f"No more than {owed} can have been captured: that is what was authorised."
@@ -130,62 +104,83 @@ def _obstacle_of_others(attempt: Attempt, theirs: TheirBooks) -> str:
     return ""
 
 
-def settle(command: SettlePayment, message: Message) -> None:
-    """Carry out staff's decision, or only record a fact if anything has moved since they looked.
+@dataclass(slots=True)
+class FiguresMatter(Matter):
+    """An attempt, and the figures that staff have found for it in the provider's books.
 
     Movements that our books lack become operations that are done, and are posted by their sagas. Operations
     that the provider lacks are refused and booked back. Then the payment follows the sums, as after a review.
     """
-    found = Attempt.objects.filter(order_code=command.attempt, payment__reference=command.payment).first()
-    if found is None:
-        raise CommandRejected("attempt_not_found", "This payment has no such attempt.")
-    sagas = sagas_of_payment(found)
-    payment, attempt = locked_payment_of(found), locked_attempt(found.pk)
-    attempt.payment = payment
-    theirs = _their_books(command)
-    why = obstacle(attempt, theirs)
-    if why or seen_now(payment) != command.seen:
-        _record_not_applied(command, attempt, theirs, why or "More has become known meanwhile.")
-        return
-    reckoning = reckon(attempt, theirs)
-    state, move = state_after(attempt, theirs, reckoning), _move_of(attempt, theirs)
-    insert_in_batch(_fact(command, attempt, theirs, SETTLEMENT_APPLIED, Actor.STAFF))
-    settle_differences(attempt, theirs, command.by)
-    waits = any(each.kind == Purchase.kind and each.status in UNFINISHED for each in sagas)
-    if not (reckoning.has_changes or move or payment.state != state or waits):
-        return
-    _correct_the_books(payment, attempt, reckoning, command.by)
-    if move:
-        move_attempt(payment, attempt, move, Actor.STAFF)
-    if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
-        open_capture(attempt)
-    if not is_open_beside(attempt):
-        _move_payment(payment, state, message)
-        _tell_of_end(payment, attempt, theirs, sagas, message)
-    own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
-    if not theirs.captured.minor:
-        # Before the news of captures that are taken back: a purchase whose money staff found ignores them.
-        _tell_purchases(own, Signal.REVIEW_NOT_CAPTURED, message, payment)
-    if not theirs.has_money:
-        # Unless nothing is held at all, which it has heard by now. If it went on, it would confirm the order,
-        # or void, which would call the money of the other attempt released.
-        _tell_purchases(own, Signal.HELD_ELSEWHERE, message, payment)
-    news = {each.reference: Signal.UNDONE for each in reckoning.undone}
-    news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
-    news |= {each.reference: Signal.ARRIVED for each in (*reckoning.arrived, *reckoning.confirmed)}
-    for saga in sagas:
-        if saga.key in news:
-            orchestrator.signal(saga, news[saga.key], message, payment)
 
+    sagas: list[Saga]
+    theirs: TheirBooks
 
-def _their_books(command: SettlePayment) -> TheirBooks:
-    return TheirBooks(
-        captured=Money(command.captured, command.currency),
-        refunded=Money(command.refunded, command.currency),
-        charged_back=Money(command.charged_back, command.currency),
-        is_held=command.is_held,
-        lacks=frozenset(command.lacks),
-    )
+    noun = "attempt"
+    fact = PAYMENT_SETTLED
+
+    @classmethod
+    def locked(cls, found: FiguresFound) -> Self | None:
+        """Return the matter with its rows under lock; None if there is no such attempt."""
+        attempt = Attempt.objects.filter(order_code=found.attempt).first()
+        if attempt is None:
+            return None
+        sagas = sagas_of_payment(attempt)
+        payment, attempt = locked_payment_of(attempt), locked_attempt(attempt.pk)
+        attempt.payment = payment
+        return cls(payment, attempt, sagas, TheirBooks.of(found))
+
+    @property
+    def seen_now(self) -> str:
+        return seen_of_payment(self.payment)
+
+    @property
+    def said(self) -> str:
+        return self.theirs.in_words
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"lacks": sorted(self.theirs.lacks)} if self.theirs.lacks else {}
+
+    @property
+    def obstacle(self) -> str:
+        if not attempts_to_settle(self.payment):
+            return NOTHING_TO_SETTLE
+        if self.attempt not in attempts_to_settle(self.payment):
+            return f"No money of the attempt {self.attempt.order_code} was ever held."
+        return obstacle(self.attempt, self.theirs)
+
+    def carry_out(self, by: str, message: Message, *, is_as_seen: bool) -> None:
+        payment, attempt, theirs, sagas = self.payment, self.attempt, self.theirs, self.sagas
+        reckoning = reckon(attempt, theirs)
+        state, move = state_after(attempt, theirs, reckoning), _move_of(attempt, theirs)
+        insert_in_batch(_applied(attempt, theirs, by))
+        settle_differences(attempt, theirs, by)
+        waits = any(each.kind == Purchase.kind and each.status in UNFINISHED for each in sagas)
+        if not (reckoning.has_changes or move or payment.state != state or waits):
+            return
+        _correct_the_books(payment, attempt, reckoning, by)
+        if move:
+            move_attempt(payment, attempt, move, Actor.STAFF)
+        if attempt.capture_reference and theirs.is_held and not theirs.captured.minor:
+            open_capture(attempt)
+        if not is_open_beside(attempt):
+            _move_payment(payment, state, message)
+            _tell_of_end(payment, attempt, theirs, sagas, message)
+        own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
+        if not theirs.captured.minor:
+            # Before the news of captures that are taken back: a purchase whose money staff found ignores
+            # them.
+            _tell_purchases(own, Signal.REVIEW_NOT_CAPTURED, message, payment)
+        if not theirs.has_money:
+            # Unless nothing is held at all, which it has heard by now. If it went on, it would confirm the
+            # order, or void, which would call the money of the other attempt released.
+            _tell_purchases(own, Signal.HELD_ELSEWHERE, message, payment)
+        news = {each.reference: Signal.UNDONE for each in reckoning.undone}
+        news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
+        news |= {each.reference: Signal.ARRIVED for each in (*reckoning.arrived, *reckoning.confirmed)}
+        for saga in sagas:
+            if saga.key in news:
+                orchestrator.signal(saga, news[saga.key], message, payment)
 
 
 def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning, by: str) -> None:
@@ -253,18 +248,11 @@ def _tell_purchases(sagas: Iterable[Saga], name: Signal, message: Message, payme
             orchestrator.signal(saga, name, message, payment)
 
 
-def _record_not_applied(command: SettlePayment, attempt: Attempt, theirs: TheirBooks, why: str) -> None:
-    log.warning("settlement of a payment came too late", attempt=attempt.order_code)
-    fact = _fact(command, attempt, theirs, f"{PAYMENT_SETTLED}_not_applied", Actor.SAGA)
-    fact.data["why"] = why
-    insert_in_batch(fact)
-
-
-def _fact(command: SettlePayment, attempt: Attempt, theirs: TheirBooks, kind: str, source: Actor) -> Fact:
+def _applied(attempt: Attempt, theirs: TheirBooks, by: str) -> Fact:
     return Fact(
         payment_id=attempt.payment_id,
         attempt_id=attempt.pk,
-        source=source,
-        kind=kind,
-        data={"by": command.by, "said": theirs.in_words},
+        source=Actor.STAFF,
+        kind=SETTLEMENT_APPLIED,
+        data={"by": by, "said": theirs.in_words},
     )

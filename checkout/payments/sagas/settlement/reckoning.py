@@ -6,6 +6,7 @@ The result is everything that has to change in our books so that both agree. Not
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 from django.db.models import Exists, OuterRef, Q, Subquery
 
@@ -13,6 +14,7 @@ from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.calls import is_clean
+from checkout.payments.checkout_messages import FiguresFound
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -58,6 +60,33 @@ class TheirBooks:
     charged_back: Money
     is_held: bool
     lacks: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if len({each.currency for each in (self.captured, self.refunded, self.charged_back)}) > 1:
+            raise ValueError("the sums of an attempt are in one currency")
+
+    @classmethod
+    def of(cls, found: FiguresFound) -> Self:
+        """Return the sums that staff have found."""
+        return cls(
+            captured=Money(found.captured, found.currency),
+            refunded=Money(found.refunded, found.currency),
+            charged_back=Money(found.charged_back, found.currency),
+            is_held=found.is_held,
+            lacks=frozenset(found.lacks),
+        )
+
+    def found_for(self, attempt: str) -> FiguresFound:
+        """Return the sums as what staff have found for the attempt with this order code."""
+        return FiguresFound(
+            attempt=attempt,
+            captured=self.captured.minor,
+            refunded=self.refunded.minor,
+            charged_back=self.charged_back.minor,
+            currency=self.captured.currency,
+            is_held=self.is_held,
+            lacks=tuple(sorted(self.lacks)),
+        )
 
     @property
     def has_money(self) -> bool:
