@@ -33,6 +33,7 @@ STATES: Mapping[str, str] = {
 }
 
 KINDS: Mapping[Kind, str] = {
+    Kind.EVENT: "A change that the merchant's programs are told.",
     Kind.FACT: "Something that was received or decided. It is never changed.",
     Kind.STEP: "A command that the payment's flow sent to a service, until the service answered.",
     Kind.MESSAGE: "A message between services, until it was handled.",
@@ -41,8 +42,7 @@ KINDS: Mapping[Kind, str] = {
 }
 
 FACTS: Mapping[str, str] = {
-    "created": "The payment was created",
-    "submitted": "The shopper pressed Pay",
+    "challenge_demanded": "The shopper's bank is asked to have the shopper confirm the payment",
     "charge_requested": "The merchant charged a saved card",
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
@@ -285,6 +285,8 @@ IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
 def in_plain_words(entry: Entry) -> str:
     """Return the meaning of ``entry`` in words. If there is no text for its name, use the name's words."""
     match entry.kind:
+        case Kind.EVENT:
+            return EVENT_TYPES[entry.what].partition(". ")[0].rstrip(".")
         case Kind.FACT:
             return fact_in_words(entry.what)
         case Kind.STEP:

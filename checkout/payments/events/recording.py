@@ -13,7 +13,6 @@ from django.utils import timezone
 from checkout.payments.events.numbering import number
 from checkout.payments.models import Event, OutboxMessage, Payment
 from checkout.payments.models.payment import new_reference
-from checkout.payments.objects.attempt import AttemptObject
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
@@ -30,10 +29,14 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """One change: the object after it, and the earlier values of the fields that changed."""
+    """One change: the object after it, and the earlier values of the fields that changed.
+
+    ``beside`` has the parts of ``PaymentEventData``.
+    """
 
     type: str
-    object: PaymentObject | AttemptObject | OperationObject
+    object: PaymentObject | OperationObject
+    beside: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     operation: str = ""
 
@@ -66,6 +69,7 @@ def _data(payment: Payment, news: EventDraft) -> dict[str, Any]:
     metadata = payment.metadata if not isinstance(news.object, OperationObject) else news.object.metadata
     return {
         "object": msgspec.to_builtins(news.object),
+        **msgspec.to_builtins(news.beside),
         "order_reference": payment.order_reference,
         "merchant": payment.merchant.code,
         "metadata": metadata,
@@ -79,7 +83,8 @@ def _fit(event: Event, payment: Payment) -> None:
         if len(msgspec.json.encode(event_object(event, payment, payment.merchant))) <= MOST_BYTES:
             return
         empty: Any = [] if name == "lines" else {}
-        for part in (event.data["object"], event.data, event.changes):
+        own = event.data.get("operations", ())
+        for part in (event.data["object"], event.data, event.changes, *own):
             if part.get(name):
                 part[name] = empty
                 left_out.append(name)
