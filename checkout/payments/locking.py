@@ -68,11 +68,6 @@ def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
     return known[name]
 
 
-def keep_row(payment: Payment, name: str, row: object) -> None:
-    """Cache what ``read_once`` would read under this name."""
-    vars(payment).setdefault(_KNOWN, {})[name] = row
-
-
 def invalidate_rows(payment: Payment) -> None:
     """Clear the cached rows of a payment, because one of them has changed."""
     vars(payment).pop(_KNOWN, None)

@@ -78,7 +78,7 @@ async def test_the_events_of_a_purchase_tell_how_its_attempt_and_its_capture_wen
     operations = [[(each["object"], each["state"]) for each in event.data["operations"]] for event in events]
     assert operations == [[], [], [("capture", "pending")], [("capture", "succeeded")]]
     for event in events:
-        assert msgspec.convert(event.data, PaymentEventData)
+        msgspec.convert(event.data, PaymentEventData)
 
 
 async def test_a_declined_attempt_is_told_with_its_reason(

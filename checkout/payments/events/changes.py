@@ -15,10 +15,10 @@ import msgspec
 from checkout.payments.events.numbering import first_events, latest_of
 from checkout.payments.events.recording import EventDraft, record_event
 from checkout.payments.events.types import type_of_move, type_of_operation
-from checkout.payments.locking import invalidate_rows, keep_row
+from checkout.payments.locking import invalidate_rows, read_once
 from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.operation import STATES, operation_object
-from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object, without_events
+from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
 from checkout.states import Actor, payment_machine
 from messaging.compiled_queries import insert, insert_unless_known, update_in_batch
 
@@ -33,10 +33,7 @@ def open_payment_once(payment: Payment) -> bool:
     if not insert_unless_known(payment):
         return False
     with first_events(payment):
-        draft = EventDraft(
-            type="payment.created", object=payment_object(payment), beside=without_events(payment)
-        )
-        record_event(payment, draft)
+        record_event(payment, EventDraft(type="payment.created", object=payment_object(payment)))
     return True
 
 
@@ -61,8 +58,7 @@ def move_payment(
     if then:
         event, earlier = then, payment_machine.next(earlier, event, actor)
     type = type_of_move(event, earlier, is_by_capture=is_by_capture, is_by_return=is_by_return)
-    draft = EventDraft(type=type, object=told, beside=without_events(payment), changes=changes)
-    record_event(payment, draft)
+    record_event(payment, EventDraft(type=type, object=told, changes=changes))
 
 
 def has_untold_amounts(payment: Payment) -> bool:
@@ -88,7 +84,7 @@ def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
     """Insert a new attempt, and move the payment to its processing. Raises ``IllegalTransition``."""
     insert(attempt)
     invalidate_rows(payment)
-    keep_row(payment, "latest_attempt", attempt)
+    read_once(payment, "latest_attempt", lambda _: attempt)
     move_payment(payment, "submitted", actor, refusal_reason="")
 
 

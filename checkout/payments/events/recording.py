@@ -15,7 +15,7 @@ from checkout.payments.models import Event, OutboxMessage, Payment
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
-from checkout.payments.objects.payment import PaymentObject
+from checkout.payments.objects.payment import PaymentObject, without_events
 from messaging.compiled_queries import insert_in_batch
 from messaging.outbox.notify import ring_now_and_then
 
@@ -29,14 +29,10 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """One change: the object after it, and the earlier values of the fields that changed.
-
-    ``beside`` has the parts of ``PaymentEventData``.
-    """
+    """One change: the object after it, and the earlier values of the fields that changed."""
 
     type: str
     object: PaymentObject | OperationObject
-    beside: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     operation: str = ""
 
@@ -66,10 +62,13 @@ def record_event(payment: Payment, *news: EventDraft) -> None:
 
 
 def _data(payment: Payment, news: EventDraft) -> dict[str, Any]:
-    metadata = payment.metadata if not isinstance(news.object, OperationObject) else news.object.metadata
+    metadata, beside = payment.metadata, {}
+    if isinstance(news.object, OperationObject):
+        metadata = news.object.metadata
+    else:
+        beside = without_events(payment)
     return {
-        "object": msgspec.to_builtins(news.object),
-        **msgspec.to_builtins(news.beside),
+        **msgspec.to_builtins({"object": news.object, **beside}),
         "order_reference": payment.order_reference,
         "merchant": payment.merchant.code,
         "metadata": metadata,
