@@ -42,9 +42,9 @@ faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENT
 hostile: $(DEVELOPMENT) ## Attack the whole stack while shoppers pay (SECONDS=s of each phase, ATTACKS=a,b)
 	@$(PYTHON) -m tests.hostile --seconds $(or $(SECONDS),60) $(if $(ATTACKS),--attacks "$(ATTACKS)")
 
-bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,filled,share,cost,webhooks,api,cluster,node_lost or all)
+bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,filled,share,cost,webhooks,api,cluster,node_lost,drift or all)
 	@$(PYTHON) -m benchmarks --what $(or $(WHAT),compare) $(if $(PEERS),--peers $(PEERS)) $(if $(COUNTS),--counts $(COUNTS)) \
-		--rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
+		$(if $(COMMIT),--commit $(COMMIT)) --rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
 
 fuzz: $(DEVELOPMENT) ## Send generated requests to the API of a running stack, and check every answer (MINUTES=m SEED=s)
 	@$(PYTHON) -m scripts.with_services --require $(PYTHON) -m tests.api.fuzz --minutes $(or $(MINUTES),10) \

@@ -26,8 +26,11 @@ PARTS = (
     "api",
     "cluster",
     "node_lost",
+    "drift",
 )
 COUNTED = "shared_preload_libraries=pg_stat_statements"
+# The code whose held requests were the fastest.
+KEPT = "e3ae309"
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 
@@ -38,6 +41,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
     parser.add_argument("--seconds", type=int, default=5, help="of each single measurement (default: 5)")
     parser.add_argument("--counts", type=_counts, default=[], help="requests at once, with commas")
+    parser.add_argument("--commit", default=KEPT, help="that is measured beside this code (drift)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the comparison's rows go")
     options = parser.parse_args()
     parts = list(PARTS) if options.what == "all" else _names(options.what)

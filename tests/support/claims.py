@@ -101,7 +101,13 @@ def settle_payment_by(
     if not books:
         raise OperationRejected(NOTHING_TO_SETTLE)
     # One that agrees with ours already need not be entered.
-    news = [each for each in books if each[0].state != AttemptState.AUTHORISED or reckon(*each).has_changes]
+    news = [
+        (attempt, theirs)
+        for attempt, theirs in books
+        if attempt.state != AttemptState.AUTHORISED
+        or not theirs.has_money
+        or reckon(attempt, theirs).has_changes
+    ]
     attempt, theirs = min(news or books, key=lambda found: found[1].has_money)
     reason = "It was looked up in the provider's books."
     settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
