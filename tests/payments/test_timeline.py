@@ -72,9 +72,11 @@ def test_a_message_that_nobody_has_handled_has_no_duration():
     payment = rows.payment("ORDER-1")
     sent(payment, "owed", last_error="broker away")
     sent(payment, "gone", at=1, published_at=after(2))
+    sent(payment, "rejected", at=2, published_at=after(3), given_up_at=after(3), last_error="not allowed")
     assert [(entry.detail, entry.duration) for entry in timeline_of(payment)] == [
         ("in the outbox broker away", None),
         ("sent", None),
+        ("given up: not allowed", None),
     ]
 
 

@@ -7,7 +7,7 @@ from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
 from checkout.backoffice.display.values import humanised, quantity_text
 from checkout.backoffice.display.wording import fact_in_words, first_upper
-from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
+from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER

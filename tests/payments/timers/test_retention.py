@@ -33,6 +33,7 @@ from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.at_once import beside
 from tests.payments.service.conftest import _credentials, account
+from tests.support.given_up import give_up
 
 __all__ = ["_credentials", "account"]
 
@@ -82,6 +83,15 @@ def test_a_database_that_is_away_keeps_none_of_the_others_from_being_cleared(own
                 timer.act()
     for database in ("default", "risk"):
         assert not OutboxMessage.objects.using(database).exists()
+
+
+def test_what_was_given_up_is_forgotten_like_any_other_message():
+    row = sent("rejected", None, written=OLD)
+    row.save()
+    give_up(row)
+    assert delete_expired_messages() == 0, "staff may have its dead letter sent again"
+    OutboxMessage.objects.update(published_at=timezone.now() - OLD, given_up_at=timezone.now() - OLD)
+    assert delete_expired_messages() == 1
 
 
 def test_what_is_still_owed_is_never_forgotten():
