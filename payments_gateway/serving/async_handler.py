@@ -7,7 +7,8 @@ done only by ``messaging.concurrency.database.in_thread``, which returns its con
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, cast
@@ -20,11 +21,22 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
+from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import request_id_of
-from payments_gateway.serving.scope import ANSWER, MATCH, WHEN_LEFT, Answer, Message, Receive, Scope, Send
-from payments_gateway.serving.security.headers import ContentSecurity, encoded_headers
+from payments_gateway.serving.scope import (
+    ANSWER,
+    MATCH,
+    WHEN_LEFT,
+    Answer,
+    Header,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+from payments_gateway.serving.security.headers import ContentSecurity, content_security, encoded_headers
 from payments_gateway.serving.security.hybrid_middleware import HybridMiddleware
 from payments_gateway.serving.security.unreadable import UnreadableRefused
 from payments_gateway.serving.views import is_for_programs
@@ -57,11 +69,11 @@ class HeldRequestHandler(UnreadableRefused):
         try:
             response: Any = await self._refusal(request)
             if response is None:
-                view, args, kwargs = cast(ResolverMatch, request.resolver_match)
-                response = await view(request, *args, **kwargs)
-                self.check_response(response, view)
+                match = cast(ResolverMatch, request.resolver_match)
+                response = await match.func(request, *match.args, **match.kwargs)
+                self.check_response(response, match.func)
                 if response.streaming or not getattr(response, "is_rendered", True):
-                    raise TypeError(f"{view.__name__} has to return a whole response.")
+                    raise TypeError(f"{match.func.__name__} has to return a whole response.")
         except Exception as error:
             response = await sync_to_async(response_for_exception, thread_sensitive=False)(request, error)
         self._csrf.process_response(request, response)
@@ -75,9 +87,11 @@ class HeldRequestHandler(UnreadableRefused):
         """Run the checks before the view. Return a response if the request is refused."""
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
         self._csrf.process_request(request)
-        refusal = await self._guard.before_on_loop(request)
+        guard = self._guard
+        refusal = await guard.before_on_loop(request) if guard.blocks(request) else guard.before(request)
         if refusal is None:
-            refusal = self._csrf.process_view(request, *cast(ResolverMatch, request.resolver_match))
+            match = cast(ResolverMatch, request.resolver_match)
+            refusal = self._csrf.process_view(request, match.func, match.args, match.kwargs)
         return refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,19 +135,39 @@ class HeldRequestHandler(UnreadableRefused):
 async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send: Send) -> None:
     """Send the view's response, with the headers that every response has."""
     content = response.content
-    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
-    for cookie in response.cookies.values():
-        headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
-    headers += encoded_headers(request, response)
-    if is_for_programs(request.resolver_match):
-        headers.append((b"Request-Id", request_id_of(request).encode("ascii")))
+    usual, headers = _headers_of(response, request)
     answer: Answer | None = scope.get(ANSWER)
-    if answer is None or not answer(send, response.status_code, headers, content):
+    if answer is None or not answer(send, response.status_code, headers, content, usual):
         if response.status_code not in WITHOUT_BODY and not response.has_header("Content-Length"):
             headers.append((b"Content-Length", b"%d" % len(content)))
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        start = {"type": "http.response.start", "status": response.status_code, "headers": [*usual, *headers]}
+        await send(start)
         await send({"type": "http.response.body", "body": content})
     request.close()
+
+
+def _headers_of(response: HttpResponse, request: HttpRequest) -> tuple[tuple[Header, ...], list[Header]]:
+    """Return the encoded headers that many responses have, and those of this one alone."""
+    headers = [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+    if is_for_programs(request.resolver_match):
+        headers.append((b"Request-Id", request_id_of(request).encode("ascii")))
+    policy = content_security(request)
+    given = tuple(response.items())
+    if policy.is_strict and response.status_code == HTTPStatus.OK:
+        return _usual(given, is_tls=conf.is_tls), headers
+    return (), [*_encoded(given, policy), *headers]
+
+
+# Other responses have headers that do not repeat, such as an address.
+@lru_cache(maxsize=256)
+def _usual(given: tuple[tuple[str, str], ...], *, is_tls: bool) -> tuple[Header, ...]:
+    return tuple(_encoded(given, ContentSecurity()))
+
+
+def _encoded(given: tuple[tuple[str, str], ...], policy: ContentSecurity) -> Iterator[Header]:
+    for name, value in given:
+        yield name.encode("ascii"), value.encode("latin-1")
+    yield from encoded_headers(policy, (name for name, _ in given))
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:

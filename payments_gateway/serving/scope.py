@@ -1,7 +1,7 @@
 """The entries that this package adds to a request's ASGI scope, and the types of ASGI's functions."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -17,6 +17,22 @@ REFUSED = "serving.refused"
 HAS_ARRIVED = "serving.body_has_arrived"
 # A list of callbacks that the server calls when the client disconnects. A request removes its own in the end.
 WHEN_LEFT = "serving.when_left"
-# An ``Answer`` of the server: it sends a whole response at once, with its Content-Length, if possible.
+# An ``Answer`` of the server.
 ANSWER = "serving.answer"
-Answer = Callable[[Send, int, Iterable[tuple[bytes, bytes]], bytes], bool]
+Header = tuple[bytes, bytes]
+
+
+class Answer(Protocol):
+    """Send a whole response at once, with its Content-Length. Return False if that is not possible.
+
+    The ``usual`` headers come before the others. They are those that many responses have.
+    """
+
+    def __call__(
+        self,
+        send: Send,
+        status: int,
+        headers: Iterable[Header],
+        body: bytes,
+        usual: tuple[Header, ...] = (),
+    ) -> bool: ...

@@ -34,8 +34,6 @@ _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 _WITH_BODY = ("POST", "PUT", "PATCH")
-# The headers that are stored, because they are sent to issuers.
-_KEPT_HEADERS = ("HTTP_ACCEPT", "HTTP_USER_AGENT")
 
 # Larger bodies than those of our own forms are parsed and searched in a thread. There is only one thread, so
 # that clients with such bodies wait for each other, and use a limited share of the processor.
@@ -49,10 +47,13 @@ class CardNumberGuardMiddleware(HybridMiddleware):
     Views that are marked with ``exempt_from_card_guard`` get requests with card numbers as well.
     """
 
+    def blocks(self, request: HttpRequest) -> bool:
+        """See HybridMiddleware."""
+        is_large = request.method in _WITH_BODY and len(request.body) > LARGE_BODY_BYTES
+        return is_large and not (_is_exempt(request) or _refused(request))
+
     async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
         """See HybridMiddleware."""
-        if _is_exempt(request) or not _has_large_body(request):
-            return self.before(request)
         return await sync_to_async(self.before, thread_sensitive=False, executor=_reader)(request)
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
@@ -63,8 +64,10 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             require_known_host(request)
             if _is_exempt(request):
                 return None
-            query = unquote_plus(request.META.get("QUERY_STRING", ""))
-            headers = "\n".join(request.META.get(name, "") for name in _KEPT_HEADERS)
+            meta = request.META
+            query = unquote_plus(meta.get("QUERY_STRING", ""))
+            # These headers are stored, because they are sent to issuers.
+            headers = f"{meta.get('HTTP_ACCEPT')}\n{meta.get('HTTP_USER_AGENT')}"
             text = _with_escapes_read(f"{request.path}\n{query}\n{headers}\n{_text_of(request)}")
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # otherwise each access to POST raises again
@@ -85,12 +88,6 @@ def _respond(request: HttpRequest, problem: Problem) -> HttpResponseBase:
 def _refused(request: HttpRequest) -> Problem | None:
     """Return the problem for which the server or a layer outside Django refused the request, or None."""
     return cast(Problem | None, getattr(request, "scope", {}).get(REFUSED))
-
-
-def _has_large_body(request: HttpRequest) -> bool:
-    if request.method not in _WITH_BODY or _refused(request):
-        return False
-    return len(request.body) > LARGE_BODY_BYTES
 
 
 def _text_of(request: HttpRequest) -> str:

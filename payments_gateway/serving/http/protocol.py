@@ -31,7 +31,7 @@ from payments_gateway.serving.problems import (
     Problem,
     RefusedError,
 )
-from payments_gateway.serving.scope import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
+from payments_gateway.serving.scope import ANSWER, HAS_ARRIVED, WHEN_LEFT, Header, Scope, Send
 
 # The time in which a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
@@ -283,8 +283,15 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         """Return True if the newest request, which is answered last, has been answered."""
         return getattr(self.cycle, "response_complete", True)
 
-    def answer(self, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response with its Content-Length. Return False if that is not possible.
+    def answer(
+        self,
+        send: Send,
+        status: int,
+        headers: Iterable[Header],
+        body: bytes,
+        usual: tuple[Header, ...] = (),
+    ) -> bool:
+        """See Answer.
 
         In that case the response must go through ``send`` as two messages. uvicorn then checks each header by
         itself, which takes as long as everything else. Raises ValueError for a header that HTTP cannot carry.
@@ -301,7 +308,9 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             return False
         default = self.server_state.default_headers
         try:
-            response = whole_response(status, default, headers, body, keep_alive=cycle.keep_alive)
+            response = whole_response(
+                status, default, headers, body, usual=usual, keep_alive=cycle.keep_alive
+            )
         except FramedError:
             return False
         self._joined.write_at_once(response)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 STATUS_LINES = {
@@ -12,8 +13,8 @@ NOT_IN_A_NAME = re.compile(rb'[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\"]')
 NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Headers that determine where a response ends. If an application sets one of them, it is not overruled.
 FRAMING = (b"connection", b"content-length", b"transfer-encoding")
-Headers = Iterable[tuple[bytes, bytes]]
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+Header = tuple[bytes, bytes]
 
 
 class FramedError(Exception):
@@ -21,27 +22,41 @@ class FramedError(Exception):
 
 
 def whole_response(
-    status: int, default: Headers, headers: Headers, body: bytes, *, keep_alive: bool
+    status: int,
+    default: Iterable[Header],
+    headers: Iterable[Header],
+    body: bytes,
+    *,
+    usual: tuple[Header, ...] = (),
+    keep_alive: bool,
 ) -> bytes:
     """Return a response with its Content-Length.
 
-    Raises FramedError for a response without a body or with framing of its own, and ValueError for a header
-    that HTTP cannot carry.
+    The text of the ``usual`` headers is kept, because many responses have the same ones. Raises FramedError
+    for a response without a body or with framing of its own, and ValueError for a header that HTTP cannot
+    carry.
     """
     if status in WITHOUT_BODY:
         raise FramedError(status)
-    parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    for name, value in default:
-        parts += (name, b": ", value, b"\r\n")
+    status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    connection = b"" if keep_alive else b"connection: close\r\n"
+    texts = (_kept_text(tuple(default)), _kept_text(usual), text_of(headers) if headers else b"")
+    return b"%b%b%b%b%bcontent-length: %d\r\n\r\n%b" % (status_line, *texts, connection, len(body), body)
+
+
+def text_of(headers: Iterable[Header]) -> bytes:
+    """Return the lines of these headers. Raises FramedError and ValueError, as ``whole_response`` does."""
+    parts: list[bytes] = []
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")
-    names = b"".join(parts[1::4]).lower()
+    names = b"".join(parts[::4]).lower()
     if any(framing in names for framing in FRAMING):
-        raise FramedError(status)
-    if NOT_IN_A_NAME.search(names) or NOT_IN_A_VALUE.search(b"".join(parts[3::4])):
+        raise FramedError(names)
+    if NOT_IN_A_NAME.search(names) or NOT_IN_A_VALUE.search(b"".join(parts[2::4])):
         raise ValueError("A header must not hold control characters, nor its name anything but a token.")
-    if not keep_alive:
-        parts.append(b"connection: close\r\n")
-    parts.append(b"content-length: %d\r\n\r\n" % len(body))
-    parts.append(body)
     return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _kept_text(headers: tuple[Header, ...]) -> bytes:
+    return text_of(headers)

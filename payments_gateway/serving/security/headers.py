@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import cast
 
@@ -86,17 +86,16 @@ class SecurityHeadersMiddleware(HybridMiddleware):
             response.headers.setdefault(name, value)
 
 
-def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collection[tuple[bytes, bytes]]:
-    """Return the headers that the middleware would set, encoded for a response about to be sent.
+def encoded_headers(policy: ContentSecurity, own: Iterable[str]) -> Collection[tuple[bytes, bytes]]:
+    """Return the headers that the middleware would set, encoded, for a response with its ``own`` headers.
 
-    Nearly all responses have the same headers, which are encoded only once.
+    Nearly all responses have the same ones, which are encoded only once.
     """
-    policy = content_security(request)
     encoded = _strict(is_tls=conf.is_tls) if policy.is_strict else _encoded(policy, is_tls=conf.is_tls)
-    own = {name.lower() for name in response.headers}
-    if encoded.keys().isdisjoint(own):
+    names = {name.lower() for name in own}
+    if encoded.keys().isdisjoint(names):
         return encoded.values()
-    return [pair for name, pair in encoded.items() if name not in own]
+    return [pair for name, pair in encoded.items() if name not in names]
 
 
 def strict_headers() -> Collection[tuple[bytes, bytes]]:

@@ -28,7 +28,7 @@ class HybridMiddleware:
         return response
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        response = await self.before_on_loop(request)
+        response = await self.before_on_loop(request) if self.blocks(request) else self.before(request)
         if response is None:
             response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         self.after(request, response)
@@ -38,8 +38,12 @@ class HybridMiddleware:
         """Return a response to answer the request without calling any inner handler."""
         return None
 
+    def blocks(self, request: HttpRequest) -> bool:
+        """Return True if ``before`` would block the event loop, so that ``before_on_loop`` is needed."""
+        return False
+
     async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Do the same on the event loop, without blocking it."""
+        """Do the same as ``before`` without blocking the event loop."""
         return self.before(request)
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> None:

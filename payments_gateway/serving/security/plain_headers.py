@@ -6,7 +6,8 @@ those in the parts of a multipart form.
 """
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from payments_gateway.serving.scope import Application, Receive, Scope, Send
@@ -37,12 +38,23 @@ class PlainHeaders:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            given = [value for name, value in scope["headers"] if name == CONTENT_TYPE]
-            if given and not (len(given) == 1 and is_plain_content_type(given[0])):
-                scope = without(CONTENT_TYPE, scope)
-            if not all(is_plain_accept(value) for name, value in scope["headers"] if name == ACCEPT):
-                scope = without(ACCEPT, scope)
+            for name in _not_plain(scope["headers"]):
+                scope = without(name, scope)
         return self._application(scope, receive, send)
+
+
+def _not_plain(headers: Iterable[tuple[bytes, bytes]]) -> Collection[bytes]:
+    """Return the names of the headers that are not plain, or that are there twice and may not be."""
+    names: tuple[bytes, ...] = ()
+    has_content_type = False
+    for name, value in headers:
+        if name == CONTENT_TYPE:
+            if has_content_type or not is_plain_content_type(value):
+                names += (name,)
+            has_content_type = True
+        elif name == ACCEPT and not is_plain_accept(value):
+            names += (name,)
+    return names
 
 
 def without(header: bytes, scope: Mapping[str, Any]) -> Scope:
@@ -52,8 +64,14 @@ def without(header: bytes, scope: Mapping[str, Any]) -> Scope:
 
 def is_plain_content_type(value: bytes) -> bool:
     """Return True if a Content-Type has the usual form, one part, and at most one charset, a usual one."""
+    return len(value) <= MAX_CONTENT_TYPE_BYTES and _has_usual_form(value)
+
+
+# Nearly all requests have one of a few values. Longer values are not kept.
+@lru_cache(maxsize=256)
+def _has_usual_form(value: bytes) -> bool:
     value = value.strip(b" \t").lower()
-    if len(value) > MAX_CONTENT_TYPE_BYTES or value.startswith(b"multipart/"):
+    if value.startswith(b"multipart/"):
         return False
     charsets = _CHARSET.findall(value)
     is_usual = len(charsets) <= 1 and all(_USUAL.fullmatch(charset) for charset in charsets)
