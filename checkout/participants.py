@@ -20,6 +20,7 @@ from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     AwaitOperation,
     AwaitPayment,
+    CallOffChallenge,
     CompleteChallenge,
     SubmitPayment,
 )
@@ -56,7 +57,14 @@ _OURS = (
         "web",
         serves=False,
         has_channels=True,
-        sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, AwaitOperation, ApplyNotification),
+        sends=_types(
+            SubmitPayment,
+            CompleteChallenge,
+            CallOffChallenge,
+            AwaitPayment,
+            AwaitOperation,
+            ApplyNotification,
+        ),
     ),
     Participant(
         "checkout",

@@ -99,6 +99,7 @@ PaymentEvent = Literal[
     "submitted",
     "challenge_required",
     "challenge_returned",
+    "called_off",
     "outcome_unknown",
     "refusal_doubted",
     "authorised",
@@ -171,6 +172,15 @@ PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER, Actor.MERCHANT),
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
+    # The provider is asked to cancel it as well.
+    _edge(
+        "called_off",
+        (P.CHALLENGE_REQUIRED,),
+        P.PROCESSING,
+        Actor.SHOPPER,
+        Actor.MERCHANT,
+        Actor.STAFF,
+    ),
     _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED, P.VOID_PENDING), P.CONFIRMING, Actor.SAGA),
     # The provider denied knowing the order, so that the attempt ended, and has notified money of it since.
     _edge("refusal_doubted", (P.REFUSED,), P.CONFIRMING, Actor.SAGA),
@@ -181,6 +191,8 @@ PAYMENT_EDGES = (
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.MERCHANT, Actor.STAFF),
+    # It was called off during a challenge. If that was completed, the money is released first.
+    _edge("cancelled", (*LIVE, P.VOID_PENDING), P.CANCELLED, Actor.SAGA),
     # From here on the state follows the sums of the payment's operations (``payments.totals``). The results
     # of two operations may arrive in either order, so an edge starts from every state that earlier sums may
     # have caused. Some lead to the state where they start: another part moved, which is told as well.

@@ -60,6 +60,16 @@ class CompleteChallenge(Command[PaymentStatusReply], frozen=True):
     attempt: str
 
 
+class CallOffChallenge(Command[PaymentStatusReply], frozen=True):
+    """Cancel a purchase that waits for a challenge, since shopper, merchant or staff have called it off."""
+
+    to = "checkout.call_off_challenge"
+    again = "nothing changes; answered when there is a result"
+
+    payment: str
+    attempt: str
+
+
 class AwaitPayment(Command[PaymentStatusReply], frozen=True):
     """Answer as soon as the payment has a state to report."""
 

@@ -30,6 +30,7 @@ urlpatterns = [
     path("checkout/<payment:reference>/pay/", checkout.pay, name="pay"),
     path("checkout/<payment:reference>/captcha/", checkout.captcha, name="captcha"),
     path("checkout/<payment:reference>/challenge/", challenge.challenge, name="challenge"),
+    path("checkout/<payment:reference>/challenge/give-up/", challenge.give_up, name="give_up"),
     path(
         "checkout/<payment:reference>/challenge/return/<token:token>/",
         challenge.challenge_return,

@@ -53,6 +53,10 @@ def _late_return(world: World) -> None:
     world.rows.execute("UPDATE payments_fact SET kind = 'challenge_returned'")
 
 
+def _called_off(world: World) -> None:
+    world.rows.execute("UPDATE payments_fact SET kind = 'challenge_called_off' WHERE attempt_id IS NOT NULL")
+
+
 def _charged_back(world: World) -> None:
     for order in world.bank.books.orders.values():
         order.charged_back = order.captured
@@ -139,6 +143,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
         _sql("INSERT INTO taken_again SELECT reference FROM payments_payment"),
     ),
     "a token that was taken after its time": ("I7", _late_return),
+    "a capture after the payment was called off": ("I7", _called_off),
     "a statement of another amount": ("I5", _statement_of_another_amount),
     "an operation that is done too early": ("I5", _done_too_early),
     "a charge-back that we have as a refund": ("I5", _charged_back_for_refunded),

@@ -74,6 +74,7 @@ def check(world: "World") -> list[str]:
         *_stock(world, books),
         *_no_stock_was_given_away(books),
         *_no_late_returns(books),
+        *_called_off_is_not_captured(books),
         *_statements_were_compared(books),
         *_truth_is_no_contradiction(world, books),
         *own_steps.check(books),
@@ -233,6 +234,15 @@ def _no_late_returns(books: Ledgers) -> Iterator[str]:
         "WHERE f.kind = 'challenge_returned' AND f.recorded_at > a.challenge_expires_at"
     ):
         yield f"I7: a return token of {code} was taken at {at}, and expired at {until}"
+
+
+def _called_off_is_not_captured(books: Ledgers) -> Iterator[str]:
+    for (code,) in books.rows(
+        "SELECT a.order_code FROM payments_attempt a JOIN payments_fact f ON f.attempt_id = a.id "
+        "JOIN payments_operation o ON o.attempt_id = a.id WHERE f.kind = 'challenge_called_off' "
+        "AND o.kind = 'capture' AND o.requested_by = 'purchase' AND o.reference <> a.capture_reference"
+    ):
+        yield f"I7: {code} was called off during its challenge, and captured"
 
 
 def _statements_were_compared(books: Ledgers) -> Iterator[str]:

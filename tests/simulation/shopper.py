@@ -135,11 +135,19 @@ class Shopper:
         """Return from the challenge once, twice, late or again later. Return False if the shopper leaves."""
         attempt = self._world.without_loop(self._latest_attempt)
         token = token_for(attempt)
-        way = self._chance.one_of(("back", "twice", "late", "again", "away"), (6, 2, 3, 1, 1))
+        ways = ("back", "twice", "late", "again", "away", "gives up", "is closed")
+        way = self._chance.one_of(ways, (6, 2, 3, 1, 1, 1, 1))
         await self._world.sleep(self._chance.around(30) if way != "late" else self._lateness())
         if way == "away":
             self._world.trace.note("shopper", "walks away", self.reference)
             return False
+        if way == "gives up":
+            # Perhaps in another tab, beside a return.
+            self._world.spawn(self._give_up())
+            if self._chance.of(0.5):
+                return True
+        if way == "is closed":
+            self._world.spawn(self._close())
         if way == "twice":
             self._world.spawn(self._return(token, attempt.order_code))
         if way == "again":
@@ -150,6 +158,10 @@ class Shopper:
         await self._return(token, attempt.order_code)
         await self._world.sleep(self._chance.around(1))
         return True
+
+    async def _give_up(self) -> None:
+        self._world.trace.note("shopper", "gives up", self.reference)
+        await self._ask(lambda: actions.give_up_challenge(self.reference))
 
     def _lateness(self) -> float:
         """Return the delay of a late return in seconds: around the token's expiry, or long after it."""

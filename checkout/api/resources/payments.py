@@ -159,7 +159,7 @@ class PaymentCancel(ApiView):
     methods: ClassVar = {
         "POST": Described(
             name="cancelPayment",
-            summary="Cancel an unpaid payment, so that it can no longer be paid",
+            summary="Cancel an unpaid payment; during a challenge, as soon as the provider has cancelled it",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.Cancel,
             key=IdempotencyKey.ACCEPTED,
@@ -169,7 +169,7 @@ class PaymentCancel(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Cancel the payment. If it is cancelled already, nothing changes."""
+        """Cancel the payment. If it is cancelled already, or is about to be, nothing changes."""
         keyed = self.idempotency_key
         if keyed is None:
             return self._cancel(reference)

@@ -25,15 +25,21 @@ from checkout.backoffice.settling.figures import PaymentSettlingAdmin
 from checkout.backoffice.settling.operations import settling_tools
 from checkout.payments import actions
 from checkout.payments.models import Payment
-from checkout.states import Actor, PaymentState, payment_machine
+from checkout.states import PaymentState
 
 CANCEL = Verb(
     name="cancel",
     label="Cancel payment",
-    explanation="The payment can no longer be paid. Nothing has been paid yet, and this cannot be undone.",
-    done="Cancelled: the payment can no longer be paid.",
-    otherwise="only an open or refused payment can be cancelled. Nothing was changed.",
-    is_offered=lambda payment: payment_machine.allows(payment.state, "cancelled", Actor.STAFF),
+    explanation=(
+        "The payment can no longer be paid. Nothing has been paid yet, and this cannot be undone. If the "
+        "shopper is at the bank's check, the provider is asked to cancel that first. Money that it holds by "
+        "then is released."
+    ),
+    done="Cancelled, or about to be: the payment can no longer be paid.",
+    otherwise=(
+        "only a payment that is open, refused or at the bank's check can be cancelled. Nothing was changed."
+    ),
+    is_offered=lambda payment: payment.may_be_cancelled,
     carry_out=lambda payment, by, _: actions.cancel_payment(payment.reference, by=by),
 )
 

@@ -11,7 +11,8 @@ from checkout.states import PaymentEvent, PaymentState
 OF_PAYMENT = "payment."
 EVENT_TYPES: Mapping[str, str] = {
     "payment.created": "The payment was created, and a shopper may pay it.",
-    "payment.processing": "An attempt is under way, also when the shopper is back from a challenge.",
+    "payment.processing": "An attempt is under way, also when the shopper is back from a challenge, or the "
+    "payment is cancelled during one.",
     "payment.action_required": "The shopper has to complete a challenge at the card's issuer.",
     "payment.unknown": "It is not certain if money is held. The provider is asked, then staff decide.",
     "payment.authorised": "The amount is held on the card.",
@@ -55,6 +56,7 @@ _OF_MOVES: Mapping[PaymentEvent, str] = {
     "submitted": "payment.processing",
     "challenge_required": "payment.action_required",
     "challenge_returned": "payment.processing",
+    "called_off": "payment.processing",
     "outcome_unknown": "payment.unknown",
     "refusal_doubted": "payment.unknown",
     "authorised": "payment.authorised",

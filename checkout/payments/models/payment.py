@@ -205,6 +205,12 @@ class Payment(models.Model):
         return is_late and PaymentState(self.state).may_be_paid
 
     @property
+    def may_be_cancelled(self) -> bool:
+        """True if it can be cancelled: during a challenge, the provider is asked to cancel that first."""
+        state = PaymentState(self.state)
+        return state.may_be_paid or state == PaymentState.CHALLENGE_REQUIRED
+
+    @property
     def is_watched(self) -> bool:
         """True if a page or poll may be waiting for the payment's changes."""
         return self.watched_at is not None and self.watched_at > timezone.now() - 2 * WATCH

@@ -277,7 +277,7 @@ def _actions(payment: Payment, sums: Sums, amounts: AmountsObject) -> list[Actio
         ("capture", amounts.capturable > 0),
         ("void", may_void and sums.can_be_voided),
         ("refund", amounts.refundable > 0),
-        ("cancel", PaymentState(payment.state).may_be_paid),
+        ("cancel", payment.may_be_cancelled),
     ]
     return [action for action, is_possible in offered if is_possible]
 

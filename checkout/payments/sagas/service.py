@@ -6,6 +6,7 @@ from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     AwaitOperation,
     AwaitPayment,
+    CallOffChallenge,
     CompleteChallenge,
     PassDeadline,
     ResumeSaga,
@@ -87,6 +88,16 @@ def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
     orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
+    join(command.payment, message)
+
+
+@service.handles(CallOffChallenge)
+def call_off_challenge(command: CallOffChallenge, message: Message) -> None:
+    """Cancel the purchase, unless its challenge has been completed, or its time was over."""
+    saga = locked_saga(Purchase.kind, command.attempt)
+    if saga is None:
+        raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
+    orchestrator.signal(saga, Signal.CALLED_OFF, message)
     join(command.payment, message)
 
 

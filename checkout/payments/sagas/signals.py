@@ -9,6 +9,8 @@ class Signal(StrEnum):
 
     # The shopper came back from a challenge.
     CHALLENGE_RETURNED = "challenge_returned"
+    # Shopper, merchant or staff do not want to wait for the challenge any longer.
+    CALLED_OFF = "called_off"
 
     # The kinds of proven notifications about an attempt, and its becoming conflicted.
     AUTHORISED = "authorised"

@@ -78,6 +78,18 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     return response
 
 
+@held
+@page("POST")
+async def give_up(request: HttpRequest, reference: str) -> HttpResponse:
+    """Cancel a payment whose shopper does not want to complete the challenge, and show what came of it."""
+    state = await commit_and_answer(
+        "",
+        conf.reply_budget_seconds,
+        lambda message_id: actions.give_up_challenge(reference, message_id=message_id),
+    )
+    return see_other(path_of(reference, state))
+
+
 def _is_framed(request: HttpRequest) -> bool:
     """Return True if the answer will be shown in a frame. Older browsers do not say."""
     destination = request.headers.get("Sec-Fetch-Dest")

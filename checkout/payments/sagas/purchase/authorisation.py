@@ -16,6 +16,7 @@ from checkout.payments.sagas.purchase import fulfilment
 from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.table import Go
 from checkout.risk.messages import RiskAssessed
+from checkout.states import PaymentEvent
 from messaging.envelope import Reply
 
 # The deadline is later than the return token's expiry, so that it never overtakes a last-second return.
@@ -69,10 +70,11 @@ def not_sent(data: PurchaseData, reason: str) -> PurchaseDecision:
 def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     """Capture, if the payment is captured automatically, or else report that the money is held.
 
-    If the account refuses the authorisation, for a reason that the answer has, it is released instead.
+    If the payment was called off, or the account refuses the authorisation, for a reason that the answer has,
+    it is released instead.
     """
     held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
-    if answer.refusal_reason:
+    if data.is_called_off or answer.refusal_reason:
         return Go(step=At.VOID, data=with_changes(held, refusal_reason=answer.refusal_reason))
     if not data.captures:
         return fulfilment.authorised(held)
@@ -115,6 +117,11 @@ def not_returned(data: PurchaseData) -> PurchaseDecision:
     return _ask_provider(with_changes(data, is_expiring=True))
 
 
+def called_off(data: PurchaseData) -> PurchaseDecision:
+    """Do the same because the payment is cancelled."""
+    return _ask_provider(with_changes(data, is_expiring=True, is_called_off=True))
+
+
 def unless_expiring(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:
     """Do what follows unless the challenge is late: then cancel it at the provider.
 
@@ -128,7 +135,8 @@ def refused_or_expired(data: PurchaseData, answer: ProviderAnswered) -> Purchase
 
 
 def expired(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
-    return fulfilment.release(data, transitions=("expired",), attempt_transitions=("expired",))
+    end: PaymentEvent = "cancelled" if data.is_called_off else "expired"
+    return fulfilment.release(data, transitions=(end,), attempt_transitions=("expired",))
 
 
 # The unknown outcome
@@ -188,5 +196,6 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> PurchaseDe
         delay_seconds=delay_seconds,
         transitions=("outcome_unknown",) if is_unknown else (),
         attempt_transitions=("outcome_unknown",) if is_unknown else (),
-        reply_to_waiters=True,
+        # What was called off usually ends in a moment, for which its shopper waits.
+        reply_to_waiters=not data.is_called_off,
     )

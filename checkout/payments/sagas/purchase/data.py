@@ -54,7 +54,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``has_card`` says that the submission came with its card, which is never stored, or names a saved one.
     ``is_capture_included`` says that the provider captures with the authorisation, without being asked again.
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
-    the challenge to end.
+    the challenge to end, and ``is_called_off`` that this is because somebody has cancelled the payment.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``refusal_reason`` says why we refuse an authorisation ourselves, until it is released.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
@@ -84,6 +84,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     voids: int = 0
     is_back: bool = False
     is_expiring: bool = False
+    is_called_off: bool = False
     is_capture_refused: bool = False
     refusal_reason: str = ""
     is_taken: bool = False

@@ -2,8 +2,8 @@
 
 If it fails, the stock reservation is undone; an authorisation whose capture is refused is voided before that.
 If staff void the authorisation, the order is cancelled. While the outcome at the provider is unknown, nothing
-is repeated or undone; the provider is asked instead. A challenge that nobody completes is cancelled at the
-provider before it expires here.
+is repeated or undone; the provider is asked instead. A challenge that nobody completes, or that is called
+off, is cancelled at the provider before the payment ends here.
 
 Read the table first. The functions that it mentions are in ``authorisation.py``, which leads to the
 authorisation, in ``fulfilment.py``, which has what comes after it, and in ``own.py``, which adds steps of
@@ -87,7 +87,10 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
         Step(
             name=At.AWAIT_CHALLENGE,
             within=authorisation.time_for_challenge,
-            hears={Signal.CHALLENGE_RETURNED: authorisation.returned},
+            hears={
+                Signal.CHALLENGE_RETURNED: authorisation.returned,
+                Signal.CALLED_OFF: authorisation.called_off,
+            },
             unknown=authorisation.not_returned,
             undo=At.ABANDON,
         ),

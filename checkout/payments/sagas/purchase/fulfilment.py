@@ -76,7 +76,12 @@ def void_accepted(data: PurchaseData) -> PurchaseDecision:
 
 
 def voided(data: PurchaseData) -> PurchaseDecision:
-    """Release the stock. An attempt that we have refused counts as such once nothing is held."""
+    """Release the stock. An attempt that we have refused counts as such once nothing is held.
+
+    So does one of a payment that was cancelled meanwhile.
+    """
+    if data.is_called_off:
+        return release(data, transitions=("cancelled",), attempt_transitions=("released",))
     if not data.refusal_reason:
         return release(data, transitions=("voided",))
     return replace(refuse(data, data.refusal_reason), attempt_transitions=("released",))
