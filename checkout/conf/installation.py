@@ -44,6 +44,12 @@ class Installation:
         pattern=r"^[\w., ]*$",
     )
 
+    log_format = text(
+        "CHECKOUT_LOG_FORMAT",
+        "logfmt",
+        "The form of a line of the log: logfmt (key=value), or json, with one object in each line.",
+        pattern="^(logfmt|json)$",
+    )
     in_place = texts(
         "CHECKOUT_IN_PLACE",
         "",

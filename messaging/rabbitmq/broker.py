@@ -16,6 +16,7 @@ from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, confirm
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, MessagingError, ReplyLost
+from messaging.logs.outage import Outage
 from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
 from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
@@ -83,6 +84,8 @@ class RabbitmqBroker(Broker):
         self._home_seconds = HOME_SECONDS if len(nodes_of(url)) > 1 else ONLY_HOME_SECONDS
         self._publisher = Publisher(self._user, confirm_seconds=confirm_seconds)
         self._subscriptions = Subscriptions(self._redeclare, self._rebind, look_seconds)
+        # It is over when both connections are there, so no single success can be by chance.
+        self._outage = Outage("broker", quiet_seconds=0)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
@@ -90,13 +93,17 @@ class RabbitmqBroker(Broker):
                 url, f"{name} publish", zone=zone, blocked_timeout_seconds=BLOCKED_TIMEOUT_SECONDS
             ),
             self._prepare_publishing,
+            self._note_ready,
             self._publishing_lost,
+            self._outage,
         )
         self._consuming = Supervisor(
             "consume",
             connection_parameters(url, f"{name} consume", zone=zone),
             self._prepare_consuming,
+            self._note_ready,
             self._consuming_lost,
+            self._outage,
         )
         self._watchdog = Watchdog(self._ping, self._may_judge, self._give_up, watchdog_seconds)
         self._watching: asyncio.Task[None] | None = None
@@ -251,6 +258,10 @@ class RabbitmqBroker(Broker):
         await self._publisher.prepare(link)
         if not self._publisher.accepts.is_set():
             self._ping()
+
+    def _note_ready(self) -> None:
+        if self._has_connections:
+            self._outage.answered()
 
     def _publishing_lost(self, name: str) -> None:
         self._connections_lost += 1

@@ -5,9 +5,13 @@ state.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
+import structlog
+from django.db import transaction
+from django.utils import timezone
 
 from checkout.payments.events.numbering import first_events, latest_of
 from checkout.payments.events.recording import EventDraft, record_event
@@ -19,6 +23,8 @@ from checkout.payments.objects.operation import STATES, OperationObject, operati
 from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
 from checkout.states import Actor
 from messaging.compiled_queries import insert, insert_unless_known, update_in_batch
+
+log = structlog.get_logger(__name__)
 
 # Fields that every change sets.
 _ALWAYS = ("updated_at", "version")
@@ -57,7 +63,21 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
     is_by_capture = "captured" in amounts and "refunded" not in amounts
     is_by_return = amounts.get("refunded", 0) > told.amounts.refunded
     type = type_of_move(event, earlier, is_by_capture=is_by_capture, is_by_return=is_by_return)
+    if told.is_final and not known.get("is_final"):
+        transaction.on_commit(partial(_log_end, payment, told.state), robust=True)
     return EventDraft(type=type, object=told, changes=changes)
+
+
+def _log_end(payment: Payment, state: str) -> None:
+    log.info(
+        "payment ended",
+        payment=payment.reference,
+        merchant=payment.merchant.code,
+        state=state,
+        amount=payment.amount_minor,
+        currency=payment.currency,
+        seconds=round((timezone.now() - payment.created_at).total_seconds(), 1),
+    )
 
 
 def has_untold_amounts(payment: Payment) -> bool:
