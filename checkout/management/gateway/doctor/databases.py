@@ -92,7 +92,8 @@ def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding
 
 def _is_by_default(alias: str) -> bool:
     """Return True for the file that is used if no database is configured."""
-    return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not os.environ.get("DATABASE_URL")
+    is_set = any(os.environ.get(name) for name in ("DATABASE_URL", "DATABASE_URL_FILE"))
+    return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not is_set
 
 
 def _missing_migrations(alias: str) -> list[str]:
