@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from checkout.running.services import SERVICES
 from payments_gateway.environment import Environment
@@ -67,7 +68,14 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
 def test_no_unit_lets_its_process_do_more_than_it_needs():
     analyze = shutil.which("systemd-analyze") or missing("systemd-analyze: install Debian's package systemd")
     for unit in SYSTEMD.glob("*.service"):
-        command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=25", unit]
+        command: list[str | Path] = [
+            analyze,
+            "security",
+            "--offline=true",
+            "--no-pager",
+            "--threshold=25",
+            unit,
+        ]
         analysed = subprocess.run(command, capture_output=True, text=True, check=False)
         assert analysed.returncode == 0, analysed.stdout
         assert "\nUser=" not in unit.read_text(), f"the processes of {unit.name} share a user with others"
