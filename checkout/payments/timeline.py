@@ -27,6 +27,7 @@ Message = TypeVar("Message", OutboxMessage, InboxMessage)
 class Kind(StrEnum):
     """The kind of record that an entry comes from."""
 
+    EVENT = "event"
     FACT = "fact"
     STEP = "saga step"
     MESSAGE = "message"
@@ -51,6 +52,7 @@ def timeline_of(payment: Payment) -> list[Entry]:
     The number of queries is fixed, however long the payment's history is.
     """
     entries = [
+        *_events(payment),
         *_facts(payment),
         *_steps(payment),
         *_messages(payment),
@@ -58,6 +60,11 @@ def timeline_of(payment: Payment) -> list[Entry]:
         *_notifications(payment),
     ]
     return sorted(entries, key=lambda entry: entry.at)
+
+
+def _events(payment: Payment) -> Iterator[Entry]:
+    for event in payment.events.defer("data", "changes").order_by("pk"):
+        yield Entry(event.created_at, Kind.EVENT, event.type, event.operation)
 
 
 def _facts(payment: Payment) -> Iterator[Entry]:

@@ -229,11 +229,11 @@ def test_an_event_that_has_not_been_published_is_not_forgotten(account):
 
 def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(account, all_published):
     payment, other = rows.payment("A-1"), rows.payment("A-2")
-    for sequence, type in enumerate(("payment.created", "attempt.started", "payment.captured"), 1):
+    for sequence, type in enumerate(("payment.created", "capture.requested", "payment.captured"), 1):
         told(payment, sequence, type, OLD)
     told(payment, 4, "refund.refused", OLD)
     told(other, 1, "payment.created", OLD)
-    told(other, 2, "attempt.started", YOUNG)
+    told(other, 2, "capture.requested", YOUNG)
     told(other, 3, "payment.processing", YOUNG)
     assert (delete_expired_events().done, delete_expired_events().done) == (3, 0)
     kept = Event.objects.order_by("payment", "sequence").values_list("payment", "sequence")
