@@ -112,7 +112,7 @@ def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[che
     hint = (
         "Set FORWARDED_ALLOW_IPS to the addresses or networks, separated by commas, from which your proxies "
         "connect to the web process (10.0.0.0/24, say), have each of them send X-Forwarded-For, and let "
-        "nobody else reach this port. A proxy on this machine needs no more than HOST=127.0.0.1."
+        "nobody else reach this port. For a proxy on this machine set HOST=127.0.0.1 as well."
     )
     trusted = comma_separated(conf.trusted_proxies)
     if strange := sorted(name for name in trusted if name != "*" and not _is_address(name)):

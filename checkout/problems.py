@@ -29,7 +29,7 @@ from checkout.errors import (
     TooManyAttempts,
 )
 from messaging.errors import MessagingError
-from payments_gateway.serving.problems import Problem, document_of, request_id_of
+from payments_gateway.serving.problems import Problem, document_of, refuse, request_id_of
 from payments_gateway.serving.views import is_for_programs
 
 # Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
@@ -263,7 +263,8 @@ def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpRe
         body = page_of(problem.status, problem.code, problem.title, problem.detail, back, _home(request))
         content_type = "text/html; charset=utf-8"
     headers = {"Cache-Control": "no-store", **problem.headers}
-    return HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
+    response = HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
+    return refuse(response, problem)
 
 
 def _home(request: HttpRequest) -> str:

@@ -207,19 +207,21 @@ class Topology:
         owner = self.owner_of(self.user(participant))
         return re.escape(self.instance_queue_name(f"{owner}-")) + "[0-9a-f]+"
 
-    def instance_queue(self, instance_id: str) -> Queue:
+    def instance_queue(self, instance_id: str, successor: int = 0) -> Queue:
         """Return the queue of one process, for replies and channel-layer traffic, until the process ends.
 
         The queue outlives a reconnection. It is durable and not exclusive, because transient queues are
-        deprecated and an exclusive one stays locked after a silent loss of the connection.
+        deprecated and an exclusive one stays locked after a silent loss of the connection. If its node has
+        stopped, a ``successor`` on another node, of another name, takes what is sent to the same address.
         """
-        name = self.instance_queue_name(instance_id)
+        address = self.instance_queue_name(instance_id)
+        name = f"{address}{successor:02x}" if successor else address
         arguments: dict[str, Argument] = {
             "x-queue-type": "classic",
             "x-expires": INSTANCE_QUEUE_EXPIRY_MILLISECONDS,
             "x-max-length": MAX_LENGTH,
         }
-        return Queue(name, arguments, (Binding(self.replies, name),))
+        return Queue(name, arguments, (Binding(self.replies, address),))
 
     def may_go_unheard(self, exchange: str, routing_key: str) -> bool:
         """Return True if a message that no queue took can be dropped, because no process waits for it.

@@ -1,5 +1,6 @@
 """The process environment, read and checked once. Everything that is wrong is named at once."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from checkout.conf import Conf
@@ -17,6 +19,7 @@ from checkout.errors import CardKeysMisconfigured
 from checkout.money import CURRENCIES, REPLACED
 from messaging.setting import Setting, comma_separated, declared
 from payments_gateway.mail_server import MailServer
+from payments_gateway.secret_files import SUFFIX, read_secrets
 from payments_gateway.wrong_settings import misspelled, setting_errors
 
 # A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a
@@ -132,11 +135,12 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     host: str = Field(
         default="localhost", alias="HOST", description="The name or address that the web process listens on."
     )
-    # uvicorn reads this variable itself, and has the same default.
+    # The web process's command gives it to uvicorn, which would believe every process of this machine.
     forwarded_allow_ips: str = Field(
-        default="127.0.0.1,::1",
+        default="",
         alias="FORWARDED_ALLOW_IPS",
-        description="The addresses and networks of the proxies whose X-Forwarded-For is believed.",
+        description="The addresses and networks of the proxies whose X-Forwarded-For is believed; by default "
+        "nobody's.",
     )
     public_url: str = Field(
         default="http://localhost:8000",
@@ -146,7 +150,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     sandbox_url: str = Field(
         default="http://127.0.0.1:8001", alias="SANDBOX_URL", description="The address of the sandbox."
     )
-    provider_credentials: dict[str, dict[str, str]] = Field(
+    provider_credentials: Annotated[dict[str, dict[str, str]], NoDecode] = Field(
         default={},
         alias="CHECKOUT_PROVIDER_CREDENTIALS",
         repr=False,
@@ -180,6 +184,14 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @classmethod
     def _split(cls, value: Any) -> Any:
         return comma_separated(value) if isinstance(value, str) else value
+
+    @field_validator("provider_credentials", mode="before")
+    @classmethod
+    def _read_json(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(_NOT_JSON.format("CHECKOUT_PROVIDER_CREDENTIALS")) from None
 
     @field_validator("card_keys")
     @classmethod
@@ -259,9 +271,12 @@ def read_environment() -> Environment:
 
     A traceback would say nothing more, and values are not shown, because they may be secrets.
     """
-    faults = [*misspelled(os.environ, _known_variables())]
+    secrets = _secret_variables()
+    files = [f"{name}{SUFFIX}" for name in secrets]
+    values, faults = read_secrets(secrets, os.environ)
+    faults = [*misspelled(os.environ, [*_known_variables(), *files]), *faults]
     try:
-        environment = Environment()
+        environment = Environment(**values)
     except ValidationError as error:
         faults += _lines(error)
     except SettingsError as error:
@@ -270,6 +285,15 @@ def read_environment() -> Environment:
         if not faults:
             return environment
     raise SystemExit("\n".join(faults))
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Return True for a field that no representation of the environment shows. It may be in a file."""
+    return not field.repr or "SecretStr" in str(field.annotation)
+
+
+def _secret_variables() -> list[str]:
+    return [str(field.alias) for field in Environment.model_fields.values() if is_secret(field)]
 
 
 def _known_variables() -> list[str]:

@@ -206,7 +206,9 @@ LOGGING = {
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 scrub_event,
-                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+                structlog.processors.JSONRenderer(ensure_ascii=False)
+                if declared["CHECKOUT_LOG_FORMAT"] == "json"
+                else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
             ],
         }
     },
@@ -219,7 +221,10 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
-        "pika": {"level": "WARNING"},
+        # Its warnings report the ends of channels and connections, of which we log the reasons.
+        "pika": {"level": "ERROR"},
+        # Its warnings, of which each attempt to connect has several, are about what is an outage.
+        "psycopg.pool": {"level": "ERROR"},
         # checkout.backoffice.log_in logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},
         # Django's own handlers would write the same lines a second time, unscrubbed.

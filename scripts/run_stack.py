@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from checkout.conf.published import DEVELOPMENT_KEY
 from checkout.tryout.ports import PortTaken, check_ports, sandbox_port, web_port
-from checkout.tryout.running import announced
+from checkout.tryout.running import announced, private_files
 from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
@@ -79,7 +79,7 @@ def main() -> int:
     try:
         check_ports(web_port(), sandbox_port())
         folder = Path(os.environ.get("DATA", ROOT / ".local")).resolve()
-        with services(keep=folder, require=True) as environment:
+        with private_files(), services(keep=folder, require=True) as environment:
             # The sandbox keeps its books as well, since without them they would contradict the kept database.
             environment.setdefault("SANDBOX_BOOKS", str(folder / "sandbox" / "books.sqlite3"))
             if os.environ.get("BROKER_URL"):

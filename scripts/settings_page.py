@@ -21,6 +21,9 @@ in seconds. A blank default is an empty value, unless the meaning says how the d
 is at least 1, and a time more than 0 and at most a hundred years (3,153,600,000), unless brackets say
 otherwise. An address of IPv6 counts as its /64 network.
 
+A secret may be in a file, which its variable with `_FILE` names
+([deployment.md](deployment.md#installation)).
+
 Not on this page: `WEB_PORT`, the port of the web process (8000), which the [Procfile](../Procfile) reads; the
 sandbox's `SANDBOX_…` ([sandbox.md](sandbox.md#settings)); uvicorn's own (`UVICORN_…`, `WEB_CONCURRENCY`). An
 application that uses `messaging/` without this gateway has [Django
@@ -60,11 +63,15 @@ def page() -> str:
 
 
 def _row(field: Any) -> str:
+    from payments_gateway.environment import is_secret
+    from payments_gateway.secret_files import SUFFIX
+
     default = field.default if field.default_factory is None else None
     bounds = _bounds_of(field)
     meaning = str(field.description) if bounds in USUAL else f"{field.description} ({bounds})"
     escaped = meaning.replace("|", "\\|")
-    return f"| `{field.alias}` | {_shown(default)} | {escaped} |\n"
+    names = f"`{field.alias}`" + (f", `{field.alias}{SUFFIX}`" if is_secret(field) else "")
+    return f"| {names} | {_shown(default)} | {escaped} |\n"
 
 
 def _shown(value: Any) -> str:

@@ -19,6 +19,7 @@ from scripts.services.postgresql import Postgresql
 from scripts.services.process import ServiceError, free_port
 from scripts.services.rabbitmq import Rabbitmq
 from tests.support import environment
+from tests.support.private import readable_by_others
 from tests.support.program import ROOT, Program
 
 # pytest has set that of Django to the settings of tests, which know no broker.
@@ -147,6 +148,7 @@ def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(r
     [url] = re.findall(r"Uvicorn running on (http://localhost:\d+) ", told)
     assert f"The gateway will be at {url};" in told
     started = pids(folder)
+    assert not readable_by_others(folder)
 
     # Ctrl-C in a terminal is for all processes, while SIGTERM is for the one that passes it on.
     (os.killpg if asked == signal.SIGINT else os.kill)(real_stack.pid, asked)
@@ -167,7 +169,7 @@ def test_tests_start_web_with_the_options_that_the_procfile_has():
     options = re.findall(r"(--[\w-]+)(?: ([^-\s]\S*))?", web)
     source = (ROOT / "tests/support/stack.py").read_text()
     for option, value in options:
-        if option not in ("--host", "--port"):
+        if option not in ("--host", "--port", "--forwarded-allow-ips"):
             assert f'"{option}"' in source
             assert not value or f'"{value}"' in source
     assert len(options) > 5

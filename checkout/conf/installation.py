@@ -44,6 +44,12 @@ class Installation:
         pattern=r"^[\w., ]*$",
     )
 
+    log_format = text(
+        "CHECKOUT_LOG_FORMAT",
+        "logfmt",
+        "The form of a line of the log: logfmt (key=value), or json, with one object in each line.",
+        pattern="^(logfmt|json)$",
+    )
     in_place = texts(
         "CHECKOUT_IN_PLACE",
         "",
@@ -95,7 +101,7 @@ class Installation:
     @cached_property
     def trusted_proxies(self) -> str:
         """The proxies that are trusted to name their clients: uvicorn's setting, see its documentation."""
-        return str(getattr(settings, "CHECKOUT_TRUSTED_PROXIES", "127.0.0.1,::1"))
+        return str(getattr(settings, "CHECKOUT_TRUSTED_PROXIES", ""))
 
     @cached_property
     def host(self) -> str:

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 
 from checkout.conf import conf
 from checkout.database.owners import REPLICA
-from messaging.concurrency.database import drop_dead_connections
+from messaging.concurrency.database import note_failure
 
 WRITTEN = "SELECT pg_current_wal_lsn()::text"
 REPLAYED = """
@@ -30,7 +30,7 @@ def is_configured() -> bool:
 
 def instead(error: Exception) -> Source:
     """Return the primary, because the replica failed with this error."""
-    drop_dead_connections(error)
+    note_failure(error)
     return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
 
 

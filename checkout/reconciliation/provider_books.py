@@ -10,7 +10,13 @@ from typing import TypeVar
 import structlog
 from django.db import close_old_connections, connection
 
-from checkout.errors import ListIncomplete, ProviderError, ProviderReplyInvalid
+from checkout.errors import (
+    ListIncomplete,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderReplyInvalid,
+    ProviderUnavailable,
+)
 from checkout.money import Money
 from checkout.payments.models import Attempt, Difference, ProviderAccount
 from checkout.payments.providers.base import (
@@ -146,5 +152,8 @@ def _ask(account: ProviderAccount, question: Callable[[Provider], T]) -> T:
     try:
         return question(get_provider(account.opened()))
     except ProviderError as error:
-        log.warning("provider could not be asked", account=account.code, reason=str(error))
+        # The outage of a provider has lines of its own.
+        is_away = isinstance(error, ProviderUnavailable | OutcomeUnknown)
+        write = log.info if is_away else log.warning
+        write("provider could not be asked", account=account.code, reason=str(error))
         raise (NotUnderstood if isinstance(error, ProviderReplyInvalid) else Unanswered) from error

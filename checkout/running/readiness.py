@@ -1,11 +1,13 @@
 """The requirements that a process checks before it works. It starts with none of them unmet."""
 
+import os
 from collections.abc import Iterable
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 
 from checkout.conf.card_keys import HOLDERS
+from checkout.database.application_name import application_name
 from checkout.database.required_migrations import require_migrated
 from checkout.errors import CardKeysMisconfigured
 from checkout.keys.agreement import require_agreement
@@ -20,6 +22,8 @@ def require_ready(*programs: str, databases: Iterable[str]) -> None:
     No program starts beside services in place that cannot work there. Keys are compared in the default
     database, so a process that has only a database of its own is not compared.
     """
+    # The name of this process's connections at PostgreSQL, by which `gateway doctor` knows that it runs.
+    os.environ["PGAPPNAME"] = application_name(*programs)
     require_user(*programs)
     names_in_place()
     if HOLDERS.intersection(programs):

@@ -13,13 +13,13 @@ from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.conf.published import DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
 from checkout.tryout.children import Children, Stopped
 from checkout.tryout.ports import check_ports
-from checkout.tryout.running import announced
+from checkout.tryout.running import announced, private_files
 
 MANAGE = (sys.executable, "manage.py")
 WEB = (
     *(sys.executable, "-m", "uvicorn", "payments_gateway.asgi:application"),
     *("--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"),
-    *("--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
+    *("--forwarded-allow-ips", "", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
     *("--host", "localhost", "--no-access-log", "--timeout-graceful-shutdown", "5"),
 )
 
@@ -79,9 +79,9 @@ class Demo:
         ``Stopped`` if a signal arrives before the purchase has ended.
         """
         check_ports(self.port, self.sandbox_port)
-        self._prepare_folder()
         announcing = announced(self.root, self.url)
-        with announcing, Children(self.root, self.folder, self.environment) as children:
+        with private_files(), announcing, Children(self.root, self.folder, self.environment) as children:
+            self._prepare_folder()
             self._start(children, say)
             say("Buying something, through a 3-D Secure challenge\n\n")
             code = children.run_visibly(

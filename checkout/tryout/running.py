@@ -1,4 +1,4 @@
-"""The address of the try-out that runs here, so that other commands find it whatever its port is."""
+"""The try-out that runs here: its address, so that other commands find it, and its files."""
 
 import os
 from collections.abc import Iterator
@@ -18,6 +18,16 @@ def announced(root: Path, url: str) -> Iterator[None]:
         # Another one may have been started since.
         if _text(root) == text:
             file.unlink(missing_ok=True)
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Let no other user read the files that are made in the block, also by processes that it starts."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def running_at(root: Path) -> str:

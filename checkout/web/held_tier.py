@@ -16,7 +16,7 @@ from checkout.privacy.card_seal import seal_card
 from checkout.states import PaymentState
 from checkout.web import pending_publishes
 from messaging import crash_points, rpc
-from messaging.concurrency.database import in_thread, tells_of_a_lost_connection
+from messaging.concurrency.database import in_thread, tells_of_a_lost_connection, warn_unless_away
 from messaging.envelope import new_message_id
 from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
 from payments_gateway.serving.process.graceful_shutdown import drain
@@ -66,7 +66,7 @@ async def _committed(action: Callable[[str], Pending], until: float) -> Pending:
             if drain.has_begun or is_last or (is_late and not may_be_committed):
                 raise
             is_last = is_late
-            log.warning("database away, asking again", reason=repr(error))
+            warn_unless_away("database busy, asking again", error)
         await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
 

@@ -3,16 +3,13 @@
 For held requests, ``views/page.py`` has the same function.
 """
 
-import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from checkout import problems
 from checkout.web.pages import payment_page_of
-from messaging.concurrency.database import drop_dead_connections
-
-log = structlog.get_logger(__name__)
+from messaging.concurrency.database import note_failure
 
 
 class OutageMiddleware(MiddlewareMixin):
@@ -27,6 +24,5 @@ def unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespon
     """Return the 503 response for an error that means that the database is away, and None for any other."""
     if not isinstance(error, OperationalError | InterfaceError):
         return None
-    log.warning("database away", path=request.path, reason=repr(error))
-    drop_dead_connections(error)
+    note_failure(error)
     return problems.respond(request, problems.UNAVAILABLE, back=payment_page_of(request))

@@ -7,6 +7,9 @@ else holds neither. The time that a thread may wait for the database is for its 
 
 import asyncio
 import contextvars
+import math
+import re
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,10 +18,22 @@ from functools import cache, partial
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
-from django.db import InterfaceError, OperationalError, close_old_connections, connections, reset_queries
+import structlog
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    reset_queries,
+)
 from psycopg_pool import PoolTimeout
 
 from messaging.conf import conf
+from messaging.logs.outage import Outage
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +49,17 @@ REFUSES_WRITES = (b"in_hot_standby", b"default_transaction_read_only")
 REFUSAL = (
     "The server can only be read: it is a standby, or was fenced. Another one may be the primary by now."
 )
+# SQLite's errors of a statement that does not fit the tables. It tells of them as of a database that is away.
+_MISTAKE = re.compile(r"no such (table|column)|table \S+ has no column")
+# PostgreSQL's errors (Appendix A of its manual) of a transaction that it has rolled back because others were
+# in its way: serialization_failure, deadlock_detected, lock_not_available, and query_canceled, by which a
+# statement ends that has taken longer than `statement_timeout`.
+_BUSY = frozenset(("40001", "40P01", "55P03", "57014"))
+
+_outages: dict[str, Outage] = {}
+# When and why the last attempt to connect to a server failed. A pool only says that it had no connection.
+_last_refusal = (-math.inf, "")
+RECENT_SECONDS = 10.0
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -87,12 +113,64 @@ def _with_connection_returned(function: Callable[[], R]) -> R:
     # With DEBUG on, Django records every statement, and clears the record only when a request begins.
     reset_queries()
     try:
-        return function()
+        result = function()
+        _note_answers()
+        return result
     except (OperationalError, InterfaceError) as error:
-        drop_dead_connections(error)
+        note_failure(error)
         raise
     finally:
         close_old_connections()
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Return True if a database is there, and lacks a table or column: a migration is missing."""
+    return _MISTAKE.match(str(error)) is not None
+
+
+def is_busy(error: BaseException) -> bool:
+    """Return True if a database is there, and had no time for the transaction, or no lock."""
+    return getattr(error.__cause__, "sqlstate", None) in _BUSY
+
+
+def is_away(error: BaseException) -> bool:
+    """Return True if a database was not reached, or its connection was lost."""
+    return isinstance(error, OperationalError | InterfaceError) and not (is_busy(error) or is_mistake(error))
+
+
+def warn_unless_away(event: str, error: Error, **fields: object) -> None:
+    """Log a warning about work that is tried again, unless the outage of a database has its own lines."""
+    if not is_away(error):
+        log.warning(event, reason=repr(error), **fields)
+
+
+def note_failure(error: BaseException) -> None:
+    """Report the outage of a database that failed in this thread, and drop connections that are lost."""
+    if not is_away(error):
+        return
+    failed = [each for each in connections.all(initialized_only=True) if each.errors_occurred]
+    for alias in [each.alias for each in failed] or [DEFAULT_DB_ALIAS]:
+        outage = _outages.setdefault(alias, Outage("database", database=alias))
+        outage.failed(partial(_reason_of, error))
+    _drop_dead_connections(error)
+    for each in failed:
+        if each.connection is None:
+            each.errors_occurred = False  # otherwise it would seem to fail again with any other database
+
+
+def _note_answers() -> None:
+    """Report that the databases which this thread is connected to have answered."""
+    for alias, outage in list(_outages.items()):
+        connection = connections[alias]
+        if outage.is_on and connection.connection is not None and not connection.errors_occurred:
+            outage.answered()
+
+
+def _reason_of(error: BaseException) -> str:
+    refused_at, refusal = _last_refusal
+    is_of_pool = isinstance(error.__cause__, PoolTimeout)
+    is_known = is_of_pool and time.monotonic() - refused_at < RECENT_SECONDS
+    return " ".join((refusal if is_known else str(error)).split())
 
 
 def tells_of_a_lost_connection(error: BaseException) -> bool:
@@ -114,14 +192,16 @@ def sockets_freed() -> Iterator[None]:
     In psycopg 3.3 the error refers to the frame that has the socket, and this frame to the error. Our
     processes collect such circles rarely, so sockets would pile up during an outage.
     """
+    global _last_refusal
     try:
         yield
     except psycopg.Error as error:
+        _last_refusal = (time.monotonic(), str(error))
         traceback.clear_frames(error.__traceback__)
         raise
 
 
-def drop_dead_connections(error: BaseException) -> None:
+def _drop_dead_connections(error: BaseException) -> None:
     """Empty the pool of a connection of this thread if ``error`` says that it was lost.
 
     Its siblings lead to the same server, which was restarted, is silent, or is not the primary any more.

@@ -8,7 +8,7 @@ import structlog
 
 from messaging import crash_points
 from messaging.broker import Broker
-from messaging.concurrency.database import in_thread
+from messaging.concurrency.database import in_thread, is_away
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
@@ -55,9 +55,10 @@ class DeadLetterConsumer:
         while not self._stop.is_set():
             try:
                 await in_thread(self._keep, letter)
-            except Exception:
+            except Exception as error:
                 # The database may be away for a while. Each delivery counts, so it is not delivered again.
-                log.exception("dead letter not kept yet")
+                if not is_away(error):
+                    log.exception("dead letter not kept yet")
             else:
                 crash_points.reached("dead_letters.stored")
                 delivery.ack()

@@ -104,12 +104,15 @@ async def listen(model: type[models.Model], bell: Bell, database: str = DEFAULT_
         name: value for name, value in connection.get_connection_params().items() if name not in _OF_DJANGO
     }
     channel = connection.ops.quote_name(model._meta.db_table)
+    is_said = False
     while True:
         try:
             await _listen_once(parameters, channel, bell)
         except (psycopg.Error, OSError) as error:
-            # TimeoutError is an OSError.
-            log.info("relay is not woken for now, it polls", reason=str(error) or type(error).__name__)
+            if bell.is_heard or not is_said:
+                # TimeoutError is an OSError.
+                log.info("relay is not woken for now, it polls", reason=str(error) or type(error).__name__)
+                is_said = True
         finally:
             bell.is_heard = False
         await asyncio.sleep(RETRY_SECONDS)

@@ -6,13 +6,11 @@ A crash before the mark causes a duplicate message, which inboxes drop.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
 from django.db import DEFAULT_DB_ALIAS, Error
 from django.utils import timezone
 
+from messaging.concurrency.database import warn_unless_away
 from messaging.outbox.models import AbstractOutboxMessage
-
-log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
 BATCH = 500
@@ -66,8 +64,8 @@ class PublishedMarker:
 
         try:
             await self._in_thread(update)
-        except Error:
-            log.warning("published messages not marked yet", count=len(batch), exc_info=True)
+        except Error as error:
+            warn_unless_away("published messages not marked yet", error, count=len(batch))
             return False
         del self._waiting[: len(batch)]
         return True

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from messaging import crash_points
 from messaging.broker import Broker
-from messaging.concurrency.database import in_thread
+from messaging.concurrency.database import in_thread, warn_unless_away
 from messaging.conf import conf
 from messaging.errors import (
     MessagingError,
@@ -126,9 +126,9 @@ class Relay:
     async def _publish_due_if_possible(self) -> int:
         try:
             return await self.publish_due()
-        except Error:
+        except Error as error:
             # Rows that were taken already are due again after the lease.
-            log.warning("outbox cannot be read", database=self._source.database, exc_info=True)
+            warn_unless_away("outbox cannot be read", error, database=self._source.database)
             return 0
 
     async def publish_due(self) -> int:

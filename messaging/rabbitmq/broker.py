@@ -16,6 +16,7 @@ from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, confirm
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, MessagingError, ReplyLost
+from messaging.logs.outage import Outage
 from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
 from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
@@ -23,11 +24,13 @@ from messaging.rabbitmq.connection.watchdog import INTERVAL_SECONDS, Watchdog
 from messaging.rabbitmq.declaring import (
     HOME_SECONDS,
     ONLY_HOME_SECONDS,
+    Stopped,
     bind_all,
     change_binding,
     declare_exchanges,
     declare_own_queue,
     declare_queue,
+    unbind_all,
 )
 from messaging.rabbitmq.publisher import CONFIRM_SECONDS, Publisher
 from messaging.rabbitmq.subscriptions import (
@@ -73,6 +76,9 @@ class RabbitmqBroker(Broker):
         self._user = user_of(url)
         self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(self._user))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
+        self._successors = 0
+        self._must_move = False  # the broker has failed at the present queue
+        self._former_queues: list[Queue] = []  # still bound
         self._queues = {queue.name: queue for queue in (*self.topology.common_queues, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
         self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, and perhaps still bound
@@ -80,9 +86,12 @@ class RabbitmqBroker(Broker):
         self._bound: set[tuple[str, str]] = set()  # on the present link, when it was made
         self._binding: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self._home_seconds = HOME_SECONDS if len(nodes_of(url)) > 1 else ONLY_HOME_SECONDS
         self._publisher = Publisher(self._user, confirm_seconds=confirm_seconds)
         self._subscriptions = Subscriptions(self._redeclare, self._rebind, look_seconds)
+        # It is over when both connections are there, so no single success can be by chance.
+        self._outage = Outage("broker", quiet_seconds=0)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
@@ -90,13 +99,17 @@ class RabbitmqBroker(Broker):
                 url, f"{name} publish", zone=zone, blocked_timeout_seconds=BLOCKED_TIMEOUT_SECONDS
             ),
             self._prepare_publishing,
+            self._note_ready,
             self._publishing_lost,
+            self._outage,
         )
         self._consuming = Supervisor(
             "consume",
             connection_parameters(url, f"{name} consume", zone=zone),
             self._prepare_consuming,
+            self._note_ready,
             self._consuming_lost,
+            self._outage,
         )
         self._watchdog = Watchdog(self._ping, self._may_judge, self._give_up, watchdog_seconds)
         self._watching: asyncio.Task[None] | None = None
@@ -252,6 +265,10 @@ class RabbitmqBroker(Broker):
         if not self._publisher.accepts.is_set():
             self._ping()
 
+    def _note_ready(self) -> None:
+        if self._has_connections:
+            self._outage.answered()
+
     def _publishing_lost(self, name: str) -> None:
         self._connections_lost += 1
         self._publisher.lost()
@@ -279,11 +296,56 @@ class RabbitmqBroker(Broker):
     async def _redeclare(self, link: Link, name: str) -> None:
         queue = self._queues.get(name)
         if queue is self._instance_queue:
-            if await declare_own_queue(link, queue, self._home_seconds):
-                self._end_waiters()
+            await self._declare_own(link, queue)
             await self._begin_binding(link)
         elif queue is not None:
             await declare_queue(link, queue)
+
+    async def _declare_own(self, link: Link, queue: Queue) -> None:
+        try:
+            if self._must_move:
+                await self._move(link, queue)
+            elif await declare_own_queue(link, queue, self._home_seconds):
+                self._end_waiters()
+        except Stopped:
+            await self._move(link, queue)
+        except AMQPError:
+            # Also during the stop of a node. The next connection would end in the same way.
+            self._must_move = link.has_crashed
+            raise
+        while self._former_queues:
+            await self._leave(link, self._former_queues[0])
+
+    async def _move(self, link: Link, former: Queue) -> None:
+        """Read what is sent to this process from a successor of its queue. Raises AMQPError."""
+        self._successors += 1
+        queue = self.topology.instance_queue(self.reply_queue.instance_id, self._successors)
+        log.warning("queue left, because its node has stopped it", queue=former.name, successor=queue.name)
+        del self._queues[former.name]
+        self._queues[queue.name] = self._instance_queue = queue
+        self._own_subscription.queue = queue.name
+        self._must_move = False
+        self._former_queues.append(former)
+        self._end_waiters()
+        await declare_queue(link, queue)
+
+    async def _leave(self, link: Link, former: Queue) -> None:
+        """Unbind a queue that has a successor. Raises AMQPError.
+
+        It would refuse a copy of each message, so that senders repeated what has arrived. Its node has it
+        again when it is back, for as long as a queue without readers lives.
+        """
+        await unbind_all(link, former.name, [(binding.exchange, binding.key) for binding in former.bindings])
+        self._former_queues.remove(former)
+        leaving = asyncio.get_running_loop().create_task(self._leave_groups(link, former))
+        self._background.add(leaving)
+        leaving.add_done_callback(self._background.discard)
+
+    async def _leave_groups(self, link: Link, former: Queue) -> None:
+        keys = iter(list(self._keys))
+        while some := list(itertools.islice(keys, BINDINGS_AT_ONCE)):
+            with contextlib.suppress(AMQPError):
+                await unbind_all(link, former.name, some)
 
     async def _redeclare_if_possible(self, link: Link, name: str) -> None:
         """Declare a queue. One with other arguments must not keep the rest of the process from working."""
@@ -350,7 +412,7 @@ class RabbitmqBroker(Broker):
         await self._bind_groups(link)
 
     def _stop_binding(self) -> None:
-        for task in (self._binding, self._leaving):
+        for task in (self._binding, self._leaving, *self._background):
             if task is not None:
                 task.cancel()
 
@@ -375,7 +437,7 @@ class RabbitmqBroker(Broker):
         # A refusal because too much is unconfirmed is a sign of a dead link, so it counts as unheard.
         with contextlib.suppress(MessagingError):
             self._publisher.try_to_publish(
-                self.topology.replies, self._instance_queue.name, envelope, lambda error: None
+                self.topology.replies, self.reply_queue.name, envelope, lambda error: None
             )
 
     def _give_up(self) -> None:

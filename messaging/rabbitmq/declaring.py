@@ -84,41 +84,44 @@ async def _declare_queue(channel: AmqpChannel, queue: Queue) -> None:
     )
 
 
+class Stopped(AMQPError):
+    """A queue was stopped with its node. Until that is back it can be neither declared nor deleted."""
+
+
 async def declare_own_queue(link: Link, queue: Queue, home_seconds: float) -> bool:
     """Declare a queue that is on one node, perhaps of several, and has nothing that must not be lost.
 
-    If that node does not answer in ``home_seconds``, or is stopping, the queue is replaced by one on another
-    node. Return True then. Raises AMQPError.
+    If that node does not answer in ``home_seconds``, the queue is replaced by one on another node. Return
+    True then. Raises Stopped if the node has stopped the queue, and AMQPError.
     """
     is_lost = not await _is_answered(link, queue, home_seconds)
     if is_lost:
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
-        log.warning("queue made anew, because its node has stopped it or does not answer", queue=queue.name)
+        log.warning("queue made anew, because its node does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
     await declare_queue(link, queue)
     return is_lost
 
 
 async def _is_answered(link: Link, queue: Queue, seconds: float) -> bool:
-    """Return True if the queue's node answers its declaration, and has not stopped the queue."""
-    is_stopped = False
+    """Return True if the queue's node answers its declaration. Raises Stopped and AMQPError."""
 
     async def work(channel: AmqpChannel) -> None:
-        nonlocal is_stopped
         try:
             await _declare_queue(channel, queue)
-        except AMQPError:
+        except AMQPError as error:
             # A queue that does not exist is made. The answer that one cannot be found means that there is
-            # one, of a node that is about to stop (RabbitMQ 4.0, ``rabbit_amqqueue:with``).
-            is_stopped = _was_not_found(channel)
-            if not is_stopped:
-                raise
+            # one, of a node that has stopped in order (RabbitMQ 4.0, ``rabbit_amqqueue:with``). The broker
+            # would end the connection at its deletion (541, ``rabbit_classic_queue:delete_crashed``).
+            if _was_not_found(channel):
+                raise Stopped(f"the queue {queue.name} was stopped with its node") from error
+            raise
 
     for _ in range(HOME_ATTEMPTS):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await on_disposable_channel(link, work)
-            return not is_stopped
+            return True
     return False
 
 
@@ -175,6 +178,19 @@ async def _bind_all(channel: AmqpChannel, queue: str, bindings: list[tuple[str, 
     await _bind(channel, queue, *bindings[-1])
 
 
+async def unbind_all(link: Link, queue: str, bindings: Collection[tuple[str, str]]) -> None:
+    """Unbind a queue from each exchange with its key. Raises AMQPError."""
+
+    async def work(channel: AmqpChannel) -> None:
+        *others, last = bindings
+        for exchange, key in others:
+            channel.raw.queue_unbind(queue, exchange, key)
+        await _unbind(channel, queue, *last)
+
+    if bindings:
+        await on_disposable_channel(link, work)
+
+
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:
     """Bind or unbind one routing key. Raises AMQPError."""
 
@@ -182,13 +198,17 @@ async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_
         if is_bound:
             await _bind(channel, queue, exchange, key)
         else:
-            await channel.ask(lambda answer: channel.raw.queue_unbind(queue, exchange, key, callback=answer))
+            await _unbind(channel, queue, exchange, key)
 
     await on_disposable_channel(link, work)
 
 
 async def _bind(channel: AmqpChannel, queue: str, exchange: str, key: str) -> None:
     await channel.ask(lambda answer: channel.raw.queue_bind(queue, exchange, key, callback=answer))
+
+
+async def _unbind(channel: AmqpChannel, queue: str, exchange: str, key: str) -> None:
+    await channel.ask(lambda answer: channel.raw.queue_unbind(queue, exchange, key, callback=answer))
 
 
 async def delete_queue(link: Link, queue: str) -> None:

@@ -29,6 +29,8 @@ RETRY_TOGETHER_SECONDS = 30.0
 # The tries without a pause of a queue that seems to be empty. The broker fails at one without a leader, too,
 # and may not count yet what it has taken back from the connection before.
 MOST_TRIES = 5
+# Its node may stop between the declaration of a process's own queue and its reading.
+OWN_TRIES = 2
 # The time for which a new connection waits for each kind of thing that it can do without at first. About a
 # queue without a majority of its nodes, the broker does not answer for 15 seconds (RabbitMQ 4.0, measured).
 PATIENCE_SECONDS = 2.0
@@ -119,8 +121,11 @@ class Subscriptions:
         Raises AMQPConnectionError if that one cannot be read. The link is of no use then, and the broker
         would count whatever other queues had delivered on it as tried in vain.
         """
-        self._begin(own, link)
-        await own.first_try.wait()
+        for _ in range(OWN_TRIES):
+            self._begin(own, link)
+            await own.first_try.wait()
+            if own.is_reading or not link.is_open:
+                break
         if not own.is_reading:
             raise AMQPConnectionError("the reply queue cannot be read")
         self._link = link

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db import OperationalError
 
+from messaging.concurrency.database import is_busy
 from messaging.outbox.models import AlreadyHandled
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.service import CommandRejected, Handler
-from messaging.worker.waiting import is_busy
 
 # The handler of a command that is no longer wanted.
 OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)

@@ -19,7 +19,7 @@ from messaging import crash_points
 from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
 from messaging.broker import Broker
-from messaging.concurrency.database import run_in
+from messaging.concurrency.database import is_busy, is_mistake, run_in, warn_unless_away
 from messaging.conf import conf
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Delivery
@@ -33,7 +33,7 @@ from messaging.worker.handling import OBSOLETE, handle
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.pushes import send_push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
-from messaging.worker.waiting import is_busy, is_mistake, until_connected, until_stopped
+from messaging.worker.waiting import until_connected, until_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -162,8 +162,7 @@ class Worker:
                 # If only the answer to a COMMIT was lost, the message has been handled.
                 delivery.redelivered = True
                 is_after_outage = is_after_outage or not busy
-                event = "database busy, trying again" if busy else "database away, waiting"
-                log.warning(event, service=self._service.name, exc_info=True)
+                warn_unless_away("database busy, trying again", error, service=self._service.name)
             await until_stopped(self._stop, seconds=OUTAGE_PAUSE_SECONDS)
 
     async def _process(self, delivery: Delivery, *, is_after_outage: bool) -> bool:

@@ -24,7 +24,7 @@ from django.utils.log import log_response
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
-from payments_gateway.serving.problems import request_id_of
+from payments_gateway.serving.problems import log_refusal, request_id_of
 from payments_gateway.serving.scope import (
     ANSWER,
     MATCH,
@@ -77,9 +77,12 @@ class HeldRequestHandler(UnreadableRefused):
         except Exception as error:
             response = await sync_to_async(response_for_exception, thread_sensitive=False)(request, error)
         self._csrf.process_response(request, response)
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
+        status, path = response.status_code, self._scrub(request.path)
+        is_refused = HTTPStatus.BAD_REQUEST <= status != HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_refused and is_for_programs(request.resolver_match):
+            log_refusal(request, response, path)
+        elif status >= HTTPStatus.BAD_REQUEST:
             log_it = sync_to_async(log_response, thread_sensitive=False)
-            path = self._scrub(request.path)
             await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
         return cast(HttpResponse, response)
 

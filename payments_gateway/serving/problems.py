@@ -4,9 +4,12 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpRequest
+import structlog
+from django.http import HttpRequest, HttpResponse
 
 from payments_gateway.serving.conf import conf
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,31 @@ def document_of(problem: Problem) -> dict[str, Any]:
         "status": problem.status,
         "detail": problem.detail,
     }
+
+
+def refuse(response: HttpResponse, problem: Problem, *fields: str) -> HttpResponse:
+    """Return the response, marked with the reason of the refusal and the fields at fault, for the log."""
+    response.refusal = ": ".join(filter(None, [problem.code, ", ".join(fields)]))  # type: ignore[attr-defined]
+    return response
+
+
+def sent_by(request: HttpRequest, **sender: object) -> None:
+    """Keep who has sent a program's request. A line about its refusal names the sender."""
+    request.sender = sender  # type: ignore[attr-defined]
+
+
+def log_refusal(request: HttpRequest, response: HttpResponse, path: str) -> None:
+    """Write the one line about a refused request of a program."""
+    log.info(
+        "request refused",
+        method=request.method,
+        path=path,
+        status=response.status_code,
+        reason=getattr(response, "refusal", response.reason_phrase),
+        request_id=request_id_of(request),
+        address=request.META.get("REMOTE_ADDR", ""),
+        **getattr(request, "sender", {}),
+    )
 
 
 def request_id_of(request: HttpRequest) -> str:

@@ -175,7 +175,7 @@ class Rabbitmq:
         for name, command in (("control", control), ("evaluate", evaluate)):
             script = self.folder / name
             script.write_text(f"#!/bin/sh\n{environment}{command}\n")
-            script.chmod(0o755)
+            script.chmod(0o700)
 
     @property
     def _crash_dump(self) -> str:

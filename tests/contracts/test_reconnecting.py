@@ -1,11 +1,11 @@
 """After a lost connection, a message waits for the next one, and none counts as tried without reason."""
 
 import asyncio
+import re
 
 import pytest
 import structlog
 from pika.exceptions import AMQPConnectionError, AMQPError
-from structlog.typing import EventDict
 
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable
@@ -34,9 +34,11 @@ async def both_lost(broker: Broker) -> None:
         await asyncio.sleep(0)
 
 
-async def said(lines: list[EventDict], reason: str, *, times: int) -> None:
-    """Wait until the log has named this reason so many times."""
-    while [line.get("reason") for line in lines].count(reason) < times:  # noqa: ASYNC110 (nothing tells of it)
+async def attempted(broker: Broker, times: int) -> None:
+    """Wait until each connection was attempted so often."""
+    assert isinstance(broker, RabbitmqBroker)
+    supervisors = (broker._publishing, broker._consuming)
+    while min(each.incarnation for each in supervisors) <= times:  # noqa: ASYNC110 (only a number shows it)
         await asyncio.sleep(0.01)
 
 
@@ -94,9 +96,11 @@ async def test_a_connection_without_the_reply_queue_does_not_count_as_an_attempt
     await channel.ask(lambda answer: channel.raw.queue_delete(own, callback=answer))
     # Another queue of this name cannot be declared, like one that its node is just stopping.
     await channel.ask(lambda answer: channel.raw.queue_declare(own, callback=answer))
-    with structlog.testing.capture_logs() as lines:
-        await rabbitmq.come_back()
-        await within(said(lines, "AMQPConnectionError: the reply queue cannot be read", times=3))
+    await rabbitmq.come_back()
+    consuming = broker._consuming  # type: ignore[attr-defined]
+    before = consuming.incarnation
+    while consuming.incarnation < before + 4:  # noqa: ASYNC110 (only a number shows it)
+        await asyncio.sleep(0.01)
     assert not len(inbox)
     await channel.ask(lambda answer: channel.raw.queue_delete(own, callback=answer))
     await link.close()
@@ -145,15 +149,31 @@ async def test_the_log_has_the_reason_for_which_the_broker_closes_connections(ra
     assert await asyncio.to_thread(evaluate, limit) == "ok"
     broker = RabbitmqBroker(url_of("risk", rabbitmq.url, prefix=rabbitmq.prefix), rabbitmq.prefix)
 
-    def reasons() -> list[str]:
-        return [line["reason"] for line in lines if line["event"] == "broker connection down"]
-
-    async def three_reasons() -> None:
-        while len(reasons()) < 3:  # noqa: ASYNC110 (no event reports it)
+    async def reason() -> str:
+        while not (told := [line for line in lines if line["event"] == "broker not reachable"]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        return str(told[0]["reason"])
 
     with structlog.testing.capture_logs() as lines:
         broker.open()
-        await within(three_reasons())
+        told = await within(reason())
     await broker.close()
-    assert all("reached the maximum allowed user limit" in reason for reason in reasons()), reasons()
+    assert "reached the maximum allowed user limit" in told
+
+
+async def test_an_outage_is_one_error_in_the_log_whatever_the_attempts_and_its_end_is_told(
+    rabbitmq: RabbitmqLab,
+):
+    broker = await rabbitmq.broker()
+    with structlog.testing.capture_logs() as lines:
+        await rabbitmq.go_down()
+        await within(attempted(broker, 5))
+        await rabbitmq.come_back()
+        await within(broker.wait_connected())
+    loud = [line for line in lines if line["log_level"] in ("warning", "error")]
+    told = [line["event"] for line in loud]
+    assert told[:2] == ["broker connection lost"] * 2
+    assert told[2] == "broker not reachable"
+    assert re.fullmatch(r"broker reachable again after \d+ s", told[3])
+    assert len(told) == 4
+    assert [line["log_level"] for line in loud] == ["warning", "warning", "error", "warning"]

@@ -79,6 +79,8 @@ def errors_logged(module: Module) -> Iterator[str]:
                 )
             ):
                 yield event
+            case ast.Call(func=ast.Name("Outage"), args=[ast.Constant(str(what)), *_]):
+                yield f"{what} not reachable"
 
 
 def test_the_page_explains_every_line_that_is_worth_an_alarm():

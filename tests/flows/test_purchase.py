@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from pytest_django import Settings
 
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
@@ -234,3 +235,26 @@ async def test_the_tidying_up_of_a_refused_attempt_does_not_answer_those_who_wai
     for number in range(1, 6):
         assert await pay(payment, "refuse", attempt_number=number) == PaymentState.REFUSED
     assert await pay(payment, "approve", attempt_number=6) == PaymentState.CAPTURE_PENDING
+
+
+async def test_the_end_of_a_payment_is_one_line_in_the_log(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await pay(payment, "approve")
+        await eventually(saga_status(payment), "completed")
+        for body in books.notifications() * 2:  # what is told twice ends nothing twice
+            await webhooks.take("memory", body, is_proven=True)
+        await eventually(lambda: Payment.objects.get(pk=payment.pk).state, PaymentState.CAPTURED)
+        await eventually(LedgerEntry.objects.count, 4)
+    [line] = [line for line in lines if line["event"] == "payment ended"]
+    assert 0 <= line.pop("seconds") < PATIENCE_SECONDS
+    assert line == {
+        "event": "payment ended",
+        "log_level": "info",
+        "payment": payment.reference,
+        "merchant": payment.merchant.code,
+        "state": "captured",
+        "amount": 1250,
+        "currency": payment.currency,
+    }

@@ -19,6 +19,7 @@ def _production(settings) -> None:
     settings.MESSAGING_SINGLE_BROKER_USER = False
     settings.PUBLIC_URL = "https://pay.example"
     settings.CHECKOUT_TRY_OUT = False
+    settings.CHECKOUT_TRUSTED_PROXIES = "127.0.0.1"
     settings.CHECKOUT_CARD_KEYS = [b64encode(bytes(32)).decode()]
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {
         "acme": {"notification_secret": "kept-between-us_01"},
@@ -26,7 +27,7 @@ def _production(settings) -> None:
     }
 
 
-def test_the_defaults_are_fit_for_production():
+def test_the_defaults_are_fit_for_production_behind_a_proxy_that_is_named():
     assert complaints() == set()
 
 

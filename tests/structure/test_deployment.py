@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from checkout.running.services import SERVICES
 from payments_gateway.environment import Environment
@@ -36,6 +37,7 @@ def test_the_units_run_what_the_procfile_runs():
     lines = [line.replace("env -u CHECKOUT_CARD_KEYS ", "") for line in lines]
     commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines)}
     web = commands["web"].replace("${HOST:-localhost}", "${HOST}").replace("${WEB_PORT:-8000}", "%i")
+    web = web.replace("${FORWARDED_ALLOW_IPS:-}", "${FORWARDED_ALLOW_IPS}")
     assert command_of("payments-gateway-web@.service") == web
     assert command_of("payments-gateway-relay.service") == commands["relay"]
     assert command_of("payments-gateway-webhooks.service") == commands["webhooks"]
@@ -50,7 +52,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
         # systemd looks for the program and the user on this machine.
         text = unit.read_text().replace("/srv/payments-gateway/.venv/bin/python", sys.executable)
         text = text.replace("/srv/payments-gateway", str(ROOT)).replace(
-            "User=payments-gateway", "User=daemon"
+            "Groups=payments-gateway", "Groups=daemon"
         )
         (tmp_path / unit.name.replace("@", "@8000")).write_text(text)
     verified = subprocess.run(
@@ -61,6 +63,22 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
         check=False,
     )
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+
+
+def test_no_unit_lets_its_process_do_more_than_it_needs():
+    analyze = shutil.which("systemd-analyze") or missing("systemd-analyze: install Debian's package systemd")
+    for unit in SYSTEMD.glob("*.service"):
+        command: list[str | Path] = [
+            analyze,
+            "security",
+            "--offline=true",
+            "--no-pager",
+            "--threshold=25",
+            unit,
+        ]
+        analysed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert analysed.returncode == 0, analysed.stdout
+        assert "\nUser=" not in unit.read_text(), f"the processes of {unit.name} share a user with others"
 
 
 def test_nginx_admits_what_the_gateway_admits_and_waits_as_long_as_it_may():

@@ -127,9 +127,13 @@ class Cluster:
     def replace(self, node: Rabbitmq) -> None:
         """Stop a node as an upgrade does, and start it again, when the queues can do without it."""
         node.run("rabbitmq-upgrade", "await_online_quorum_plus_one")
+        self.retire(node)
+        node.start()
+
+    def retire(self, node: Rabbitmq) -> None:
+        """Drain and stop a node, as operators do before an upgrade."""
         node.run("rabbitmq-upgrade", "drain")
         node.stop()
-        node.start()
 
     @contextmanager
     def cut_off(self, node: Rabbitmq) -> Iterator[None]:

@@ -97,6 +97,7 @@ class Stack:
         web = ["-m", "uvicorn", "payments_gateway.asgi:application"]
         web += ["--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"]
         web += ["--timeout-graceful-shutdown", "24", "--no-access-log"]
+        web += ["--forwarded-allow-ips", (environment or {}).get("FORWARDED_ALLOW_IPS", "")]
         web += ["--ws-max-size", "4096", "--ws-per-message-deflate", "false"]
         for name, (place, descriptors) in zip(_names("web", copies), places, strict=True):
             self._add(name, [*web, *place], descriptors=descriptors, environment=web_environment)

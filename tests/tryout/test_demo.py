@@ -11,6 +11,7 @@ import requests
 
 from checkout.tryout.ports import PortTaken, check_ports, sandbox_port, web_port
 from checkout.tryout.running import announced, running_at
+from tests.support.private import readable_by_others
 from tests.tryout.running_demo import RunningDemo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -26,6 +27,7 @@ def test_once_it_buys_one_thing_shows_every_hop_and_stops(tmp_path):
     assert "provider call    authorise" in ended.stdout
     assert "End: captured (as expected)." in ended.stdout
     assert str(demo.folder) in ended.stdout
+    assert not readable_by_others(demo.folder)
     assert demo.is_gone()
 
 

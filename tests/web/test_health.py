@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import structlog
 from django.db import OperationalError
 
 from checkout.web.views import health
@@ -21,13 +22,12 @@ async def test_a_process_is_ready_with_database_and_broker(shop, client):
     await close_brokers()
 
 
-async def test_an_answer_503_is_a_warning_in_the_log_as_the_cause_has_lines_of_its_own(
-    client, monkeypatch, caplog
-):
+async def test_an_answer_503_is_no_warning_in_the_log_as_the_cause_has_lines_of_its_own(client, monkeypatch):
     monkeypatch.setattr(health, "CHECK_SECONDS", 0)
-    assert (await client.get("/readyz")).status == 503
-    [line] = [record for record in caplog.records if record.name == "django.request"]
-    assert (line.levelname, line.getMessage()) == ("WARNING", "Service Unavailable: /readyz")
+    with structlog.testing.capture_logs() as lines:
+        assert (await client.get("/readyz")).status == 503
+    [line] = [line for line in lines if line["event"] == "request refused"]
+    assert (line["log_level"], line["path"], line["status"]) == ("info", "/readyz", 503)
 
 
 async def test_what_is_missing_is_named(client, monkeypatch):

@@ -14,6 +14,7 @@ from checkout.api.answers import catalogue
 from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.payments.models import Merchant
+from payments_gateway.serving.problems import sent_by
 
 if TYPE_CHECKING:
     from checkout.api.requests.view import ApiView
@@ -37,6 +38,7 @@ class KeyAuthentication(BaseAuthentication):
             unknown_keys.count(address)
             raise header_error(catalogue.KEY_UNKNOWN, HEADER)
         key, merchant = found
+        sent_by(request._request, key=key.pk, merchant=merchant.code)
         if key.is_revoked or key.is_expired:
             unknown_keys.count_ended(address, hashed)
         if key.is_revoked:

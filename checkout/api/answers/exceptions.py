@@ -33,7 +33,7 @@ from checkout.errors import (
     WebhookNotFound,
 )
 from messaging.errors import MessagingError
-from payments_gateway.serving.problems import MALFORMED, document_of, request_id_of
+from payments_gateway.serving.problems import MALFORMED, document_of, refuse, request_id_of
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,8 @@ PROBLEM_JSON = "application/problem+json"
 # Names of fields in the API that differ from the names of our functions' parameters.
 _NAMES = {"shopper_email": "customer_email"}
 _METADATA = "metadata."
+# The fields at fault that a line of the log names.
+_MOST_FIELDS = 5
 # The filters of lists that our functions check.
 _PARAMETERS = {"cursor", "limit", "types", "object_id", "state"}
 
@@ -56,7 +58,8 @@ def respond(request: HttpRequest, error: Exception) -> HttpResponse:
         document["errors"] = [fault.document() for fault in refused.faults]
     document.update(refused.members)
     answer = Answer(problem.status, msgspec.json.encode(document), problem.headers)
-    return answer.response(content_type=PROBLEM_JSON)
+    fields = [fault.pointer or fault.parameter or fault.header for fault in refused.faults[:_MOST_FIELDS]]
+    return refuse(answer.response(content_type=PROBLEM_JSON), problem, *fields)
 
 
 def refusal_of(error: Exception) -> Refusal:

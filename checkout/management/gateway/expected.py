@@ -11,9 +11,10 @@ from messaging.topology import Queue, Topology
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A queue, and the command that starts its reader. That of parked messages has none."""
+    """A queue, the program that reads it, and the command that starts that. Nothing reads parked messages."""
 
     queue: Queue
+    program: str
     command: str
 
 
@@ -33,9 +34,10 @@ def expected_queues() -> list[Expected]:
         if participant.serves:
             is_python = participant.name in SERVICES
             command = f"{'manage.py run_service' if is_python else 'your service'} {participant.name}"
-            queues.append(Expected(names.service_queue(participant.name), command))
+            queues.append(Expected(names.service_queue(participant.name), participant.name, command))
             if participant.replies:
-                queues.append(Expected(names.reply_queue(participant.replies), command))
+                queues.append(Expected(names.reply_queue(participant.replies), participant.name, command))
     events = names.event_queue(webhooks.name, webhooks.events, hints_only=webhooks.hints_only)
-    queues.append(Expected(events, "manage.py run_webhooks"))
-    return [*queues, Expected(names.dead_queue, "manage.py run_relay"), Expected(names.parked_queue, "")]
+    queues.append(Expected(events, "webhooks", "manage.py run_webhooks"))
+    queues.append(Expected(names.dead_queue, "relay", "manage.py run_relay"))
+    return [*queues, Expected(names.parked_queue, "", "")]

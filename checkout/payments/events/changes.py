@@ -8,9 +8,13 @@ state.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
+import structlog
+from django.db import transaction
+from django.utils import timezone
 
 from checkout.payments.events.numbering import first_events, latest_of
 from checkout.payments.events.recording import EventDraft, record_event
@@ -18,9 +22,15 @@ from checkout.payments.events.types import type_of_move, type_of_operation
 from checkout.payments.locking import invalidate_rows, read_once
 from checkout.payments.models import Attempt, Operation, Payment
 from checkout.payments.objects.operation import STATES, operation_object
-from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
+from checkout.payments.objects.payment import (
+    STATUSES as PAYMENT_STATUSES,
+    PaymentObject,
+    payment_object,
+)
 from checkout.states import Actor, payment_machine
 from messaging.compiled_queries import insert, insert_unless_known, update_in_batch
+
+log = structlog.get_logger(__name__)
 
 # Fields that every change sets.
 _ALWAYS = ("updated_at", "version")
@@ -58,7 +68,21 @@ def move_payment(
     if then:
         event, earlier = then, payment_machine.next(earlier, event, actor)
     type = type_of_move(event, earlier, is_by_capture=is_by_capture, is_by_return=is_by_return)
+    if told.is_final and not known.get("is_final"):
+        transaction.on_commit(partial(_log_end, told), robust=True)
     record_event(payment, EventDraft(type=type, object=told, changes=changes))
+
+
+def _log_end(told: PaymentObject) -> None:
+    log.info(
+        "payment ended",
+        payment=told.id,
+        merchant=told.merchant,
+        state=told.state,
+        amount=told.amount,
+        currency=told.currency,
+        seconds=round((timezone.now() - told.created_at).total_seconds(), 1),
+    )
 
 
 def has_untold_amounts(payment: Payment) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -24,6 +25,7 @@ from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReply
 from checkout.payments.providers.addresses import peer_error, require_allowed
 from checkout.payments.providers.base import Verb
 from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
+from messaging.logs.outage import Outage
 
 MAX_REPLY_BYTES = 65_536
 MAX_LIST_BYTES = 8_388_608
@@ -144,6 +146,7 @@ class HttpTransport:
         # The adapter's own default is no retry. Without a Session around it there are no redirects, no cookie
         # jar, and no proxies or credentials from the environment.
         self._adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
+        self._outages: dict[str, Outage] = {}
         self._adapter.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def close(self) -> None:
@@ -151,6 +154,19 @@ class HttpTransport:
         self._adapter.close()
 
     def send(self, verb: Verb, request: HttpRequest) -> HttpReply:
+        try:
+            reply = self._send(verb, request)
+        except (ProviderUnavailable, OutcomeUnknown) as error:
+            self._outage_of(request).failed(str(error))
+            raise
+        self._outage_of(request).answered()
+        return reply
+
+    def _outage_of(self, request: HttpRequest) -> Outage:
+        host = urlsplit(request.url).netloc.rpartition("@")[2]
+        return self._outages.setdefault(host, Outage("provider", host=host))
+
+    def _send(self, verb: Verb, request: HttpRequest) -> HttpReply:
         seconds = self._read_seconds[verb]
         deadline = time.monotonic() + self._connect_seconds + seconds
         try:

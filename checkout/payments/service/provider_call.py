@@ -301,7 +301,7 @@ def ask_provider(account: ProviderAccount, send: Send, *, window: SendWindow | N
             log.error("provider account misconfigured", account=account.code, reason=said)
         return result
     except ProviderUnavailable as error:
-        log.warning("provider not reached", account=account.code, reason=str(error))
+        log.info("provider not reached", account=account.code, reason=str(error))
         return _silence(Outcome.NOT_SENT, error)
     except AmountNotSupported as error:
         # To try again would change nothing: another amount has to be asked for.
@@ -312,7 +312,7 @@ def ask_provider(account: ProviderAccount, send: Send, *, window: SendWindow | N
         log.error("provider account misconfigured", account=account.code, reason=str(error))
         return _silence(Outcome.NOT_ABLE, error)
     except OutcomeUnknown as error:
-        log.warning("provider's outcome unknown", account=account.code, reason=str(error))
+        log.info("provider's outcome unknown", account=account.code, reason=str(error))
         return _silence(Outcome.UNKNOWN, error)
     except ProviderReplyInvalid as error:
         log.error("provider's reply not understood", account=account.code, reason=str(error))

@@ -10,7 +10,7 @@ import structlog
 from django.db import Error
 
 from messaging import crash_points
-from messaging.concurrency.database import in_thread
+from messaging.concurrency.database import in_thread, warn_unless_away
 from messaging.outbox.notify import pause_seconds
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ async def _act(timer: Timer) -> Work:
         else:
             dealt_with = await in_thread(_act_if_needed, timer)
     except Error as error:
-        log.warning("database away, timer waits", timer=timer.name, reason=str(error))
+        warn_unless_away("timer waits for its database", error, timer=timer.name)
         return NOTHING
     except Exception:
         # The timer is tried again. A defect of one timer must not stop the others, such as deadlines.

@@ -19,7 +19,7 @@ from checkout.webhooks.sending.claims import Job, claim, give_back
 from checkout.webhooks.sending.client import Answer, Client
 from checkout.webhooks.sending.recording import Outcome, record
 from checkout.webhooks.waking import woken_by_writes
-from messaging.concurrency.database import in_thread
+from messaging.concurrency.database import in_thread, warn_unless_away
 
 log = structlog.get_logger(__name__)
 
@@ -107,9 +107,9 @@ class Sender:
                 dict(self._in_flight),
                 dict(self._of_merchants),
             )
-        except Error:
+        except Error as error:
             # Deliveries that were leased already are due again after the lease.
-            log.warning("webhooks cannot be read", exc_info=True)
+            warn_unless_away("webhooks cannot be read", error)
             return 0
         except Exception:
             # An unreadable row must not stop all others, now and after every restart.
@@ -157,8 +157,8 @@ class Sender:
             return True
         try:
             await in_thread(record, batch)
-        except (OperationalError, InterfaceError):
-            log.warning("webhooks not recorded yet", count=len(batch), exc_info=True)
+        except (OperationalError, InterfaceError) as error:
+            warn_unless_away("webhooks not recorded yet", error, count=len(batch))
             self._has_outcomes.set()
             return False
         except Exception:

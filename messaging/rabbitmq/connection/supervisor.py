@@ -9,6 +9,7 @@ import pika
 import structlog
 from pika.exceptions import AMQPError
 
+from messaging.logs.outage import Outage
 from messaging.rabbitmq.connection.link import Link
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,9 @@ class Supervisor:
     """A loop that connects, prepares the connection, waits for its end, reports the loss, and starts again.
 
     The nodes in ``parameters`` are tried in turn, with a pause that grows with each round.
-    ``prepare`` sets everything up on a new link. ``on_lost`` is called once for every link that had become
-    ready. Late callbacks of an earlier link are recognised by that link.
+    ``prepare`` sets everything up on a new link. ``on_ready`` is called when that is done, and ``on_lost``
+    once for every link that had become ready. Late callbacks of an earlier link are recognised by that link.
+    If no node can be reached, that is reported to ``outage``.
 
     ``first_attempt`` is set when the first attempt has ended. It is cleared for the first attempt after a
     lost connection, for ATTEMPT_SECONDS at most, unless every node has been lost in turn. That is worth
@@ -39,7 +41,9 @@ class Supervisor:
         name: str,
         parameters: Sequence[pika.ConnectionParameters],
         prepare: Callable[[Link], Awaitable[None]],
+        on_ready: Callable[[], None],
         on_lost: Callable[[str], None],
+        outage: Outage,
     ) -> None:
         self.name = name
         self.incarnation = 0
@@ -49,8 +53,11 @@ class Supervisor:
         self._nodes = list(parameters)
         self._order = list(parameters)
         self._prepare = prepare
+        self._on_ready = on_ready
         self._on_lost = on_lost
+        self._outage = outage
         self._failures = 0
+        self._vain_attempts = 0  # since a connection was ready
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -95,16 +102,18 @@ class Supervisor:
             if self._is_stopping:
                 return
             pause = self._pause_seconds()
-            log.warning(
-                "broker connection down",
-                connection=self.name,
-                incarnation=self.incarnation,
-                node=self._node.host,
-                reason=reason,
-                retry_seconds=round(pause, 2),
-            )
+            self._report(reason)
             await asyncio.sleep(pause)
             self._go_on_to_the_next_node(had_lasted=not self._failures)
+
+    def _report(self, reason: str) -> None:
+        about = {"connection": self.name, "node": self._node.host}
+        if not self._vain_attempts:
+            log.warning("broker connection lost", reason=reason, incarnation=self.incarnation, **about)
+        elif self._vain_attempts < len(self._nodes) and not self._outage.is_on:
+            log.info("broker node passed over", reason=reason, **about)
+        else:
+            self._outage.failed(reason, **about)
 
     async def _live(self) -> str:
         """Run one connection from beginning to end, and return why it ended."""
@@ -117,6 +126,7 @@ class Supervisor:
             self.link = link
             self.ready.set()
             self.first_attempt.set()
+            self._on_ready()
             reason = _named(await asyncio.shield(link.closed))
         except (AMQPError, OSError, TimeoutError) as error:
             # If the broker has closed the connection, that is the reason, and the error its consequence.
@@ -124,6 +134,7 @@ class Supervisor:
         finally:
             was_ready = self.ready.is_set()
             await self._let_go(link)
+        self._vain_attempts = 0 if was_ready else self._vain_attempts + 1
         lasted = asyncio.get_running_loop().time() - began
         # The broker ends a connection at a message that it cannot deliver. The next one is as good.
         is_good = lasted > PROVEN_SECONDS or (was_ready and link is not None and link.has_crashed)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,9 @@ from tests.flows.cluster.conftest import SLOW_SECONDS, ClusterSite, assert_nobod
 from tests.flows.stack.crowd import Crowd, assert_settled
 from tests.support.cluster import paused
 from tests.support.waiting import wait_until
+
+# For so long a process may be not ready while an operator stops a node.
+LONGEST_SECONDS = 1.0
 
 pytestmark = [
     pytest.mark.rabbitmq,
@@ -40,6 +44,22 @@ def watched(look: Callable[[], object]) -> Iterator[list[object]]:
     finally:
         over.set()
         watching.join()
+
+
+def looked_at(site: ClusterSite, web: int) -> Callable[[], object]:
+    return lambda: (time.monotonic(), site.is_ready(web))
+
+
+def longest(looks: list[object]) -> float:
+    """Return the longest time between two looks at which a process was ready, with another one in between."""
+    seconds, since = 0.0, None
+    for look in looks:
+        at, is_ready = cast("tuple[float, bool]", look)
+        if not is_ready and since is None:
+            since = at
+        elif is_ready and since is not None:
+            seconds, since = max(seconds, at - since), None
+    return seconds
 
 
 def test_a_node_is_killed_and_only_the_processes_that_it_served_notice(site: ClusterSite):
@@ -102,7 +122,8 @@ def test_without_a_majority_shoppers_are_asked_for_patience_and_all_ends_well(si
 
 
 def test_an_upgrade_of_one_node_after_the_other_fails_nobody(site: ClusterSite):
-    with Crowd(site.stack) as crowd:
+    looks = [looked_at(site, web) for web in (0, 1)]
+    with Crowd(site.stack) as crowd, watched(looks[0]) as first, watched(looks[1]) as last:
         crowd.until_more_have_paid()
         for node in site.cluster.nodes:
             site.cluster.replace(node)
@@ -111,7 +132,9 @@ def test_an_upgrade_of_one_node_after_the_other_fails_nobody(site: ClusterSite):
     ends = assert_settled(crowd)
     print(
         f"\nThree nodes replaced: answers {crowd.answers}, longest {crowd.longest_seconds:.1f} s,"
-        f" {len(crowd.told_paid)} paid, {len(crowd.patient)} asked for patience, of whom {came_back}; {ends}"
+        f" {len(crowd.told_paid)} paid, {len(crowd.patient)} asked for patience, of whom {came_back}; {ends};"
+        f" not ready for {longest(first):.1f} s and {longest(last):.1f} s at most"
     )
+    assert max(longest(first), longest(last)) <= LONGEST_SECONDS
     assert_nobody_saw_an_error(crowd)
     assert set(came_back) <= {"paid"}

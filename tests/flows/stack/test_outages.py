@@ -4,6 +4,7 @@ OUTAGE_SECONDS sets the duration of RabbitMQ's outage. `pytest -s` shows the fig
 """
 
 import os
+import re
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from checkout.web.pending_publishes import KEPT_SECONDS
 from tests.flows.stack.crowd import Crowd, assert_settled
 from tests.flows.stack.memory import Watch, resident_mb
+from tests.flows.stack.site import Site
 from tests.support.waiting import wait_until
 
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "6"))
@@ -18,6 +20,8 @@ BUDGET_SECONDS = 4
 # Tolerance for a busy machine. The test asserts that no shopper waits for the broker to come back.
 SLACK_SECONDS = 8
 MORE_MEMORY_MB = 48
+# The warnings and errors of one process about one outage, whatever its length.
+MOST_LINES = 8
 
 pytestmark = [
     pytest.mark.rabbitmq,
@@ -27,11 +31,30 @@ pytestmark = [
 ]
 
 
+def loud_lines(site: Site, before: dict[str, int]) -> dict[str, list[str]]:
+    """Return the events of warnings and errors that each process has logged since."""
+    pattern = r'level=(?:warning|error) event=(".*?(?<!\\)"|\S+)'
+    programs = site.stack.programs.values()
+    return {each.name: re.findall(pattern, each.text()[before[each.name] :]) for each in programs}
+
+
+def logged(site: Site) -> dict[str, int]:
+    """Return how much each process has logged."""
+    return {each.name: len(each.text()) for each in site.stack.programs.values()}
+
+
+def assert_told_once(lines: dict[str, list[str]], what: str) -> None:
+    for name, events in lines.items():
+        assert events.count(f'"{what} not reachable"') <= 1, (name, events)
+        assert len(events) <= MOST_LINES, (name, events)
+    assert any(f'"{what} not reachable"' in events for events in lines.values()), lines
+
+
 def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_well(site):
     web = site.stack.programs["web"]
     with Crowd(site.stack) as crowd:
         crowd.until_more_have_paid()
-        before = resident_mb(web)
+        before, logged_before = resident_mb(web), logged(site)
         with Watch(web) as memory:
             site.rabbitmq.stop()
             threading.Event().wait(OUTAGE_SECONDS)
@@ -39,6 +62,7 @@ def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_wel
         site.until_ready()
         # The submissions from the outage are handled first.
         seconds = crowd.until_more_have_paid(seconds=60 + 3 * OUTAGE_SECONDS)
+    lines = loud_lines(site, logged_before)
     longest = crowd.longest_seconds
     came_back = crowd.when_the_patient_come_back()
     ends = assert_settled(crowd)
@@ -53,6 +77,7 @@ def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_wel
     assert longest < BUDGET_SECONDS + SLACK_SECONDS
     assert memory.peak_mb < before + MORE_MEMORY_MB
     assert crowd.patient
+    assert_told_once(lines, "broker")
     if OUTAGE_SECONDS < KEPT_SECONDS / 2:
         assert set(came_back) == {"paid"}
 
@@ -60,12 +85,15 @@ def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_wel
 def test_while_postgresql_restarts_shoppers_are_asked_to_come_again_and_nothing_is_lost(site):
     with Crowd(site.stack) as crowd:
         crowd.until_more_have_paid()
+        before = logged(site)
         site.postgresql.stop()
         wait_until(lambda: 503 in crowd.answers, "somebody to be told")
         site.postgresql.start()
         crowd.until_more_have_paid()
+        lines = loud_lines(site, before)
     assert {status for status in crowd.answers if status >= 500} == {503}, crowd.answers
     assert all("after 503" in failure for failure in crowd.failures), crowd.failures
+    assert_told_once(lines, "database")
     crowd.when_the_patient_come_back()
     ends = assert_settled(crowd)
     print(f"\nPostgreSQL restarted: answers {crowd.answers}, ends {ends}")

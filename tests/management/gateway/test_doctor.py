@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +29,7 @@ from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.support.given_up import give_up
-from tests.support.program import run
+from tests.support.program import Program, run
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +79,54 @@ def test_a_program_that_does_not_run_is_named(gateway: Gateway, settings: Any, r
     assert found["queue checkout.commands.risk: no process reads it, 0 messages wait"] == (
         "Start manage.py run_service risk."
     )
+
+
+@pytest.mark.slow
+@pytest.mark.rabbitmq
+@pytest.mark.postgresql
+def test_a_program_that_runs_and_is_refused_by_the_broker_is_not_to_be_started(
+    tmp_path: Path, rabbitmq_url: str, postgresql_url: str
+):
+    parts = urlsplit(rabbitmq_url)
+    refused = parts._replace(netloc=f"{parts.username}:wrong@{parts.hostname}:{parts.port}").geturl()
+    settings = {"DATABASE_URL": postgresql_url, "CHECKOUT_SINGLE_BROKER_USER": "true"}
+    settings["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"
+    command = [sys.executable, "manage.py", "run_service", "risk"]
+    program = Program(
+        "risk", command, log=tmp_path / "log", environment={**os.environ, **settings, "BROKER_URL": refused}
+    )
+    program.start()
+    try:
+        program.wait_for_line("broker not reachable")
+        found = doctor_of(postgresql_url, BROKER_URL=rabbitmq_url, CHECKOUT_SINGLE_BROKER_USER="true")
+    finally:
+        program.kill()
+    advice = found["queue checkout.commands.risk: missing"]
+    assert advice.startswith("risk runs")
+    assert "BROKER_URL" in advice
+    assert found["queue checkout.commands.orders: missing"].startswith("Start manage.py run_service orders")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"password": "wrong"}, "authentication failed"), ({"path": "/nothing"}, '"nothing" does not exist')],
+)
+def test_a_refused_login_is_no_reason_to_start_the_database(
+    postgresql_url: str, wrong: dict[str, str], reason: str
+):
+    parts = urlsplit(postgresql_url)
+    if "password" in wrong:
+        netloc = f"{parts.username}:{wrong['password']}@{parts.hostname}:{parts.port}"
+        parts = parts._replace(netloc=netloc)
+    else:
+        parts = parts._replace(path=wrong["path"])
+    [(text, advice)] = [
+        each for each in doctor_of(parts.geturl()).items() if "default: not reached" in each[0]
+    ]
+    assert reason in text
+    assert "Start" not in advice
+    assert "DATABASE_URL" in advice
 
 
 @pytest.mark.usefixtures("readers")

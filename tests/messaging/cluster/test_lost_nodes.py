@@ -82,19 +82,36 @@ async def test_a_process_whose_own_queue_was_on_a_lost_node_is_reached_at_its_ad
     assert here.metrics()["connections_lost"] == lost
 
 
+@pytest.mark.parametrize("is_drained", [False, True])
 async def test_a_process_whose_own_queue_is_on_a_node_that_stops_is_back_at_the_first_attempt(
-    cluster: Cluster, processes: list[RabbitmqBroker]
+    cluster: Cluster, processes: list[RabbitmqBroker], is_drained: bool
 ):
+    """Its queue, which can be neither declared nor deleted then, is not waited for."""
     here, elsewhere = processes
     received = Inbox()
     here.reply_queue.deliver = received  # type: ignore[method-assign]
-    with structlog.testing.capture_logs() as lines:
-        stopping = asyncio.create_task(asyncio.to_thread(cluster.replace, cluster.nodes[0]))
-        await within(lost_and_back(here))
-        await within(until_published(elsewhere, here))
-        assert (await received.next()).envelope is not None
-        await stopping
-    assert "AMQPConnectionError: the reply queue cannot be read" not in [line.get("reason") for line in lines]
+    await here.bind(here.topology.groups, "group")
+    stopped = cluster.nodes[0]
+    await asyncio.to_thread(stopped.run, "rabbitmq-upgrade", "await_online_quorum_plus_one")
+    try:
+        with structlog.testing.capture_logs() as lines:
+            stopping = asyncio.create_task(
+                asyncio.to_thread(cluster.retire if is_drained else Rabbitmq.stop, stopped)
+            )
+            await within(lost_and_back(here))
+            await within(until_published(elsewhere, here))
+            assert (await received.next()).envelope is not None
+            await stopping
+            # The queue that was left refuses no copy of what is sent, or it would be sent again.
+            assert await is_published(elsewhere, here)
+            await received.next()
+            await elsewhere.publish(here.topology.groups, "group", command(), timeout_seconds=10)
+            await received.next()
+    finally:
+        await asyncio.to_thread(stopped.start)
+    reasons = [str(line.get("reason")) for line in lines if line["event"] != "broker connection lost"]
+    assert not [reason for reason in reasons if "541" in reason or "cannot be read" in reason], reasons
+    assert "broker not reachable" not in [line["event"] for line in lines]
 
 
 def address_of(node: Rabbitmq) -> str:

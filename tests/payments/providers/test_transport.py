@@ -5,9 +5,11 @@ import ssl
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import structlog
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
 from checkout.payments.providers.base import Verb
@@ -230,3 +232,22 @@ def _presenting(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     return context
+
+
+def test_a_provider_that_is_away_is_one_error_in_the_log_and_its_return_is_told(transport, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("messaging.logs.outage.time", SimpleNamespace(monotonic=lambda: now))
+    answers = [answer(b"", 503), answer(b"", 503), answer(b"<a/>"), answer(b"<a/>")]
+    with structlog.testing.capture_logs() as lines, ScriptedServer(*answers) as server:
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                transport.send(Verb.INQUIRE, request(server.url))
+        now = 1033.0
+        transport.send(Verb.INQUIRE, request(server.url))
+        transport.send(Verb.INQUIRE, request(server.url))
+    assert [(line["log_level"], line["event"]) for line in lines] == [
+        ("error", "provider not reachable"),
+        ("warning", "provider reachable again after 33 s"),
+    ]
+    assert lines[0]["reason"] == "The provider answered with HTTP 503."
+    assert "pass" not in str(lines)

@@ -7,6 +7,8 @@ from django.template.defaultfilters import pluralize
 
 from checkout.backoffice.display.values import quantity_text
 from checkout.conf import conf
+from checkout.database.application_name import running_programs
+from checkout.database.owners import databases
 from checkout.management.gateway import control
 from checkout.management.gateway.doctor import bindings
 from checkout.management.gateway.expected import Expected, expected_queues, topology
@@ -23,6 +25,10 @@ AREA = "broker"
 OLDEST = 4
 BACKLOG = 1000
 IMPORT = "Run manage.py broker_users and import its definitions (docs/trust.md)."
+NOT_LET_IN = (
+    "{} runs, as it is connected to the database, but does not get to the broker: its log says why. If its "
+    "log-in is refused, correct user and password in its BROKER_URL."
+)
 REMEDIES = {
     Trouble.AWAY: "Start RabbitMQ, or set BROKER_URL to its address.",
     Trouble.ADDRESS: "Correct BROKER_URL (docs/database-and-broker.md).",
@@ -45,8 +51,9 @@ def findings(program: str) -> Iterator[Finding]:
         return
     yield from _version_and_user(facts)
     yield from _exchanges(facts)
+    running = running_programs(databases())
     for each, fact in zip(expected, facts.queues, strict=True):
-        yield _queue(each, fact)
+        yield _queue(each, fact, is_running=each.program in running)
     if remark and program:
         yield Finding(AREA, remark, "Run it on the broker's machine, as a user who may.")
     elif there is not None:
@@ -78,10 +85,11 @@ def _exchanges(facts: BrokerFacts) -> Iterator[Finding]:
         yield Finding(AREA, f"all {len(facts.exchanges)} exchanges are there")
 
 
-def _queue(expected: Expected, fact: QueueFacts) -> Finding:
+def _queue(expected: Expected, fact: QueueFacts, *, is_running: bool) -> Finding:
     name = f"queue {fact.name}"
     if not fact.exists:
         advice = f"Start {expected.command}, which makes it." if expected.command else IMPORT
+        advice = NOT_LET_IN.format(expected.program) if is_running else advice
         return Finding(AREA, f"{name}: {fact.fault}", advice)
     if fact.fault:
         advice = "Empty and delete the queue while its readers are stopped; they make it anew."
@@ -90,7 +98,8 @@ def _queue(expected: Expected, fact: QueueFacts) -> Finding:
         return _parked(fact)
     if not fact.consumers:
         text = f"{name}: no process reads it, {_waiting(fact)}"
-        return Finding(AREA, text, f"Start {expected.command}.")
+        advice = NOT_LET_IN.format(expected.program) if is_running else f"Start {expected.command}."
+        return Finding(AREA, text, advice)
     if fact.messages > BACKLOG:
         advice = f"Start more copies of {expected.command}, or see why they are slow."
         return Finding(AREA, f"{name}: {_waiting(fact)}", advice)

@@ -1,6 +1,7 @@
 """Databases: reached, migrated, with their tables, in UTF-8, and with a clock like ours."""
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -15,6 +16,16 @@ from checkout.management.gateway.output import Finding
 
 AREA = "database"
 MOST_SECONDS_APART = 1.0
+AWAY = "Start the database server, or set {} to its address."
+NOT_LET_IN = (
+    "The server runs, and refuses this log-in: correct user, password and database in {}, or let the user in "
+    "(pg_hba.conf)."
+)
+# PostgreSQL's answers to a log-in. Their texts may be translated, except for the names.
+_REFUSED = re.compile(
+    r'authentication failed|pg_hba\.conf|(role|database) "[^"]*" (does not exist|is not)'
+    r"|permission denied for database"
+)
 AS_ELSEWHERE = "Set {variable} as the gateway's processes have it. For a new try-out: {migrate}."
 
 
@@ -24,8 +35,9 @@ def findings() -> Iterator[Finding]:
         try:
             yield from _findings_about(alias)
         except (DatabaseError, InterfaceError) as error:
-            advice = f"Start the database server, or set {variable_of(alias)} to its address."
-            yield Finding(AREA, f"{alias}: not reached: {reason_of(alias, error)}", advice)
+            reason = reason_of(alias, error)
+            remedy = NOT_LET_IN if _REFUSED.search(reason) else AWAY
+            yield Finding(AREA, f"{alias}: not reached: {reason}", remedy.format(variable_of(alias)))
 
 
 def is_usable() -> bool:
@@ -80,7 +92,8 @@ def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding
 
 def _is_by_default(alias: str) -> bool:
     """Return True for the file that is used if no database is configured."""
-    return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not os.environ.get("DATABASE_URL")
+    is_set = any(os.environ.get(name) for name in ("DATABASE_URL", "DATABASE_URL_FILE"))
+    return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not is_set
 
 
 def _missing_migrations(alias: str) -> list[str]:

@@ -1,0 +1,64 @@
+"""An outage of something that this process needs, which is logged when it begins and when it is over."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+# A part of the attempts may succeed during an outage, for example those on connections that are left.
+QUIET_SECONDS = 2.0
+
+
+class Outage:
+    """The reach of one thing, for example the broker or a database, as this process finds it.
+
+    The first failure is logged as an error. Those that follow are only counted, until there was a success and
+    no failure for ``quiet_seconds``: then the end is logged, with the time until that success. Any thread may
+    report, and a success without a failure before it costs next to nothing.
+    """
+
+    def __init__(self, what: str, *, quiet_seconds: float = QUIET_SECONDS, **about: object) -> None:
+        self._what = what
+        self._about = about
+        self._quiet_seconds = quiet_seconds
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._began = self._failed_at = 0.0
+        self._answered_at: float | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Return True from the first failure until the end was logged."""
+        return self._failures > 0
+
+    def failed(self, reason: str | Callable[[], str], **about: object) -> None:
+        """Report a failed attempt. A ``reason`` that has to be found out is asked for only at the first."""
+        with self._lock:
+            now = time.monotonic()
+            self._failures += 1
+            self._failed_at, self._answered_at = now, None
+            if self._failures > 1:
+                return
+            self._began = now
+        told = reason if isinstance(reason, str) else reason()
+        log.error(f"{self._what} not reachable", reason=told, **self._about, **about)
+
+    def answered(self) -> None:
+        """Report a success."""
+        if not self._failures:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if not self._failures:
+                return
+            if self._answered_at is None:
+                self._answered_at = now
+            if now - self._failed_at < self._quiet_seconds:
+                return
+            failures, self._failures = self._failures, 0
+            seconds = self._answered_at - self._began
+        text = f"{self._what} reachable again after {seconds:.0f} s"
+        log.warning(text, failures=failures, **self._about)
