@@ -33,7 +33,17 @@ async def test_a_decided_payment_leads_to_its_result(back_end, books, checkout, 
     title = "Payment complete" if card == "approve" else "Payment not made"
     assert (result.status, f"<h1>{title}</h1>" in result.text) == (200, True)
     assert ("Try again with another card" in result.text) == (card == "refuse")
-    assert "12.50 EUR" in result.text
+    assert "€12.50" in result.text
+
+
+@pytest.mark.parametrize(
+    ("state", "page"), [("open", ""), ("processing", "status/"), ("captured", "result/")]
+)
+async def test_every_page_writes_the_amount_as_in_the_payment_s_language(shop, checkout, state, page):
+    written = {"de": "12,50\N{NO-BREAK SPACE}€", "": "€12.50"}
+    for locale, amount in written.items():
+        await in_thread(partial(Payment.objects.update, state=state, locale=locale))
+        assert amount in (await checkout.get(page)).text
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ class PaymentView:
     description: str
     order_reference: str
     merchant_name: str
+    locale: str
     refusal_reason: str
     return_url: str
     cancel_url: str
@@ -157,6 +158,7 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         description=payment.description,
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
+        locale=payment.locale,
         refusal_reason=payment.refusal_reason,
         return_url=_return_address(payment.return_url, payment),
         cancel_url=_return_address(payment.cancel_url, payment),
