@@ -20,9 +20,9 @@ from checkout.backoffice.pages.payment_context import payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.search import search_payments
-from checkout.backoffice.settling.pages_of_claims import claim_tools
-from checkout.backoffice.settling.pages_of_operations import settling_tools
-from checkout.backoffice.settling.pages_of_payments import PaymentSettlingAdmin
+from checkout.backoffice.settling.claims import claim_tools
+from checkout.backoffice.settling.figures import PaymentSettlingAdmin
+from checkout.backoffice.settling.operations import settling_tools
 from checkout.payments import actions
 from checkout.payments.models import Payment
 from checkout.states import Actor, PaymentState, payment_machine
