@@ -60,7 +60,7 @@ export function attend(form, publicKey) {
     if (isOurs(target)) unmark(target.id);
     if (target.id === "card-number") {
       showBrand();
-      unmark("card-cvc"); // another brand may have another code
+      if (digits("card-cvc")) unmark("card-cvc"); // another brand may have another code
     }
   });
   form.addEventListener("focusout", ({ target }) => {
