@@ -16,6 +16,7 @@ class Receipt(models.Model):
     description = models.CharField(max_length=50, blank=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
+    locale = models.CharField(max_length=35, blank=True, default="")
     is_reserved = models.BooleanField(default=False)
     is_test = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)

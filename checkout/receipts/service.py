@@ -18,6 +18,7 @@ from django.template import Context
 from checkout import mail
 from checkout.conf import conf
 from checkout.database.owners import database_of
+from checkout.localised_money import localised_money
 from checkout.mail.email_addresses import in_ascii
 from checkout.mail.of_tests import may_get_test_receipts
 from checkout.messages import Done
@@ -60,6 +61,7 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
             description=command.description,
             amount_minor=command.minor,
             currency=command.currency,
+            locale=command.locale,
             is_reserved=command.is_reserved,
             is_test=command.is_test,
             next_try_at=server_time(database_of("receipts")),
@@ -143,7 +145,7 @@ def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
 
 def receipt_email(receipt: Receipt) -> EmailMessage:
     """Return the plain-text e-mail."""
-    amount = Money(receipt.amount_minor, receipt.currency)
+    amount = localised_money(Money(receipt.amount_minor, receipt.currency), receipt.locale)
     return EmailMessage(
         subject=f"{'Test: ' if receipt.is_test else ''}Your payment to {receipt.merchant}",
         body=_EMAIL.render(Context({"receipt": receipt, "amount": amount})),

@@ -3,6 +3,8 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
+from checkout.conf import conf
+from checkout.payments.actions import PaymentView
 from checkout.states import PaymentState
 from payments_gateway.serving.views import is_for_programs
 
@@ -41,3 +43,9 @@ def payment_page_of(request: HttpRequest) -> str:
     if match is None or is_for_programs(match) or "reference" not in match.kwargs:
         return ""
     return reverse(CHECKOUT, args=[match.kwargs["reference"]])
+
+
+def return_address_of(payment: PaymentView) -> str:
+    """Return the address to which the shopper goes back; "" if the merchant has given none."""
+    # Only a try-out has a shop.
+    return payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")

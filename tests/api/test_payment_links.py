@@ -43,7 +43,7 @@ async def opened(link, client=None):
     browser, path = client or AsgiClient(), path_of(link)
     page = await browser.get(path)
     assert page.status == 200, page.text
-    assert "12.50" in page.text
+    assert "€12.50" in page.text
     assert "Tea &lt;b&gt;" in page.text
     return await browser.post(path, {"csrfmiddlewaretoken": token_of(page)})
 

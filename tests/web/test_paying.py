@@ -33,7 +33,17 @@ async def test_a_decided_payment_leads_to_its_result(back_end, books, checkout, 
     title = "Payment complete" if card == "approve" else "Payment not made"
     assert (result.status, f"<h1>{title}</h1>" in result.text) == (200, True)
     assert ("Try again with another card" in result.text) == (card == "refuse")
-    assert "12.50 EUR" in result.text
+    assert "€12.50" in result.text
+
+
+@pytest.mark.parametrize(
+    ("state", "page"), [("open", ""), ("processing", "status/"), ("captured", "result/")]
+)
+async def test_every_page_writes_the_amount_as_in_the_payment_s_language(shop, checkout, state, page):
+    written = {"de": "12,50\N{NO-BREAK SPACE}€", "": "€12.50"}
+    for locale, amount in written.items():
+        await in_thread(partial(Payment.objects.update, state=state, locale=locale))
+        assert amount in (await checkout.get(page)).text
 
 
 @pytest.mark.parametrize(
@@ -49,7 +59,7 @@ async def test_a_decided_payment_leads_to_its_result(back_end, books, checkout, 
 async def test_another_card_is_named_only_if_the_same_one_would_not_help(shop, checkout, reason, label):
     refused = partial(Payment.objects.update, state="refused", refusal_reason=reason)
     await in_thread(refused)
-    assert f">{label}</a>" in (await checkout.get("result/")).text
+    assert f">{label}</h2>" in (await checkout.get("result/")).text
 
 
 @pytest.mark.parametrize(
@@ -197,7 +207,7 @@ async def test_a_refusal_by_a_step_of_ones_own_blames_no_bank_and_no_card(
     settings.CHECKOUT_OWN_APPS = "tests.support.loyalty"
     await in_thread(Payment.objects.update, state=PaymentState.REFUSED, refusal_reason=reason)
     text = (await checkout.get("result/")).text
-    assert (advice in text, ">Try again</a>" in text) == (True, True)
+    assert (advice in text, ">Try again</h2>" in text) == (True, True)
     assert not {"bank", "another card"} & {word for word in ("bank", "another card") if word in text}
 
 

@@ -50,7 +50,7 @@ async def test_the_return_page_shows_the_order_to_the_browser_that_made_it(shelf
     payment = await in_thread(Payment.objects.get)
     answer = await client.get(f"/orders/{payment.order_reference}/")
     assert answer.status == 200
-    assert "12.50 EUR" in answer.text
+    assert "€12.50" in answer.text
     assert (await client.get("/orders/order-unknown/")).status == 404
     client.cookies.clear()
     assert (await client.get(f"/orders/{payment.order_reference}/")).status == 404

@@ -88,7 +88,7 @@ def test_a_part_that_was_given_back_is_named():
     rows.operation(payment, "refund", 250, state="done")
     rows.operation(payment, "refund", 100, state="refused")
     text = text_about(payment, PaymentState.PARTIALLY_REFUNDED)
-    assert text == f"2.50 GBP has been given back to your card. {SHOWN_LATER}"
+    assert text == f"£2.50 has been given back to your card. {SHOWN_LATER}"
 
 
 def test_a_refund_of_all_that_was_taken_names_what_was_taken():
@@ -96,7 +96,15 @@ def test_a_refund_of_all_that_was_taken_names_what_was_taken():
     rows.operation(payment, "capture", 1000, state="done", is_final=True)
     rows.operation(payment, "refund", 1000, state="done")
     text = text_about(payment, PaymentState.REFUNDED)
-    assert text == f"10.00 GBP has been given back to your card. {SHOWN_LATER}"
+    assert text == f"£10.00 has been given back to your card. {SHOWN_LATER}"
+
+
+def test_a_sum_is_written_as_in_the_payment_s_language():
+    payment = rows.captured()
+    Payment.objects.update(locale="de-DE")
+    rows.operation(payment, "refund", 250, state="done")
+    text = text_about(payment, PaymentState.PARTIALLY_REFUNDED)
+    assert text.startswith("2,50\N{NO-BREAK SPACE}£ has been given back")
 
 
 @pytest.mark.parametrize("state", [PaymentState.VOIDED, PaymentState.EXPIRED])
@@ -125,14 +133,14 @@ def test_a_part_that_was_taken_is_named_while_the_rest_is_reserved():
     payment = rows.authorised()
     rows.operation(payment, "capture", 1000, state="done")
     text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
-    assert text == f"Thank you. 10.00 GBP has been taken, {AND_THE_REST_IS_RESERVED}."
+    assert text == f"Thank you. £10.00 has been taken, {AND_THE_REST_IS_RESERVED}."
 
 
 def test_a_rest_that_will_not_be_taken_any_more_is_not_called_reserved():
     payment = rows.authorised()
     rows.operation(payment, "capture", 1000, state="done", is_final=True)
     text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
-    assert text == "Thank you. 10.00 GBP has been taken, and the rest will not be."
+    assert text == "Thank you. £10.00 has been taken, and the rest will not be."
 
 
 def test_a_rest_that_is_just_being_taken_is_not_called_released():
@@ -140,7 +148,7 @@ def test_a_rest_that_is_just_being_taken_is_not_called_released():
     rows.operation(payment, "capture", 1000, state="done")
     rows.operation(payment, "capture", 250, state="pending", is_final=True)
     text = text_about(payment, PaymentState.PARTIALLY_CAPTURED)
-    assert text == "Thank you. 10.00 GBP has been taken, and the rest is being taken."
+    assert text == "Thank you. £10.00 has been taken, and the rest is being taken."
 
 
 def without_title(page: Path) -> str:
@@ -157,7 +165,9 @@ def test_a_merchants_text_does_not_turn_the_text_around_it_to_another_direction(
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_browser_translates_a_name_a_number_of_an_order_or_an_amount(page):
-    shown = r"(.{15}){{ (?:payment|link)\.(?:merchant_name|merchant\.name|order_reference|amount) }}"
+    shown = (
+        r"(.{15}){{ (?:payment|link)\.(?:merchant_name|merchant\.name|order_reference|amount\|money\S*) }}"
+    )
     assert [before for before in re.findall(shown, without_title(page)) if before != 'translate="no">'] == []
 
 

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ("description", models.CharField(blank=True, max_length=50)),
                 ("amount_minor", models.BigIntegerField()),
                 ("currency", models.CharField(max_length=3)),
+                ("locale", models.CharField(blank=True, default="", max_length=35)),
                 ("is_reserved", models.BooleanField(default=False)),
                 ("is_test", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),

@@ -1,29 +1,27 @@
-"""The page with the card form, and the handling of that form."""
+"""The payment's page, and the handling of its card form."""
 
 from collections.abc import Awaitable
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
 from checkout.payments import actions
-from checkout.payments.actions import CheckoutPage, PaymentView
-from checkout.payments.providers.addresses import policy_source
+from checkout.payments.actions import PaymentView
 from checkout.states import PaymentState
 from checkout.web.forms import PayForm
 from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import path_of
 from checkout.web.preferences import Preferences
-from checkout.web.protection.captcha import get_captcha, give_pass, has_pass, is_solved
+from checkout.web.protection.captcha import give_pass, has_pass, is_solved
 from checkout.web.protection.pacing import wait_for_turn
+from checkout.web.views.card_form import captcha_page, card_form_page, is_captcha_due
 from checkout.web.views.document import respond_with_state
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.problems import MALFORMED
-from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import held
 
 
@@ -85,19 +83,10 @@ async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
     if not shown.requires_captcha:
         return see_other(path_of(reference, shown.payment.state))
     if not await is_solved(request):
-        return _captcha_page(request, shown, was_wrong=True)
+        return captcha_page(request, shown, was_wrong=True)
     response = see_other(path_of(reference, PaymentState.OPEN))
     give_pass(response, reference, shown.attempt_number)
     return response
-
-
-def _captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool = False) -> HttpResponse:
-    context = {
-        "payment": shown.payment,
-        "captcha": get_captcha().render(request),
-        "was_wrong": was_wrong,
-    }
-    return render(request, "checkout/captcha.html", context, status=400 if was_wrong else 200)
 
 
 async def _submit(
@@ -139,11 +128,6 @@ async def _card_form(request: HttpRequest, reference: str, *, status: int = 200)
     shown = await in_thread(actions.checkout_page, reference, address=address)
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
-    if shown.requires_captcha and not has_pass(request, reference, shown.attempt_number):
-        return _captcha_page(request, shown)
-    device_data = policy_source(shown.device_data.action)
-    policy = content_security(request)
-    for directive in ("frame-src", "form-action"):
-        policy.allow(directive, device_data)
-    context = {"page": shown, "payment": shown.payment, "was_not_encrypted": status == 400}
-    return render(request, "checkout/checkout.html", context, status=status)
+    if is_captcha_due(request, shown):
+        return captcha_page(request, shown)
+    return card_form_page(request, shown, status=status)

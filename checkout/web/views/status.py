@@ -4,15 +4,17 @@ from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.errors import ProviderMisconfigured, TooManyAttempts
 from checkout.payments import actions
+from checkout.payments.actions import PaymentView
 from checkout.states import PaymentState
 from checkout.web.held_tier import news
-from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
+from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of, return_address_of
 from checkout.web.preferences import Preferences
+from checkout.web.views.card_form import card_form_page, is_captcha_due
 from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import card_in_words, ending_of
@@ -69,19 +71,32 @@ async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
 @held
 @page("GET", "HEAD")
 async def result(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show the payment's result, and the possible next steps."""
+    """Show the payment's result, with the card form if a refused payment can be tried again at once."""
     payment = await in_thread(actions.payment_view, reference)
     if page_of(payment.state) != RESULT:
         return see_other(path_of(reference, payment.state))
-    # Only a try-out has a shop.
-    return_address = payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")
+    ending = ending_of(payment)
+    if ending.another_try and (form := await _card_form(request, reference)):
+        return form
     context = {
         "payment": payment,
-        "ending": ending_of(payment),
+        "ending": ending,
         "card": card_in_words(payment.card),
-        "return_address": return_address,
+        "return_address": return_address_of(payment),
     }
     return render(request, "checkout/result.html", context)
+
+
+async def _card_form(request: HttpRequest, reference: str) -> HttpResponse | None:
+    """Return the card form, or None if a CAPTCHA or a pause comes before it, or no card is needed now."""
+    address = request.META.get("REMOTE_ADDR") or ""
+    try:
+        shown = await in_thread(actions.checkout_page, reference, address=address)
+    except (TooManyAttempts, ProviderMisconfigured):
+        return None
+    if isinstance(shown, PaymentView) or is_captcha_due(request, shown):
+        return None
+    return card_form_page(request, shown)
 
 
 def _reload_seconds(since: datetime) -> int:

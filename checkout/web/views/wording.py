@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from checkout.localised_money import localised_money
 from checkout.payments.actions import PaymentView, Taken
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for, is_ours
 from checkout.payments.providers.base import RefusalReason
@@ -135,12 +136,12 @@ def ending_of(payment: PaymentView) -> Ending:
         return Ending("Payment not made", text, "bad", _another_try(payment.refusal_reason))
     if payment.state is PaymentState.AUTHORISED and payment.captures_automatically:
         return NOT_TAKEN
-    ending = _with_sums(ENDINGS[payment.state], payment.taken)
+    ending = _with_sums(ENDINGS[payment.state], payment.taken, payment.locale)
     has_receipt = ending in (PAID, RESERVED) and payment.has_receipt
     return replace(ending, text=ending.text + WITH_RECEIPT) if has_receipt else ending
 
 
-def _with_sums(ending: Ending, taken: Taken | None) -> Ending:
+def _with_sums(ending: Ending, taken: Taken | None, locale: str) -> Ending:
     """Fill in the sums of a payment that was partly taken or refunded."""
     if taken is None:
         return ending
@@ -148,7 +149,8 @@ def _with_sums(ending: Ending, taken: Taken | None) -> Ending:
         rest = ", and the rest is reserved until the whole order is sent"
     else:
         rest = ", and the rest is being taken" if taken.under_way.minor else ", and the rest will not be"
-    words = {"taken": f"{taken.captured} has been taken{rest}", "refunded": taken.refunded}
+    captured, refunded = (localised_money(amount, locale) for amount in (taken.captured, taken.refunded))
+    words = {"taken": f"{captured} has been taken{rest}", "refunded": refunded}
     return replace(ending, text=ending.text.format_map(words))
 
 

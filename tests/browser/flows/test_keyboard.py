@@ -41,9 +41,9 @@ def test_a_purchase_with_a_challenge_needs_no_mouse(shopper: Shopper) -> None:
     shopper.reference = page.url.split("/")[-2]
     for label, value in (
         ("Card number", CHALLENGED),
-        ("Name on card", "A. Shopper"),
         ("Expiry date", EXPIRY),
         ("Security code", "123"),
+        ("Name on card", "A. Shopper"),
     ):
         tab_to(page.get_by_label(label))
         page.keyboard.type(value)

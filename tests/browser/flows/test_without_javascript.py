@@ -61,7 +61,7 @@ def test_the_card_form_says_why_it_needs_javascript(browser: Browser, shared_sta
         expect(reason).to_be_visible()
         expect(shopper.page.get_by_label("Card number")).to_be_hidden()
         expect(shopper.page.get_by_text("The card form is loading.")).to_be_hidden()
-        expect(shopper.page.get_by_role("region", name="Your order")).to_contain_text("12.50 GBP")
+        expect(shopper.page.get_by_role("region", name="Your order")).to_contain_text("£12.50")
 
 
 def test_a_form_that_was_sent_without_a_sealed_card_pays_nothing(shopper: Shopper) -> None:

@@ -57,7 +57,7 @@ NOBODY = f"{__name__}.AbsentMailServer"
 OUTLIVES_US = f"{__name__}.MailServerThatOutlivesUs"
 
 
-def told(attempt, *, is_reserved: bool = False, is_test: bool = False) -> Envelope:
+def told(attempt, *, is_reserved: bool = False, is_test: bool = False, locale: str = "") -> Envelope:
     payment = attempt.payment
     body = SendReceipt(
         payment=payment.reference,
@@ -67,6 +67,7 @@ def told(attempt, *, is_reserved: bool = False, is_test: bool = False) -> Envelo
         description=payment.description,
         minor=payment.amount_minor,
         currency=payment.currency,
+        locale=locale,
         is_reserved=is_reserved,
         is_test=is_test,
     )
@@ -91,7 +92,7 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     [message] = mail.outbox
     assert message.to == ["shopper@example.com"]
     assert message.subject == "Your payment to The Shop"
-    for part in ("The Shop", "A-1", "Tea", "12.50 GBP", attempt.payment.reference):
+    for part in ("The Shop", "A-1", "Tea", "£12.50", attempt.payment.reference):
         assert part in message.body
     assert Receipt.objects.get().sent_at is not None
 
@@ -115,7 +116,12 @@ def test_no_absent_shopper_s_mailbox_answers_a_receipt(attempt):
 
 def test_a_receipt_of_money_that_is_only_reserved_does_not_say_that_it_was_taken(attempt):
     tell(told(attempt, is_reserved=True))
-    assert "12.50 GBP (reserved on your card until the order is sent)" in mail.outbox[0].body
+    assert "£12.50 (reserved on your card until the order is sent)" in mail.outbox[0].body
+
+
+def test_a_receipt_writes_the_amount_as_in_the_payment_s_language(attempt):
+    tell(told(attempt, locale="de"))
+    assert "12,50\N{NO-BREAK SPACE}£" in mail.outbox[0].body
 
 
 def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):

@@ -50,11 +50,12 @@ class Taken:
 class PaymentView:
     """The data of a payment that pages may show.
 
-    ``attempts_left`` is the number of further attempts. ``has_receipt`` says that the shopper gets a receipt
-    by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, if their origin is registered now.
-    They have the payment's id, but not its state, which anybody could type. ``taken`` is set in states whose
-    sums may differ from the amount. ``card`` is empty until the payment is decided, and if a payment link
-    leads to it. ``dated_at`` is the time at which the shopper paid, or else the time of the latest change.
+    ``is_test`` says that no money moves. ``attempts_left`` is the number of further attempts. ``has_receipt``
+    says that the shopper gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the
+    merchant, if their origin is registered now. They have the payment's id, but not its state, which anybody
+    could type. ``taken`` is set in states whose sums may differ from the amount. ``card`` is empty until the
+    payment is decided, and if a payment link leads to it. ``dated_at`` is the time at which the shopper paid,
+    or else the time of the latest change.
     """
 
     reference: str
@@ -63,6 +64,8 @@ class PaymentView:
     description: str
     order_reference: str
     merchant_name: str
+    locale: str
+    is_test: bool
     refusal_reason: str
     return_url: str
     cancel_url: str
@@ -157,6 +160,8 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         description=payment.description,
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
+        locale=payment.locale,
+        is_test=not payment.merchant.is_live,
         refusal_reason=payment.refusal_reason,
         return_url=_return_address(payment.return_url, payment),
         cancel_url=_return_address(payment.cancel_url, payment),

@@ -1,10 +1,19 @@
-// The card's fields: they are read, encrypted by the provider's script, and marked if they are wrong.
+// The card's fields: they are arranged while typed, checked when left, and encrypted by the provider's script.
 
-const FIELDS = { 1: "card-number", 2: "card-cvc", 3: "card-expiry", 4: "card-name" };
+import { brandOf, grouped } from "./brands.js";
+import { mark, summarise, unmark } from "./errors.js";
+import { arrangeDigits, arrangeExpiry, digitsOf, inAscii } from "./typing.js";
 
-const EXPIRY_MESSAGE = "Enter the expiry date as month and year, for example 09/29 or 0929.";
+// In the order of the form, by the hundreds of the error codes of the provider's script.
+const FIELDS = new Map([
+  [1, "card-number"],
+  [3, "card-expiry"],
+  [2, "card-cvc"],
+  [4, "card-name"],
+]);
 
-// The error codes of the provider's script. The hundreds are the fields listed above.
+const EXPIRY_MESSAGE = "Enter the expiry date, for example 12/30.";
+
 const MESSAGES = {
   101: "Enter the card number.",
   102: "Enter the card number as digits: 12 to 20 of them.",
@@ -20,15 +29,11 @@ const MESSAGES = {
   402: "Enter at most 34 characters of the name.",
 };
 
+// A year that is further away comes from a digit too many or too few.
+const MOST_YEARS_AHEAD = 40;
+
 const input = (name) => document.getElementById(name);
-
-/** Return a field's text with its digits in ASCII: keyboards have Arabic, Persian and full-width ones, too. */
-function text(name) {
-  const typed = input(name).value.normalize("NFKC");
-  return typed.replace(/[\u0660-\u0669\u06f0-\u06f9]/g, (digit) => digit.charCodeAt(0) & 15);
-}
-
-const digits = (name) => text(name).replace(/[\s-]/g, "");
+const digits = (name) => digitsOf(input(name).value);
 
 /** Return the first six digits, which identify the card's bank; "" if there are fewer. */
 export function bin() {
@@ -36,54 +41,117 @@ export function bin() {
 }
 
 /**
- * Return the sealed card. If a field is wrong, mark it, focus it and return "".
+ * Return the sealed card. If a field is wrong, say so at each field and in the summary, and return "".
  *
  * Throws if the provider's script fails, or if its answer is not one that it documents.
  */
 export function seal(publicKey) {
+  const { sealed, wrong } = examine(publicKey);
+  for (const name of FIELDS.values()) unmark(name);
+  if (wrong.size) summarise(wrong);
+  return wrong.size ? "" : sealed;
+}
+
+/** Arrange the fields while they are typed, and check each when it is left. */
+export function attend(form, publicKey) {
+  arrangeDigits(input("card-number"), grouped);
+  arrangeExpiry(input("card-expiry"));
+  form.addEventListener("input", ({ target }) => {
+    if (isOurs(target)) unmark(target.id);
+    if (target.id === "card-number") {
+      showBrand();
+      if (digits("card-cvc")) unmark("card-cvc"); // another brand may have another code
+    }
+  });
+  form.addEventListener("focusout", ({ target }) => {
+    if (isOurs(target)) afterPress(() => check(target, publicKey));
+  });
+  showBrand();
+}
+
+const isOurs = (field) => [...FIELDS.values()].includes(field.id);
+
+// A message that appears while a button is pressed would move the button away from under the finger.
+let isPressed = false;
+document.addEventListener("pointerdown", () => (isPressed = true), true);
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (isPressed = false), true);
+
+function afterPress(act) {
+  if (!isPressed) return act();
+  return document.addEventListener("pointerup", () => setTimeout(act), { once: true });
+}
+
+// An empty field is no mistake before Pay is pressed.
+function check(field, publicKey) {
+  if (!field.value.trim()) return;
+  if (field.id === "card-expiry") {
+    const [month, year] = expiry();
+    if (year) field.value = `${month} / ${year.slice(2)}`;
+  }
+  try {
+    const message = examine(publicKey).wrong.get(field.id);
+    if (message) mark(field.id, message);
+  } catch {
+    // That the provider's script fails is said when Pay is pressed.
+  }
+}
+
+function examine(publicKey) {
   if (publicKey) Worldpay.setPublicKey(publicKey);
-  const wrong = [];
-  const sealed = Worldpay.encrypt(card(), (codes) => wrong.push(...codes));
-  // The provider's script treats it as optional, but a shopper at the keyboard must enter it.
-  if (!digits("card-cvc")) wrong.push(201);
-  const known = wrong.filter((code) => MESSAGES[code]);
-  mark(known);
-  if (known.length < wrong.length) throw new Error(`Unknown error codes: ${wrong}`);
-  if (!wrong.length && !sealed) throw new Error("The card was not encrypted.");
-  return wrong.length ? "" : sealed;
+  const codes = [];
+  const sealed = Worldpay.encrypt(card(), (found) => codes.push(...found));
+  if (codes.some((code) => !MESSAGES[code])) throw new Error(`Unknown error codes: ${codes}`);
+  if (!codes.length && !sealed) throw new Error("The card was not encrypted.");
+  const found = new Map(codes.map((code) => [FIELDS.get(Math.floor(code / 100)), MESSAGES[code]]));
+  const all = new Map([...found, ...unknownToTheScript(found)]);
+  const wrong = new Map([...FIELDS.values()].filter((name) => all.has(name)).map((name) => [name, all.get(name)]));
+  return { sealed, wrong };
 }
 
-/** Remove a field's error message, because its value has changed. */
-export function forget(field) {
-  input(field).removeAttribute("aria-invalid");
-  input(`${field}-error`).textContent = "";
+/** Return what the provider's script lets pass: it treats the code as optional, and knows no brands. */
+function unknownToTheScript(found) {
+  const wrong = new Map();
+  const number = digits("card-number");
+  const brand = brandOf(number);
+  const code = digits("card-cvc");
+  if (number && brand.name && !brand.lengths.includes(number.length)) {
+    const length = brand.lengths.length > 1 ? `${brand.lengths[0]} to ${brand.lengths.at(-1)}` : brand.lengths[0];
+    wrong.set("card-number", `Check the card number: one of ${brand.name} has ${length} digits.`);
+  }
+  if (!code) wrong.set("card-cvc", MESSAGES[201]);
+  else if (brand.codeLength && code.length !== brand.codeLength) {
+    wrong.set("card-cvc", `Check the security code: it is ${brand.code} of the card.`);
+  }
+  const year = Number(expiry()[1]);
+  if (!found.has("card-expiry") && year > new Date().getFullYear() + MOST_YEARS_AHEAD) {
+    wrong.set("card-expiry", EXPIRY_MESSAGE);
+  }
+  return wrong;
 }
 
-/** Return month and year of an expiry date, with any separator; browsers may fill in the year first. */
-function expiry(date) {
+function showBrand() {
+  const brand = brandOf(digits("card-number"));
+  input("card-brand").textContent = brand.name;
+  input("card-cvc-hint").textContent = brand.name ? sentence(brand.code) : input("card-cvc-hint").dataset.otherwise;
+}
+
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Return month and year of the expiry date, with any separator; browsers may fill in the year first. */
+function expiry() {
+  const date = inAscii(input("card-expiry").value);
   const [, month = "", year = ""] = /^\D*(\d{1,2})\D*(\d{4}|\d{2})\D*$/.exec(date) ?? [];
   const [, longYear = year, itsMonth = month] = /^\D*(\d{4})\D+(\d{1,2})\D*$/.exec(date) ?? [];
-  return [itsMonth, longYear];
+  return [itsMonth.padStart(2, "0"), longYear.length === 2 ? `20${longYear}` : longYear];
 }
 
 function card() {
-  const [month, year] = expiry(text("card-expiry"));
+  const [expiryMonth, expiryYear] = expiry();
   return {
     cardNumber: digits("card-number"),
     cardHolderName: input("card-name").value.trim(),
     cvc: digits("card-cvc"),
-    expiryMonth: month.padStart(2, "0"),
-    expiryYear: year.length === 2 ? `20${year}` : year,
+    expiryMonth,
+    expiryYear,
   };
-}
-
-function mark(codes) {
-  const messages = new Map(codes.map((code) => [FIELDS[Math.floor(code / 100)], MESSAGES[code]]));
-  for (const field of Object.values(FIELDS)) {
-    forget(field);
-    if (!messages.has(field)) continue;
-    input(`${field}-error`).textContent = messages.get(field);
-    input(field).setAttribute("aria-invalid", "true");
-  }
-  document.querySelector('#pay-form [aria-invalid="true"]')?.focus();
 }

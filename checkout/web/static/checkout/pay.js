@@ -1,7 +1,8 @@
 // The card form: the card is encrypted here, and only the encrypted card is sent, once.
 
-import { bin, forget, seal } from "./card.js";
+import { attend, bin, seal } from "./card.js";
 import { deviceData } from "./device_data.js";
+import { fillInAgain, keep } from "./kept.js";
 
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay");
@@ -63,6 +64,7 @@ async function pay(event) {
     return;
   }
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+  keep(form.action);
   form.submit();
   // From here on it would cancel nothing.
   if (wayBack) wayBack.hidden = true;
@@ -77,7 +79,8 @@ document.getElementById("loading").hidden = true;
 if (globalThis.Worldpay) {
   form.hidden = false;
   form.addEventListener("submit", pay);
-  form.addEventListener("input", (event) => forget(event.target.id));
+  fillInAgain(form.action);
+  attend(form, form.dataset.publicKey);
   // Start the device check now: it is usually done by the time the rest is filled in.
   document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
   wayBack?.querySelector("a").addEventListener("click", leave);

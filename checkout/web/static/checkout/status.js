@@ -22,7 +22,7 @@ function go({ state, next }) {
     location.reload();
     return;
   }
-  if (isLeaving || !next || next === location.pathname || state === known) return;
+  if (isLeaving || !next || state === known || (!known && next === location.pathname)) return;
   isLeaving = true;
   location.replace(next);
 }

@@ -1,0 +1,42 @@
+"""Money as shoppers write it: the symbols, separators and places of their language, by CLDR.
+
+Staff and developers read ``str(money)`` instead, which names the currency by its code.
+"""
+
+import re
+from copy import copy
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import format_currency
+
+from checkout.money import Money, exponent
+
+ENGLISH = "en"
+# CLDR puts a space between a currency's letters and the digits beside them, which Babel leaves out.
+_CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def localised_money(amount: Money, locale: str = "") -> str:
+    """Return the amount as it is written in a language (BCP 47): £12.50, 12,50 €, ¥2,400.
+
+    A language that CLDR does not know is replaced by the next more general one, and at last by English.
+    """
+    known = _known(locale)
+    # CLDR leaves out the decimal places of some currencies, such as HUF, in which people pay with them.
+    pattern = copy(known.currency_formats["standard"])
+    pattern.frac_prec = (exponent(amount.currency),) * 2
+    written = format_currency(
+        amount.decimal, amount.currency, format=pattern, locale=known, currency_digits=False
+    )
+    return _CROWDED.sub(_NO_BREAK, written)
+
+
+@lru_cache(maxsize=1000)
+def _known(locale: str) -> Locale:
+    tag = locale or ENGLISH
+    try:
+        return Locale.parse(tag, sep="-")
+    except (ValueError, UnknownLocaleError):
+        return _known(tag.rpartition("-")[0])

@@ -1,0 +1,8 @@
+"""The filter with which templates write money for shoppers."""
+
+from django import template
+
+from checkout.localised_money import localised_money
+
+register = template.Library()
+register.filter("money", localised_money)

@@ -1,0 +1,49 @@
+"""The card form and the CAPTCHA before it, which more than one address shows."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from checkout.payments.actions import CheckoutPage
+from checkout.payments.providers.addresses import policy_source
+from checkout.states import PaymentState
+from checkout.web.pages import return_address_of
+from checkout.web.protection.captcha import get_captcha, has_pass
+from checkout.web.views.wording import ending_of
+from payments_gateway.serving.security.headers import content_security
+
+
+def is_captcha_due(request: HttpRequest, shown: CheckoutPage) -> bool:
+    """Return True if a CAPTCHA must be solved before this browser sees the card form."""
+    reference, number = shown.payment.reference, shown.attempt_number
+    return shown.requires_captcha and not has_pass(request, reference, number)
+
+
+def captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool = False) -> HttpResponse:
+    """Return the page with the question."""
+    context = {
+        "payment": shown.payment,
+        "captcha": get_captcha().render(request),
+        "was_wrong": was_wrong,
+    }
+    return render(request, "checkout/captcha.html", context, status=400 if was_wrong else 200)
+
+
+def card_form_page(request: HttpRequest, shown: CheckoutPage, *, status: int = 200) -> HttpResponse:
+    """Return the card form, below the reason if the last attempt was refused.
+
+    ``status`` is 400 if no script ran, so that the form had no encrypted card.
+    """
+    device_data = policy_source(shown.device_data.action)
+    policy = content_security(request)
+    for directive in ("frame-src", "form-action"):
+        policy.allow(directive, device_data)
+    payment = shown.payment
+    is_refused = payment.state is PaymentState.REFUSED
+    context = {
+        "page": shown,
+        "payment": payment,
+        "ending": ending_of(payment) if is_refused else None,
+        "return_address": return_address_of(payment),
+        "was_not_encrypted": status == 400,
+    }
+    return render(request, "checkout/checkout.html", context, status=status)
