@@ -81,8 +81,8 @@ def concerns() -> Iterator[Concern]:
 
 
 def attention_page(request: HttpRequest) -> HttpResponse:
-    """Count the concerns that the user may view. Raises ``PermissionDenied`` if there are none."""
-    rows = [_counted(concern) for concern in concerns() if _may_view(request.user, concern.model)]
+    """Show the concerns that the user may view. Raises ``PermissionDenied`` if there are none."""
+    rows = counted_for(request.user)
     if not rows:
         raise PermissionDenied
     context = {
@@ -92,6 +92,16 @@ def attention_page(request: HttpRequest) -> HttpResponse:
         "total": sum(row["count"] for row in rows),
     }
     return TemplateResponse(request, "admin/payments/attention.html", context)
+
+
+def counted_for(user: Any) -> list[dict[str, Any]]:
+    """Return the concerns that ``user`` may view, each with its count."""
+    return [_counted(concern) for concern in concerns() if _may_view(user, concern.model)]
+
+
+def may_view_concerns(user: Any) -> bool:
+    """Return True if ``user`` may view any table of which rows may wait for a person."""
+    return any(_may_view(user, concern.model) for concern in concerns())
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:
