@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -76,5 +77,10 @@ def place_of(request: HttpRequest, sections: Sequence[Mapping[str, Any]]) -> dic
 
 
 def menu(request: HttpRequest, sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the templates of the menu and of the path to a page need."""
-    return {**place_of(request, sections), "may_view_attention": may_view_concerns(request.user)}
+    """Return what the templates of the menu, the path to a page and the search need."""
+    is_search = request.path == reverse("admin:payments_payment_changelist")
+    return {
+        **place_of(request, sections),
+        "may_view_attention": may_view_concerns(request.user),
+        "searched": request.GET.get(SEARCH_VAR, "") if is_search else "",
+    }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.utils import timezone
 from checkout.api.models import IdempotencyRecord
 from checkout.backoffice.search import search_payments
 from checkout.payments.models import Attempt, Payment, PaymentLink, ProviderAccount, SavedCard
+from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.support.plans import nodes, rows_read
 
@@ -31,7 +33,13 @@ AT_ONCE = 1_000
 @pytest.fixture
 def many() -> Payment:
     """Create a payment among thousands, and update the planner's statistics."""
-    wanted = rows.payment("ORDER-1", shopper_email="Ann@example.com")
+    wanted = rows.payment(
+        "ORDER-1",
+        PaymentState.REFUSED,
+        shopper_email="Ann@example.com",
+        amount_minor=9999,
+        age=timezone.now() - datetime(2020, 5, 1, 12, tzinfo=UTC),
+    )
     first = rows.attempt(wanted, 1, last4="1111")
     others = Payment.objects.bulk_create(
         (
@@ -69,9 +77,17 @@ def many() -> Payment:
     "text",
     [
         "order-1",
+        "rder-1",
         "{reference}",
         "{reference}-1",
         "ann@example.com",
+        "ann@e",
+        "99.99",
+        "2020-05-01",
+        "amount:>99.98",
+        "card:1111",
+        "since:2020-01-01 until:2020-12-31",
+        "state:refused",
         "1111",
         "ann@example.com 1111",
         "nothing like that",

@@ -94,6 +94,6 @@ def test_a_narrow_window_leaves_room_to_type_what_is_searched_for(
 ) -> None:
     with at_work(browser, shared_stack, viewport={"width": 320, "height": 800}) as page:
         page.goto("payments/payment/")
-        box = page.get_by_role("textbox").bounding_box()
+        box = page.get_by_role("searchbox", name="Search payments").bounding_box()
         assert box is not None
         assert box["width"] > 200

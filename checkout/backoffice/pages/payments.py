@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.bounded_search import MOST_WORDS, BoundedList
 from checkout.backoffice.display.facts import FactLine, payment_facts
 from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, short_time, state_text
 from checkout.backoffice.integration.events import events_tool
@@ -18,10 +20,11 @@ from checkout.backoffice.pages.attempts import card_name
 from checkout.backoffice.pages.payment_context import last_attempt, payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.row_actions import Tool, Verb
-from checkout.backoffice.search import search_payments
+from checkout.backoffice.search import payment_named, search_of, search_payments
 from checkout.backoffice.settling.pages_of_claims import claim_tools
 from checkout.backoffice.settling.pages_of_operations import settling_tools
 from checkout.backoffice.settling.pages_of_payments import PaymentSettlingAdmin
+from checkout.errors import OperationRejected
 from checkout.localised_money import localised_money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Payment
@@ -82,6 +85,20 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
+class PaymentList(BoundedList):
+    """A list of payments, which says what was looked for if nothing is found."""
+
+    @property
+    def looked_for(self) -> list[str]:
+        """The conditions of the search, each in words; empty if nothing was searched for."""
+        if len(self.query.split()) > MOST_WORDS:
+            return []
+        try:
+            return search_of(self.query).looked_for
+        except OperationRejected:
+            return []
+
+
 @admin.register(Payment)
 class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
@@ -108,17 +125,9 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
         "currency",
     )
     date_hierarchy = "created_at"
-    # `get_search_results` does the search. Django shows the search box only if this is not empty.
-    search_fields = (
-        "order_reference",
-        "reference",
-        "attempts__order_code",
-        "shopper_email",
-        "attempts__card",
-    )
-    search_help_text = (
-        "Order number, payment reference, provider order code, whole e-mail address or last four card digits"
-    )
+    change_list_template = "admin/payments/payment/change_list.html"
+    # `get_search_results` does the search. Django searches only if this is not empty.
+    search_fields = ("order_reference",)
     fields = (
         "refused_because",
         "merchant",
@@ -133,11 +142,27 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     )
     readonly_fields = ("refused_because", "ordered")
 
+    def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead to the page of the one payment that a search names, or list what it finds."""
+        query = request.GET.get(SEARCH_VAR, "") if request.GET.keys() == {SEARCH_VAR} else ""
+        named = payment_named(query) if query and self.has_view_permission(request) else None
+        if named is not None:
+            return HttpResponseRedirect(reverse("admin:payments_payment_change", args=[named]))
+        return super().changelist_view(request, extra_context)
+
+    def get_changelist(self, request: HttpRequest, **more: Any) -> type[PaymentList]:
+        """See ``ModelAdmin``."""
+        return PaymentList
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """Search by exact values. ``search.search_payments`` removes duplicates."""
-        return search_payments(queryset, search_term), False
+        """Search by what a caller says. ``search.search_payments`` removes duplicates."""
+        try:
+            return search_payments(queryset, search_term), False
+        except OperationRejected as error:
+            self.message_user(request, f"{error} Nothing was searched for.", messages.ERROR)
+            return queryset.none(), False
 
     def get_urls(self) -> list[Any]:
         attention_url = path(

@@ -16,6 +16,7 @@ from django.db import migrations, models
 
 from checkout.database.append_only import refuse_changes
 from checkout.database.pattern_indexes import leave_out_pattern_indexes
+from checkout.database.trigram_indexes import trigram_index
 from messaging.outbox.partitions import divide_by_month
 
 
@@ -1469,6 +1470,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="payment",
+            index=models.Index(fields=["amount_minor"], name="payments_by_amount"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
             index=models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
         ),
         migrations.AddIndex(
@@ -1654,5 +1659,7 @@ class Migration(migrations.Migration):
         refuse_changes("payments_event", allows_erasure=True),
         divide_by_month("payments", "inboxmessage"),
         divide_by_month("payments", "outboxmessage"),
+        trigram_index("payments_by_part_of_order", "payments_payment", "order_reference"),
+        trigram_index("payments_by_part_of_email", "payments_payment", "shopper_email"),
         leave_out_pattern_indexes(),
     ]

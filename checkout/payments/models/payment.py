@@ -171,6 +171,7 @@ class Payment(models.Model):
             models.Index(fields=["state", "updated_at"]),
             models.Index(Upper("order_reference"), name="payments_by_order_number"),
             models.Index(Upper("shopper_email"), name="payments_by_email"),
+            models.Index(fields=["amount_minor"], name="payments_by_amount"),
             models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
             models.Index(fields=["merchant", "state", "-id"], name="payments_by_state"),
             models.Index(

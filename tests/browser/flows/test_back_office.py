@@ -1,7 +1,5 @@
 """Staff refund a part of a purchase, through every service and the provider."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
@@ -23,7 +21,6 @@ def test_a_refund_in_part_reaches_the_provider_and_comes_back_as_done(shopper: S
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("link", name=re.compile("^order-")).click()
     page.get_by_role("link", name="Refund").click()
     page.get_by_label("Amount").fill("5.00")
     page.get_by_label("Reason").fill("One of two arrived broken")
