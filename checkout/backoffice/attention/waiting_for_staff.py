@@ -35,7 +35,7 @@ class Concern:
     """Rows of a table that wait for a person.
 
     ``query`` is the filter of the table's list that selects them. ``since`` is the column with the time from
-    which they wait.
+    which they wait. ``called`` is the word of staff for rows of a table that is named for engineers.
     """
 
     label: str
@@ -43,6 +43,7 @@ class Concern:
     condition: Q
     query: str
     since: str
+    called: str = ""
 
 
 def concerns() -> Iterator[Concern]:
@@ -50,8 +51,17 @@ def concerns() -> Iterator[Concern]:
     for name, condition in attention.conditions().items():
         yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
     yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
-    yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
-    yield Concern("Not dealt with", DeadLetter, OPEN_LETTER, "status=waiting", "died_at")
+    yield Concern(
+        "Stopped, and need a decision", Saga, attention.PARKED, "status__exact=parked", "updated_at", "flows"
+    )
+    yield Concern(
+        "Can be tried again, or marked as dealt with",
+        DeadLetter,
+        OPEN_LETTER,
+        "status=waiting",
+        "died_at",
+        "steps that failed",
+    )
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
         query = f"state={state}&dealt_with_at__isempty=1"
@@ -115,7 +125,7 @@ def _counted(concern: Concern) -> dict[str, Any]:
     opts = concern.model._meta
     listed = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
     return {
-        "table": opts.verbose_name_plural,
+        "table": concern.called or opts.verbose_name_plural,
         "label": concern.label,
         "address": f"{listed}?{concern.query}",
         **counted,

@@ -172,7 +172,7 @@ class SavedCardAdmin(ReadOnlyAdminWithActions):
         if not card.token_to_delete:
             return NOTHING
         if card.deletion_due_at is None:
-            return f"not deleted: see the dead letters of {card.reference}"
+            return f"not deleted: see the failed steps of {card.reference}"
         return f"to be deleted; asked {quantity_text(card.deletion_tries, 'time')}"
 
 

@@ -76,7 +76,7 @@ def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
                 "The shopper has not tried to pay.",
             ),
             Table(
-                "Sagas",
+                "Flows",
                 ("Key", "Kind", "Status", "Step", "Started"),
                 list(_sagas(payment, user)),
                 "No flow has been started.",
