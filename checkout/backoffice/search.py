@@ -25,6 +25,7 @@ _SYMBOLS = {"£": {"GBP"}, "€": {"EUR"}, "¥": {"JPY", "CNY"}, "$": {c for c i
 _AMOUNT = re.compile(r"([£€¥$]?)((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,3})?)")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _LONG_DATE = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(_MONTHS)})[a-z]* (\d{{4}})\b", re.IGNORECASE)
+_REFERENCE = re.compile(r"(pay|op)_[0-9a-f]{32}\b")
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y")
 _COMPARISONS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt", "": "exact"}
 
@@ -214,8 +215,9 @@ def _matching(word: str) -> QuerySet[Any, Any]:
         Attempt.objects.order_by().filter(order_code=word).values("payment"),
         Operation.objects.order_by().filter(reference=word).values("payment"),
     ]
-    if len(word) >= SHORTEST_PART:
-        found.append(payments.filter(order_reference__icontains=word).values("pk"))
+    if _may_be_part(word):
+        if "@" not in word:
+            found.append(payments.filter(order_reference__icontains=word).values("pk"))
         found.append(payments.filter(shopper_email__istartswith=word).values("pk"))
     if _is_last_four(word):
         found.append(_with_card(word))
@@ -226,8 +228,8 @@ def _matching(word: str) -> QuerySet[Any, Any]:
 
 def _kinds(word: str) -> Iterator[str]:
     """Yield what ``_matching`` compares with ``word``, in words."""
-    has_parts = len(word) >= SHORTEST_PART
-    yield f"an order number that {'contains' if has_parts else 'is'} “{word}”"
+    has_parts = _may_be_part(word)
+    yield f"an order number that {'contains' if has_parts and '@' not in word else 'is'} “{word}”"
     yield "this reference of a payment, an operation or the provider"
     if has_parts:
         yield "an e-mail address that begins so"
@@ -235,6 +237,11 @@ def _kinds(word: str) -> Iterator[str]:
         yield f"a card that ends in {word}"
     if _is_amount(word):
         yield "this amount"
+
+
+def _may_be_part(word: str) -> bool:
+    """Return True if the word may be a part of an order number, or the beginning of an e-mail address."""
+    return len(word) >= SHORTEST_PART and not _REFERENCE.match(word)
 
 
 def _is_last_four(word: str) -> bool:

@@ -177,7 +177,7 @@ def test_a_message_that_died_says_where_and_why_and_leads_to_it(admin_client):
     payment = rows.paid()
     letter = rows.dead_letter(payment.reference, reason="minor is no number")
     [(text, links)] = lines(admin_client, payment)
-    assert text.startswith("The ledger service gave up on a message (ledger.post): minor is no number. Since")
+    assert text.startswith("A step of the ledger service failed (ledger.post): minor is no number. Since")
     assert links == [address("deadletter", letter)]
 
 

@@ -563,7 +563,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "requested_by",
-                    models.CharField(blank=True, help_text="A user's name, the flow or the clock", max_length=150),
+                    models.CharField(
+                        blank=True, help_text="A user's name, the flow or the clock", max_length=150
+                    ),
                 ),
                 ("reason", models.CharField(blank=True, help_text="Why it was asked for", max_length=200)),
                 ("refusal_reason", models.CharField(blank=True, max_length=50)),

@@ -331,7 +331,9 @@ class Operation(models.Model):
     idempotency_key = models.CharField(
         max_length=100, blank=True, help_text="A second request with the same key gets the same operation"
     )
-    requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, the flow or the clock")
+    requested_by = models.CharField(
+        max_length=150, blank=True, help_text="A user's name, the flow or the clock"
+    )
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
     parked_reason = models.CharField(
