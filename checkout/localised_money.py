@@ -1,6 +1,6 @@
-"""Money as shoppers write it: the symbols, separators and places of their language, by CLDR.
+"""Money as people write it: the symbols, separators and places of their language, by CLDR.
 
-Staff and developers read ``str(money)`` instead, which names the currency by its code.
+Programs and developers read ``str(money)`` instead, which names the currency by its code.
 """
 
 import re

@@ -4,8 +4,6 @@ Records about money can be viewed but not changed. Staff request captures, voids
 callers. Configuration can be edited.
 """
 
-from django.contrib import admin
-
 from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
 from checkout.backoffice.pages import (
@@ -42,7 +40,3 @@ __all__ = [
     "services",
     "users",
 ]
-
-admin.site.site_header = "Payments back office"
-admin.site.site_title = "Payments back office"
-admin.site.index_title = "Overview"

@@ -7,6 +7,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 MOST_WORDS = 10
 MOST_SECONDS = 2
@@ -19,6 +20,10 @@ class BoundedList(ChangeList):
 
     Each word may have queries of its own. SQLite, which is for trying out, knows no limit of time.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = capfirst(str(self.opts.verbose_name_plural))
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """Return no row, and say why, if the search has too many words."""

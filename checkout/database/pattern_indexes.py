@@ -1,7 +1,8 @@
 """The migration operation that leaves out indexes that no query uses.
 
-For each indexed column of text Django makes a second index on PostgreSQL, for LIKE. Every search here
-compares whole values, so these would only be written: three of the eight on the table of sent messages.
+For each indexed column of text Django makes a second index on PostgreSQL, for LIKE. Searches here compare
+whole values, or parts in capitals for which there are ``trigram_indexes``. So these would only be written:
+three of the eight on the table of sent messages.
 """
 
 from django.apps.registry import Apps

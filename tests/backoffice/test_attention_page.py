@@ -44,8 +44,8 @@ def test_everything_that_waits_is_counted_and_listed(admin_client):
         ("payments", LABELS["conflicted"]): 1,
         ("payments", LABELS["dead_letter"]): 1,
         ("payments", LABELS["difference"]): 1,
-        ("sagas", "Parked"): 1,
-        ("dead letters", "Not dealt with"): 2,
+        ("flows", "Stopped, and need a decision"): 1,
+        ("steps that failed", "Can be tried again, or marked as dealt with"): 2,
         ("provider notifications", "Unmatched"): 1,
         ("provider notifications", "Conflicted"): 1,
         ("provider notifications", "Unreadable"): 1,
@@ -106,7 +106,7 @@ def test_what_staff_say_they_have_dealt_with_waits_no_longer(admin_client):
 
 def test_staff_see_what_they_may_see(staff_client):
     rows.saga(rows.payment("PARKED", PaymentState.AUTHORISED), Saga.Status.PARKED)
-    assert counted(staff_client("view_saga")) == {("sagas", "Parked"): 1}
+    assert counted(staff_client("view_saga")) == {("flows", "Stopped, and need a decision"): 1}
 
 
 def test_who_may_see_none_of_it_is_refused(staff_client):

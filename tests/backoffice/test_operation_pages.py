@@ -108,7 +108,7 @@ def test_a_confirmed_refund_is_requested_in_the_users_name_and_leads_back_to_the
     assert [str(message) for message in page.context["messages"]] == [
         f"Refund of 5.00 GBP, {refund.reference}: requested. See below how it goes."
     ]
-    for shown in ("Damaged", "5.00 GBP", "7.50 GBP"):
+    for shown in ("Damaged", "£5.00", "£7.50"):
         assert shown in page.content.decode()
 
 

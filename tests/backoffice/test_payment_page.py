@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -6,7 +8,7 @@ from checkout.backoffice.display.wording import FACTS, STATES, in_plain_words
 from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import Fact, Operation, Payment
 from checkout.payments.timeline import Entry, Kind
-from checkout.states import COUNTED, PaymentState, payment_machine
+from checkout.states import PaymentState, payment_machine
 from tests.backoffice import rows
 
 pytestmark = pytest.mark.django_db
@@ -116,21 +118,23 @@ def test_what_the_shopper_s_bank_did_is_shown_with_the_operations_and_in_the_sum
             state="done",
             requested_by="provider",
         )
-    sums, operations = page(admin_client, payment).context["money"]
-    assert [row[1] for row in operations.rows] == ["capture", "charge-back", "charge-back reversal"]
-    assert [(what, str(amount)) for what, amount in sums.rows] == [
-        ("Authorised", "12.50 GBP"),
-        ("Captured", "12.50 GBP"),
-        ("Refunded", "0.00 GBP"),
-        ("Charged back", "3.00 GBP"),
-        ("Left to capture", "0.00 GBP"),
-        ("Left to refund", "9.50 GBP"),
+    context = page(admin_client, payment).context
+    assert [row[1] for row in context["operations"].rows] == [
+        "capture",
+        "charge-back",
+        "charge-back reversal",
+    ]
+    assert context["sums"] == [
+        ("authorised", "£12.50"),
+        ("paid", "£12.50"),
+        ("refunded", "£0.00"),
+        ("disputed", "£3.00"),
+        ("can be refunded", "£9.50"),
     ]
 
 
 def sums_of(client, payment):
-    sums = page(client, payment).context["money"][0]
-    return {what: str(amount) for what, amount in sums.rows}
+    return dict(page(client, payment).context["sums"])
 
 
 def test_what_was_given_back_is_a_sum_of_its_own_without_what_is_only_asked_for(admin_client):
@@ -138,11 +142,11 @@ def test_what_was_given_back_is_a_sum_of_its_own_without_what_is_only_asked_for(
     rows.operation(payment, "refund", 300, state="done")
     rows.operation(payment, "refund", 200, state="pending")
     assert sums_of(admin_client, payment) == {
-        "Authorised": "12.50 GBP",
-        "Captured": "12.50 GBP",
-        "Refunded": "3.00 GBP",
-        "Left to capture": "0.00 GBP",
-        "Left to refund": "7.50 GBP",
+        "authorised": "£12.50",
+        "paid": "£12.50",
+        "refunded": "£3.00",
+        "disputed": "£0.00",
+        "can be refunded": "£7.50",
     }
 
 
@@ -150,7 +154,7 @@ def test_the_sums_of_a_payment_that_contradicts_us_are_shown(admin_client):
     payment = rows.captured()
     Payment.objects.update(state=PaymentState.CONFLICTED)
     payment.attempts.update(state="conflicted")
-    assert sums_of(admin_client, payment)["Captured"] == "12.50 GBP"
+    assert sums_of(admin_client, payment)["paid"] == "£12.50"
 
 
 @pytest.mark.parametrize("end", [PaymentState.VOIDED, PaymentState.EXPIRED])
@@ -164,17 +168,40 @@ def test_what_was_released_is_not_shown_as_authorised(admin_client, end):
 
 def test_the_money_comes_first_then_the_operations_then_the_long_timeline(admin_client):
     html = page(admin_client, rows.paid()).content.decode()
-    headings = ("Sums</h2>", "Captures, voids, refunds and charge-backs</h2>", "Timeline</h2>")
+    headings = ('aria-label="Sums"', "Captures, voids, refunds and charge-backs</h2>", "Timeline</h2>")
     places = [html.index(heading) for heading in headings]
     assert places == sorted(places)
 
 
-def test_every_move_that_may_come_too_late_is_told_in_words():
-    # Moves by sums, and those that people ask for, are made only if they are possible. A void is also told by
-    # its saga.
-    by_sums = COUNTED - {"void_requested", "voided"}
-    by_people = {"submitted", "called_off"}
-    assert {edge.event for edge in payment_machine.edges} - by_people - by_sums <= set(FACTS)
+def test_the_head_says_in_one_look_which_payment_it_is(admin_client):
+    payment = rows.captured("W-10025", shopper_email="ella@example.com", description="Canvas bag")
+    html = page(admin_client, payment).content.decode()
+    assert "<title>£12.50 · paid · W-10025 | Payments</title>" in html
+    assert '<h1 class="sum">£12.50 <span class="state tone-paid">paid</span></h1>' in html
+    assert "<strong>W-10025</strong> · Canvas bag · Visa 1111 · ella@example.com · " in html
+
+
+def test_messages_and_steps_are_folded_away_beneath_the_facts(admin_client):
+    response = page(admin_client, rows.paid())
+    assert [entry["what"] for entry in response.context["facts_only"]] == ["The shopper pressed Pay"]
+    facts, _, all_of_it = response.content.decode().partition("<summary>Every message and step (5)</summary>")
+    assert "The shopper pressed Pay" in facts
+    assert "Assess the risk of the payment" not in facts
+    assert "Assess the risk of the payment" in all_of_it
+
+
+def test_the_shopper_s_other_payments_with_the_merchant_are_shown_the_latest_first(admin_client):
+    one = rows.payment("ONE", shopper_email="Ann@example.com")
+    for number in range(12):
+        rows.payment(f"OTHER-{number}", shopper_email="ann@example.com", age=-timedelta(minutes=number))
+    rows.payment("ELSEWHERE", owner=rows.merchant("elsewhere"), shopper_email="ann@example.com")
+    rows.payment("SOMEBODY", shopper_email="joe@example.com")
+    shown = [str(row[0]) for row in page(admin_client, one).context["others"].rows]
+    assert [each.rpartition('">')[2] for each in shown] == [f"OTHER-{n}</a>" for n in range(11, 1, -1)]
+
+
+def test_every_event_of_a_payment_is_told_in_words():
+    assert {edge.event for edge in payment_machine.edges} <= set(FACTS)
 
 
 def test_a_run_of_reconciliation_says_how_many_orders_were_not_told(admin_client):

@@ -140,7 +140,7 @@ def test_staff_who_may_see_payments_see_no_way_to_what_they_may_not_see(staff_cl
     assert "Balanced" not in html
     assert reverse("admin:payments_attempt_change", args=[payment.attempts.get().pk]) not in html
     assert client.get(reverse("admin:payments_attempt_changelist")).status_code == 403
-    assert b"Payments that need attention" in client.get(reverse("admin:index")).content
+    assert b"Needs attention" in client.get(reverse("admin:index")).content
 
 
 def test_even_all_permissions_of_django_do_not_let_staff_change_money(staff_client):

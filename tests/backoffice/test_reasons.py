@@ -57,7 +57,7 @@ def test_a_payment_of_which_the_provider_does_not_tell_can_be_asked_about_again_
     rows.attempt(payment, state="unknown")
     saga = rows.saga(payment, Saga.Status.PARKED, step="inquire")
     [(text, links)] = lines(admin_client, payment)
-    assert "The purchase is parked." in text
+    assert "The purchase has stopped and needs a decision." in text
     assert links == [address("saga", saga, "resume"), address("payment", payment, "settle")]
 
 
@@ -127,7 +127,9 @@ def test_a_parked_flow_says_why_and_leads_to_where_it_is_tried_again(admin_clien
     data = {"saga": "purchase", "step": "confirm_order", "why": "the orders service rejected it."}
     Fact.objects.create(payment=payment, attempt=saga.attempt, source="saga", kind="saga_parked", data=data)
     [(text, links)] = lines(admin_client, payment)
-    assert text.startswith("The purchase is parked. The orders service rejected it. Since")
+    assert text.startswith(
+        "The purchase has stopped and needs a decision. The orders service rejected it. Since"
+    )
     assert links == [address("saga", saga, "resume")]
 
 
@@ -174,7 +176,7 @@ def test_a_message_that_died_says_where_and_why_and_leads_to_it(admin_client):
     payment = rows.paid()
     letter = rows.dead_letter(payment.reference, reason="minor is no number")
     [(text, links)] = lines(admin_client, payment)
-    assert text.startswith("The ledger service gave up on a message (ledger.post): minor is no number. Since")
+    assert text.startswith("A step of the ledger service failed (ledger.post): minor is no number. Since")
     assert links == [address("deadletter", letter)]
 
 

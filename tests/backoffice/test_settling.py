@@ -98,7 +98,7 @@ def test_a_visitor_is_sent_to_the_login(client):
         (
             "done",
             Saga.Status.PARKED,
-            "This refund is done: nothing is left to be settled. Try its saga again instead",
+            "This refund is done: nothing is left to be settled. Try its flow again instead",
         ),
         ("pending", Saga.Status.RUNNING, "The provider is being asked about this refund."),
     ],

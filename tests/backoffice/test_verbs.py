@@ -145,7 +145,7 @@ def test_the_page_of_a_card_tells_the_fate_of_its_token_without_the_token(staff_
     assert "kept-token" not in page() + card.token_to_delete
     assert card.token_to_delete not in page()
     card.deletion_due_at = None
-    assert "not deleted: see the dead letters" in page()
+    assert "not deleted: see the failed steps" in page()
     card.end_deletion()
     card.deleted_at = card.removed_at
     assert ">deleted<" in page()

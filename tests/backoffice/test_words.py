@@ -69,7 +69,7 @@ def test_a_reconciliation_names_the_zone_of_its_time():
 @pytest.mark.django_db
 def test_the_api_is_spelt_as_everywhere(admin_client):
     page = admin_client.get(reverse("admin:api_apikey_changelist")).content.decode()
-    assert ">API</a>" in page
+    assert ">API keys</a>" in page
     assert "Api" not in page
     assert str(Permission.objects.get(codename="add_apikey")).startswith("API | ")
 
@@ -78,5 +78,5 @@ def test_the_api_is_spelt_as_everywhere(admin_client):
 def test_the_amounts_of_a_payments_tables_stay_beside_their_currency(admin_client):
     payment = rows.captured("A-1")
     page = admin_client.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
-    assert '<td class="amount">12.50 GBP</td>' in page
+    assert '<td class="amount">£12.50</td>' in page
     assert '<td class="amount">captured' not in page

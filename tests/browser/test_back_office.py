@@ -333,6 +333,7 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("Cancelled: the payment can no longer be paid.")).to_be_visible()
         page.goto("payments/deadletter/")
+        page.locator("summary").filter(has_text="Status").click()
         page.get_by_role("link", name="Waiting for staff").click()
         page.get_by_label(re.compile("^Select this object")).first.check()
         page.get_by_role("combobox", name="Action").select_option(label="Requeue the selected dead letters")

@@ -1,7 +1,7 @@
 """Nothing in the back office overlaps or sticks out, at any width of the window and with any content."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.looking import assert_accessible
 from tests.browser.test_back_office import at_work
@@ -54,45 +54,39 @@ def test_what_can_be_done_about_a_payment_lies_on_nothing_and_no_line_sticks_out
             assert_accessible(page)
 
 
-def left_of_the_page(page: Page) -> float:
-    box = page.locator("#content h1").bounding_box()
-    assert box is not None
-    return box["x"]
-
-
-@pytest.mark.parametrize("width", [1025, 1280, 1500])
-def test_a_menu_that_is_closed_takes_no_room_and_can_be_opened_by_keyboard(
-    browser: Browser, shared_stack: Stack, width: int
-) -> None:
-    with at_work(browser, shared_stack, viewport={"width": width, "height": 800}) as page:
-        page.goto("payments/payment/attention/")
-        menu = page.get_by_role("navigation", name="Sidebar")
-        button = page.get_by_role("button", name="Toggle navigation")
-        expect(menu).to_be_visible()
-        assert left_of_the_page(page) > 240
-        button.focus()
-        page.keyboard.press("Enter")
-        expect(menu).to_be_hidden()
-        assert left_of_the_page(page) < 40
-        assert_accessible(page)
-        page.keyboard.press("Enter")
-        expect(menu).to_be_visible()
-
-
-def test_without_javascript_the_menu_is_there_and_no_button_that_does_nothing(
+def test_a_wide_window_has_the_menu_beside_the_page_also_without_javascript(
     browser: Browser, shared_stack: Stack
 ) -> None:
     with at_work(
         browser, shared_stack, viewport={"width": 1280, "height": 800}, java_script_enabled=False
     ) as page:
         page.goto("payments/payment/attention/")
-        menu = page.get_by_role("navigation", name="Sidebar")
+        menu = page.get_by_role("navigation", name="Menu")
+        expect(menu.get_by_role("link", name="Reconciliations")).to_be_visible()
+        expect(menu.get_by_role("link", name="Dead letters")).to_be_hidden()
+        menu.get_by_text("Internals").click()
         expect(menu.get_by_role("link", name="Dead letters")).to_be_visible()
-        expect(page.get_by_role("button", name="Toggle navigation")).to_be_hidden()
         expect(page.get_by_role("button", name="Toggle theme")).to_be_hidden()
-        right = menu.bounding_box()
-        assert right is not None
-        assert right["x"] + right["width"] <= left_of_the_page(page)
+        box, heading = menu.bounding_box(), page.locator("#content h1").bounding_box()
+        assert box is not None
+        assert heading is not None
+        assert box["x"] + box["width"] <= heading["x"]
+
+
+def test_a_phone_has_the_menu_behind_a_button_that_a_thumb_or_a_key_opens(
+    browser: Browser, shared_stack: Stack
+) -> None:
+    with at_work(browser, shared_stack, viewport={"width": 390, "height": 844}) as page:
+        page.goto("payments/payment/attention/")
+        link = page.get_by_role("navigation", name="Menu").get_by_role("link", name="Reconciliations")
+        expect(link).to_be_hidden()
+        page.locator(".menu > summary").focus()
+        page.keyboard.press("Enter")
+        expect(link).to_be_visible()
+        box = link.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert_accessible(page)
 
 
 def test_a_narrow_window_leaves_room_to_type_what_is_searched_for(
@@ -100,6 +94,6 @@ def test_a_narrow_window_leaves_room_to_type_what_is_searched_for(
 ) -> None:
     with at_work(browser, shared_stack, viewport={"width": 320, "height": 800}) as page:
         page.goto("payments/payment/")
-        box = page.get_by_role("textbox").bounding_box()
+        box = page.get_by_role("searchbox", name="Search payments").bounding_box()
         assert box is not None
         assert box["width"] > 200

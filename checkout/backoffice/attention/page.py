@@ -38,9 +38,9 @@ LABELS = {
     "unsettled": "Unsettled for too long",
     "operation": "A capture, void or refund has had no outcome for too long",
     "settle": "A capture, void or refund waits until staff say what became of it",
-    "parked": "Parked: a saga waits for a person",
+    "parked": "It stopped and needs a decision",
     "conflicted": "The provider's word conflicts with ours",
-    "dead_letter": "A service gave up on a message",
+    "dead_letter": "A step failed and can be tried again",
     "unauthenticated": "Authorised although 3-D Secure failed",
     "difference": "The provider's books differ from ours, or are not told",
 }

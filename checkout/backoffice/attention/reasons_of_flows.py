@@ -92,7 +92,9 @@ class _Flows:
             return Reason(what, since, self._see(running[0]), _moves_on(running[0].deadline_at))
         if movers:
             parked = movers[0]
-            return Reason(f"{what} The {parked.kind} is parked: see its own line.", since, self._see(parked))
+            return Reason(
+                f"{what} The {parked.kind} has stopped: see its own line.", since, self._see(parked)
+            )
         if payment.state == PaymentState.PROCESSING:
             what = f"{what} The purchase has not begun."
             return Reason(what, since, outlook=_moves_on(since + conf.service_wait))
@@ -124,7 +126,7 @@ class _Flows:
             outlook = "No flow is at work on it: a message may be dead, or a developer must look."
             return Reason(what, operation.updated_at, links, outlook)
         if saga.status == Saga.Status.PARKED:
-            return Reason(f"{what} Its flow is parked: see its own line.", operation.updated_at, links)
+            return Reason(f"{what} Its flow has stopped: see its own line.", operation.updated_at, links)
         return Reason(what, operation.updated_at, links, _moves_on(saga.deadline_at))
 
     def standing(self, saga: Saga) -> Reason:
@@ -134,7 +136,10 @@ class _Flows:
             claim = CLAIMS.get(question.claim, question.claim)
             what, page = f"A notification says: {claim}.", ("settle", SETTLE, "Say if it is so")
         else:
-            what, page = f"The {saga.kind} is parked.", ("resume", RESUME, "Have it tried again")
+            what, page = (
+                f"The {saga.kind} has stopped and needs a decision.",
+                ("resume", RESUME, "Have it tried again"),
+            )
         links = links_to(self._user, saga, page)
         is_of_provider = saga.kind == Purchase.kind and saga.step in LEFT_BY_PROVIDER
         if is_of_provider or lacks_room(saga):

@@ -77,8 +77,8 @@ def _notifications(payment: Payment, user: Any) -> Iterator[Reason]:
 def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
     letters = DeadLetter.objects.filter(OPEN_LETTER, subject=payment.reference)
     for letter in letters.order_by("pk"):
-        service = f"The {letter.service} service" if letter.service else "A service"
-        what = f"{service} gave up on a message ({letter.type}): {letter.reason.rstrip('.')}."
+        service = f"the {letter.service} service" if letter.service else "a service"
+        what = f"A step of {service} failed ({letter.type}): {letter.reason.rstrip('.')}."
         page = ("change", "", "See the message, and send it again or mark it as dealt with")
         yield Reason(what, letter.died_at, links_to(user, letter, page))
 

@@ -35,7 +35,7 @@ class Concern:
     """Rows of a table that wait for a person.
 
     ``query`` is the filter of the table's list that selects them. ``since`` is the column with the time from
-    which they wait.
+    which they wait. ``called`` is the word of staff for rows of a table that is named for engineers.
     """
 
     label: str
@@ -43,6 +43,7 @@ class Concern:
     condition: Q
     query: str
     since: str
+    called: str = ""
 
 
 def concerns() -> Iterator[Concern]:
@@ -50,8 +51,17 @@ def concerns() -> Iterator[Concern]:
     for name, condition in attention.conditions().items():
         yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
     yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
-    yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
-    yield Concern("Not dealt with", DeadLetter, OPEN_LETTER, "status=waiting", "died_at")
+    yield Concern(
+        "Stopped, and need a decision", Saga, attention.PARKED, "status__exact=parked", "updated_at", "flows"
+    )
+    yield Concern(
+        "Can be tried again, or marked as dealt with",
+        DeadLetter,
+        OPEN_LETTER,
+        "status=waiting",
+        "died_at",
+        "steps that failed",
+    )
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
         query = f"state={state}&dealt_with_at__isempty=1"
@@ -81,8 +91,8 @@ def concerns() -> Iterator[Concern]:
 
 
 def attention_page(request: HttpRequest) -> HttpResponse:
-    """Count the concerns that the user may view. Raises ``PermissionDenied`` if there are none."""
-    rows = [_counted(concern) for concern in concerns() if _may_view(request.user, concern.model)]
+    """Show the concerns that the user may view. Raises ``PermissionDenied`` if there are none."""
+    rows = counted_for(request.user)
     if not rows:
         raise PermissionDenied
     context = {
@@ -92,6 +102,16 @@ def attention_page(request: HttpRequest) -> HttpResponse:
         "total": sum(row["count"] for row in rows),
     }
     return TemplateResponse(request, "admin/payments/attention.html", context)
+
+
+def counted_for(user: Any) -> list[dict[str, Any]]:
+    """Return the concerns that ``user`` may view, each with its count."""
+    return [_counted(concern) for concern in concerns() if _may_view(user, concern.model)]
+
+
+def may_view_concerns(user: Any) -> bool:
+    """Return True if ``user`` may view any table of which rows may wait for a person."""
+    return any(_may_view(user, concern.model) for concern in concerns())
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:
@@ -105,7 +125,7 @@ def _counted(concern: Concern) -> dict[str, Any]:
     opts = concern.model._meta
     listed = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
     return {
-        "table": opts.verbose_name_plural,
+        "table": concern.called or opts.verbose_name_plural,
         "label": concern.label,
         "address": f"{listed}?{concern.query}",
         **counted,

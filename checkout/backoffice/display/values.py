@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
@@ -17,7 +18,30 @@ from checkout.payments.models import Payment
 NOTHING = "-"
 # A name is split before a capital after a small letter, and after a point or an underscore.
 _PARTS = re.compile(r".+?(?:(?<=[._])|(?<=[a-z])(?=[A-Z])|$)", re.DOTALL)
-_AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}")
+_AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}|-?[^\d\s_-]{1,4}\s?[\d,.]+")
+
+# States whose names in the code are not the words of staff.
+_STATE_WORDS = {
+    "captured": "paid",
+    "capture_pending": "paid, capture on its way",
+    "partially_captured": "captured in part",
+    "partially_refunded": "refunded in part",
+    "confirming": "outcome not known yet",
+    "unknown": "not known yet",
+    "parked": "needs a decision",
+}
+_TONES = {
+    state: tone
+    for tone, states in {
+        "paid": "captured capture_pending authorised partially_captured completed done applied resolved "
+        "delivered active enabled sent_again",
+        "under-way": "processing challenge_required challenge_returned confirming void_pending requested "
+        "pending running submitted open waiting received",
+        "needs-person": "conflicted parked unreadable unmatched unknown paused",
+        "lost": "refused charged_back failed disabled",
+    }.items()
+    for state in states.split()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,12 @@ class Table:
 def age(since: datetime) -> str:
     """Return the time since ``since``, in its largest unit."""
     return timesince(since, depth=1)
+
+
+def short_time(at: datetime) -> str:
+    """Return a time to the minute, with the exact one on hover."""
+    shown, exact = date_format(at, "j M Y, H:i"), date_format(at, "DATETIME_FORMAT")
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, shown)
 
 
 def duration_text(duration: timedelta | None) -> str:
@@ -74,9 +104,15 @@ def breakable(name: str) -> str:
     return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in _PARTS.findall(name)))
 
 
+def state_text(state: str) -> str:
+    """Return a state in the words of staff: ``captured`` becomes "paid"."""
+    return _STATE_WORDS.get(state) or humanised(state)
+
+
 def badge(state: str) -> str:
-    """Return a state as a label. The meaning is in the word, not in the colour."""
-    return format_html('<span class="state state-{}">{}</span>', state, humanised(state))
+    """Return a state as a label. The meaning is in the word, which the colour only repeats."""
+    tone = _TONES.get(state, "ended")
+    return format_html('<span class="state tone-{}">{}</span>', tone, state_text(state))
 
 
 def text_block(text: str) -> str:

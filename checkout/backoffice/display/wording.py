@@ -46,6 +46,7 @@ FACTS: Mapping[str, str] = {
     "charge_requested": "The merchant charged a saved card",
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
+    "called_off": "The payment is being cancelled during the bank's check",
     "challenge_called_off": "The payment was to be cancelled during the bank's check",
     "outcome_unknown": "The outcome is not known; the provider will be asked",
     "refusal_doubted": "The provider reports money, although it did not find the order before; it is being "
@@ -90,12 +91,12 @@ FACTS: Mapping[str, str] = {
     "payment_settled_by_applied": "Our books agree with what staff said",
     "operation_settled_by": "Staff said what became of a capture, void or refund",
     "message_sent_again": "Staff sent a message again that may have been lost",
-    "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
-    "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
+    "dead_letter_sent_again": "Staff had a step tried again that had failed",
+    "dead_letter_dealt_with": "Staff dealt with a step that had failed",
     "difference_dealt_with": "Staff dealt with a difference between the provider's books and ours",
     "notification_dealt_with": "Staff dealt with a notification that could not be applied",
     "saga_parked": "The flow cannot continue by itself: staff must look",
-    "saga_resumed": "Staff resumed a parked flow",
+    "saga_resumed": "Staff had a flow that had stopped tried again",
 }
 
 # The suffix of the names of facts that changed nothing.

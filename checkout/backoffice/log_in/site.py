@@ -1,28 +1,53 @@
-"""The site of the back office: Django's, with a limit on guesses at passwords and a warning of log-outs."""
+"""The site of the back office: Django's, with a menu by work, and a limit on guesses at passwords."""
 
 from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import authenticate
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
+from checkout.backoffice.attention.waiting_for_staff import counted_for
 from checkout.backoffice.log_in.log_in import locked_out
 from checkout.backoffice.log_in.sessions import lengthen, seconds_left
+from checkout.backoffice.navigation import menu, sections_of
 
 
 class BackOffice(AdminSite):
-    """The admin site, which limits guesses at the old password, and shows the time left to a session."""
+    """The admin site: its menu follows the work of staff, and each page shows the time left to a session."""
+
+    site_header = site_title = "Payments"
+    index_title = "Home"
+    # The menu of ``templates/admin/menu.html`` needs no script.
+    enable_nav_sidebar = False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(require_safe(self.session_view))
         return [path("session/", view, name="session"), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Add the time left to the user's session, for the warning before its end."""
+        """Add the menu, and the time left to the user's session for the warning before its end."""
+        context = super().each_context(request)
+        if context["has_permission"]:
+            context.update(menu(request, context["available_apps"]))
         left = seconds_left(request.session) if request.user.is_authenticated else 0
-        return {**super().each_context(request), "session_seconds": left}
+        return {**context, "session_seconds": left}
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the sections of the menu in place of Django's applications."""
+        return list(sections_of(super().get_app_list(request, app_label)))
+
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseRedirect:
+        """Lead to the start page, because staff work by sections and not by applications."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show what needs attention, and the sections."""
+        rows = [row for row in counted_for(request.user) if row["count"]]
+        return super().index(request, {"rows": rows, **(extra_context or {})})
 
     def session_view(self, request: HttpRequest) -> HttpResponse:
         """Lengthen the session of a user who works at a form, and return the time left to it."""

@@ -88,6 +88,13 @@ def card_text(attempt: Attempt) -> str:
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
 
 
+def card_name(attempt: Attempt | None) -> str:
+    """Return the brand and the last four digits of an attempt's card, as people say them: "Visa 1111"."""
+    card = attempt.card if attempt else {}
+    brand = humanised(card.get("brand") or "").capitalize()
+    return " ".join(filter(None, [brand, card.get("last4")])) or NOTHING
+
+
 def authentication_text(attempt: Attempt) -> str:
     """Return the result of 3-D Secure, with a mark if it failed and money was authorised nevertheless."""
     status = attempt.three_d_secure.get("status")
@@ -165,7 +172,7 @@ class SavedCardAdmin(ReadOnlyAdminWithActions):
         if not card.token_to_delete:
             return NOTHING
         if card.deletion_due_at is None:
-            return f"not deleted: see the dead letters of {card.reference}"
+            return f"not deleted: see the failed steps of {card.reference}"
         return f"to be deleted; asked {quantity_text(card.deletion_tries, 'time')}"
 
 

@@ -3,28 +3,31 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
-from django.utils.html import format_html
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.bounded_search import MOST_WORDS, BoundedList
 from checkout.backoffice.display.facts import FactLine, payment_facts
-from checkout.backoffice.display.values import NOTHING, age, badge, humanised, lines_text
-from checkout.backoffice.display.wording import STATES
+from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, short_time, state_text
 from checkout.backoffice.integration.events import events_tool
-from checkout.backoffice.pages.payment_context import payment_context
+from checkout.backoffice.pages.attempts import card_name
+from checkout.backoffice.pages.payment_context import last_attempt, payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.row_actions import Tool, Verb
-from checkout.backoffice.search import search_payments
+from checkout.backoffice.search import payment_named, search_of, search_payments
 from checkout.backoffice.settling.claims import claim_tools
 from checkout.backoffice.settling.figures import PaymentSettlingAdmin
 from checkout.backoffice.settling.operations import settling_tools
+from checkout.errors import OperationRejected
+from checkout.localised_money import localised_money
 from checkout.payments import actions
-from checkout.payments.models import Payment
+from checkout.payments.models import Attempt, Payment
 from checkout.states import PaymentState
 
 CANCEL = Verb(
@@ -82,10 +85,24 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [(state.value, humanised(state)) for state in PaymentState]
+        return [(state.value, state_text(state)) for state in PaymentState]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
         return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+class PaymentList(BoundedList):
+    """A list of payments, which says what was looked for if nothing is found."""
+
+    @property
+    def looked_for(self) -> list[str]:
+        """The conditions of the search, each in words; empty if nothing was searched for."""
+        if len(self.query.split()) > MOST_WORDS:
+            return []
+        try:
+            return search_of(self.query).looked_for
+        except OperationRejected:
+            return []
 
 
 @admin.register(Payment)
@@ -94,7 +111,16 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
 
     verbs = (CANCEL, REVIEW, ACCEPT)
     change_form_template = "admin/payments/payment/change_form.html"
-    list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
+    list_display = (
+        "when",
+        "order_reference",
+        "amount",
+        "state_in_words",
+        "card",
+        "shopper_email",
+        "merchant",
+    )
+    list_display_links = ("order_reference",)
     list_select_related = ("merchant",)
     list_filter = (
         attention.NeedsAttentionFilter,
@@ -105,20 +131,10 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
         "currency",
     )
     date_hierarchy = "created_at"
-    # `get_search_results` does the search. Django shows the search box only if this is not empty.
-    search_fields = (
-        "order_reference",
-        "reference",
-        "attempts__order_code",
-        "shopper_email",
-        "attempts__card",
-    )
-    search_help_text = (
-        "Order number, payment reference, provider order code, whole e-mail address or last four card digits"
-    )
+    change_list_template = "admin/payments/payment/change_list.html"
+    # `get_search_results` does the search. Django searches only if this is not empty.
+    search_fields = ("order_reference",)
     fields = (
-        "state_in_words",
-        "amount",
         "refused_because",
         "merchant",
         "order_reference",
@@ -130,13 +146,29 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
         "created_at",
         "updated_at",
     )
-    readonly_fields = ("state_in_words", "amount", "refused_because", "ordered")
+    readonly_fields = ("refused_because", "ordered")
+
+    def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead to the page of the one payment that a search names, or list what it finds."""
+        query = request.GET.get(SEARCH_VAR, "") if request.GET.keys() == {SEARCH_VAR} else ""
+        named = payment_named(query) if query and self.has_view_permission(request) else None
+        if named is not None:
+            return HttpResponseRedirect(reverse("admin:payments_payment_change", args=[named]))
+        return super().changelist_view(request, extra_context)
+
+    def get_changelist(self, request: HttpRequest, **more: Any) -> type[PaymentList]:
+        """See ``ModelAdmin``."""
+        return PaymentList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """Search by exact values. ``search.search_payments`` removes duplicates."""
-        return search_payments(queryset, search_term), False
+        """Search by what a caller says. ``search.search_payments`` removes duplicates."""
+        try:
+            return search_payments(queryset, search_term), False
+        except OperationRejected as error:
+            self.message_user(request, f"{error} Nothing was searched for.", messages.ERROR)
+            return queryset.none(), False
 
     def get_urls(self) -> list[Any]:
         attention_url = path(
@@ -164,19 +196,31 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
         form_url: str = "",
         obj: Payment | None = None,
     ) -> HttpResponse:
-        """Add the payment's history to the page."""
+        """Add the head and the history of the payment to the page."""
         if obj is not None:
             context.update(payment_context(obj, request.user))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
+        """Read the attempts, whose cards a list shows, of all its rows at once."""
+        attempts = Attempt.objects.select_related("provider_account")
+        return super().get_queryset(request).prefetch_related(Prefetch("attempts", attempts))
+
+    @admin.display(description="date", ordering="created_at")
+    def when(self, payment: Payment) -> str:
+        return short_time(payment.created_at)
+
     @admin.display(description="amount", ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
-        return str(payment.amount)
+        return localised_money(payment.amount)
 
     @admin.display(description="state", ordering="state")
     def state_in_words(self, payment: Payment) -> str:
-        meaning = STATES[payment.state]
-        return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
+        return badge(payment.state)
+
+    @admin.display(description="card")
+    def card(self, payment: Payment) -> str:
+        return card_name(last_attempt(payment))
 
     @admin.display(description="refused because")
     def refused_because(self, payment: Payment) -> str:
@@ -186,7 +230,3 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     def ordered(self, payment: Payment) -> str:
         """The quantity and the SKU of each article."""
         return lines_text(payment.lines)
-
-    @admin.display(ordering="-created_at")
-    def age(self, payment: Payment) -> str:
-        return age(payment.created_at)

@@ -16,6 +16,7 @@ from django.db import migrations, models
 
 from checkout.database.append_only import refuse_changes
 from checkout.database.pattern_indexes import leave_out_pattern_indexes
+from checkout.database.trigram_indexes import trigram_index
 from messaging.outbox.partitions import divide_by_month
 
 
@@ -565,7 +566,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "requested_by",
-                    models.CharField(blank=True, help_text="A user's name, saga or clock", max_length=150),
+                    models.CharField(
+                        blank=True, help_text="A user's name, the flow or the clock", max_length=150
+                    ),
                 ),
                 ("reason", models.CharField(blank=True, help_text="Why it was asked for", max_length=200)),
                 ("refusal_reason", models.CharField(blank=True, max_length=50)),
@@ -1472,6 +1475,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="payment",
+            index=models.Index(fields=["amount_minor"], name="payments_by_amount"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
             index=models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
         ),
         migrations.AddIndex(
@@ -1657,5 +1664,7 @@ class Migration(migrations.Migration):
         refuse_changes("payments_event", allows_erasure=True),
         divide_by_month("payments", "inboxmessage"),
         divide_by_month("payments", "outboxmessage"),
+        trigram_index("payments_by_part_of_order", "payments_payment", "order_reference"),
+        trigram_index("payments_by_part_of_email", "payments_payment", "shopper_email"),
         leave_out_pattern_indexes(),
     ]

@@ -171,6 +171,7 @@ class Payment(models.Model):
             models.Index(fields=["state", "updated_at"]),
             models.Index(Upper("order_reference"), name="payments_by_order_number"),
             models.Index(Upper("shopper_email"), name="payments_by_email"),
+            models.Index(fields=["amount_minor"], name="payments_by_amount"),
             models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
             models.Index(fields=["merchant", "state", "-id"], name="payments_by_state"),
             models.Index(
@@ -343,7 +344,9 @@ class Operation(models.Model):
     idempotency_key = models.CharField(
         max_length=100, blank=True, help_text="A second request with the same key gets the same operation"
     )
-    requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
+    requested_by = models.CharField(
+        max_length=150, blank=True, help_text="A user's name, the flow or the clock"
+    )
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
     parked_reason = models.CharField(

@@ -1,7 +1,5 @@
 """Staff refund a part of a purchase, through every service and the provider."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
@@ -23,7 +21,6 @@ def test_a_refund_in_part_reaches_the_provider_and_comes_back_as_done(shopper: S
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("link", name=re.compile("^order-")).click()
     page.get_by_role("link", name="Refund").click()
     page.get_by_label("Amount").fill("5.00")
     page.get_by_label("Reason").fill("One of two arrived broken")
@@ -35,6 +32,6 @@ def test_a_refund_in_part_reaches_the_provider_and_comes_back_as_done(shopper: S
     page.reload()
     table = page.get_by_role("region", name="Captures, voids, refunds and charge-backs")
     expect(table.get_by_role("row").filter(has_text="refund")).to_contain_text("done")
-    expect(page.get_by_role("region", name="Sums")).to_contain_text("7.50 GBP")
+    expect(page.locator(".sums")).to_contain_text("£7.50")
     expect(page.get_by_text("Balanced: every posting adds up to zero.")).to_be_visible()
     assert given_back(shopper.stack, reference) == 500

@@ -316,8 +316,8 @@ def test_what_waits_for_staff_is_counted(gateway: Gateway, attempt: Attempt):
     )
     code, output = gateway("doctor", "--json")
     assert code == 1
-    [(text, advice)] = [each for each in wrong(output).items() if "Parked" in each[0]]
-    assert "payments: Parked: a saga waits for a person (1)" in text
+    [(text, advice)] = [each for each in wrong(output).items() if "stopped" in each[0]]
+    assert "payments: It stopped and needs a decision (1)" in text
     assert "provider notifications: Unmatched (1)" in text
     assert "differences: Open (2)" in text
     assert advice.endswith("/admin/payments/payment/attention/")

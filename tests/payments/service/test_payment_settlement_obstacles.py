@@ -88,7 +88,7 @@ def saga_of(attempt, kind, status, step="check", key="1"):
     ("kind", "status", "step", "why"),
     [
         ("review", "running", "review", "just being asked"),
-        ("review", "parked", "review", "review is parked"),
+        ("review", "parked", "review", "review has stopped"),
         ("verification", "running", "check", "if a notification is true"),
         ("verification", "parked", "check", "Settle that first"),
         ("purchase", "running", "authorise", "purchase is still under way"),

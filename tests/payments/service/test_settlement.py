@@ -173,7 +173,7 @@ def test_while_the_provider_is_being_asked_nothing_can_be_settled(lost, arrived)
     operation = lost(CAPTURE)
     saga = saga_of(operation)
     deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
-    with pytest.raises(OperationRejected, match="Wait until its flow is parked"):
+    with pytest.raises(OperationRejected, match="Wait until its flow has stopped"):
         settle_operation(operation.reference, arrived=arrived, by="ada", reason="x")
 
 

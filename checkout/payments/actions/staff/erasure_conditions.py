@@ -39,7 +39,7 @@ def require_nothing_pending(payment: Payment) -> None:
     if is_moving or _is_sending(payment) or not state.is_decided:
         raise OperationRejected("The payment has a flow that is under way, or that waits for staff.")
     if DeadLetter.objects.filter(OPEN_LETTER, subject=payment.reference).exists():
-        raise OperationRejected("A dead letter about the payment waits for staff.")
+        raise OperationRejected("A step of the payment failed, and waits for staff.")
     require_that_all_is_handled(payment)
 
 

@@ -61,7 +61,7 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
     """
     saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
     if saga is None or saga.status != Saga.Status.PARKED:
-        raise OperationRejected("Only a parked saga can be resumed.")
+        raise OperationRejected("Only a flow that has stopped can be tried again.")
     payment = get_payment_for_update(saga.payment.reference)
     if why := obstacle_to_confirming(saga, payment) or obstacle_to_sending(saga, payment):
         raise OperationRejected(why)

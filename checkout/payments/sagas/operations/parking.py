@@ -50,13 +50,13 @@ def obstacle_to_sending(saga: Saga, payment: Payment) -> str:
         return ""
     sums = sums_of(payment)
     if operation.kind == Kind.VOID:
-        stands = "" if sums.can_be_voided else "Since this void was parked, something else was asked for."
+        stands = "" if sums.can_be_voided else "Since this void stopped, something else was asked for."
         return stands and f"{stands} Withdraw the void, or wait until the other one was refused."
     left = _left(sums, operation.kind)
     if operation.amount_minor <= left:
         return ""
     return (
-        f"Since this {operation.kind} was parked, others have got its money: "
+        f"Since this {operation.kind} stopped, others have got its money: "
         f"{Money(left, operation.currency)} is left to {operation.kind}. Withdraw it instead."
     )
 

@@ -68,7 +68,7 @@ def _operation(kind: str, reference: str, data: PurchaseData, *, is_included: bo
 
 
 def capture_parked(data: PurchaseData) -> PurchaseDecision:
-    return _parked(At.CAPTURE, data, "The capture is parked.")
+    return _parked(At.CAPTURE, data, "The capture has stopped.")
 
 
 def void_accepted(data: PurchaseData) -> PurchaseDecision:

@@ -79,9 +79,9 @@ def obstacle(saga: Saga, attempt: Attempt, *, is_true: bool, amount: Money | Non
     """
     question = question_of(saga)
     if question is None:
-        return "This saga verifies nothing that staff could settle."
+        return "This flow verifies nothing that staff could settle."
     if saga.status == Saga.Status.RUNNING:
-        return "The provider is being asked about it. Wait until the saga is parked, or has ended."
+        return "The provider is being asked about it. Wait until its flow has stopped, or has ended."
     if saga.status != Saga.Status.PARKED or saga.step != CHECK:
         return "This has ended: nothing is left to be settled."
     if not (is_true and question.claim in BY_ISSUERS):

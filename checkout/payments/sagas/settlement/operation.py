@@ -64,7 +64,7 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fa
     if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
         ended = f"This {kind} is {operation.state}: nothing is left to be settled."
         is_waiting = saga is not None and saga.status == Saga.Status.PARKED
-        return f"{ended} Try its saga again instead, which has not heard of that." if is_waiting else ended
+        return f"{ended} Try its flow again instead, which has not heard of that." if is_waiting else ended
     if saga is None:
         return f"The flow of this {kind} has not begun. Wait until it has asked the provider."
     if saga.step not in (kind, *UNTOLD):
@@ -72,7 +72,9 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fa
     if fate == Fate.GIVEN_UP:
         return _obstacle_to_withdrawing(operation, attempt, saga)
     if saga.status != Saga.Status.PARKED:
-        return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
+        return (
+            f"The provider is being asked about this {kind}. Wait until its flow has stopped, or has ended."
+        )
     if fate == Fate.ARRIVED or is_doubted(saga):
         return ""
     if operation.is_withdrawn:
@@ -90,7 +92,7 @@ def _obstacle_to_withdrawing(operation: Operation, attempt: Attempt, saga: Saga)
     if not is_parked and operation.is_withdrawn:
         return f"This {kind} is withdrawn already. The provider is being asked what became of it."
     if not is_parked and (operation.state == State.PENDING or operation.doubt):
-        return f"The provider has accepted this {kind}. Wait until its flow is parked, or has ended."
+        return f"The provider has accepted this {kind}. Wait until its flow has stopped, or has ended."
     if is_clean(operation):
         return ""
     if kind == Kind.CAPTURE and attempt.state == AttemptState.CONFLICTED:
@@ -109,7 +111,7 @@ def _obstacle_while_absent(operation: Operation, attempt: Attempt) -> str:
         if attempt.state == AttemptState.CONFLICTED:
             return _settle_contradiction(attempt)
         why = f"The attempt is {attempt.state}, and nothing of it can be captured."
-        return f"{why} Try its saga again instead: the provider is asked once more."
+        return f"{why} Try its flow again instead: the provider is asked once more."
     return _obstacle_of_time(operation)
 
 

@@ -147,7 +147,7 @@ def _obstacle_of_sagas(sagas: list[Saga]) -> str:
         if saga.kind == Review.kind:
             if is_running:
                 return "The provider is just being asked. See first what comes of it."
-            return "A review is parked. Have it tried again first, on its saga's page."
+            return "A review has stopped. Have it tried again first, on its flow's page."
         if saga.kind == Verification.kind:
             if is_running:
                 return "The provider is being asked if a notification is true. See first what comes of it."
@@ -155,7 +155,7 @@ def _obstacle_of_sagas(sagas: list[Saga]) -> str:
                 continue
             return "What a notification claims waits for staff. Settle that first: a link is on this page."
         if saga.kind == Purchase.kind and is_running and saga.step in ASKING:
-            return "The purchase is still under way. Wait until it has ended, or is parked."
+            return "The purchase is still under way. Wait until it has ended, or has stopped."
     return ""
 
 
@@ -207,12 +207,12 @@ def _obstacle_of_attempts(attempt: Attempt) -> str:
         return ""
     return (
         f"What became of the attempt {undecided[0].order_code} is not known yet. Wait until its purchase "
-        "has ended. If it is parked, have it tried again on its saga's page, or settle that attempt first."
+        "has ended. If it has stopped, have it tried again on its flow's page, or settle that attempt first."
     )
 
 
 def _obstacle_of_flows(payment: Payment, sagas: Iterable[Saga]) -> str:
     """Return that a flow is at work, unless the payment is conflicted: then it waits for what staff say."""
     if payment.state != PaymentState.CONFLICTED and any(each.status == Saga.Status.RUNNING for each in sagas):
-        return "A flow is still at work on this payment. Wait until it has ended, or is parked."
+        return "A flow is still at work on this payment. Wait until it has ended, or has stopped."
     return ""
