@@ -54,7 +54,7 @@ def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
         "sums": list(_sums(payment)),
         "attention": list(_attention(payment, user)),
         "timeline": timeline,
-        "facts_only": [entry for entry in timeline if entry["kind"] is Kind.FACT],
+        "facts_only": [entry for entry in timeline if entry["kind"] in (Kind.EVENT, Kind.FACT)],
         "kinds": KINDS.items(),
         "operations": Table(
             "Captures, voids, refunds and charge-backs",
