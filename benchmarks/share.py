@@ -31,7 +31,7 @@ WITH RECURSIVE announced AS (
   FROM payments_event event JOIN payments_payment payment ON payment.id = event.payment_id
   JOIN payments_outboxmessage next
     ON next.subject = payment.reference AND next.created_at >= event.created_at AND next.causation_id <> ''
-  WHERE payment.reference = %(payment)s AND event.type = 'payment.authorised'
+  WHERE payment.reference = %(payment)s AND event.type = 'payment.capture_pending'
   ORDER BY next.created_at LIMIT 1),
 path AS (
   SELECT o.message_id, o.causation_id

@@ -43,7 +43,7 @@ from messaging.broker import user_of
 from messaging.topology import Topology
 
 # The first words of the types of events (``checkout/payments/events/types.py``).
-EVENTS = frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"})
+EVENTS = frozenset({"payment", "capture", "void", "refund", "dispute"})
 
 
 def _types(*commands: type[Command[Any]]) -> frozenset[str]:

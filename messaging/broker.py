@@ -113,8 +113,9 @@ class Broker(ABC):
         """Publish without waiting. ``on_confirm`` is called once, with None when confirmed, or an error.
 
         Raises BrokerUnavailable or PublishRefused if the message certainly will not be published.
-        ``on_confirm`` receives PublishRefused (nack), Undeliverable (returned) or PublishUncertain (the
-        channel or the connection ended first).
+        ``on_confirm`` receives PublishRefused (nack), Undeliverable (returned), PublishRejected (the broker
+        closed the channel because of a message) or PublishUncertain (the channel or the connection ended
+        first).
         """
 
     async def publish(
@@ -123,31 +124,21 @@ class Broker(ABC):
         """Publish a message as mandatory, and wait for the confirm.
 
         Raises BrokerUnavailable (not published), PublishRefused (not published: a queue is full, or too much
-        is unconfirmed), Undeliverable (no queue took it) or PublishUncertain (perhaps published: the
-        connection or channel was lost, or no confirm came in time).
+        is unconfirmed), Undeliverable (no queue took it), PublishUncertain (perhaps published: the connection
+        or channel was lost, or no confirm came in time) or PublishRejected (the same, and the broker rejects
+        this message or one beside it).
         """
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
+        await confirmed(
+            self.first_attempt_to_publish,
+            lambda on_confirm: self.publish_nowait(exchange, routing_key, envelope, on_confirm),
+            timeout_seconds,
+        )
 
-        def on_confirm(error: MessagingError | None) -> None:
-            if ended.done():
-                return
-            if error is None:
-                ended.set_result(None)
-            else:
-                ended.set_exception(error)
-
-        posted = False
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self.first_attempt_to_publish()
-                self.publish_nowait(exchange, routing_key, envelope, on_confirm)
-                posted = True
-                await ended
-        except TimeoutError:
-            if posted:
-                raise PublishUncertain("no confirm in time") from None
-            raise BrokerUnavailable("not connected in time") from None
+    @abstractmethod
+    async def publish_alone(
+        self, exchange: str, routing_key: str, envelope: Envelope, *, timeout_seconds: float
+    ) -> None:
+        """Publish as above on a connection of its own. PublishRejected then speaks of this message."""
 
     @abstractmethod
     async def declare(self, *queues: Queue) -> None:
@@ -173,3 +164,30 @@ class Broker(ABC):
     @abstractmethod
     def metrics(self) -> dict[str, int]:
         """Return this process's counters and gauges by name, for programs that observe it."""
+
+
+async def confirmed(
+    connect: Callable[[], Awaitable[None]], post: Callable[[OnConfirm], None], timeout_seconds: float
+) -> None:
+    """Connect, post a message, and wait for its confirm. Raises as ``Broker.publish`` does."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_confirm(error: MessagingError | None) -> None:
+        if ended.done():
+            return
+        if error is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(error)
+
+    posted = False
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await connect()
+            post(on_confirm)
+            posted = True
+            await ended
+    except TimeoutError:
+        if posted:
+            raise PublishUncertain("no confirm in time") from None
+        raise BrokerUnavailable("not connected in time") from None

@@ -3,7 +3,9 @@
 MessagingError                 the broker's side
 ├── BrokerUnavailable          not published
 ├── PublishRefused             not published: the queue is full
+│   └── NotSendable            not published: AMQP cannot carry the message
 ├── PublishUncertain           perhaps published: the connection was lost before the confirm
+│   └── PublishRejected        the same: the broker rejects this message, or one that was under way beside it
 ├── Undeliverable              published, no queue took it
 ├── ReplyTimeout               no reply in time; the work may still be going on
 │   └── ReplyLost              the same, known early: the connection for the reply was lost
@@ -31,10 +33,26 @@ class PublishRefused(MessagingError):
     code = "publish_refused"
 
 
+class NotSendable(PublishRefused):
+    """AMQP cannot carry the message, for example because its headers are too large. It was not published."""
+
+    code = "not_sendable"
+
+
 class PublishUncertain(MessagingError):
     """The connection ended, or time ran out, before the broker's confirm. It may have been published."""
 
     code = "publish_uncertain"
+
+
+class PublishRejected(PublishUncertain):
+    """The broker closed the channel because it rejects a message: this one, or one beside it.
+
+    Its user may not publish the message, or the message has a property that the broker does not allow. The
+    broker does not say which message it was. What was under way beside it may have been published.
+    """
+
+    code = "publish_rejected"
 
 
 class Undeliverable(MessagingError):

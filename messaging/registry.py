@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from messaging.broker import Broker
 from messaging.conf import conf
 from messaging.inspection import BrokerFacts
+from messaging.inspection.differences import Difference
 from messaging.topology import Queue, Topology
 
 _brokers: dict[tuple[asyncio.AbstractEventLoop, str, str], Broker] = {}
@@ -50,6 +51,16 @@ def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
     else:
         from messaging.rabbitmq.inspection import inspect
     return inspect(url, topology, queues)
+
+
+def mend_broker(found: Iterable[Difference]) -> Iterator[tuple[Difference, str]]:
+    """Mend differences on RabbitMQ. Yield each with the reason why it is left, empty if it is mended. Blocks.
+
+    Raises BrokerUnavailable.
+    """
+    from messaging.rabbitmq.repair import mend
+
+    return mend(conf.broker_url, conf.prefix, found)
 
 
 async def close_brokers() -> None:

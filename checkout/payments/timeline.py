@@ -27,6 +27,7 @@ Message = TypeVar("Message", OutboxMessage, InboxMessage)
 class Kind(StrEnum):
     """The kind of record that an entry comes from."""
 
+    EVENT = "event"
     FACT = "fact"
     STEP = "saga step"
     MESSAGE = "message"
@@ -51,6 +52,7 @@ def timeline_of(payment: Payment) -> list[Entry]:
     The number of queries is fixed, however long the payment's history is.
     """
     entries = [
+        *_events(payment),
         *_facts(payment),
         *_steps(payment),
         *_messages(payment),
@@ -58,6 +60,11 @@ def timeline_of(payment: Payment) -> list[Entry]:
         *_notifications(payment),
     ]
     return sorted(entries, key=lambda entry: entry.at)
+
+
+def _events(payment: Payment) -> Iterator[Entry]:
+    for event in payment.events.defer("data", "changes").order_by("pk"):
+        yield Entry(event.created_at, Kind.EVENT, event.type, event.operation)
 
 
 def _facts(payment: Payment) -> Iterator[Entry]:
@@ -96,8 +103,7 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         card = "with the sealed card, " if sent.carries_sealed else ""
         received = inbox.pop(sent.message_id, None)
         if received is None:
-            progress = "sent" if sent.published_at else f"in the outbox {sent.last_error}".rstrip()
-            yield Entry(sent.created_at, Kind.MESSAGE, sent.type, card + progress)
+            yield Entry(sent.created_at, Kind.MESSAGE, sent.type, card + _progress(sent))
             continue
         ended = max(received.handled_at, last_effects.get(sent.message_id, received.handled_at))
         on_the_way = _milliseconds(received.received_at - sent.created_at)
@@ -108,6 +114,12 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         # Queries, which are not in an outbox, and messages from services with a database of their own.
         ended = max(row.handled_at, last_effects.get(row.message_id, row.handled_at))
         yield Entry(row.received_at, Kind.MESSAGE, row.type, f"to {row.consumer}", ended - row.received_at)
+
+
+def _progress(sent: OutboxMessage) -> str:
+    if sent.given_up_at:
+        return f"given up: {sent.last_error}"
+    return "sent" if sent.published_at else f"in the outbox {sent.last_error}".rstrip()
 
 
 def _about(payment: Payment, model: type[Message], database: str) -> list[Message]:

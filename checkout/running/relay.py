@@ -55,7 +55,7 @@ async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = 
     """
     async with asyncio.TaskGroup() as group:
         for database in databases():
-            relay = Relay(broker, OutboxRows(OutboxMessage, database=database))
+            relay = Relay(broker, OutboxRows(OutboxMessage, dead_letters.keep, database=database))
             group.create_task(relay.run(stop), name="outbox")
         events = Relay(broker, EventLog())
         group.create_task(events.run(stop), name="events")

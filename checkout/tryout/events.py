@@ -212,12 +212,9 @@ EVENTS = {
         ),
     )
 }
-# Types of events of an attempt or operation, with the event that causes them.
+# Types of events of an operation, with the event that causes them.
 ALIASES = {
-    "attempt.failed": "payment.declined",
-    "attempt.action_required": "payment.action_required",
-    "attempt.succeeded": "payment.captured",
-    "capture.succeeded": "payment.captured",
+    "capture.succeeded": "payment.partially_captured",
     "void.succeeded": "payment.voided",
     "refund.succeeded": "payment.partially_refunded",
     "dispute.opened": "payment.disputed",

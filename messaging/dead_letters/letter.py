@@ -43,6 +43,14 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
     return replace(original, user_id="", content_type=JSON, headers=headers)
 
 
+def of_rejected(
+    envelope: Envelope, topology: Topology, exchange: str, routing_key: str, why: str
+) -> Envelope:
+    """Return the dead letter for a message that the broker rejects, so that it has reached no queue."""
+    queue = f"{exchange}.{routing_key}" if exchange == topology.commands else routing_key
+    return of(Delivery(envelope=envelope, exchange=exchange, routing_key=routing_key, queue=queue), "", why)
+
+
 def read(delivery: Delivery, topology: Topology) -> Envelope:
     """Return the dead letter that has arrived, whether the broker or a worker made it.
 

@@ -13,13 +13,14 @@ import structlog
 from msgspec.structs import replace
 
 from messaging.access.permissions import Permissions
-from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
+from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, confirmed, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, kinds_of
 from messaging.errors import (
     BrokerUnavailable,
     MessagingError,
-    PublishRefused,
+    NotSendable,
+    PublishRejected,
     PublishUncertain,
     ReplyLost,
     Undeliverable,
@@ -34,6 +35,12 @@ log = structlog.get_logger(__name__)
 
 # The most bytes in one frame to RabbitMQ, unless its configuration says otherwise.
 MAX_FRAME_BODY_BYTES = 131_064
+
+
+class _Channel:
+    """A channel that publishes. The message that is rejected ends it, and what is under way behind it."""
+
+    rejection: PublishRejected | None = None
 
 
 class MemoryBroker(Broker):
@@ -55,6 +62,7 @@ class MemoryBroker(Broker):
         self._is_open = False
         self._counters = {"published": 0, "returned": 0, "refused": 0, "deliveries": 0, "connections_lost": 0}
         self._unconfirmed = 0
+        self._channel = _Channel()
 
     def open(self) -> None:
         """See Broker."""
@@ -123,14 +131,26 @@ class MemoryBroker(Broker):
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
     ) -> None:
         """See Broker."""
+        self._publish(self._channel, exchange, routing_key, envelope, on_confirm)
+
+    async def publish_alone(
+        self, exchange: str, routing_key: str, envelope: Envelope, *, timeout_seconds: float
+    ) -> None:
+        """See Broker."""
+        post = partial(self._publish, _Channel(), exchange, routing_key, envelope)
+        await confirmed(self.first_attempt_to_publish, post, timeout_seconds)
+
+    def _publish(
+        self, channel: _Channel, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
         if not self._connected.is_set():
             raise BrokerUnavailable("the in-memory broker is stopped or closed")
         try:
             # Written for its errors only: what RabbitMQ could not be sent is refused here, too.
             write_publish(1, exchange, routing_key, envelope, self.user, MAX_FRAME_BODY_BYTES)
         except ValueError as error:
-            raise PublishRefused(f"AMQP cannot carry it: {error}") from error
-        outcome = self._route(exchange, routing_key, self.signed(envelope))
+            raise NotSendable(f"AMQP cannot carry it: {error}") from error
+        outcome = self._outcome(channel, exchange, routing_key, envelope)
         self._counters["published"] += 1
         if isinstance(outcome, Undeliverable):
             self._counters["returned"] += 1
@@ -138,6 +158,18 @@ class MemoryBroker(Broker):
             self._counters["refused"] += 1
         self._unconfirmed += 1
         self.loop.call_soon(self._confirm, on_confirm, outcome, self._counters["connections_lost"])
+
+    def _outcome(
+        self, channel: _Channel, exchange: str, routing_key: str, envelope: Envelope
+    ) -> MessagingError | None:
+        if channel.rejection is not None:
+            return PublishRejected(str(channel.rejection))
+        outcome = self._route(exchange, routing_key, self.signed(envelope))
+        if isinstance(outcome, PublishRejected):
+            channel.rejection = outcome
+            # The next one is open by the time at which the publisher hears of it.
+            self.loop.call_soon(setattr, channel, "rejection", None)
+        return outcome
 
     def signed(self, envelope: Envelope) -> Envelope:
         """Return the message as it is sent: with this connection's user, and with known headers only."""
@@ -152,7 +184,7 @@ class MemoryBroker(Broker):
             return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
             return self._server.route(exchange, routing_key, envelope)
-        return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
+        return PublishRejected(f"{self.user} may not publish to {exchange} for {routing_key}")
 
     def _confirm(self, on_confirm: OnConfirm, outcome: MessagingError | None, incarnation: int) -> None:
         self._unconfirmed -= 1

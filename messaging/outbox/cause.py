@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
 
-from messaging.outbox.clock import server_time
-from messaging.outbox.notify import wake_relays
+from messaging.outbox.again import publish_again
 
 if TYPE_CHECKING:
     from messaging.outbox.models import AbstractOutboxMessage
@@ -27,5 +26,4 @@ def leave_to_cause(row: "AbstractOutboxMessage") -> None:
 def leave_to_relay(model: "type[AbstractOutboxMessage]", using: str, **which: object) -> None:
     """Let a relay publish those of these rows that were left to the worker."""
     rows = model._default_manager.using(using).filter(LEFT_TO_CAUSE, **which)
-    rows.update(published_at=None, available_at=server_time(using))
-    wake_relays(model, using)
+    publish_again(rows)

@@ -28,6 +28,10 @@ class AbstractOutboxMessage(models.Model):
     Until ``available_at`` the relay leaves the row alone: either its creator publishes it at once, or it is
     meant for later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
     A row that was published when it was created is left to the worker that handles its cause (``cause``).
+
+    A suspect was under way when the broker rejected a message, so it is published on a connection of its own.
+    ``rejections`` counts how often it was rejected there, or could not be made into a message. After several,
+    a row is given up: it counts as published, and its message is a dead letter.
     """
 
     message_id = models.CharField(max_length=64, unique=True)
@@ -46,6 +50,9 @@ class AbstractOutboxMessage(models.Model):
     published_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, blank=True)
+    is_suspect = models.BooleanField(default=False)
+    rejections = models.PositiveSmallIntegerField(default=0)
+    given_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True

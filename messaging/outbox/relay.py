@@ -1,8 +1,9 @@
 """A relay, which publishes the messages of a source again and again, whatever else is absent meanwhile."""
 
 import asyncio
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,7 +15,13 @@ from messaging import crash_points
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
-from messaging.errors import MessagingError, PublishRefused, Undeliverable
+from messaging.errors import (
+    MessagingError,
+    NotSendable,
+    PublishRefused,
+    PublishRejected,
+    Undeliverable,
+)
 from messaging.outbox.clock import server_time
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.notify import QUICK_SECONDS, Bell, pause_seconds
@@ -26,6 +33,12 @@ LEASE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 300.0
 # After so many refusals, a minute later, no process waits for a reply any more.
 MOST_REFUSALS = 6
+# After so many rejections, in about half an hour, a message is given up.
+MOST_REJECTIONS = 12
+# For so long suspects are tried in a round, each for no longer than this. With the end of its connection,
+# that is less than a third of the lease.
+SUSPECTS_SECONDS = LEASE_SECONDS / 6
+SUSPECT_SECONDS = LEASE_SECONDS / 10
 
 
 class Source(Protocol):
@@ -40,7 +53,10 @@ class Source(Protocol):
         """Take the next messages for the length of a lease, at most ``BATCH``. Commits."""
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
-        """Record that the taken messages were published, except those that failed and are due again."""
+        """Record that the taken messages were published, except those that failed and are due again.
+
+        A failed message with ``MOST_REJECTIONS`` is given up instead.
+        """
 
     async def listen(self, bell: Bell) -> None:
         """Set ``bell`` when messages have been written, until cancelled, if the database can tell."""
@@ -54,12 +70,18 @@ class Relay:
 
     A relay takes messages for the length of a lease. No transaction is open while it publishes. If a relay
     dies in between, its messages are due again after the lease.
+
+    The broker ends the channel at a message that it rejects, and does not say which message that was. So all
+    that were under way are suspects, which are tried alone after the others have been published and recorded.
+    A rejection counts only if the exchange has accepted something else lately. Otherwise a user without its
+    permissions, or a broker out of order, would have everything given up.
     """
 
     def __init__(self, broker: Broker, source: Source, *, poll_seconds: float | None = None) -> None:
         self._broker = broker
         self._source = source
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
+        self._accepted_at: dict[str, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
@@ -114,26 +136,35 @@ class Relay:
         rows = await in_thread(self._source.take)
         if rows:
             crash_points.reached("relay.taken")
-            errors = await asyncio.gather(*(self._publish(row) for row in rows))
+        suspects = [row for row in rows if row.is_suspect]
+        if others := [row for row in rows if not row.is_suspect]:
+            seconds = self._source.publish_timeout_seconds
+            outcomes = await asyncio.gather(
+                *(self._publish(row, self._broker.publish, seconds) for row in others)
+            )
             crash_points.reached("relay.published")
-            await in_thread(self._note, rows, errors)
+            await in_thread(self._note, others, self._judged(others, outcomes))
+        if suspects:
+            await self._try_suspects(suspects)
         return len(rows)
 
-    async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
+    async def _try_suspects(self, suspects: Sequence[AbstractOutboxMessage]) -> None:
+        """Publish suspects one by one while there is time. The others are due again after the lease."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SUSPECTS_SECONDS
+        outcomes: list[Exception | None] = []
+        for row in suspects:
+            if loop.time() >= until:
+                break
+            outcomes.append(await self._publish(row, self._broker.publish_alone, SUSPECT_SECONDS))
+        tried = suspects[: len(outcomes)]
+        await in_thread(self._note, tried, self._judged(tried, outcomes))
+
+    async def _publish(
+        self, row: AbstractOutboxMessage, publish: Callable[..., Awaitable[None]], timeout_seconds: float
+    ) -> Exception | None:
         try:
-            await self._broker.publish(
-                row.exchange,
-                row.routing_key,
-                row.envelope(),
-                timeout_seconds=self._source.publish_timeout_seconds,
-            )
-        except Undeliverable as error:
-            return None if self._may_go_unheard(row) else error
-        except PublishRefused as error:
-            # The queue of a process that has gone, with its node, refuses everything until the node is back.
-            # An event may have been refused by the queue of a listener, which must still get it.
-            is_reply = row.exchange == self._broker.topology.replies and self._may_go_unheard(row)
-            return None if is_reply and row.attempts >= MOST_REFUSALS else error
+            await publish(row.exchange, row.routing_key, row.envelope(), timeout_seconds=timeout_seconds)
         except MessagingError as error:
             return error
         except Exception as error:
@@ -142,11 +173,47 @@ class Relay:
             return error
         return None
 
-    def _may_go_unheard(self, row: AbstractOutboxMessage) -> bool:
-        return self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
+    def _judged(
+        self, rows: Sequence[AbstractOutboxMessage], outcomes: Sequence[Exception | None]
+    ) -> list[Exception | None]:
+        """Return the errors that make rows due again. Mark new suspects, and count rejections."""
+        now = asyncio.get_running_loop().time()
+        tried = list(zip(rows, outcomes, strict=True))
+        self._accepted_at |= {row.exchange: now for row, error in tried if _is_accepted(error)}
+        for row, error in tried:
+            if isinstance(error, PublishRejected) and not row.is_suspect:
+                row.is_suspect = True
+            elif _is_because_of_row(error) and self._has_accepted_lately(row.exchange, now):
+                row.rejections += 1
+        return [None if self._is_done_with(row, error) else error for row, error in tried]
+
+    def _has_accepted_lately(self, exchange: str, now: float) -> bool:
+        return now - self._accepted_at.get(exchange, -math.inf) <= LONGEST_PAUSE_SECONDS
+
+    def _is_done_with(self, row: AbstractOutboxMessage, error: Exception | None) -> bool:
+        """Return True for an error that nobody minds, because no process waits for the message."""
+        topology = self._broker.topology
+        if not topology.may_go_unheard(row.exchange, row.routing_key):
+            return False
+        if isinstance(error, PublishRefused | PublishRejected):
+            # The queue of a process that has gone, with its node, refuses everything until the node is back.
+            # An event may have been refused by the queue of a listener, which must still get it.
+            return row.exchange == topology.replies and row.attempts >= MOST_REFUSALS
+        return isinstance(error, Undeliverable)
 
     def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
         self._source.note(rows, _failed(rows, errors, server_time(self._source.database)))
+
+
+def _is_accepted(error: Exception | None) -> bool:
+    """Return True if the broker has accepted the message, even if no queue was bound for it."""
+    return error is None or isinstance(error, Undeliverable)
+
+
+def _is_because_of_row(error: Exception | None) -> bool:
+    """Return True if the row itself is at fault, and not the broker or the connection."""
+    is_ours = error is not None and not isinstance(error, MessagingError)
+    return is_ours or isinstance(error, PublishRejected | NotSendable)
 
 
 def _failed(

@@ -1,20 +1,27 @@
 """The rows of an outbox as a source of messages: those that are due, left by a crash or written for later."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
+from msgspec.structs import replace
 
+from messaging.broker import user_of
 from messaging.conf import conf
+from messaging.dead_letters.letter import of_rejected
+from messaging.envelope import Envelope
 from messaging.errors import PublishRefused
 from messaging.outbox.clock import seconds_until, server_time
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.notify import Bell, listen
-from messaging.outbox.relay import BATCH, LEASE_SECONDS, LONGEST_PAUSE_SECONDS
+from messaging.outbox.relay import BATCH, LEASE_SECONDS, LONGEST_PAUSE_SECONDS, MOST_REJECTIONS
 from messaging.topology import Topology
+
+log = structlog.get_logger(__name__)
 
 _SERVER_TIME = "STATEMENT_TIMESTAMP()"
 # The most events that are postponed at once, in a statement of a fraction of a second.
@@ -25,7 +32,8 @@ LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 class OutboxRows:
     """The rows of one database's outbox (``messaging.outbox.relay.Source``).
 
-    They are taken by moving their ``available_at`` on, in one statement.
+    They are taken by moving their ``available_at`` on, in one statement. The message of a row that
+    is given up goes to ``keep`` as a dead letter, perhaps twice.
     """
 
     publish_timeout_seconds = 10.0
@@ -33,12 +41,14 @@ class OutboxRows:
     def __init__(
         self,
         model: type[AbstractOutboxMessage],
+        keep: Callable[[Envelope], None],
         *,
         database: str = DEFAULT_DB_ALIAS,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.database = database
         self._model = model
+        self._keep = keep
         self._lease_seconds = lease_seconds
 
     async def listen(self, bell: Bell) -> None:
@@ -95,11 +105,25 @@ class OutboxRows:
         unpublished = {row.pk for row in failed}
         published = [row.pk for row in taken if row.pk not in unpublished]
         every.filter(pk__in=published).update(published_at=server_time(self.database))
-        every.bulk_update(failed, ["attempts", "last_error", "available_at"])
+        every.bulk_update(failed, ["attempts", "last_error", "available_at", "is_suspect", "rejections"])
         events = sum(row.exchange == _events() for row in taken)
         refused = sum(row.exchange == _events() and _is_refused(row) for row in failed)
         if refused == events >= BATCH // 2:
             self.postpone_refused_events()
+        for row in failed:
+            if row.rejections >= MOST_REJECTIONS:
+                self._try_to_give_up(row)
+
+    def _try_to_give_up(self, row: AbstractOutboxMessage) -> None:
+        """Keep the message. If that fails, the row is due again, and must not stop all others."""
+        try:
+            self._keep(_dead_letter(row))
+        except Exception:
+            log.exception("dead letter not kept yet", message_id=row.message_id)
+            return
+        now = server_time(self.database)
+        rows = self._model._default_manager.using(self.database)
+        rows.filter(pk=row.pk).update(given_up_at=now, published_at=now)
 
     def postpone_refused_events(self) -> None:
         """Make due events that were refused before due again later, without trying them.
@@ -114,6 +138,12 @@ class OutboxRows:
         )
         with connections[self.database].cursor() as cursor:
             cursor.execute(statement, values)
+
+
+def _dead_letter(row: AbstractOutboxMessage) -> Envelope:
+    envelope = replace(row.envelope(), user_id=user_of(conf.broker_url))
+    why = f"it cannot be published: {row.last_error}"
+    return of_rejected(envelope, Topology(conf.prefix), row.exchange, row.routing_key, why)
 
 
 def _events() -> str:

@@ -12,10 +12,10 @@ import math
 import structlog
 from pika.exceptions import AMQPError
 
-from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
+from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, confirmed, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
-from messaging.errors import MessagingError, ReplyLost
+from messaging.errors import BrokerUnavailable, MessagingError, ReplyLost
 from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
 from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
@@ -70,7 +70,8 @@ class RabbitmqBroker(Broker):
         confirm_seconds: float = CONFIRM_SECONDS,
     ) -> None:
         self.topology = Topology(prefix, quorum_group_size)
-        self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(user_of(url)))
+        self._user = user_of(url)
+        self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(self._user))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
         self._queues = {queue.name: queue for queue in (*self.topology.common_queues, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
@@ -80,7 +81,7 @@ class RabbitmqBroker(Broker):
         self._binding: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._home_seconds = HOME_SECONDS if len(nodes_of(url)) > 1 else ONLY_HOME_SECONDS
-        self._publisher = Publisher(user_of(url), confirm_seconds=confirm_seconds)
+        self._publisher = Publisher(self._user, confirm_seconds=confirm_seconds)
         self._subscriptions = Subscriptions(self._redeclare, self._rebind, look_seconds)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
@@ -169,6 +170,30 @@ class RabbitmqBroker(Broker):
     ) -> None:
         """See Broker."""
         self._publisher.publish_nowait(exchange, routing_key, envelope, on_confirm)
+
+    async def publish_alone(
+        self, exchange: str, routing_key: str, envelope: Envelope, *, timeout_seconds: float
+    ) -> None:
+        """See Broker."""
+        main, publisher = self._publishing.link, Publisher(self._user)
+        async with contextlib.AsyncExitStack() as ending:
+
+            async def connect() -> None:
+                if main is None:
+                    raise BrokerUnavailable("not connected")
+                try:
+                    link = await main.another()
+                    ending.push_async_callback(link.close)
+                    link.closed.add_done_callback(lambda closed: publisher.lost())
+                    await publisher.prepare(link)
+                except (AMQPError, OSError) as error:
+                    raise BrokerUnavailable(f"no connection of its own: {error}") from error
+
+            await confirmed(
+                connect,
+                lambda on_confirm: publisher.publish_nowait(exchange, routing_key, envelope, on_confirm),
+                timeout_seconds,
+            )
 
     async def declare(self, *queues: Queue) -> None:
         """See Broker. An error of the broker is logged when the queue is read."""

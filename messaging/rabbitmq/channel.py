@@ -21,7 +21,7 @@ from pika.spec import Basic, BasicProperties
 from messaging.broker import OnDelivery
 from messaging.delivery import Delivery, Outcome
 from messaging.envelope import Envelope
-from messaging.errors import BrokerUnavailable, PublishRefused
+from messaging.errors import BrokerUnavailable, NotSendable
 from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
 from messaging.rabbitmq.wire.layout import CONTENT
 
@@ -66,7 +66,7 @@ class AmqpChannel:
     def publish(self, exchange: str, routing_key: str, envelope: Envelope, user_id: str) -> None:
         """Send a persistent, mandatory message. The broker checks ``user_id`` against the connection's user.
 
-        Raises BrokerUnavailable or PublishRefused if the message certainly has not been sent.
+        Raises BrokerUnavailable or NotSendable: the message has certainly not been sent.
         """
         try:
             properties = properties_of(envelope, user_id)
@@ -74,7 +74,7 @@ class AmqpChannel:
                 raise ValueError("the properties and headers do not fit into a frame")
             self.raw.basic_publish(exchange, routing_key, envelope.body, properties, mandatory=True)
         except (ShortStringTooLong, ValueError, OverflowError, struct_error) as error:
-            raise PublishRefused(f"AMQP cannot carry it: {error}") from error
+            raise NotSendable(f"AMQP cannot carry it: {error}") from error
         except AMQPError as error:
             raise BrokerUnavailable(f"not connected: {error}") from error
 

@@ -24,7 +24,7 @@ from pika.channel import Channel
 from messaging.broker import OnDelivery
 from messaging.delivery import Outcome
 from messaging.envelope import Envelope
-from messaging.errors import BrokerUnavailable, PublishRefused
+from messaging.errors import BrokerUnavailable, NotSendable
 from messaging.libraries.versions import is_made_for
 from messaging.rabbitmq.amqp import decode_frame
 from messaging.rabbitmq.channel import AmqpChannel, OnConfirmFrame
@@ -179,7 +179,7 @@ class DirectChannel(AmqpChannel):
                 self._number, exchange, routing_key, envelope, user_id, self._connection.max_body
             )
         except ValueError as error:
-            raise PublishRefused(f"AMQP cannot carry it: {error}") from error
+            raise NotSendable(f"AMQP cannot carry it: {error}") from error
         self._connection.send(frames)
 
     async def read(self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool) -> str:

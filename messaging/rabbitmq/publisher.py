@@ -19,6 +19,7 @@ from time import monotonic
 import msgspec
 import structlog
 from pika.channel import Channel
+from pika.exceptions import ChannelClosedByBroker
 from pika.spec import Basic, BasicProperties
 
 from messaging.broker import OnConfirm
@@ -27,6 +28,7 @@ from messaging.errors import (
     BrokerUnavailable,
     MessagingError,
     PublishRefused,
+    PublishRejected,
     PublishUncertain,
     Undeliverable,
 )
@@ -37,6 +39,9 @@ log = structlog.get_logger(__name__)
 
 MAX_UNCONFIRMED = 10_000
 MAX_UNCONFIRMED_BYTES = 67_108_864
+# With these codes the broker closes a channel because of a message: its user may not publish it, or it has a
+# property that is not allowed. With the code of a missing exchange, no message is at fault.
+ACCESS_REFUSED, PRECONDITION_FAILED = 403, 406
 # No caller waits as long for a confirm, and no blocked connection lasts as long.
 CONFIRM_SECONDS = 30.0
 
@@ -73,6 +78,7 @@ class Publisher:
         self._confirm_seconds = confirm_seconds
         self._link: Link | None = None
         self._channel: AmqpChannel | None = None
+        self._rejection = ""
         self._pending: dict[int, _Pending] = {}
         self._next_tag = 1
         self._oldest: int | None = None
@@ -103,20 +109,27 @@ class Publisher:
         channel.raw.add_on_return_callback(self._on_return)
         await channel.confirm(partial(self._on_confirm, channel))
         self._next_tag = 1
+        self._rejection = ""
         self._link = link
         self._channel = channel
         link.on_blocked, link.on_unblocked = self.accepts.clear, self.accepts.set
         # The broker closes a channel for a mistake such as a missing exchange, and its confirms are lost.
         channel.closed.add_done_callback(partial(self._on_closed, link))
 
-    @staticmethod
-    def _on_closed(link: Link, closed: "asyncio.Future[BaseException]") -> None:
+    def _on_closed(self, link: Link, closed: "asyncio.Future[BaseException]") -> None:
+        reason = closed.result()
         if link.is_open:
-            log.warning("publishing channel closed", reason=str(closed.result()))
+            log.warning("publishing channel closed", reason=str(reason))
+        codes = (ACCESS_REFUSED, PRECONDITION_FAILED)
+        if isinstance(reason, ChannelClosedByBroker) and reason.reply_code in codes:
+            self._rejection = reason.reply_text
         link.abort()
 
     def lost(self) -> None:
-        """Report unconfirmed messages as uncertain, because the link is gone and their confirms with it."""
+        """Report unconfirmed messages as uncertain, because the link is gone and their confirms with it.
+
+        If the broker rejects one of them, it may be any.
+        """
         self._channel = None
         self._link = None
         pending, self._pending = self._pending, {}
@@ -125,7 +138,12 @@ class Publisher:
         self.drained.set()
         self.uncertain += len(pending)
         for message in pending.values():
-            self._end(message, PublishUncertain("connection or channel lost before the confirm"))
+            self._end(message, self._loss())
+
+    def _loss(self) -> MessagingError:
+        if self._rejection:
+            return PublishRejected(f"the broker rejects a message: {self._rejection}")
+        return PublishUncertain("connection or channel lost before the confirm")
 
     def publish_nowait(
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm

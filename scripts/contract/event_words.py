@@ -69,4 +69,10 @@ OTHERS: Mapping[str, Field] = {
     "final_capture": Field("True if nothing more is to be captured afterwards.", False),
     "state": Field("The state of the object.", "captured"),
 }
+# Fields of the data of events whose names have another meaning in the objects.
+DATA_MEANINGS: Mapping[str, str] = {
+    "object": "The payment or the operation after the change.",
+    "latest_attempt": "The latest attempt, which has no events of its own.",
+    "operations": "The captures and voids of the purchase itself, which have no events of their own.",
+}
 EVENT_FIELDS: Mapping[str, Field] = {**FIELDS, **OTHERS}

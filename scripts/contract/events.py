@@ -1,18 +1,17 @@
-"""JSON Schemas of events: one for those of payments, of attempts and of operations each."""
+"""JSON Schemas of events: one for those of payments and of operations each."""
 
 from collections.abc import Mapping
 
 import msgspec
 
 from checkout.payments.events.types import object_of
-from checkout.payments.objects import AttemptObject, EventData, EventObject, OperationObject, PaymentObject
-from scripts.contract.event_words import EVENT_FIELDS
+from checkout.payments.objects import EventObject, OperationEventData, PaymentEventData, PaymentObject
+from scripts.contract.event_words import DATA_MEANINGS, EVENT_FIELDS
 from scripts.contract.making import Schema, head, schema_of
 
-OBJECTS: Mapping[str, type[msgspec.Struct]] = {
-    "event.payment": PaymentObject,
-    "event.attempt": AttemptObject,
-    "event.operation": OperationObject,
+DATA: Mapping[str, type[msgspec.Struct]] = {
+    "event.payment": PaymentEventData,
+    "event.operation": OperationEventData,
 }
 
 # It is written only if something was left out.
@@ -22,21 +21,22 @@ TIMES = ("_at", "_before")
 
 def event_schemas() -> Mapping[str, Schema]:
     """Return the schemas by the names of their files."""
-    return {"event.headers": _headers(), **{name: _of_events(name) for name in OBJECTS}}
+    return {"event.headers": _headers(), **{name: _of_events(name) for name in DATA}}
 
 
 def schema_name(type: str) -> str:
     """Return the name of the schema of events of this type."""
-    return next(name for name, cls in OBJECTS.items() if cls is object_of(type))
+    return "event.payment" if object_of(type) is PaymentObject else "event.operation"
 
 
 def _of_events(name: str) -> Schema:
-    cls = OBJECTS[name]
-    event, data, changed = (schema_of(each, EVENT_FIELDS) for each in (EventObject, EventData, cls))
-    definitions = changed.pop("$defs", {})
-    data["properties"]["object"] = {"$ref": f"#/$defs/{cls.__name__}"}
+    event, data = (schema_of(each, EVENT_FIELDS) for each in (EventObject, DATA[name]))
+    definitions = data.pop("$defs")
     event["properties"]["data"] = {"$ref": "#/$defs/Data"}
-    definitions |= {"Data": data, cls.__name__: changed}
+    definitions["Data"] = data
+    for field, each in data["properties"].items():
+        if field in DATA_MEANINGS:
+            each["description"] = DATA_MEANINGS[field]
     for each in (event, *definitions.values()):
         _complete(each)
     return {**head(name), **event, "$defs": dict(sorted(definitions.items()))}

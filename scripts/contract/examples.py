@@ -11,7 +11,10 @@ from scripts.contract.words import ATTEMPT, FIELDS, OPERATION, PAYMENT, Field
 _EVENTS: Mapping[str, Mapping[str, Any]] = {
     "event.payment": {
         "type": "payment.captured",
-        "data": {"object": {"id": PAYMENT, "state": "captured"}},
+        "data": {
+            "object": {"id": PAYMENT, "state": "captured"},
+            "latest_attempt": {"id": ATTEMPT, "state": "succeeded"},
+        },
         "changes": {
             "state": "capture_pending",
             "is_final": False,
@@ -19,11 +22,6 @@ _EVENTS: Mapping[str, Mapping[str, Any]] = {
             "available_actions": [],
             "version": 3,
         },
-    },
-    "event.attempt": {
-        "type": "attempt.action_required",
-        "data": {"object": {"id": ATTEMPT, "state": "action_required"}},
-        "changes": {"state": "processing"},
     },
     "event.operation": {
         "type": "capture.pending",
@@ -69,6 +67,8 @@ def _value(schema: Schema, root: Schema, name: str, words: Mapping[str, Field]) 
         return {key: _value(each, root, key, words) for key, each in schema["properties"].items()}
     if name in words:
         return words[name].example
+    if "anyOf" in schema:
+        return _value(schema["anyOf"][0], root, name, words)
     if schema.get("format") == "date-time":
         return TIME
     if "pattern" in schema:

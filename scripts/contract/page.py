@@ -19,6 +19,7 @@ do not know. In all others an unknown field is an error.
 """
 # The fields of all events are above their object, and each kind of event has its own below it.
 OBJECT = "data.object."
+LISTED_BELOW = (OBJECT, "data.operations[].")
 
 
 def page(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> str:
@@ -101,17 +102,25 @@ def _events(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Itera
     for type in channel["messages"]:
         kinds.setdefault(messages[type]["payload"]["$ref"], []).append(type)
     names = {each: each.removeprefix("./schemas/").removesuffix(".json") for each in kinds}
-    first = schemas[next(iter(names.values()))]
-    yield "| field | type | meaning |\n|---|---|---|"
-    for each in _fields_in(first, first):
-        if not each.name.startswith(OBJECT):
-            yield f"| {each.shown()} | {each.type} | {each.meaning} |"
+    payment, operation = (
+        [each for each in _fields_in(schemas[name], schemas[name]) if not each.name.startswith(LISTED_BELOW)]
+        for name in names.values()
+    )
+    yield from _table_of([each for each in payment if each in operation])
+    yield "\nEvents of payments also have these:\n"
+    yield from _table_of([each for each in payment if each not in operation])
     yield "\n| events | `data.object` is |\n|---|---|"
     for reference, types in kinds.items():
         kind = names[reference].removeprefix("event.")
         yield f"| {', '.join(f'`{type}`' for type in types)} | [{kind}](schemas/{names[reference]}.json) |"
     yield "\nFields of `data.object`:\n"
     yield from _fields_of_objects({name.removeprefix("event."): schemas[name] for name in names.values()})
+
+
+def _table_of(fields: Iterable["_Field"]) -> Iterator[str]:
+    yield "| field | type | meaning |\n|---|---|---|"
+    for each in fields:
+        yield f"| {each.shown()} | {each.type} | {each.meaning} |"
 
 
 def _fields_of_objects(kinds: Mapping[str, Schema]) -> Iterator[str]:

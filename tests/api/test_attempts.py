@@ -25,8 +25,8 @@ async def test_all_attempts_are_listed_with_cards_reasons_and_challenges(api, pa
     assert (second["last_error"], second["card"]) == (None, None)
     assert second["three_d_secure"] == {"result": None, "challenged": True, "protocol_version": "2.2.0"}
     assert second["created_at"] > first["created_at"]
-    event = document(await api.get("/events?types=attempt.action_required"))["data"][0]
-    assert event["data"]["object"] == second
+    event = document(await api.get("/events?types=payment.action_required"))["data"][0]
+    assert event["data"]["latest_attempt"] == second
 
 
 async def test_attempts_come_in_pages_and_one_payment_has_only_its_own(api, payment, manual, back_end):

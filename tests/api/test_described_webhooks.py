@@ -38,7 +38,7 @@ async def test_every_webhook_of_a_payments_life_has_the_type_that_is_described(a
     other = document(await api.post("/payments", ORDER))
     await api.post(f"/payments/{other['id']}/cancel")
     full, thin = await in_thread(lambda: (bodies(is_thin=False), bodies(is_thin=True)))
-    assert {"payment.created", "attempt.failed", "payment.action_required", "payment.cancelled"} <= {
+    assert {"payment.created", "payment.declined", "payment.action_required", "payment.cancelled"} <= {
         each["type"] for each in full
     }
     for body in (*full, *thin):
@@ -60,8 +60,8 @@ async def test_a_body_with_the_object_of_another_type_is_not_as_described(api, p
     (body,) = await in_thread(bodies, is_thin=False)
     schema = schema_for("payment.created")
     assert not faults(schema, body)
-    assert faults(schema, {**body, "type": "attempt.failed"})
-    assert faults(schema_for("attempt.failed"), body)
+    assert faults(schema, {**body, "type": "refund.refused"})
+    assert faults(schema_for("refund.refused"), body)
     without_state = {name: each for name, each in body["data"]["object"].items() if name != "state"}
     assert faults(schema, {**body, "data": {**body["data"], "object": without_state}})
 
@@ -75,7 +75,7 @@ def test_answers_and_events_always_have_every_field_of_an_object():
 def test_an_event_that_was_too_long_may_say_so(shop):
     data = validator_of({"$ref": "#/components/schemas/PaymentEventData"})
     missing = {each.message for each in data.iter_errors({"left_out": ["lines"]})}
-    required = ("object", "order_reference", "merchant", "metadata")
+    required = ("object", "order_reference", "merchant", "metadata", "latest_attempt", "operations")
     assert missing == {f"'{name}' is a required property" for name in required}
 
 

@@ -304,7 +304,9 @@ def paid(order="ORDER-1"):
         challenge={"payload": "challenge-payload-value"},
     )
     start = timezone.now() - timedelta(seconds=10)
-    Fact.objects.create(payment=row, attempt=tried, source="shopper", kind="submitted", recorded_at=start)
+    Fact.objects.create(
+        payment=row, attempt=tried, source="shopper", kind="challenge_returned", recorded_at=start
+    )
     step = saga(row, Saga.Status.COMPLETED, "finished")
     SagaStep.objects.create(
         saga=step,

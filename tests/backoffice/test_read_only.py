@@ -136,7 +136,7 @@ def test_staff_who_may_see_payments_see_no_way_to_what_they_may_not_see(staff_cl
     payment = rows.paid()
     client = staff_client("view_payment")
     html = client.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
-    assert "The shopper pressed Pay" in html
+    assert "The shopper came back from the bank" in html
     assert "Balanced" not in html
     assert reverse("admin:payments_attempt_change", args=[payment.attempts.get().pk]) not in html
     assert client.get(reverse("admin:payments_attempt_changelist")).status_code == 403

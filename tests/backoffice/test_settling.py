@@ -310,12 +310,11 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_paymen
         "not_arrived": "It did not arrive: send it again",
         "given_up": "It did not arrive: withdraw it, and never send it again",
     }[said]
+    text = f"Settle refund of 3.00 GBP: {words}"
     entry = LogEntry.objects.get()
-    assert (entry.get_edited_object(), entry.get_change_message()) == (operation, f"Settle: {words}")
+    assert (entry.get_edited_object(), entry.get_change_message()) == (operation, text)
     page = client.get(response["Location"])
-    assert [str(message) for message in page.context["messages"]] == [
-        f"Refund of 3.00 GBP: {words}. See below how it goes."
-    ]
+    assert [str(message) for message in page.context["messages"]] == [f"{text}. See below how it goes."]
     assert "Staff said what became of a capture, void or refund" in page.content.decode()
 
 

@@ -132,8 +132,8 @@ def test_the_page_of_a_settled_payment_says_who_did_it(staff_client):
     told = {entry["name"]: (entry["what"], entry["detail"]) for entry in timeline}
     assert told["payment_settled_by_applied"][0] == "Our books agree with what staff said"
     assert told["payment_settled_by_applied"][1].startswith("by staff by=staff said=captured 12.50 GBP")
-    assert told["refunded_in_part"][0] == "Part of the money was given back"
-    assert "conflicted" not in told
+    assert told["payment.partially_refunded"][0] == "A part of the money was given back, or another part"
+    assert "payment.unknown" not in told
 
 
 @pytest.mark.parametrize("missing", ["settle_operation", "view_payment"])

@@ -5,7 +5,8 @@ from uuid import uuid4
 from tests.support.stack import Stack
 
 MAKE_TROUBLED = """
-from checkout.payments.models import Fact, Payment, Saga
+from checkout.payments.events import move_payment
+from checkout.states import Actor
 from tests.backoffice import rows
 payment = rows.captured("trouble-%(name)s")
 refund = rows.waiting(payment, "refund", 300)
@@ -16,8 +17,7 @@ rows.difference(payment)
 why = "says 1.00 GBP, the payment is 12.50 GBP"
 rows.notification(payment, "conflicted", why, digest="c-%(name)s")
 saga = rows.saga(payment)
-Fact.objects.create(payment=payment, source="saga", kind="conflicted", data={"state": "conflicted"})
-Payment.objects.filter(pk=payment.pk).update(state="conflicted")
+move_payment(payment, "conflicted", Actor.SAGA)
 lied = rows.asked_about(rows.authorised("lied-%(name)s"), "denied", digest="d-%(name)s")
 print("KEYS", payment.pk, lied.pk)
 """

@@ -69,7 +69,7 @@ async def test_what_its_service_gives_up_on_is_kept_and_handled_when_it_is_sent_
         await broker.publish(broker.topology.commands, "hopeless", sound, timeout_seconds=10)
         await until(lambda: InboxMessage.objects.filter(message_id=sound.message_id).exists())
         await in_thread(requeue_dead_letter, kept.pk, by="Ada")
-        assert await Relay(broker, OutboxRows(OutboxMessage)).publish_due() == 1
+        assert await Relay(broker, OutboxRows(OutboxMessage, dead_letters.keep)).publish_due() == 1
         await until(lambda: InboxMessage.objects.filter(message_id=poison.message_id).exists())
     assert await in_thread(DeadLetter.objects.count) == 1
 
@@ -92,7 +92,7 @@ async def test_what_the_broker_gives_up_on_is_kept_without_its_secret(lab: Lab):
     await in_thread(requeue_dead_letter, kept.pk, by="Ada")
     inbox = Inbox()
     await broker.consume(queue.name, inbox, prefetch=1, auto_ack=True)
-    await Relay(broker, OutboxRows(OutboxMessage)).publish_due()
+    await Relay(broker, OutboxRows(OutboxMessage, dead_letters.keep)).publish_due()
     again = (await inbox.next()).envelope
     assert again is not None
     assert (again.message_id, again.body) == (sent.message_id, sent.body)

@@ -17,7 +17,7 @@ from messaging.access.participants import Participant, Participants
 from messaging.broker import Broker
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
-from messaging.errors import PublishUncertain
+from messaging.errors import PublishRejected, Undeliverable
 from messaging.registry import get_broker
 from messaging.topology import Binding, Queue
 from tests.support.broker_users import let_do_anything, url_of
@@ -39,10 +39,10 @@ async def reading(broker: Broker, queue: Queue) -> Inbox:
 
 
 async def is_taken(broker: Broker, exchange: str, key: str, envelope: Envelope | None = None) -> bool:
-    """Return True if the broker accepts a message from this user. A refusal ends the connection."""
+    """Return True if the broker accepts a message from this user. A rejection ends the connection."""
     try:
         await broker.publish(exchange, key, envelope or command(), timeout_seconds=10)
-    except PublishUncertain:
+    except PublishRejected:
         await within(broker.wait_connected())
         return False
     return True
@@ -92,6 +92,34 @@ async def test_only_those_who_announce_events_can(lab: Lab):
     assert not await is_taken(relay, relay.topology.events, "stock.sold_out")
     assert await is_taken(relay, relay.topology.events, "payment.captured")
     assert (await heard.next()).routing_key == "payment.captured"
+
+
+async def test_what_is_published_alone_takes_no_other_message_down_when_it_is_rejected(lab: Lab):
+    relay, risk = await lab.broker_of("relay"), await lab.broker_of("risk")
+    topology = relay.topology
+    before = relay.metrics()["connections_lost"]
+    with pytest.raises(PublishRejected):
+        await relay.publish_alone(topology.events, "stock.sold_out", command(), timeout_seconds=10)
+    with pytest.raises(Undeliverable):
+        await relay.publish_alone(topology.events, "payment.captured", command(), timeout_seconds=10)
+    inbox = await reading(risk, topology.service_queue("risk"))
+    await relay.publish_alone(topology.commands, "risk", command(), timeout_seconds=10)
+    assert (await inbox.next()).routing_key == "risk"
+    assert relay.metrics()["connections_lost"] == before
+
+
+async def test_what_is_under_way_behind_a_rejected_message_may_be_the_rejected_one(lab: Lab):
+    relay = await lab.broker_of("relay")
+    events = relay.topology.events
+    outcomes = await asyncio.gather(
+        relay.publish(events, "stock.sold_out", command(), timeout_seconds=10),
+        relay.publish(events, "payment.captured", command(), timeout_seconds=10),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [PublishRejected, PublishRejected]
+    await within(relay.wait_connected())
+    with pytest.raises(Undeliverable):
+        await relay.publish(events, "payment.captured", command(), timeout_seconds=10)
 
 
 LISTENERS = [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from checkout.payments.dead_letters import keep
 from checkout.payments.events.log import EventLog
 from checkout.payments.models import EventPosition, OutboxMessage
 from checkout.running.relay import timers
@@ -80,8 +81,8 @@ def test_timers_find_their_work_by_an_index():
 def test_relays_and_the_sender_of_webhooks_find_what_is_due_by_an_index():
     EventPosition.objects.create(pk=1, last_pk=0)
     with statements() as told:
-        OutboxRows(OutboxMessage).take()
-        OutboxRows(OutboxMessage).postpone_refused_events()
+        OutboxRows(OutboxMessage, keep).take()
+        OutboxRows(OutboxMessage, keep).postpone_refused_events()
         EventLog().take()
         claim(8, 8, 8, {}, {})
     assert any("webhooks_delivery" in sql for sql, _ in told)

@@ -75,7 +75,8 @@ async def main():
 
     accounts, mailboxes, billing = STEPS
     tasks = [run(each) for each in (flow.flow, accounts, billing)]
-    tasks.append(asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage), poll_seconds=0.1).run(stop)))
+    rows = OutboxRows(OutboxMessage, print)
+    tasks.append(asyncio.create_task(Relay(broker, rows, poll_seconds=0.1).run(stop)))
     dan = await client.get("/register/Dan/")
     tasks.append(run(mailboxes))
     told = {"Dan at first": dan.status_code, "Dan": await ended(dan)}

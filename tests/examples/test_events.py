@@ -195,7 +195,7 @@ def test_a_purchase_is_told_in_cloud_events_that_the_sdk_and_the_schemas_accept(
         told[public.get_id()] = (int(public.get_attributes()["sequence"]), public.get_type())
     assert told == {id: (number, type) for id, number, type in recorded}
     assert [number for _id, number, _type in recorded] == list(range(1, len(recorded) + 1))
-    assert {"payment.created", "attempt.succeeded", "capture.succeeded", "payment.captured"} <= {
+    assert {"payment.created", "payment.processing", "payment.capture_pending", "payment.captured"} <= {
         type for _id, _number, type in recorded
     }
     assert shopper.card.number not in json.dumps([str(each) for each in told])

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 
 import aiohttp
 
-from checkout.states import PAYMENT_EDGES
 from checkout.tryout.card import Card
 from tests.faults import habits, secrets, settings
 from tests.faults.diary import Diary
 from tests.faults.evidence import AtRest, Evidence, read_books, read_database
-from tests.faults.invariants import ON_THE_WAY, OTHER_NAMES
+from tests.faults.invariants import ON_THE_WAY, RETURNED
 from tests.faults.merchant.endpoint import Endpoint
 from tests.faults.merchant.program import Program
 from tests.faults.recorder import Recorder, now
@@ -67,7 +66,7 @@ TOLD = """
     WHERE type IN ('ledger.post', 'notifications.send_receipt')"""
 
 # Facts that move no payment, and that explain what became of one.
-TOLD_IN_TIMELINES = ("personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")
+FACTS = (RETURNED, "personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")
 
 EVENT_IDS = "SELECT reference FROM payments_event"
 EVENTS_UP_TO = "SELECT reference FROM payments_event WHERE id <= %s"
@@ -178,8 +177,7 @@ def gather(
         card_faults=recorder.card_faults,
         used_portal=recorder.used_portal,
     )
-    events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys() | set(TOLD_IN_TIMELINES)
-    read_database(evidence, site.databases, events, diary.excused, rest)
+    read_database(evidence, site.databases, FACTS, diary.excused, rest)
     read_books(evidence, site.stack.sandbox_url)
     searched = secrets.Secrets(Card(habits.GOOD), sealed)
     evidence.secrets = list(secrets.search(site, searched))

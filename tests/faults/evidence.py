@@ -70,13 +70,10 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """An event that moved a payment. `state` is the new state, or empty if the fact does not contain it."""
-
+class Fact:
     payment: str
-    event: str
-    actor: str
-    state: str
+    kind: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +147,7 @@ class Evidence:
     operations: dict[str, list[Operation]] = field(default_factory=dict)
     sagas: dict[str, list[Saga]] = field(default_factory=dict)
     ledger: dict[str, list[LedgerEntry]] = field(default_factory=dict)
-    steps: dict[str, list[Step]] = field(default_factory=dict)
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
     statements: dict[str, list[Statement]] = field(default_factory=dict)
     # Payments whose shoppers came back from the issuer only after the challenge had expired.
     late_returns: set[str] = field(default_factory=set)
@@ -218,10 +215,8 @@ LEDGER = """
     SELECT payment_reference AS payment, posting, account, amount_minor AS minor,
            extract(epoch FROM posted_at)::float AS at
     FROM ledger_ledgerentry"""
-# Facts are written under the payment's lock, so the facts of one payment have ids in the order of events.
-STEPS = """
-    SELECT payment.reference AS payment, kind AS event, source AS actor,
-           coalesce(fact.data ->> 'state', '') AS state
+FACTS = """
+    SELECT payment.reference AS payment, kind, source
     FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
     WHERE kind = ANY (%s) ORDER BY fact.id"""
 STATEMENTS = """
@@ -294,18 +289,18 @@ class AtRest:
 def read_database(
     evidence: Evidence,
     databases: Databases,
-    events: Iterable[str],
+    kinds: Iterable[str],
     excused: Iterable[str],
     at_rest: AtRest,
 ) -> None:
     """Read the gateway's databases into `evidence`.
 
-    `events` are those that move payments, `excused` the ids of messages that need not have been handled.
+    `kinds` are those of the facts that are read, `excused` the ids of messages that may be unhandled.
     """
     with ExitStack() as closing:
         # All queries of a database need one snapshot, since abandoned checkouts go on expiring meanwhile.
         snapshots = {url: closing.enter_context(_snapshot(url)) for url in databases.addresses}
-        _read_payments(evidence, snapshots[databases.default], list(events))
+        _read_payments(evidence, snapshots[databases.default], list(kinds))
         _read_events(evidence, snapshots[databases.default], at_rest.event)
         ledger, orders = (snapshots[databases.of(app)] for app in ("ledger", "orders"))
         evidence.ledger = _grouped(_read(ledger, LEDGER, LedgerEntry), _by_payment)
@@ -322,12 +317,12 @@ def read_database(
     evidence.taken_away = [f"{payment}: {attempt}" for payment, attempt in databases.taken_away()]
 
 
-def _read_payments(evidence: Evidence, connection: psycopg.Connection[Any], events: list[str]) -> None:
+def _read_payments(evidence: Evidence, connection: psycopg.Connection[Any], kinds: list[str]) -> None:
     evidence.payments = {row.reference: row for row in _read(connection, PAYMENTS, Payment)}
     evidence.attempts = _grouped(_read(connection, ATTEMPTS, Attempt), _by_payment)
     evidence.operations = _grouped(_read(connection, OPERATIONS, Operation), _by_payment)
     evidence.sagas = _grouped(_read(connection, SAGAS, Saga), _by_payment)
-    evidence.steps = _grouped(_read(connection, STEPS, Step, events), _by_payment)
+    evidence.facts = _grouped(_read(connection, FACTS, Fact, kinds), _by_payment)
     evidence.statements = _grouped(_read(connection, STATEMENTS, Statement), _by_payment)
     evidence.cards = _read(connection, CARDS, SavedCard)
     evidence.charges = _read(connection, CHARGES, Charge)

@@ -11,7 +11,6 @@ from tests.faults.evidence import (
     Saga,
     SavedCard,
     Statement,
-    Step,
 )
 from tests.faults.merchant.endpoint import Told
 from tests.faults.provider_books import Entry, Order
@@ -22,13 +21,16 @@ PAID, REFUSED = "pay_1", "pay_2"
 EVENTS = {
     PAID: [
         Told("evt_1", PAID, 1, "payment.created", "open"),
-        Told("evt_2", PAID, 2, "payment.captured", "captured"),
-        Told("evt_3", PAID, 3, "payment.partially_refunded", "partially_refunded"),
-        Told("evt_4", PAID, 4, "refund.succeeded", "succeeded"),
+        Told("evt_2", PAID, 2, "payment.processing", "processing"),
+        Told("evt_3", PAID, 3, "payment.capture_pending", "capture_pending"),
+        Told("evt_4", PAID, 4, "payment.captured", "captured"),
+        Told("evt_5", PAID, 5, "payment.partially_refunded", "partially_refunded"),
+        Told("evt_6", PAID, 6, "refund.succeeded", "succeeded"),
     ],
     REFUSED: [
-        Told("evt_5", REFUSED, 1, "payment.created", "open"),
-        Told("evt_6", REFUSED, 2, "payment.declined", "declined"),
+        Told("evt_7", REFUSED, 1, "payment.created", "open"),
+        Told("evt_8", REFUSED, 2, "payment.processing", "processing"),
+        Told("evt_9", REFUSED, 3, "payment.declined", "declined"),
     ],
 }
 
@@ -59,17 +61,6 @@ def healthy() -> Evidence:
                 *posting("captured:op_1", "provider:captured", "provider:in_process", 1000),
                 *posting("refunded:op_2", "merchant:payable", "provider:captured", 300),
             ]
-        },
-        steps={
-            PAID: steps(
-                PAID,
-                ("submitted", "shopper", ""),
-                ("authorised", "saga", "authorised"),
-                ("capture_requested", "saga", "capture_pending"),
-                ("captured", "saga", "captured"),
-                ("refunded_in_part", "saga", "partially_refunded"),
-            ),
-            REFUSED: steps(REFUSED, ("submitted", "shopper", ""), ("refused", "saga", "refused")),
         },
         reservations={PAID: "confirmed", REFUSED: "released"},
         statements={
@@ -122,10 +113,6 @@ def healthy() -> Evidence:
 
 def posting(name: str, debit: str, credit: str, minor: int) -> list[LedgerEntry]:
     return [LedgerEntry(PAID, name, debit, minor), LedgerEntry(PAID, name, credit, -minor)]
-
-
-def steps(payment: str, *events: tuple[str, str, str]) -> list[Step]:
-    return [Step(payment, event, actor, state) for event, actor, state in events]
 
 
 def told(at: float, payment: str, state: str, *, is_paid: bool = False) -> Seen:

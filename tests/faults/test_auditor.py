@@ -12,8 +12,8 @@ from messaging.concurrency.database import in_thread
 from tests.backoffice import rows
 from tests.faults.audit import LONGEST_CALL_SECONDS, RESTLESS, late_returns
 from tests.faults.diary import Diary, Injection
-from tests.faults.evidence import DeadLetter as Letter
-from tests.faults.healthy import PAID, healthy, steps
+from tests.faults.evidence import DeadLetter as Letter, Fact as Noted
+from tests.faults.healthy import PAID, healthy
 from tests.faults.invariants import violations_of
 from tests.faults.recorder import LateReturn, Recorder
 from tests.faults.staff import Staff
@@ -61,7 +61,7 @@ def test_a_clock_that_was_wrong_long_before_or_after_a_return_has_not_read_it(be
 
 def test_the_story_of_a_payment_has_its_erasure_and_its_dead_letters():
     evidence = healthy()
-    evidence.steps[PAID] += steps(PAID, ("personal_data_erased", "staff", ""))
+    evidence.facts[PAID] = [Noted(PAID, "personal_data_erased", "staff")]
     evidence.dead += [
         Letter(PAID, "checkout.start_operation", "m-1", "checkout", "not entitled", is_open=True),
         Letter("pay_3", "checkout.start_operation", "m-2", "checkout", "not entitled", is_open=True),

@@ -11,12 +11,12 @@ from tests.faults.evidence import (
     DeadLetter,
     Event,
     Evidence,
+    Fact,
     Operation,
     Saga,
     Statement,
-    Step,
 )
-from tests.faults.healthy import EVENTS, PAID, REFUSED, healthy, posting, steps, told
+from tests.faults.healthy import EVENTS, PAID, REFUSED, healthy, posting, told
 from tests.faults.invariants import INVARIANTS, violations_of
 from tests.faults.merchant.endpoint import Told
 from tests.faults.provider_books import Entry, Order
@@ -73,8 +73,7 @@ def charge_back(evidence: Evidence) -> None:
     evidence.ledger[PAID] += posting("charged_back:op_3", "merchant:payable", "provider:captured", 200)
     order(evidence, charged_back=200)
     state(evidence, PAID, "charged_back")
-    add_event(evidence, Told("evt_9", PAID, 5, "payment.disputed", "disputed"))
-    evidence.steps[PAID] += steps(PAID, ("charged_back", "saga", "charged_back"))
+    add_event(evidence, Told("evt_10", PAID, 7, "payment.disputed", "disputed"))
 
 
 def charged_back_unheard(evidence: Evidence) -> None:
@@ -102,7 +101,7 @@ def believed(evidence: Evidence, amount: str) -> None:
 
 
 def let_in_too_late(evidence: Evidence) -> None:
-    evidence.steps[REFUSED].insert(1, Step(REFUSED, "challenge_returned", "shopper", ""))
+    evidence.facts[REFUSED] = [Fact(REFUSED, "challenge_returned", "shopper")]
 
 
 def running_saga(evidence: Evidence) -> None:
@@ -161,12 +160,14 @@ def two_operations_with_one_key(evidence: Evidence) -> None:
     evidence.operations[PAID][0] = replace(evidence.operations[PAID][0], key="k")
 
 
-def impossible_step(evidence: Evidence) -> None:
-    evidence.steps[REFUSED].append(Step(REFUSED, "captured", "provider", "captured"))
+def impossible_move(evidence: Evidence) -> None:
+    state(evidence, REFUSED, "challenge_required")
+    move = Told("evt_10", REFUSED, 4, "payment.action_required", "action_required")
+    evidence.events[REFUSED].append(Event(move))
 
 
-def silent_step(evidence: Evidence) -> None:
-    evidence.steps[PAID].pop()
+def silent_move(evidence: Evidence) -> None:
+    del evidence.events[PAID][4]
 
 
 def answered_differently(evidence: Evidence) -> None:
@@ -180,11 +181,11 @@ def add_event(evidence: Evidence, event: Told) -> None:
 
 
 def move_without_event(evidence: Evidence) -> None:
-    evidence.events[PAID] = [*evidence.events[PAID][:2], Event(EVENTS[PAID][3])]
+    evidence.events[PAID] = [*evidence.events[PAID][:4], Event(EVENTS[PAID][5])]
 
 
 def webhook_differs(evidence: Evidence) -> None:
-    evidence.told["evt_4"] = replace(evidence.told["evt_4"], sequence=3)
+    evidence.told["evt_6"] = replace(evidence.told["evt_6"], sequence=3)
 
 
 def card(evidence: Evidence, **changes: Any) -> None:
@@ -259,8 +260,8 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I7", two_operations_with_one_key),
     ("I7", answered_differently),
     ("I8", lambda evidence: evidence.leaks.append("web holds 900 descriptors, 20 before")),
-    ("I9", impossible_step),
-    ("I9", silent_step),
+    ("I9", impossible_move),
+    ("I9", silent_move),
     ("I10", lambda evidence: evidence.secrets.append("a card number in the log of web")),
     ("I11", lambda evidence: evidence.unpublished.append("payments.capture")),
     ("I11", lambda evidence: evidence.unhandled.append("payments.capture")),
@@ -269,7 +270,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I11", lambda evidence: evidence.queued.update({"checkout.dead": 1})),
     ("I11", poison_lost),
     ("I11", lambda evidence: evidence.heard.remove("evt_2")),
-    ("I11", lambda evidence: evidence.heard.add("evt_9")),
+    ("I11", lambda evidence: evidence.heard.add("evt_99")),
     ("I12", lambda evidence: evidence.told.pop("evt_4")),
     ("I12", lambda evidence: evidence.events[REFUSED].pop()),
     ("I12", lambda evidence: evidence.events[PAID].pop(1)),
@@ -306,12 +307,6 @@ def test_every_invariant_has_a_blemish_that_it_finds():
     assert {invariant for invariant, _ in BLEMISHES} == set(INVARIANTS)
 
 
-def test_a_charge_that_the_merchant_requested_is_a_step_like_a_shoppers():
-    evidence = healthy()
-    evidence.steps[REFUSED][0] = Step(REFUSED, "charge_requested", "merchant", "")
-    assert violations_of(evidence) == []
-
-
 def test_two_answers_that_were_under_way_at_once_may_differ_in_either_order():
     evidence = healthy()
     evidence.histories[PAID].append(
@@ -323,8 +318,8 @@ def test_two_answers_that_were_under_way_at_once_may_differ_in_either_order():
 def test_an_event_that_was_written_after_the_end_may_not_have_been_delivered():
     evidence = healthy()
     evidence.events[PAID][-1] = replace(evidence.events[PAID][-1], is_due=False)
-    del evidence.told["evt_4"]
-    evidence.heard.remove("evt_4")
+    del evidence.told["evt_6"]
+    evidence.heard.remove("evt_6")
     assert violations_of(evidence) == []
 
 

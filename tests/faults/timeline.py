@@ -12,8 +12,10 @@ def timeline(evidence: Evidence, reference: str) -> Iterator[str]:
     first = min((seen.began for seen in history), default=0.0)
     for seen in sorted(history, key=lambda seen: seen.at):
         yield f"  {seen.began - first:8.2f} {seen.at - first:8.2f}  {seen}"
-    for step in evidence.steps.get(reference, ()):
-        yield f"  fact       {step.event} by {step.actor} {step.state}"
+    for event in evidence.events.get(reference, ()):
+        yield f"  event      {event.told.sequence} {event.told.type} {event.told.state}"
+    for fact in evidence.facts.get(reference, ()):
+        yield f"  fact       {fact.kind} by {fact.source}"
     for letter in evidence.dead:
         if letter.payment == reference:
             yield f"  dead       {letter}{'' if letter.is_open else ' (no longer open)'}"

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from checkout.payments.dead_letters import keep
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -115,7 +116,7 @@ async def test_what_the_broker_refuses_is_left_to_the_relay(lab: MemoryLab):
         await client.send("greeter", client.command("greet"))
         await until(OutboxMessage.objects.filter(published_at=None).exists)
     lab.server.resume()
-    await Relay(await lab.broker(), OutboxRows(OutboxMessage)).publish_due()
+    await Relay(await lab.broker(), OutboxRows(OutboxMessage, keep)).publish_due()
     answer = await client.reply_envelope()
     assert Reply.decode(answer.body).unwrap() == {"text": "once"}
 
@@ -137,7 +138,7 @@ async def test_a_handled_message_that_was_delivered_too_often_is_no_dead_letter(
     async with at_work(broker, greeter()):
         await until(OutboxMessage.objects.filter(published_at=None).exists)
     assert len(client.dead) == 0
-    await Relay(broker, OutboxRows(OutboxMessage)).publish_due()
+    await Relay(broker, OutboxRows(OutboxMessage, keep)).publish_due()
     assert (await client.reply_envelope()).message_id == first.message_id
 
 

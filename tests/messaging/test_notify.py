@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
+from checkout.payments.dead_letters import keep
 from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.outbox import notify
@@ -73,7 +74,7 @@ async def relays(lab: MemoryLab, number: int, poll_seconds: float = A_LONG_TIME)
     stop = asyncio.Event()
     running = [
         asyncio.create_task(
-            Relay(await lab.broker(), OutboxRows(OutboxMessage), poll_seconds=poll_seconds).run(stop)
+            Relay(await lab.broker(), OutboxRows(OutboxMessage, keep), poll_seconds=poll_seconds).run(stop)
         )
         for _ in range(number)
     ]

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from msgspec.structs import replace
 
+from checkout.payments.dead_letters import keep
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
@@ -49,7 +50,7 @@ async def test_what_its_creator_left_is_published_and_marked(lab: MemoryLab):
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", client.command("greet"))  # returns once the queue exists
         await client.reply()
-        assert await Relay(await lab.broker(), OutboxRows(OutboxMessage)).publish_due() == 1
+        assert await Relay(await lab.broker(), OutboxRows(OutboxMessage, keep)).publish_due() == 1
         answer = await client.reply_envelope()
     assert (answer.subject, answer.causation_id) == ("pay_1", row.message_id)
     assert (await in_thread(row_of, row)).published_at is not None
@@ -67,7 +68,7 @@ def test_the_outbox_holds_only_what_was_written_to_it(change: dict[str, Any]):
 
 
 async def test_what_is_not_due_is_left_alone(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage))
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, keep))
     await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("its creator publishes it"))
     await in_thread(owed, due_in_seconds=60)
     assert await relay.publish_due() == 0
@@ -78,7 +79,7 @@ async def test_a_delayed_message_is_published_when_its_time_has_come(lab: Memory
     await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("later"), delay_seconds=0.3)
     stop = asyncio.Event()
     relay = asyncio.create_task(
-        Relay(await lab.broker(), OutboxRows(OutboxMessage), poll_seconds=0.05).run(stop)
+        Relay(await lab.broker(), OutboxRows(OutboxMessage, keep), poll_seconds=0.05).run(stop)
     )
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", client.command("greet"))
@@ -90,7 +91,7 @@ async def test_a_delayed_message_is_published_when_its_time_has_come(lab: Memory
 
 
 async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to_do_so(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, lease_seconds=0))
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, keep, lease_seconds=0))
     row = await in_thread(owed)
     await in_thread(OutboxMessage.objects.update, carries_sealed=True)
     assert await relay.publish_due() == 0
@@ -101,7 +102,7 @@ async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to
 async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
     """This happens after a crash between publishing and marking."""
     client = await client_of(lab)
-    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage))
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, keep))
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", client.command("greet"))
         await client.reply()
@@ -131,7 +132,7 @@ async def test_a_command_does_not_come_after_all_events_that_a_full_queue_refuse
     )
     greeter_queue = broker.topology.service_queue("greeter")
     await broker.declare(full, greeter_queue)
-    relay = Relay(broker, OutboxRows(OutboxMessage))
+    relay = Relay(broker, OutboxRows(OutboxMessage, keep))
     await in_thread(waiting_events, events, 1)
     assert await relay.publish_due() == 1, "the queue is full now"
     await in_thread(waiting_events, events, 1000, attempts=9, last_error=f"{PublishRefused.code}: full")
@@ -165,7 +166,7 @@ def test_waiting_events_are_postponed_only_if_all_of_many_are_refused(
     count: int, refused: int, are_postponed: bool
 ):
     events, full = Topology(conf.prefix).events, f"{PublishRefused.code}: full"
-    source = OutboxRows(OutboxMessage)
+    source = OutboxRows(OutboxMessage, keep)
     waiting_events(events, count)
     taken = source.take()
     for row in taken[:refused]:
@@ -179,7 +180,7 @@ def test_waiting_events_are_postponed_only_if_all_of_many_are_refused(
 
 
 async def test_a_command_that_nobody_takes_stays_owed_with_a_growing_pause(lab: MemoryLab):
-    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage))
+    relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, keep))
     row = await in_thread(owed, "nobody")
     pauses = []
     for attempts in range(1, 4):
@@ -199,7 +200,7 @@ async def test_an_event_that_nobody_listens_to_is_done_with(lab: MemoryLab):
     event = OutboxMessage.of(broker.topology.events, "payment.captured", Envelope(type="e", body=b"{}"))
     event.available_at = timezone.now()
     await in_thread(event.save)
-    assert await Relay(broker, OutboxRows(OutboxMessage)).publish_due() == 1
+    assert await Relay(broker, OutboxRows(OutboxMessage, keep)).publish_due() == 1
     assert (await in_thread(row_of, event)).published_at is not None
 
 
@@ -216,7 +217,7 @@ async def test_a_reply_that_the_queue_of_a_process_refuses_for_long_is_given_up(
     reply = OutboxMessage.of(topology.replies, name, Envelope(type="reply", body=b"{}"))
     reply.available_at = timezone.now()
     await in_thread(reply.save)
-    relay = Relay(broker, OutboxRows(OutboxMessage))
+    relay = Relay(broker, OutboxRows(OutboxMessage, keep))
     for _ in range(MOST_REFUSALS):
         assert await relay.publish_due() == 1
         assert (await in_thread(row_of, reply)).published_at is None
@@ -237,7 +238,7 @@ async def test_an_event_that_a_full_queue_refuses_stays_owed(lab: MemoryLab):
     event = OutboxMessage.of(topology.events, "payment.captured", Envelope(type="e", body=b"{}"))
     event.available_at, event.attempts = timezone.now(), MOST_REFUSALS
     await in_thread(event.save)
-    await Relay(broker, OutboxRows(OutboxMessage)).publish_due()
+    await Relay(broker, OutboxRows(OutboxMessage, keep)).publish_due()
     assert (await in_thread(row_of, event)).published_at is None
 
 
@@ -250,7 +251,7 @@ async def test_several_relays_at_once_take_every_row_once():
         )
 
     await in_thread(many)
-    sources = [OutboxRows(OutboxMessage) for _ in range(6)]
+    sources = [OutboxRows(OutboxMessage, keep) for _ in range(6)]
     taken = await asyncio.gather(*(in_thread(source.take) for source in sources))
     ids = [row.message_id for rows in taken for row in rows]
     assert len(ids) == len(set(ids))
@@ -261,10 +262,10 @@ async def test_several_relays_at_once_take_every_row_once():
 
 async def test_what_a_dead_relay_took_is_due_again_after_the_lease():
     row = await in_thread(owed)
-    assert len(await in_thread(OutboxRows(OutboxMessage, lease_seconds=60).take)) == 1
-    assert len(await in_thread(OutboxRows(OutboxMessage).take)) == 0
+    assert len(await in_thread(OutboxRows(OutboxMessage, keep, lease_seconds=60).take)) == 1
+    assert len(await in_thread(OutboxRows(OutboxMessage, keep).take)) == 0
     await in_thread(the(row).update, available_at=timezone.now())
-    assert len(await in_thread(OutboxRows(OutboxMessage).take)) == 1
+    assert len(await in_thread(OutboxRows(OutboxMessage, keep).take)) == 1
 
 
 async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
@@ -277,7 +278,7 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
     await lab.go_down()
     row = await in_thread(owed)
     stop = asyncio.Event()
-    relay = asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage), poll_seconds=0.01).run(stop))
+    relay = asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage, keep), poll_seconds=0.01).run(stop))
     done, _ = await asyncio.wait({relay}, timeout=0.1)
     assert not done
     assert (await in_thread(row_of, row)).attempts == 0
@@ -294,7 +295,7 @@ async def test_rows_are_taken_by_one_statement_the_oldest_first():
 
     def take() -> tuple[int, list[OutboxMessage]]:
         with CaptureQueriesContext(connection) as statements:
-            taken = cast(list[OutboxMessage], OutboxRows(OutboxMessage).take())
+            taken = cast(list[OutboxMessage], OutboxRows(OutboxMessage, keep).take())
         return len(statements), taken
 
     count, taken = await in_thread(take)

@@ -9,6 +9,7 @@ import pytest
 from django.db import Error, connection
 from django.utils import timezone
 
+from checkout.payments.dead_letters import keep
 from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
@@ -72,7 +73,7 @@ async def test_a_relay_leaves_its_rows_alone_while_the_broker_blocks_publishing(
     lab = RabbitmqLab(proxy)
     broker, stop = await lab.broker(), asyncio.Event()
     await broker.declare(broker.topology.service_queue("greeter"))
-    relay = asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage), poll_seconds=0.02).run(stop))
+    relay = asyncio.create_task(Relay(broker, OutboxRows(OutboxMessage, keep), poll_seconds=0.02).run(stop))
     try:
         lab.block()
         await within(lost(broker))
@@ -106,9 +107,9 @@ async def test_two_relays_publish_every_row_whatever_is_lost_meanwhile(rabbitmq_
     stop = asyncio.Event()
     relays = [
         asyncio.create_task(
-            Relay(await lab.broker(), OutboxRows(OutboxMessage, lease_seconds=0.5), poll_seconds=0.05).run(
-                stop
-            )
+            Relay(
+                await lab.broker(), OutboxRows(OutboxMessage, keep, lease_seconds=0.5), poll_seconds=0.05
+            ).run(stop)
         )
         for _ in range(2)
     ]

@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
+from checkout.states import AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
 from tests.simulation import amounts, disputed_money, listener, network, own_steps, saved_cards
 from tests.simulation.chance import NONSENSE
 from tests.support.memory_provider.books import Books, Order, OrderState
+from tests.support.moves import MOVES
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -26,7 +27,6 @@ GIVEN_BACK = ("released", "cancelled")
 # The sign with which each kind of operation counts towards the captured amount.
 SIGNS = {"capture": 1, "refund": -1, "charge_back": -1, "charge_back_reversal": 1}
 ATTEMPT_AT_REST = (A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED)
-EDGES = {(source, edge.target) for edge in PAYMENT_EDGES for source in edge.sources}
 
 HISTORY = """
 CREATE TEMP TABLE history (payment TEXT, before TEXT, after TEXT);
@@ -342,7 +342,7 @@ def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
 
 def _history(books: Ledgers) -> Iterator[str]:
     for payment, before, after in books.rows("SELECT payment, before, after FROM history"):
-        if (before, after) not in EDGES:
+        if (before, after) not in MOVES:
             yield f"I9: {payment} went from {before} to {after}"
     for awaited, taken in books.rows("SELECT awaited, taken FROM late_replies"):
         yield f"I9: a saga that waits for {awaited or 'nothing'} took the reply to {taken}"

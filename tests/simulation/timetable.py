@@ -48,9 +48,7 @@ WHERE p.state = 'processing' AND a.state = 'created' AND NOT EXISTS
 (SELECT 1 FROM payments_saga s WHERE s.attempt_id = a.id)
 """
 _UNCAPTURED = """
-SELECT MIN(f.recorded_at) FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id
-WHERE f.kind IN ('authorised', 'conflict_resolved', 'settled_as_held') AND p.state = 'authorised'
-AND NOT EXISTS
+SELECT MIN(p.held_since) FROM payments_payment p WHERE p.state = 'authorised' AND NOT EXISTS
 (SELECT 1 FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id
 WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key LIKE 'authorisation_expired%')
 AND NOT (o.kind = 'void' AND a.state = 'refused'))
@@ -101,7 +99,7 @@ _ENTRIES = {
     ),
     "expired authorisations": _Entry(
         _UNCAPTURED,
-        ("payments_fact", "payments_payment", "payments_operation"),
+        ("payments_payment", "payments_operation"),
         conf.authorisation_lifetime.total_seconds() + MARGIN_SECONDS,
     ),
     # Beginnings of operations. The simulated broker loses no posting.

@@ -188,8 +188,7 @@ async def test_in_attack_mode_everybody_is_challenged_and_the_timeline_says_so(b
     await in_thread(tried, address=ADDRESS, declined=False)
     answer = await checkout.pay("approve")
     assert answer.headers["location"] == checkout.path("challenge/")
-    fact = await in_thread(Fact.objects.get, kind="submitted")
-    assert fact.data == {"demands_challenge": True}
+    assert await in_thread(Fact.objects.filter(kind="challenge_demanded").count) == 1
 
 
 async def test_in_attack_mode_an_address_that_has_paid_before_does_not_wait(

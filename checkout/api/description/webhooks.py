@@ -9,9 +9,10 @@ import msgspec
 from checkout.api.description.schemas import REFERENCE, TEST_EVENT, Schema
 from checkout.payments.events import EVENT_TYPES, object_of
 from checkout.payments.objects import (
-    AttemptObject,
     EventData,
+    OperationEventData,
     OperationObject,
+    PaymentEventData,
     PaymentObject,
     ThinWebhookEventObject,
     WebhookEventObject,
@@ -27,30 +28,11 @@ _HEADERS = [
 ]
 
 
-class PaymentEventData(EventData, frozen=True):
-    """The payment after the change."""
-
-    object: PaymentObject
-
-
-class AttemptEventData(EventData, frozen=True):
-    """The attempt after the change."""
-
-    object: AttemptObject
-
-
-class OperationEventData(EventData, frozen=True):
-    """The operation after the change."""
-
-    object: OperationObject
-
-
 _CHANGE = """A change. `data` is the {kind} after the change, and `changes` has the earlier values.
 
 Webhooks to an endpoint with the payload `thin` have neither."""
 _DATA: Mapping[type, type[EventData]] = {
     PaymentObject: PaymentEventData,
-    AttemptObject: AttemptEventData,
     OperationObject: OperationEventData,
 }
 

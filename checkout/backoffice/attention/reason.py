@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.urls import reverse
 
 from checkout.backoffice.row_actions import Tool
-from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
+from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.payments.models import Payment
 from checkout.payments.sagas.settlement.settleable import attempt_to_settle, obstacle_to_settling
 from checkout.states import PaymentState

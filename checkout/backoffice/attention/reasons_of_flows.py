@@ -13,7 +13,7 @@ from checkout.backoffice.attention.reason import Reason, links_to, links_to_figu
 from checkout.backoffice.display.wording import CLAIMS, STATES, first_upper
 from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import time_text
-from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
+from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED

@@ -7,7 +7,7 @@ from checkout.backoffice.attention.page import NOT_DEALT_WITH
 from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
 from checkout.backoffice.display.values import humanised, quantity_text
 from checkout.backoffice.display.wording import fact_in_words, first_upper
-from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
+from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
@@ -39,9 +39,11 @@ def reasons_of_records(payment: Payment, names: Collection[str], user: Any) -> I
 
 
 def _contradiction(payment: Payment, user: Any) -> Reason:
+    # The move that has led to the contradiction is the payment's last one.
+    begun = payment.events.filter(type="payment.unknown").values_list("created_at", flat=True).first()
+    since = begun or payment.updated_at
     facts = payment.facts.order_by("-pk")
-    begun = facts.filter(kind="conflicted").first()
-    heard = facts.filter(kind__in=ABOUT_CONTRADICTION, pk__gt=begun.pk if begun else 0).first()
+    heard = facts.filter(kind__in=ABOUT_CONTRADICTION, recorded_at__gt=since).first()
     what = "The provider says of this payment what cannot be right by our books."
     if heard is not None:
         what = f"{what} {fact_in_words(heard.kind)}. {heard.data.get('why', '')}".rstrip()
@@ -50,7 +52,7 @@ def _contradiction(payment: Payment, user: Any) -> Reason:
         what = f"{what} Before it can be settled: {first}"
     links = [] if first else links_to(user, payment, ("settle", SETTLE, "Say what the provider's books have"))
     asking = links_to(user, payment, ("review", "payments.review_payment", "Have the provider asked again"))
-    return Reason(what, begun.recorded_at if begun else payment.updated_at, [*links, *asking])
+    return Reason(what, since, [*links, *asking])
 
 
 def _unauthenticated(payment: Payment, user: Any) -> Reason:

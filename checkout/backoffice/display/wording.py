@@ -33,6 +33,7 @@ STATES: Mapping[str, str] = {
 }
 
 KINDS: Mapping[Kind, str] = {
+    Kind.EVENT: "A change that the merchant's programs are told.",
     Kind.FACT: "Something that was received or decided. It is never changed.",
     Kind.STEP: "A command that the payment's flow sent to a service, until the service answered.",
     Kind.MESSAGE: "A message between services, until it was handled.",
@@ -41,8 +42,7 @@ KINDS: Mapping[Kind, str] = {
 }
 
 FACTS: Mapping[str, str] = {
-    "created": "The payment was created",
-    "submitted": "The shopper pressed Pay",
+    "challenge_demanded": "The shopper's bank is asked to have the shopper confirm the payment",
     "charge_requested": "The merchant charged a saved card",
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
@@ -63,27 +63,12 @@ FACTS: Mapping[str, str] = {
     "refund_made_after_all": "A refund that had failed was made after all",
     "claim_unclear": "The provider was asked, but its answer is not enough to book it: staff must look",
     "books_differ": "The provider's books differ from ours",
-    "capture_requested": "The provider was asked to take the money",
-    "captured_in_part": "The provider has taken a part of the money",
     "captured": "The provider has taken the money",
-    "capture_refused": "The provider did not take the money after all",
     "void_requested": "The provider was asked to release the money",
     "voided": "The money was released",
-    "void_refused": "The provider did not release the money",
     "authorisation_expired": "The provider no longer holds the money: it was reserved for too long",
-    "refunded_in_part": "Part of the money was given back",
     "refunded": "The money was given back",
     "charged_back": "The shopper's bank took money back",
-    "charge_back_reversed": "The shopper's bank returned the disputed money: all of the money is taken",
-    "charge_back_reversed_captured_in_part": (
-        "The shopper's bank returned the disputed money: a part of the money is taken"
-    ),
-    "charge_back_reversed_refunded_in_part": (
-        "The shopper's bank returned the disputed money: a part of the money was given back before"
-    ),
-    "charge_back_reversed_refunded": (
-        "The shopper's bank returned the disputed money: all of the money was given back as well"
-    ),
     "conflicted": "The provider contradicts our records",
     "conflict_resolved": "The contradiction is settled: the money is held or taken",
     "conflict_released": "The contradiction is settled: nothing is held",
@@ -285,6 +270,8 @@ IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
 def in_plain_words(entry: Entry) -> str:
     """Return the meaning of ``entry`` in words. If there is no text for its name, use the name's words."""
     match entry.kind:
+        case Kind.EVENT:
+            return EVENT_TYPES[entry.what].partition(". ")[0].rstrip(".")
         case Kind.FACT:
             return fact_in_words(entry.what)
         case Kind.STEP:

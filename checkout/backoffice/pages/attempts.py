@@ -22,7 +22,7 @@ from checkout.backoffice.display.values import (
 from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
-from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
+from checkout.backoffice.settling.operations import OperationSettlingAdmin
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
 from checkout.payments.providers.authentication import Authentication
@@ -190,7 +190,7 @@ class SettlingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(OfPayment, WithState, SettlingAdmin):
+class OperationAdmin(OfPayment, WithState, OperationSettlingAdmin):
     """Captures, voids, refunds and charge-backs."""
 
     list_display = (

@@ -34,6 +34,8 @@ class OutboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
         "available_at",
         "published_at",
         "attempts",
+        "rejections",
+        "given_up_at",
         "last_error",
         "message_body",
         "message_headers",

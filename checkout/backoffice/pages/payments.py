@@ -21,9 +21,9 @@ from checkout.backoffice.pages.payment_context import last_attempt, payment_cont
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.search import payment_named, search_of, search_payments
-from checkout.backoffice.settling.pages_of_claims import claim_tools
-from checkout.backoffice.settling.pages_of_operations import settling_tools
-from checkout.backoffice.settling.pages_of_payments import PaymentSettlingAdmin
+from checkout.backoffice.settling.claims import claim_tools
+from checkout.backoffice.settling.figures import PaymentSettlingAdmin
+from checkout.backoffice.settling.operations import settling_tools
 from checkout.errors import OperationRejected
 from checkout.localised_money import localised_money
 from checkout.payments import actions

@@ -7,8 +7,8 @@ from checkout.backoffice.base import ReadOnlyInline
 from checkout.backoffice.display.columns import OfPayment
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised, json_block
 from checkout.backoffice.row_actions import Tool, Verb
-from checkout.backoffice.settling.pages_of_claims import ClaimSettlingAdmin, claim_tools
-from checkout.backoffice.settling.pages_of_operations import settling_tools
+from checkout.backoffice.settling.claims import ClaimSettlingAdmin, claim_tools
+from checkout.backoffice.settling.operations import settling_tools
 from checkout.payments import actions
 from checkout.payments.models import Operation, Saga, SagaStep
 

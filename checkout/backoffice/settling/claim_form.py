@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from django import forms
-
 from checkout.backoffice.display.wording import CLAIM_SAID, ISSUER_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
-from checkout.backoffice.settling.settling_form import DecisionForm
+from checkout.backoffice.settling.decision_form import DecisionForm
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.checkout_messages import ClaimFound
@@ -23,15 +21,12 @@ class ClaimForm(DecisionForm):
 
     field_order = ("seen", "said", "amount", "reason")
 
-    def __init__(self, *args: Any, question: VerificationData, attempt: Attempt, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.is_by_issuer = question.claim in BY_ISSUERS
-        self.choices = ISSUER_SAID if self.is_by_issuer else CLAIM_SAID
-        self.fields["said"] = forms.ChoiceField(
-            label="Is it so?", choices=tuple(self.choices.items()), widget=forms.RadioSelect
-        )
-        if self.is_by_issuer:
-            self.fields["amount"] = _amount_field(question, left_to_book(question.claim, attempt))
+    def __init__(self, *args: Any, claim: VerificationData, attempt: Attempt, **kwargs: Any) -> None:
+        is_by_issuer = claim.claim in BY_ISSUERS
+        words = ISSUER_SAID if is_by_issuer else CLAIM_SAID
+        super().__init__(*args, question="Is it so?", words=words, **kwargs)
+        if is_by_issuer:
+            self.fields["amount"] = _amount_field(claim, left_to_book(claim.claim, attempt))
         self.order_fields(self.field_order)
 
     @property
@@ -52,9 +47,9 @@ class ClaimForm(DecisionForm):
         return ClaimFound(saga=saga, is_true=self.is_true, minor=minor, currency=currency)
 
     @property
-    def in_words(self) -> str:
-        """The text of the chosen decision."""
-        return self.choices.get(self["said"].value() or "", "")
+    def decisive_field(self) -> str:
+        """The amount, if one is to be booked."""
+        return "amount" if self.amount else "said"
 
     def clean(self) -> dict[str, Any]:
         """Ignore the amount if nothing is booked: then it need not be valid."""
@@ -64,9 +59,9 @@ class ClaimForm(DecisionForm):
         return cleaned
 
 
-def _amount_field(question: VerificationData, left: Money) -> AmountField:
+def _amount_field(claim: VerificationData, left: Money) -> AmountField:
     told = None
-    if question.minor and question.currency == left.currency:
-        told = plain(Money(question.minor, left.currency))
+    if claim.minor and claim.currency == left.currency:
+        told = plain(Money(claim.minor, left.currency))
     help_text = f"Of what happened and is not in our books yet. At most {left}."
     return AmountField(left.currency, initial=told, help_text=help_text)

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from checkout.conf import conf
 from messaging.broker import vhost_of
-from messaging.topology import Binding
+from messaging.inspection.differences import Bound, There
 
 SECONDS = 30
 
@@ -28,14 +28,42 @@ def add_argument(parser: CommandParser) -> None:
     )
 
 
-def bindings_of(control: str) -> frozenset[tuple[str, Binding]]:
-    """Return all bindings as pairs of a queue's name and a binding. Raises ``NotPossible``."""
-    rows = _table(control, "list_bindings", "source_name", "routing_key", "destination_name")
-    return frozenset(
-        (row["destination_name"], Binding(row["source_name"], row["routing_key"]))
-        for row in rows
-        if row["source_name"]
+def there(control: str) -> There:
+    """Return what the virtual host has. Raises ``NotPossible``."""
+    columns = ("source_name", "routing_key", "destination_name", "destination_kind", "arguments")
+    bindings = _table(control, "list_bindings", *columns)
+    exchanges = _table(control, "list_exchanges", "name", "type", "durable", "internal", "arguments")
+    queues = _table(control, "list_queues", "name", "durable", "auto_delete", "arguments")
+    return There(
+        exchanges={row["name"]: _kind(row) for row in exchanges},
+        queues={row["name"]: {**_arguments(row), **_unusual(row)} for row in queues},
+        bindings=frozenset(
+            Bound(
+                row["source_name"],
+                row["routing_key"],
+                row["destination_name"],
+                row["destination_kind"] == "queue",
+                _arguments(row),
+            )
+            for row in bindings
+            if row["source_name"]
+        ),
     )
+
+
+def _kind(row: dict[str, Any]) -> str:
+    others = {**_arguments(row), **_unusual(row)}
+    return " ".join([row["type"], *(f"{name}={value}" for name, value in others.items())])
+
+
+def _arguments(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, _, value in row["arguments"]}
+
+
+def _unusual(row: dict[str, Any]) -> dict[str, str]:
+    """Return properties that none of ours has, among the arguments."""
+    usual = {"durable": True, "auto_delete": False, "internal": False}
+    return {name: str(row[name]).lower() for name in usual if row.get(name, usual[name]) != usual[name]}
 
 
 def permissions_of(control: str) -> dict[str, tuple[str, str, str]]:

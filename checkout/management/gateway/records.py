@@ -14,6 +14,7 @@ from django.db.models import Max, QuerySet
 
 from checkout.database.owners import databases
 from checkout.payments.models import (
+    Event,
     Fact,
     InboxMessage,
     OutboxMessage,
@@ -110,6 +111,8 @@ def _tables(payment: str) -> Iterator[tuple[QuerySet[Any], Callable[[Any], Recor
     def about(rows: QuerySet[Any], path: str) -> QuerySet[Any]:
         return rows.filter(**{path: payment}) if payment else rows
 
+    told = Event.objects.select_related("payment").defer("data", "changes")
+    yield about(told, "payment__reference"), _event
     yield about(Fact.objects.select_related("payment"), "payment__reference"), _fact
     yield about(SagaStep.objects.select_related("saga__payment"), "saga__payment__reference"), _step
     calls = ProviderCall.objects.select_related("attempt__payment")
@@ -120,6 +123,10 @@ def _tables(payment: str) -> Iterator[tuple[QuerySet[Any], Callable[[Any], Recor
     for database in databases():
         yield about(OutboxMessage.objects.using(database), "subject"), _sent
         yield about(InboxMessage.objects.using(database), "subject"), _handled(database)
+
+
+def _event(row: Event) -> Record:
+    return Record(row.created_at, row.payment.reference, "event", row.type, row.operation)
 
 
 def _fact(row: Fact) -> Record:

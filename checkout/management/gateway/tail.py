@@ -1,4 +1,4 @@
-"""``manage.py gateway tail``: messages and facts as they happen, read from the tables without a lock."""
+"""``manage.py gateway tail``: messages, events and facts as they happen, read without a lock."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from checkout.management.gateway.output import Output
 from checkout.management.gateway.records import Record, Sources
 from checkout.payments.models import Payment
 
-HELP = "Shows messages, saga steps, provider calls and facts as they happen, until Ctrl-C."
+HELP = "Shows messages, events, saga steps, provider calls and facts as they happen, until Ctrl-C."
 POLL_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)

@@ -1,21 +1,29 @@
-"""``manage.py gateway topology``: exchanges, queues and bindings, as they are and as they should be."""
+"""``manage.py gateway topology``: exchanges, queues and bindings, as they are and as they should be.
+
+With ``--repair`` it shows how the differences are mended, and with ``--yes`` it mends them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from checkout.conf import conf
 from checkout.management.gateway import control
 from checkout.management.gateway.expected import expected_queues, topology
 from checkout.management.gateway.output import Output, write_json, write_table, write_wrapped
+from messaging.errors import BrokerUnavailable
 from messaging.inspection import BrokerFacts, QueueFacts
-from messaging.registry import inspect_broker
+from messaging.inspection.differences import Difference, There, differences
+from messaging.registry import inspect_broker, mend_broker
 from messaging.topology import Binding, Queue
 
-HELP = "Shows exchanges, queues, bindings and arguments: what exists on the broker, and what should."
-
+HELP = (
+    "Shows exchanges, queues, bindings and arguments: what exists on the broker, and what should. With "
+    "--repair, shows the differences and how they are mended; --yes mends them."
+)
+MENDS_NOTHING = "Nothing was changed. With --yes, this is done."
 
 OUT_OF_SIGHT = (
     "The broker is in memory, inside the web process of a try-out, and cannot be seen from here. This is "
@@ -26,39 +34,83 @@ OUT_OF_SIGHT = (
 def add_arguments(parser: CommandParser) -> None:
     """Take the form of the output, and the program that knows the bindings."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--repair", action="store_true", help="show how each difference is mended")
+    parser.add_argument("--yes", action="store_true", help="with --repair: do it")
     control.add_argument(parser)
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0 if everything exists as it should, otherwise 1, also if ``--control`` does not answer."""
     queues = [each.queue for each in expected_queues()]
-    facts, remark = looked_at(queues, options["control"])
+    if options["repair"]:
+        return _repair(out, queues, options["control"], is_meant=options["yes"])
+    facts, there, remark = looked_at(queues, options["control"])
+    found = [] if there is None else differences(topology(), queues, there)
     if options["json"]:
-        write_json(out, _as_json(facts, queues) | {"remark": remark})
+        texts = [each.text for each in found]
+        write_json(out, _as_json(facts, queues) | {"differences": texts, "remark": remark})
     else:
         _write(out, facts, queues, remark)
+        _write_differences(out, found)
     if is_out_of_sight(facts):
         return 0
     faults = [facts.fault, *facts.exchanges.values(), *(queue.fault for queue in facts.queues)]
     is_in_the_dark = bool(options["control"] and remark)
-    return 1 if any(faults) or is_in_the_dark else 0
+    return 1 if any(faults) or found or is_in_the_dark else 0
 
 
-def looked_at(queues: list[Queue], program: str) -> tuple[BrokerFacts, str]:
-    """Return the broker's facts, with the bindings if they can be known, and a remark about these."""
+def _repair(out: Output, queues: list[Queue], program: str, *, is_meant: bool) -> int:
+    """Return 0 if nothing is left to be mended, otherwise 1."""
+    if conf.is_in_memory or not program:
+        raise CommandError("--repair needs RabbitMQ and --control, because AMQP does not tell what there is.")
+    try:
+        found = differences(topology(), queues, control.there(program))
+    except control.NotPossible as error:
+        raise CommandError(str(error)) from None
+    if not found:
+        out.write("Everything is as it should be.")
+        return 0
+    if not is_meant:
+        _write_differences(out, found)
+        out.write(MENDS_NOTHING)
+        return 1
+    return _mend(out, found)
+
+
+def _mend(out: Output, found: list[Difference]) -> int:
+    left = 0
+    try:
+        for difference, reason in mend_broker(found):
+            write_wrapped(out, "LEFT    " if reason else "mended  ", f"{difference.text} {reason}".strip())
+            left += bool(reason)
+    except BrokerUnavailable as error:
+        raise CommandError(f"The broker cannot be asked: {error}") from None
+    return 1 if left else 0
+
+
+def _write_differences(out: Output, found: list[Difference]) -> None:
+    if found:
+        out.write("\nDIFFERENCES")
+    for each in found:
+        write_wrapped(out, "", each.text)
+        write_wrapped(out, "  → ", str(each.remedy))
+
+
+def looked_at(queues: list[Queue], program: str) -> tuple[BrokerFacts, There | None, str]:
+    """Return the broker's facts, all that it has if that can be known, and a remark about that."""
     facts = inspect_broker(queues)
     if is_out_of_sight(facts):
-        return facts, OUT_OF_SIGHT
+        return facts, None, OUT_OF_SIGHT
     if conf.is_in_memory or facts.fault:
-        return facts, ""
+        return facts, None, ""
     if not program:
-        return facts, "AMQP does not tell bindings: --control rabbitmqctl shows and compares them."
+        return facts, None, "AMQP does not tell bindings: --control rabbitmqctl shows and compares them."
     try:
-        every = control.bindings_of(program)
+        there = control.there(program)
     except control.NotPossible as error:
-        return facts, str(error)
-    found = [_with_bindings(fact, queue, every) for fact, queue in zip(facts.queues, queues, strict=True)]
-    return replace(facts, queues=tuple(found)), ""
+        return facts, None, str(error)
+    found = [_with_bindings(fact, queue, there) for fact, queue in zip(facts.queues, queues, strict=True)]
+    return replace(facts, queues=tuple(found)), there, ""
 
 
 def is_out_of_sight(facts: BrokerFacts) -> bool:
@@ -66,8 +118,12 @@ def is_out_of_sight(facts: BrokerFacts) -> bool:
     return conf.is_in_memory and not any(fact.exists for fact in facts.queues)
 
 
-def _with_bindings(fact: QueueFacts, queue: Queue, every: frozenset[tuple[str, Binding]]) -> QueueFacts:
-    bindings = frozenset(binding for name, binding in every if name == queue.name)
+def _with_bindings(fact: QueueFacts, queue: Queue, there: There) -> QueueFacts:
+    bindings = frozenset(
+        Binding(each.exchange, each.key)
+        for each in there.bindings
+        if each.is_queue and each.target == queue.name
+    )
     lacking = sorted(binding.key for binding in set(queue.bindings) - bindings)
     fault = fact.fault or (f"not bound for {', '.join(lacking)}" if lacking and fact.exists else "")
     return replace(fact, bindings=bindings, fault=fault)

@@ -19,9 +19,8 @@ from checkout.money import CURRENCIES, Money
 from checkout.orders.messages import OrderLine
 from checkout.payments.actions.metadata import checked_metadata, require_no_card_number
 from checkout.payments.events import open_payment_once
-from checkout.payments.models import Fact, Merchant, Payment
-from checkout.states import Actor
-from messaging.compiled_queries import batch, insert_in_batch
+from checkout.payments.models import Merchant, Payment
+from messaging.compiled_queries import batch
 from messaging.libraries import typed
 
 LONGEST = {
@@ -103,14 +102,12 @@ def created_or_known(
     merchant: Merchant,
     wanted: Mapping[str, Any],
     *,
-    by: Actor = Actor.MERCHANT,
     made_with: Mapping[str, str] | None = None,
 ) -> tuple[Payment, bool]:
     """Return the payment with the columns of ``checked_fields``, and True if it was created just now.
 
-    ``by`` is the creator: the merchant's program or, with a payment link, a shopper. ``made_with`` has the
-    reference of the link, or the reference of the saved card and the reason for its charge. Raises the errors
-    of ``create_payment``.
+    ``made_with`` has the reference of the payment link, or the reference of the saved card and the reason for
+    its charge. Raises the errors of ``create_payment``.
     """
     payment = Payment(merchant=merchant, **wanted, made_with=dict(made_with or {}))
     try:
@@ -124,7 +121,6 @@ def created_or_known(
         # A savepoint would cost two statements, and any error below ends the caller's transaction as well.
         with transaction.atomic(savepoint=False), batch():
             if open_payment_once(payment):
-                insert_in_batch(Fact(payment=payment, source=by, kind="created"))
                 return payment, True
         known = payment_of(merchant, wanted["order_reference"])
         assert known is not None  # noqa: S101  it has prevented the insert, and payments are never deleted

@@ -21,7 +21,7 @@ from checkout.payments.actions.creation import (
     require_future,
 )
 from checkout.payments.models import Merchant, Payment, PaymentLink
-from checkout.states import Actor, PaymentState
+from checkout.states import PaymentState
 
 # A day less than the longest life of a payment, because the clocks of two processes may differ.
 LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
@@ -182,7 +182,7 @@ def _own_payment(link: PaymentLink) -> Payment:
 
 def _created_or_known(link: PaymentLink, wanted: Mapping[str, Any]) -> tuple[Payment, bool]:
     made_with = {"payment_link": link.reference}
-    return created_or_known(link.merchant, wanted, by=Actor.SHOPPER, made_with=made_with)
+    return created_or_known(link.merchant, wanted, made_with=made_with)
 
 
 def _wanted(link: PaymentLink) -> dict[str, Any]:

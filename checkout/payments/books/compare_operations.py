@@ -15,7 +15,7 @@ A provider's amount wins over ours, or contradicts us. It is never replaced by o
 from checkout.money import Money
 from checkout.payments.books.events import FOLLOW_CAPTURE, RELEASES
 from checkout.payments.books.ours import FAILED, OF_ANOTHER_AMOUNT, WITHDRAWN, OurOperation, Ours, Range
-from checkout.payments.books.theirs import Answer, reliable_sum
+from checkout.payments.books.theirs import Answer, keeps_less, reliable_sum
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.models.payment import Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
@@ -168,7 +168,7 @@ def _compare_named(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
 
 
 def _unless_of_another_amount(ours: Ours, mine: OurOperation, answer: Answer, row: str) -> Verdict:
-    """Settle an operation, unless the answer has another amount for it.
+    """Settle an operation, unless the answer has another amount for it, or keeps less of it.
 
     The amount of an answer is the order's, or that of its last event.
     """
@@ -177,6 +177,8 @@ def _unless_of_another_amount(ours: Ours, mine: OurOperation, answer: Answer, ro
     is_of_event = answer.last_event in (EventKind.CAPTURED, EventKind.REFUNDED)
     if is_of_event and told not in amounts:
         return Verdict(Conclusion.CONTRADICTION, "C9" if mine.kind == Kind.CAPTURE else "R11")
+    if mine.kind == Kind.CAPTURE and keeps_less(ours, answer.result, mine.minor):
+        return _OPEN
     return Verdict(Conclusion.SETTLED, row)
 
 

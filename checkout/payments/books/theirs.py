@@ -170,6 +170,16 @@ def _sum_by_kept(ours: Ours, result: ProviderResult, kind: str) -> int | None:
     return _unless_ambiguous(ours, result, told) if told is not None else None
 
 
+def keeps_less(ours: Ours, result: ProviderResult, minor: int) -> bool:
+    """Return True if less is kept of a capture of ``minor`` than what may have gone back of it explains.
+
+    A settlement, of which nothing is kept, or money that went back past us, would be the last event.
+    """
+    if result.kept is None or result.kind != EventKind.CAPTURED or is_dispute_told(ours, result):
+        return False
+    return result.kept.minor < minor - ours.range(Kind.REFUND).most - ours.charged_back
+
+
 def _unless_ambiguous(ours: Ours, result: ProviderResult, told: WholePosition) -> int | None:
     """Return the refunded sum; None if some of our refunds may have raised what is kept to what it is.
 

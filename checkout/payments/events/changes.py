@@ -1,4 +1,7 @@
-"""The changes of payments, attempts and operations. Each is written together with its event.
+"""The changes of payments, attempts and operations.
+
+Each move of a payment is one event. It has the latest attempt, and the operations of the purchase itself,
+which therefore have no events of their own. All other operations have.
 
 The payment must be locked, and must be the instance that the transaction uses. No other module writes a
 state.
@@ -11,13 +14,12 @@ import msgspec
 
 from checkout.payments.events.numbering import first_events, latest_of
 from checkout.payments.events.recording import EventDraft, record_event
-from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
-from checkout.payments.locking import invalidate_rows
+from checkout.payments.events.types import type_of_move, type_of_operation
+from checkout.payments.locking import invalidate_rows, read_once
 from checkout.payments.models import Attempt, Operation, Payment
-from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, attempt_object
-from checkout.payments.objects.operation import STATES, OperationObject, operation_object
+from checkout.payments.objects.operation import STATES, operation_object
 from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
-from checkout.states import Actor
+from checkout.states import Actor, payment_machine
 from messaging.compiled_queries import insert, insert_unless_known, update_in_batch
 
 # Fields that every change sets.
@@ -35,18 +37,15 @@ def open_payment_once(payment: Payment) -> bool:
     return True
 
 
-def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
-    """Move the payment to the state to which ``event`` leads. Raises ``IllegalTransition``.
+def move_payment(
+    payment: Payment, event: str, actor: Actor, *, then: str = "", refusal_reason: str | None = None
+) -> None:
+    """Move the payment to the state to which ``event`` leads, or on from there by the event ``then``.
 
-    Without ``refusal_reason`` the reason of the last refusal stays.
+    Without ``refusal_reason`` the reason of the last refusal stays. Raises ``IllegalTransition``.
     """
-    record_event(payment, _moved(payment, event, actor, refusal_reason))
-
-
-def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> EventDraft:
-    """Move the payment. Return the draft of its event."""
     earlier = payment.state
-    payment.apply(event, actor, refusal_reason=refusal_reason)
+    payment.apply(event, actor, then=then, refusal_reason=refusal_reason)
     told = payment_object(payment)
     before = latest_of(payment).own
     known = dict(before.data["object"]) if before else {"state": PAYMENT_STATUSES[earlier]}
@@ -56,8 +55,10 @@ def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | Non
     amounts = changes.get("amounts", {})
     is_by_capture = "captured" in amounts and "refunded" not in amounts
     is_by_return = amounts.get("refunded", 0) > told.amounts.refunded
+    if then:
+        event, earlier = then, payment_machine.next(earlier, event, actor)
     type = type_of_move(event, earlier, is_by_capture=is_by_capture, is_by_return=is_by_return)
-    return EventDraft(type=type, object=told, changes=changes)
+    record_event(payment, EventDraft(type=type, object=told, changes=changes))
 
 
 def has_untold_amounts(payment: Payment) -> bool:
@@ -80,31 +81,18 @@ def _told_amounts(payment: Payment) -> Mapping[str, int]:
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
-    """Insert a new attempt, and move the payment to its processing. Raises ``IllegalTransition``.
-
-    The events of both are written together.
-    """
+    """Insert a new attempt, and move the payment to its processing. Raises ``IllegalTransition``."""
     insert(attempt)
     invalidate_rows(payment)
-    started = EventDraft(type="attempt.started", object=attempt_object(attempt, payment))
-    record_event(payment, started, _moved(payment, "submitted", actor, ""))
+    read_once(payment, "latest_attempt", lambda _: attempt)
+    move_payment(payment, "submitted", actor, refusal_reason="")
 
 
 def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *names: str) -> None:
-    """Move the attempt, and save it with its fields ``names``. Raises ``IllegalTransition``.
-
-    An event is written if the public state changes, which has fewer values than the internal one.
-    """
-    earlier = ATTEMPT_STATUSES[attempt.state]
+    """Move the attempt, and save it with its fields ``names``. Raises ``IllegalTransition``."""
     attempt.apply(event, actor)
     update_in_batch(attempt, "state", *names)
     invalidate_rows(payment)
-    status = ATTEMPT_STATUSES[attempt.state]
-    if status is not earlier:
-        told = attempt_object(attempt, payment)
-        record_event(
-            payment, EventDraft(type=type_of_attempt(status), object=told, changes={"state": earlier})
-        )
 
 
 def open_operation(payment: Payment, operation: Operation) -> None:
@@ -112,7 +100,7 @@ def open_operation(payment: Payment, operation: Operation) -> None:
     operation.metadata = {**payment.metadata, **operation.metadata}
     insert(operation)
     invalidate_rows(payment)
-    _record(payment, operation_object(operation, payment), {})
+    _record(payment, operation, {})
 
 
 def open_operation_once(payment: Payment, operation: Operation, *, order_code: str = "") -> None:
@@ -120,7 +108,7 @@ def open_operation_once(payment: Payment, operation: Operation, *, order_code: s
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
         invalidate_rows(payment)
-        _record(payment, operation_object(operation, payment, order_code=order_code), {})
+        _record(payment, operation, {}, order_code=order_code)
 
 
 def move_operation(payment: Payment, operation: Operation, state: str, *, refusal_reason: str = "") -> None:
@@ -129,13 +117,17 @@ def move_operation(payment: Payment, operation: Operation, state: str, *, refusa
     operation.state, operation.refusal_reason = state, refusal_reason
     update_in_batch(operation, "state", "refusal_reason")
     invalidate_rows(payment)
-    told = operation_object(operation, payment)
-    if told.state != earlier["state"]:
-        later = {"state": told.state, "refusal_reason": told.refusal_reason}
-        _record(payment, told, _changes(earlier, later))
+    later = {"state": STATES[state], "refusal_reason": refusal_reason}
+    if later["state"] != earlier["state"]:
+        _record(payment, operation, _changes(earlier, later))
 
 
-def _record(payment: Payment, told: OperationObject, changes: Mapping[str, Any]) -> None:
+def _record(
+    payment: Payment, operation: Operation, changes: Mapping[str, Any], *, order_code: str = ""
+) -> None:
+    if operation.is_of_purchase:
+        return
+    told = operation_object(operation, payment, order_code=order_code)
     type = type_of_operation(told.object, told.state)
     record_event(payment, EventDraft(type=type, object=told, changes=changes, operation=told.id))
 

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 from django.db.models.functions import Coalesce
 
+from checkout.payments.events.types import OF_PAYMENT
 from checkout.payments.models import Event, Payment
 from messaging.compiled_queries import Compiled
 
 # Attributes of a payment's instance: its latest events, and True if the database has numbered some.
 _KNOWN, _UNSEEN = "_known_events", "_unseen_events"
-
-# The types of events that are about the payment itself.
-OF_PAYMENT = "payment."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from django.utils import timezone
 from checkout.payments.events.numbering import number
 from checkout.payments.models import Event, OutboxMessage, Payment
 from checkout.payments.models.payment import new_reference
-from checkout.payments.objects.attempt import AttemptObject
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
-from checkout.payments.objects.payment import PaymentObject
+from checkout.payments.objects.payment import PaymentObject, without_events
 from messaging.compiled_queries import insert_in_batch
 from messaging.outbox.notify import ring_now_and_then
 
@@ -33,7 +32,7 @@ class EventDraft:
     """One change: the object after it, and the earlier values of the fields that changed."""
 
     type: str
-    object: PaymentObject | AttemptObject | OperationObject
+    object: PaymentObject | OperationObject
     changes: Mapping[str, Any] = field(default_factory=dict)
     operation: str = ""
 
@@ -63,9 +62,13 @@ def record_event(payment: Payment, *news: EventDraft) -> None:
 
 
 def _data(payment: Payment, news: EventDraft) -> dict[str, Any]:
-    metadata = payment.metadata if not isinstance(news.object, OperationObject) else news.object.metadata
+    metadata, beside = payment.metadata, {}
+    if isinstance(news.object, OperationObject):
+        metadata = news.object.metadata
+    else:
+        beside = without_events(payment)
     return {
-        "object": msgspec.to_builtins(news.object),
+        **msgspec.to_builtins({"object": news.object, **beside}),
         "order_reference": payment.order_reference,
         "merchant": payment.merchant.code,
         "metadata": metadata,
@@ -79,7 +82,8 @@ def _fit(event: Event, payment: Payment) -> None:
         if len(msgspec.json.encode(event_object(event, payment, payment.merchant))) <= MOST_BYTES:
             return
         empty: Any = [] if name == "lines" else {}
-        for part in (event.data["object"], event.data, event.changes):
+        own = event.data.get("operations", ())
+        for part in (event.data["object"], event.data, event.changes, *own):
             if part.get(name):
                 part[name] = empty
                 left_out.append(name)

@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from checkout.payments.objects.attempt import AttemptObject, AttemptStatus
 from checkout.payments.objects.operation import OperationKind, OperationObject, OperationState
 from checkout.payments.objects.payment import PaymentObject
 from checkout.states import PaymentEvent, PaymentState
 
+# The beginning of the types of events that are about the payment itself.
+OF_PAYMENT = "payment."
 EVENT_TYPES: Mapping[str, str] = {
     "payment.created": "The payment was created, and a shopper may pay it.",
     "payment.processing": "An attempt is under way, also when the shopper is back from a challenge.",
     "payment.action_required": "The shopper has to complete a challenge at the card's issuer.",
     "payment.unknown": "It is not certain if money is held. The provider is asked, then staff decide.",
-    "payment.authorised": (
-        "The amount is held on the card. If staff have corrected the books, or after `payment.unknown`, it "
-        "may also be taken, or given back: the event that says so follows at once, and `amounts` says it "
-        "already."
-    ),
+    "payment.authorised": "The amount is held on the card.",
     "payment.capture_pending": "A capture is under way: the provider has accepted it, or perhaps, if it was "
     "requested after the purchase. Shoppers are told that they have paid.",
     "payment.capture_refused": "The capture was refused after it had been accepted: the amount is only held.",
@@ -34,12 +31,6 @@ EVENT_TYPES: Mapping[str, str] = {
     "payment.dispute_reversed": "The issuer has returned all disputed money.",
     "payment.cancelled": "The payment was closed without having been paid.",
     "payment.expired": "The payment was not paid in time, or its authorisation has lapsed.",
-    "attempt.started": "The shopper has submitted a card.",
-    "attempt.action_required": "The issuer wants to challenge the shopper.",
-    "attempt.processing": "The shopper is back from the challenge.",
-    "attempt.unknown": "The provider's answer is missing or contradicts us. The provider is asked.",
-    "attempt.succeeded": "The issuer has authorised the amount.",
-    "attempt.failed": "The attempt has ended without money. The payment may be tried again.",
     "capture.requested": "A capture was requested, or is sent again.",
     "capture.pending": "The provider has accepted the capture.",
     "capture.succeeded": "The capture was made.",
@@ -95,7 +86,6 @@ _GIVEN_BACK = (PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
 # From a state in which money was refunded, these moves mean that less is refunded than before.
 _TAKEN_AGAIN = ("captured_in_part", "captured")
 
-_OF_ATTEMPTS = {status: f"attempt.{status}" for status in AttemptStatus}
 _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REVERSAL: "dispute.reversed"}
 
 
@@ -114,11 +104,6 @@ def type_of_move(event: str, earlier: str, *, is_by_capture: bool = False, is_by
     return _OF_MOVES[event]  # type: ignore[index]  # mypy knows the events of the table only
 
 
-def type_of_attempt(status: AttemptStatus) -> str:
-    """Return the type for an attempt that has reached a state."""
-    return _OF_ATTEMPTS[status]
-
-
 def type_of_operation(kind: OperationKind, state: OperationState) -> str:
     """Return the type for an operation that has reached a state."""
     return _BY_ISSUER.get(kind) or f"{kind}.{state}"
@@ -126,5 +111,4 @@ def type_of_operation(kind: OperationKind, state: OperationState) -> str:
 
 def object_of(type: str) -> Any:
     """Return the class of the object in events of this type."""
-    first = type.partition(".")[0]
-    return {"payment": PaymentObject, "attempt": AttemptObject}.get(first, OperationObject)
+    return PaymentObject if type.startswith(OF_PAYMENT) else OperationObject

@@ -337,6 +337,9 @@ class Migration(migrations.Migration):
                 ("published_at", models.DateTimeField(blank=True, null=True)),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("last_error", models.CharField(blank=True, max_length=200)),
+                ("is_suspect", models.BooleanField(default=False)),
+                ("rejections", models.PositiveSmallIntegerField(default=0)),
+                ("given_up_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "verbose_name": "sent message",

@@ -210,13 +210,16 @@ class Payment(models.Model):
         """True if a page or poll may be waiting for the payment's changes."""
         return self.watched_at is not None and self.watched_at > timezone.now() - 2 * WATCH
 
-    def apply(self, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
+    def apply(self, event: str, actor: Actor, *, then: str = "", refusal_reason: str | None = None) -> None:
         """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.
 
-        Call ``events.move_payment``, which records the event as well. ``version`` counts the moves. Without
-        ``refusal_reason`` that of the last refusal stays.
+        Call ``events.move_payment``, which records the event as well. With ``then``, the payment goes on by
+        that event in the same move. ``version`` counts the moves. Without ``refusal_reason`` that of the last
+        refusal stays.
         """
         self.state = payment_machine.next(self.state, event, actor)
+        if then:
+            self.state = payment_machine.next(self.state, then, Actor.SAGA)
         if refusal_reason is not None:
             self.refusal_reason = refusal_reason
         if event in HOLDING and self.held_since is None:
@@ -296,9 +299,13 @@ class Attempt(models.Model):
     def apply(self, event: str, actor: Actor) -> None:
         """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``.
 
-        Call ``events.move_attempt``, which saves it and records the event.
+        Call ``events.move_attempt``, which saves it.
         """
         self.state = attempt_machine.next(self.state, event, actor)
+
+
+# The name by which the purchase itself requests operations: the kind of its saga.
+PURCHASE = "purchase"
 
 
 class Operation(models.Model):
@@ -376,6 +383,11 @@ class Operation(models.Model):
         return self.reference
 
     @property
+    def is_of_purchase(self) -> bool:
+        """True if the purchase itself captures or releases. Requests of others have a key or another name."""
+        return self.requested_by == PURCHASE and not self.idempotency_key
+
+    @property
     def amount(self) -> Money:
         """The amount of the operation."""
         return Money(self.amount_minor, self.currency)
@@ -386,7 +398,7 @@ NOTIFIED, HINTED = "notified_", "hinted_"
 
 
 class Fact(models.Model):
-    """One thing that was received or decided; ``text`` is scrubbed before it is stored.
+    """One thing that was received or decided, and that no event tells; ``text`` is scrubbed.
 
     Append-only, but for the texts of a payment whose personal data is erased.
     """

@@ -72,11 +72,11 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
     merchant_initiated: MerchantInitiated | None
 
 
-# The latest attempt at a payment, with the columns that pages, objects and waiting callers use.
+# The latest attempt at a payment, without columns that neither pages nor objects use.
 _LATEST = Compiled(
     lambda payment: (
         Attempt.objects.filter(payment_id=payment)
-        .only("number", "order_code", "card", "refusal_reason", "refusal_code")
+        .defer("browser", "session_state", "challenge_token_hash")
         .order_by("-number")[:1]
     )
 )

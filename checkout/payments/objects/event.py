@@ -7,6 +7,9 @@ import msgspec
 
 from checkout.payments.models.event import Event
 from checkout.payments.models.payment import Merchant, Payment
+from checkout.payments.objects.attempt import AttemptObject
+from checkout.payments.objects.operation import OperationObject
+from checkout.payments.objects.payment import PaymentObject
 
 
 class ThinEventObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +35,23 @@ class EventData(msgspec.Struct, frozen=True):
     merchant: str
     metadata: dict[str, str]
     left_out: list[str] = []
+
+
+class PaymentEventData(EventData, frozen=True, kw_only=True):
+    """The payment after the change, its latest attempt, and the captures and voids of the purchase itself.
+
+    Neither the attempt nor these operations have events of their own.
+    """
+
+    object: PaymentObject
+    latest_attempt: AttemptObject | None
+    operations: list[OperationObject]
+
+
+class OperationEventData(EventData, frozen=True):
+    """The operation after the change."""
+
+    object: OperationObject
 
 
 class EventObject(ThinEventObject, frozen=True, kw_only=True):

@@ -6,22 +6,24 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from django.urls import reverse
 
 from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
-from checkout.payments.objects.attempt import latest_attempt
+from checkout.payments.objects.attempt import attempt_object, latest_attempt
 from checkout.payments.objects.expiry import capture_before, unpaid_until
 from checkout.payments.objects.nested import Action, CardObject, ErrorObject, NextAction, card_of, error_of
+from checkout.payments.objects.operation import operation_object
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.payments.totals import (
     Sums,
     added_up,
     is_accounted_for,
     is_stuck,
+    operations_of_payment,
     operations_that_count,
     without_idle_voids,
 )
@@ -160,6 +162,19 @@ def payment_object(payment: Payment) -> PaymentObject:
     operations = () if payment.state in _WITHOUT_OPERATIONS else operations_that_count(payment)
     attempt = None if payment.state in _WITHOUT_ATTEMPT else latest_attempt(payment)
     return _object(payment, operations, attempt)
+
+
+def without_events(payment: Payment) -> dict[str, Any]:
+    """Return what has no events of its own, by its names in ``PaymentEventData``.
+
+    That is the latest attempt, and the captures and voids of the purchase itself.
+    """
+    attempt = None if payment.state == P.OPEN else latest_attempt(payment)
+    operations = () if payment.state in _WITHOUT_OPERATIONS else operations_of_payment(payment)
+    return {
+        "latest_attempt": attempt_object(attempt, payment) if attempt else None,
+        "operations": [operation_object(each, payment) for each in operations if each.is_of_purchase],
+    }
 
 
 def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:

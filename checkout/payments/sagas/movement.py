@@ -1,5 +1,7 @@
 """Move payments and attempts as sagas decide, and announce the changes.
 
+A move is told by its event. Only an event that came too late is a fact, because it moved nothing.
+
 The payment must be locked. Its attempt is locked after it, always in that order.
 """
 
@@ -14,6 +16,7 @@ from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
 from checkout.states import (
     COUNTED,
+    HOLDING,
     Actor,
     AttemptEvent,
     AttemptState,
@@ -58,15 +61,18 @@ def move_payment_if_allowed(
 ) -> bool:
     """Apply ``event`` to the locked payment and announce it.
 
-    If it comes too late, it is only recorded, and the result is False.
+    A payment whose money is held goes on to the state of its operations' sums in the same move. If the event
+    comes too late, it is only recorded, and the result is False.
     """
     if not payment_machine.allows(payment.state, event, actor) or _is_refuted(payment, event):
         has_happened = payment_machine.has_happened(payment.state, event)
         if not has_happened:
             _record_not_applied(payment, event, actor)
         return has_happened
-    changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
-    insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
+    then = ""
+    if event in HOLDING:
+        then = payment_machine.event_between(PaymentState.AUTHORISED, sums_of(payment).state, COUNTED) or ""
+    changes.move_payment(payment, event, actor, then=then, refusal_reason=refusal_reason)
     push_state(payment, message)
     if event in _FOUND_HELD:
         # Money may have come back while staff were to look at the payment.
@@ -106,7 +112,6 @@ def follow_sums(payment: Payment, message: Message) -> None:
         return
     event = payment_machine.event_between(earlier, target, COUNTED)
     if earlier == target:
-        # The operation that moved is recorded by its own fact.
         if event is not None and changes.has_untold_amounts(payment):
             changes.move_payment(payment, event, Actor.SAGA)
             push_state(payment, message)

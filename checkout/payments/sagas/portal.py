@@ -2,8 +2,8 @@
 
 A provider's event often names no operation. If one of ours has its kind and amount, and may have arrived, the
 event is attributed to that one (``books.compare_events``). An operation of which no copy can have had an
-effect explains nothing: what happened was done past us. If that one were sent now, its money would move
-twice.
+effect explains nothing: what happened was done past us. One of which a copy was lost may explain it, or may
+not. If either were sent after such an event, its money might move twice.
 """
 
 from collections import defaultdict
@@ -31,13 +31,12 @@ def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
     """Return True if a movement was told that may have been made instead of this operation.
 
     The movement is proven and names none of ours. It has this operation's amount, or none, and more of them
-    were told than operations of ours may have arrived. The last was told since this one was requested, of
-    which no copy can have had an effect, and staff have not said since then that it is to be sent. The
-    attempt must be locked.
+    were told than others of our operations may have arrived. The last was told since this one was requested,
+    and staff have not said since then that it is to be sent. The attempt must be locked.
     """
     told_of = _TOLD.get(Kind(operation.kind))
     facts = told_of.all(attempt.pk) if told_of else []
-    if not facts or not is_clean(operation):
+    if not facts:
         return False
     ours = operations_under_lock(attempt)
     names = {scrub_text(each.reference) for each in ours}
@@ -46,7 +45,9 @@ def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
         if "not_applied" not in fact.data and fact.data.get("reference", "") not in names:
             told[fact.kind, fact.data.get("amount", "")].append(fact)
     others = perhaps_sent(
-        each for each in ours if each.kind == operation.kind and each.state != State.REFUSED
+        each
+        for each in ours
+        if each.kind == operation.kind and each.state != State.REFUSED and each.pk != operation.pk
     )
     explained = {
         str(operation.amount): sum(each.amount_minor == operation.amount_minor for each in others),

@@ -89,9 +89,9 @@ def _may_leave(operation: Operation) -> bool:
 def _is_due(attempt: Attempt, operation: Operation) -> bool:
     """Return True if the operation may be sent now.
 
-    A refund of money that is disputed by now is not. It is refused at once, unless a copy of it may have
-    arrived: then only the provider's answers, or staff, can tell what became of that. Raises
-    ``CommandRejected`` for a capture or refund that may have been made in the provider's portal instead.
+    A refund of money that is disputed by now is not: it is refused at once. Neither is a capture or refund
+    that may have been made in the provider's portal instead: it raises ``CommandRejected``. But if a copy of
+    it may have arrived, only the provider's answers, or staff, can tell what became of that.
     """
     if not _may_leave(operation):
         return False
@@ -100,6 +100,8 @@ def _is_due(attempt: Attempt, operation: Operation) -> bool:
             refuse_refund(operation, attempt)
         return False
     if is_perhaps_done_there(operation, attempt):
+        if not is_clean(operation):
+            return False
         what = f"{operation.kind} of {operation.amount}"
         raise CommandRejected(
             "perhaps_done_in_portal",

@@ -31,6 +31,7 @@ from checkout.payments.messages import InquireOperation, ProviderAnswered, Provi
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.sagas.portal import is_perhaps_done_there
 from checkout.payments.service.answers import answer_of
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
@@ -120,10 +121,13 @@ def _apply(
 
 
 def _let_be_sent_again(operation: Operation) -> bool:
-    """Let the request be sent again if its money moves only once even then. Return True if it may be."""
+    """Let the request be sent again if its money moves only once even then. Return True if it may be.
+
+    The answer may be from before a movement that was notified.
+    """
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.first()
-    if call is None or not moves_once(call):
+    if call is None or not moves_once(call) or is_perhaps_done_there(operation, operation.attempt):
         return False
     may_have_left(calls, ProviderOutcome.NOT_SHOWN)
     return True

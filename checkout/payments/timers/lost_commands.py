@@ -26,6 +26,7 @@ from checkout.payments.timers.table_walk import ROWS, begin_again_if_due, locked
 from checkout.payments.timers.timer import NOTHING, Work
 from messaging.access.proofs import prove
 from messaging.libraries import typed
+from messaging.outbox.again import publish_again
 
 log = structlog.get_logger(__name__)
 
@@ -165,5 +166,5 @@ def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
         log.warning("sent again", type=row.type, message_id=row.message_id, payment=row.subject)
         if has_an_old_proof(row):
             row.headers = prove(row.envelope()).headers
-        row.published_at, row.available_at, row.attempts = None, timezone.now(), 0
-        row.save(update_fields=["headers", "published_at", "available_at", "attempts"])
+            row.save(update_fields=["headers"])
+        publish_again(OutboxMessage.objects.filter(pk=row.pk))

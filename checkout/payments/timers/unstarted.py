@@ -44,6 +44,5 @@ def _give_up(payment: Payment) -> bool:
     move_payment(payment, "refused", Actor.SAGA, refusal_reason=RefusalReason.PROVIDER_ERROR)
     data = {"state": payment.state, "attempt": attempt.order_code}
     Fact.objects.create(payment=payment, attempt=attempt, source=Actor.CLOCK, kind="never_begun", data=data)
-    Fact.objects.create(payment=payment, source=Actor.SAGA, kind="refused", data={"state": payment.state})
     send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)
     return True

@@ -16,7 +16,7 @@ from checkout.participants import participants
 from messaging.access.participants import service_of
 from scripts.asyncapi import DOCS, files, superfluous
 from scripts.contract.event_words import EVENT_FIELDS
-from scripts.contract.events import OBJECTS, schema_name
+from scripts.contract.events import DATA, schema_name
 from scripts.contract.examples import example_of
 from scripts.contract.schemas import schemas
 from scripts.contract.words import FIELDS
@@ -103,7 +103,7 @@ def test_each_schema_is_valid_and_its_example_fits(name: str) -> None:
     assert list(Draft202012Validator(SCHEMAS[name]).iter_errors(example)) == []
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", DATA)
 def test_the_example_of_an_event_is_about_one_object(name: str) -> None:
     example = example_of(SCHEMAS[name])
     thing = example["data"]["object"]

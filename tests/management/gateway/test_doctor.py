@@ -27,6 +27,7 @@ from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
 from tests.payments.service.conftest import an_account, an_attempt
+from tests.support.given_up import give_up
 from tests.support.program import run
 
 pytestmark = pytest.mark.django_db
@@ -197,6 +198,23 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
     assert found[f"some are not published, the first since {when}"] == relay
     assert found[f"deadlines of flows: 1 is late, the first since {when}"] == relay
     assert "dead-letters list" in found["1 dead letter waits for staff"]
+
+
+def test_a_late_message_that_the_broker_rejects_is_not_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
+    enqueue(OutboxMessage, "risk", "risk.assess", {}, subject="pay_1")
+    row = OutboxMessage.objects.filter(available_at__gt=timezone.now())
+    row.update(available_at=timezone.now() - timedelta(hours=1), last_error="publish_rejected: no")
+    OutboxMessage.objects.update(is_suspect=True)
+    [(_, advice)] = [each for each in wrong(gateway("doctor", "--json")[1]).items() if "rejected" in each[0]]
+    assert "Mend what the error names" in advice
+
+
+def test_a_message_that_was_given_up_is_counted_among_the_dead_letters(gateway: Gateway, attempt: Attempt):
+    enqueue(OutboxMessage, "risk", "risk.assess", {}, subject="pay_1")
+    give_up(OutboxMessage.objects.get())
+    found = wrong(gateway("doctor", "--json")[1])
+    assert "dead-letters list" in found["1 dead letter waits for staff"]
+    assert not any("late" in text for text in found)
 
 
 def test_purchases_at_a_step_of_ones_own_that_is_not_configured_are_named(

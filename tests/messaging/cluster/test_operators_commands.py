@@ -75,5 +75,3 @@ def test_copies_leaders_and_limits_are_changed(cluster: Cluster):
     assert '"max-length">>, 5000' in state(cluster, "effective_policy_definition")
     from_the_page(cluster, "rabbitmqctl clear_policy")
     assert "max-length" not in state(cluster, "effective_policy_definition")
-    from_the_page(cluster, "rabbitmqctl delete_queue")
-    assert QUEUE not in cluster.nodes[0].run("rabbitmqctl", "list_queues", "name")

@@ -14,7 +14,7 @@ from checkout.ledger import service as ledger
 from checkout.ledger.messages import PostEntries
 from checkout.messages import Command
 from checkout.orders.messages import ReleaseStock
-from checkout.payments.actions import erase_payment, record_notification
+from checkout.payments.actions import deal_with_dead_letter, erase_payment, record_notification
 from checkout.payments.actions.staff.erasure_conditions import require_that_all_is_handled
 from checkout.payments.checkout_messages import AnnouncePayment, StartOperation
 from checkout.payments.models import (
@@ -31,6 +31,7 @@ from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.access.proofs import prove
 from messaging.outbox.models import enqueue
 from tests.payments.service.delivering import deliver
+from tests.support.given_up import give_up
 
 pytestmark = pytest.mark.django_db
 
@@ -152,6 +153,14 @@ def test_a_command_that_is_a_dead_letter_was_dealt_with_or_must_be_handled(payme
     letter.requeued_at = None
     letter.save()
     erase(payment)
+
+
+def test_a_command_that_was_given_up_blocks_it_until_staff_have_dealt_with_its_dead_letter(payment):
+    give_up(sent(payment, AnnouncePayment(payment=payment.reference)))
+    assert "dead letter" in refused(payment)
+    deal_with_dead_letter(DeadLetter.objects.get().pk, by="ada", note="Announced by telephone.")
+    erase(payment)
+    assert not OutboxMessage.objects.exists()
 
 
 def test_a_command_is_not_looked_for_once_no_inbox_remembers_it(payment):

@@ -69,17 +69,18 @@ def test_a_poll_takes_one(payment: Payment):
     assert len(statements) == 1
 
 
-def test_paying_writes_the_events_of_the_attempt_and_of_the_payment_together(payment: Payment):
+def test_paying_is_told_by_one_event_that_has_the_attempt(payment: Payment):
     with CaptureQueriesContext(connection) as statements:
         submit(payment)
-    # A savepoint stands for the transaction: its begin and its end are not counted. PostgreSQL gets the four
+    # A savepoint stands for the transaction: its begin and its end are not counted. PostgreSQL gets the three
     # writes at the end as one statement.
-    expected = 6 if connection.vendor == "postgresql" else 9
+    expected = 6 if connection.vendor == "postgresql" else 8
     assert len([each for each in statements if "SAVEPOINT" not in each["sql"]]) == expected
     events = Event.objects.filter(payment=payment).order_by("sequence")
     assert [(each.sequence, each.type) for each in events] == [
         (1, "payment.created"),
-        (2, "attempt.started"),
-        (3, "payment.processing"),
+        (2, "payment.processing"),
     ]
-    assert events[2].changes["state"] == "open"
+    assert events[1].changes["state"] == "open"
+    attempt = events[1].data["latest_attempt"]
+    assert (attempt["number"], attempt["state"]) == (1, "processing")

@@ -18,10 +18,9 @@ from checkout.payments.events import (
     open_operation,
     open_operation_once,
 )
-from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
+from checkout.payments.events.types import type_of_move, type_of_operation
 from checkout.payments.models import Attempt, Event, Operation, Payment
 from checkout.payments.objects import (
-    AttemptStatus,
     OperationKind,
     OperationState,
     PaymentObject,
@@ -48,9 +47,8 @@ def types() -> list[str]:
 def test_every_state_and_move_has_a_public_word_and_every_type_a_description():
     assert set(OF_PAYMENTS) == set(PaymentState)
     assert set(OF_ATTEMPTS) == set(AttemptState)
-    reached = {"payment.created", "attempt.started"}
+    reached = {"payment.created"}
     reached |= {type_of_move(edge.event, source) for edge in PAYMENT_EDGES for source in edge.sources}
-    reached |= {type_of_attempt(status) for status in AttemptStatus}
     reached |= {type_of_operation(kind, state) for kind in OperationKind for state in OperationState}
     assert reached == set(EVENT_TYPES)
     assert {edge.event for edge in PAYMENT_EDGES} <= set(get_args(PaymentEvent))
@@ -99,24 +97,22 @@ def test_events_are_numbered_and_published_with_the_objects_after_the_change(att
     move_operation(payment, operation, Operation.State.DONE)
     move_payment(payment, "captured", Actor.SAGA)
     assert types() == [
-        "attempt.succeeded",
         "payment.authorised",
         "capture.requested",
         "capture.succeeded",
         "payment.captured",
     ]
     events = list(Event.objects.order_by("sequence"))
-    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
-    assert [event.changes for event in events[:4]] == [
-        {"state": "processing"},
+    assert [event.sequence for event in events] == [1, 2, 3, 4]
+    assert [event.changes for event in events[:3]] == [
         {"state": "processing"},
         {},
         {"state": "requested"},
     ]
-    assert events[4].changes["state"] == "authorised"
-    assert events[4].changes["amounts"] == {"capturable": 1250, "captured": 0, "refundable": 0}
-    assert (events[2].operation, events[2].data["metadata"]) == (operation.reference, {"a": "2", "b": "1"})
-    told = events[4].data["object"]
+    assert events[3].changes["state"] == "authorised"
+    assert events[3].changes["amounts"] == {"capturable": 1250, "captured": 0, "refundable": 0}
+    assert (events[1].operation, events[1].data["metadata"]) == (operation.reference, {"a": "2", "b": "1"})
+    told = events[3].data["object"]
     assert (told["state"], told["amounts"]["captured"], told["is_final"]) == ("captured", 1250, True)
     for event in events:
         assert msgspec.convert(event.data["object"], object_of(event.type))
@@ -175,9 +171,33 @@ def test_an_operation_is_of_the_attempt_that_holds_the_money_and_not_of_the_late
     assert Event.objects.get().data["object"]["attempt"] == attempt.order_code
 
 
-def test_an_attempt_that_stays_in_its_public_state_tells_nothing(attempt: Attempt):
-    move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
-    assert types() == []
+def test_what_a_user_called_purchase_requests_has_events_of_its_own(attempt: Attempt):
+    wanted = {"kind": "refund", "requested_by": "purchase", "idempotency_key": "a-form"}
+    refund = Operation(payment=attempt.payment, attempt=attempt, amount_minor=100, **wanted)
+    open_operation(attempt.payment, refund)
+    assert types() == ["refund.requested"]
+
+
+def test_a_long_event_loses_the_metadata_of_operations_as_well(attempt: Attempt):
+    payment = attempt.payment
+    payment.metadata = {f"{number:040}": "v" * 500 for number in range(50)}
+    payment.save()
+    capture = Operation(payment=payment, attempt=attempt, kind="capture", amount_minor=1250)
+    capture.requested_by = "purchase"
+    open_operation_once(payment, capture)
+    move_payment(payment, "authorised", Actor.SAGA)
+    event = Event.objects.get()
+    assert [each["metadata"] for each in event.data["operations"]] == [{}]
+    assert len(msgspec.json.encode(event_object(event))) <= MOST_BYTES
+
+
+def test_a_move_that_goes_on_at_once_is_one_event_and_one_version(attempt: Attempt):
+    move_payment(attempt.payment, "authorised", Actor.SAGA, then="captured")
+    event = Event.objects.get()
+    assert (event.type, event.changes["state"]) == ("payment.captured", "processing")
+    payment = Payment.objects.get()
+    assert (payment.version, payment.state) == (1, PaymentState.CAPTURED)
+    assert payment.held_since is not None
 
 
 def test_a_refund_that_comes_back_does_not_look_like_a_capture():

@@ -331,3 +331,16 @@ def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_
     scenarios.before("capture", another_copy_is_sent)
     carry_out(capture)
     assert (calls.get().outcome, capture.state) == ("", state)
+
+
+@pytest.mark.parametrize(
+    ("kept", "outcome"), [(1250, "approved"), (1000, "approved"), (999, "undecided"), (625, "undecided")]
+)
+def test_a_capture_is_not_done_if_less_of_it_is_kept_than_refunds_explain(
+    authorised, answers, scenarios, kept, outcome
+):
+    """The provider has perhaps captured a part only. Otherwise more would be given back than was taken."""
+    done(authorised, REFUND, 250)
+    capture = answer_lost(authorised, CAPTURE, 1250, scenarios)
+    answers(EventKind.CAPTURED, kept=gbp(kept), amount=gbp(1250))
+    assert inquire_operation(capture) == outcome

@@ -10,7 +10,7 @@ from checkout.payments.checkout_messages import (
     SubmitPayment,
 )
 from checkout.payments.messages import CheckClaim, ReviewAttempt
-from checkout.payments.models import Attempt, Event, Fact, Operation, Payment, Saga
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.service import service
 from checkout.payments.service import service as payments
@@ -91,7 +91,6 @@ def test_it_is_recorded_with_the_authorisation_as_accepted(included, books: Book
     operation = Operation.objects.get()
     assert (operation.reference, operation.kind, operation.state) == (NAME, "capture", "pending")
     assert (operation.amount, operation.attempt) == (included.payment.amount, included)
-    assert list(Event.objects.filter(operation=NAME).values_list("type", flat=True)) == ["capture.pending"]
     assert books.orders[included.order_code].captured == included.payment.amount
 
 

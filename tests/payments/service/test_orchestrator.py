@@ -132,7 +132,7 @@ def test_an_accepted_capture_moves_payment_and_purchase_in_one_transaction(captu
     delivered = answered(child_of(capturing), outcome="pending")
     assert sorted(commands_of(delivered)) == ["ledger.post", "orders.confirm"]
     assert state() == PaymentState.CAPTURE_PENDING
-    assert announced() == ["payment.authorised", "payment.capture_pending"]
+    assert announced() == ["payment.capture_pending"]
     assert not Fact.objects.filter(kind__endswith="_not_applied").exists()
     capturing.refresh_from_db()
     assert capturing.step == "confirm_order"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.errors import ProviderUnavailable
+from checkout.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.payments.actions import available
 from checkout.payments.books.ours import ours_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
@@ -15,7 +15,15 @@ from checkout.payments.sagas.service import service as checkout
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.payments.service import service
 from checkout.states import PaymentState
-from tests.payments.service.asking import carry_out, operation_on, settle, to_capture, to_refund
+from tests.payments.service.asking import (
+    carry_out,
+    inquire_operation,
+    let_settle,
+    operation_on,
+    settle,
+    to_capture,
+    to_refund,
+)
 from tests.payments.service.claiming import carried_out, checked, gbp
 from tests.payments.service.delivering import Delivered, deliver
 from tests.payments.service.replying import reply_to
@@ -112,6 +120,24 @@ def test_it_is_sent_if_the_movement_cannot_be_one_instead_of_ours(authorised, or
         assert send(ours) == "unknown"
         return
     assert send(ours) == "pending"
+
+
+@pytest.mark.parametrize(("kind", "event"), [(Kind.REFUND, "REFUNDED"), (Kind.CAPTURE, "CAPTURED")])
+def test_one_that_was_lost_is_not_sent_again_after_one_like_it_that_the_provider_does_not_show_yet(
+    authorised, order, scenarios, kind, event
+):
+    """Either the movement is ours, or somebody has made it instead of ours. The answer is an old one."""
+    ours = operation_on(authorised, kind, 250)
+    with scenarios.answer(kind, OutcomeUnknown("lost")):
+        carry_out(ours)
+    let_settle(authorised)
+    assert inquire_operation(ours) == "not_shown"
+    told(authorised, event, 250)
+    assert send(ours) == "unknown"
+    assert inquire_operation(ours) == "undecided"
+    assert order.asked_for(EventKind(event.lower())) == gbp(1000 if kind == Kind.CAPTURE else 0)
+    order.captured, order.refunded = (gbp(1250), gbp(0)) if kind == Kind.CAPTURE else (gbp(1000), gbp(250))
+    assert inquire_operation(ours) == "approved"
 
 
 def test_the_provider_is_asked_about_such_a_movement_and_confirms_that_it_is_none_of_ours(

@@ -47,6 +47,7 @@ from tests.payments.service.asking import (
 from tests.payments.service.contradicting import conflicted, envelope_of
 from tests.payments.service.delivering import command, deliver
 from tests.payments.service.replying import answered, reply_to, state_of
+from tests.support.given_up import give_up
 from tests.support.memory_provider.books import Books
 from tests.support.memory_provider.order import Manners
 
@@ -221,6 +222,16 @@ def test_only_what_a_restored_database_has_forgotten_is_sent_again():
     assert send_unhandled_again(since) == 2
     again = [row for row in (forgotten, order, handled, dead, older, elsewhere) if is_to_be_published(row)]
     assert again == [forgotten, order]
+
+
+def test_what_was_given_up_is_left_to_staff_and_what_is_sent_again_is_tried_as_often_as_before():
+    given_up, forgotten = told("given up"), told("forgotten")
+    give_up(given_up)
+    OutboxMessage.objects.filter(pk=forgotten.pk).update(rejections=3, given_up_at=timezone.now())
+    assert send_unhandled_again(timezone.now() - timedelta(hours=1)) == 1
+    assert not is_to_be_published(given_up)
+    forgotten.refresh_from_db()
+    assert (forgotten.published_at, forgotten.rejections, forgotten.given_up_at) == (None, 0, None)
 
 
 def test_what_a_ledger_has_forgotten_of_an_erased_payment_is_sent_again(attempt):

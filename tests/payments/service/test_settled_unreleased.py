@@ -9,7 +9,7 @@ import json
 import pytest
 
 from checkout.payments.actions import resume_saga
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import sums_of
@@ -66,7 +66,7 @@ def test_what_was_captured_in_the_portal_is_booked_and_the_order_confirmed(purch
     assert balances() == {"provider:captured": 235, "merchant:payable": -235}
     purchase.refresh_from_db()
     assert (purchase.step, purchase.status) == ("confirm_order", Saga.Status.RUNNING)
-    assert not Fact.objects.filter(kind="conflicted").exists()
+    assert not payment.events.filter(type="payment.unknown").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 import pytest
 
 from checkout.payments.actions import available, request_void
-from checkout.payments.models import Attempt, Fact, Operation, Saga
+from checkout.payments.models import Attempt, Operation, Saga
 from checkout.states import PaymentState
 from tests.payments.service.contradicting import HELD, conflicted, settled
 from tests.payments.service.replying import answered, commands_of
 from tests.payments.service.test_orchestrator import (
     Status,
+    announced,
     capturing,
     child_of,
     deliver_row,
@@ -38,8 +39,8 @@ def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
     assert state() == PaymentState.VOIDED
     answered(capturing)
     assert capturing.status == Status.COMPENSATED
-    facts = Fact.objects.values_list("kind", flat=True)
-    assert not {"authorised", "capture_requested"} & set(facts), "nobody was ever told that it was paid"
+    told = {"payment.authorised", "payment.capture_pending"} & set(announced())
+    assert not told, "nobody was ever told that it was paid"
 
 
 def test_a_void_that_is_refused_after_all_makes_no_good_news_of_a_refused_capture(capturing):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from checkout.payments.dead_letters import keep
 from checkout.payments.models import Attempt, OutboxMessage, ProviderAccount, ProviderNotification, Saga
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.unmatched import try_unmatched_again
@@ -31,7 +32,7 @@ def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: fl
 
 def taken() -> list[str]:
     """Return the ids of the messages that a relay would publish now."""
-    return [row.message_id for row in OutboxRows(OutboxMessage).take()]
+    return [row.message_id for row in OutboxRows(OutboxMessage, keep).take()]
 
 
 def test_what_was_for_now_is_published_now(monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from checkout.ledger import service as ledger
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
+from checkout.payments.actions import deal_with_dead_letter
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import (
     Attempt,
@@ -28,6 +29,7 @@ from messaging.access.proofs import prove
 from messaging.outbox.models import enqueue
 from tests.payments.service.at_once import at_once
 from tests.payments.service.delivering import admit, deliver
+from tests.support.given_up import give_up
 
 pytestmark = pytest.mark.django_db
 LONG, RECENTLY = timedelta(minutes=11), timedelta(minutes=9)
@@ -113,6 +115,22 @@ def test_a_dead_letter_is_left_to_staff_and_holds_up_nothing():
     DeadLetter.objects.create(message_id=rejected.message_id, type=rejected.type, body=rejected.body)
     send_lost_again()
     assert due() == {lost.message_id}
+
+
+def test_a_command_that_was_given_up_is_left_to_staff_and_holds_up_nothing():
+    given_up, lost = told("op_1"), told("op_2")
+    give_up(given_up)
+    OutboxMessage.objects.update(published_at=timezone.now() - LONG)
+    send_lost_again()
+    assert due() == {lost.message_id}
+
+
+def test_a_command_that_is_told_again_is_tried_as_often_as_before():
+    row = told("op_1")
+    OutboxMessage.objects.update(rejections=3, given_up_at=row.published_at)
+    send_lost_again()
+    row.refresh_from_db()
+    assert (row.published_at, row.rejections, row.given_up_at) == (None, 0, None)
 
 
 def test_a_dead_letter_that_staff_have_sent_again_is_told_again_if_it_is_lost():
@@ -316,6 +334,16 @@ def test_an_operation_whose_beginning_is_a_dead_letter_is_left_to_staff_until_th
     letter.dealt_with_at = timezone.now()
     letter.save()
     assert begun_now() == [], "the walk has passed it"
+    a_day_later()
+    assert begun_now() == [refund.reference]
+
+
+def test_an_operation_whose_beginning_was_given_up_is_left_to_staff_until_they_have_dealt_with_it(refund):
+    assert begun_now() == [refund.reference]
+    give_up(OutboxMessage.objects.get())
+    OutboxMessage.objects.update(published_at=timezone.now() - LONG)
+    assert begun_now() == []
+    deal_with_dead_letter(DeadLetter.objects.get().pk, by="ada", note="The relay may publish it again.")
     a_day_later()
     assert begun_now() == [refund.reference]
 

@@ -33,6 +33,7 @@ from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.at_once import beside
 from tests.payments.service.conftest import _credentials, account
+from tests.support.given_up import give_up
 
 __all__ = ["_credentials", "account"]
 
@@ -82,6 +83,15 @@ def test_a_database_that_is_away_keeps_none_of_the_others_from_being_cleared(own
                 timer.act()
     for database in ("default", "risk"):
         assert not OutboxMessage.objects.using(database).exists()
+
+
+def test_what_was_given_up_is_forgotten_like_any_other_message():
+    row = sent("rejected", None, written=OLD)
+    row.save()
+    give_up(row)
+    assert delete_expired_messages() == 0, "staff may have its dead letter sent again"
+    OutboxMessage.objects.update(published_at=timezone.now() - OLD, given_up_at=timezone.now() - OLD)
+    assert delete_expired_messages() == 1
 
 
 def test_what_is_still_owed_is_never_forgotten():
@@ -219,11 +229,11 @@ def test_an_event_that_has_not_been_published_is_not_forgotten(account):
 
 def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(account, all_published):
     payment, other = rows.payment("A-1"), rows.payment("A-2")
-    for sequence, type in enumerate(("payment.created", "attempt.started", "payment.captured"), 1):
+    for sequence, type in enumerate(("payment.created", "capture.requested", "payment.captured"), 1):
         told(payment, sequence, type, OLD)
     told(payment, 4, "refund.refused", OLD)
     told(other, 1, "payment.created", OLD)
-    told(other, 2, "attempt.started", YOUNG)
+    told(other, 2, "capture.requested", YOUNG)
     told(other, 3, "payment.processing", YOUNG)
     assert (delete_expired_events().done, delete_expired_events().done) == (3, 0)
     kept = Event.objects.order_by("payment", "sequence").values_list("payment", "sequence")

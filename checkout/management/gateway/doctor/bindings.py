@@ -3,13 +3,13 @@
 The key of an event is its type and the merchant's code: three words, such as ``payment.captured.shop``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from checkout.backoffice.display.values import quantity_text
-from checkout.management.gateway import control
 from checkout.management.gateway.expected import topology
 from checkout.management.gateway.output import Finding
 from checkout.payments.events import EVENT_TYPES
+from messaging.inspection.differences import Bound
 
 AREA = "broker"
 _FAMILIES = {type.partition(".")[0] for type in EVENT_TYPES}
@@ -17,14 +17,10 @@ _FAMILIES = {type.partition(".")[0] for type in EVENT_TYPES}
 _MERCHANT = "<merchant>"
 
 
-def findings(program: str) -> Iterator[Finding]:
-    """Yield the findings, which need ``rabbitmqctl``. Keys of families that are not ours are left alone."""
+def findings(every: Iterable[Bound]) -> Iterator[Finding]:
+    """Yield the findings about all bindings. Keys of families that are not ours are left alone."""
     exchange = topology().events
-    try:
-        every = control.bindings_of(program)
-    except control.NotPossible:
-        return  # said already, where the bindings of our own queues are compared
-    found = sorted({(queue, binding.key) for queue, binding in every if binding.exchange == exchange})
+    found = sorted({(bound.target, bound.key) for bound in every if bound.exchange == exchange})
     futile = [(queue, key) for queue, key in found if is_futile(key)]
     for queue, key in futile:
         text = f"queue {queue}: its binding {key} matches no event, whose keys are <type>.<merchant>"

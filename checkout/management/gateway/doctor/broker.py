@@ -16,6 +16,8 @@ from checkout.participants import participants
 from messaging.access.permissions import permissions_of
 from messaging.broker import vhost_of
 from messaging.inspection import BrokerFacts, QueueFacts, Trouble
+from messaging.inspection.differences import DeleteExchange, DeleteQueue, There, Unbind, differences
+from messaging.topology import Queue
 
 AREA = "broker"
 OLDEST = 4
@@ -33,7 +35,8 @@ REMEDIES = {
 def findings(program: str) -> Iterator[Finding]:
     """Yield the findings. ``program`` is ``rabbitmqctl`` or empty; only it knows bindings and rights."""
     expected = expected_queues()
-    facts, remark = looked_at([each.queue for each in expected], program)
+    queues = [each.queue for each in expected]
+    facts, there, remark = looked_at(queues, program)
     if is_out_of_sight(facts):
         yield Finding(AREA, "in memory, inside the web process: a try-out; it cannot be seen from here")
         return
@@ -46,9 +49,10 @@ def findings(program: str) -> Iterator[Finding]:
         yield _queue(each, fact)
     if remark and program:
         yield Finding(AREA, remark, "Run it on the broker's machine, as a user who may.")
-    elif program and not conf.is_in_memory:
+    elif there is not None:
         yield from _rights(program)
-        yield from bindings.findings(program)
+        yield from _strangers(queues, there)
+        yield from bindings.findings(there.bindings)
 
 
 def _version_and_user(facts: BrokerFacts) -> Iterator[Finding]:
@@ -91,6 +95,16 @@ def _queue(expected: Expected, fact: QueueFacts) -> Finding:
         advice = f"Start more copies of {expected.command}, or see why they are slow."
         return Finding(AREA, f"{name}: {_waiting(fact)}", advice)
     return Finding(AREA, f"{name}: {quantity_text(fact.consumers, 'reader')}, {_waiting(fact)}")
+
+
+def _strangers(queues: list[Queue], there: There) -> Iterator[Finding]:
+    """Report what others have put within our names. What is missing or different is reported above."""
+    found = differences(topology(), queues, there)
+    strange = [each for each in found if isinstance(each.remedy, Unbind | DeleteQueue | DeleteExchange)]
+    for each in strange:
+        yield Finding(AREA, each.text, "manage.py gateway topology --repair shows how it is removed.")
+    if not strange:
+        yield Finding(AREA, "nothing strange is within our names")
 
 
 def _parked(fact: QueueFacts) -> Finding:

@@ -33,6 +33,10 @@ ENABLED = WebhookEndpoint.State.ENABLED
 # A relay publishes within seconds; this is much later.
 LATE = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
+MEND_REJECTION = (
+    "Mend what the error names, such as the rights of a broker user. The relay goes on trying. After several "
+    "rejections it makes the message a dead letter."
+)
 START_WEBHOOKS = "Start manage.py run_webhooks, or see its log."
 LIST_THE_KEY = (
     "List the earlier SECRET_KEY in SECRET_KEY_FALLBACKS, or make new secrets in the back office "
@@ -74,7 +78,7 @@ def _outbox(database: str) -> Finding:
     failed = f", last error: {oldest.last_error}" if oldest.last_error else ""
     since = f"the first since {_time(oldest.available_at)}{failed}"
     text = f"{name}{quantity_text(count, 'message')} {pluralize(count, 'is,are')} late, {since}"
-    return Finding("outbox", text, START_RELAY)
+    return Finding("outbox", text, MEND_REJECTION if oldest.is_suspect else START_RELAY)
 
 
 def _events(now: datetime) -> Finding:

@@ -90,9 +90,9 @@ def submit_payment(
         and get_provider(account.opened()).saves_cards,
     )
     open_attempt(payment, attempt, Actor.SHOPPER)
-    data = {"demands_challenge": True} if attempt.demands_challenge else {}
-    fact = Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data)
-    insert_in_batch(fact)
+    if attempt.demands_challenge:
+        demand = Fact(payment=payment, attempt=attempt, source=Actor.SAGA, kind="challenge_demanded")
+        insert_in_batch(demand)
     return enqueue_command(
         payment.reference,
         SubmitPayment(payment=payment.reference, attempt=attempt.order_code),

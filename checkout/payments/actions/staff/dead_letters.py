@@ -19,6 +19,7 @@ from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
 from messaging.dead_letters import letter as dead_letters
 from messaging.envelope import CAUSATION_ID, PROOF, Envelope
+from messaging.outbox.again import publish_again
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
 
@@ -156,10 +157,7 @@ def send_row_again(row: OutboxMessage) -> None:
     """Make an outbox row due, so that the relay publishes it again without changes."""
     database = row._state.db or DEFAULT_DB_ALIAS
     with transaction.atomic(using=database):
-        OutboxMessage.objects.using(database).filter(pk=row.pk).update(
-            published_at=None, available_at=timezone.now(), attempts=0, last_error=""
-        )
-        wake_relays(OutboxMessage, database)
+        publish_again(OutboxMessage.objects.using(database).filter(pk=row.pk))
 
 
 def _way_anew(letter: DeadLetter) -> tuple[str, str]:

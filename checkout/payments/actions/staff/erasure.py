@@ -73,12 +73,16 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
 
 def _erase(events: list[Event]) -> None:
     for event in events:
-        data = _without_shopper(event.data)
-        event.data = {**data, "object": _without_shopper(data["object"])}
+        event.data = _without_shopper(event.data)
         event.changes = _without_shopper(event.changes)
     with erasing_on_purpose():
         Event.objects.bulk_update(events, ["data", "changes"])
 
 
-def _without_shopper(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: _OF_SHOPPER.get(name, value) for name, value in data.items()}
+def _without_shopper(data: Any) -> Any:
+    """Return JSON without the fields of ``_OF_SHOPPER``, wherever they are in it."""
+    if isinstance(data, list):
+        return [_without_shopper(each) for each in data]
+    if not isinstance(data, dict):
+        return data
+    return {name: _OF_SHOPPER.get(name, _without_shopper(value)) for name, value in data.items()}

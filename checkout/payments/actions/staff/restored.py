@@ -44,6 +44,7 @@ from checkout.payments.providers.base import Verb
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.states import Actor, AttemptState
+from messaging.outbox.again import publish_again
 from messaging.outbox.clock import server_time, server_time_now
 from messaging.topology import Topology
 
@@ -139,5 +140,4 @@ def _published_again(keys: list[int]) -> int:
     if keys:
         # The walk must check these postings again.
         RetentionWalk.objects.filter(table=WALK, last_pk__gte=keys[0]).update(last_pk=keys[0] - 1)
-    rows = OutboxMessage.objects.filter(pk__in=keys)
-    return rows.update(published_at=None, available_at=server_time(), attempts=0)
+    return publish_again(OutboxMessage.objects.filter(pk__in=keys))

@@ -6,7 +6,7 @@ The payment must be locked.
 from checkout.messages import Body
 from checkout.payments.events import open_operation_once
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
-from checkout.payments.models.payment import NOTIFIED
+from checkout.payments.models.payment import NOTIFIED, PURCHASE
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.definition import Start
 from checkout.payments.sagas.operations.data import OperationData
@@ -43,7 +43,7 @@ def open_capture(attempt: Attempt) -> None:
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         state=State.DONE if is_told else State.PENDING,
-        requested_by="purchase",
+        requested_by=PURCHASE,
     )
     open_operation_once(payment, capture)
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from checkout.backoffice.display.wording import HELD_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
-from checkout.backoffice.settling.settling_form import DecisionForm
+from checkout.backoffice.settling.decision_form import DecisionForm
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.sagas.settlement.reckoning import TheirBooks
@@ -39,14 +39,10 @@ class FiguresForm(DecisionForm):
         is_healthy: bool,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        question = "Does the provider still hold an authorisation?"
+        super().__init__(*args, question=question, words=HELD_SAID, **kwargs)
         self.order_reference = attempt.payment.order_reference
         owed, sums = attempt.payment.amount, added_up(attempt.payment, ours)
-        self.fields["said"] = forms.ChoiceField(
-            label="Does the provider still hold an authorisation?",
-            choices=tuple(HELD_SAID.items()),
-            widget=forms.RadioSelect,
-        )
         for name in AMOUNTS:
             self.fields[name] = AmountField(
                 owed.currency,
@@ -88,6 +84,15 @@ class FiguresForm(DecisionForm):
         if typed != self.order_reference:
             raise ValidationError("This is not the order number of this payment.")
         return typed
+
+    @property
+    def in_words(self) -> str:
+        """The provider's books in words."""
+        return self.theirs.in_words
+
+    @property
+    def decisive_field(self) -> None:
+        """None: any of the figures may be wrong."""
 
     @property
     def theirs(self) -> TheirBooks:

@@ -1,0 +1,52 @@
+"""The form in which staff state what they have found out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from checkout.backoffice.row_actions import ReasonForm
+
+
+class DecisionForm(ReasonForm):
+    """A decision of staff, based on what is known in ``seen``.
+
+    The field ``said`` asks the ``question``. Its choices are the keys of ``words``.
+    """
+
+    def __init__(self, *args: Any, seen: str, question: str, words: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seen, self.words = seen, words
+        self.fields["said"] = forms.ChoiceField(
+            label=question, choices=tuple(words.items()), widget=forms.RadioSelect
+        )
+        self.fields["seen"] = forms.CharField(widget=forms.HiddenInput, initial=seen)
+        self.fields["reason"].help_text = "How you found out, for colleagues: the shopper does not see it."
+
+    @property
+    def in_words(self) -> str:
+        """The decision in words."""
+        return self.words.get(self["said"].value() or "", "")
+
+    @property
+    def decisive_field(self) -> str | None:
+        """The field to change if the decision is not possible; None if it may be any."""
+        return "said"
+
+    @property
+    def other_fields(self) -> list[forms.BoundField]:
+        """The fields that follow the decision itself."""
+        return [field for field in self.visible_fields() if field.name != "said"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a decision that was made before the latest change."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if any(field.name not in cleaned for field in self.hidden_fields()):
+            raise ValidationError("This form is not complete. Open it again.")
+        if cleaned["seen"] != self.seen:
+            raise ValidationError(
+                "More has become known since you opened this form, and is shown below. Nothing was changed; "
+                "go on if your answer is still right."
+            )
+        return cleaned

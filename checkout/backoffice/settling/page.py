@@ -1,0 +1,130 @@
+"""The page on which staff settle what is open: the facts, a form, and its confirmation.
+
+There are three kinds of subjects: an operation, a notification's claim, and the figures of an attempt.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions
+from checkout.backoffice.settling.decision_form import DecisionForm
+from checkout.errors import OperationRejected
+from checkout.payments import actions
+from checkout.payments.checkout_messages import Found
+
+PERMISSION = "payments.settle_operation"
+LABEL = "Settle"
+TEMPLATES = "admin/payments/payment"
+
+Form = TypeVar("Form", bound=DecisionForm)
+
+
+class Subject(ABC, Generic[Form]):
+    """One thing that staff may settle.
+
+    ``question`` and ``confirmation`` are the templates of its two pages. ``label`` says what is done, and
+    ``title`` also to what.
+    """
+
+    question: ClassVar[str]
+    confirmation: ClassVar[str]
+    label: str
+    title: str
+
+    @abstractmethod
+    def form(self, posted: Any) -> Form:
+        """Return the form, with what was ``posted`` if anything was."""
+
+    @abstractmethod
+    def obstacle_to(self, form: Form) -> str:
+        """Return why it cannot be settled as the complete ``form`` says; empty if it can."""
+
+    @abstractmethod
+    def found(self, form: Form) -> Found:
+        """Return what staff have found out, as the complete ``form`` says."""
+
+    @abstractmethod
+    def context(self, form: Form) -> dict[str, Any]:
+        """Return what the templates of both pages need."""
+
+    @abstractmethod
+    def evidence(self, form: Form) -> dict[str, Any]:
+        """Return what the page of the form needs more."""
+
+    def consequences(self, form: Form) -> dict[str, Any]:
+        """Return what the page of the confirmation needs more."""
+        return {}
+
+
+def impossible(title: str, why: str) -> OperationRejected:
+    """Return the error that this cannot be done now."""
+    return OperationRejected(f"{title}: Nothing was changed. {why}")
+
+
+class SettlingAdmin(ReadOnlyAdminWithActions):
+    """An admin that adds the settling page to the page of a row."""
+
+    def subject_of(self, request: HttpRequest, row: Any) -> Subject[Any]:
+        """Return what is settled on the page of ``row``.
+
+        Raises ``OperationRejected`` with the title and the reason, if nothing can be settled now.
+        """
+        raise NotImplementedError
+
+    def get_urls(self) -> list[Any]:
+        return [self.page("settle", self.settle_view), *super().get_urls()]
+
+    def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""
+        row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
+        if row is None:
+            return self.missing(request, object_id)
+        try:
+            subject = self.subject_of(request, row)
+        except OperationRejected as error:
+            return self.to_payment(request, row, messages.ERROR, str(error))
+        form = subject.form(request.POST if request.method == "POST" else None)
+        is_complete = form.is_valid()
+        if is_complete and "confirmed" in request.POST:
+            return self._settle(request, row, subject, form)
+        if is_complete and "change" not in request.POST:
+            why = subject.obstacle_to(form)
+            if not why:
+                more = subject.consequences(form)
+                return self._page(request, row, subject, form, subject.confirmation, more)
+            form.add_error(form.decisive_field, why)
+        return self._page(request, row, subject, form, subject.question, subject.evidence(form))
+
+    def _settle(
+        self, request: HttpRequest, row: Any, subject: Subject[Any], form: DecisionForm
+    ) -> HttpResponse:
+        text = f"{subject.title}: {form.in_words}"
+        try:
+            with transaction.atomic():
+                actions.settle_books(
+                    subject.found(form),
+                    by=request.user.get_username(),
+                    reason=form.cleaned_data["reason"],
+                    seen=form.cleaned_data["seen"],
+                )
+                self.log_change(request, row, text)
+        except OperationRejected as error:
+            refusal = impossible(subject.title, str(error))
+            return self.to_payment(request, row, messages.WARNING, str(refusal))
+        return self.to_payment(request, row, messages.SUCCESS, f"{text}. See below how it goes.")
+
+    def _page(
+        self,
+        request: HttpRequest,
+        row: Any,
+        subject: Subject[Any],
+        form: DecisionForm,
+        template: str,
+        more: dict[str, Any],
+    ) -> HttpResponse:
+        context = {"form": form, "label": subject.label, **subject.context(form), **more}
+        return self.show(request, f"{TEMPLATES}/{template}", row, subject.title, context)
