@@ -40,7 +40,7 @@ class BackOffice(AdminSite):
 
     def app_index(
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponseRedirect:
+    ) -> Any:
         """Lead to the start page, because staff work by sections and not by applications."""
         return HttpResponseRedirect(reverse("admin:index"))
 
