@@ -11,6 +11,7 @@ MessagingError                 the broker's side
 │   └── ReplyLost              the same, known early: the connection for the reply was lost
 ├── TooManyWaiters             this process waits for as many replies as it may
 ├── MalformedMessage           the message becomes a dead letter
+├── NotMended                  a repair has left what is different; the text is the reason
 └── RemoteError                the service answered with an error
 """
 
@@ -96,3 +97,9 @@ class RemoteError(MessagingError):
         self.code = code
         self.message = message
         self.retryable = retryable
+
+
+class NotMended(MessagingError):
+    """A repair has left a difference of the broker as it is. The text is the reason."""
+
+    code = "not_mended"

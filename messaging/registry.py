@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from messaging.broker import Broker
 from messaging.conf import conf
@@ -53,14 +53,15 @@ def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
     return inspect(url, topology, queues)
 
 
-def mend_broker(found: Iterable[Difference]) -> Iterator[tuple[Difference, str]]:
+def mend_broker(found: Iterable[Difference], use: Callable[[str], str]) -> Iterator[tuple[Difference, str]]:
     """Mend differences on RabbitMQ. Yield each with the reason why it is left, empty if it is mended. Blocks.
 
+    ``use`` returns why a queue may not be deleted, as the broker's administration sees it; empty if it may.
     Raises BrokerUnavailable.
     """
     from messaging.rabbitmq.repair import mend
 
-    return mend(conf.broker_url, conf.prefix, found)
+    return mend(conf.broker_url, conf.prefix, found, use)
 
 
 async def close_brokers() -> None:

@@ -53,11 +53,14 @@ async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = 
 
     ``with_upkeep`` is described at ``timers``.
     """
+    # An event that was not published is tried again from the outbox; others come from the log of events.
+    accepted_at: dict[str, float] = {}
     async with asyncio.TaskGroup() as group:
         for database in databases():
-            relay = Relay(broker, OutboxRows(OutboxMessage, dead_letters.keep, database=database))
+            rows = OutboxRows(OutboxMessage, dead_letters.keep, database=database)
+            relay = Relay(broker, rows, accepted_at=accepted_at)
             group.create_task(relay.run(stop), name="outbox")
-        events = Relay(broker, EventLog())
+        events = Relay(broker, EventLog(), accepted_at=accepted_at)
         group.create_task(events.run(stop), name="events")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         chosen = timers(stop, with_upkeep=with_upkeep)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from messaging.topology import GROUP_SIZE, Argument, Exchange, Queue, Topology
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A binding of a virtual host. Its ``target`` is a queue, or an exchange."""
 
@@ -14,11 +14,13 @@ class Bound:
     key: str
     target: str
     is_queue: bool = True
-    arguments: Mapping[str, Argument] = field(default_factory=dict, compare=False)
+    arguments: Mapping[str, Argument] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         kind = "queue" if self.is_queue else "exchange"
-        return f"the binding of the {kind} {self.target} to {self.exchange} for {self.key or 'every message'}"
+        others = "".join(f", {name}={value}" for name, value in self.arguments.items())
+        key = self.key or "every message"
+        return f"the binding of the {kind} {self.target} to {self.exchange} for {key}{others}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +47,29 @@ class Make:
 
 @dataclass(frozen=True, slots=True)
 class MakeExchangeAnew:
-    """Delete an exchange, make it anew, and bind the queues again that were bound to it."""
+    """Delete an exchange with its bindings, and make it anew. Each binding has a remedy of its own."""
 
     exchange: Exchange
-    bindings: tuple[Bound, ...]
 
     def __str__(self) -> str:
-        return f"delete it, make it anew, and bind {len(self.bindings)} queues to it again"
+        return "delete it, and make it anew"
 
 
 @dataclass(frozen=True, slots=True)
 class MakeQueueAnew:
-    """Delete a queue that is empty and has no reader, and make it anew."""
+    """Delete a queue that is empty and has no reader, and make it anew with its bindings."""
 
     queue: Queue
 
     def __str__(self) -> str:
-        return "make it anew, if it is empty and nothing reads it"
+        bindings = " and ".join(f"{each.exchange} for {each.key}" for each in self.queue.bindings)
+        bound = f", bound to {bindings}" if bindings else ""
+        return f"make it anew{bound}, if it is empty and nothing reads it"
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """Bind a queue."""
+    """Bind a queue or an exchange."""
 
     bound: Bound
 
@@ -118,29 +121,34 @@ class Difference:
 def differences(topology: Topology, queues: Iterable[Queue], there: There) -> list[Difference]:
     """Return the differences in the order in which they have to be mended.
 
-    Queues of processes, and those of other programs that listen to events, come and go with their owners.
+    Bindings come before queues, so that no message arrives at a queue that is about to be deleted. Queues of
+    processes, and those of other programs that listen to events, come and go with their owners.
     """
     every = {queue.name: queue for queue in queues}
     return [
-        *_of_exchanges(topology, there),
-        *_of_queues(every, there),
+        *_of_exchanges(topology, every, there),
         *_missing_bindings(every, there),
         *_unknown_bindings(topology, every, there),
-        *_unknown_queues(topology, every, there),
+        *_of_queues(every, there),
+        *(
+            Difference(f"the queue {name} is none of ours", DeleteQueue(name))
+            for name in _unknown_queues(topology, every, there)
+        ),
         *_unknown_exchanges(topology, there),
     ]
 
 
-def _of_exchanges(topology: Topology, there: There) -> Iterator[Difference]:
+def _of_exchanges(topology: Topology, every: Mapping[str, Queue], there: There) -> Iterator[Difference]:
     for exchange in topology.exchanges:
         kind = there.exchanges.get(exchange.name)
         if kind is None:
             yield Difference(f"the exchange {exchange.name} is missing", Make(exchange))
         elif kind != exchange.kind:
-            every = sorted(bound for bound in there.bindings if bound.exchange == exchange.name)
-            bindings = tuple(bound for bound in every if bound.is_queue)
             what = f"the exchange {exchange.name} is {kind}, and should be {exchange.kind}"
-            yield Difference(what, MakeExchangeAnew(exchange, bindings))
+            yield Difference(what, MakeExchangeAnew(exchange))
+            for bound in sorted(there.bindings, key=str):
+                if bound.exchange == exchange.name and _is_known(topology, every, there, bound):
+                    yield Difference(f"{bound} is deleted with the exchange", Bind(bound))
 
 
 def _of_queues(every: Mapping[str, Queue], there: There) -> Iterator[Difference]:
@@ -170,29 +178,34 @@ def _missing_bindings(every: Mapping[str, Queue], there: There) -> Iterator[Diff
 
 def _unknown_bindings(topology: Topology, every: Mapping[str, Queue], there: There) -> Iterator[Difference]:
     exchanges = {exchange.name for exchange in topology.exchanges}
-    for bound in sorted(there.bindings):
-        is_ours = bound.exchange in exchanges or bound.target in exchanges or bound.target in every
-        if is_ours and not _is_known(topology, every, bound):
+    targets = {*exchanges, *every, *_unknown_queues(topology, every, there)}
+    for bound in sorted(there.bindings, key=str):
+        is_ours = bound.exchange in exchanges or bound.target in targets
+        if is_ours and not _is_known(topology, every, there, bound):
             yield Difference(f"{bound} is none of ours", Unbind(bound))
 
 
-def _is_known(topology: Topology, every: Mapping[str, Queue], bound: Bound) -> bool:
+def _is_known(topology: Topology, every: Mapping[str, Queue], there: There, bound: Bound) -> bool:
     """Return True for our own bindings, for those of processes, and for events that others listen to."""
     if not bound.is_queue:
-        return False
+        return bound.exchange == topology.events and not bound.target.startswith(f"{topology.prefix}.")
     if (queue := every.get(bound.target)) is not None:
-        return any((bound.exchange, bound.key) == (each.exchange, each.key) for each in queue.bindings)
+        return bound in [Bound(each.exchange, each.key, queue.name) for each in queue.bindings]
     if bound.target.startswith(topology.instance_queue_name("")):
         is_reply = bound.exchange == topology.replies and bound.key == bound.target
         return is_reply or bound.exchange == topology.groups
-    return bound.exchange == topology.events
+    return bound.exchange == topology.events and bound.target not in _unknown_queues(topology, every, there)
 
 
-def _unknown_queues(topology: Topology, every: Mapping[str, Queue], there: There) -> Iterator[Difference]:
+def _unknown_queues(topology: Topology, every: Mapping[str, Queue], there: There) -> list[str]:
+    """Return the queues within our names that nobody should have."""
     come_and_go = (topology.instance_queue_name(""), topology.event_queue_name(""))
-    for name in sorted(there.queues.keys() - every.keys()):
-        if name.startswith(f"{topology.prefix}.") and not name.startswith(come_and_go):
-            yield Difference(f"the queue {name} is none of ours", DeleteQueue(name))
+    unknown = sorted(there.queues.keys() - every.keys())
+    return [
+        name
+        for name in unknown
+        if name.startswith(f"{topology.prefix}.") and not name.startswith(come_and_go)
+    ]
 
 
 def _unknown_exchanges(topology: Topology, there: There) -> Iterator[Difference]:

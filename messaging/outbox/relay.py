@@ -33,7 +33,7 @@ LEASE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 300.0
 # After so many refusals, a minute later, no process waits for a reply any more.
 MOST_REFUSALS = 6
-# After so many rejections, in about half an hour, a message is given up.
+# After so many rejections, within half an hour, a message is given up.
 MOST_REJECTIONS = 12
 # For so long suspects are tried in a round, each for no longer than this. With the end of its connection,
 # that is less than a third of the lease.
@@ -74,14 +74,22 @@ class Relay:
     The broker ends the channel at a message that it rejects, and does not say which message that was. So all
     that were under way are suspects, which are tried alone after the others have been published and recorded.
     A rejection counts only if the exchange has accepted something else lately. Otherwise a user without its
-    permissions, or a broker out of order, would have everything given up.
+    permissions, or a broker out of order, would have everything given up. Relays that publish to the same
+    exchanges share ``accepted_at``: the time of the loop at which each exchange has last accepted a message.
     """
 
-    def __init__(self, broker: Broker, source: Source, *, poll_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        source: Source,
+        *,
+        poll_seconds: float | None = None,
+        accepted_at: dict[str, float] | None = None,
+    ) -> None:
         self._broker = broker
         self._source = source
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
-        self._accepted_at: dict[str, float] = {}
+        self._accepted_at = {} if accepted_at is None else accepted_at
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
@@ -179,7 +187,7 @@ class Relay:
         """Return the errors that make rows due again. Mark new suspects, and count rejections."""
         now = asyncio.get_running_loop().time()
         tried = list(zip(rows, outcomes, strict=True))
-        self._accepted_at |= {row.exchange: now for row, error in tried if _is_accepted(error)}
+        self._accepted_at.update({row.exchange: now for row, error in tried if _is_accepted(error)})
         for row, error in tried:
             if isinstance(error, PublishRejected) and not row.is_suspect:
                 row.is_suspect = True

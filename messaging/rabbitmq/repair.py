@@ -1,15 +1,14 @@
 """Mend the differences of a RabbitMQ over AMQP, with the rights of a user who may configure everything."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from messaging.errors import BrokerUnavailable
+from messaging.errors import BrokerUnavailable, NotMended
 from messaging.inspection.differences import (
     Bind,
-    Bound,
     DeleteExchange,
     DeleteQueue,
     Difference,
@@ -21,15 +20,14 @@ from messaging.inspection.differences import (
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.topology import Exchange, Queue
 
+# Says why a queue may not be deleted, as the broker's administration sees it; empty if it may.
+Use = Callable[[str], str]
 
-class NotMended(Exception):
-    """The difference is still there; the text is the reason."""
 
-
-def mend(url: str, prefix: str, found: Iterable[Difference]) -> Iterator[tuple[Difference, str]]:
+def mend(url: str, prefix: str, found: Iterable[Difference], use: Use) -> Iterator[tuple[Difference, str]]:
     """Mend the differences one by one. Yield each with the reason why it is still there, empty if it is not.
 
-    Raises BrokerUnavailable.
+    Raises BrokerUnavailable, which names the difference that may have been mended in part.
     """
     try:
         connection = pika.BlockingConnection(connection_parameters(url, f"{prefix}.repair"))
@@ -38,16 +36,17 @@ def mend(url: str, prefix: str, found: Iterable[Difference]) -> Iterator[tuple[D
     with connection:
         for difference in found:
             try:
-                reason = _left(connection.channel(), difference)
+                reason = _left(connection.channel(), difference, use)
             except AMQPError as error:
-                raise BrokerUnavailable(f"the connection was lost: {error!r}") from error
+                where = f"{difference.text} ({difference.remedy})"
+                raise BrokerUnavailable(f"the connection was lost at: {where}: {error!r}") from error
             yield difference, reason
 
 
-def _left(channel: BlockingChannel, difference: Difference) -> str:
+def _left(channel: BlockingChannel, difference: Difference, use: Use) -> str:
     """Mend a difference on a channel of its own, which a refusal closes. Return the reason if it is left."""
     try:
-        _mend(channel, difference)
+        _mend(channel, difference, use)
     except NotMended as reason:
         return str(reason)
     except ChannelClosedByBroker as refusal:
@@ -58,25 +57,25 @@ def _left(channel: BlockingChannel, difference: Difference) -> str:
     return ""
 
 
-def _mend(channel: BlockingChannel, difference: Difference) -> None:
+def _mend(channel: BlockingChannel, difference: Difference, use: Use) -> None:
     match difference.remedy:
         case Make(Exchange() as exchange):
             channel.exchange_declare(exchange.name, exchange.kind, durable=True)
         case Make(Queue() as queue):
             _make(channel, queue)
-        case MakeExchangeAnew(exchange, bindings):
+        case MakeExchangeAnew(exchange):
             channel.exchange_delete(exchange.name)
             channel.exchange_declare(exchange.name, exchange.kind, durable=True)
-            for bound in bindings:
-                channel.queue_bind(bound.target, bound.exchange, bound.key, arguments=dict(bound.arguments))
         case MakeQueueAnew(queue):
-            _make_anew(channel, queue)
+            _make_anew(channel, queue, use)
         case Bind(bound):
-            channel.queue_bind(bound.target, bound.exchange, bound.key)
+            bind = channel.queue_bind if bound.is_queue else channel.exchange_bind
+            bind(bound.target, bound.exchange, bound.key, arguments=dict(bound.arguments))
         case Unbind(bound):
-            _unbind(channel, bound)
+            unbind = channel.queue_unbind if bound.is_queue else channel.exchange_unbind
+            unbind(bound.target, bound.exchange, bound.key, arguments=dict(bound.arguments))
         case DeleteQueue(name):
-            _delete(channel, name)
+            _delete(channel, name, use)
         case DeleteExchange(name):
             channel.exchange_delete(name, if_unused=True)
 
@@ -87,15 +86,16 @@ def _make(channel: BlockingChannel, queue: Queue) -> None:
         channel.queue_bind(queue.name, binding.exchange, binding.key)
 
 
-def _make_anew(channel: BlockingChannel, queue: Queue) -> None:
+def _make_anew(channel: BlockingChannel, queue: Queue, use: Use) -> None:
     """Unbind the queue before the look at it, so that no message arrives that would be deleted with it.
 
-    What is published meanwhile is returned, and its sender repeats it.
+    Commands and replies that are published meanwhile are returned, and their senders repeat them. Events are
+    not repeated: the sweep of webhooks finds those that its queue has missed, and no other queue gets them.
     """
     for binding in queue.bindings:
         channel.queue_unbind(queue.name, binding.exchange, binding.key)
     try:
-        _delete(channel, queue.name)
+        _delete(channel, queue.name, use)
     except (NotMended, ChannelClosedByBroker):
         again = channel.connection.channel()
         for binding in queue.bindings:
@@ -105,19 +105,17 @@ def _make_anew(channel: BlockingChannel, queue: Queue) -> None:
     _make(channel, queue)
 
 
-def _delete(channel: BlockingChannel, name: str) -> None:
-    """Delete a queue that is idle. Quorum queues do not support the conditions of AMQP's own method."""
+def _delete(channel: BlockingChannel, name: str, use: Use) -> None:
+    """Delete a queue that is idle. Quorum queues do not support the conditions of AMQP's own method.
+
+    A quorum queue without a leader looks empty over AMQP, but the broker's administration knows better. What
+    that one knows of a queue is some seconds old, so both are asked.
+    """
     found = channel.queue_declare(name, passive=True).method
     if found.message_count or found.consumer_count:
         raise NotMended(
             f"{found.message_count} messages are in it, and {found.consumer_count} readers read it"
         )
+    if reason := use(name):
+        raise NotMended(reason)
     channel.queue_delete(name)
-
-
-def _unbind(channel: BlockingChannel, bound: Bound) -> None:
-    arguments = dict(bound.arguments)
-    if bound.is_queue:
-        channel.queue_unbind(bound.target, bound.exchange, bound.key, arguments=arguments)
-    else:
-        channel.exchange_unbind(bound.target, bound.exchange, bound.key, arguments=arguments)

@@ -121,6 +121,19 @@ async def test_nothing_is_given_up_because_another_exchange_accepts_messages(bro
     assert row.rejections == 0
 
 
+async def test_a_message_is_given_up_if_another_relay_of_the_process_has_others_accepted(broker: Broker):
+    """Events come from a log of their own, and one that failed is repeated from the outbox."""
+    accepted_at: dict[str, float] = {}
+    first, second = (
+        Relay(broker, OutboxRows(OutboxMessage, keep), accepted_at=accepted_at) for _ in range(2)
+    )
+    row = await owed(broker, FORBIDDEN)
+    await tried(first, row)
+    await tried(second, await owed(broker, ALLOWED))
+    await tried(first, row)
+    assert row.rejections == 1
+
+
 async def test_what_was_under_way_beside_a_rejected_message_is_published_in_the_next_round(
     broker: Broker, relay: Relay
 ):

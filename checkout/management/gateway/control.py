@@ -51,6 +51,19 @@ def there(control: str) -> There:
     )
 
 
+def use_of(control: str, queue: str) -> str:
+    """Return why the queue may not be deleted; empty if it runs, has no message, and nothing reads it."""
+    try:
+        rows = _table(control, "list_queues", "name", "state", "messages", "consumers")
+    except NotPossible as error:
+        return str(error)
+    found = next((row for row in rows if row["name"] == queue), {"state": "not listed"})
+    state, messages, consumers = found["state"], found.get("messages"), found.get("consumers")
+    if (state, messages, consumers) == ("running", 0, 0):
+        return ""
+    return f"it is {state}, with {messages} messages and {consumers} readers, says {control}"
+
+
 def _kind(row: dict[str, Any]) -> str:
     others = {**_arguments(row), **_unusual(row)}
     return " ".join([row["type"], *(f"{name}={value}" for name, value in others.items())])

@@ -5,6 +5,7 @@ With ``--repair`` it shows how the differences are mended, and with ``--yes`` it
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -42,7 +43,11 @@ def add_arguments(parser: CommandParser) -> None:
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0 if everything exists as it should, otherwise 1, also if ``--control`` does not answer."""
     queues = [each.queue for each in expected_queues()]
+    if options["yes"] and not options["repair"]:
+        raise CommandError("--yes needs --repair.")
     if options["repair"]:
+        if options["json"]:
+            raise CommandError("--repair prints no JSON. Without it, --json prints the differences, too.")
         return _repair(out, queues, options["control"], is_meant=options["yes"])
     facts, there, remark = looked_at(queues, options["control"])
     found = [] if there is None else differences(topology(), queues, there)
@@ -70,21 +75,24 @@ def _repair(out: Output, queues: list[Queue], program: str, *, is_meant: bool) -
     if not found:
         out.write("Everything is as it should be.")
         return 0
+    # If the repair is interrupted, this is the only record of what was bound to a deleted exchange.
+    _write_differences(out, found)
     if not is_meant:
-        _write_differences(out, found)
         out.write(MENDS_NOTHING)
         return 1
-    return _mend(out, found)
+    return _mend(out, found, program)
 
 
-def _mend(out: Output, found: list[Difference]) -> int:
+def _mend(out: Output, found: list[Difference], program: str) -> int:
+    out.write("\nREPAIR")
     left = 0
     try:
-        for difference, reason in mend_broker(found):
+        for difference, reason in mend_broker(found, partial(control.use_of, program)):
             write_wrapped(out, "LEFT    " if reason else "mended  ", f"{difference.text} {reason}".strip())
             left += bool(reason)
     except BrokerUnavailable as error:
-        raise CommandError(f"The broker cannot be asked: {error}") from None
+        hint = "Run this again, and restore bindings of other programs from the list above."
+        raise CommandError(f"The broker cannot be asked: {error}. {hint}") from None
     return 1 if left else 0
 
 

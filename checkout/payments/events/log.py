@@ -112,7 +112,7 @@ class EventLog:
             for row in rows:
                 failure = failures[row.message_id]
                 row.attempts, row.last_error = failure.attempts, failure.last_error
-                row.available_at = failure.available_at
+                row.available_at, row.is_suspect = failure.available_at, failure.is_suspect
             # Staff may have published one of them already.
             OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True)
 

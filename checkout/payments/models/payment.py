@@ -310,8 +310,8 @@ class Attempt(models.Model):
         self.state = attempt_machine.next(self.state, event, actor)
 
 
-# The name by which the purchase itself requests operations: the kind of its saga.
-PURCHASE = "purchase"
+# The name by which the purchase itself requests operations. No user's name may have a space.
+PURCHASE = "the purchase"
 
 
 class Operation(models.Model):
@@ -390,8 +390,8 @@ class Operation(models.Model):
 
     @property
     def is_of_purchase(self) -> bool:
-        """True if the purchase itself captures or releases. Requests of others have a key or another name."""
-        return self.requested_by == PURCHASE and not self.idempotency_key
+        """True if the purchase itself captures or releases."""
+        return self.requested_by == PURCHASE
 
     @property
     def amount(self) -> Money:

@@ -12,8 +12,10 @@ import pytest
 from django.core.management import CommandError
 from pika.adapters.blocking_connection import BlockingChannel
 
+from checkout.management.gateway import control
 from checkout.management.gateway.expected import expected_queues, topology
 from messaging.inspection.differences import Bound, There, differences
+from messaging.registry import mend_broker
 from tests.management.gateway.conftest import Gateway, as_json
 from tests.support.environment import RABBITMQ_CONTROL
 
@@ -27,6 +29,7 @@ def there(**changes: Any) -> There:
     process = "checkout.node.web-1"
     bindings |= {Bound("checkout.replies", process, process), Bound("checkout.groups", "payment.1", process)}
     bindings.add(Bound("checkout.events", "payment.#", "checkout.events.warehouse"))
+    bindings.add(Bound("checkout.events", "refund.#", "warehouse", is_queue=False))
     queues = {queue.name: queue.arguments for queue in QUEUES}
     whole: dict[str, Any] = {
         "exchanges": {each.name: each.kind for each in topology().exchanges} | {"amq.topic": "topic"},
@@ -55,7 +58,8 @@ def test_every_other_argument_is_told():
     assert "x-max-length=5, not 100000" in text
     assert "x-delivery-limit=none, not 20" in text
     assert "durable=false, not none" in text
-    assert remedy == "make it anew, if it is empty and nothing reads it"
+    bound = "bound to checkout.commands for risk"
+    assert remedy == f"make it anew, {bound}, if it is empty and nothing reads it"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,10 @@ def test_every_other_argument_is_told():
         Bound("checkout.replies", "checkout.node.web-2", "checkout.node.web-1"),
         Bound("checkout.events", "#", RISK),
         Bound("amq.topic", "#", RISK),
+        Bound("checkout.commands", "risk", RISK, arguments={"why": "no reason"}),
         Bound("checkout.commands", "#", "checkout.other", is_queue=False),
+        Bound("checkout.commands", "#", "warehouse", is_queue=False),
+        Bound("checkout.events", "#", "checkout.other", is_queue=False),
         Bound("amq.topic", "#", "checkout.commands", is_queue=False),
     ],
     ids=str,
@@ -90,9 +97,39 @@ def test_what_is_missing_is_told():
 def test_an_exchange_that_takes_what_no_queue_takes_is_told():
     """Its sender would not hear that a message is undeliverable."""
     kind = "topic alternate-exchange=checkout.hole"
-    [(text, remedy)] = told(exchanges=lambda every: every | {"checkout.commands": kind})
+    (text, remedy), *bindings = told(exchanges=lambda every: every | {"checkout.commands": kind})
     assert text == f"the exchange checkout.commands is {kind}, and should be topic"
-    assert remedy.startswith("delete it, make it anew, and bind")
+    assert remedy == "delete it, and make it anew"
+    every = {Bound(each.exchange, each.key, queue.name) for queue in QUEUES for each in queue.bindings}
+    lost = {f"{bound} is deleted with the exchange" for bound in every if bound.exchange in text}
+    assert dict(bindings) == dict.fromkeys(lost, "bind it")
+
+
+def test_a_queue_gets_no_message_any_more_before_it_is_deleted():
+    copies, anew = "checkout.copies", {"x-queue-type": "classic"}
+    strange = {
+        Bound("checkout.events", "#", copies),
+        Bound("amq.topic", "#", copies),
+        Bound("amq.topic", "#", RISK),
+    }
+    found = told(
+        queues=lambda queues: queues | {copies: {}, RISK: anew}, bindings=lambda bindings: bindings | strange
+    )
+    assert {text for text, _ in found[:3]} == {f"{bound} is none of ours" for bound in strange}
+    assert [remedy.partition(" it")[0] for _, remedy in found[3:]] == ["make", "delete"]
+
+
+def test_of_two_bindings_that_differ_in_their_arguments_both_are_kept():
+    kind = "topic alternate-exchange=checkout.hole"
+    bound = Bound("checkout.events", "payment.#", "checkout.events.warehouse", arguments={"for": "reports"})
+    found = told(
+        exchanges=lambda every: every | {"checkout.events": kind},
+        bindings=lambda bindings: bindings | {bound},
+    )
+    lost = [text for text, _ in found if "checkout.events.warehouse" in text]
+    assert len(lost) == 2
+    assert f"{bound} is deleted with the exchange" in lost
+    assert "for=reports" in str(bound)
 
 
 @pytest.fixture
@@ -138,6 +175,10 @@ def test_what_is_different_or_strange_is_mended_and_what_is_in_use_is_left(
     channel.exchange_declare("checkout.events", "fanout", durable=True)
     channel.queue_declare("checkout.events.warehouse", durable=True)
     channel.queue_bind("checkout.events.warehouse", "checkout.events", "payment.#")
+    channel.exchange_declare("warehouse", "topic")
+    channel.exchange_bind("warehouse", "checkout.events", "payment.#")
+    channel.queue_declare("reports", durable=True)
+    channel.queue_bind("reports", "warehouse", "#")
 
     status, output = repair("--repair", "--yes")
     assert status == 1
@@ -153,7 +194,77 @@ def test_what_is_different_or_strange_is_mended_and_what_is_in_use_is_left(
         ("checkout.events", "payment.captured.shop"),
     ):
         channel.basic_publish(exchange, key, b"{}", mandatory=True)  # raises if no queue takes it
-    assert channel.queue_declare("checkout.events.warehouse", passive=True).method.message_count == 1
+    for queue in ("checkout.events.warehouse", "reports"):
+        assert channel.queue_declare(queue, passive=True).method.message_count == 1
+
+
+@pytest.mark.rabbitmq
+def test_a_queue_that_vanishes_during_the_repair_costs_no_other_its_binding(
+    repair: Gateway, channel: BlockingChannel, rabbitmq_url: str
+):
+    repair("--repair", "--yes")
+    channel.exchange_delete("checkout.events")
+    channel.exchange_declare("checkout.events", "fanout", durable=True)
+    for name in ("a-first", "z-last"):
+        channel.queue_declare(name, durable=True)
+        channel.queue_bind(name, "checkout.events", "payment.#")
+    found = differences(topology(), QUEUES, control.there(RABBITMQ_CONTROL))
+    channel.queue_delete("a-first")
+    reasons = {each.text: reason for each, reason in mend_broker(found, lambda _: "")}
+    [(text, reason)] = [(text, reason) for text, reason in reasons.items() if reason]
+    assert "the queue a-first to checkout.events for payment.# " in text
+    assert "NOT_FOUND" in reason
+    channel.basic_publish("checkout.events", "payment.captured.shop", b"{}")
+    assert channel.queue_declare("z-last", passive=True).method.message_count == 1
+
+
+@pytest.mark.rabbitmq
+def test_a_queue_stays_and_stays_bound_if_the_administration_does_not_show_it_idle(
+    repair: Gateway, channel: BlockingChannel
+):
+    """Over AMQP, a queue whose leader is away looks as if it were empty."""
+    repair("--repair", "--yes")
+    channel.queue_delete(RISK)
+    channel.queue_declare(RISK, durable=True, arguments={"x-queue-type": "classic"})
+    channel.queue_bind(RISK, "checkout.commands", "risk")
+    found = differences(topology(), QUEUES, control.there(RABBITMQ_CONTROL))
+    assert [reason for _, reason in mend_broker(found, lambda _: "it is down")] == ["it is down"]
+    channel.confirm_delivery()
+    channel.basic_publish("checkout.commands", "risk", b"{}", mandatory=True)  # raises if no queue takes it
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"state": "running", "messages": 0, "consumers": 0}, ""),
+        ({"state": "down", "messages": 0, "consumers": 0}, "it is down, with 0 messages and 0 readers"),
+        ({"state": "running", "messages": 2, "consumers": 0}, "it is running, with 2 messages and 0 readers"),
+        ({"state": "running", "messages": 0, "consumers": 1}, "it is running, with 0 messages and 1 readers"),
+        ({"name": "another"}, "it is not listed"),
+    ],
+    ids=str,
+)
+def test_a_queue_may_be_deleted_only_if_the_administration_shows_it_running_and_idle(
+    row: dict[str, Any], reason: str, tmp_path: Path, settings: Any
+):
+    settings.BROKER_URL = "amqp://guest:guest@127.0.0.1:1"
+    program = program_that_prints(json.dumps([{"name": RISK} | row]), tmp_path)
+    assert control.use_of(program, RISK).startswith(reason)
+    assert bool(control.use_of(program, RISK)) == bool(reason)
+    assert "did not answer" in control.use_of("/nowhere/rabbitmqctl", RISK)
+
+
+@pytest.mark.parametrize("arguments", [("--yes",), ("--repair", "--json")], ids=str)
+def test_an_option_that_would_do_nothing_is_an_error(gateway: Gateway, arguments: tuple[str, ...]):
+    with pytest.raises(CommandError, match="--repair"):
+        gateway("topology", "--control", "rabbitmqctl", *arguments)
+
+
+def program_that_prints(text: str, folder: Path) -> str:
+    program = folder / "rabbitmqctl"
+    program.write_text(f"#!{sys.executable}\nprint({text!r})\n")
+    os.chmod(program, stat.S_IRWXU)
+    return str(program)
 
 
 @pytest.mark.rabbitmq
@@ -181,8 +292,5 @@ def test_it_needs_rabbitmq_and_its_own_program(gateway: Gateway, settings: Any, 
         gateway("topology", "--repair")
     with pytest.raises(CommandError, match="list_bindings did not answer"):
         gateway("topology", "--repair", "--control", "/nowhere/rabbitmqctl")
-    program = tmp_path / "rabbitmqctl"
-    program.write_text(f"#!{sys.executable}\nprint('[]')\n")
-    os.chmod(program, stat.S_IRWXU)
     with pytest.raises(CommandError, match="The broker cannot be asked"):
-        gateway("topology", "--repair", "--yes", "--control", str(program))
+        gateway("topology", "--repair", "--yes", "--control", program_that_prints("[]", tmp_path))

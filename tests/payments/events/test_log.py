@@ -237,8 +237,8 @@ async def test_an_event_that_one_queue_refuses_is_repeated_and_holds_up_no_other
     assert (await in_thread(EventPosition.objects.get)).last_pk == second.pk
 
 
-def test_an_event_beside_a_message_that_the_broker_rejects_is_no_suspect(attempt: Attempt) -> None:
-    """It was on the channel of all relays of the process, and would have to be tried alone."""
+def test_an_event_that_the_broker_may_have_rejected_is_tried_alone_from_the_outbox(attempt: Attempt) -> None:
+    """A rejection ends the channel of all relays of the process: once is enough."""
     happen(attempt, "authorised")
     reader = EventLog()
     taken = reader.take()
@@ -246,7 +246,7 @@ def test_an_event_beside_a_message_that_the_broker_rejects_is_no_suspect(attempt
         row.is_suspect, row.rejections, row.last_error = True, 1, "publish_rejected: perhaps another one"
     reader.note(taken, taken)
     row = OutboxMessage.objects.get()
-    assert (row.is_suspect, row.rejections, row.published_at) == (False, 0, None)
+    assert (row.is_suspect, row.rejections, row.published_at) == (True, 0, None)
 
 
 def test_a_long_event_is_published_without_what_the_merchant_knows(attempt: Attempt) -> None:

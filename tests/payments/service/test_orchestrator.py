@@ -122,7 +122,7 @@ def test_an_automatic_capture_is_a_saga_of_its_own_with_an_operation(capturing):
     )
     operation = Operation.objects.get()
     assert (operation.reference, operation.amount_minor, operation.kind) == (child.key, 1250, "capture")
-    assert operation.requested_by == "purchase"
+    assert operation.requested_by == "the purchase"
     assert (capturing.step, capturing.status, capturing.awaiting) == ("capture", Status.RUNNING, "")
     assert state() == PaymentState.PROCESSING
 

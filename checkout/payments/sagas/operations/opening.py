@@ -77,7 +77,7 @@ def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operatio
         kind=child.kind,
         amount_minor=data.minor,
         currency=data.currency,
-        requested_by=parent.kind,
+        requested_by=PURCHASE,
     )
     open_operation_once(payment, operation, order_code=data.attempt)
     return operation
