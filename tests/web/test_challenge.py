@@ -267,3 +267,22 @@ async def test_a_challenge_that_began_before_a_change_of_the_key_still_leads_bac
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
     repeated = await checkout.client.post(return_path, returned(), cross_site=True)
     assert repeated.status == 303
+
+
+@pytest.mark.parametrize("window", ["fullPage", "250x400"])
+async def test_a_shopper_may_cancel_instead_of_going_to_the_bank(return_path, checkout, settings, window):
+    settings.CHECKOUT_CHALLENGE_WINDOW = window
+    page = await checkout.get("challenge/")
+    assert f'action="{checkout.path("challenge/give-up/")}"' in page.text
+    token = {"csrfmiddlewaretoken": fields_of(page)["csrfmiddlewaretoken"]}
+    answer = await checkout.client.post(checkout.path("challenge/give-up/"), token)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CANCELLED
+    late = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert checkout.path("result/") in (late.headers.get("location") or late.text)
+
+
+async def test_no_other_site_cancels_a_payment_for_its_shopper(return_path, checkout):
+    answer = await checkout.client.post(checkout.path("challenge/give-up/"), {}, cross_site=True)
+    assert answer.status == 403
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
