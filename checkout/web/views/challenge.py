@@ -79,9 +79,14 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
 
 
 @held
-@page("POST")
+@page("GET", "HEAD", "POST")
 async def give_up(request: HttpRequest, reference: str) -> HttpResponse:
-    """Cancel a payment whose shopper does not want to complete the challenge, and show what came of it."""
+    """Ask if the shopper does not want to complete the challenge. Then cancel, and show what came of it."""
+    if request.method != "POST":
+        payment = await in_thread(actions.payment_view, reference)
+        if page_of(payment.state) != CHALLENGE:
+            return see_other(path_of(reference, payment.state))
+        return render(request, "checkout/give_up.html", {"payment": payment})
     state = await commit_and_answer(
         "",
         conf.reply_budget_seconds,
