@@ -268,11 +268,18 @@ IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
 }
 
 
+# The events whose meaning, as programs read it, tells more than a line of a payment's history needs.
+_EVENTS = {
+    "payment.processing": "An attempt is under way",
+    "payment.capture_pending": "A capture is under way",
+}
+
+
 def in_plain_words(entry: Entry) -> str:
     """Return the meaning of ``entry`` in words. If there is no text for its name, use the name's words."""
     match entry.kind:
         case Kind.EVENT:
-            return EVENT_TYPES[entry.what].partition(". ")[0].rstrip(".")
+            return _EVENTS.get(entry.what) or EVENT_TYPES[entry.what].partition(". ")[0].rstrip(".")
         case Kind.FACT:
             return fact_in_words(entry.what)
         case Kind.STEP:
