@@ -160,9 +160,10 @@ def note_failure(error: BaseException) -> None:
 
 def _note_answers() -> None:
     """Report that the databases which this thread is connected to have answered."""
-    for alias, outage in list(_outages.items()):
-        connection = connections[alias]
-        if outage.is_on and connection.connection is not None and not connection.errors_occurred:
+    for connection in connections.all(initialized_only=True):
+        outage = _outages.get(connection.alias)
+        has_answered = connection.connection is not None and not connection.errors_occurred
+        if outage is not None and outage.is_on and has_answered:
             outage.answered()
 
 

@@ -143,7 +143,7 @@ def test_what_is_about_another_payment_or_is_no_command_does_not_count(payment):
 def test_a_command_that_is_a_dead_letter_was_dealt_with_or_must_be_handled(payment):
     row = sent(payment, AnnouncePayment(payment=payment.reference))
     letter = DeadLetter.objects.create(message_id=row.message_id, type=row.type, subject=payment.reference)
-    assert "dead letter" in refused(payment)
+    assert "A step of the payment failed" in refused(payment)
     letter.requeued_at = timezone.now()
     letter.save()
     assert "has not been handled" in refused(payment)
@@ -157,7 +157,7 @@ def test_a_command_that_is_a_dead_letter_was_dealt_with_or_must_be_handled(payme
 
 def test_a_command_that_was_given_up_blocks_it_until_staff_have_dealt_with_its_dead_letter(payment):
     give_up(sent(payment, AnnouncePayment(payment=payment.reference)))
-    assert "dead letter" in refused(payment)
+    assert "A step of the payment failed" in refused(payment)
     deal_with_dead_letter(DeadLetter.objects.get().pk, by="ada", note="Announced by telephone.")
     erase(payment)
     assert not OutboxMessage.objects.exists()
@@ -245,7 +245,7 @@ def test_a_notification_that_cannot_be_applied_waits_for_staff_as_its_command_do
     OutboxMessage.objects.update(published_at=timezone.now())
     assert "payments.apply_notification about the payment has not been handled yet" in refused(payment)
     letter = DeadLetter.objects.create(message_id=row.message_id, type=row.type, subject=row.subject)
-    assert "dead letter" in refused(payment)
+    assert "A step of the payment failed" in refused(payment)
     letter.dealt_with_at = timezone.now()
     letter.save()
     erase(payment)

@@ -198,7 +198,7 @@ def release(
 ) -> PurchaseDecision:
     return Go(
         step=At.RELEASE_STOCK,
-        data=with_changes(data, tries=0, refusal_reason=""),
+        data=with_changes(data, tries=0, refusal_reason="", is_called_off=False),
         transitions=transitions,
         attempt_transitions=attempt_transitions,
         refusal_reason=refusal_reason,
@@ -234,7 +234,7 @@ def until_released(
 
 
 def taken_up_again(data: PurchaseData) -> PurchaseDecision:
-    again = with_changes(data, tries=0, refusal_reason="")
+    again = with_changes(data, tries=0, refusal_reason="", is_called_off=False)
     return Go(step=At.CONFIRM_ORDER, data=again, reply_to_waiters=True)
 
 
