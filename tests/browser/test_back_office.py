@@ -331,7 +331,9 @@ def test_without_javascript_everything_can_be_done(
         expect(page.get_by_text("Refund of 3.00 GBP: It arrived.")).to_be_visible()
         page.goto("payments/payment/{parked}/cancel/".format(**keys))
         page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("Cancelled: the payment can no longer be paid.")).to_be_visible()
+        expect(
+            page.get_by_text("Cancelled, or about to be: the payment can no longer be paid.")
+        ).to_be_visible()
         page.goto("payments/deadletter/")
         page.locator("summary").filter(has_text="Status").click()
         page.get_by_role("link", name="Waiting for staff").click()

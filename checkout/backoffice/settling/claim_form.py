@@ -47,6 +47,11 @@ class ClaimForm(DecisionForm):
         return ClaimFound(saga=saga, is_true=self.is_true, minor=minor, currency=currency)
 
     @property
+    def decision(self) -> str:
+        """The decision, with the amount if one is booked."""
+        return f"{self.in_words} ({self.amount})" if self.amount else self.in_words
+
+    @property
     def decisive_field(self) -> str:
         """The amount, if one is to be booked."""
         return "amount" if self.amount else "said"

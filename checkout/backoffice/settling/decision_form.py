@@ -30,6 +30,11 @@ class DecisionForm(ReasonForm):
         return self.words.get(self["said"].value() or "", "")
 
     @property
+    def decision(self) -> str:
+        """The decision with what belongs to it, as it is recorded."""
+        return self.in_words
+
+    @property
     def decisive_field(self) -> str | None:
         """The field to change if the decision is not possible; None if it may be any."""
         return "said"

@@ -102,7 +102,7 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
     def _settle(
         self, request: HttpRequest, row: Any, subject: Subject[Any], form: DecisionForm
     ) -> HttpResponse:
-        text = f"{subject.title}: {form.in_words}"
+        text = f"{subject.title}: {form.decision}"
         try:
             with transaction.atomic():
                 actions.settle_books(
