@@ -49,7 +49,7 @@ REFUSES_WRITES = (b"in_hot_standby", b"default_transaction_read_only")
 REFUSAL = (
     "The server can only be read: it is a standby, or was fenced. Another one may be the primary by now."
 )
-# SQLite's errors of a statement that does not fit the tables. It tells of them as of a database that is away.
+# SQLite's errors for a statement that does not fit the tables. A database that is away raises the same class.
 _MISTAKE = re.compile(r"no such (table|column)|table \S+ has no column")
 # PostgreSQL's errors (Appendix A of its manual) of a transaction that it has rolled back because others were
 # in its way: serialization_failure, deadlock_detected, lock_not_available, and query_canceled, by which a

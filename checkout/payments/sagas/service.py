@@ -84,20 +84,21 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
 @service.handles(CompleteChallenge)
 def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     """Continue the purchase after the shopper's return from the ACS."""
-    saga = locked_saga(Purchase.kind, command.attempt)
-    if saga is None:
-        raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
-    orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
-    join(command.payment, message)
+    _signal_purchase(command, Signal.CHALLENGE_RETURNED, message)
 
 
 @service.handles(CallOffChallenge)
 def call_off_challenge(command: CallOffChallenge, message: Message) -> None:
     """Cancel the purchase, unless its challenge has been completed, or its time was over."""
+    _signal_purchase(command, Signal.CALLED_OFF, message)
+
+
+def _signal_purchase(command: CompleteChallenge | CallOffChallenge, signal: Signal, message: Message) -> None:
+    """Tell the purchase what became of its challenge, and let the sender wait for the result."""
     saga = locked_saga(Purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
-    orchestrator.signal(saga, Signal.CALLED_OFF, message)
+    orchestrator.signal(saga, signal, message)
     join(command.payment, message)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 
+from payments_gateway.serving.scope import Header
+
 STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
@@ -14,7 +16,6 @@ NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Headers that determine where a response ends. If an application sets one of them, it is not overruled.
 FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-Header = tuple[bytes, bytes]
 
 
 class FramedError(Exception):

@@ -196,6 +196,6 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> PurchaseDe
         delay_seconds=delay_seconds,
         transitions=("outcome_unknown",) if is_unknown else (),
         attempt_transitions=("outcome_unknown",) if is_unknown else (),
-        # What was called off usually ends in a moment, for which its shopper waits.
+        # A shopper who cancels waits for the result, which is known a moment later.
         reply_to_waiters=not data.is_called_off,
     )

@@ -93,6 +93,8 @@ def void_refused(data: PurchaseData) -> PurchaseDecision:
 
 def void_parked(data: PurchaseData) -> PurchaseDecision:
     why = "The authentication failed" if data.refusal_reason else "The capture was refused"
+    if data.is_called_off:
+        why = "The payment was cancelled during the challenge"
     return _parked(At.VOID, data, f"{why}, and the authorisation could not be released.")
 
 
