@@ -54,9 +54,9 @@ def test_a_refund_shows_on_both_pages_which_payment_it_is_of(admin_client):
         assert page["Order"] == "ORDER-7: Order ORDER-7"
         assert page["Shopper"] == "ann@shop.example"
         assert page["Merchant"] == "Example (test: no money moves)"
-        assert page["Payment"] == f"12.50 GBP of {today}, {payment.reference}"
-        assert page["Captured so far"] == "12.50 GBP"
-        assert page["Refunded so far"] == "0.00 GBP"
+        assert page["Payment"] == f"£12.50 of {today}, {payment.reference}"
+        assert page["Captured so far"] == "£12.50"
+        assert page["Refunded so far"] == "£0.00"
 
 
 def test_a_merchant_whose_payments_are_real_is_not_called_a_test(admin_client):
@@ -78,9 +78,9 @@ def test_a_refund_shows_what_was_refunded_before_and_what_may_be_yet(admin_clien
     rows.operation(payment, "refund", 400, state="refused")
     rows.operation(payment, "charge_back", 100, state="done")
     for page in both_pages(admin_client, payment, "refund"):
-        assert page["Refunded so far"] == "2.00 GBP (money was refunded before)"
-        assert page["Refunds without an outcome yet"] == "3.00 GBP"
-        assert page["Charged back so far"] == "1.00 GBP"
+        assert page["Refunded so far"] == "£2.00 (money was refunded before)"
+        assert page["Refunds without an outcome yet"] == "£3.00"
+        assert page["Charged back so far"] == "£1.00"
 
 
 def test_a_capture_shows_what_was_captured_before_and_what_may_be_yet(admin_client):
@@ -88,8 +88,8 @@ def test_a_capture_shows_what_was_captured_before_and_what_may_be_yet(admin_clie
     rows.operation(payment, "capture", 200, state="done")
     rows.operation(payment, "capture", 300, state="requested")
     for page in both_pages(admin_client, payment, "capture"):
-        assert page["Captured so far"] == "2.00 GBP"
-        assert page["Captures without an outcome yet"] == "3.00 GBP"
+        assert page["Captured so far"] == "£2.00"
+        assert page["Captures without an outcome yet"] == "£3.00"
 
 
 def test_the_page_of_a_refund_takes_as_many_queries_however_much_was_refunded(queries_for):
@@ -109,7 +109,7 @@ def test_settling_an_operation_shows_its_order_and_merchant_to_the_end(admin_cli
     ):
         assert facts(answer)["Order"] == "ORDER-7: Order ORDER-7"
         assert facts(answer)["Merchant"] == "Example (test: no money moves)"
-    assert "It arrived: refund of 3.00 GBP</button>" in answer.content.decode()
+    assert "It arrived: refund of £3.00</button>" in answer.content.decode()
 
 
 def test_settling_a_claim_shows_its_order_and_merchant_to_the_end(admin_client):
@@ -119,7 +119,7 @@ def test_settling_a_claim_shows_its_order_and_merchant_to_the_end(admin_client):
     for answer in (admin_client.get(page), admin_client.post(page, said)):
         assert facts(answer)["Order"] == "ORDER-7: Order ORDER-7"
         assert facts(answer)["Merchant"] == "Example (test: no money moves)"
-    assert "Book charge-back of 3.00 GBP</button>" in answer.content.decode()
+    assert "Book charge-back of £3.00</button>" in answer.content.decode()
 
 
 def test_who_may_settle_but_see_no_payments_does_not_learn_who_has_paid(staff_client):
@@ -147,7 +147,7 @@ def test_cancelling_a_payment_shows_which_one(admin_client):
     payment = rows.payment("ORDER-7", shopper_email="ann@shop.example")
     page = shown(admin_client, payment, "cancel")
     assert page["Order"] == "ORDER-7: Order ORDER-7"
-    assert page["Amount"].startswith("12.50 GBP of ")
+    assert page["Amount"].startswith("£12.50 of ")
     assert (page["State"], page["Shopper"]) == ("open", "ann@shop.example")
     assert page["Merchant"] == "Example (test: no money moves)"
 
@@ -172,7 +172,7 @@ def test_disabling_a_payment_link_shows_what_it_sells(admin_client):
         expires_at=timezone.now() + timedelta(days=1),
     )
     page = shown(admin_client, link, "disable")
-    assert (page["Amount"], page["Order"]) == ("49.00 EUR", "LINK-1: Tea")
+    assert (page["Amount"], page["Order"]) == ("€49.00", "LINK-1: Tea")
     assert page["Merchant"] == "Example (test: no money moves)"
 
 

@@ -77,7 +77,7 @@ def test_links_are_filtered_by_their_state(staff_client):
     assert len(listed(client, LINKS)) == 8
     shown = client.get(reverse("admin:payments_paymentlink_change", args=[active[0].pk])).content.decode()
     assert f"/pay/{active[0].token}" in shown or active[0].token in shown
-    assert "49.00 EUR" in shown
+    assert "€49.00" in shown
 
 
 def test_a_link_is_disabled_by_staff_with_the_permission_only(staff_client):

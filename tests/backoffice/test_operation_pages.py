@@ -81,8 +81,8 @@ def test_the_form_says_that_the_merchant_is_told_the_reason_and_the_name(admin_c
 def test_a_filled_in_form_is_asked_about_first_and_changes_nothing(admin_client):
     payment = rows.captured()
     page = fill_in(admin_client, payment, "refund", amount="5")
-    assert "Refund 5.00 GBP</button>" in page.content.decode()
-    assert "of 12.50 GBP" in page.content.decode()
+    assert "Refund £5.00</button>" in page.content.decode()
+    assert "of £12.50" in page.content.decode()
     assert "Damaged" in page.content.decode()
     assert not requested("refund")
 
@@ -106,7 +106,7 @@ def test_a_confirmed_refund_is_requested_in_the_users_name_and_leads_back_to_the
     assert LogEntry.objects.get().get_edited_object() == refund
     page = client.get(response["Location"])
     assert [str(message) for message in page.context["messages"]] == [
-        f"Refund of 5.00 GBP, {refund.reference}: requested. See below how it goes."
+        f"Refund of £5.00, {refund.reference}: requested. See below how it goes."
     ]
     for shown in ("Damaged", "£5.00", "£7.50"):
         assert shown in page.content.decode()
@@ -167,7 +167,7 @@ def test_a_bad_amount_is_an_error_at_the_field_and_changes_nothing(admin_client,
         # In another locale these are a thousand.
         ("GBP", "1.000", "GBP has 2 digits after the point, for example 12.50."),
         ("JPY", "1.000", "JPY has no digits after the point, for example 1250."),
-        ("GBP", "12.51", "Only 12.50 GBP is left."),
+        ("GBP", "12.51", "Only £12.50 is left."),
     ],
 )
 def test_an_amount_that_cannot_be_is_told_apart(admin_client, currency, amount, error):
@@ -204,7 +204,7 @@ def test_of_two_people_with_the_form_open_the_second_is_told_that_less_is_left(s
     form = {**opened(client, payment, "refund"), "amount": "5", "reason": "Damaged", "confirmed": "yes"}
     confirm(admin_client, payment, "refund", amount="5")
     response = client.post(address(payment, "refund"), form)
-    assert "7.50 GBP is left now" in errors(response)[0]
+    assert "£7.50 is left now" in errors(response)[0]
     assert len(requested("refund")) == 1
     form["seen"] = response.context["left"].minor
     assert client.post(address(payment, "refund"), form).status_code == 302

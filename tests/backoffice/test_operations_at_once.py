@@ -48,7 +48,7 @@ def test_of_those_who_want_a_part_at_the_same_time_the_second_is_told_of_the_fir
 
     pages = at_once(*map(press, clients, forms))
     assert Operation.objects.filter(kind=kind, requested_by="admin").count() == 1
-    assert sum("8.50 GBP is left now" in page for page in pages) == 2
+    assert sum("£8.50 is left now" in page for page in pages) == 2
 
 
 def test_a_double_click_requests_once(admin_user):

@@ -87,8 +87,8 @@ def test_facts_are_told_in_words_and_unknown_ones_in_their_own(admin_client, kin
 def test_the_ledger_is_shown_to_add_up_to_zero(admin_client):
     payment = rows.paid()
     html = page(admin_client, payment).content.decode()
-    assert "-12.50 GBP" in html
-    assert "0.00 GBP" in html
+    assert "-£12.50" in html
+    assert "£0.00" in html
     assert "Balanced" in html
     assert "Not balanced" not in html
 

@@ -85,7 +85,7 @@ def test_an_operation_that_is_being_asked_about_says_when_it_goes_on(admin_clien
     Saga.objects.update(kind="refund", key=refund.reference, deadline_at=due, look_at=due)
     Operation.objects.filter(pk=refund.pk).update(updated_at=timezone.now() - HOUR)
     [(text, links)] = lines(admin_client, payment)
-    assert f"The refund of 3.00 GBP, {refund.reference}, was sent to the provider" in text
+    assert f"The refund of £3.00, {refund.reference}, was sent to the provider" in text
     assert f"by {written(due)}" in text
     assert links == [address("operation", refund)]
 
@@ -97,7 +97,7 @@ def test_an_operation_that_only_staff_can_settle_says_why_once_and_leads_to_the_
     refund = rows.waiting(payment, "refund", 300)
     Operation.objects.filter(pk=refund.pk).update(updated_at=timezone.now() - HOUR)
     [(text, links)] = lines(admin_client, payment)
-    assert "Nobody knows what became of the refund of 3.00 GBP" in text
+    assert "Nobody knows what became of the refund of £3.00" in text
     assert "The provider did not say what became of the refund." in text
     assert f"Since {written(Saga.objects.get(kind='refund').updated_at)}." in text
     assert links == [address("operation", refund, "settle")]
@@ -109,7 +109,7 @@ def test_a_refund_that_is_said_to_have_failed_is_not_one_that_nobody_knows_of(ad
     Operation.objects.filter(pk=refund.pk).update(state="done")
     Saga.objects.filter(kind="refund").update(data={"is_doubted": True})
     [(text, _)] = lines(admin_client, payment)
-    assert "A notification says that the refund of 3.00 GBP" in text
+    assert "A notification says that the refund of £3.00" in text
 
 
 def test_a_claim_that_only_staff_can_judge_leads_to_the_page_that_settles_it(admin_client):
@@ -184,7 +184,7 @@ def test_books_that_differ_say_by_how_much_and_when_they_are_compared_again(admi
     payment = rows.paid()
     difference = rows.difference(payment)
     [(text, links)] = lines(admin_client, payment)
-    assert text.startswith("Captured: the provider's books have 12.00 GBP, ours have 12.50 GBP. Since")
+    assert text.startswith("Captured: the provider's books have £12.00, ours have £12.50. Since")
     assert "they are compared every 60 minutes" in text
     assert links == [address("difference", difference), address("payment", payment, "settle")]
 
@@ -250,7 +250,7 @@ def test_a_payment_whose_sums_differ_can_be_settled_from_the_line_that_says_so(a
     payment = rows.captured()
     rows.difference(payment, order_code=payment.attempts.get().order_code)
     [(text, links)] = lines(admin_client, payment)
-    assert "the provider's books have 12.00 GBP, ours have 12.50 GBP" in text
+    assert "the provider's books have £12.00, ours have £12.50" in text
     assert links[-1] == address("payment", payment, "settle")
 
 

@@ -63,8 +63,8 @@ def test_a_difference_is_shown_in_money_on_both_sides(admin_client):
         page(admin_client, "difference", row).content.decode(),
         page(admin_client, "difference").content.decode(),
     ):
-        assert "12.50 GBP" in html
-        assert "12.00 GBP" in html
+        assert "£12.50" in html
+        assert "£12.00" in html
         assert reverse("admin:payments_payment_change", args=[payment.pk]) in html
 
 
@@ -79,7 +79,7 @@ def test_an_order_that_is_not_told_is_shown_without_sums(admin_client):
     row = rows.difference(rows.payment("ORDER-1"), "unanswered", ours_minor=0, theirs_minor=0)
     html = page(admin_client, "difference", row).content.decode()
     assert "Unanswered" in html
-    assert "0.00 GBP" not in html
+    assert "£0.00" not in html
 
 
 def test_differences_are_listed_by_whether_they_are_open(admin_client):

@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout.localised_money import localised_money
 from checkout.payments.models import (
     Fact,
     Operation,
@@ -64,7 +65,7 @@ def test_it_is_offered_on_the_payment_s_and_the_operation_s_own_page(staff_clien
     operation = waiting(kind)
     client = staff_client(*MAY_SETTLE)
     page = client.get(payment_address(operation)).content.decode()
-    assert f'<a href="{address(operation)}">Settle {kind} of {operation.amount}…</a>' in page
+    assert f'<a href="{address(operation)}">Settle {kind} of {localised_money(operation.amount)}…</a>' in page
     page = client.get(address(operation, "change")).content.decode()
     assert f'<a href="{address(operation)}">Settle…</a>' in page
 
@@ -124,25 +125,25 @@ def test_the_page_shows_what_is_known(admin_client):
     rows.heard(other, "notified_refunded", event="REFUNDED", amount="2.00 GBP")
     page = admin_client.get(address(operation))
     known = {name: str(value) for name, value in page.context["known"]}
-    assert known["What"] == "Refund of 3.00 GBP"
+    assert known["What"] == "Refund of £3.00"
     assert known["Our reference"] == operation.reference
     assert known["Provider's order code"] == operation.attempt.order_code
     assert known["Sent"].startswith("Once, the last time 20")
     assert known["Answer to that"].startswith("Not known, it may have happened (time-out), 20")
-    assert known["Other refunds"] == "done 2.00 GBP"
+    assert known["Other refunds"] == "done £2.00"
     assert known["Sums that the provider told last"] == "Not told"
     assert known["Waits because"] == "The provider did not say what became of the refund."
     assert cells(page, "What the provider was asked, and answered") == [
         [
             "The provider's answer (inquire refund): not known, it may have happened",
             "REFUNDED",
-            "12.50 GBP",
+            "£12.50",
             "-",
         ],
         ["The provider's answer (refund): not known, it may have happened", "time-out", "-", "-"],
     ]
     assert cells(page, "What the provider told us unasked about this order") == [
-        ["The provider notified us: refunded", "REFUNDED", "2.00 GBP", other.reference, "-"]
+        ["The provider notified us: refunded", "REFUNDED", "£2.00", other.reference, "-"]
     ]
     assert other.reference in page.content.decode()
 
@@ -229,11 +230,13 @@ def test_one_whose_flow_is_at_work_can_only_be_withdrawn(admin_client, kind, sta
     Saga.objects.update(status=Saga.Status.RUNNING)
     Operation.objects.filter(pk=operation.pk).update(state=state)
     page = admin_client.get(payment_address(operation)).content.decode()
-    assert f'<a href="{address(operation)}">Withdraw {kind} of {operation.amount}…</a>' in page
+    assert (
+        f'<a href="{address(operation)}">Withdraw {kind} of {localised_money(operation.amount)}…</a>' in page
+    )
     page = admin_client.get(address(operation))
     assert list(page.context["form"].words) == ["given_up"]
     page = send(admin_client, operation, "given_up")
-    assert f">Withdraw it: {kind} of {operation.amount}</button>" in page.content.decode()
+    assert f">Withdraw it: {kind} of {localised_money(operation.amount)}</button>" in page.content.decode()
     send(admin_client, operation, "given_up", confirmed="yes")
     assert '"fate":"given_up"' in commands().get().body
 
@@ -263,8 +266,7 @@ def test_one_that_the_provider_does_not_carry_out_shows_the_provider_s_sentence(
     assert "It reserves no money." in page
     listed = admin_client.get(payment_address(operation)).content.decode()
     assert (
-        f"The provider has not carried out the refund of 3.00 GBP, {operation.reference}. {sentence}"
-        in listed
+        f"The provider has not carried out the refund of £3.00, {operation.reference}. {sentence}" in listed
     )
 
 
@@ -279,9 +281,9 @@ def test_a_conflicted_payment_is_said_to_stay_so(admin_client):
 @pytest.mark.parametrize(
     ("said", "button"),
     [
-        ("arrived", "It arrived: refund of 3.00 GBP"),
-        ("not_arrived", "Send it again: refund of 3.00 GBP"),
-        ("given_up", "Withdraw it: refund of 3.00 GBP"),
+        ("arrived", "It arrived: refund of £3.00"),
+        ("not_arrived", "Send it again: refund of £3.00"),
+        ("given_up", "Withdraw it: refund of £3.00"),
     ],
 )
 def test_a_decision_is_asked_about_first_and_changes_nothing(admin_client, said, button):
@@ -310,7 +312,7 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_paymen
         "not_arrived": "It did not arrive: send it again",
         "given_up": "It did not arrive: withdraw it, and never send it again",
     }[said]
-    text = f"Settle refund of 3.00 GBP: {words}"
+    text = f"Settle refund of £3.00: {words}"
     entry = LogEntry.objects.get()
     assert (entry.get_edited_object(), entry.get_change_message()) == (operation, text)
     page = client.get(response["Location"])

@@ -106,10 +106,10 @@ def test_the_page_shows_what_is_known(admin_client):
     page = admin_client.get(address(saga))
     known = {name: str(value) for name, value in page.context["known"]}
     assert known["Claim"] == "The shopper's bank took money back"
-    assert known["Amount that was told"] == "3.00 GBP"
+    assert known["Amount that was told"] == "£3.00"
     assert known["Names our"] == "op_named"
     assert known["Proof"].startswith("None")
-    assert (known["Captured"], known["Charged back"]) == ("12.50 GBP", "2.00 GBP")
+    assert (known["Captured"], known["Charged back"]) == ("£12.50", "£2.00")
     assert "does not tell how much" in known["Waits because"]
     cells = {
         table.title: [[str(cell) for cell in row] for row in table.rows] for table in page.context["tables"]
@@ -117,7 +117,7 @@ def test_the_page_shows_what_is_known(admin_client):
     [asked] = cells["What the provider was asked, and answered"]
     assert asked[2] == "CHARGED_BACK"
     [notified] = cells["What the provider told us unasked about this order"]
-    assert notified[2:5] == ["CHARGED_BACK", "3.00 GBP", "None of ours"]
+    assert notified[2:5] == ["CHARGED_BACK", "£3.00", "None of ours"]
     assert len(cells["Captures, voids, refunds and charge-backs of this order"]) == 2
 
 
@@ -126,7 +126,7 @@ def test_an_attempt_that_ended_without_money_is_not_shown_as_authorised(admin_cl
     payment.attempts.update(state="refused")
     known = dict(admin_client.get(address(rows.claimed(payment, "authorised"))).context["known"])
     assert "Authorised" not in known
-    assert str(known["Amount of the payment"]) == "12.50 GBP"
+    assert str(known["Amount of the payment"]) == "£12.50"
 
 
 def test_what_is_proven_is_said_to_be(admin_client):
@@ -142,7 +142,7 @@ def test_the_amount_begins_as_what_the_notification_told_in_the_payment_s_curren
 ):
     form = admin_client.get(address(waiting(**told_amount))).context["form"]
     assert (form["amount"].value() or "") == value
-    assert "At most 12.50 GBP" in form["amount"].help_text
+    assert "At most £12.50" in form["amount"].help_text
 
 
 @pytest.mark.parametrize("claim", OTHERS)
@@ -161,7 +161,7 @@ def test_what_is_not_booked_has_no_amount(admin_client, claim):
 @pytest.mark.parametrize(
     ("claim", "said", "button"),
     [
-        ("charged_back", "true", "Book charge-back of 4.50 GBP"),
+        ("charged_back", "true", "Book charge-back of £4.50"),
         ("charge_back_reversed", "untrue", "Nothing more happened: reported reversal of a charge-back"),
         ("captured", "true", "It is so: reported capture"),
         ("captured", "untrue", "It is not so: reported capture"),

@@ -164,7 +164,7 @@ def test_what_must_be_finished_first_leads_back_with_what_to_do(admin_client):
         send(admin_client, payment, confirmed="yes"),
     ):
         assert response["Location"] == address(payment, "change")
-        assert "what became of the refund of 3.00 GBP. Settle that first" in told(response)[-1]
+        assert "what became of the refund of £3.00. Settle that first" in told(response)[-1]
     assert commands() == []
 
 
@@ -189,9 +189,9 @@ def test_the_page_shows_what_is_known_and_starts_with_our_own_sums(admin_client)
     page = admin_client.get(address(payment, "settle"))
     known = {name: str(value) for name, value in page.context["known"]}
     assert (known["Captured"], known["Refunded"], known["Charged back"]) == (
-        "12.50 GBP",
-        "2.00 GBP",
-        "1.00 GBP",
+        "£12.50",
+        "£2.00",
+        "£1.00",
     )
     assert known["Provider's order code"] == tried.order_code
     assert known["Sums that the provider told last"] == "Not told"
@@ -235,11 +235,11 @@ def test_who_has_not_had_the_provider_asked_is_told_to_do_so_first(admin_client)
         ),
         (
             {"refunded": "3.00"},
-            ["A refund of 3.00 GBP is booked as done", "Part of the money was given back"],
+            ["A refund of £3.00 is booked as done", "Part of the money was given back"],
         ),
         (
             {"charged_back": "1.00", "refunded": "2.50"},
-            ["A charge-back of 1.00 GBP is booked", "A refund of 2.50 GBP is booked"],
+            ["A charge-back of £1.00 is booked", "A refund of £2.50 is booked"],
         ),
         (
             {"captured": "0", "said": "held"},
@@ -247,10 +247,10 @@ def test_who_has_not_had_the_provider_asked_is_told_to_do_so_first(admin_client)
         ),
         (
             {"captured": "0"},
-            ["A void of 12.50 GBP is booked as done", "The order is called off", "nothing was taken"],
+            ["A void of £12.50 is booked as done", "The order is called off", "nothing was taken"],
         ),
         ({"refunded": "12.50"}, ["An order that is not confirmed yet is given up"]),
-        ({"refunded": "15.00"}, ["Less than nothing is kept:", "2.50 GBP more went back"]),
+        ({"refunded": "15.00"}, ["Less than nothing is kept:", "£2.50 more went back"]),
     ],
 )
 def test_what_will_be_booked_is_said_in_words_first_and_changes_nothing(admin_client, change, sentences):
@@ -268,7 +268,7 @@ def test_a_void_without_an_outcome_is_said_to_count_as_refused_once_money_was_ca
     payment = conflicted(rows.authorised)
     void = rows.waiting(payment, "void", 1250)
     page = text_of(send(admin_client, payment, captured="12.50"))
-    text = f"Our void of 12.50 GBP, {void.reference}, of which the outcome is not known, counts as"
+    text = f"Our void of £12.50, {void.reference}, of which the outcome is not known, counts as"
     assert f"{text} refused." in page
     assert f"{text} done." in text_of(send(admin_client, payment, captured="0"))
     form = text_of(admin_client.get(address(payment, "settle")))
@@ -281,7 +281,7 @@ def test_a_refund_that_the_provider_does_not_have_is_named(admin_client):
     page = send(admin_client, payment, refunded="3.00")
     assert "do not tell which of them" in page.context["form"].non_field_errors()[0]
     page = send(admin_client, payment, refunded="3.00", lacks=[refunds[0].reference])
-    assert f"Our refund of 3.00 GBP, {refunds[0].reference}, counts as failed" in text_of(page)
+    assert f"Our refund of £3.00, {refunds[0].reference}, counts as failed" in text_of(page)
     assert f'name="lacks" value="{refunds[0].reference}"' in page.content.decode()
     send(admin_client, payment, refunded="3.00", lacks=[refunds[0].reference], confirmed="yes")
     [command] = commands()
@@ -315,7 +315,7 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_back_to_the_p
         ({"refunded": "4,50"}, "refunded", "digits and a point"),
         ({"charged_back": "-1"}, "charged_back", "digits and a point"),
         ({"lacks": ["op_strange"]}, "lacks", "not one of the available choices"),
-        ({"captured": "12.51"}, "__all__", "No more than 12.50 GBP"),
+        ({"captured": "12.51"}, "__all__", "No more than £12.50"),
         ({"captured": "0", "refunded": "1.00"}, "__all__", "never captured"),
     ],
 )

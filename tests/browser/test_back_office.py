@@ -122,7 +122,7 @@ def test_every_page_can_be_read_and_operated_at_any_width(
         assert_accessible(page)
         page.get_by_label("Reason").fill("Arrived broken")
         page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("button", name="Refund 12.50 GBP")).to_be_visible()
+        expect(page.get_by_role("button", name="Refund £12.50")).to_be_visible()
         assert_accessible(page)
 
 
@@ -158,7 +158,7 @@ def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
         page.get_by_label("It did not arrive: send it again").check()
         page.get_by_label("Reason").fill("Not in the portal")
         page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("button", name="Send it again: refund of 3.00 GBP")).to_be_visible()
+        expect(page.get_by_role("button", name="Send it again: refund of £3.00")).to_be_visible()
         assert_accessible(page)
         page.goto("payments/saga/{claim}/settle/".format(**keys))
         page.get_by_label("Amount").fill("3,00")
@@ -169,7 +169,7 @@ def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
         page.get_by_label("Amount").fill("3.00")
         page.get_by_label("Reason").fill("Seen in the portal")
         page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("button", name="Book charge-back of 3.00 GBP")).to_be_visible()
+        expect(page.get_by_role("button", name="Book charge-back of £3.00")).to_be_visible()
         assert_accessible(page)
 
 
@@ -203,11 +203,11 @@ def test_the_keyboard_alone_refunds(browser: Browser, shared_stack: Stack, keys:
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Continue")).to_be_focused()
         page.keyboard.press("Enter")
-        confirm = page.get_by_role("button", name="Refund 2.50 GBP")
+        confirm = page.get_by_role("button", name="Refund £2.50")
         expect(confirm).to_be_visible()
         confirm.focus()
         page.keyboard.press("Enter")
-        expect(page.get_by_text(re.compile("^Refund of 2.50 GBP, op_[0-9a-f]+: requested"))).to_be_visible()
+        expect(page.get_by_text(re.compile("^Refund of £2.50, op_[0-9a-f]+: requested"))).to_be_visible()
         expect(refunds(page)).to_have_count(1)
         expect(refunds(page)).to_contain_text("Arrived broken")
 
@@ -217,7 +217,7 @@ def test_the_keyboard_alone_settles_what_became_of_a_refund(
 ) -> None:
     with at_work(browser, shared_stack) as page:
         page.goto("payments/payment/{unsettled_payment}/change/".format(**keys))
-        page.get_by_role("link", name="Settle refund of 3.00 GBP").focus()
+        page.get_by_role("link", name="Settle refund of £3.00").focus()
         page.keyboard.press("Enter")
         first = page.get_by_label("It arrived")
         choice = page.get_by_role("group", name="What became of it?")
@@ -229,11 +229,11 @@ def test_the_keyboard_alone_settles_what_became_of_a_refund(
         expect(page.get_by_label("Reason")).to_be_focused()
         page.keyboard.type("Seen in the portal")
         page.keyboard.press("Enter")
-        confirm = page.get_by_role("button", name="It arrived: refund of 3.00 GBP")
+        confirm = page.get_by_role("button", name="It arrived: refund of £3.00")
         expect(confirm).to_be_visible()
         confirm.focus()
         page.keyboard.press("Enter")
-        expect(page.get_by_text("Refund of 3.00 GBP: It arrived. See below how it goes.")).to_be_visible()
+        expect(page.get_by_text("Refund of £3.00: It arrived. See below how it goes.")).to_be_visible()
 
 
 def test_the_keyboard_alone_books_a_charge_back_that_the_provider_does_not_tell_enough_of(
@@ -256,7 +256,7 @@ def test_the_keyboard_alone_books_a_charge_back_that_the_provider_does_not_tell_
         page.keyboard.press("Tab")
         page.keyboard.type("Seen in the portal")
         page.keyboard.press("Enter")
-        confirm = page.get_by_role("button", name="Book charge-back of 4.50 GBP")
+        confirm = page.get_by_role("button", name="Book charge-back of £4.50")
         expect(confirm).to_be_visible()
         confirm.focus()
         page.keyboard.press("Enter")
@@ -284,11 +284,11 @@ def test_the_keyboard_alone_settles_a_contradiction(
         page.get_by_label("Reason").focus()
         page.keyboard.type("Seen in the portal")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("A charge-back of 1.00 GBP is booked")).to_be_visible()
+        expect(page.get_by_text("A charge-back of £1.00 is booked")).to_be_visible()
         confirm = page.get_by_role("button", name="Book it")
         confirm.focus()
         page.keyboard.press("Enter")
-        expect(page.get_by_text(re.compile("charged back 1.00 GBP.*See below how it goes"))).to_be_visible()
+        expect(page.get_by_text(re.compile("charged back £1.00.*See below how it goes"))).to_be_visible()
 
 
 def test_a_healthy_payment_is_settled_only_by_who_types_its_order_number(
@@ -318,8 +318,8 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_role("button", name="Change").click()
         page.get_by_label("Amount").fill("3.00")
         page.get_by_role("button", name="Continue").click()
-        page.get_by_role("button", name="Refund 3.00 GBP").click()
-        expect(page.get_by_text("Refund of 3.00 GBP,")).to_be_visible()
+        page.get_by_role("button", name="Refund £3.00").click()
+        expect(page.get_by_text("Refund of £3.00,")).to_be_visible()
         page.goto("payments/operation/{unsettled}/settle/".format(**keys))
         page.get_by_label("It did not arrive: send it again").check()
         page.get_by_label("Reason").fill("Not in the portal")
@@ -327,8 +327,8 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_role("button", name="Change").click()
         page.get_by_label("It arrived").check()
         page.get_by_role("button", name="Continue").click()
-        page.get_by_role("button", name="It arrived: refund of 3.00 GBP").click()
-        expect(page.get_by_text("Refund of 3.00 GBP: It arrived.")).to_be_visible()
+        page.get_by_role("button", name="It arrived: refund of £3.00").click()
+        expect(page.get_by_text("Refund of £3.00: It arrived.")).to_be_visible()
         page.goto("payments/payment/{parked}/cancel/".format(**keys))
         page.get_by_role("button", name="Cancel").click()
         expect(
@@ -352,7 +352,7 @@ def test_a_double_click_refunds_once(browser: Browser, shared_stack: Stack, keys
         page.get_by_label("Amount").fill("1.00")
         page.get_by_label("Reason").fill("Arrived broken")
         page.get_by_role("button", name="Continue").click()
-        page.get_by_role("button", name="Refund 1.00 GBP").dblclick()
+        page.get_by_role("button", name="Refund £1.00").dblclick()
         expect(refunds(page)).to_have_count(1)
         page.reload()
         expect(refunds(page)).to_have_count(1)
@@ -366,8 +366,8 @@ def test_of_two_people_who_want_all_of_the_money_the_second_is_told(
             page.goto("payments/payment/{held}/capture/".format(**keys))
             page.get_by_label("Reason").fill("Sent")
             page.get_by_role("button", name="Continue").click()
-        first.get_by_role("button", name="Capture 12.50 GBP").click()
-        expect(first.get_by_text("Capture of 12.50 GBP,")).to_be_visible()
-        second.get_by_role("button", name="Capture 12.50 GBP").click()
+        first.get_by_role("button", name="Capture £12.50").click()
+        expect(first.get_by_text("Capture of £12.50,")).to_be_visible()
+        second.get_by_role("button", name="Capture £12.50").click()
         told = second.get_by_text("Capture: nothing is left for it. Nothing was requested.")
         expect(told).to_be_visible()

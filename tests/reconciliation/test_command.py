@@ -30,7 +30,7 @@ def test_it_prints_every_difference_and_exits_with_1(paid, capsys):
         call_command("reconcile")
     assert ended.value.code == 1
     line = capsys.readouterr().out.splitlines()[0]
-    assert f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP, theirs 12.50 GBP" in line
+    assert f"{purchase.attempt.order_code}  authorised: ours £0.00, theirs £12.50" in line
     assert purchase.payment.reference in line
     assert line.endswith(" UTC")
 
@@ -41,7 +41,7 @@ def test_each_sum_is_printed_in_its_own_currency(paid, capsys):
     purchase.order.captured = purchase.order.refunded = purchase.order.charged_back = Money(0, "JPY")
     with pytest.raises(SystemExit):
         call_command("reconcile")
-    assert "currency: ours 12.50 GBP, theirs 1,250 JPY" in capsys.readouterr().out
+    assert "currency: ours £12.50, theirs ¥1,250" in capsys.readouterr().out
 
 
 def test_a_difference_is_printed_until_the_books_agree(paid, books, capsys):
@@ -53,7 +53,7 @@ def test_a_difference_is_printed_until_the_books_agree(paid, books, capsys):
     with pytest.raises(SystemExit) as ended:
         call_command("reconcile")
     assert ended.value.code == 1
-    assert capsys.readouterr().out.count(f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP") == 2
+    assert capsys.readouterr().out.count(f"{purchase.attempt.order_code}  authorised: ours £0.00") == 2
     Difference.objects.update(dealt_with_at=timezone.now())
     call_command("reconcile")
     assert purchase.attempt.order_code not in capsys.readouterr().out

@@ -15,6 +15,7 @@ from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import time_text
 from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
+from checkout.localised_money import localised_money
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.data import At
@@ -161,7 +162,8 @@ def _place(fact: Fact) -> tuple[object, object, int | None]:
 
 
 def _named(operation: Operation) -> str:
-    return f"{operation.get_kind_display().lower()} of {operation.amount}, {operation.reference}"
+    kind, amount = operation.get_kind_display().lower(), localised_money(operation.amount)
+    return f"{kind} of {amount}, {operation.reference}"
 
 
 def _moves_on(due: datetime | None) -> str:

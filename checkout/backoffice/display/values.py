@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
@@ -13,11 +14,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
+from checkout.localised_money import localised_money
+from checkout.money import Money, exponent
 from checkout.payments.models import Payment
 
 NOTHING = "-"
 # A name is split before a capital after a small letter, and after a point or an underscore.
 _PARTS = re.compile(r".+?(?:(?<=[._])|(?<=[a-z])(?=[A-Z])|$)", re.DOTALL)
+_TOLD = re.compile(r"(-?[\d,]+(?:\.\d+)?) ([A-Z]{3})")
 _AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}|-?[^\d\s_-]{1,4}\s?[\d,.]+")
 
 # States whose names in the code are not the words of staff.
@@ -92,6 +96,17 @@ def quantity_text(number: int, noun: str) -> str:
 def humanised(name: str) -> str:
     """Return a name from the code as words: ``challenge_required`` becomes "challenge required"."""
     return name.replace("_", " ").replace(".", ": ", 1)
+
+
+def told_amount(data: Mapping[str, str]) -> str:
+    """Return the amount that a fact names, such as ``12.50 GBP``, as people write it."""
+    text = data.get("amount", "")
+    found = _TOLD.fullmatch(text)
+    if found is None:
+        return text or NOTHING
+    digits, currency = found.groups()
+    minor = int(Decimal(digits.replace(",", "")).scaleb(exponent(currency)))
+    return localised_money(Money(minor, currency))
 
 
 def lines_text(lines: Sequence[Mapping[str, object]]) -> str:

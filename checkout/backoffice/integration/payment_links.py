@@ -12,6 +12,7 @@ from checkout.backoffice.display.facts import FactLine, merchant_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
+from checkout.localised_money import localised_money
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
 from checkout.payments.models.link import MOST_OPENINGS
@@ -92,7 +93,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
         return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: PaymentLink) -> Iterator[FactLine]:
-        yield "Amount", str(row.amount)
+        yield "Amount", localised_money(row.amount)
         yield "Order", f"{row.order_reference}: {row.description}"
         yield "Merchant", merchant_text(row.merchant)
 
@@ -106,7 +107,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
 
     @admin.display(description="amount", ordering="amount_minor")
     def price(self, link: PaymentLink) -> str:
-        return str(link.amount)
+        return localised_money(link.amount)
 
     @admin.display(description="address for shoppers")
     def shown_to_shoppers(self, link: PaymentLink) -> str:

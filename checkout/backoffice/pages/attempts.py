@@ -23,6 +23,7 @@ from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
 from checkout.backoffice.settling.operations import OperationSettlingAdmin
+from checkout.localised_money import localised_money
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
 from checkout.payments.providers.authentication import Authentication
@@ -219,7 +220,7 @@ class OperationAdmin(OfPayment, WithState, OperationSettlingAdmin):
 
     @admin.display(ordering="amount_minor")
     def amount(self, operation: Operation) -> str:
-        return str(operation.amount)
+        return localised_money(operation.amount)
 
     @admin.display(description="refused because")
     def refused_because(self, operation: Operation) -> str:

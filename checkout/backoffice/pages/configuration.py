@@ -13,6 +13,7 @@ from checkout.backoffice.bounded_search import WithBoundedSearch
 from checkout.backoffice.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.orders.models import StockItem
 from checkout.payments.models import ProviderAccount
@@ -73,7 +74,7 @@ class StockItemAdmin(ConfigurationAdmin):
 
     @admin.display(ordering="price_minor")
     def price(self, item: StockItem) -> str:
-        return str(Money(item.price_minor, item.currency))
+        return localised_money(Money(item.price_minor, item.currency))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Lock the row for a change, because orders take from the same stock."""

@@ -8,6 +8,7 @@ from django.contrib import admin
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.values import payment_link
 from checkout.ledger.models import LedgerEntry
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Payment
 
@@ -48,7 +49,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="amount (debit positive)", ordering="amount_minor")
     def amount(self, entry: LedgerEntry) -> str:
-        return str(Money(entry.amount_minor, entry.currency))
+        return localised_money(Money(entry.amount_minor, entry.currency))
 
     @admin.display(ordering="payment_reference")
     def payment(self, entry: LedgerEntry) -> str:

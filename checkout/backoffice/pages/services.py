@@ -6,6 +6,7 @@ from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.columns import WithState
 from checkout.backoffice.display.values import NOTHING, humanised, lines_text, payment_link
 from checkout.backoffice.filters import HappenedFilter
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.orders.models import Reservation
 from checkout.receipts.models import Receipt
@@ -49,7 +50,7 @@ class RiskAssessmentAdmin(OfOnePayment):
 
     @admin.display(ordering="amount_minor")
     def amount(self, assessment: RiskAssessment) -> str:
-        return str(Money(assessment.amount_minor, assessment.currency))
+        return localised_money(Money(assessment.amount_minor, assessment.currency))
 
     @admin.display(description="reasons")
     def why(self, assessment: RiskAssessment) -> str:
@@ -80,4 +81,4 @@ class ReceiptAdmin(OfOnePayment):
 
     @admin.display(ordering="amount_minor")
     def amount(self, receipt: Receipt) -> str:
-        return str(Money(receipt.amount_minor, receipt.currency))
+        return localised_money(Money(receipt.amount_minor, receipt.currency))

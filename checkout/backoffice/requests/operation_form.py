@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from checkout.backoffice.requests.amounts import AmountField, plain
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Operation, Payment
 
@@ -35,7 +36,7 @@ class OperationForm(forms.Form):
         self.is_repeat = False
         self.initial["seen"] = left.minor
         if has_amount:
-            help_text = f"At most {left}."
+            help_text = f"At most {localised_money(left)}."
             self.fields["amount"] = AmountField(left.currency, initial=plain(left), help_text=help_text)
             self.order_fields(self.field_order)
 
@@ -54,11 +55,12 @@ class OperationForm(forms.Form):
             return cleaned
         if cleaned["seen"] != self.left.minor:
             raise ValidationError(
-                f"This payment has changed since you opened this form: {self.left} is left now. "
-                "Nothing was requested; check the amount and go on if it is still right."
+                "This payment has changed since you opened this form: "
+                f"{localised_money(self.left)} is left now. Nothing was requested; check the amount and "
+                "go on if it is still right."
             )
         if "amount" in cleaned and self.left < cleaned["amount"]:
-            self.add_error("amount", f"Only {self.left} is left.")
+            self.add_error("amount", f"Only {localised_money(self.left)} is left.")
         return cleaned
 
 

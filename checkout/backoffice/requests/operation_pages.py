@@ -15,6 +15,7 @@ from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.actions import Available, OperationView
@@ -130,7 +131,7 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
             field = "amount" if isinstance(error, AmountNotAvailable) and wanted.has_amount else None
             form.add_error(field, f"Nothing was requested. {error}")
             return self._show(wanted, request, payment, form, "admin/payments/payment/operation.html")
-        what = f"{wanted.label} of {operation.amount}, {operation.reference}"
+        what = f"{wanted.label} of {localised_money(operation.amount)}, {operation.reference}"
         if form.is_repeat:
             return self.back(request, payment, messages.INFO, f"{what}: had been requested before, once.")
         return self.back(request, payment, messages.SUCCESS, f"{what}: requested. See below how it goes.")
@@ -153,7 +154,7 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
             )
             # The payment is locked, so no other process writes this entry meanwhile.
             if not logged.exists():
-                self.log_addition(request, operation, f"{wanted.label} of {view.amount}")
+                self.log_addition(request, operation, f"{wanted.label} of {localised_money(view.amount)}")
         return view
 
     def _show(

@@ -5,6 +5,7 @@ from typing import Any
 from checkout.backoffice.display.wording import CLAIM_SAID, ISSUER_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
 from checkout.backoffice.settling.decision_form import DecisionForm
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.checkout_messages import ClaimFound
@@ -49,7 +50,7 @@ class ClaimForm(DecisionForm):
     @property
     def decision(self) -> str:
         """The decision, with the amount if one is booked."""
-        return f"{self.in_words} ({self.amount})" if self.amount else self.in_words
+        return f"{self.in_words} ({localised_money(self.amount)})" if self.amount else self.in_words
 
     @property
     def decisive_field(self) -> str:
@@ -68,5 +69,5 @@ def _amount_field(claim: VerificationData, left: Money) -> AmountField:
     told = None
     if claim.minor and claim.currency == left.currency:
         told = plain(Money(claim.minor, left.currency))
-    help_text = f"Of what happened and is not in our books yet. At most {left}."
+    help_text = f"Of what happened and is not in our books yet. At most {localised_money(left)}."
     return AmountField(left.currency, initial=told, help_text=help_text)

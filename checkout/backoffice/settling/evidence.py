@@ -7,8 +7,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils.formats import date_format
 
-from checkout.backoffice.display.values import NOTHING, Table, badge, humanised
+from checkout.backoffice.display.values import NOTHING, Table, badge, humanised, told_amount
 from checkout.backoffice.display.wording import ANSWERS, SAID, fact_in_words
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import NOTIFIED
@@ -46,7 +47,7 @@ def _is_about(operation: Operation) -> Q:
 
 def _request(operation: Operation, facts: Sequence[Fact]) -> Iterator[tuple[str, object]]:
     attempt = operation.attempt
-    yield "What", f"{operation.get_kind_display()} of {operation.amount}"
+    yield "What", f"{operation.get_kind_display()} of {localised_money(operation.amount)}"
     yield "State", badge(operation.state)
     if operation.is_withdrawn:
         yield "Withdrawn", "It is never sent again"
@@ -91,7 +92,10 @@ def _others(operation: Operation, others: Sequence[Operation]) -> Iterator[tuple
     sums: Counter[str] = Counter()
     for other in others:
         sums[other.state] += other.amount_minor
-    amounts = [f"{humanised(state)} {Money(sums[state], operation.currency)}" for state in sorted(sums)]
+    amounts = [
+        f"{humanised(state)} {localised_money(Money(sums[state], operation.currency))}"
+        for state in sorted(sums)
+    ]
     yield f"Other {operation.kind}s", ", ".join(amounts) or "None"
 
 
@@ -127,7 +131,7 @@ def _answer(fact: Fact) -> Sequence[object]:
         fact.recorded_at,
         fact_in_words(fact.kind),
         data.get("event") or NOTHING,
-        data.get("amount") or NOTHING,
+        told_amount(data),
         "; ".join(filter(None, remarks)) or NOTHING,
     )
 
@@ -158,7 +162,7 @@ def _notification(fact: Fact, reference: str) -> Sequence[object]:
         fact.recorded_at,
         fact_in_words(fact.kind),
         fact.data.get("event") or NOTHING,
-        fact.data.get("amount") or NOTHING,
+        told_amount(fact.data),
         "This one" if name and name == reference else name or "None of ours",
         fact.data.get("not_applied") or NOTHING,
     )
@@ -168,7 +172,7 @@ def _other(operation: Operation) -> Sequence[object]:
     return (
         operation.reference,
         badge(operation.state),
-        operation.amount,
+        localised_money(operation.amount),
         operation.created_at,
         operation.requested_by or NOTHING,
     )

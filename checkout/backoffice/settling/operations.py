@@ -13,6 +13,7 @@ from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import evidence_of
 from checkout.backoffice.settling.operation_form import OperationForm
 from checkout.backoffice.settling.page import LABEL, PERMISSION, SettlingAdmin, Subject, impossible
+from checkout.localised_money import localised_money
 from checkout.payments.calls import moves_once
 from checkout.payments.checkout_messages import Fate, OperationFound
 from checkout.payments.models import Operation, ProviderCall, Saga
@@ -33,7 +34,10 @@ def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
     if not (user.has_perm(PERMISSION) and user.has_perm("payments.view_operation")):
         return []
     return [
-        Tool(f"{_label_of(is_at_work=each.is_at_work)} {each.kind} of {each.amount}…", _address(each))
+        Tool(
+            f"{_label_of(is_at_work=each.is_at_work)} {each.kind} of {localised_money(each.amount)}…",
+            _address(each),
+        )
         for each in _to_be_decided(among).order_by("pk")
     ]
 
@@ -116,7 +120,7 @@ class OperationSettlingAdmin(SettlingAdmin):
 
 
 def _title(label: str, operation: Operation) -> str:
-    return f"{label} {operation.kind} of {operation.amount}"
+    return f"{label} {operation.kind} of {localised_money(operation.amount)}"
 
 
 def _label(operation: Operation) -> str:

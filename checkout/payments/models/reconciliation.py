@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models.payment import Payment, ProviderAccount
 from checkout.payments.models.staff_handling import StaffHandling
@@ -82,7 +83,7 @@ class Difference(StaffHandling):
 
 
 def _in_words(minor: int, currency: str) -> str:
-    return f"{minor} minor units" if currency == UNKNOWN_CURRENCY else str(Money(minor, currency))
+    return f"{minor} minor units" if currency == UNKNOWN_CURRENCY else localised_money(Money(minor, currency))
 
 
 # The condition on differences that wait for staff.

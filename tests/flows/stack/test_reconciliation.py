@@ -27,7 +27,7 @@ def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(star
     agree = "1 payment compared, 0 differences"
     wait_until(lambda: agree in stack.manage("reconcile", "--since", "2020-01-01"), "the provider's copy")
     behind_our_back(stack, shopper)
-    wait_until(lambda: "refunded: ours 0.00 GBP, theirs 0.05 GBP" in reported(stack), "the refund")
+    wait_until(lambda: "refunded: ours £0.00, theirs £0.05" in reported(stack), "the refund")
     assert requests.get(f"{stack.web_url}/readyz", timeout=10).ok
 
 

@@ -53,11 +53,11 @@ def too_late() -> Fact:
 @pytest.mark.parametrize(
     ("theirs", "why"),
     [
-        (books_with(1251), "No more than 12.50 GBP"),
+        (books_with(1251), "No more than £12.50"),
         (books_with(-1), "not less than nothing"),
         (books_with(0, refunded=1), "never captured"),
         (books_with(0, charged_back=1, is_held=True), "never captured"),
-        (books_with(1000, charged_back=1001), "No more than 10.00 GBP can have been charged back"),
+        (books_with(1000, charged_back=1001), "No more than £10.00 can have been charged back"),
         (replace(HELD, captured=NO_USD, refunded=NO_USD, charged_back=NO_USD), "payment is in GBP"),
         (books_with(1250, lacks=frozenset({"op_strange"})), "Only a capture or refund that is done"),
     ],

@@ -7,6 +7,7 @@ from typing import Self
 import msgspec
 from django.db.models import Q
 
+from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.books.adoption import adopt, key_of_claim
 from checkout.payments.books.apply import make_after_all
@@ -101,7 +102,8 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
         is_charge_back = kind_by_issuer(question.claim) == Kind.CHARGE_BACK
         counted = "taken and not charged back" if is_charge_back else "charged back"
         return (
-            f"{amount} is more than is {counted}: {left}. If money is missing in our books, settle the "
+            f"{localised_money(amount)} is more than is {counted}: {localised_money(left)}. "
+            "If money is missing in our books, settle the "
             "payment by figures, and enter this among them. If you are asked to settle this first, say "
             "here that nothing more happened."
         )

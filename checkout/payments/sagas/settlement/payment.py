@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from checkout.localised_money import localised_money
 from checkout.payments.books.adoption import adopt
 from checkout.payments.books.apply import end_doubt, fail_refund
 from checkout.payments.books.compare_events import FOUND_BY_STAFF
@@ -79,11 +80,12 @@ def _obstacle_to_sums(attempt: Attempt, theirs: TheirBooks) -> str:
     if any(each.minor < 0 for each in (theirs.captured, theirs.refunded, theirs.charged_back)):
         return "An amount is not less than nothing."
     if owed < theirs.captured:
-        return f"No more than {owed} can have been captured: that is what was authorised."
+        return f"No more than {localised_money(owed)} can have been captured: that is what was authorised."
     if not theirs.captured.minor and (theirs.refunded.minor or theirs.charged_back.minor):
         return "Nothing can go back of what was never captured. Say how much was captured as well."
     if theirs.captured < theirs.charged_back:
-        return f"No more than {theirs.captured} can have been charged back: that is what was captured."
+        captured = localised_money(theirs.captured)
+        return f"No more than {captured} can have been charged back: that is what was captured."
     return reckon(attempt, theirs).why
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import Case, Q, When
 
+from checkout.localised_money import localised_money
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
@@ -173,7 +174,7 @@ def _has_to_wait(verification: Saga) -> bool:
 def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:
     for operation in payment.operations.select_related("attempt").order_by("pk"):
         saga = sagas.get((operation.kind, operation.reference))
-        what = f"{operation.get_kind_display().lower()} of {operation.amount}"
+        what = f"{operation.get_kind_display().lower()} of {localised_money(operation.amount)}"
         if operation.state in OPEN and not _ends_by_figures(operation, saga):
             if saga is not None and saga.status == Saga.Status.PARKED:
                 return f"Nobody knows what became of the {what}. Settle that first: a link is on this page."

@@ -80,7 +80,7 @@ class Person:
         self._window.type(_field("Amount"), "5.00")
         self._window.type(_field("Reason"), "One of two arrived broken")
         self._window.click(_button("Continue"))
-        self._window.click(_button("Refund 5.00 GBP"))
+        self._window.click(_button("Refund £5.00"))
         self._sees("//*[contains(@class, 'messagelist')]")
 
     def _orders(self) -> None:

@@ -1,4 +1,4 @@
-"""The filter with which templates write money for shoppers."""
+"""The filter with which templates write money as people do."""
 
 from django import template
 
