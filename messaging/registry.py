@@ -43,6 +43,12 @@ def make_broker(url: str, prefix: str) -> Broker:
     return RabbitmqBroker(url, prefix, zone=conf.broker_zone, quorum_group_size=conf.quorum_group_size)
 
 
+def is_connected() -> bool | None:
+    """Return True if a broker of this process is connected, and None if this process has none."""
+    brokers = [broker for (loop, *_), broker in list(_brokers.items()) if not loop.is_closed()]
+    return any(broker.is_connected for broker in brokers) if brokers else None
+
+
 def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
     """Return what the broker has of the exchanges and of these queues. Blocks, and opens no broker here."""
     url, topology = conf.broker_url, Topology(conf.prefix)

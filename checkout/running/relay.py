@@ -25,6 +25,7 @@ from checkout.payments.timers.due_checks import (
     tokens_due_in,
 )
 from checkout.payments.timers.expired_counters import delete_expired_counters
+from checkout.payments.timers.figures import count_changed_hours
 from checkout.payments.timers.lost_commands import send_lost_again
 from checkout.payments.timers.retention import (
     delete_expired_events,
@@ -42,6 +43,8 @@ from messaging.outbox.rows import OutboxRows
 
 # The interval of timers that rarely have work, which should not wait for minutes.
 SOON_SECONDS = 5.0
+# The interval at which the figures of the back office are brought up to date.
+FIGURES_SECONDS = 10.0
 # The longest interval of timers whose work is due after hours or days.
 SELDOM_SECONDS = 30.0
 # The interval of timers that only free storage.
@@ -92,7 +95,7 @@ def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
 
 
 def _upkeep(stop: asyncio.Event) -> list[Timer]:
-    """Return the timers that no payment waits for: they delete what is old, and compare the books."""
+    """Return the timers that no payment waits for: they delete what is old, count, and compare the books."""
 
     def reconcile() -> int:
         return len(reconcile_when_due(stop.is_set))
@@ -105,6 +108,7 @@ def _upkeep(stop: asyncio.Event) -> list[Timer]:
         Timer("tokens under an earlier secret key", seal_tokens_again, RARELY_SECONDS),
         Timer("answers of the API", delete_expired_answers, RARELY_SECONDS),
         Timer("what was counted", delete_expired_counters, RARELY_SECONDS),
+        Timer("figures", count_changed_hours, FIGURES_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
     ]
 

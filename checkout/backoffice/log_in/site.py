@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
-from checkout.backoffice.attention.waiting_for_staff import counted_for
+from checkout.backoffice.attention.waiting_for_staff import counted_for, may_view_concerns
+from checkout.backoffice.home.health import health_for
+from checkout.backoffice.home.page import figures_context
 from checkout.backoffice.log_in.log_in import locked_out
 from checkout.backoffice.log_in.sessions import lengthen, seconds_left
 from checkout.backoffice.navigation import menu, sections_of
@@ -45,9 +47,14 @@ class BackOffice(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show what needs attention, and the sections."""
+        """Show the figures of payments, what needs attention, and the health of what payments depend on."""
         rows = [row for row in counted_for(request.user) if row["count"]]
-        return super().index(request, {"rows": rows, **(extra_context or {})})
+        context = {
+            "rows": rows,
+            "health": health_for(request.user) if may_view_concerns(request.user) else [],
+            **figures_context(request),
+        }
+        return super().index(request, {**context, **(extra_context or {})})
 
     def session_view(self, request: HttpRequest) -> HttpResponse:
         """Lengthen the session of a user who works at a form, and return the time left to it."""

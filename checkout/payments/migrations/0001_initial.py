@@ -468,6 +468,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("refusal_reason", models.CharField(blank=True, max_length=50)),
+                (
+                    "answer_tier",
+                    models.CharField(
+                        blank=True,
+                        choices=[("held", "Held"), ("pushed", "Pushed"), ("polled", "Polled")],
+                        default="",
+                        editable=False,
+                        help_text="How the first result reached the shopper",
+                        max_length=6,
+                    ),
+                ),
                 ("version", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -1659,6 +1670,41 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="attempt",
             constraint=models.UniqueConstraint(fields=("payment", "number"), name="attempts_are_numbered"),
+        ),
+        migrations.AddIndex(
+            model_name="operation",
+            index=models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
+        ),
+        migrations.CreateModel(
+            name="HourlyFigure",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("hour", models.DateTimeField()),
+                ("currency", models.CharField(max_length=3)),
+                ("name", models.CharField(max_length=40)),
+                ("value", models.BigIntegerField()),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="payments.merchant",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("hour", "merchant", "currency", "name"), name="one_value_of_each_figure"
+                    )
+                ],
+            },
         ),
         refuse_changes("payments_fact", allows_erasure=True),
         refuse_changes("payments_event", allows_erasure=True),

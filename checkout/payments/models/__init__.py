@@ -2,6 +2,7 @@
 
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.event import Event, EventPosition
+from checkout.payments.models.figures import HourlyFigure
 from checkout.payments.models.link import PaymentLink
 from checkout.payments.models.messages import DeadLetter, InboxMessage, OutboxMessage
 from checkout.payments.models.notification import ProviderNotification
@@ -28,6 +29,7 @@ __all__ = [
     "Event",
     "EventPosition",
     "Fact",
+    "HourlyFigure",
     "InboxMessage",
     "Merchant",
     "Operation",

@@ -118,6 +118,13 @@ class Payment(models.Model):
 
     State = PaymentState
 
+    class AnswerTier(models.TextChoices):
+        """The way in which a result reaches the shopper: docs/architecture.md."""
+
+        HELD = "held"
+        PUSHED = "pushed"
+        POLLED = "polled"
+
     reference = models.CharField(max_length=40, unique=True, default=_payment_reference, editable=False)
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="payments")
     order_reference = models.CharField(max_length=100, help_text="The merchant's own order number")
@@ -156,6 +163,14 @@ class Payment(models.Model):
     )
     watched_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When a page or poll began to wait for its changes"
+    )
+    answer_tier = models.CharField(
+        max_length=6,
+        choices=AnswerTier.choices,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="How the first result reached the shopper",
     )
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -380,6 +395,7 @@ class Operation(models.Model):
                 name="one_operation_per_idempotency_key",
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["kind", "-created_at"], name="operations_by_kind")]
         ordering: ClassVar = ["created_at"]
         permissions: ClassVar = [
             ("settle_operation", "Can say what became of an operation or of what the provider reported"),

@@ -1,11 +1,14 @@
-"""The places up to which tables were searched for old rows."""
+"""The places up to which timers have read tables."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class RetentionWalk(models.Model):
-    """A walk through a table in batches: its position and its beginning (``timers/table_walk.py``)."""
+    """A walk through a table in batches: its position and its beginning (``timers/table_walk.py``).
+
+    The walk that counts figures has the name of their table, and walks through the events.
+    """
 
     table = models.CharField(max_length=63, primary_key=True)
     last_pk = models.BigIntegerField(default=0)

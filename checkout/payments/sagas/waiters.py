@@ -16,7 +16,7 @@ from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.states import PaymentState
-from messaging.compiled_queries import Compiled, delete_in_batch, insert_in_batch
+from messaging.compiled_queries import Compiled, delete_in_batch, insert_in_batch, update_in_batch
 from messaging.envelope import Envelope
 from messaging.worker.service import CommandRejected, Message
 
@@ -95,6 +95,16 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
     # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
     if is_news and any(not waiter.operation for waiter in waiters) and _is_latest(saga, payment):
         reply_with_state(payment, waiters, message)
+    if is_news and not payment.answer_tier and PaymentState(payment.state).is_decided:
+        _note_tier(payment, waiters)
+
+
+def _note_tier(payment: Payment, waiters: Iterable[Waiter]) -> None:
+    """Note how the payment's first result reaches the shopper, for the figures of the back office."""
+    now, tier = timezone.now(), Payment.AnswerTier
+    is_held = any(not waiter.operation and waiter.ends_at > now for waiter in waiters)
+    payment.answer_tier = tier.HELD if is_held else tier.PUSHED if payment.is_watched else tier.POLLED
+    update_in_batch(payment, "answer_tier")
 
 
 def reply_with_state(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:

@@ -107,6 +107,28 @@ def test_open_pages_are_told_of_every_new_state(payment: Payment):
     assert push.event == {"type": "payment.changed", "payment": payment.reference, "state": "refused"}
 
 
+@pytest.mark.parametrize(
+    ("waits", "watches", "tier"),
+    [(True, True, "held"), (False, True, "pushed"), (False, False, "polled")],
+)
+def test_how_the_first_result_reaches_the_shopper_is_recorded(
+    payment: Payment, waits: bool, watches: bool, tier: str
+):
+    if waits:
+        wait(payment, 8)
+    if watches:
+        watch_payment(payment.reference)
+    pushes_of_a_refusal(payment)
+    assert Payment.objects.get().answer_tier == tier
+
+
+def test_a_request_that_was_answered_without_a_result_was_not_held_until_it(payment: Payment):
+    wait(payment, 8)
+    with later(10):
+        pushes_of_a_refusal(payment)
+    assert Payment.objects.get().answer_tier == "polled"
+
+
 def test_without_an_open_page_nothing_is_pushed(payment: Payment):
     assert not pushes_of_a_refusal(payment)
 

@@ -1,7 +1,7 @@
 """Work that should not wait: messages in the outbox, timers, and dead letters."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,13 +11,13 @@ from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from checkout.backoffice.display.values import quantity_text
+from checkout.backoffice.home.late_work import LATE, late_deliveries, late_messages
 from checkout.database.availability import missing_file
 from checkout.database.owners import databases
 from checkout.management.gateway.output import Finding
 from checkout.payments.events.log import unpublished_events
 from checkout.payments.models import (
     DeadLetter,
-    OutboxMessage,
     ProviderNotification,
     Saga,
 )
@@ -25,13 +25,9 @@ from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.data import STEPS_OF_YOUR_OWN
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.models import Delivery
 from checkout.webhooks.sending.claims import not_signed
 
-ENABLED = WebhookEndpoint.State.ENABLED
-
-# A relay publishes within seconds; this is much later.
-LATE = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
 MEND_REJECTION = (
     "Mend what the error names, such as the rights of a broker user. The relay goes on trying. After several "
@@ -55,7 +51,7 @@ def findings() -> Iterator[Finding]:
     yield from _steps_not_configured()
     again = ProviderNotification.objects.filter(next_try_at__lt=now - LATE)
     yield _timer("notifications to try again", again, "next_try_at")
-    yield _webhooks(now)
+    yield _webhooks()
     yield _unsigned_webhooks()
     yield _dead_letters()
 
@@ -66,11 +62,8 @@ def _outbox(database: str) -> Finding:
     if missing_file(database):
         return unread
     try:
-        late = OutboxMessage.objects.using(database).filter(
-            published_at__isnull=True, available_at__lt=timezone.now() - LATE
-        )
-        count = late.count()
-        oldest = late.order_by("available_at").first()
+        late = late_messages(database)
+        count, oldest = late.count(), late.first()
     except (DatabaseError, InterfaceError):
         return unread
     if oldest is None:
@@ -115,13 +108,9 @@ def _steps_not_configured() -> Iterator[Finding]:
         )
 
 
-def _webhooks(now: datetime) -> Finding:
+def _webhooks() -> Finding:
     """Return the finding about webhooks that are due, and wait for nothing but the sender."""
-    is_paused = Q(endpoint__paused_until__gt=now - LATE)
-    late = Delivery.objects.filter(
-        ~is_paused, state=Delivery.State.PENDING, next_try_at__lt=now - LATE, endpoint__state=ENABLED
-    )
-    if not (said := _late(late, "next_try_at")):
+    if not (said := _late(late_deliveries(), "next_try_at")):
         return Finding("webhooks", "none is late")
     return Finding("webhooks", said, START_WEBHOOKS)
 
