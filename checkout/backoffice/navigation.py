@@ -21,7 +21,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("Payments", ("payments.Payment", "payments.Operation", "receipts.Receipt")),
+    Section("Payments", ("payments.Payment", "payments.Dispute", "payments.Operation", "receipts.Receipt")),
     Section("Links and saved cards", ("payments.PaymentLink", "payments.SavedCard")),
     Section("Finance", ("ledger.LedgerEntry", "payments.Reconciliation", "payments.Difference")),
     Section("Developers", ("api.ApiKey", "webhooks.WebhookEndpoint", "webhooks.Delivery", "payments.Event")),

@@ -16,7 +16,8 @@ EDITABLE = {"apikey", "merchant", "provideraccount", "stockitem", "blockedvalue"
 MONEY = sorted(
     str(model._meta.model_name)
     for model in our_models()
-    if model._meta.model_name not in EDITABLE and model in admin.site._registry
+    # A proxy lists rows of another table.
+    if model._meta.model_name not in EDITABLE and model in admin.site._registry and not model._meta.proxy
 )
 SECRETS = (
     "machine-cookie-value",

@@ -38,10 +38,10 @@ _TONES = {
     state: tone
     for tone, states in {
         "paid": "captured capture_pending authorised partially_captured completed done applied resolved "
-        "delivered active enabled sent_again",
+        "delivered active enabled sent_again reversed",
         "under-way": "processing challenge_required challenge_returned confirming void_pending requested "
-        "pending running submitted open waiting received",
-        "needs-person": "conflicted parked unreadable unmatched unknown paused",
+        "pending running submitted open waiting received asked",
+        "needs-person": "conflicted parked unreadable unmatched unknown paused decision information",
         "lost": "refused charged_back failed disabled",
     }.items()
     for state in states.split()
@@ -124,10 +124,10 @@ def state_text(state: str) -> str:
     return _STATE_WORDS.get(state) or humanised(state)
 
 
-def badge(state: str) -> str:
-    """Return a state as a label. The meaning is in the word, which the colour only repeats."""
+def badge(state: str, words: str = "") -> str:
+    """Return a state as a label. The meaning is in its words, which the colour only repeats."""
     tone = _TONES.get(state, "ended")
-    return format_html('<span class="state tone-{}">{}</span>', tone, state_text(state))
+    return format_html('<span class="state tone-{}">{}</span>', tone, words or state_text(state))
 
 
 def text_block(text: str) -> str:

@@ -207,6 +207,16 @@ CLAIM_NOUNS: Mapping[str, str] = {
     "charge_back_reversed": "reported reversal of a charge-back",
 }
 
+# The events of a dispute that move no money, by the provider's words (Worldpay, Payment Status Definitions).
+DISPUTE_EVENTS: Mapping[str, str] = {
+    "INFORMATION_REQUESTED": "The shopper's bank asks for information: answer it in the provider's portal",
+    "INFORMATION_SUPPLIED": "The information that the shopper's bank asked for was supplied",
+    "DISPUTED_FUNDS_HELD": "The provider holds back the disputed money",
+    "DISPUTED_FUNDS_RELEASED": "The provider has released the disputed money",
+    "DISPUTE_RESERVE_RELEASED": "The provider has released what it had held back",
+    "DISPUTE_EXPIRED": "The time to answer the dispute is over",
+}
+
 # The decisions that staff may take about a claim, by their names in facts: for actions of an issuer, and for
 # all others.
 ISSUER_SAID: Mapping[str, str] = {

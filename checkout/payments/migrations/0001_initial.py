@@ -1675,6 +1675,26 @@ class Migration(migrations.Migration):
             model_name="operation",
             index=models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
         ),
+        migrations.AddIndex(
+            model_name="fact",
+            index=models.Index(
+                condition=models.Q(("kind", "notified_other")),
+                fields=["payment"],
+                name="facts_of_other_events",
+            ),
+        ),
+        migrations.CreateModel(
+            name="Dispute",
+            fields=[],
+            options={
+                "ordering": ["-created_at"],
+                "proxy": True,
+                "default_permissions": (),
+                "indexes": [],
+                "constraints": [],
+            },
+            bases=("payments.payment",),
+        ),
         migrations.CreateModel(
             name="HourlyFigure",
             fields=[

@@ -1,6 +1,7 @@
 """The tables of payments, sagas and messages."""
 
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
+from checkout.payments.models.dispute import Dispute
 from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.figures import HourlyFigure
 from checkout.payments.models.link import PaymentLink
@@ -26,6 +27,7 @@ __all__ = [
     "CardTrial",
     "DeadLetter",
     "Difference",
+    "Dispute",
     "Event",
     "EventPosition",
     "Fact",

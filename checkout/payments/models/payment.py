@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.providers.base import Account
+from checkout.payments.providers.base import Account, EventKind
 from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import account_errors
 from checkout.states import HOLDING, Actor, AttemptState, PaymentState, attempt_machine, payment_machine
@@ -417,6 +417,8 @@ class Operation(models.Model):
 
 # Prefixes of the kinds of facts that record proven statements, and hints.
 NOTIFIED, HINTED = "notified_", "hinted_"
+# The condition on facts of proven events that move no money, such as those of a dispute.
+OTHER_EVENT = models.Q(kind=f"{NOTIFIED}{EventKind.OTHER}")
 
 
 class Fact(models.Model):
@@ -436,6 +438,9 @@ class Fact(models.Model):
     recorded_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["payment"], name="facts_of_other_events", condition=OTHER_EVENT)
+        ]
         ordering: ClassVar = ["recorded_at", "pk"]
 
     def __str__(self) -> str:
