@@ -20,6 +20,7 @@ from checkout.backoffice.pages.attempts import card_name
 from checkout.backoffice.pages.payment_context import last_attempt, payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.row_actions import Tool, Verb
+from checkout.backoffice.saved_views import WithSavedViews
 from checkout.backoffice.search import payment_named, search_of, search_payments
 from checkout.backoffice.settling.claims import claim_tools
 from checkout.backoffice.settling.figures import PaymentSettlingAdmin
@@ -106,7 +107,7 @@ class PaymentList(BoundedList):
 
 
 @admin.register(Payment)
-class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
+class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
     verbs = (CANCEL, REVIEW, ACCEPT)
@@ -120,7 +121,9 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
         "shopper_email",
         "merchant",
     )
+    further_columns = ("reference", "description", "customer_reference", "refused_because", "changed")
     list_display_links = ("order_reference",)
+    first_column = "order_reference"
     list_select_related = ("merchant",)
     list_filter = (
         attention.NeedsAttentionFilter,
@@ -209,6 +212,10 @@ class PaymentAdmin(PaymentSettlingAdmin, OperatingAdmin):
     @admin.display(description="date", ordering="created_at")
     def when(self, payment: Payment) -> str:
         return short_time(payment.created_at)
+
+    @admin.display(description="last change", ordering="updated_at")
+    def changed(self, payment: Payment) -> str:
+        return short_time(payment.updated_at)
 
     @admin.display(description="amount", ordering="amount_minor")
     def amount(self, payment: Payment) -> str:

@@ -1696,6 +1696,34 @@ class Migration(migrations.Migration):
             bases=("payments.payment",),
         ),
         migrations.CreateModel(
+            name="StaffView",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("user", models.PositiveBigIntegerField()),
+                (
+                    "table",
+                    models.CharField(help_text="The list's table, as in payments.payment", max_length=60),
+                ),
+                ("name", models.CharField(blank=True, max_length=40)),
+                (
+                    "query",
+                    models.CharField(blank=True, help_text="The list's address behind ?", max_length=1000),
+                ),
+                ("columns", models.JSONField(blank=True, default=list)),
+            ],
+            options={
+                "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "table", "name"), name="a_view_has_its_name_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="HourlyFigure",
             fields=[
                 (

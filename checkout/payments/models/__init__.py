@@ -20,6 +20,7 @@ from checkout.payments.models.reconciliation import Difference, PostponedCompari
 from checkout.payments.models.retention import RetentionWalk
 from checkout.payments.models.saga import Saga, SagaStep, Waiter
 from checkout.payments.models.saved_card import SavedCard
+from checkout.payments.models.staff_view import StaffView
 
 __all__ = [
     "AttackModeChange",
@@ -47,5 +48,6 @@ __all__ = [
     "Saga",
     "SagaStep",
     "SavedCard",
+    "StaffView",
     "Waiter",
 ]
