@@ -13,8 +13,20 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from checkout.api.models import IdempotencyRecord
+from checkout.backoffice.attention.waiting_for_staff import concerns
+from checkout.backoffice.pages.disputes import disputes
 from checkout.backoffice.search import search_payments
-from checkout.payments.models import Attempt, Operation, Payment, PaymentLink, ProviderAccount, SavedCard
+from checkout.payments.models import (
+    Attempt,
+    Dispute,
+    Fact,
+    Operation,
+    Payment,
+    PaymentLink,
+    ProviderAccount,
+    Saga,
+    SavedCard,
+)
 from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.support.plans import nodes, rows_read
@@ -71,7 +83,12 @@ def many() -> Payment:
     Operation.objects.bulk_create(
         (
             Operation(
-                payment=attempt.payment, attempt=attempt, kind="refund", amount_minor=100, currency="EUR"
+                payment=attempt.payment,
+                attempt=attempt,
+                kind="refund",
+                state="done",
+                amount_minor=100,
+                currency="EUR",
             )
             for attempt in Attempt.objects.select_related("payment")
         ),
@@ -117,6 +134,59 @@ def require_indexes(search: QuerySet[Any]) -> None:
     read_whole = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
     assert read_whole == set()
     assert rows_read(plan) <= FEW
+
+
+def test_disputes_are_found_by_indexes_only(many: Payment) -> None:
+    rows.operation(many, "charge_back", 300, state="done")
+    others = Attempt.objects.exclude(payment=many).select_related("payment")
+    filled(
+        Fact,
+        (
+            Fact(payment=each.payment, attempt=each, source="provider", kind="notified_captured")
+            for each in others
+        ),
+    )
+    filled(
+        Saga,
+        (Saga(kind="purchase", key=each.order_code, payment=each.payment, attempt=each) for each in others),
+    )
+    asked = others[0].payment
+    told = {"event": "INFORMATION_REQUESTED"}
+    Fact.objects.create(payment=asked, source="provider", kind="notified_other", data=told)
+    found = disputes(Dispute.objects.order_by("pk"))
+    require_indexes(found)
+    assert {row.pk: row.standing for row in found} == {many.pk: "reversed", asked.pk: "information"}
+
+
+LARGE = {"payments_payment", "payments_attempt", "payments_operation", "payments_saga"}
+
+
+def test_what_needs_attention_is_counted_by_indexes_only(many: Payment) -> None:
+    filled(
+        Saga,
+        (
+            Saga(
+                kind="refund",
+                key=each.reference,
+                payment=each.payment,
+                attempt=each.attempt,
+                step="refund",
+                status="completed",
+            )
+            for each in Operation.objects.select_related("payment", "attempt")
+        ),
+    )
+    rows.saga(many, Saga.Status.PARKED)
+    counted = [each for each in concerns() if each.model in (Payment, Operation, Saga)]
+    assert len(counted) > 10
+    for each in counted:
+        (explained,) = json.loads(
+            each.model._default_manager.filter(each.condition).explain(format="json", analyze=True)
+        )
+        plan = nodes(explained["Plan"])
+        read_whole = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
+        assert not read_whole & LARGE, each.label
+        assert rows_read(plan) <= FEW, each.label
 
 
 def filled(model: type[Model], rows: Iterable[Model]) -> None:

@@ -91,15 +91,18 @@ def _unauthenticated() -> Q:
 def conditions() -> Mapping[str, Q]:
     """Return the conditions under which a payment needs attention, by reason, as of now."""
     this = Q(payment=OuterRef("pk"))
-    contradiction = this & Q(state=ProviderNotification.State.CONFLICTED) & NOT_DEALT_WITH
+    contradictions = ProviderNotification.objects.filter(
+        NOT_DEALT_WITH, state=ProviderNotification.State.CONFLICTED, payment__isnull=False
+    )
+    # Two queries, because with one condition a database would read all payments.
+    conflicted = Payment.objects.filter(state=PaymentState.CONFLICTED).order_by().values("pk")
     dead = Q(subject=OuterRef("reference")) & OPEN_LETTER
     return {
         "unsettled": _unsettled(),
         "operation": Q(Exists(Operation.objects.filter(this & without_outcome()))),
         "settle": Q(Exists(Operation.objects.filter(this & TO_BE_SETTLED))),
         "parked": Q(Exists(Saga.objects.filter(this & PARKED))),
-        "conflicted": Q(state=PaymentState.CONFLICTED)
-        | Q(Exists(ProviderNotification.objects.filter(contradiction))),
+        "conflicted": Q(pk__in=conflicted.union(contradictions.order_by().values("payment"))),
         "dead_letter": Q(Exists(DeadLetter.objects.filter(dead))),
         "unauthenticated": _unauthenticated(),
         "difference": Q(Exists(Difference.objects.filter(this & OPEN_DIFFERENCE))),

@@ -1676,6 +1676,28 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
         ),
         migrations.AddIndex(
+            model_name="operation",
+            index=models.Index(
+                condition=models.Q(("state__in", ["requested", "pending", "unknown"])),
+                fields=["payment"],
+                name="operations_without_end",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="saga",
+            index=models.Index(
+                condition=models.Q(("status", "parked")), fields=["payment"], name="sagas_parked"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="providernotification",
+            index=models.Index(
+                condition=models.Q(("state__in", ["unmatched", "conflicted", "unreadable"])),
+                fields=["state", "payment"],
+                name="notifications_for_staff",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="fact",
             index=models.Index(
                 condition=models.Q(("kind", "notified_other")),

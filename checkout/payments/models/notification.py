@@ -63,7 +63,12 @@ class ProviderNotification(StaffHandling):
                 fields=["next_try_at"],
                 name="notifications_to_try_again",
                 condition=models.Q(next_try_at__isnull=False),
-            )
+            ),
+            models.Index(
+                fields=["state", "payment"],
+                name="notifications_for_staff",
+                condition=models.Q(state__in=["unmatched", "conflicted", "unreadable"]),
+            ),
         ]
         ordering: ClassVar = ["-received_at"]
         permissions: ClassVar = [

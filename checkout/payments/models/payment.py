@@ -395,7 +395,14 @@ class Operation(models.Model):
                 name="one_operation_per_idempotency_key",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["kind", "-created_at"], name="operations_by_kind")]
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
+            models.Index(
+                fields=["payment"],
+                name="operations_without_end",
+                condition=models.Q(state__in=["requested", "pending", "unknown"]),
+            ),
+        ]
         ordering: ClassVar = ["created_at"]
         permissions: ClassVar = [
             ("settle_operation", "Can say what became of an operation or of what the provider reported"),
