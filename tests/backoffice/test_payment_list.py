@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from checkout.payments.models import Saga
+from checkout.payments.models import HourlyFigure, Saga
 from checkout.states import PaymentState
 from tests.backoffice import rows
 
@@ -53,6 +54,33 @@ def test_filters_narrow_by_state_merchant_account_currency_and_date(admin_client
     account = rows.account("sandbox", shop)
     response = admin_client.get(LIST, {"attempts__provider_account__id__exact": account.pk})
     assert list(response.context["cl"].result_list) == [ours]
+
+
+def test_the_list_offers_days_and_months_and_the_currencies_of_the_payments(admin_client):
+    shop = rows.merchant()
+    for currency in ("GBP", "EUR"):
+        HourlyFigure.objects.create(
+            hour=timezone.now(), merchant=shop, currency=currency, name="created", value=1
+        )
+    rows.payment("NOW")
+    rows.payment("YESTERDAY", age=timedelta(days=1))
+    month = timezone.now().replace(day=1)
+    rows.payment("LAST-MONTH", age=timezone.now() - month + timedelta(days=1))
+    choices = {}
+    response = admin_client.get(LIST)
+    for spec in response.context["cl"].filter_specs:
+        for choice in spec.choices(response.context["cl"]):
+            choices[str(spec.title), str(choice["display"])] = choice["query_string"]
+    assert {name for title, name in choices if title == "currency"} == {"All", "EUR", "GBP"}
+
+    def found(name):
+        page = admin_client.get(LIST + choices["date", name])
+        return {row.order_reference for row in page.context["cl"].result_list}
+
+    assert "YESTERDAY" in found("Yesterday")
+    assert "NOW" not in found("Yesterday")
+    assert "LAST-MONTH" in found("Last month")
+    assert "NOW" not in found("Last month")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Payments: a list to search, and a page with the whole history of each."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,6 +9,7 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
+from django.utils import timezone
 
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
@@ -15,6 +17,7 @@ from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import MOST_WORDS, BoundedList
 from checkout.backoffice.display.facts import FactLine, payment_facts
 from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, short_time, state_text
+from checkout.backoffice.home.figures import visible_figures
 from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.attempts import card_name
 from checkout.backoffice.pages.payment_context import last_attempt, payment_context
@@ -29,6 +32,7 @@ from checkout.errors import OperationRejected
 from checkout.localised_money import localised_money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Payment
+from checkout.payments.models.figures import Figure
 from checkout.states import PaymentState
 
 CANCEL = Verb(
@@ -92,6 +96,44 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
+class CurrencyFilter(admin.SimpleListFilter):
+    """A filter by currency. The choice is read from the hourly figures, which are fewer than payments."""
+
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        counted = visible_figures(request.user).filter(name=Figure.CREATED).order_by("currency")
+        used = {*counted.values_list("currency", flat=True).distinct(), request.GET.get("currency", "")}
+        return [(currency, currency) for currency in sorted(used - {""})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        return queryset.filter(currency=self.value()) if self.value() else queryset
+
+
+class CreatedFilter(admin.DateFieldListFilter):
+    """A filter by the day or month in which a payment was created."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+        month = today.replace(day=1)
+        last_month = (month - timedelta(days=1)).replace(day=1)
+        yesterday = self._between("Yesterday", today - timedelta(days=1), today)
+        every, *others = self.links
+        self.links = (
+            every,
+            others[0],
+            yesterday,
+            *others[1:3],
+            self._between("Last month", last_month, month),
+        )
+        self.title = "date"
+
+    def _between(self, name: str, since: datetime, until: datetime) -> tuple[str, dict[str, str]]:
+        return name, {self.lookup_kwarg_since: str(since), self.lookup_kwarg_until: str(until)}
+
+
 class PaymentList(BoundedList):
     """A list of payments, which says what was looked for if nothing is found."""
 
@@ -128,12 +170,11 @@ class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
     list_filter = (
         attention.NeedsAttentionFilter,
         StateFilter,
-        ("created_at", admin.DateFieldListFilter),
+        ("created_at", CreatedFilter),
         "merchant",
         "attempts__provider_account",
-        "currency",
+        CurrencyFilter,
     )
-    date_hierarchy = "created_at"
     change_list_template = "admin/payments/payment/change_list.html"
     # `get_search_results` does the search. Django searches only if this is not empty.
     search_fields = ("order_reference",)
