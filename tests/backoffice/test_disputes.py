@@ -101,6 +101,28 @@ def test_the_list_tells_amount_and_what_is_known_and_leads_to_the_payment(admin_
     assert f"{began:%-d %b %Y}, " in html
 
 
+def reasons(client, payment):
+    page = client.get(reverse("admin:payments_payment_change", args=[payment.pk]))
+    return [reason.what for reason in page.context["attention"]]
+
+
+def test_a_bank_that_asks_for_information_needs_attention_until_the_provider_tells_more(admin_client):
+    payment = told(rows.captured("QUESTION"), "INFORMATION_REQUESTED", ago=timedelta(days=44))
+    assert "answer it in the provider's portal" in reasons(admin_client, payment)[0]
+    listed_payments = reverse("admin:payments_payment_changelist")
+    found = admin_client.get(listed_payments, {"attention": "information"}).context["cl"].result_list
+    assert list(found) == [payment]
+    told(payment, "INFORMATION_SUPPLIED")
+    assert reasons(admin_client, payment) == []
+    told(payment, "INFORMATION_REQUESTED")
+    assert len(reasons(admin_client, payment)) == 1, "it has asked once more"
+
+
+def test_a_question_of_long_ago_does_not_wait_any_more(admin_client):
+    payment = told(rows.captured("QUESTION"), "INFORMATION_REQUESTED", ago=timedelta(days=46))
+    assert reasons(admin_client, payment) == []
+
+
 def test_a_claim_tells_what_is_at_risk_and_who_acts_next(admin_client):
     claimed("OPEN")
     html = admin_client.get(LIST).content.decode()

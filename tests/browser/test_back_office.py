@@ -91,6 +91,8 @@ def test_every_page_can_be_read_and_operated_at_any_width(
     scheme: Literal["light", "dark"],
 ) -> None:
     pages = (
+        "payments/payment/",
+        "payments/dispute/",
         "payments/payment/attention/",
         "payments/payment/{held}/change/",
         "payments/payment/{taken}/change/",

@@ -19,6 +19,7 @@ LISTS = (
     "risk/blockedvalue",
     "payments/deadletter",
     "payments/difference",
+    "payments/dispute",
     "payments/event",
     "payments/fact",
     "payments/inboxmessage",

@@ -11,6 +11,7 @@ from django.utils import timezone
 from checkout.backoffice.base import ModelAdmin
 from checkout.conf import conf
 from checkout.payments.actions.staff.flows import UNAUTHENTICATED_ACCEPTED
+from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.locking import read_once
 from checkout.payments.models import (
     Attempt,
@@ -24,7 +25,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.messages import OPEN_LETTER
-from checkout.payments.models.payment import UNAUTHENTICATED
+from checkout.payments.models.payment import NOTIFIED, OTHER_EVENT, UNAUTHENTICATED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.states import PAID, PaymentState
@@ -42,8 +43,17 @@ LABELS = {
     "conflicted": "The provider's word conflicts with ours",
     "dead_letter": "A step failed and can be tried again",
     "unauthenticated": "Authorised although 3-D Secure failed",
+    "information": "The shopper's bank asks for information about a dispute",
     "difference": "The provider's books differ from ours, or are not told",
 }
+
+# The provider's word that an issuer asks for information, and those after which the question is over. Issuers
+# give less time than this to answer.
+INFORMATION_REQUESTED = OTHER_EVENT & Q(data__event="INFORMATION_REQUESTED")
+_ANSWERED = OTHER_EVENT & Q(data__event__in=("INFORMATION_SUPPLIED", "DISPUTE_EXPIRED")) | Q(
+    kind__in=[f"{NOTIFIED}{claim}" for claim in BY_ISSUERS]
+)
+TO_BE_ANSWERED_WITHIN = timedelta(days=45)
 
 # Conditions on records in other tables that wait for a person.
 PARKED = Q(status=Saga.Status.PARKED)
@@ -88,6 +98,13 @@ def _unauthenticated() -> Q:
     return Q(Exists(failed), ~Exists(accepted), state__in=PAID)
 
 
+def open_questions() -> QuerySet[Fact]:
+    """Return the facts of issuers' questions that nobody has answered, as of now."""
+    later = Fact.objects.filter(_ANSWERED, payment=OuterRef("payment"), pk__gt=OuterRef("pk"))
+    since = timezone.now() - TO_BE_ANSWERED_WITHIN
+    return Fact.objects.filter(INFORMATION_REQUESTED, ~Exists(later), recorded_at__gt=since)
+
+
 def conditions() -> Mapping[str, Q]:
     """Return the conditions under which a payment needs attention, by reason, as of now."""
     this = Q(payment=OuterRef("pk"))
@@ -105,6 +122,7 @@ def conditions() -> Mapping[str, Q]:
         "conflicted": Q(pk__in=conflicted.union(contradictions.order_by().values("payment"))),
         "dead_letter": Q(Exists(DeadLetter.objects.filter(dead))),
         "unauthenticated": _unauthenticated(),
+        "information": Q(Exists(open_questions().filter(this))),
         "difference": Q(Exists(Difference.objects.filter(this & OPEN_DIFFERENCE))),
     }
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from checkout.backoffice.attention.page import NOT_DEALT_WITH
+from checkout.backoffice.attention.page import NOT_DEALT_WITH, open_questions
 from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
 from checkout.backoffice.display.values import humanised, quantity_text
-from checkout.backoffice.display.wording import fact_in_words, first_upper
+from checkout.backoffice.display.wording import DISPUTE_EVENTS, fact_in_words, first_upper
 from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
@@ -34,6 +34,8 @@ def reasons_of_records(payment: Payment, names: Collection[str], user: Any) -> I
         yield from _dead_letters(payment, user)
     if "unauthenticated" in names:
         yield _unauthenticated(payment, user)
+    if "information" in names:
+        yield from _questions(payment)
     if "difference" in names:
         yield from _differences(payment, user)
 
@@ -63,6 +65,15 @@ def _unauthenticated(payment: Payment, user: Any) -> Reason:
     )
     accepting = links_to(user, payment, ("accept", "payments.accept_payment", "Accept it"))
     return Reason(what, attempts.latest("created_at").created_at, accepting)
+
+
+def _questions(payment: Payment) -> Iterator[Reason]:
+    for fact in open_questions().filter(payment=payment).order_by("pk"):
+        yield Reason(
+            f"{DISPUTE_EVENTS[fact.data['event']]}. The provider does not tell us by when.",
+            fact.recorded_at,
+            outlook="It is closed when the provider tells that it was answered, or that it is too late.",
+        )
 
 
 def _notifications(payment: Payment, user: Any) -> Iterator[Reason]:
