@@ -130,7 +130,7 @@ class CreatedFilter(admin.DateFieldListFilter):
         )
         self.title = "date"
 
-    def _between(self, name: str, since: datetime, until: datetime) -> tuple[str, dict[str, str]]:
+    def _between(self, name: str, since: datetime, until: datetime) -> tuple[str, Any]:
         return name, {self.lookup_kwarg_since: str(since), self.lookup_kwarg_until: str(until)}
 
 
