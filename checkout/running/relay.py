@@ -43,9 +43,7 @@ from messaging.outbox.rows import OutboxRows
 
 # The interval of timers that rarely have work, which should not wait for minutes.
 SOON_SECONDS = 5.0
-# The interval at which the figures of the back office are brought up to date.
-FIGURES_SECONDS = 10.0
-# The longest interval of timers whose work is due after hours or days.
+# The longest interval of timers whose work is due after hours or days, and that of counting figures.
 SELDOM_SECONDS = 30.0
 # The interval of timers that only free storage.
 RARELY_SECONDS = 600.0
@@ -108,7 +106,7 @@ def _upkeep(stop: asyncio.Event) -> list[Timer]:
         Timer("tokens under an earlier secret key", seal_tokens_again, RARELY_SECONDS),
         Timer("answers of the API", delete_expired_answers, RARELY_SECONDS),
         Timer("what was counted", delete_expired_counters, RARELY_SECONDS),
-        Timer("figures", count_changed_hours, FIGURES_SECONDS),
+        Timer("figures", count_changed_hours, SELDOM_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
     ]
 

@@ -26,7 +26,7 @@ LATELY = timedelta(days=1)
 ANSWERED_WITHIN = timedelta(minutes=1)
 # Of the latest requests to an account, the share that must have been answered.
 MOST_ANSWERED = 0.98
-# A relay counts the figures every few seconds.
+# A relay counts the figures twice a minute.
 COUNTED_WITHIN = timedelta(minutes=5)
 
 
