@@ -121,6 +121,7 @@ async def test_a_refund_that_could_not_be_sent_is_refused_once_its_money_is_char
     await eventually(state_of(manual), PaymentState.CHARGED_BACK)
     await eventually(refundable(manual), 950)
     assert await in_thread(lambda: Payment.objects.get(pk=manual.pk).at_risk_minor) == 0
+    await eventually(saga_status(manual, "charge_back"), "completed")
     balances = await balances_at_rest()
     assert balances["provider:captured"] == 950
     await in_thread(request_refund, manual.reference, by="ada")

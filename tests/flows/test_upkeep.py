@@ -35,6 +35,7 @@ def test_none_of_those_that_take_payments_further_is_left_out():
         "tokens under an earlier secret key",
         "answers of the API",
         "what was counted",
+        "figures",
         "reconciliation",
     }
     of_webhooks = names(webhooks.timers(EndpointCache())) - names(

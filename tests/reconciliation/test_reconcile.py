@@ -118,9 +118,9 @@ def test_a_ledger_entry_in_another_currency_is_a_difference(paid):
         purchase.books_have(captured=PAID)
     seen = {(each.kind, each.payment, each.ours, each.theirs) for each in reconcile()}
     assert seen == {
-        ("ledger_captured", made_in_dollars.payment, "0.00 GBP", "12.50 GBP"),
-        ("ledger_captured", more_in_dollars.payment, "0.05 USD", "0.00 USD"),
-        ("ledger_in_process", more_in_dollars.payment, "-0.05 USD", "0.00 USD"),
+        ("ledger_captured", made_in_dollars.payment, "£0.00", "£12.50"),
+        ("ledger_captured", more_in_dollars.payment, "$0.05", "$0.00"),
+        ("ledger_in_process", more_in_dollars.payment, "-$0.05", "$0.00"),
     }
 
 

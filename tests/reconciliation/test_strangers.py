@@ -205,4 +205,4 @@ def test_an_order_that_could_not_be_read_at_first_gets_its_currency_later(strang
     assert (difference.ours, difference.theirs) == ("nothing", "not told")
     (difference,) = reconcile()
     assert (difference.theirs_minor, difference.currency) == (1000, "JPY")
-    assert (difference.ours, difference.theirs) == ("0 JPY", "1,000 JPY")
+    assert (difference.ours, difference.theirs) == ("¥0", "¥1,000")
