@@ -18,6 +18,7 @@ from checkout.conf import conf  # noqa: E402
 from checkout.database.owners import databases  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
 from checkout.running import embedded  # noqa: E402
+from checkout.running.observing import Counts, observed  # noqa: E402
 from checkout.running.readiness import require_ready  # noqa: E402
 from checkout.web import pending_publishes  # noqa: E402
 from checkout.web.protection.captcha import captcha_error  # noqa: E402
@@ -29,7 +30,7 @@ from payments_gateway import urls  # noqa: E402, F401  otherwise the first reque
 from payments_gateway.serving.async_handler import HeldRequestHandler  # noqa: E402
 from payments_gateway.serving.body_limit import BodyLimit  # noqa: E402
 from payments_gateway.serving.concurrency_limit import ConcurrencyLimit  # noqa: E402
-from payments_gateway.serving.page_handler import PageHandler  # noqa: E402
+from payments_gateway.serving.page_handler import PageHandler, log_ins, pages  # noqa: E402
 from payments_gateway.serving.process import gc_tuning  # noqa: E402
 from payments_gateway.serving.process.graceful_shutdown import drain  # noqa: E402
 from payments_gateway.serving.process.memory import give_freed_memory_back  # noqa: E402
@@ -56,7 +57,8 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     broker.open()
     with drain.ends(broker.reply_queue.stop_waiting):
         try:
-            with announced(drain.begin, seconds=conf.drain_seconds):
+            ends = announced(drain.begin, seconds=conf.drain_seconds)
+            with ends, observed(programs(), broker, IN_PROGRESS):
                 async with embedded.running() if conf.is_in_memory else nullcontext():
                     yield
         finally:
@@ -64,6 +66,11 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
             await pending_publishes.flush()
             await close_brokers()
             drain.reset()
+
+
+def programs() -> list[str]:
+    """Return the programs that run in this process: all of them with the broker in memory."""
+    return ["web", *embedded.PROGRAMS] if conf.is_in_memory else ["web"]
 
 
 by_protocol: Any = ProtocolTypeRouter(
@@ -114,3 +121,9 @@ give_freed_memory_back()
 application = ConcurrencyLimit(
     BodyLimit(PlainHeaders(by_cycle), max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds)
 )
+IN_PROGRESS: Counts = {
+    "held_requests": lambda: application.requests.total,
+    "sockets": lambda: application.sockets.total,
+    "pages": lambda: pages.length,
+    "log_ins": lambda: log_ins.length,
+}

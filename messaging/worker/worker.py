@@ -15,7 +15,7 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import crash_points
+from messaging import crash_points, tallies
 from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
 from messaging.broker import Broker
@@ -119,13 +119,21 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _deal_with(self, delivery: Delivery) -> None:
+        begin, outcome = asyncio.get_running_loop().time(), "handled"
+        if delivery.redelivered:
+            tallies.redeliveries.add(self._service.name)
         try:
             is_done = await self._process_despite_outages(delivery)
         except Exception:
+            outcome = "failed"
             log.exception(
                 "attempt failed", service=self._service.name, deliveries=delivery.delivery_count + 1
             )
             is_done = False
+        if tallies.is_on:
+            outcome = "again" if outcome == "handled" and not is_done else outcome
+            seconds = asyncio.get_running_loop().time() - begin
+            tallies.handled.note(seconds, self._service.name, outcome)
         if is_done:
             crash_points.reached("worker.published")
             delivery.ack()
@@ -358,6 +366,7 @@ class Worker:
     async def _give_up(self, delivery: Delivery, reason: str) -> bool:
         """Publish a dead letter of our own before the broker's limit is reached; it has no sealed secret."""
         log.error("dead letter", service=self._service.name, queue=delivery.queue, reason=reason)
+        tallies.dead_letters.add(self._service.name)
         await self._broker.publish(
             self._broker.topology.dead,
             "",

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from io import BytesIO
+from time import perf_counter
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
@@ -30,6 +31,7 @@ from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
 from payments_gateway.serving.security.unreadable import UnreadableRefused
+from payments_gateway.serving.tallies import answers
 
 # The key of an admitted request's slot in its scope.
 SLOT = "serving.slot"
@@ -55,11 +57,15 @@ class AdmissionQueue:
     Strangers and known clients are counted separately, each up to the limits.
     """
 
+    name: str
     limits: Callable[[], Limits]
-    _strangers: ClientCounter = field(default_factory=ClientCounter)
-    _known: ClientCounter = field(default_factory=ClientCounter)
+    _strangers: ClientCounter = field(init=False)
+    _known: ClientCounter = field(init=False)
     # The semaphore that a request holds while it has a thread.
     turn: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+
+    def __post_init__(self) -> None:
+        self._strangers, self._known = ClientCounter(self.name), ClientCounter(f"{self.name}_of_staff")
 
     def enter(self, client: str, *, is_known: bool) -> Problem | None:
         """Count the client in, or return why it is refused."""
@@ -81,9 +87,11 @@ class AdmissionQueue:
 
 
 log_ins = AdmissionQueue(
-    lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address)
+    "log_ins", lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address)
 )
-pages = AdmissionQueue(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
+pages = AdmissionQueue(
+    "pages", lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address)
+)
 
 
 @dataclass
@@ -163,10 +171,14 @@ class PageHandler(UnreadableRefused):
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
         """Respond, and return the thread's database connection before a slow client reads the response."""
+        begin = perf_counter()
         try:
-            return await super().get_response_async(request)
+            response = await super().get_response_async(request)
         finally:
             await sync_to_async(close_old_connections)()
+        match = request.resolver_match
+        answers.note(perf_counter() - begin, "page", match.view_name if match else "", response.status_code)
+        return response
 
 
 def _queue_of(method: str, match: ResolverMatch | None) -> AdmissionQueue:

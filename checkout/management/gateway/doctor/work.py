@@ -25,10 +25,9 @@ from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.data import STEPS_OF_YOUR_OWN
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.deliveries import late_deliveries
+from checkout.webhooks.models import Delivery
 from checkout.webhooks.sending.claims import not_signed
-
-ENABLED = WebhookEndpoint.State.ENABLED
 
 # A relay publishes within seconds; this is much later.
 LATE = timedelta(seconds=30)
@@ -117,11 +116,7 @@ def _steps_not_configured() -> Iterator[Finding]:
 
 def _webhooks(now: datetime) -> Finding:
     """Return the finding about webhooks that are due, and wait for nothing but the sender."""
-    is_paused = Q(endpoint__paused_until__gt=now - LATE)
-    late = Delivery.objects.filter(
-        ~is_paused, state=Delivery.State.PENDING, next_try_at__lt=now - LATE, endpoint__state=ENABLED
-    )
-    if not (said := _late(late, "next_try_at")):
+    if not (said := _late(late_deliveries(now - LATE), "next_try_at")):
         return Finding("webhooks", "none is late")
     return Finding("webhooks", said, START_WEBHOOKS)
 
