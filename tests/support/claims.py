@@ -9,10 +9,11 @@ from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.claim import left_to_book
+from checkout.payments.sagas.settlement.claim import UNTRUE, left_to_book
 from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.sagas.settlement.settleable import NOTHING_TO_SETTLE, attempts_to_settle
+from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED
 from checkout.payments.totals import ALL_BUT_REFUSED, Sums, sums_of_attempt
 from checkout.states import AttemptState, PaymentState
 from tests.support.settling import settle_claim, settle_payment
@@ -73,15 +74,25 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
 
 
 def _left_to_others(saga: Saga) -> int:
-    """Return the sum that other open notifications of charge-backs and reversals tell of, in minor units."""
+    """Return the sum that other open notifications of charge-backs and reversals tell of, in minor units.
+
+    One of which the same person has just said that it is not so tells of nothing, although the gateway may
+    not have carried that out yet.
+    """
     others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED).exclude(
         pk=saga.pk
     )
-    told = [each.data for each in others if each.data["claim"] in BY_ISSUERS and each.data["is_proven"]]
+    told = [each for each in others if each.data["claim"] in BY_ISSUERS and each.data["is_proven"]]
     return sum(
-        (each["minor"] or 0) * (1 if kind_by_issuer(each["claim"]) == Kind.CHARGE_BACK else -1)
+        (each.data["minor"] or 0) * (1 if kind_by_issuer(each.data["claim"]) == Kind.CHARGE_BACK else -1)
         for each in told
+        if not _is_said_to_be_untrue(each)
     )
+
+
+def _is_said_to_be_untrue(saga: Saga) -> bool:
+    said = saga.attempt.facts.filter(kind=CLAIM_SETTLED, data__saga=saga.pk).order_by("-pk").first()
+    return said is not None and said.data["said"] == UNTRUE
 
 
 def settle_payment_by(

@@ -35,6 +35,7 @@ from tests.payments.service.contradicting import (
     taken,
 )
 from tests.payments.service.delivering import deliver
+from tests.payments.service.settling import decided
 from tests.support.settling import settle_payment
 
 __all__ = ["aside", "authorised", "taken"]
@@ -217,6 +218,15 @@ def test_of_several_captures_those_have_arrived_that_are_certainly_what_was_foun
     assert settled(aside, books_with(amount, is_held=True)).state == P.PARTIALLY_CAPTURED
     assert [end_of(each) for each in sagas] == ends
     assert balances() == kept(amount)
+
+
+def test_of_two_captures_of_one_amount_that_has_arrived_of_which_staff_have_said_so_before(aside):
+    sagas = [parked_capture(aside, 300), parked_capture(aside, 300)]
+    decision = decided(Operation.objects.get(reference=sagas[1].key), arrived=True)
+    assert settled(aside, books_with(300, is_held=True)).state == P.PARTIALLY_CAPTURED
+    deliver(service, decision)
+    assert [end_of(each) for each in sagas] == [State.UNKNOWN, State.DONE]
+    assert balances() == kept(300)
 
 
 def test_a_capture_that_never_left_us_is_not_what_was_found(aside):

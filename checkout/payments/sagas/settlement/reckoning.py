@@ -14,11 +14,12 @@ from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.calls import is_clean
-from checkout.payments.checkout_messages import FiguresFound
+from checkout.payments.checkout_messages import Fate, FiguresFound
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.operations.data import OPERATION_SETTLED
 from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, Verification
 from checkout.payments.totals import (
     ALL_BUT_REFUSED,
@@ -30,6 +31,7 @@ from checkout.payments.totals import (
     sums_of_attempt,
     without_idle_voids,
 )
+from checkout.privacy.scrubbing import scrub_text
 from checkout.states import ENDED_WITHOUT_MONEY, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -254,7 +256,7 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
             ours_left = Money(total.minor - more, total.currency)
             return Reckoning(why=_too_much(kind, ours_left, total))
         undone += gone
-        found = _found(ours, kind, more)
+        found = _found(attempt, ours, kind, more)
         arrived += found
         if more and not found:
             booked.append((kind, Money(more, total.currency)))
@@ -296,17 +298,26 @@ def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> li
     return fitting if len(fitting) == 1 else []
 
 
-def _found(ours: Iterable[Operation], kind: str, more: int) -> list[Operation]:
+def _found(attempt: Attempt, ours: Iterable[Operation], kind: str, more: int) -> list[Operation]:
     """Return our operations without an outcome that explain what our books lack, if that is certain.
 
-    That is the only one of this amount, or all of them together. One of which no copy can have arrived
-    explains nothing.
+    That is the only one of this amount, or the only one of several that staff have found at the provider
+    before, or all of them together. One of which no copy can have arrived explains nothing.
     """
     candidates = [each for each in ours if each.kind == kind and each.state in OPEN and not is_clean(each)]
     fitting = [each for each in candidates if each.amount_minor == more]
-    if fitting:
+    if len(fitting) > 1:
+        fitting = [each for each in fitting if _is_said_to_have_arrived(attempt, each)]
         return fitting if len(fitting) == 1 else []
+    if fitting:
+        return fitting
     return candidates if _sum(candidates) == more else []
+
+
+def _is_said_to_have_arrived(attempt: Attempt, operation: Operation) -> bool:
+    """Return True if staff have said so, perhaps in a decision that has not been carried out yet."""
+    said = {"data__reference": scrub_text(operation.reference), "data__said": Fate.ARRIVED.value}
+    return attempt.facts.filter(kind=OPERATION_SETTLED, **said).exists()
 
 
 def _too_much(kind: str, ours: Money, total: Money) -> str:
