@@ -16,6 +16,7 @@ django.setup()
 from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.database.owners import databases  # noqa: E402
+from checkout.log_lines import payment_in  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
 from checkout.running import embedded  # noqa: E402
 from checkout.running.observing import Counts, observed  # noqa: E402
@@ -42,7 +43,7 @@ from payments_gateway.serving.security.web_origin import OwnPagesOnly  # noqa: E
 from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
 from payments_gateway.serving.views import is_on_event_loop  # noqa: E402
 
-held = HeldRequestHandler(guard=CardNumberGuardMiddleware, scrub=scrub_text)
+held = HeldRequestHandler(guard=CardNumberGuardMiddleware, scrub=scrub_text, describe=payment_in)
 
 
 @asynccontextmanager
@@ -75,7 +76,7 @@ def programs() -> list[str]:
 
 by_protocol: Any = ProtocolTypeRouter(
     {
-        "http": PageHandler(is_known=log_in.is_known, refuse=held),
+        "http": PageHandler(is_known=log_in.is_known, refuse=held, describe=payment_in),
         "websocket": OwnPagesOnly(URLRouter(websocket_urlpatterns)),
     }
 )

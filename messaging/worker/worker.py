@@ -25,10 +25,12 @@ from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Delivery
 from messaging.envelope import REPLY, SCHEMA_VERSION, Envelope, Reply
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
+from messaging.logs import work as present_work
 from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
+from messaging.worker.delivered_work import DeliveredWork
 from messaging.worker.handling import OBSOLETE, handle
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.pushes import send_push
@@ -120,6 +122,8 @@ class Worker:
 
     async def _deal_with(self, delivery: Delivery) -> None:
         begin, outcome = asyncio.get_running_loop().time(), "handled"
+        if delivery.envelope is not None:
+            present_work.begin(DeliveredWork(delivery.envelope))
         if delivery.redelivered:
             tallies.redeliveries.add(self._service.name)
         try:

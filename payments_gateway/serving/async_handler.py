@@ -23,10 +23,12 @@ from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
 from messaging import tallies
+from messaging.logs import work
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import log_refusal, request_id_of
+from payments_gateway.serving.request_work import Describe, RequestWork
 from payments_gateway.serving.scope import (
     ANSWER,
     MATCH,
@@ -55,13 +57,17 @@ class HeldRequestHandler(UnreadableRefused):
     requests.
 
     ``guard`` is the application's own middleware: it answers refused requests, and may refuse others.
-    ``scrub`` takes secrets out of an address that is written into the log.
+    ``scrub`` takes secrets out of an address that is written into the log. ``describe`` returns what lines of
+    the log tell about a request.
     """
 
-    def __init__(self, *, guard: type[HybridMiddleware], scrub: Callable[[str], str]) -> None:
+    def __init__(
+        self, *, guard: type[HybridMiddleware], scrub: Callable[[str], str], describe: Describe
+    ) -> None:
         super().__init__()
         self._guard = guard(_unreachable)
         self._scrub = scrub
+        self._describe = describe
 
     def load_middleware(self, is_async: bool = True) -> None:
         """See BaseHandler."""
@@ -123,6 +129,7 @@ class HeldRequestHandler(UnreadableRefused):
         request.resolver_match = scope[MATCH]
         request._body = body  # otherwise Django would copy it out of a stream
         del message  # a variable here would live until the answer comes
+        work.begin(RequestWork(request, self._describe))
         watch = _Watch(scope, receive)
         try:
             if is_observed():

@@ -26,9 +26,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
+from messaging.logs import work
 from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
+from payments_gateway.serving.request_work import Describe, RequestWork
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
 from payments_gateway.serving.security.unreadable import UnreadableRefused
 from payments_gateway.serving.tallies import answers
@@ -118,10 +120,17 @@ class PageHandler(UnreadableRefused):
     request for the admin comes from a browser or a network in which staff have logged in before.
     """
 
-    def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]], refuse: Application) -> None:
+    def __init__(
+        self,
+        *,
+        is_known: Callable[[HttpRequest], Awaitable[bool]],
+        refuse: Application,
+        describe: Describe,
+    ) -> None:
         super().__init__()
         self._is_known = is_known
         self._refuse = refuse
+        self._describe = describe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or have it refused."""
@@ -153,6 +162,7 @@ class PageHandler(UnreadableRefused):
         """See BaseHandler. The slot is given up before a slow client reads the response."""
         scope = cast(Scope, cast(ASGIRequest, request).scope)
         request.resolver_match = scope.get(MATCH)  # for the middleware, which may refuse the request
+        work.begin(RequestWork(request, self._describe))
         slot: Slot | None = scope.get(SLOT)
         if slot is None:
             return await self._respond(request)
