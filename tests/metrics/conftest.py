@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import pytest_asyncio
@@ -9,6 +10,7 @@ import pytest_asyncio
 from checkout.metrics import of_installation
 from checkout.running.observing import observed
 from messaging import tallies
+from messaging.logs import outage
 from messaging.registry import get_broker
 from payments_gateway.asgi import programs
 from scripts.services.process import free_port
@@ -19,10 +21,11 @@ __all__ = ["books", "payment", "shop"]
 
 @pytest.fixture
 def a_port(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this process a port for its metrics, without earlier figures. Stop counting afterwards."""
+    """Give this process a port for its metrics, without what earlier tests left. Stop counting afterwards."""
     settings.CHECKOUT_METRICS_PORTS = str(free_port())
     monkeypatch.setattr(tallies, "is_on", False)
     monkeypatch.setattr(of_installation, "_latest", {})
+    monkeypatch.setattr(outage, "_known", WeakSet())
 
 
 @pytest_asyncio.fixture

@@ -13,6 +13,7 @@ from tests.docs.test_pages_of_docs import anchors
 from tests.metrics.names import shown_names
 from tests.metrics.promtool import RULES, promtool
 from tests.support.program import ROOT
+from tests.support.stack import SERVICES
 
 DASHBOARD = ROOT / "deployment" / "grafana" / "payments-gateway.json"
 PAGE = ROOT / "docs" / "monitoring.md"
@@ -156,6 +157,11 @@ def test_promtool_finds_no_mistake_in_the_rules() -> None:
     assert set(FAULTS) == set(ALERTS)
     checked = promtool("check", "rules", str(RULES))
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_each_program_is_missed() -> None:
+    missed = set(re.findall(r'program="(\w+)"', ALERTS["GatewayProgramMissing"]["expr"]))
+    assert missed == {"web", "relay", "webhooks", *SERVICES} == set(PROGRAMS)
 
 
 def test_no_alert_fires_while_all_is_well(tmp_path: Path) -> None:

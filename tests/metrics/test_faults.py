@@ -1,21 +1,29 @@
 """Real faults make their alerts fire, as promtool judges what the processes show."""
 
+import time
 from pathlib import Path
 
+import pytest
+
 from checkout.conf import conf
+from checkout.errors import ProviderUnavailable
 from checkout.management.gateway.expected import expected_queues
 from checkout.metrics import of_installation
-from checkout.payments.models import Attempt, OutboxMessage, Payment
+from checkout.payments.models import Attempt, DeadLetter, OutboxMessage, Payment
+from checkout.payments.providers.base import Verb
+from checkout.payments.providers.transport import HttpRequest, HttpTransport
 from checkout.running import embedded
 from checkout.webhooks import actions
 from checkout.webhooks.sending.client import Client
 from checkout.webhooks.sending.sender import Sender
 from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope
 from messaging.memory.server import MemoryServer
 from messaging.outbox.models import enqueue
 from messaging.registry import close_brokers, get_broker
+from messaging.worker.clocks import ClockWatch
 from scripts.services.process import free_port
-from tests.flows.shopping import pay
+from tests.flows.shopping import eventually, pay
 from tests.metrics.scraping import Samples, alerts_of, scraped
 from tests.support.memory_provider.books import Books
 
@@ -88,3 +96,36 @@ async def test_webhooks_fail(shown: None, tmp_path: Path) -> None:
     after = await collected()
     await close_brokers()
     assert "GatewayWebhooksFail" in alerts_of(after, after, tmp_path)
+
+
+async def test_a_provider_is_away(shown: None, tmp_path: Path) -> None:
+    before = await scraped()
+    asked = HttpRequest(url=f"http://127.0.0.1:{free_port()}/", body=b"", headers={})
+    transport = HttpTransport()
+    with pytest.raises(ProviderUnavailable):
+        await in_thread(transport.send, Verb.CAPTURE, asked)
+    after = await scraped()
+    await close_brokers()
+    transport.close()
+    assert "GatewayProviderAway" in alerts_of(before, after, tmp_path)
+    assert "GatewayProviderAway" not in alerts_of(before, before, tmp_path)
+
+
+async def test_a_message_is_given_up(shown: None, tmp_path: Path) -> None:
+    async with embedded.running(with_upkeep=False):
+        broker = get_broker()
+        await broker.declare(*(each.queue for each in expected_queues()))
+        malformed = Envelope(type="risk.assess", body=b'{"strange": 1}')
+        await broker.publish(broker.topology.commands, "risk", malformed, timeout_seconds=5)
+        await eventually(DeadLetter.objects.count, 1)
+        after = await collected()
+    await close_brokers()
+    assert alerts_of(after, after, tmp_path) == {"GatewayDeadLetters"}
+
+
+async def test_a_clock_is_wrong(shown: None, tmp_path: Path) -> None:
+    before = await scraped()
+    ClockWatch().look_at(Envelope(type="risk.assess", body=b"{}", timestamp=int(time.time()) + 60))
+    after = await scraped()
+    await close_brokers()
+    assert "GatewayClockWrong" in alerts_of(before, after, tmp_path)
