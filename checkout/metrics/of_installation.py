@@ -44,8 +44,10 @@ log = structlog.get_logger(__name__)
 
 MOST = 10_000
 EVERY_SECONDS = 15.0
-# After this time without a new value, a figure is not shown any longer.
-OLD_SECONDS = 4 * EVERY_SECONDS
+# No index leads to some rows, so that PostgreSQL may read a whole table to count them.
+WITHOUT_INDEX_SECONDS = 120.0
+# After so many intervals without a new value, a figure is not shown any longer.
+MOST_MISSED = 4
 STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = '2s'"
 ENABLED = WebhookEndpoint.State.ENABLED
 
@@ -60,6 +62,7 @@ class _Collected:
     help: str
     labels: Sequence[str]
     ask: Callable[[], Found]
+    every_seconds: float = EVERY_SECONDS
 
 
 _latest: dict[str, tuple[float, Found]] = {}
@@ -67,18 +70,23 @@ _latest: dict[str, tuple[float, Found]] = {}
 
 def figures() -> list[Figure]:
     """Return the figures with their latest values."""
-    own = [Figure(each.name, each.help, partial(_shown, each.name), each.labels) for each in _ALL]
+    own = [
+        Figure(each.name, each.help, partial(_shown, each.name, each.every_seconds), each.labels)
+        for each in _ALL
+    ]
     return [*own, *_QUEUES]
 
 
-def _shown(name: str) -> Found:
+def _shown(name: str, every_seconds: float = EVERY_SECONDS) -> Found:
     at, found = _latest.get(name, (0.0, ()))
-    return found if monotonic() - at < OLD_SECONDS else ()
+    return found if monotonic() - at < MOST_MISSED * every_seconds else ()
 
 
-def collect() -> int:
-    """Ask for all figures. Raises ``Error`` if the default database is away."""
+def collect(every_seconds: float | None = None) -> int:
+    """Ask for the figures of this interval, or for all. Raises ``Error`` if the default database is away."""
     for each in _ALL:
+        if every_seconds not in (None, each.every_seconds):
+            continue
         try:
             found = each.ask()
         except Error as error:
@@ -227,14 +235,22 @@ _ALL = (
         "Flows that have not ended, 10,000 at most.",
         ("kind", "step", "status"),
         lambda: _grouped(Saga.objects.filter(status__in=UNFINISHED), "kind", "step", "status"),
+        WITHOUT_INDEX_SECONDS,
     ),
     _Collected("flows_overdue", "Flows whose deadline no relay has noticed for a minute.", (), _overdue),
-    _Collected("waiting_for_staff", "Rows that wait for staff.", ("what",), _waiting_for_staff),
+    _Collected(
+        "waiting_for_staff",
+        "Rows that wait for staff.",
+        ("what",),
+        _waiting_for_staff,
+        WITHOUT_INDEX_SECONDS,
+    ),
     _Collected(
         "reconciliation_differences",
         "Open differences between our books and the providers', by kind.",
         ("account", "kind"),
         lambda: _grouped(Difference.objects.filter(OPEN_DIFFERENCE), "account__code", "kind"),
+        WITHOUT_INDEX_SECONDS,
     ),
     _Collected(
         "reconciliation_age_seconds", "Time since the last comparison ended.", ("account",), _since_comparison

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from checkout.conf import conf
 from checkout.payments.timers.timer import Timer
@@ -31,8 +32,9 @@ def figures_timers() -> list[Timer]:
         return []
     from checkout.metrics import of_installation
 
-    every_seconds = of_installation.EVERY_SECONDS
+    often, seldom = of_installation.EVERY_SECONDS, of_installation.WITHOUT_INDEX_SECONDS
     return [
-        Timer("figures", of_installation.collect, every_seconds),
-        Timer("figures of queues", of_installation.collect_queues, every_seconds),
+        Timer("figures", partial(of_installation.collect, often), often),
+        Timer("figures without an index", partial(of_installation.collect, seldom), seldom),
+        Timer("figures of queues", of_installation.collect_queues, often),
     ]

@@ -98,7 +98,7 @@ async def test_figures_that_nobody_collects_any_longer_are_not_shown(
 ) -> None:
     await in_thread(of_installation.collect)
     assert "gateway_flows_overdue" in await scraped()
-    monkeypatch.setattr(of_installation, "OLD_SECONDS", 0.0)
+    monkeypatch.setattr(of_installation, "MOST_MISSED", 0)
     assert "gateway_flows_overdue" not in await scraped()
     await close_brokers()
 
