@@ -7,6 +7,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from messaging import tallies
+
 WINDOW_SECONDS = 60.0
 # The most keys that are kept. The one that was used longest ago gives way, so that nobody can fill the table
 # and leave too little to those who come next.
@@ -14,11 +16,17 @@ MOST_KEYS = 10_000
 
 
 class RateLimit:
-    """A limit per key and minute. Counting takes constant time, and the memory is bounded."""
+    """A limit per key and minute. Counting takes constant time, and the memory is bounded.
 
-    def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
+    ``name`` is the name of the limit, under which refusals are counted.
+    """
+
+    def __init__(
+        self, name: str, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS
+    ) -> None:
         self._clock = clock
         self._most_keys = most_keys
+        self._name = name
         self._counts: dict[str, int] = {}
         self._ends = 0.0
 
@@ -32,7 +40,10 @@ class RateLimit:
         is_allowed = count < most
         make_room(self._counts, self._most_keys)
         self._counts[key] = count + is_allowed
-        return 0 if is_allowed else max(1, ceil(self._ends - now))
+        if is_allowed:
+            return 0
+        tallies.refusals.add(self._name)
+        return max(1, ceil(self._ends - now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import msgspec
 
 from messaging.conf import conf
 from messaging.errors import MalformedMessage, RemoteError
+from messaging.logs import work
 
 HeaderValue = str | int | bool
 
@@ -162,7 +163,10 @@ def command_envelope(
     headers: Mapping[str, HeaderValue] | None = None,
     message_id: str = "",
 ) -> Envelope:
-    """Return a command of this type, with a new id unless it has one."""
+    """Return a command of this type, with a new id unless it has one.
+
+    It has the headers that travel with the present work.
+    """
     own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
     if subject:
         own[SUBJECT] = subject
@@ -172,7 +176,7 @@ def command_envelope(
         message_id=message_id or new_message_id(),
         correlation_id=correlation_id,
         reply_to=reply_to,
-        headers={**(headers or {}), **own},
+        headers={**work.headers(), **(headers or {}), **own},
     )
 
 

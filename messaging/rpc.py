@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from messaging import crash_points
+from messaging import crash_points, tallies
 from messaging.broker import Broker
 from messaging.channels.layer import RabbitmqChannelLayer
 from messaging.envelope import (
@@ -104,11 +104,25 @@ async def acall(
         raise PublishUncertain(f"{type} to {service}: the connection was lost before the confirm") from None
     finally:
         timer.cancel()
+        if tallies.is_on:
+            tallies.waits.note(loop.time() - until + timeout_seconds, type, _outcome_of(answer))
         replies.discard(correlation_id)
         # An error's traceback refers to this frame; without this, the frame would refer to the error and its
         # secret.
         del answer
     return Reply.decode(reply).unwrap()
+
+
+def _outcome_of(answer: "asyncio.Future[bytes]") -> str:
+    """Return the outcome of a wait that has ended, in one word or with the code of its error."""
+    if not answer.done():
+        return "not_published"
+    if answer.cancelled():
+        return "caller_left"
+    error = answer.exception()
+    if error is None:
+        return "replied"
+    return error.code if isinstance(error, MessagingError) else "timed_out"
 
 
 async def _first_attempt(broker: Broker, answer: "asyncio.Future[bytes]") -> None:

@@ -16,8 +16,10 @@ django.setup()
 from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.database.owners import databases  # noqa: E402
+from checkout.log_lines import payment_in  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
 from checkout.running import embedded  # noqa: E402
+from checkout.running.observing import Counts, observed  # noqa: E402
 from checkout.running.readiness import require_ready  # noqa: E402
 from checkout.web import pending_publishes  # noqa: E402
 from checkout.web.protection.captcha import captcha_error  # noqa: E402
@@ -29,7 +31,7 @@ from payments_gateway import urls  # noqa: E402, F401  otherwise the first reque
 from payments_gateway.serving.async_handler import HeldRequestHandler  # noqa: E402
 from payments_gateway.serving.body_limit import BodyLimit  # noqa: E402
 from payments_gateway.serving.concurrency_limit import ConcurrencyLimit  # noqa: E402
-from payments_gateway.serving.page_handler import PageHandler  # noqa: E402
+from payments_gateway.serving.page_handler import PageHandler, log_ins, pages  # noqa: E402
 from payments_gateway.serving.process import gc_tuning  # noqa: E402
 from payments_gateway.serving.process.graceful_shutdown import drain  # noqa: E402
 from payments_gateway.serving.process.memory import give_freed_memory_back  # noqa: E402
@@ -41,7 +43,7 @@ from payments_gateway.serving.security.web_origin import OwnPagesOnly  # noqa: E
 from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
 from payments_gateway.serving.views import is_on_event_loop  # noqa: E402
 
-held = HeldRequestHandler(guard=CardNumberGuardMiddleware, scrub=scrub_text)
+held = HeldRequestHandler(guard=CardNumberGuardMiddleware, scrub=scrub_text, describe=payment_in)
 
 
 @asynccontextmanager
@@ -56,7 +58,8 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     broker.open()
     with drain.ends(broker.reply_queue.stop_waiting):
         try:
-            with announced(drain.begin, seconds=conf.drain_seconds):
+            ends = announced(drain.begin, seconds=conf.drain_seconds)
+            with ends, observed(programs(), broker, IN_PROGRESS):
                 async with embedded.running() if conf.is_in_memory else nullcontext():
                     yield
         finally:
@@ -66,9 +69,14 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
             drain.reset()
 
 
+def programs() -> list[str]:
+    """Return the programs that run in this process: all of them with the broker in memory."""
+    return ["web", *embedded.PROGRAMS] if conf.is_in_memory else ["web"]
+
+
 by_protocol: Any = ProtocolTypeRouter(
     {
-        "http": PageHandler(is_known=log_in.is_known, refuse=held),
+        "http": PageHandler(is_known=log_in.is_known, refuse=held, describe=payment_in),
         "websocket": OwnPagesOnly(URLRouter(websocket_urlpatterns)),
     }
 )
@@ -114,3 +122,9 @@ give_freed_memory_back()
 application = ConcurrencyLimit(
     BodyLimit(PlainHeaders(by_cycle), max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds)
 )
+IN_PROGRESS: Counts = {
+    "held_requests": lambda: application.requests.total,
+    "sockets": lambda: application.sockets.total,
+    "pages": lambda: pages.length,
+    "log_ins": lambda: log_ins.length,
+}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 
+from checkout.log_lines import add_work
 from checkout.privacy.log import scrub_event
 from payments_gateway.databases import database, replica
 from payments_gateway.environment import read_environment
@@ -181,7 +182,7 @@ if env.try_out:
 
 structlog.configure(
     processors=[
-        structlog.contextvars.merge_contextvars,
+        add_work,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -197,6 +198,7 @@ LOGGING = {
         "lines": {
             "()": structlog.stdlib.ProcessorFormatter,
             "foreign_pre_chain": [
+                add_work,
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -22,7 +22,7 @@ is_present() {
 missing=
 # Where there is no Chromium without windows, the ordinary one is used.
 for package in ${PACKAGES:-rabbitmq-server postgresql chromium-headless-shell chromium nodejs npm faketime wrk nginx \
-    systemd iproute2 openssl nftables} ${MORE_PACKAGES:-}; do
+    systemd iproute2 openssl nftables promtool} ${MORE_PACKAGES:-}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

@@ -13,7 +13,7 @@ class Clock:
 
 def test_only_so_many_are_allowed_until_the_minute_is_over():
     clock = Clock()
-    limit = RateLimit(clock=clock)
+    limit = RateLimit("visits", clock=clock)
     assert [limit.seconds_until_allowed("a", most=2) for _ in range(3)] == [0, 0, 60]
     assert limit.seconds_until_allowed("b", most=2) == 0
     clock.now += 59.5
@@ -23,14 +23,14 @@ def test_only_so_many_are_allowed_until_the_minute_is_over():
 
 
 def test_strangers_from_many_networks_leave_nobody_without_a_use():
-    limit = RateLimit(clock=Clock(), most_keys=2)
+    limit = RateLimit("visits", clock=Clock(), most_keys=2)
     assert [limit.seconds_until_allowed(key, most=1) for key in "abcd"] == [0, 0, 0, 0]
     assert limit.seconds_until_allowed("d", most=1) == 60
     assert len(limit._counts) == 2
 
 
 def test_a_key_at_its_limit_is_remembered_while_it_tries():
-    limit = RateLimit(clock=Clock(), most_keys=2)
+    limit = RateLimit("visits", clock=Clock(), most_keys=2)
     assert [limit.seconds_until_allowed(key, most=1) for key in "abacad"] == [0, 0, 60, 0, 60, 0]
 
 

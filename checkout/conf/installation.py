@@ -50,6 +50,18 @@ class Installation:
         "The form of a line of the log: logfmt (key=value), or json, with one object in each line.",
         pattern="^(logfmt|json)$",
     )
+    metrics_ports = text(
+        "CHECKOUT_METRICS_PORTS",
+        "",
+        "The port at which this process shows its metrics (/metrics), or a range such as 9400-9419, of which "
+        "each process takes the first free one. Without it, nothing is counted (docs/monitoring.md).",
+        pattern=r"^([0-9]{1,5}(-[0-9]{1,5})?)?$",
+    )
+    metrics_host = text(
+        "CHECKOUT_METRICS_HOST",
+        "127.0.0.1",
+        "The address at which metrics are shown. All who reach it may read them.",
+    )
     in_place = texts(
         "CHECKOUT_IN_PLACE",
         "",

@@ -9,6 +9,7 @@ from checkout.errors import PaymentNotFound
 from checkout.payments.models.payment import Attempt, Merchant, Operation, Payment
 from checkout.payments.models.saga import Saga
 from messaging.compiled_queries import Compiled
+from messaging.logs import work
 
 T = TypeVar("T")
 
@@ -27,7 +28,8 @@ _BY_REFERENCE = Compiled(lambda reference: _locked_with_merchant().filter(refere
 
 def locked_payment(reference: str) -> Payment | None:
     """Return the locked payment with this reference, or None."""
-    return _BY_REFERENCE.first(reference)
+    payment = _BY_REFERENCE.first(reference)
+    return None if payment is None else _noted(payment)
 
 
 def get_payment_for_update(reference: str, merchant: Merchant | None = None) -> Payment:
@@ -43,7 +45,13 @@ def get_payment_for_update(reference: str, merchant: Merchant | None = None) -> 
 
 def locked_payment_of(row: Saga | Attempt | Operation) -> Payment:
     """Return the locked payment to which a saga, an attempt or an operation belongs."""
-    return _BY_NUMBER.get(row.payment_id)
+    return _noted(_BY_NUMBER.get(row.payment_id))
+
+
+def _noted(payment: Payment) -> Payment:
+    """Return the payment, after noting for the log what this work is about."""
+    work.note(payment=payment.reference, merchant=payment.merchant.code)
+    return payment
 
 
 def locked_attempt(pk: int) -> Attempt:

@@ -2,10 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import uvloop
 
+from checkout.running.observing import observed
 from messaging.broker import Broker
 from messaging.registry import close_brokers, get_broker
 from payments_gateway.serving.process import gc_tuning
@@ -13,16 +14,16 @@ from payments_gateway.serving.process import gc_tuning
 Work = Callable[[Broker, asyncio.Event], Awaitable[None]]
 
 
-def run(work: Work) -> None:
-    """Run ``work``, whose event is set at SIGTERM or SIGINT, until it returns.
+def run(work: Work, *programs: str) -> None:
+    """Run ``work``, whose event is set at SIGTERM or SIGINT, until it returns. ``programs`` are its names.
 
     The event loop is the same kind as that of the web process under uvicorn.
     """
     gc_tuning.freeze()
-    uvloop.run(_until_told(work))
+    uvloop.run(_until_told(work, programs))
 
 
-async def _until_told(work: Work) -> None:
+async def _until_told(work: Work, programs: Sequence[str]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -30,6 +31,7 @@ async def _until_told(work: Work) -> None:
     broker = get_broker()
     broker.open()
     try:
-        await work(broker, stop)
+        with observed(programs, broker):
+            await work(broker, stop)
     finally:
         await close_brokers()

@@ -14,6 +14,9 @@ from checkout.running.services import SERVICES, run_services
 from checkout.running.webhooks import run_webhooks
 from messaging.registry import get_broker
 
+# The programs that run inside the web process.
+PROGRAMS = ("relay", "webhooks", *SERVICES)
+
 
 @asynccontextmanager
 async def running(*, with_upkeep: bool = True) -> AsyncIterator[None]:

@@ -36,6 +36,7 @@ from checkout.payments.timers.timer import Timer
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.reconciliation import reconcile_when_due
+from checkout.running.observing import figures_timers
 from messaging.broker import Broker
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.outbox.relay import Relay
@@ -64,7 +65,7 @@ async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = 
         events = Relay(broker, EventLog(), accepted_at=accepted_at)
         group.create_task(events.run(stop), name="events")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
-        chosen = timers(stop, with_upkeep=with_upkeep)
+        chosen = [*timers(stop, with_upkeep=with_upkeep), *figures_timers()]
         group.create_task(timer.run(chosen, stop), name="timers")
 
 

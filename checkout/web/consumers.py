@@ -12,6 +12,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from checkout import problems
 from checkout.payments import actions
 from checkout.states import PaymentState
+from checkout.tallies import pushes
 from checkout.web.pages import next_path
 from messaging.concurrency.database import in_thread
 from messaging.errors import BrokerUnavailable
@@ -95,6 +96,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         message = {"state": state.value, "next": next_path(self.reference, state)}
         if not self._is_closed:
             await self.send(text_data=json.dumps(message))
+            pushes.add()
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types

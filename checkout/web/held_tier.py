@@ -19,6 +19,7 @@ from messaging import crash_points, rpc
 from messaging.concurrency.database import in_thread, tells_of_a_lost_connection, warn_unless_away
 from messaging.envelope import new_message_id
 from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
+from messaging.logs import work
 from payments_gateway.serving.process.graceful_shutdown import drain
 
 log = structlog.get_logger(__name__)
@@ -104,6 +105,7 @@ async def answer(
             message_id=pending.message_id or None,
             subject=pending.payment,
             sealed=sealed,
+            headers=work.headers(),
         )
         told = pending.command.read_answer(result)
     except MessagingError as error:

@@ -21,8 +21,8 @@ from payments_gateway.serving.views import csrf_exempt, for_programs, on_event_l
 
 log = structlog.get_logger(__name__)
 
-hints_by_address = RateLimit()
-hints_by_account = RateLimit()
+hints_by_address = RateLimit("hints_per_address")
+hints_by_account = RateLimit("hints_per_account")
 
 
 @csrf_exempt

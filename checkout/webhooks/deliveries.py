@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -34,6 +34,13 @@ ROWS_AT_ONCE = 1000
 def has_endpoint(merchant: str) -> bool:
     """Return True if the merchant has an endpoint, which may be disabled."""
     return WebhookEndpoint.objects.filter(merchant=merchant).exists()
+
+
+def late_deliveries(since: datetime) -> QuerySet[Delivery]:
+    """Return the deliveries that have been due since before a time, and wait for nothing but the sender."""
+    is_paused = Q(endpoint__paused_until__gt=since)
+    late = Delivery.objects.filter(state=Delivery.State.PENDING, next_try_at__lt=since)
+    return late.filter(~is_paused, endpoint__state=WebhookEndpoint.State.ENABLED)
 
 
 def merchants_by_endpoint(after: int) -> Mapping[int, str]:

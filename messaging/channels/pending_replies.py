@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from messaging import tallies
 from messaging.conf import conf
 from messaging.errors import TooManyWaiters
 
@@ -39,6 +40,7 @@ class PendingReplies:
         TooManyWaiters.
         """
         if len(self._waiting) >= conf.max_waiters:
+            tallies.refusals.add("waiters")
             raise TooManyWaiters(f"{len(self._waiting)} callers are waiting already")
         correlation_id = f"r{secrets.token_hex(16)}"
         wait = self._waiting[correlation_id] = _Wait(service, self._loop.create_future())

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from weakref import WeakSet
 
 import structlog
 
@@ -10,6 +11,15 @@ log = structlog.get_logger(__name__)
 
 # A part of the attempts may succeed during an outage, for example those on connections that are left.
 QUIET_SECONDS = 2.0
+
+_known: "WeakSet[Outage]" = WeakSet()
+_knowing = threading.Lock()
+
+
+def known() -> "Sequence[Outage]":
+    """Return the reach of everything that this process has needed so far."""
+    with _knowing:
+        return list(_known)
 
 
 class Outage:
@@ -21,13 +31,15 @@ class Outage:
     """
 
     def __init__(self, what: str, *, quiet_seconds: float = QUIET_SECONDS, **about: object) -> None:
-        self._what = what
-        self._about = about
+        self.what = what
+        self.about = about
         self._quiet_seconds = quiet_seconds
         self._lock = threading.Lock()
         self._failures = 0
         self._began = self._failed_at = 0.0
         self._answered_at: float | None = None
+        with _knowing:
+            _known.add(self)
 
     @property
     def is_on(self) -> bool:
@@ -44,7 +56,7 @@ class Outage:
                 return
             self._began = now
         told = reason if isinstance(reason, str) else reason()
-        log.error(f"{self._what} not reachable", reason=told, **self._about, **about)
+        log.error(f"{self.what} not reachable", reason=told, **self.about, **about)
 
     def answered(self) -> None:
         """Report a success."""
@@ -60,5 +72,5 @@ class Outage:
                 return
             failures, self._failures = self._failures, 0
             seconds = self._answered_at - self._began
-        text = f"{self._what} reachable again after {seconds:.0f} s"
-        log.warning(text, failures=failures, **self._about)
+        text = f"{self.what} reachable again after {seconds:.0f} s"
+        log.warning(text, failures=failures, **self.about)

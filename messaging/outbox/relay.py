@@ -11,7 +11,7 @@ import structlog
 from django.db import Error
 from django.db.models.functions import Now
 
-from messaging import crash_points
+from messaging import crash_points, tallies
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread, warn_unless_away
 from messaging.conf import conf
@@ -174,11 +174,14 @@ class Relay:
         try:
             await publish(row.exchange, row.routing_key, row.envelope(), timeout_seconds=timeout_seconds)
         except MessagingError as error:
+            tallies.relayed.add(self._source.database, error.code)
             return error
         except Exception as error:
             # A row that cannot be made into a message must not stop all others, now and after every restart.
             log.exception("outbox row cannot be published", message_id=row.message_id)
+            tallies.relayed.add(self._source.database, "defect")
             return error
+        tallies.relayed.add(self._source.database, "published")
         return None
 
     def _judged(

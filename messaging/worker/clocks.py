@@ -4,6 +4,7 @@ import time
 
 import structlog
 
+from messaging import tallies
 from messaging.envelope import Envelope
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,10 @@ class ClockWatch:
         is behind notices the difference.
         """
         ahead = envelope.timestamp - time.time()
-        if ahead <= MOST_SECONDS_APART or time.monotonic() < self._silent_until:
+        if ahead <= MOST_SECONDS_APART:
+            return
+        tallies.from_future.add()
+        if time.monotonic() < self._silent_until:
             return
         self._silent_until = time.monotonic() + TOLD_EVERY_SECONDS
         sender = envelope.user_id or envelope.app_id

@@ -15,7 +15,7 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import crash_points
+from messaging import crash_points, tallies
 from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
 from messaging.broker import Broker
@@ -25,10 +25,12 @@ from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Delivery
 from messaging.envelope import REPLY, SCHEMA_VERSION, Envelope, Reply
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
+from messaging.logs import work as present_work
 from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
+from messaging.worker.delivered_work import DeliveredWork
 from messaging.worker.handling import OBSOLETE, handle
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.pushes import send_push
@@ -119,13 +121,23 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _deal_with(self, delivery: Delivery) -> None:
+        begin, outcome = asyncio.get_running_loop().time(), "handled"
+        if delivery.envelope is not None:
+            present_work.begin(DeliveredWork(delivery.envelope))
+        if delivery.redelivered:
+            tallies.redeliveries.add(self._service.name)
         try:
             is_done = await self._process_despite_outages(delivery)
         except Exception:
+            outcome = "failed"
             log.exception(
                 "attempt failed", service=self._service.name, deliveries=delivery.delivery_count + 1
             )
             is_done = False
+        if tallies.is_on:
+            outcome = "again" if outcome == "handled" and not is_done else outcome
+            seconds = asyncio.get_running_loop().time() - begin
+            tallies.handled.note(seconds, self._service.name, outcome)
         if is_done:
             crash_points.reached("worker.published")
             delivery.ack()
@@ -358,6 +370,7 @@ class Worker:
     async def _give_up(self, delivery: Delivery, reason: str) -> bool:
         """Publish a dead letter of our own before the broker's limit is reached; it has no sealed secret."""
         log.error("dead letter", service=self._service.name, queue=delivery.queue, reason=reason)
+        tallies.dead_letters.add(self._service.name)
         await self._broker.publish(
             self._broker.topology.dead,
             "",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
+from time import perf_counter
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
@@ -21,10 +22,13 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
+from messaging import tallies
+from messaging.logs import work
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import log_refusal, request_id_of
+from payments_gateway.serving.request_work import Describe, RequestWork
 from payments_gateway.serving.scope import (
     ANSWER,
     MATCH,
@@ -39,6 +43,7 @@ from payments_gateway.serving.scope import (
 from payments_gateway.serving.security.headers import ContentSecurity, content_security, encoded_headers
 from payments_gateway.serving.security.hybrid_middleware import HybridMiddleware
 from payments_gateway.serving.security.unreadable import UnreadableRefused
+from payments_gateway.serving.tallies import answers, departures
 from payments_gateway.serving.views import is_for_programs
 
 WATCH_AFTER_SECONDS = 0.05
@@ -52,13 +57,17 @@ class HeldRequestHandler(UnreadableRefused):
     requests.
 
     ``guard`` is the application's own middleware: it answers refused requests, and may refuse others.
-    ``scrub`` takes secrets out of an address that is written into the log.
+    ``scrub`` takes secrets out of an address that is written into the log. ``describe`` returns what lines of
+    the log tell about a request.
     """
 
-    def __init__(self, *, guard: type[HybridMiddleware], scrub: Callable[[str], str]) -> None:
+    def __init__(
+        self, *, guard: type[HybridMiddleware], scrub: Callable[[str], str], describe: Describe
+    ) -> None:
         super().__init__()
         self._guard = guard(_unreachable)
         self._scrub = scrub
+        self._describe = describe
 
     def load_middleware(self, is_async: bool = True) -> None:
         """See BaseHandler."""
@@ -66,6 +75,7 @@ class HeldRequestHandler(UnreadableRefused):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponse:
         """See BaseHandler, with the same URLs and error pages. Views are coroutines and do not stream."""
+        begin = perf_counter() if tallies.is_on else 0.0
         try:
             response: Any = await self._refusal(request)
             if response is None:
@@ -84,6 +94,9 @@ class HeldRequestHandler(UnreadableRefused):
         elif status >= HTTPStatus.BAD_REQUEST:
             log_it = sync_to_async(log_response, thread_sensitive=False)
             await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
+        if tallies.is_on:
+            view = request.resolver_match.view_name  # type: ignore[union-attr]
+            answers.note(perf_counter() - begin, "held", view, status)
         return cast(HttpResponse, response)
 
     async def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
@@ -116,6 +129,7 @@ class HeldRequestHandler(UnreadableRefused):
         request.resolver_match = scope[MATCH]
         request._body = body  # otherwise Django would copy it out of a stream
         del message  # a variable here would live until the answer comes
+        work.begin(RequestWork(request, self._describe))
         watch = _Watch(scope, receive)
         try:
             if is_observed():
@@ -123,6 +137,8 @@ class HeldRequestHandler(UnreadableRefused):
             else:
                 await _send(await self.get_response_async(request), request, scope, send)
         except asyncio.CancelledError:
+            if watch.has_left:
+                departures.add(scope[MATCH].view_name)
             # The server, for example, may have cancelled this task at the same moment.
             if not watch.has_left or watch.task.uncancel():
                 raise

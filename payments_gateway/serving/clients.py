@@ -2,6 +2,7 @@
 
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 
+from messaging import tallies
 from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
 from payments_gateway.serving.scope import Scope
 
@@ -35,18 +36,24 @@ def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
 
 
 class ClientCounter:
-    """A count of the admitted clients, in total and by client. A client that has left takes no memory."""
+    """A count of the admitted clients, in total and by client. A client that has left takes no memory.
 
-    def __init__(self) -> None:
+    ``limit`` is the name of the limit, under which refusals are counted.
+    """
+
+    def __init__(self, limit: str) -> None:
+        self._limit = limit
         self.total = 0
         self.by_client: dict[str, int] = {}
 
     def enter(self, client: str, *, most: int, most_of_client: int) -> Problem | None:
         """Count the client in, or return why it is refused. The unknown client "" has no limit of its own."""
         if self.total >= most:
+            tallies.refusals.add(self._limit)
             return FULL
         inside = self.by_client.get(client, 0)
         if client and inside >= most_of_client:
+            tallies.refusals.add(f"{self._limit}_per_address")
             return TOO_MANY
         self.total += 1
         self.by_client[client] = inside + 1

@@ -25,8 +25,8 @@ class ConcurrencyLimit:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self.requests = ClientCounter()
-        self.sockets = ClientCounter()
+        self.requests = ClientCounter("held_requests")
+        self.sockets = ClientCounter("sockets")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"

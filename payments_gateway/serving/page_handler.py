@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from io import BytesIO
+from time import perf_counter
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
@@ -25,11 +26,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
+from messaging.logs import work
 from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
+from payments_gateway.serving.request_work import Describe, RequestWork
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
 from payments_gateway.serving.security.unreadable import UnreadableRefused
+from payments_gateway.serving.tallies import answers
 
 # The key of an admitted request's slot in its scope.
 SLOT = "serving.slot"
@@ -55,11 +59,15 @@ class AdmissionQueue:
     Strangers and known clients are counted separately, each up to the limits.
     """
 
+    name: str
     limits: Callable[[], Limits]
-    _strangers: ClientCounter = field(default_factory=ClientCounter)
-    _known: ClientCounter = field(default_factory=ClientCounter)
+    _strangers: ClientCounter = field(init=False)
+    _known: ClientCounter = field(init=False)
     # The semaphore that a request holds while it has a thread.
     turn: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+
+    def __post_init__(self) -> None:
+        self._strangers, self._known = ClientCounter(self.name), ClientCounter(f"{self.name}_of_staff")
 
     def enter(self, client: str, *, is_known: bool) -> Problem | None:
         """Count the client in, or return why it is refused."""
@@ -81,9 +89,11 @@ class AdmissionQueue:
 
 
 log_ins = AdmissionQueue(
-    lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address)
+    "log_ins", lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address)
 )
-pages = AdmissionQueue(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
+pages = AdmissionQueue(
+    "pages", lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address)
+)
 
 
 @dataclass
@@ -110,10 +120,17 @@ class PageHandler(UnreadableRefused):
     request for the admin comes from a browser or a network in which staff have logged in before.
     """
 
-    def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]], refuse: Application) -> None:
+    def __init__(
+        self,
+        *,
+        is_known: Callable[[HttpRequest], Awaitable[bool]],
+        refuse: Application,
+        describe: Describe,
+    ) -> None:
         super().__init__()
         self._is_known = is_known
         self._refuse = refuse
+        self._describe = describe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or have it refused."""
@@ -145,6 +162,7 @@ class PageHandler(UnreadableRefused):
         """See BaseHandler. The slot is given up before a slow client reads the response."""
         scope = cast(Scope, cast(ASGIRequest, request).scope)
         request.resolver_match = scope.get(MATCH)  # for the middleware, which may refuse the request
+        work.begin(RequestWork(request, self._describe))
         slot: Slot | None = scope.get(SLOT)
         if slot is None:
             return await self._respond(request)
@@ -163,10 +181,14 @@ class PageHandler(UnreadableRefused):
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
         """Respond, and return the thread's database connection before a slow client reads the response."""
+        begin = perf_counter()
         try:
-            return await super().get_response_async(request)
+            response = await super().get_response_async(request)
         finally:
             await sync_to_async(close_old_connections)()
+        match = request.resolver_match
+        answers.note(perf_counter() - begin, "page", match.view_name if match else "", response.status_code)
+        return response
 
 
 def _queue_of(method: str, match: ResolverMatch | None) -> AdmissionQueue:

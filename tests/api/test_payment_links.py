@@ -28,8 +28,8 @@ WANTED = {
 
 @pytest.fixture(autouse=True)
 def _nobody_has_used_a_link(monkeypatch):
-    monkeypatch.setattr(page_of_links, "uses_by_address", RateLimit())
-    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit())
+    monkeypatch.setattr(page_of_links, "uses_by_address", RateLimit("uses"))
+    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit("uses"))
 
 
 async def made(api, **changes):
@@ -237,7 +237,7 @@ async def test_one_link_makes_so_many_payments_a_minute_wherever_its_shoppers_ar
 
 
 async def test_links_that_do_not_exist_are_not_counted_for_those_that_do(api, settings, monkeypatch):
-    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit(most_keys=1))
+    monkeypatch.setattr(page_of_links, "uses_by_link", RateLimit("uses", most_keys=1))
     settings.CHECKOUT_MAX_LINK_USES_PER_LINK = 1
     link = await made(api)
     page = await (browser := AsgiClient()).get(path_of(link))

@@ -25,7 +25,7 @@ from tests.faults.merchant.requester import Patience
 from tests.faults.recorder import NO_ANSWER, Recorder, Seen, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
-from tests.hostile import costs, rogue
+from tests.hostile import costs, intruder, rogue
 from tests.hostile.attackers import ATTACKS, Target
 from tests.hostile.shoppers import Shoppers
 from tests.hostile.verdict import ALL, CALM, CALM_AGAIN, Phase, Result, judged
@@ -35,7 +35,7 @@ from tests.support.spare_time import SpareTime, spare_time
 from tests.support.waiting import wait_until
 
 ROGUE = "rogue service"
-NAMES = (*ATTACKS, ROGUE)
+NAMES = (*ATTACKS, *intruder.ATTACKS, ROGUE)
 WARM_UP_SECONDS = 20
 WARM_UP_PATHS = ("/", "/admin/login/", "/static/admin/css/base.css")
 WARM_UP_REQUESTS = 40
@@ -162,6 +162,9 @@ class Run:
         """Start an attack's process, which ends with the phase."""
         if name == ROGUE:
             arguments = ["-m", rogue.__name__, (await self._plan(shoppers.paid)).as_json()]
+        elif name in intruder.ATTACKS:
+            url = url_of(rogue.PARTICIPANT, self.site.stack.broker_url)
+            arguments = ["-m", intruder.__name__, name, url]
         else:
             known = shoppers.paid[-KNOWN_ORDERS:]
             path = f"/ws/checkout/{known[-1]}/?token={status_token(known[-1])}" if known else ""

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from tests.hostile.attackers import ATTACKS
-from tests.hostile.run import ROGUE
+from tests.hostile.run import NAMES
 from tests.support.program import ROOT
 
 
@@ -18,7 +17,7 @@ from tests.support.program import ROOT
 def test_nothing_wrong_is_booked_and_memory_comes_back_under_all_attacks():
     """The run starts its own RabbitMQ and PostgreSQL. Speed is not judged, as that needs a quiet machine."""
     command = [sys.executable, "-m", "tests.hostile", "--seconds", "15", "--together", "--any-speed"]
-    command += ["--attacks", ",".join([*ATTACKS, ROGUE])]
+    command += ["--attacks", ",".join(NAMES)]
     # The run sets Django up itself, once its database is there.
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

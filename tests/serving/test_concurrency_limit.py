@@ -19,8 +19,8 @@ BOUNDS = [("SERVING_MAX_HELD", 503, "full"), ("SERVING_MAX_HELD_PER_ADDRESS", 42
 
 @pytest.fixture(autouse=True)
 def _nobody_is_inside_yet(monkeypatch):
-    monkeypatch.setattr(application, "requests", ClientCounter())
-    monkeypatch.setattr(application, "sockets", ClientCounter())
+    monkeypatch.setattr(application, "requests", ClientCounter("held_requests"))
+    monkeypatch.setattr(application, "sockets", ClientCounter("sockets"))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def test_whoever_leaves_makes_room_and_is_forgotten(paying, checkout, sett
 
 
 def test_a_client_is_counted_until_it_has_left_as_often_as_it_came():
-    crowd = ClientCounter()
+    crowd = ClientCounter("held_requests")
     assert [crowd.enter("a", most=3, most_of_client=2) for _ in range(3)] == [None, None, TOO_MANY]
     assert crowd.enter("b", most=3, most_of_client=2) is None
     assert crowd.enter("b", most=3, most_of_client=2) is FULL
@@ -97,7 +97,7 @@ def test_a_client_is_counted_until_it_has_left_as_often_as_it_came():
 
 
 def test_clients_without_an_address_are_bounded_together_only():
-    crowd = ClientCounter()
+    crowd = ClientCounter("held_requests")
     assert [crowd.enter("", most=2, most_of_client=1) for _ in range(3)] == [None, None, FULL]
 
 

@@ -18,7 +18,7 @@ HANDSHAKES = 1_000
 
 @pytest.fixture(autouse=True)
 def _nobody_is_inside_yet(monkeypatch):
-    monkeypatch.setattr(application, "sockets", ClientCounter())
+    monkeypatch.setattr(application, "sockets", ClientCounter("sockets"))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class SlowHasher(MD5PasswordHasher):
 @pytest.fixture(autouse=True)
 def hasher(transactional_db, settings, monkeypatch):
     for name in ("log_ins", "pages"):
-        monkeypatch.setattr(page_handler, name, AdmissionQueue(getattr(page_handler, name).limits))
+        monkeypatch.setattr(page_handler, name, AdmissionQueue(name, getattr(page_handler, name).limits))
     monkeypatch.setattr(known_networks, "networks", KnownNetworks())
     settings.PASSWORD_HASHERS = [f"{__name__}.SlowHasher"]
     for name, value in (("threads", []), ("inside", set()), ("most", 0)):

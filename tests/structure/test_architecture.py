@@ -28,7 +28,7 @@ LAYERS = (
     {
         f"checkout.{part}"
         for part in "conf crash_points database errors keys localised_money mail messages money own".split()
-        + "privacy problems rates service states".split()
+        + "privacy problems rates service states tallies".split()
     }
     | MESSAGES,
     {
@@ -65,7 +65,17 @@ OF_PAYMENTS = {"checkout.api", "checkout.reconciliation", "checkout.web"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
-    {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "logs", "compiled_queries"},
+    {
+        "setting",
+        "conf",
+        "errors",
+        "crash_points",
+        "tallies",
+        "concurrency",
+        "libraries",
+        "logs",
+        "compiled_queries",
+    },
     {"envelope", "topology", "storable", "cloud_events"},
     {"inspection"},
     {"delivery", "access"},

@@ -30,7 +30,7 @@ NOW = timezone.now()
 @pytest.fixture(autouse=True)
 def _own_counts(monkeypatch) -> None:
     monkeypatch.setattr(pacing, "turns", Turns())
-    monkeypatch.setattr(captcha, "answers", RateLimit())
+    monkeypatch.setattr(captcha, "answers", RateLimit("answers"))
 
 
 def tried(

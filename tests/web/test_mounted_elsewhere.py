@@ -32,7 +32,7 @@ urlpatterns = [
 @pytest.fixture(autouse=True)
 def _mounted(settings, monkeypatch):
     settings.ROOT_URLCONF = __name__
-    monkeypatch.setattr(application, "requests", ClientCounter())
+    monkeypatch.setattr(application, "requests", ClientCounter("held_requests"))
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def _credentials(shop, settings):
 
 @pytest.fixture(autouse=True)
 def _nobody_has_sent_anything(monkeypatch):
-    monkeypatch.setattr(webhooks, "hints_by_address", RateLimit())
-    monkeypatch.setattr(webhooks, "hints_by_account", RateLimit())
+    monkeypatch.setattr(webhooks, "hints_by_address", RateLimit("hints"))
+    monkeypatch.setattr(webhooks, "hints_by_account", RateLimit("hints"))
 
 
 def basic(user: str, password: str) -> dict[str, str]:

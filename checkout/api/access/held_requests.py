@@ -3,6 +3,7 @@
 from threading import Lock
 
 from checkout.conf import conf
+from messaging import tallies
 from payments_gateway.serving.clients import ClientCounter
 
 _LONGEST = 200  # no key is longer
@@ -20,6 +21,7 @@ class HeldRequests:
         with self._lock:
             count = self._count.get(key, 0)
             if count >= conf.api_held_per_key:
+                tallies.refusals.add("held_requests_of_key")
                 return False
             self._count[key] = count + 1
             return True
@@ -40,7 +42,7 @@ class RequestsUnderWay:
     """
 
     def __init__(self) -> None:
-        self._counter = ClientCounter()
+        self._counter = ClientCounter("requests_of_key")
 
     def enter(self, header: str) -> bool:
         """Count a request and return True, or return False if its key has too many already."""

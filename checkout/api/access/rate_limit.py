@@ -17,6 +17,7 @@ from django.db import transaction
 
 from checkout.api.models import RateLease
 from checkout.conf import conf
+from messaging import tallies
 
 # The number of batches in a window's quota.
 BATCHES = 20
@@ -67,6 +68,8 @@ class KeyLimit:
         if (known := self._spend(key, number, 0, None)) is None:
             granted, left = _lease(key, number)
             known = self._spend(key, number, granted, left)
+        if not known:
+            tallies.refusals.add("requests_of_key_in_window")
         remaining = known or 0
         return Quota(not known, max(0, remaining - 1), seconds)
 

@@ -36,7 +36,7 @@ from checkout.conf.api import API_VERSION
 from checkout.payments.models import Merchant
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
-from payments_gateway.serving.problems import TOO_MANY, request_id_of
+from payments_gateway.serving.problems import TOO_MANY
 from payments_gateway.serving.views import for_programs, held
 
 MEDIA_TYPES = ["application/json", "application/problem+json"]
@@ -122,7 +122,6 @@ class ApiView(APIView):
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         """Answer a request. Errors of any kind become problem documents."""
-        structlog.contextvars.bind_contextvars(request_id=request_id_of(request))
         try:
             response = (await self._answer(request)).response()
         except Exception as error:

@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from checkout.backoffice.display.values import age, duration_text, quantity_text
-from checkout.backoffice.home.late_work import late_deliveries, late_messages
+from checkout.backoffice.home.late_work import LATE, late_messages
 from checkout.database.owners import databases
 from checkout.payments.models import HourlyFigure, ProviderCall, RetentionWalk
 from checkout.payments.providers.base import Outcome
+from checkout.webhooks.deliveries import late_deliveries
 from checkout.webhooks.models import WebhookEndpoint
 from messaging.registry import is_connected
 
@@ -117,7 +118,7 @@ def _outbox(address: str) -> Health:
 
 
 def _webhooks(address: str) -> Health:
-    late = late_deliveries()
+    late = late_deliveries(timezone.now() - LATE).order_by("next_try_at")
     oldest = late.first()
     paused = WebhookEndpoint.objects.filter(
         paused_until__gt=timezone.now(), state=WebhookEndpoint.State.ENABLED

@@ -8,7 +8,16 @@ from django.db import DatabaseError, InterfaceError
 from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
 from checkout.management.arguments import require_utf8
-from checkout.management.gateway import dead_letters, erase, new_keys, replay, tail, topology, trigger
+from checkout.management.gateway import (
+    dead_letters,
+    erase,
+    flows,
+    new_keys,
+    replay,
+    tail,
+    topology,
+    trigger,
+)
 from checkout.management.gateway.doctor import command as doctor
 from checkout.management.gateway.tables import after_restore, ledger
 
@@ -19,6 +28,7 @@ MODULES = {
     "trigger": trigger,
     "replay": replay,
     "dead-letters": dead_letters,
+    "flows": flows,
     "erase": erase,
     "ledger": ledger,
     "after-restore": after_restore,

@@ -23,4 +23,4 @@ class Command(BaseCommand):
             require_ready("relay", databases=databases())
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        background.run(run_relay)
+        background.run(run_relay, "relay")

@@ -55,7 +55,7 @@ class Command(BaseCommand):
             require_ready(*names, databases={database_of(SERVICES.owner_of(name)) for name in names})
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        background.run(partial(_run, names))
+        background.run(partial(_run, names), *names)
 
 
 def _must_run_own_services() -> None:

@@ -29,4 +29,4 @@ class Command(BaseCommand):
             require_ready("webhooks", databases=[DEFAULT_DB_ALIAS])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        background.run(run_webhooks)
+        background.run(run_webhooks, "webhooks")

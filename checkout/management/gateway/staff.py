@@ -4,9 +4,9 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
 
-def add_argument(parser: CommandParser) -> None:
+def add_argument(parser: CommandParser, *, required: bool = True) -> None:
     """Take the user's name."""
-    parser.add_argument("--by", required=True, metavar="USER", help="the member of staff who does it")
+    parser.add_argument("--by", required=required, metavar="USER", help="the member of staff who does it")
 
 
 def require(name: str, permission: str) -> str:

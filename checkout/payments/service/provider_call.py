@@ -53,6 +53,7 @@ from checkout.payments.service.attempts import attempt_under_lock
 from checkout.payments.service.beyond_ours import compare_if_beyond_ours
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_under_lock
+from checkout.tallies import provider_calls
 from messaging import crash_points
 from messaging.compiled_queries import Compiled, batch, insert_in_batch, update_in_batch
 from messaging.outbox.clock import server_time
@@ -126,7 +127,7 @@ def provider_call(
         if isinstance(request, ProviderResult):
             result = request
         else:
-            result = ask_provider(attempt.provider_account, request, window=window)
+            result = ask_provider(attempt.provider_account, intent.verb, request, window=window)
 
     # 3. The outcome.
     def record(attempt: Attempt) -> CallResult:
@@ -151,7 +152,8 @@ def provider_inquiry(
     inquiry, which the caller has read. If the inquiry cannot be sent, or the account may not ask, the outcome
     is unknown: that says nothing about the attempt.
     """
-    result = ask_provider(attempt.provider_account, lambda provider: provider.inquire(attempt.order_code))
+    account, code = attempt.provider_account, attempt.order_code
+    result = ask_provider(account, Verb.INQUIRE, lambda provider: provider.inquire(code))
     if result.outcome in (Outcome.NOT_SENT, Outcome.NOT_ABLE):
         result = replace(result, outcome=Outcome.UNKNOWN, refusal=None)
 
@@ -281,11 +283,20 @@ class SendWindow:
         return time.monotonic() > self.ends_monotonic or timezone.now() > self.ends_at
 
 
-def ask_provider(account: ProviderAccount, send: Send, *, window: SendWindow | None = None) -> ProviderResult:
+def ask_provider(
+    account: ProviderAccount, verb: Verb, send: Send, *, window: SendWindow | None = None
+) -> ProviderResult:
     """Return the provider's answer, or a result that stands for the error. Provider errors are not raised.
 
     The request is not sent once ``window`` is over.
     """
+    begin = time.monotonic()
+    result = _answer_of(account, send, window)
+    provider_calls.note(time.monotonic() - begin, account.code, verb, result.outcome)
+    return result
+
+
+def _answer_of(account: ProviderAccount, send: Send, window: SendWindow | None) -> ProviderResult:
     if not connection.in_atomic_block:
         # A provider may take a minute, and database connections are few.
         close_old_connections()

@@ -28,7 +28,7 @@ _SALT = "checkout.web.protection.captcha"
 # Long enough for a shopper to find the card.
 _LIFETIME_SECONDS = 1800
 
-answers = RateLimit()
+answers = RateLimit("captcha_answers_per_address")
 
 
 class Captcha(Protocol):

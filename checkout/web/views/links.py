@@ -17,8 +17,8 @@ from payments_gateway.serving.clients import network_of
 
 log = structlog.get_logger(__name__)
 
-uses_by_address = RateLimit()
-uses_by_link = RateLimit()
+uses_by_address = RateLimit("link_uses_per_address")
+uses_by_link = RateLimit("link_uses_per_link")
 
 
 @page("GET", "HEAD", "POST")

@@ -35,7 +35,8 @@ RESULTS_OF_OURS = [Answer(error=each).summary for each in (*CANNOT_SIGN, NO_SUCH
 class Job:
     """A delivery to be sent now. ``at`` is the time by the database's clock.
 
-    If the delivery cannot be sent, ``problem`` is the error to record.
+    If the delivery cannot be sent, ``problem`` is the error to record. ``age_seconds`` is the time from the
+    event to ``at``.
     """
 
     delivery: int
@@ -48,6 +49,7 @@ class Job:
     body: bytes = field(default=b"", repr=False)
     keys: Sequence[Keys] = field(default=(), repr=False)
     problem: str = ""
+    age_seconds: float = 0.0
 
 
 def claim(
@@ -145,6 +147,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str, at: d
                 body=body,
                 keys=own or (),
                 problem=problem or ("" if body else NO_SUCH_EVENT),
+                age_seconds=(at - delivery.created_at).total_seconds(),
             )
         )
     return jobs

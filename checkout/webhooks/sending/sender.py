@@ -13,6 +13,7 @@ from typing import Literal
 import structlog
 from django.db import Error, InterfaceError, OperationalError
 
+from checkout import tallies
 from checkout.conf import conf
 from checkout.webhooks import signing
 from checkout.webhooks.sending.claims import Job, claim, give_back
@@ -130,6 +131,7 @@ class Sender:
             # wrong clock of this process all webhooks would be refused, and endpoints disabled.
             signed = signing.headers(job.message_id, int(job.at.timestamp()), job.body, job.keys)
             answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
+        _note(job, answer)
         self._outcomes.append(Outcome(job, answer, job.at))
         self._has_outcomes.set()
 
@@ -191,3 +193,14 @@ class Sender:
         # If the database is away, they are due again after their lease.
         with contextlib.suppress(Error):
             await in_thread(give_back, jobs)
+
+
+def _note(job: Job, answer: Answer) -> None:
+    """Count an attempt by its outcome: delivered, refused with a class of statuses, or the kind of error."""
+    seconds = answer.duration_ms / 1000
+    outcome = answer.error or (
+        "delivered" if answer.is_success else f"status_{(answer.status or 0) // 100}xx"
+    )
+    tallies.webhook_attempts.note(seconds, outcome)
+    if answer.is_success:
+        tallies.webhook_lags.note(job.age_seconds + seconds)

@@ -34,7 +34,7 @@ class ConnectionLimit:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = min(conf.max_connections, max(1, files - OTHER_FILES))
         self._most_of_client = conf.max_connections_per_address
-        self._clients = ClientCounter()
+        self._clients = ClientCounter("connections")
         self.idle = IdleConnections()
         self.memory = AfterFlood()
         self._closing = 0

@@ -11,7 +11,7 @@ from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from checkout.backoffice.display.values import quantity_text
-from checkout.backoffice.home.late_work import LATE, late_deliveries, late_messages
+from checkout.backoffice.home.late_work import LATE, late_messages
 from checkout.database.availability import missing_file
 from checkout.database.owners import databases
 from checkout.management.gateway.output import Finding
@@ -25,6 +25,7 @@ from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.purchase.data import STEPS_OF_YOUR_OWN
 from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.webhooks.deliveries import late_deliveries
 from checkout.webhooks.models import Delivery
 from checkout.webhooks.sending.claims import not_signed
 
@@ -110,7 +111,7 @@ def _steps_not_configured() -> Iterator[Finding]:
 
 def _webhooks() -> Finding:
     """Return the finding about webhooks that are due, and wait for nothing but the sender."""
-    if not (said := _late(late_deliveries(), "next_try_at")):
+    if not (said := _late(late_deliveries(timezone.now() - LATE), "next_try_at")):
         return Finding("webhooks", "none is late")
     return Finding("webhooks", said, START_WEBHOOKS)
 

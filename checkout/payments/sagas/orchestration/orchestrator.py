@@ -31,6 +31,7 @@ from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.payments.totals import SETTLED
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
+from checkout.tallies import steps
 from messaging.compiled_queries import insert_in_batch, insert_unless_known, update_in_batch
 from messaging.envelope import Reply, encode_body
 from messaging.errors import MalformedMessage
@@ -209,6 +210,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.step = str(decision.step)
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
+    steps.add(saga.kind, saga.step, saga.status)
     answer = _ask(saga, decision.ask, message) if decision.ask is not None else None
     _tell(decision.side_commands, message)
     version = saga.version

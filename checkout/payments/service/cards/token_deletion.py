@@ -10,7 +10,7 @@ from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
 from checkout.payments.messages import DeleteToken
 from checkout.payments.models import SavedCard
-from checkout.payments.providers.base import Outcome, Provider, ProviderResult
+from checkout.payments.providers.base import Outcome, Provider, ProviderResult, Verb
 from checkout.payments.providers.saved_cards import TOKEN_NOT_FOUND, KeptToken
 from checkout.payments.service.provider_call import SendWindow, ask_provider
 from checkout.payments.service.service import service
@@ -52,7 +52,7 @@ def delete_token(command: DeleteToken, message: Message) -> None:
         return provider.delete_token(kept)
 
     card = SavedCard.objects.select_related("provider_account").get(reference=command.card)
-    result = ask_provider(card.provider_account, send, window=window)
+    result = ask_provider(card.provider_account, Verb.DELETE_TOKEN, send, window=window)
     if _is_last(command) and not _is_over(command, result):
         with transaction.atomic(durable=True):
             _conclude(command, result)

@@ -1,0 +1,40 @@
+"""The choice of a process to be observed: nothing of that is loaded without the setting."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from checkout.conf import conf
+from checkout.payments.timers.timer import Timer
+from messaging.broker import Broker
+
+Counts = Mapping[str, Callable[[], int]]
+
+
+@contextmanager
+def observed(programs: Sequence[str], broker: Broker, in_progress: Counts | None = None) -> Iterator[None]:
+    """Show the metrics of a process that runs these programs, if it has a port for them.
+
+    ``in_progress`` counts its work by kind.
+    """
+    if not conf.metrics_ports:
+        yield
+        return
+    from checkout.metrics.serving import shown
+
+    with shown(programs, broker, in_progress or {}):
+        yield
+
+
+def figures_timers() -> list[Timer]:
+    """Return the timers that collect the figures of the installation, if they are shown."""
+    if not conf.metrics_ports:
+        return []
+    from checkout.metrics import of_installation
+
+    often, seldom = of_installation.EVERY_SECONDS, of_installation.WITHOUT_INDEX_SECONDS
+    return [
+        Timer("figures", partial(of_installation.collect, often), often),
+        Timer("figures without an index", partial(of_installation.collect, seldom), seldom),
+        Timer("figures of queues", of_installation.collect_queues, often),
+    ]

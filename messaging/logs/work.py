@@ -1,0 +1,73 @@
+"""The work of the present task: facts about it for the lines of its log, and headers for messages it causes.
+
+A task begins a work, and its threads share it, as they copy its context. Facts are asked for when a line is
+written, so a work that writes none costs next to nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+# Facts that travel with messages in the header ``baggage`` (W3C Baggage), and the only form of their values.
+TRAVELLING_FACTS = ("request_id", "merchant")
+_VALUE = re.compile(r"[\w.-]{1,100}", re.ASCII)
+
+
+class Work:
+    """A work, with the facts that were noted since it began."""
+
+    __slots__ = ("_noted",)
+
+    def __init__(self) -> None:
+        self._noted: Mapping[str, object] = {}
+
+    def note(self, **facts: object) -> None:
+        """Add facts."""
+        self._noted = {**self._noted, **facts}
+
+    def facts(self) -> Mapping[str, object]:
+        """Return all facts that are known now."""
+        return self._noted
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of messages that this work causes."""
+        baggage = baggage_of(self.facts())
+        return {"baggage": baggage} if baggage else {}
+
+
+_present: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+def begin(work: Work) -> None:
+    """Let the present task do this work from now on."""
+    _present.set(work)
+
+
+def note(**facts: object) -> None:
+    """Add facts to the present work, if there is one."""
+    if (work := _present.get()) is not None:
+        work.note(**facts)
+
+
+def facts() -> Mapping[str, object]:
+    """Return the facts about the present work."""
+    work = _present.get()
+    return {} if work is None else work.facts()
+
+
+def headers() -> Mapping[str, str]:
+    """Return the headers of messages that the present work causes."""
+    work = _present.get()
+    return {} if work is None else work.headers()
+
+
+def baggage_of(facts: Mapping[str, object]) -> str:
+    """Return the value of the header ``baggage`` with the facts that travel."""
+    told = ((name, str(facts.get(name, ""))) for name in TRAVELLING_FACTS)
+    return ",".join(f"{name}={value}" for name, value in told if _VALUE.fullmatch(value))
+
+
+def facts_in(baggage: str) -> dict[str, object]:
+    """Return the facts in a header ``baggage``, which other programs may have made."""
+    pairs = (each.strip().partition("=") for each in baggage[:1_000].split(","))
+    return {name: value for name, _, value in pairs if name in TRAVELLING_FACTS and _VALUE.fullmatch(value)}
