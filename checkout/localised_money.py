@@ -23,7 +23,7 @@ def localised_money(amount: Money, locale: str = "") -> str:
 
     A language that CLDR does not know is replaced by the next more general one, and at last by English.
     """
-    known = _known(locale)
+    known = known_locale(locale)
     # CLDR leaves out the decimal places of some currencies, such as HUF, in which people pay with them.
     pattern = copy(known.currency_formats["standard"])
     pattern.frac_prec = (exponent(amount.currency),) * 2
@@ -34,9 +34,10 @@ def localised_money(amount: Money, locale: str = "") -> str:
 
 
 @lru_cache(maxsize=1000)
-def _known(locale: str) -> Locale:
+def known_locale(locale: str) -> Locale:
+    """Return what CLDR knows about a language, or about the next more general one; at last about English."""
     tag = locale or ENGLISH
     try:
         return Locale.parse(tag, sep="-")
     except (ValueError, UnknownLocaleError):
-        return _known(tag.rpartition("-")[0])
+        return known_locale(tag.rpartition("-")[0])

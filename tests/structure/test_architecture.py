@@ -27,7 +27,8 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors keys localised_money mail messages money own".split()
+        for part in "conf crash_points database errors keys languages localised_money localised_times".split()
+        + "mail messages money own".split()
         + "privacy problems rates service states".split()
     }
     | MESSAGES,
@@ -91,7 +92,7 @@ SANDBOX_LAYERS = (
 # The only modules that may import each library. Client programs use the gateway from outside.
 CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
-    "babel": ("checkout.localised_money",),
+    "babel": ("checkout.localised_money", "checkout.localised_times"),
     "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),

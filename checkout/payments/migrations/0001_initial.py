@@ -3,6 +3,7 @@
 PostgreSQL refuses to change or delete a fact or an event, and has a partition of the messages for each month.
 """
 
+import checkout.languages
 import checkout.payments.models.event
 import checkout.payments.models.link
 import checkout.payments.models.payment
@@ -84,6 +85,15 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         default=False,
                         help_text="The shopper wants the card saved for the next purchase",
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The language of the pages on which it was made",
+                        max_length=5,
                     ),
                 ),
                 (
@@ -821,6 +831,35 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "permissions": [("disable_paymentlink", "Can disable payment links")],
             },
+        ),
+        migrations.CreateModel(
+            name="Appearance",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "default_language",
+                    models.CharField(
+                        blank=True,
+                        choices=checkout.languages.CHOICES,
+                        default="",
+                        help_text="For shoppers of whom neither the payment nor the browser asks for one of our languages",
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "merchant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="appearance",
+                        to="payments.merchant",
+                    ),
+                ),
+            ],
         ),
         migrations.CreateModel(
             name="ProviderAccount",

@@ -1,5 +1,6 @@
 """The tables of payments, sagas and messages."""
 
+from checkout.payments.models.appearance import Appearance
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.link import PaymentLink
@@ -20,6 +21,7 @@ from checkout.payments.models.saga import Saga, SagaStep, Waiter
 from checkout.payments.models.saved_card import SavedCard
 
 __all__ = [
+    "Appearance",
     "AttackModeChange",
     "Attempt",
     "CardTrial",

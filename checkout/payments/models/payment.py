@@ -1,5 +1,6 @@
 """Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
+import re
 import secrets
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -20,6 +21,9 @@ from messaging.compiled_queries import update_in_batch
 
 # The longest that a page or poll waits for the changes of a payment (``group_expiry`` of the channel layer).
 WATCH = timedelta(days=1)
+_IS_OFFSET = re.compile(r"-?[0-9]{1,4}")
+# The zones of the world: from 14 hours before UTC to 12 hours behind it.
+_OFFSETS = range(-840, 721)
 
 
 def new_reference(prefix: str) -> str:
@@ -67,6 +71,12 @@ class Merchant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def default_language(self) -> str:
+        """The language for shoppers of whom none is known; "" if the merchant has chosen none."""
+        appearance = getattr(self, "appearance", None)
+        return appearance.default_language if appearance else ""
 
     @property
     def is_under_attack(self) -> bool:
@@ -264,6 +274,9 @@ class Attempt(models.Model):
     saves_card = models.BooleanField(
         default=False, help_text="The shopper wants the card saved for the next purchase"
     )
+    language = models.CharField(
+        max_length=5, blank=True, default="", help_text="The language of the pages on which it was made"
+    )
     saved_card = models.ForeignKey(
         "SavedCard", on_delete=models.PROTECT, null=True, blank=True, related_name="attempts", db_index=False
     )
@@ -301,6 +314,13 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return self.order_code
+
+    @property
+    def minutes_behind_utc(self) -> int | None:
+        """The time zone that the shopper's browser has told; None if it has told none that exists."""
+        told = self.browser.get("time_zone", "")
+        minutes = int(told) if _IS_OFFSET.fullmatch(told) else None
+        return minutes if minutes in _OFFSETS else None
 
     def apply(self, event: str, actor: Actor) -> None:
         """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``.

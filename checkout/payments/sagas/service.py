@@ -1,5 +1,6 @@
 """The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
 
+from checkout.languages import locale_in
 from checkout.orders.messages import OrderLine
 from checkout.payments.checkout_messages import (
     AnnouncePayment,
@@ -74,7 +75,8 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         order_reference=payment.order_reference,
         description=payment.description,
         merchant_code=payment.merchant.code,
-        locale=payment.locale,
+        locale=locale_in(attempt.language, payment.locale) or payment.merchant.default_language,
+        minutes_behind_utc=attempt.minutes_behind_utc,
         is_test=not payment.merchant.is_live,
     )
     orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message, payment=payment)

@@ -55,7 +55,9 @@ class PaymentView:
     merchant, if their origin is registered now. They have the payment's id, but not its state, which anybody
     could type. ``taken`` is set in states whose sums may differ from the amount. ``card`` is empty until the
     payment is decided, and if a payment link leads to it. ``dated_at`` is the time at which the shopper paid,
-    or else the time of the latest change.
+    or else the time of the latest change, and ``minutes_behind_utc`` the zone of the browser, if it is known.
+    ``language`` is that of the pages on which the latest attempt was made, and ``default_language`` that of
+    shoppers whose language is not known.
     """
 
     reference: str
@@ -65,6 +67,9 @@ class PaymentView:
     order_reference: str
     merchant_name: str
     locale: str
+    language: str
+    default_language: str
+    minutes_behind_utc: int | None
     is_test: bool
     refusal_reason: str
     return_url: str
@@ -139,14 +144,16 @@ def _state_of(payment: Payment) -> PaymentState:
     return PaymentState.EXPIRED if payment.is_overdue else PaymentState(payment.state)
 
 
-_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_PAYMENT = Compiled(
+    lambda reference: Payment.objects.select_related("merchant__appearance").filter(reference=reference)
+)
 _STATE = Compiled(lambda reference: Payment.objects.filter(reference=reference).only("state", "expires_at"))
 # The latest attempt with its payment, without columns that no page shows.
 _ATTEMPT = Compiled(
     lambda reference: (
-        Attempt.objects.select_related("payment__merchant")
+        Attempt.objects.select_related("payment__merchant__appearance")
         .filter(payment__reference=reference)
-        .defer("browser", "challenge", "three_d_secure", "payment__lines", "payment__metadata")
+        .defer("challenge", "three_d_secure", "payment__lines", "payment__metadata")
         .order_by("-number")[:1]
     )
 )
@@ -161,6 +168,9 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
         locale=payment.locale,
+        language=attempt.language if attempt else "",
+        default_language=payment.merchant.default_language,
+        minutes_behind_utc=attempt.minutes_behind_utc if attempt else None,
         is_test=not payment.merchant.is_live,
         refusal_reason=payment.refusal_reason,
         return_url=_return_address(payment.return_url, payment),
