@@ -8,14 +8,14 @@ from copy import copy
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 
 from checkout.money import Money, exponent
 
 ENGLISH = "en"
 # CLDR puts a space between a currency's letters and the digits beside them, which Babel leaves out.
 _CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NO_BREAK, _LEFT_TO_RIGHT = "\N{NO-BREAK SPACE}", "\N{LEFT-TO-RIGHT MARK}"
 
 
 def localised_money(amount: Money, locale: str = "") -> str:
@@ -30,6 +30,11 @@ def localised_money(amount: Money, locale: str = "") -> str:
     written = format_currency(
         amount.decimal, amount.currency, format=pattern, locale=known, currency_digits=False
     )
+    if known.text_direction == "rtl":
+        # Otherwise the last sign of a symbol such as UK£ would move before its letters.
+        symbol = get_currency_symbol(amount.currency, known)
+        if symbol[:1].isascii():
+            written = written.replace(symbol, f"{symbol}{_LEFT_TO_RIGHT}")
     return _CROWDED.sub(_NO_BREAK, written)
 
 
