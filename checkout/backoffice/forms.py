@@ -16,7 +16,7 @@ from checkout.mail import email_addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
-from checkout.payments.models import Merchant, ProviderAccount
+from checkout.payments.models import Appearance, Merchant, ProviderAccount
 from checkout.payments.providers.registry import available
 from checkout.risk.models import BlockedValue
 from checkout.webhooks.models import WebhookEndpoint
@@ -65,6 +65,25 @@ class MerchantForm(ConfigurationForm):
                 f"An earlier merchant had this code, and still has this: {users[0]}. Choose another code."
             )
         return code
+
+
+class AppearanceForm(ConfigurationForm):
+    """The look of a merchant, its links, and its ways to be reached."""
+
+    class Meta:
+        model = Appearance
+        fields = (
+            "merchant",
+            "default_language",
+            "colour",
+            "support_email",
+            "support_phone",
+            "terms_url",
+            "privacy_url",
+        )
+        field_classes = dict.fromkeys(
+            ("terms_url", "privacy_url"), partial(forms.URLField, assume_scheme="https")
+        )
 
 
 def _is_origin(text: str) -> bool:

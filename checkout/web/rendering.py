@@ -23,7 +23,10 @@ from checkout.languages import (
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.actions import PaymentView
+from checkout.payments.models import Appearance
+from checkout.web.colours import style_of
 from checkout.web.pages import payment_page_of
+from payments_gateway.serving.security.headers import content_security
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class InLanguage:
 
     request: HttpRequest
     language: Language
+    appearance: Appearance | None = None
 
     def money(self, amount: Money) -> str:
         """Return an amount as the language writes it."""
@@ -45,6 +49,11 @@ class InLanguage:
         A page that goes on by itself does not offer them, because it would go on again.
         """
         shared = {"language": self.language, "languages": LANGUAGES.values() if may_switch else ()}
+        if self.appearance is not None:
+            shared |= {"appearance": self.appearance, "style": style_of(self.appearance.colour)}
+            if shared["style"]:
+                policy = content_security(self.request)
+                policy.allow("style-src", f"'nonce-{policy.nonce}'")
         if self.request.method == "POST":
             shared["switch_path"] = payment_page_of(self.request)
         response = render(self.request, template, shared | context, status=status)
@@ -78,16 +87,17 @@ class InLanguage:
 
 @contextmanager
 def in_language_of_shopper(
-    request: HttpRequest, payment: PaymentView | None = None, *, default: str = ""
+    request: HttpRequest, payment: PaymentView | None = None, *, appearance: Appearance | None = None
 ) -> Iterator[InLanguage]:
     """Activate the language of the shopper: of the attempt, the payment, the browser or the merchant."""
-    if payment is None:
-        language = language_of(request, default=default)
-    else:
-        locales = (payment.language, payment.locale)
-        language = language_of(request, *locales, default=payment.default_language).like(payment.locale)
+    if payment is not None:
+        appearance = payment.appearance
+    locales = (payment.language, payment.locale) if payment else ()
+    language = language_of(request, *locales, default=appearance.default_language if appearance else "")
+    if payment is not None:
+        language = language.like(payment.locale)
     with translation.override(language.code):
-        yield InLanguage(request, language)
+        yield InLanguage(request, language, appearance)
 
 
 def switched_language(request: HttpRequest) -> HttpResponse | None:

@@ -9,6 +9,7 @@ import checkout.payments.models.link
 import checkout.payments.models.payment
 import checkout.payments.models.saved_card
 import checkout.states
+import django.core.validators
 import django.db.models.deletion
 import django.db.models.fields.json
 import django.db.models.functions.text
@@ -847,9 +848,47 @@ class Migration(migrations.Migration):
                         blank=True,
                         choices=checkout.languages.CHOICES,
                         default="",
-                        help_text="For shoppers of whom neither the payment nor the browser asks for one of our languages",
+                        help_text="For shoppers of whom neither the payment nor the browser asks for one of our "
+                        "languages",
                         max_length=5,
                     ),
+                ),
+                (
+                    "colour",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Of buttons and links, as #0b5d4e. It is made darker or lighter where it could "
+                        "not be read",
+                        max_length=7,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                r"^#[0-9A-Fa-f]{6}\Z", "Write a colour as #0b5d4e."
+                            )
+                        ],
+                    ),
+                ),
+                ("support_email", models.EmailField(blank=True, default="", max_length=254)),
+                (
+                    "support_phone",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        max_length=30,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                r"^\+?[0-9 ()./-]+\Z", "Write a telephone number as +44 20 7946 0000."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "terms_url",
+                    models.URLField(blank=True, default="", verbose_name="address of the terms"),
+                ),
+                (
+                    "privacy_url",
+                    models.URLField(blank=True, default="", verbose_name="address of the privacy notice"),
                 ),
                 (
                     "merchant",
@@ -860,6 +899,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={"ordering": ["merchant__name"]},
         ),
         migrations.CreateModel(
             name="ProviderAccount",

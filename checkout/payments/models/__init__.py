@@ -1,6 +1,6 @@
 """The tables of payments, sagas and messages."""
 
-from checkout.payments.models.appearance import Appearance
+from checkout.payments.models.appearance import Appearance, appearance_of
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.link import PaymentLink
@@ -46,4 +46,5 @@ __all__ = [
     "SagaStep",
     "SavedCard",
     "Waiter",
+    "appearance_of",
 ]

@@ -73,12 +73,6 @@ class Merchant(models.Model):
         return self.name
 
     @property
-    def default_language(self) -> str:
-        """The language for shoppers of whom none is known; "" if the merchant has chosen none."""
-        appearance = getattr(self, "appearance", None)
-        return appearance.default_language if appearance else ""
-
-    @property
     def is_under_attack(self) -> bool:
         """True while every attempt is challenged and new addresses are slowed."""
         if self.attack_mode != self.AttackMode.AUTOMATIC:

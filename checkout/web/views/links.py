@@ -9,6 +9,7 @@ from checkout.conf import conf
 from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.languages import remember_language, remembered_language
 from checkout.payments.actions.links import link_and_state, open_for_shopper, payment_by_link
+from checkout.payments.models import appearance_of
 from checkout.rates import RateLimit
 from checkout.states import PaymentState
 from checkout.web.rendering import as_it_is, in_language_of_shopper
@@ -32,7 +33,7 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
     """
     if request.method != "POST":
         link, state = await in_thread(link_and_state, token)
-        with in_language_of_shopper(request, default=link.merchant.default_language) as reader:
+        with in_language_of_shopper(request, appearance=appearance_of(link.merchant)) as reader:
             amount = reader.money(link.amount)
             context = {
                 "link": link,

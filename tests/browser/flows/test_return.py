@@ -63,7 +63,7 @@ def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_orders(s
     assert "cookie" not in {name.lower() for name in sent["headers"]}
     # The check above means something only if the browser has our cookies and withholds them.
     kept_back = {cookie["cookie"]["name"] for cookie in sent["associatedCookies"] if cookie["blockedReasons"]}
-    assert kept_back == {"orders", "csrftoken"}
+    assert kept_back == {"orders", "csrftoken", "checkout_language"}
     assert answer["statusCode"] == 303
     assert "set-cookie" not in {name.lower() for name in answer["headers"]}
 

@@ -13,7 +13,7 @@ from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
 from checkout.payments.actions.links import own_links
-from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.models import Appearance, Attempt, Operation, Payment, appearance_of
 from checkout.payments.models.payment import WATCH
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
@@ -56,8 +56,8 @@ class PaymentView:
     could type. ``taken`` is set in states whose sums may differ from the amount. ``card`` is empty until the
     payment is decided, and if a payment link leads to it. ``dated_at`` is the time at which the shopper paid,
     or else the time of the latest change, and ``minutes_behind_utc`` the zone of the browser, if it is known.
-    ``language`` is that of the pages on which the latest attempt was made, and ``default_language`` that of
-    shoppers whose language is not known.
+    ``language`` is that of the pages on which the latest attempt was made, and ``appearance`` what the
+    merchant shows of itself.
     """
 
     reference: str
@@ -68,7 +68,7 @@ class PaymentView:
     merchant_name: str
     locale: str
     language: str
-    default_language: str
+    appearance: Appearance
     minutes_behind_utc: int | None
     is_test: bool
     refusal_reason: str
@@ -169,7 +169,7 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         merchant_name=payment.merchant.name,
         locale=payment.locale,
         language=attempt.language if attempt else "",
-        default_language=payment.merchant.default_language,
+        appearance=appearance_of(payment.merchant),
         minutes_behind_utc=attempt.minutes_behind_utc if attempt else None,
         is_test=not payment.merchant.is_live,
         refusal_reason=payment.refusal_reason,

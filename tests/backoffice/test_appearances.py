@@ -1,0 +1,50 @@
+"""The page on which staff set the look of a merchant."""
+
+import pytest
+from django.urls import reverse
+
+from checkout.payments.models import Appearance
+from tests.backoffice import rows
+
+pytestmark = pytest.mark.django_db
+
+ADD = "admin:payments_appearance_add"
+
+
+def test_staff_set_the_look_of_a_merchant(staff_client):
+    merchant = rows.merchant()
+    client = staff_client("add_appearance", "view_appearance")
+    sent = {
+        "merchant": merchant.pk,
+        "default_language": "de",
+        "colour": "#0B5D4E",
+        "support_email": "help@shop.example",
+        "support_phone": "+44 20 7946 0000",
+        "terms_url": "https://shop.example/terms",
+        "privacy_url": "",
+    }
+    assert client.post(reverse(ADD), sent).status_code == 302
+    [appearance] = Appearance.objects.all()
+    assert (appearance.merchant, appearance.default_language, appearance.colour) == (
+        merchant,
+        "de",
+        "#0B5D4E",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("colour", "green"),
+        ("colour", "#12345"),
+        ("default_language", "tlh"),
+        ("support_phone", "call <b>1</b>"),
+        ("terms_url", "javascript:alert(1)"),
+        ("privacy_url", "data:text/html,x"),
+    ],
+)
+def test_a_look_that_pages_cannot_show_is_refused(staff_client, field, value):
+    client = staff_client("add_appearance", "view_appearance")
+    answer = client.post(reverse(ADD), {"merchant": rows.merchant().pk, field: value})
+    assert field in answer.context["adminform"].form.errors
+    assert not Appearance.objects.exists()
