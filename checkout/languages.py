@@ -55,19 +55,21 @@ class Counted(str):
     ``{count}`` stands for the number.
     """
 
-    __slots__ = ("count", "plural", "singular")
+    singular: str
+    plural: str
+    number: int
 
-    def __new__(cls, singular: str, plural: str, count: int) -> "Counted":
+    def __new__(cls, singular: str, plural: str, number: int) -> "Counted":
         """Return the English text."""
-        text = super().__new__(cls, (singular if count == 1 else plural).format(count=count))
-        text.singular, text.plural, text.count = singular, plural, count  # type: ignore[misc]
+        text = super().__new__(cls, (singular if number == 1 else plural).format(count=number))
+        text.singular, text.plural, text.number = singular, plural, number
         return text
 
 
 def translated(text: str) -> str:
     """Return a text of the code in the active language. A text that no catalogue has is returned as it is."""
     if isinstance(text, Counted):
-        return translation.ngettext(text.singular, text.plural, text.count).format(count=text.count)
+        return translation.ngettext(text.singular, text.plural, text.number).format(count=text.number)
     return translation.gettext(text) if text else text
 
 

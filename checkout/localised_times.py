@@ -20,7 +20,7 @@ def localised_time(moment: datetime, locale: str = "", minutes_behind_utc: int |
     known = known_locale(_BRITISH if locale in ("", ENGLISH) else locale)
     ahead = timedelta(minutes=-(minutes_behind_utc or 0))
     local = moment.astimezone(timezone(ahead) if ahead else UTC)
-    pattern = get_datetime_format("medium", locale=known).replace("'", "")
+    pattern = str(get_datetime_format("medium", locale=known)).replace("'", "")
     date, time = format_date(local, "long", locale=known), format_time(local, "short", locale=known)
     return f"{pattern.format(time, date)} {_zone(ahead)}"
 

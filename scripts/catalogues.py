@@ -49,8 +49,8 @@ class Translations(Catalog):
         """The number of plural forms."""
         return int(re.findall(r"\d+", PLURALS[self.code])[0])
 
-    @property
-    def mime_headers(self) -> list[tuple[str, str]]:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def mime_headers(self) -> list[tuple[str, str]]:
         """The header of the files."""
         return [
             ("Language", self.code),
@@ -61,9 +61,9 @@ class Translations(Catalog):
         ]
 
 
-def texts() -> dict[str | tuple[str, str], list[str]]:
+def texts() -> dict[str | tuple[str, ...], list[str]]:
     """Return the texts of the code, or their singulars and plurals, each with the files that have it."""
-    found: dict[str | tuple[str, str], list[str]] = {}
+    found: dict[str | tuple[str, ...], list[str]] = {}
     for name, content in _sources():
         for _, text, _, _ in extract("python", BytesIO(content.encode()), KEYWORDS):
             files = found.setdefault(text, [])
@@ -91,7 +91,7 @@ def translations_of(code: str) -> Translations:
         catalogue.add(
             text,
             entry.string if entry else None,
-            locations=[(name, None) for name in files],
+            locations=[(name, 0) for name in files],
             flags=entry.flags if entry else (),
             user_comments=entry.user_comments if entry else (),
         )

@@ -48,7 +48,10 @@ class InLanguage:
 
         A page that goes on by itself does not offer them, because it would go on again.
         """
-        shared = {"language": self.language, "languages": LANGUAGES.values() if may_switch else ()}
+        shared: dict[str, Any] = {
+            "language": self.language,
+            "languages": LANGUAGES.values() if may_switch else (),
+        }
         if self.appearance is not None:
             shared |= {"appearance": self.appearance, "style": style_of(self.appearance.colour)}
             if shared["style"]:

@@ -78,7 +78,7 @@ def card_form(language: str) -> str:
         attempt_number=2,
         requires_captcha=False,
         card_encryption=CardEncryption(script_url="https://a.example/cse.js", public_key="1#10001#ff"),
-        device_data=BrowserForm(action="https://a.example/ddc", fields={}),
+        device_data=BrowserForm(action="http://127.0.0.1:8001/ddc", fields={}),
         offers_to_save=True,
     )
     return card_form_page(request_for(f"/checkout/{REFERENCE}/", language), shown).content.decode()

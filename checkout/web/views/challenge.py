@@ -30,11 +30,13 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
         return see_other(path_of(reference, shown.state))
     policy = content_security(request)
     policy.allow("form-action", *issuers())  # browsers apply it to every redirect, like frame-src
-    template, context = "checkout/challenge.html", {"page": shown}
+    template = "checkout/challenge.html"
+    context: dict[str, object] = {"page": shown}
     if shown.window != "fullPage":
         policy.allow("frame-src", "'self'", *issuers())
         width, _, height = shown.window.partition("x")
-        template, context = "checkout/challenge_frame.html", {"page": shown, "width": width, "height": height}
+        template = "checkout/challenge_frame.html"
+        context |= {"width": width, "height": height}
     with in_language_of_shopper(request, shown.payment) as reader:
         return reader.payment_page(template, shown.payment, context, may_switch=False)
 
