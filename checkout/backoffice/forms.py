@@ -16,7 +16,8 @@ from checkout.mail import email_addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
-from checkout.payments.models import Appearance, Merchant, ProviderAccount
+from checkout.payments.logos import LARGEST_BYTES, NotALogo, name_of
+from checkout.payments.models import Appearance, Logo, Merchant, ProviderAccount
 from checkout.payments.providers.registry import available
 from checkout.risk.models import BlockedValue
 from checkout.webhooks.models import WebhookEndpoint
@@ -70,6 +71,12 @@ class MerchantForm(ConfigurationForm):
 class AppearanceForm(ConfigurationForm):
     """The look of a merchant, its links, and its ways to be reached."""
 
+    logo: Logo | None = None
+    image = forms.FileField(
+        required=False, help_text="A PNG or JPEG image of at most 100 kB, for the head of the pages"
+    )
+    removes_logo = forms.BooleanField(required=False, label="Show no logo")
+
     class Meta:
         model = Appearance
         fields = (
@@ -84,6 +91,17 @@ class AppearanceForm(ConfigurationForm):
         field_classes = dict.fromkeys(
             ("terms_url", "privacy_url"), partial(forms.URLField, assume_scheme="https")
         )
+
+    def clean_image(self) -> Any:
+        """Refuse what is not an image by its content, whatever its name and type say."""
+        file = self.cleaned_data["image"]
+        if file:
+            content = file.read(LARGEST_BYTES + 1)
+            try:
+                self.logo = Logo(name=name_of(content), content=content)
+            except NotALogo as error:
+                raise ValidationError(str(error)) from None
+        return file
 
 
 def _is_origin(text: str) -> bool:

@@ -1,10 +1,13 @@
 """The page on which staff set the look of a merchant."""
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
+from checkout.payments.logos import name_of
 from checkout.payments.models import Appearance
 from tests.backoffice import rows
+from tests.web.test_logos import png
 
 pytestmark = pytest.mark.django_db
 
@@ -48,3 +51,21 @@ def test_a_look_that_pages_cannot_show_is_refused(staff_client, field, value):
     answer = client.post(reverse(ADD), {"merchant": rows.merchant().pk, field: value})
     assert field in answer.context["adminform"].form.errors
     assert not Appearance.objects.exists()
+
+
+def test_staff_upload_a_logo_and_remove_it(staff_client):
+    merchant = rows.merchant()
+    appearance = Appearance.objects.create(merchant=merchant, colour="#0b5d4e")
+    client = staff_client("change_appearance", "view_appearance")
+    change = reverse("admin:payments_appearance_change", args=[appearance.pk])
+    kept = {"colour": "#0b5d4e", "initial-colour": "#0b5d4e"}
+    image = SimpleUploadedFile("logo.exe", png(), content_type="text/html")
+    assert client.post(change, {**kept, "image": image}).status_code == 302
+    appearance.refresh_from_db()
+    assert (appearance.logo_id, appearance.colour) == (name_of(png()), "#0b5d4e")
+    assert f"/logos/{appearance.logo_id}" in client.get(change).text
+    refused = client.post(change, {**kept, "image": SimpleUploadedFile("logo.png", b"<svg/>")})
+    assert "image" in refused.context["adminform"].form.errors
+    assert client.post(change, {**kept, "removes_logo": "on"}).status_code == 302
+    appearance.refresh_from_db()
+    assert appearance.logo is None

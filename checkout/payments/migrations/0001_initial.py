@@ -834,6 +834,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Logo",
+            fields=[
+                ("name", models.CharField(max_length=70, primary_key=True, serialize=False)),
+                ("content", models.BinaryField()),
+            ],
+        ),
+        migrations.CreateModel(
             name="Appearance",
             fields=[
                 (
@@ -866,6 +873,17 @@ class Migration(migrations.Migration):
                                 r"^#[0-9A-Fa-f]{6}\Z", "Write a colour as #0b5d4e."
                             )
                         ],
+                    ),
+                ),
+                (
+                    "logo",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="payments.logo",
                     ),
                 ),
                 ("support_email", models.EmailField(blank=True, default="", max_length=254)),

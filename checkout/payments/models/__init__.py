@@ -1,6 +1,6 @@
 """The tables of payments, sagas and messages."""
 
-from checkout.payments.models.appearance import Appearance, appearance_of
+from checkout.payments.models.appearance import Appearance, Logo, appearance_of
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.link import PaymentLink
@@ -31,6 +31,7 @@ __all__ = [
     "EventPosition",
     "Fact",
     "InboxMessage",
+    "Logo",
     "Merchant",
     "Operation",
     "OutboxMessage",

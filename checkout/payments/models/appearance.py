@@ -9,6 +9,16 @@ from checkout.languages import CHOICES
 from checkout.payments.models.payment import Merchant
 
 
+class Logo(models.Model):
+    """The image of a merchant, under a name that changes with its content (``checkout.payments.logos``)."""
+
+    name = models.CharField(max_length=70, primary_key=True)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Appearance(models.Model):
     """The look of a merchant on shoppers' pages, and its ways to be reached.
 
@@ -30,6 +40,9 @@ class Appearance(models.Model):
         default="",
         validators=[RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", "Write a colour as #0b5d4e.")],
         help_text="Of buttons and links, as #0b5d4e. It is made darker or lighter where it could not be read",
+    )
+    logo = models.ForeignKey(
+        "Logo", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
     support_email = models.EmailField(blank=True, default="")
     support_phone = models.CharField(
