@@ -16,6 +16,7 @@ from checkout.mail import email_addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.logos import LARGEST_BYTES, NotALogo, name_of
 from checkout.payments.models import Appearance, Logo, Merchant, ProviderAccount
 from checkout.payments.providers.registry import available
@@ -139,10 +140,17 @@ class ProviderAccountForm(ConfigurationForm):
     """A merchant's account with one of the providers for which there is an adapter."""
 
     provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
+    accepted_brands = forms.MultipleChoiceField(
+        choices=list(SCHEMES.items()),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="The card form names them, and refuses cards that begin like those of another brand. "
+        "Choose none to accept what the provider accepts.",
+    )
 
     class Meta:
         model = ProviderAccount
-        fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options")
+        fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options", "accepted_brands")
         field_classes = {"endpoint": partial(forms.URLField, assume_scheme="https")}
         help_texts = {"options": "A JSON object of the adapter's options. Credentials do not belong here."}
 

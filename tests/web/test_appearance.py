@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from checkout.payments.models import Appearance, Payment
+from checkout.payments.models import Appearance, Payment, ProviderAccount
 from checkout.web.colours import DARK, LEAST_CONTRAST, LIGHT, contrast, readable_on, style_of
 from messaging.concurrency.database import in_thread
 
@@ -57,3 +57,14 @@ async def test_without_an_appearance_pages_have_our_own_colour(shop, checkout):
     answer = await checkout.get()
     assert "<style" not in answer.text
     assert "style-src 'self';" in answer.headers["content-security-policy"]
+
+
+async def test_the_form_names_the_brands_that_the_account_accepts(shop, checkout):
+    await in_thread(partial(ProviderAccount.objects.update, accepted_brands=["visa", "amex"]))
+    page = (await checkout.get()).text
+    assert 'Accepted: <bdi translate="no">Visa, American Express</bdi>' in page
+    assert 'data-accepted="Visa|American Express"' in page
+
+
+async def test_the_form_of_an_account_that_accepts_all_names_no_brand(shop, checkout):
+    assert "Accepted:" not in (await checkout.get()).text

@@ -8,12 +8,13 @@ from django.template.loader import render_to_string
 
 from checkout.localised_times import localised_time
 from checkout.payments.actions import payment_view
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.models import Payment
 from checkout.payments.objects.advice import advice_for
 from checkout.payments.providers.base import RefusalReason
 from checkout.payments.providers.worldpay_wpg.codes import BRANDS
 from checkout.states import PaymentState
-from checkout.web.views.wording import SCHEMES, card_in_words, ending_of
+from checkout.web.views.wording import card_in_words, ending_of
 from tests.backoffice import rows
 from tests.support.program import ROOT
 

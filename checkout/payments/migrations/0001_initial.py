@@ -945,6 +945,14 @@ class Migration(migrations.Migration):
                 ("endpoint", models.URLField()),
                 ("options", models.JSONField(blank=True, default=dict)),
                 (
+                    "accepted_brands",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="The card brands that the form names; none if all are accepted",
+                    ),
+                ),
+                (
                     "merchant",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,

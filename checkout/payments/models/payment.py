@@ -89,6 +89,9 @@ class ProviderAccount(models.Model):
     merchant_code = models.CharField(max_length=100, help_text="The provider's name for the merchant")
     endpoint = models.URLField()
     options = models.JSONField(default=dict, blank=True)
+    accepted_brands = models.JSONField(
+        default=list, blank=True, help_text="The card brands that the form names; none if all are accepted"
+    )
 
     def __str__(self) -> str:
         return self.code

@@ -7,7 +7,7 @@ from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
 from checkout.web.pages import return_address_of
 from checkout.web.protection.captcha import get_captcha, has_pass
-from checkout.web.rendering import in_language_of_shopper
+from checkout.web.rendering import as_it_is, in_language_of_shopper
 from checkout.web.views.form_texts import form_texts
 from checkout.web.views.wording import ending_of
 from payments_gateway.serving.security.headers import content_security
@@ -45,6 +45,7 @@ def card_form_page(request: HttpRequest, shown: CheckoutPage, *, status: int = 2
             "ending": ending_of(payment, reader.language.formats) if is_refused else None,
             "return_address": return_address_of(payment),
             "was_not_encrypted": status == 400,
+            "brands": as_it_is(", ".join(shown.accepted_brands)),
             "texts": form_texts(),
         }
         return reader.payment_page("checkout/checkout.html", payment, context, status=status)

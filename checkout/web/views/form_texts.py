@@ -13,6 +13,7 @@ def form_texts() -> dict[str, str]:
         "number_not_digits": _("Enter the card number as digits: 12 to 20 of them."),
         "number_wrong": _("Check the card number: it is not complete or has a wrong digit."),
         "number_length": _("Check the card number: one of {brand} has {digits} digits."),
+        "brand_not_accepted": _("{brand} is not accepted here. Please use another card."),
         "from_to": _("{least} to {most}"),
         "code_missing": _("Enter the security code: 3 or 4 digits."),
         "code_wrong_3": _("Check the security code: it is the 3 digits on the back of the card."),

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_noop as _
 from checkout.languages import translated
 from checkout.localised_money import localised_money
 from checkout.payments.actions import PaymentView, Taken
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for, is_ours
 from checkout.payments.providers.base import RefusalReason
 from checkout.problems import ORDER_AGAIN, TRIED_TOO_OFTEN
@@ -110,20 +111,6 @@ WORDS = {
     PaymentState.CHARGED_BACK: "Disputed",
     PaymentState.CANCELLED: "Cancelled",
     PaymentState.EXPIRED: "Expired",
-}
-
-# The names of card schemes, by their codes in our records.
-SCHEMES = {
-    "visa": "Visa",
-    "mastercard": "Mastercard",
-    "amex": "American Express",
-    "maestro": "Maestro",
-    "jcb": "JCB",
-    "diners": "Diners Club",
-    "discover": "Discover",
-    "cartes_bancaires": "Cartes Bancaires",
-    "dankort": "Dankort",
-    "unionpay": "UnionPay",
 }
 
 # Reasons after which the same card may be accepted at the next try, as the advice says.

@@ -13,6 +13,7 @@ from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
 from checkout.payments.actions.links import own_links
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.models import Appearance, Attempt, Operation, Payment, appearance_of
 from checkout.payments.models.payment import WATCH
 from checkout.payments.objects.attempt import latest_attempt
@@ -88,7 +89,7 @@ class CheckoutPage:
     """Data of the page with the card form. The form sends ``attempt_number`` back.
 
     If ``requires_captcha``, a CAPTCHA must be solved before the form is shown. If ``offers_to_save``, the
-    shopper may save the card for the next purchase.
+    shopper may save the card for the next purchase. ``accepted_brands`` are names; none if all are accepted.
     """
 
     payment: PaymentView
@@ -97,6 +98,7 @@ class CheckoutPage:
     card_encryption: CardEncryption
     device_data: BrowserForm
     offers_to_save: bool = False
+    accepted_brands: tuple[str, ...] = ()
 
 
 def payment_view(reference: str) -> PaymentView:
@@ -237,7 +239,8 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | Paymen
     if not (view.state.may_be_paid and view.attempts_left):
         return view
     require_few_declines(payment, address)
-    provider = get_provider(account_for(payment).opened())
+    account = account_for(payment)
+    provider = get_provider(account.opened())
     return CheckoutPage(
         payment=view,
         attempt_number=number_of(attempt) + 1,
@@ -245,6 +248,7 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | Paymen
         card_encryption=provider.card_encryption(),
         device_data=provider.device_data_form(),
         offers_to_save=bool(payment.customer_reference) and provider.saves_cards,
+        accepted_brands=tuple(SCHEMES.get(code, code) for code in account.accepted_brands),
     )
 
 

@@ -30,6 +30,16 @@ export function brandOf(digits) {
   return found ? { gaps: IN_FOURS, codeLength: 3, ...found } : UNKNOWN;
 }
 
+/**
+ * Return false for a brand that is not among the accepted names.
+ *
+ * Cards of brands that no first digits tell, such as Cartes Bancaires, begin like a Visa or a Mastercard.
+ */
+export function isAccepted({ name }, accepted) {
+  const areTold = accepted.every((each) => BRANDS.some((brand) => brand.name === each));
+  return !accepted.length || !name || !areTold || accepted.includes(name);
+}
+
 /** Return the digits with the gaps that the card has. */
 export function grouped(digits) {
   const { gaps } = brandOf(digits);

@@ -1,6 +1,6 @@
 // The card's fields: they are arranged while typed, checked when left, and encrypted by the provider's script.
 
-import { brandOf, grouped } from "./brands.js";
+import { brandOf, grouped, isAccepted } from "./brands.js";
 import { mark, summarise, unmark } from "./errors.js";
 import { text } from "./texts.js";
 import { arrangeDigits, arrangeExpiry, digitsOf, inAscii } from "./typing.js";
@@ -27,6 +27,8 @@ const MESSAGES = {
   401: "name_missing",
   402: "name_too_long",
 };
+
+const accepted = document.getElementById("pay-form").dataset.accepted.split("|").filter(Boolean);
 
 // A year that is further away comes from a digit too many or too few.
 const MOST_YEARS_AHEAD = 40;
@@ -118,6 +120,7 @@ function unknownToTheScript(found) {
     const length = least === most ? least : text("from_to", { least, most });
     wrong.set("card-number", text("number_length", { brand: brand.name, digits: length }));
   }
+  if (number && !isAccepted(brand, accepted)) wrong.set("card-number", text("brand_not_accepted", { brand: brand.name }));
   if (!code) wrong.set("card-cvc", text("code_missing"));
   else if (brand.codeLength && code.length !== brand.codeLength) {
     wrong.set("card-cvc", text(`code_wrong_${brand.codeLength}`));
