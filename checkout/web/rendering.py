@@ -12,6 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from checkout.colours import style_of
 from checkout.languages import (
     LANGUAGES,
     PARAMETER,
@@ -24,7 +25,6 @@ from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.actions import PaymentView
 from checkout.payments.models import Appearance
-from checkout.web.colours import style_of
 from checkout.web.pages import payment_page_of
 from payments_gateway.serving.security.headers import content_security
 

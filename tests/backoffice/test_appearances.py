@@ -69,3 +69,20 @@ def test_staff_upload_a_logo_and_remove_it(staff_client):
     assert client.post(change, {**kept, "removes_logo": "on"}).status_code == 302
     appearance.refresh_from_db()
     assert appearance.logo is None
+
+
+def test_a_preview_shows_the_saved_look_in_the_merchant_s_language(staff_client):
+    look = {"colour": "#0b5d4e", "default_language": "de", "support_email": "help@shop.example"}
+    appearance = Appearance.objects.create(merchant=rows.merchant(), **look)
+    address = reverse("admin:payments_appearance_preview", args=[appearance.pk])
+    page = staff_client("view_appearance").get(address)
+    assert "--accent:#0b5d4e" in page.text
+    assert "style-src 'self' 'nonce-" in page.headers["content-security-policy"]
+    assert "12,50\N{NO-BREAK SPACE}€ bezahlen" in page.text
+    assert "help@shop.example" in page.text
+
+
+def test_only_staff_who_may_view_an_appearance_see_its_preview(staff_client):
+    appearance = Appearance.objects.create(merchant=rows.merchant())
+    address = reverse("admin:payments_appearance_preview", args=[appearance.pk])
+    assert staff_client("view_payment").get(address).status_code == 403

@@ -27,9 +27,8 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors keys languages localised_money localised_times".split()
-        + "mail messages money own".split()
-        + "privacy problems rates service states".split()
+        for part in "colours conf crash_points database errors keys languages localised_money".split()
+        + "localised_times mail messages money own privacy problems rates service states".split()
     }
     | MESSAGES,
     {

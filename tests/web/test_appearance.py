@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
+from checkout.colours import DARK, LEAST_CONTRAST, LIGHT, contrast, readable_on, style_of
 from checkout.payments.models import Appearance, Payment, ProviderAccount
-from checkout.web.colours import DARK, LEAST_CONTRAST, LIGHT, contrast, readable_on, style_of
 from messaging.concurrency.database import in_thread
 
 COLOURS = ["#000000", "#ffffff", "#0b5d4e", "#ffd600", "#ff0000", "#808080", "#00e5ff", "#1a2220", "#7c4dff"]
