@@ -28,7 +28,7 @@ const MESSAGES = {
   402: "name_too_long",
 };
 
-const accepted = document.getElementById("pay-form").dataset.accepted.split("|").filter(Boolean);
+const acceptedBrands = () => document.getElementById("pay-form").dataset.accepted.split("|").filter(Boolean);
 
 // A year that is further away comes from a digit too many or too few.
 const MOST_YEARS_AHEAD = 40;
@@ -120,7 +120,7 @@ function unknownToTheScript(found) {
     const length = least === most ? least : text("from_to", { least, most });
     wrong.set("card-number", text("number_length", { brand: brand.name, digits: length }));
   }
-  if (number && !isAccepted(brand, accepted)) wrong.set("card-number", text("brand_not_accepted", { brand: brand.name }));
+  if (number && !isAccepted(brand, acceptedBrands())) wrong.set("card-number", text("brand_not_accepted", { brand: brand.name }));
   if (!code) wrong.set("card-cvc", text("code_missing"));
   else if (brand.codeLength && code.length !== brand.codeLength) {
     wrong.set("card-cvc", text(`code_wrong_${brand.codeLength}`));
