@@ -8,14 +8,14 @@ from copy import copy
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 
 from checkout.money import Money, exponent
 
 ENGLISH = "en"
 # CLDR puts a space between a currency's letters and the digits beside them, which Babel leaves out.
 _CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NO_BREAK, _LEFT_TO_RIGHT = "\N{NO-BREAK SPACE}", "\N{LEFT-TO-RIGHT MARK}"
 
 
 def localised_money(amount: Money, locale: str = "") -> str:
@@ -23,20 +23,26 @@ def localised_money(amount: Money, locale: str = "") -> str:
 
     A language that CLDR does not know is replaced by the next more general one, and at last by English.
     """
-    known = _known(locale)
+    known = known_locale(locale)
     # CLDR leaves out the decimal places of some currencies, such as HUF, in which people pay with them.
     pattern = copy(known.currency_formats["standard"])
     pattern.frac_prec = (exponent(amount.currency),) * 2
     written = format_currency(
         amount.decimal, amount.currency, format=pattern, locale=known, currency_digits=False
     )
+    if known.text_direction == "rtl":
+        # Otherwise the last sign of a symbol such as UK£ would move before its letters.
+        symbol = get_currency_symbol(amount.currency, known)
+        if symbol[:1].isascii():
+            written = written.replace(symbol, f"{symbol}{_LEFT_TO_RIGHT}")
     return _CROWDED.sub(_NO_BREAK, written)
 
 
 @lru_cache(maxsize=1000)
-def _known(locale: str) -> Locale:
+def known_locale(locale: str) -> Locale:
+    """Return what CLDR knows about a language, or about the next more general one; at last about English."""
     tag = locale or ENGLISH
     try:
         return Locale.parse(tag, sep="-")
     except (ValueError, UnknownLocaleError):
-        return _known(tag.rpartition("-")[0])
+        return known_locale(tag.rpartition("-")[0])

@@ -8,6 +8,9 @@ from math import ceil
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_noop as _
 
 from checkout.conf import conf
 from checkout.errors import (
@@ -28,6 +31,7 @@ from checkout.errors import (
     TokenRejected,
     TooManyAttempts,
 )
+from checkout.languages import ENGLISH, LANGUAGES, Counted, language_of, translated
 from messaging.errors import MessagingError
 from payments_gateway.serving.problems import Problem, document_of, refuse, request_id_of
 from payments_gateway.serving.views import is_for_programs
@@ -37,35 +41,39 @@ from payments_gateway.serving.views import is_for_programs
 EXPECTED = (CheckoutError, MessagingError, DatabaseError, InterfaceError)
 
 # A shopper who came by a payment link has no shop to go back to.
-ORDER_AGAIN = "To pay, order again, or ask the seller for a new link."
+ORDER_AGAIN = _("To pay, order again, or ask the seller for a new link.")
 
-NOT_FOUND = Problem(404, "not_found", "Page not found", "There is nothing at this address.")
-FORBIDDEN = Problem(403, "forbidden", "Not allowed", "You may not do this.")
+NOT_FOUND = Problem(404, "not_found", _("Page not found"), _("There is nothing at this address."))
+FORBIDDEN = Problem(403, "forbidden", _("Not allowed"), _("You may not do this."))
 UNAVAILABLE = Problem(
     503,
     "unavailable",
-    "Not available right now",
+    _("Not available right now"),
     # The answer to a COMMIT may have been lost, so it is not said that nothing was done.
-    "This page cannot be shown at the moment. What you have sent may have reached us all the same. "
-    "Please wait a little and load the page again.",
+    _(
+        "This page cannot be shown at the moment. What you have sent may have reached us all the same. "
+        "Please wait a little and load the page again."
+    ),
     {"Retry-After": "5"},
 )
 BROKEN = Problem(
     500,
     "internal_error",
-    "Something went wrong here",
-    "This is our fault.",
+    _("Something went wrong here"),
+    _("This is our fault."),
 )
 BROKEN_FOR_SHOPPERS = replace(
     BROKEN,
-    detail="This is our fault. If you have just paid, the payment may have reached us: do not pay again "
-    "before you have seen where your payment stands.",
+    detail=_(
+        "This is our fault. If you have just paid, the payment may have reached us: do not pay again "
+        "before you have seen where your payment stands."
+    ),
 )
 PAYMENT_NOT_FOUND = Problem(
     404,
     "payment_not_found",
-    "Payment not found",
-    f"We do not know this payment. {ORDER_AGAIN}",
+    _("Payment not found"),
+    _("We do not know this payment. To pay, order again, or ask the seller for a new link."),
 )
 ACCOUNT_NOT_FOUND = Problem(
     404, "account_not_found", "Account not found", "There is no such provider account."
@@ -73,41 +81,46 @@ ACCOUNT_NOT_FOUND = Problem(
 TOKEN_UNKNOWN = Problem(
     404,
     "token_rejected",
-    "Address not valid",
-    "This address is not valid for this payment. Nothing has changed.",
+    _("Address not valid"),
+    _("This address is not valid for this payment. Nothing has changed."),
 )
 TOKEN_EXPIRED = Problem(
     410,
     "token_expired",
-    "This took too long",
-    "This address has expired and can no longer be used. The payment's own page says where it stands.",
+    _("This took too long"),
+    _("This address has expired and can no longer be used. The payment's own page says where it stands."),
 )
 # Its page looks again by itself, until the provider has cancelled the order.
 CHALLENGE_OVER = Problem(
     410,
     "challenge_over",
-    "The time at your bank is over",
-    "Your bank's page can no longer be used for this payment. Please do not pay again yet: we are finding "
-    "out where the payment stands.",
+    _("The time at your bank is over"),
+    _(
+        "Your bank's page can no longer be used for this payment. Please do not pay again yet: we are "
+        "finding out where the payment stands."
+    ),
     {"Refresh": "10"},
 )
 LINK_NOT_FOUND = Problem(
     404,
     "payment_link_not_found",
-    "Link not found",
-    "We do not know this link. Please look at the message that it came in, or ask its sender.",
+    _("Link not found"),
+    _("We do not know this link. Please look at the message that it came in, or ask its sender."),
 )
 LINK_CLOSED = Problem(
     410,
     "payment_link_closed",
-    "This link is no longer valid",
-    "Nothing can be paid with this link any more. Please ask its sender for a new one.",
+    _("This link is no longer valid"),
+    _("Nothing can be paid with this link any more. Please ask its sender for a new one."),
 )
 CONFLICT = Problem(
     409,
     "conflict",
-    "Not possible at this stage",
-    "The payment has moved on, so this can no longer be done. The payment's own page says where it stands.",
+    _("Not possible at this stage"),
+    _(
+        "The payment has moved on, so this can no longer be done. The payment's own page says where it "
+        "stands."
+    ),
 )
 NOTIFICATION_NOT_AUTHENTIC = Problem(
     401,
@@ -126,29 +139,39 @@ NOTIFICATION_FORMAT_NOT_SUPPORTED = Problem(
 CARD_NUMBER = Problem(
     400,
     "card_number",
-    "A card number has no place here",
-    "Card numbers are accepted only encrypted by the browser. What was sent has been thrown away.",
+    _("A card number has no place here"),
+    _("Card numbers are accepted only encrypted by the browser. What was sent has been thrown away."),
 )
-REJECTED = Problem(400, "rejected", "Not possible", "This cannot be done as asked. Nothing has changed.")
+REJECTED = Problem(
+    400, "rejected", _("Not possible"), _("This cannot be done as asked. Nothing has changed.")
+)
 FORM_EXPIRED = Problem(
     403,
     "csrf_failed",
-    "This form is no longer valid",
+    _("This form is no longer valid"),
     # A payment may have been made before, with the same form or in another tab.
-    "What was sent with it was not accepted. Please go back and reload the page, which says where things "
-    "stand. This site needs cookies for that.",
+    _(
+        "What was sent with it was not accepted. Please go back and reload the page, which says where things "
+        "stand. This site needs cookies for that."
+    ),
 )
 CAPTCHA_REQUIRED = Problem(
     403,
     "captcha_required",
-    "One question first",
-    "Before a card is tried there is a question to answer, on the payment's own page. Nothing was charged.",
+    _("One question first"),
+    _(
+        "Before a card is tried there is a question to answer, on the payment's own page. Nothing was "
+        "charged."
+    ),
 )
 TRIED_TOO_OFTEN = Problem(
     429,
     "too_many_attempts",
-    "Too many attempts",
-    f"This payment was tried too often and cannot be tried again. Nothing was charged. {ORDER_AGAIN}",
+    _("Too many attempts"),
+    _(
+        "This payment was tried too often and cannot be tried again. Nothing was charged. To pay, order "
+        "again, or ask the seller for a new link."
+    ),
 )
 
 
@@ -156,17 +179,24 @@ def too_many_attempts(retry_after_seconds: int | None) -> Problem:
     """Return the problem of too many cards, with the time to try again, if that helps."""
     if retry_after_seconds is None:
         return TRIED_TOO_OFTEN
-    count, unit = retry_after_seconds, "second"
-    if count >= 60:
-        count, unit = ceil(count / 60), "minute"
-    return Problem(
-        429,
-        "too_many_attempts",
-        "Too many attempts",
-        "Too many cards have been tried from your network or for your e-mail address. Nothing was charged. "
-        f"You can try again in {count} {unit}{'' if count == 1 else 's'}.",
-        {"Retry-After": str(retry_after_seconds)},
-    )
+    if retry_after_seconds < 60:
+        detail = Counted(
+            "Too many cards have been tried from your network or for your e-mail address. Nothing was "
+            "charged. You can try again in {count} second.",
+            "Too many cards have been tried from your network or for your e-mail address. Nothing was "
+            "charged. You can try again in {count} seconds.",
+            retry_after_seconds,
+        )
+    else:
+        detail = Counted(
+            "Too many cards have been tried from your network or for your e-mail address. Nothing was "
+            "charged. You can try again in {count} minute.",
+            "Too many cards have been tried from your network or for your e-mail address. Nothing was "
+            "charged. You can try again in {count} minutes.",
+            ceil(retry_after_seconds / 60),
+        )
+    headers = {"Retry-After": str(retry_after_seconds)}
+    return Problem(429, TRIED_TOO_OFTEN.code, TRIED_TOO_OFTEN.title, detail, headers)
 
 
 def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
@@ -174,8 +204,8 @@ def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
     return Problem(
         405,
         "method_not_allowed",
-        "Not possible at this address",
-        "This address cannot be opened directly.",
+        _("Not possible at this address"),
+        _("This address cannot be opened directly."),
         {"Allow": ", ".join(allowed)},
     )
 
@@ -185,10 +215,14 @@ def too_many_link_uses(retry_after_seconds: int) -> Problem:
     return Problem(
         429,
         "too_many_link_uses",
-        "Please wait a moment",
-        "Too many payments have been begun in the last minute, with this link or from your network. "
-        f"Nothing was charged. Please use the link again in {retry_after_seconds} "
-        f"second{'' if retry_after_seconds == 1 else 's'}.",
+        _("Please wait a moment"),
+        Counted(
+            "Too many payments have been begun in the last minute, with this link or from your network. "
+            "Nothing was charged. Please use the link again in {count} second.",
+            "Too many payments have been begun in the last minute, with this link or from your network. "
+            "Nothing was charged. Please use the link again in {count} seconds.",
+            retry_after_seconds,
+        ),
         {"Retry-After": str(retry_after_seconds)},
     )
 
@@ -197,9 +231,11 @@ def link_without_payment(error: DuplicateRequest | RequestInvalid) -> Problem:
     """Return the problem of a payment link that cannot make a payment. Its merchant has to make another."""
     return replace(
         problem_of(error),
-        title="This link does not work at the moment",
-        detail="No payment was begun, and nothing was charged. Please try the link once more. If it still "
-        "does not work, ask its sender for a new one.",
+        title=_("This link does not work at the moment"),
+        detail=_(
+            "No payment was begun, and nothing was charged. Please try the link once more. If it still "
+            "does not work, ask its sender for a new one."
+        ),
     )
 
 
@@ -252,18 +288,28 @@ def problem_of(error: Exception) -> Problem:
 
 
 def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponse:
-    """Return the problem as a page or, for programs, as JSON. The page has a link to ``back``."""
+    """Return the problem as a page in the reader's language or, for programs, as JSON in English.
+
+    The page has a link to ``back``.
+    """
+    headers = {"Cache-Control": "no-store", **problem.headers}
     if wants_json(request):
         document = document_of(problem)
         if is_for_programs(request.resolver_match):
             document |= {"code": problem.code, "request_id": request_id_of(request)}
         body = json.dumps(document, ensure_ascii=False)
-        content_type = "application/problem+json"
-    else:
-        body = page_of(problem.status, problem.code, problem.title, problem.detail, back, _home(request))
-        content_type = "text/html; charset=utf-8"
-    headers = {"Cache-Control": "no-store", **problem.headers}
-    response = HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
+        response = HttpResponse(
+            body, status=problem.status, content_type="application/problem+json", headers=headers
+        )
+        return refuse(response, problem)
+    home = _home(request)
+    language = ENGLISH if home == "admin:index" else language_of(request)
+    body = page_of(problem.status, problem.code, problem.title, problem.detail, back, home, language.code)
+    response = HttpResponse(
+        body, status=problem.status, content_type="text/html; charset=utf-8", headers=headers
+    )
+    response.headers["Content-Language"] = language.code
+    patch_vary_headers(response, ["Accept-Language", "Cookie"])
     return refuse(response, problem)
 
 
@@ -275,15 +321,23 @@ def _home(request: HttpRequest) -> str:
     return "checkout:shop" if conf.is_try_out else ""
 
 
-@lru_cache(maxsize=128)
-def page_of(status: int, code: str, title: str, detail: str, back: str, home: str) -> str:
+@lru_cache(maxsize=512)
+def page_of(status: int, code: str, title: str, detail: str, back: str, home: str, language: str) -> str:
     """Return the problem as a page, which is the same for all clients. ``home`` is a URL name, or empty.
 
     It is cached, since many requests are refused on purpose, and rendering the page is most of their cost.
     """
-    problem = Problem(status, code, title, detail)
-    context = {"problem": problem, "back": back, "home": home}
-    return render_to_string("checkout/problem.html", context)
+    with translation.override(language):
+        context = {
+            "status": status,
+            "code": code,
+            "title": translated(title),
+            "detail": translated(detail),
+            "back": back,
+            "home": home,
+            "language": LANGUAGES[language],
+        }
+        return render_to_string("checkout/problem.html", context)
 
 
 def wants_json(request: HttpRequest) -> bool:

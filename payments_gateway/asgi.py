@@ -16,6 +16,7 @@ django.setup()
 from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.database.owners import databases  # noqa: E402
+from checkout.languages import load_catalogues  # noqa: E402
 from checkout.log_lines import payment_in  # noqa: E402
 from checkout.privacy.scrubbing import scrub_text  # noqa: E402
 from checkout.running import embedded  # noqa: E402
@@ -117,6 +118,7 @@ def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
 
 
 load_templates()
+load_catalogues()
 gc_tuning.freeze()
 give_freed_memory_back()
 application = ConcurrencyLimit(

@@ -7,6 +7,7 @@ callers. Configuration can be edited.
 from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
 from checkout.backoffice.pages import (
+    appearances,
     attempts,
     configuration,
     dead_letters,
@@ -24,6 +25,7 @@ from checkout.backoffice.webhooks import deliveries, endpoints
 
 __all__ = [
     "api_keys",
+    "appearances",
     "attempts",
     "configuration",
     "dead_letters",

@@ -16,7 +16,9 @@ from checkout.mail import email_addresses
 from checkout.money import CURRENCIES
 from checkout.orders.models import StockItem
 from checkout.payments.actions.creation import LARGEST_MINOR
-from checkout.payments.models import Merchant, ProviderAccount
+from checkout.payments.card_brands import SCHEMES
+from checkout.payments.logos import LARGEST_BYTES, NotALogo, name_of
+from checkout.payments.models import Appearance, Logo, Merchant, ProviderAccount
 from checkout.payments.providers.registry import available
 from checkout.risk.models import BlockedValue
 from checkout.webhooks.models import WebhookEndpoint
@@ -67,6 +69,42 @@ class MerchantForm(ConfigurationForm):
         return code
 
 
+class AppearanceForm(ConfigurationForm):
+    """The look of a merchant, its links, and its ways to be reached."""
+
+    logo: Logo | None = None
+    image = forms.FileField(
+        required=False, help_text="A PNG or JPEG image of at most 100 kB, for the head of the pages"
+    )
+    removes_logo = forms.BooleanField(required=False, label="Show no logo")
+
+    class Meta:
+        model = Appearance
+        fields = (
+            "merchant",
+            "default_language",
+            "colour",
+            "support_email",
+            "support_phone",
+            "terms_url",
+            "privacy_url",
+        )
+        field_classes = dict.fromkeys(
+            ("terms_url", "privacy_url"), partial(forms.URLField, assume_scheme="https")
+        )
+
+    def clean_image(self) -> Any:
+        """Refuse what is not an image by its content, whatever its name and type say."""
+        file = self.cleaned_data["image"]
+        if file:
+            content = file.read(LARGEST_BYTES + 1)
+            try:
+                self.logo = Logo(name=name_of(content), content=content)
+            except NotALogo as error:
+                raise ValidationError(str(error)) from None
+        return file
+
+
 def _is_origin(text: str) -> bool:
     try:
         parts = urlsplit(text)
@@ -102,10 +140,17 @@ class ProviderAccountForm(ConfigurationForm):
     """A merchant's account with one of the providers for which there is an adapter."""
 
     provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
+    accepted_brands = forms.MultipleChoiceField(
+        choices=list(SCHEMES.items()),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="The card form names them, and refuses cards that begin like those of another brand. "
+        "Choose none to accept what the provider accepts.",
+    )
 
     class Meta:
         model = ProviderAccount
-        fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options")
+        fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options", "accepted_brands")
         field_classes = {"endpoint": partial(forms.URLField, assume_scheme="https")}
         help_texts = {"options": "A JSON object of the adapter's options. Credentials do not belong here."}
 

@@ -29,6 +29,7 @@ SECTIONS = (
         "Settings",
         (
             "payments.Merchant",
+            "payments.Appearance",
             "payments.ProviderAccount",
             "orders.StockItem",
             "risk.BlockedValue",

@@ -41,11 +41,12 @@ async def send(email: EmailMessage) -> None:
 
 
 def template(name: str) -> Template:
-    """Return the template of an e-mail, which may use Django's built-in tags only.
+    """Return the template of an e-mail, which may use Django's built-in tags and those of translations.
 
     Modules call this when they are loaded, because the file may belong to the next release later.
     """
-    return Engine(dirs=[str(conf.base_dir / "templates" / "checkout" / "email")]).get_template(name)
+    folder = conf.base_dir / "templates" / "checkout" / "email"
+    return Engine(dirs=[str(folder)], libraries={"i18n": "django.templatetags.i18n"}).get_template(name)
 
 
 def longest_seconds() -> float:

@@ -8,8 +8,9 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     """Send a receipt. The command has the whole content of the e-mail. Without an address nothing is sent.
 
     The sender does not wait for an answer. If ``is_reserved``, the amount is taken only when the merchant
-    captures it. If ``is_test``, the merchant is not live, and no money moves. The other optional fields are
-    for services of other installations.
+    captures it. If ``is_test``, the merchant is not live, and no money moves. ``locale`` and
+    ``minutes_behind_utc`` are the shopper's language (BCP 47) and time zone, if they are known. The other
+    optional fields are for services of other installations.
     """
 
     to = "notifications.send_receipt"
@@ -26,6 +27,7 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     attempt: str = ""
     merchant_code: str = ""
     locale: str = ""
+    minutes_behind_utc: int | None = None
     lines: list[OrderLine] = []
     is_reserved: bool = False
     is_test: bool = False

@@ -17,6 +17,7 @@ class Receipt(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     locale = models.CharField(max_length=35, blank=True, default="")
+    minutes_behind_utc = models.SmallIntegerField(null=True, blank=True)
     is_reserved = models.BooleanField(default=False)
     is_test = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)

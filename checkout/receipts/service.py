@@ -14,11 +14,15 @@ import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.template import Context
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from checkout import mail
 from checkout.conf import conf
 from checkout.database.owners import database_of
+from checkout.languages import language_among, load_catalogues
 from checkout.localised_money import localised_money
+from checkout.localised_times import localised_time
 from checkout.mail.email_addresses import in_ascii
 from checkout.mail.of_tests import may_get_test_receipts
 from checkout.messages import Done
@@ -47,6 +51,7 @@ SLOW_SECONDS = 1.0
 
 
 _EMAIL = mail.template("receipt.txt")
+load_catalogues()
 
 
 @service.handles(SendReceipt)
@@ -62,6 +67,7 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
             amount_minor=command.minor,
             currency=command.currency,
             locale=command.locale,
+            minutes_behind_utc=command.minutes_behind_utc,
             is_reserved=command.is_reserved,
             is_test=command.is_test,
             next_try_at=server_time(database_of("receipts")),
@@ -144,13 +150,22 @@ def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
 
 
 def receipt_email(receipt: Receipt) -> EmailMessage:
-    """Return the plain-text e-mail."""
-    amount = localised_money(Money(receipt.amount_minor, receipt.currency), receipt.locale)
+    """Return the plain-text e-mail, in the shopper's language."""
+    language = language_among(receipt.locale).like(receipt.locale)
+    context = {
+        "receipt": receipt,
+        "amount": localised_money(Money(receipt.amount_minor, receipt.currency), language.formats),
+        "paid_at": localised_time(receipt.created_at, language.formats, receipt.minutes_behind_utc),
+    }
+    with translation.override(language.code):
+        subject = _("Test: your payment to {shop}") if receipt.is_test else _("Your payment to {shop}")
+        body = _EMAIL.render(Context(context))
     return EmailMessage(
-        subject=f"{'Test: ' if receipt.is_test else ''}Your payment to {receipt.merchant}",
-        body=_EMAIL.render(Context({"receipt": receipt, "amount": amount})),
+        subject=subject.format(shop=receipt.merchant),
+        body=body,
         to=[in_ascii(receipt.email)],
         headers={
+            "Content-Language": language.code,
             "Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>",
             "Auto-Submitted": "auto-generated",  # RFC 3834, prevents out-of-office replies
         },

@@ -4,7 +4,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.web import notifications
-from checkout.web.views import challenge, checkout, errors, health, links, shop, status
+from checkout.web.views import challenge, checkout, errors, health, links, logos, shop, status
 
 
 class PaymentReference(StringConverter):
@@ -19,6 +19,13 @@ class ChallengeToken(StringConverter):
     regex = r"[\w-]{16,128}"
 
 
+class LogoName(StringConverter):
+    """The digest and the type of an image."""
+
+    regex = r"[0-9a-f]{64}\.(?:png|jpg)"
+
+
+register_converter(LogoName, "logo")
 register_converter(PaymentReference, "payment")
 register_converter(ChallengeToken, "token")
 
@@ -39,6 +46,7 @@ urlpatterns = [
     path("checkout/<payment:reference>/status/", status.status, name="status"),
     path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
     path("checkout/<payment:reference>/result/", status.result, name="result"),
+    path("logos/<logo:name>", logos.logo, name="logo"),
     path("pay/<token:token>/", links.payment_link, name="payment_link"),
     path("notifications/<slug:account>/", notifications.receive, name="notifications"),
     path("notifications/<slug:account>/<str:secret>/", notifications.receive, name="proven_notifications"),

@@ -7,6 +7,9 @@ from typing import Any
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+# That of ``django.utils.translation`` would read the settings, which are being made when this is imported.
+from django.utils.translation.trans_real import gettext_noop as _
+
 from payments_gateway.serving.conf import conf
 
 log = structlog.get_logger(__name__)
@@ -32,40 +35,53 @@ class RefusedError(Exception):
 
 
 MALFORMED = Problem(
-    400, "malformed", "Request not understood", "What was sent could not be read. Nothing has changed."
+    400,
+    "malformed",
+    _("Request not understood"),
+    _("What was sent could not be read. Nothing has changed."),
 )
 TOO_SLOW = Problem(
-    408, "too_slow", "Request took too long", "The request did not arrive in time. Please try again."
+    408,
+    "too_slow",
+    _("Request took too long"),
+    _("The request did not arrive in time. Please try again."),
 )
 TOO_LARGE = Problem(
-    413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed."
+    413,
+    "too_large",
+    _("Request too large"),
+    _("More was sent than is accepted here. Nothing has changed."),
 )
 TARGET_TOO_LONG = Problem(
     414,
     "target_too_long",
-    "Address too long",
-    "There is no address of this length here. Nothing has changed.",
+    _("Address too long"),
+    _("There is no address of this length here. Nothing has changed."),
 )
 HEADERS_TOO_LARGE = Problem(
     431,
     "headers_too_large",
-    "Headers too large",
-    "More headers were sent than are accepted here. Nothing has changed.",
+    _("Headers too large"),
+    _("More headers were sent than are accepted here. Nothing has changed."),
 )
 TOO_MANY = Problem(
     429,
     "too_many_requests",
-    "Too much at once",
-    "Too many requests from your network are waiting for an answer here. Nothing has changed. "
-    "Please wait a moment and try again.",
+    _("Too much at once"),
+    _(
+        "Too many requests from your network are waiting for an answer here. Nothing has changed. "
+        "Please wait a moment and try again."
+    ),
     {"Retry-After": "5"},
 )
 FULL = Problem(
     503,
     "full",
-    "Too busy right now",
-    "Too many people are waiting for an answer here. Nothing has changed. "
-    "Please wait a moment and try again.",
+    _("Too busy right now"),
+    _(
+        "Too many people are waiting for an answer here. Nothing has changed. "
+        "Please wait a moment and try again."
+    ),
     {"Retry-After": "5"},
 )
 

@@ -29,6 +29,11 @@ FIELDS: Mapping[str, Field] = {
     "order_reference": Field("The merchant's own order number.", "A-1001"),
     "description": Field("The text by which the shopper recognises the order.", "Tea"),
     "locale": Field("The shopper's language (BCP 47); blank if it is not known.", "en-GB"),
+    "minutes_behind_utc": Field(
+        "The time zone of the shopper's browser, as the minutes that it is behind UTC: -60 in Paris in "
+        "winter. Null if it is not known.",
+        -60,
+    ),
     "email": Field("The shopper's address; blank if there is none.", "shopper@example.com"),
     "ip_address": Field("The address from which the shopper pays.", "192.0.2.7"),
     "lines": Field("The goods that were ordered.", [{"sku": "tea", "quantity": 2}]),

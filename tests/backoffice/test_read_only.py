@@ -12,7 +12,15 @@ from tests.support.tables import our_models
 pytestmark = pytest.mark.django_db
 
 # Staff with a permission of its own make keys, and change nothing about them but their end.
-EDITABLE = {"apikey", "merchant", "provideraccount", "stockitem", "blockedvalue", "webhookendpoint"}
+EDITABLE = {
+    "apikey",
+    "merchant",
+    "appearance",
+    "provideraccount",
+    "stockitem",
+    "blockedvalue",
+    "webhookendpoint",
+}
 MONEY = sorted(
     str(model._meta.model_name)
     for model in our_models()

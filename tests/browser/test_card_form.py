@@ -207,3 +207,14 @@ def test_another_payment_in_the_same_window_begins_empty(page: Page, shared_stac
 
 def test_a_payment_that_moves_no_money_has_a_badge(page: Page) -> None:
     expect(page.get_by_role("banner").get_by_text("Test", exact=True)).to_be_visible()
+
+
+def test_a_brand_that_the_account_does_not_accept_is_told_when_the_number_is_left(
+    page: Page, number: Locator
+) -> None:
+    page.evaluate("document.getElementById('pay-form').dataset.accepted = 'Visa'")
+    error = page.locator("#card-number-error")
+    for typed, told in (("5454545454545454", "Mastercard is not accepted here."), ("4444333322221111", "")):
+        number.fill(typed)
+        number.press("Tab")
+        expect(error).to_contain_text(told) if told else expect(error).to_be_empty()

@@ -27,13 +27,13 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors keys localised_money mail messages money own".split()
-        + "privacy problems rates service states tallies".split()
+        for part in "colours conf crash_points database errors keys languages localised_money".split()
+        + "localised_times mail messages money own privacy problems rates service states tallies".split()
     }
     | MESSAGES,
     {
         f"checkout.payments.{part}"
-        for part in "models providers locking totals objects events calls books".split()
+        for part in "models providers locking totals objects events calls books card_brands logos".split()
     },
     {f"checkout.payments.{part}" for part in "challenge_token sagas".split()},
     {
@@ -101,7 +101,7 @@ SANDBOX_LAYERS = (
 # The only modules that may import each library. Client programs use the gateway from outside.
 CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
-    "babel": ("checkout.localised_money",),
+    "babel": ("checkout.localised_money", "checkout.localised_times"),
     "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),

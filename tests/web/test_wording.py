@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from django.template.loader import render_to_string
 
+from checkout.localised_times import localised_time
 from checkout.payments.actions import payment_view
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.models import Payment
 from checkout.payments.objects.advice import advice_for
 from checkout.payments.providers.base import RefusalReason
 from checkout.payments.providers.worldpay_wpg.codes import BRANDS
 from checkout.states import PaymentState
-from checkout.web.views.wording import SCHEMES, card_in_words, ending_of
+from checkout.web.views.wording import card_in_words, ending_of
 from tests.backoffice import rows
 from tests.support.program import ROOT
 
@@ -28,13 +30,18 @@ AND_THE_REST_IS_RESERVED = "and the rest is reserved until the whole order is se
 
 def result_of(payment: Payment) -> str:
     view = payment_view(payment.reference)
-    context = {"payment": view, "ending": ending_of(view), "card": card_in_words(view.card)}
+    context = {
+        "payment": view,
+        "ending": ending_of(view),
+        "card": card_in_words(view.card),
+        "dated_at": localised_time(view.dated_at),
+    }
     return render_to_string("checkout/result.html", context)
 
 
-def text_about(payment: Payment, state: PaymentState) -> str:
+def text_about(payment: Payment, state: PaymentState, formats: str = "") -> str:
     Payment.objects.filter(pk=payment.pk).update(state=state)
-    return ending_of(payment_view(payment.reference)).text
+    return ending_of(payment_view(payment.reference), formats).text
 
 
 @pytest.mark.parametrize("state", ["authorised", "capture_pending", "captured", "partially_captured"])
@@ -99,11 +106,10 @@ def test_a_refund_of_all_that_was_taken_names_what_was_taken():
     assert text == f"£10.00 has been given back to your card. {SHOWN_LATER}"
 
 
-def test_a_sum_is_written_as_in_the_payment_s_language():
+def test_a_sum_is_written_as_the_reader_s_language_does():
     payment = rows.captured()
-    Payment.objects.update(locale="de-DE")
     rows.operation(payment, "refund", 250, state="done")
-    text = text_about(payment, PaymentState.PARTIALLY_REFUNDED)
+    text = text_about(payment, PaymentState.PARTIALLY_REFUNDED, "de-DE")
     assert text.startswith("2,50\N{NO-BREAK SPACE}£ has been given back")
 
 

@@ -34,7 +34,11 @@ WITH_PAYMENT = (
 )
 RETURN = f"The address of the link on the page with the result. {WITH_PAYMENT}"
 CANCEL = f"The address of the link with which a shopper leaves the card form without paying. {WITH_PAYMENT}"
-LOCALE = "A language tag, for example de-CH. It is only stored: the hosted pages are in English."
+LOCALE = (
+    "The language of the shopper's pages and receipt, and of their sums and dates: a tag like de or de-CH. "
+    "The pages have Arabic, Dutch, English, French, German, Italian, Polish, Portuguese, Spanish and Welsh. "
+    "Without a locale, or for another language, the shopper's browser chooses."
+)
 CAPTURES = (
     "If false, capture the payment yourself. An authorisation that is not captured is voided after 6 days, "
     "unless the gateway is configured otherwise."

@@ -51,7 +51,16 @@ class ProviderAccountAdmin(ConfigurationAdmin):
     list_select_related = ("merchant",)
     list_filter = ("merchant",)
     search_fields = ("code", "merchant_code")
-    fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options", "has_credentials")
+    fields = (
+        "code",
+        "merchant",
+        "provider",
+        "merchant_code",
+        "endpoint",
+        "options",
+        "accepted_brands",
+        "has_credentials",
+    )
     readonly_fields = ("has_credentials",)
     fixed_fields = ("code", "merchant")
 

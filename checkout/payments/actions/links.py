@@ -112,7 +112,8 @@ def disable_link(merchant: Merchant, reference: str) -> PaymentLink:
 
 def open_for_shopper(token: str) -> PaymentLink:
     """Return the link with this token. Raises ``PaymentLinkNotFound`` and ``PaymentLinkClosed``."""
-    return _require_open(_found(PaymentLink.objects.select_related("merchant").filter(token=token)))
+    rows = PaymentLink.objects.select_related("merchant__appearance")
+    return _require_open(_found(rows.filter(token=token)))
 
 
 def link_and_state(token: str) -> tuple[PaymentLink, PaymentState]:

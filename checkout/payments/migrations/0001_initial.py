@@ -3,11 +3,13 @@
 PostgreSQL refuses to change or delete a fact or an event, and has a partition of the messages for each month.
 """
 
+import checkout.languages
 import checkout.payments.models.event
 import checkout.payments.models.link
 import checkout.payments.models.payment
 import checkout.payments.models.saved_card
 import checkout.states
+import django.core.validators
 import django.db.models.deletion
 import django.db.models.fields.json
 import django.db.models.functions.text
@@ -84,6 +86,15 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         default=False,
                         help_text="The shopper wants the card saved for the next purchase",
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The language of the pages on which it was made",
+                        max_length=5,
                     ),
                 ),
                 (
@@ -834,6 +845,92 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Logo",
+            fields=[
+                ("name", models.CharField(max_length=70, primary_key=True, serialize=False)),
+                ("content", models.BinaryField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Appearance",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "default_language",
+                    models.CharField(
+                        blank=True,
+                        choices=checkout.languages.CHOICES,
+                        default="",
+                        help_text="For shoppers of whom neither the payment nor the browser asks for one of our "
+                        "languages",
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "colour",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Of buttons and links, as #0b5d4e. It is made darker or lighter where it could "
+                        "not be read",
+                        max_length=7,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                r"^#[0-9A-Fa-f]{6}\Z", "Write a colour as #0b5d4e."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "logo",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="payments.logo",
+                    ),
+                ),
+                ("support_email", models.EmailField(blank=True, default="", max_length=254)),
+                (
+                    "support_phone",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        max_length=30,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                r"^\+?[0-9 ()./-]+\Z", "Write a telephone number as +44 20 7946 0000."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "terms_url",
+                    models.URLField(blank=True, default="", verbose_name="address of the terms"),
+                ),
+                (
+                    "privacy_url",
+                    models.URLField(blank=True, default="", verbose_name="address of the privacy notice"),
+                ),
+                (
+                    "merchant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="appearance",
+                        to="payments.merchant",
+                    ),
+                ),
+            ],
+            options={"ordering": ["merchant__name"]},
+        ),
+        migrations.CreateModel(
             name="ProviderAccount",
             fields=[
                 (
@@ -858,6 +955,14 @@ class Migration(migrations.Migration):
                 ),
                 ("endpoint", models.URLField()),
                 ("options", models.JSONField(blank=True, default=dict)),
+                (
+                    "accepted_brands",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="The card brands that the form names; none if all are accepted",
+                    ),
+                ),
                 (
                     "merchant",
                     models.ForeignKey(

@@ -1,5 +1,6 @@
 """The tables of payments, sagas and messages."""
 
+from checkout.payments.models.appearance import Appearance, Logo, appearance_of
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.dispute import Dispute
 from checkout.payments.models.event import Event, EventPosition
@@ -23,6 +24,7 @@ from checkout.payments.models.saved_card import SavedCard
 from checkout.payments.models.staff_view import StaffView
 
 __all__ = [
+    "Appearance",
     "AttackModeChange",
     "Attempt",
     "CardTrial",
@@ -34,6 +36,7 @@ __all__ = [
     "Fact",
     "HourlyFigure",
     "InboxMessage",
+    "Logo",
     "Merchant",
     "Operation",
     "OutboxMessage",
@@ -50,4 +53,5 @@ __all__ = [
     "SavedCard",
     "StaffView",
     "Waiter",
+    "appearance_of",
 ]

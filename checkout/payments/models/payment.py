@@ -1,5 +1,6 @@
 """Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
+import re
 import secrets
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -20,6 +21,9 @@ from messaging.compiled_queries import update_in_batch
 
 # The longest that a page or poll waits for the changes of a payment (``group_expiry`` of the channel layer).
 WATCH = timedelta(days=1)
+_IS_OFFSET = re.compile(r"-?[0-9]{1,4}")
+# The zones of the world: from 14 hours before UTC to 12 hours behind it.
+_OFFSETS = range(-840, 721)
 
 
 def new_reference(prefix: str) -> str:
@@ -85,6 +89,9 @@ class ProviderAccount(models.Model):
     merchant_code = models.CharField(max_length=100, help_text="The provider's name for the merchant")
     endpoint = models.URLField()
     options = models.JSONField(default=dict, blank=True)
+    accepted_brands = models.JSONField(
+        default=list, blank=True, help_text="The card brands that the form names; none if all are accepted"
+    )
 
     def __str__(self) -> str:
         return self.code
@@ -279,6 +286,9 @@ class Attempt(models.Model):
     saves_card = models.BooleanField(
         default=False, help_text="The shopper wants the card saved for the next purchase"
     )
+    language = models.CharField(
+        max_length=5, blank=True, default="", help_text="The language of the pages on which it was made"
+    )
     saved_card = models.ForeignKey(
         "SavedCard", on_delete=models.PROTECT, null=True, blank=True, related_name="attempts", db_index=False
     )
@@ -316,6 +326,13 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return self.order_code
+
+    @property
+    def minutes_behind_utc(self) -> int | None:
+        """The time zone that the shopper's browser has told; None if it has told none that exists."""
+        told = self.browser.get("time_zone", "")
+        minutes = int(told) if _IS_OFFSET.fullmatch(told) else None
+        return minutes if minutes in _OFFSETS else None
 
     def apply(self, event: str, actor: Actor) -> None:
         """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``.

@@ -2,43 +2,57 @@
 
 from collections.abc import Mapping
 
+from django.utils.translation import gettext_noop as _
+
 from checkout.own.packages import own_advice
 from checkout.payments.providers.base import RefusalReason
 from checkout.states import ENDED_WITHOUT_MONEY, AttemptState
 
 OUT_OF_STOCK = "out_of_stock"
-ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
-ASK_THE_SHOP = "The shop cannot accept this payment as it is. Please ask the shop."
+ASK_THE_BANK = _("Your bank did not allow this payment. Please use another card, or ask your bank.")
+ASK_THE_SHOP = _("The shop cannot accept this payment as it is. Please ask the shop.")
 
 # The next step for a shopper. Reasons that could help a thief of the card are not listed.
 ADVICE: Mapping[str, str] = {
-    RefusalReason.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another "
-    "card.",
-    RefusalReason.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
-    RefusalReason.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
-    RefusalReason.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
+    RefusalReason.INSUFFICIENT_FUNDS: _(
+        "There is not enough money available on this card. Please use another card."
+    ),
+    RefusalReason.CARD_EXPIRED: _("This card has expired. Please check the expiry date or use another card."),
+    RefusalReason.CARD_INVALID: _(
+        "The card details were not accepted. Please check them or use another card."
+    ),
+    RefusalReason.SECURITY_CODE_INVALID: _(
+        "The security code was not accepted. Please check it and try again."
+    ),
     # The refusal came from the issuer, or from the risk service, which the bank does not know.
-    RefusalReason.NOT_PERMITTED: "This payment was not allowed. Please use another card, or ask your bank or "
-    "the shop.",
-    RefusalReason.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use "
-    "another card.",
-    RefusalReason.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
-    RefusalReason.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
-    RefusalReason.CANCELLED: "The payment was cancelled. You can try again whenever you like.",
-    RefusalReason.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use "
-    "another card.",
-    RefusalReason.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few "
-    "minutes.",
-    RefusalReason.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
-    OUT_OF_STOCK: "What you ordered has just sold out, so the payment was not made.",
+    RefusalReason.NOT_PERMITTED: _(
+        "This payment was not allowed. Please use another card, or ask your bank or the shop."
+    ),
+    RefusalReason.AUTHENTICATION_FAILED: _(
+        "Your bank could not confirm that it is you. Try again, or use another card."
+    ),
+    RefusalReason.AUTHENTICATION_REQUIRED: _("Your bank wants to confirm that it is you. Please try again."),
+    RefusalReason.ISSUER_UNAVAILABLE: _("Your bank could not be reached. Please try again in a few minutes."),
+    RefusalReason.CANCELLED: _("The payment was cancelled. You can try again whenever you like."),
+    RefusalReason.INVALID_REQUEST: _(
+        "The payment could not be made as it was sent. Please try again or use another card."
+    ),
+    RefusalReason.PROVIDER_ERROR: _(
+        "The payment could not be made just now. Please try again in a few minutes."
+    ),
+    RefusalReason.CARD_NOT_RECEIVED: _("The card details did not reach the bank. Please enter them again."),
+    OUT_OF_STOCK: _("What you ordered has just sold out, so the payment was not made."),
     # If an attempt has no reason, its state stands in place of one.
-    AttemptState.NOT_SENT: "Nothing was paid with this attempt.",
-    AttemptState.EXPIRED: "The time to confirm this payment is over. Nothing was paid.",
+    AttemptState.NOT_SENT: _("Nothing was paid with this attempt."),
+    AttemptState.EXPIRED: _("The time to confirm this payment is over. Nothing was paid."),
 }
 
 
 def advice_for(reason: str) -> str:
-    """Return the text about a refusal for shoppers. A step of your own may define it."""
+    """Return the English text about a refusal for shoppers. A step of your own may define it.
+
+    Pages translate it, also by the catalogues of your own apps.
+    """
     if is_ours(reason):
         return ADVICE.get(reason, ASK_THE_BANK)
     return own_advice(reason) or ASK_THE_SHOP

@@ -132,6 +132,7 @@ class Authorisation:
     If it ``captures``, all of it is captured once it is authorised. If ``demands_challenge``, the issuer must
     challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty, the provider is to
     keep the card for that customer. A ``stored_card`` takes the place of the sealed one, without a browser.
+    ``language`` is the shopper's (BCP 47); "" if it is not known.
     """
 
     order_code: str
@@ -148,6 +149,7 @@ class Authorisation:
     demands_challenge: bool = False
     saves_for: str = ""
     stored_card: StoredCard | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
 
+from checkout.languages import locale_in
 from checkout.orders.messages import OrderLine
 from checkout.payments.checkout_messages import (
     AnnouncePayment,
@@ -17,7 +18,7 @@ from checkout.payments.checkout_messages import (
     SubmitPayment,
 )
 from checkout.payments.locking import locked_payment_of
-from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models import Attempt, Operation, Payment, Saga, appearance_of
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import provider_events
 from checkout.payments.sagas.movement import push_state
@@ -74,7 +75,9 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         order_reference=payment.order_reference,
         description=payment.description,
         merchant_code=payment.merchant.code,
-        locale=payment.locale,
+        locale=locale_in(attempt.language, payment.locale)
+        or appearance_of(payment.merchant).default_language,
+        minutes_behind_utc=attempt.minutes_behind_utc,
         is_test=not payment.merchant.is_live,
     )
     orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message, payment=payment)

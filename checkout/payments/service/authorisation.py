@@ -113,6 +113,7 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,
         captures=bool(attempt.capture_reference),
+        language=attempt.language or payment.locale,
         demands_challenge=attempt.demands_challenge,
         saves_for=saves_for,
     )
@@ -147,6 +148,7 @@ def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResul
         shopper_email=payment.shopper_email,
         browser=Browser(accept_header="", user_agent="", ip_address=""),
         captures=bool(attempt.capture_reference),
+        language=attempt.language or payment.locale,
         stored_card=stored,
     )
     return lambda provider: provider.authorise(request)

@@ -29,6 +29,7 @@ class Migration(migrations.Migration):
                 ("amount_minor", models.BigIntegerField()),
                 ("currency", models.CharField(max_length=3)),
                 ("locale", models.CharField(blank=True, default="", max_length=35)),
+                ("minutes_behind_utc", models.SmallIntegerField(blank=True, null=True)),
                 ("is_reserved", models.BooleanField(default=False)),
                 ("is_test", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),

@@ -1,13 +1,14 @@
 """The card form and the CAPTCHA before it, which more than one address shows."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from checkout.payments.actions import CheckoutPage
 from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
 from checkout.web.pages import return_address_of
 from checkout.web.protection.captcha import get_captcha, has_pass
+from checkout.web.rendering import as_it_is, in_language_of_shopper
+from checkout.web.views.form_texts import form_texts
 from checkout.web.views.wording import ending_of
 from payments_gateway.serving.security.headers import content_security
 
@@ -20,12 +21,10 @@ def is_captcha_due(request: HttpRequest, shown: CheckoutPage) -> bool:
 
 def captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool = False) -> HttpResponse:
     """Return the page with the question."""
-    context = {
-        "payment": shown.payment,
-        "captcha": get_captcha().render(request),
-        "was_wrong": was_wrong,
-    }
-    return render(request, "checkout/captcha.html", context, status=400 if was_wrong else 200)
+    with in_language_of_shopper(request, shown.payment) as reader:
+        context = {"captcha": get_captcha().render(request), "was_wrong": was_wrong}
+        status = 400 if was_wrong else 200
+        return reader.payment_page("checkout/captcha.html", shown.payment, context, status=status)
 
 
 def card_form_page(request: HttpRequest, shown: CheckoutPage, *, status: int = 200) -> HttpResponse:
@@ -39,11 +38,14 @@ def card_form_page(request: HttpRequest, shown: CheckoutPage, *, status: int = 2
         policy.allow(directive, device_data)
     payment = shown.payment
     is_refused = payment.state is PaymentState.REFUSED
-    context = {
-        "page": shown,
-        "payment": payment,
-        "ending": ending_of(payment) if is_refused else None,
-        "return_address": return_address_of(payment),
-        "was_not_encrypted": status == 400,
-    }
-    return render(request, "checkout/checkout.html", context, status=status)
+    with in_language_of_shopper(request, payment) as reader:
+        context = {
+            "page": shown,
+            "plain_amount": reader.money(payment.amount),
+            "ending": ending_of(payment, reader.language.formats) if is_refused else None,
+            "return_address": return_address_of(payment),
+            "was_not_encrypted": status == 400,
+            "brands": as_it_is(", ".join(shown.accepted_brands)),
+            "texts": form_texts(),
+        }
+        return reader.payment_page("checkout/checkout.html", payment, context, status=status)

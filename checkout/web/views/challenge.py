@@ -1,7 +1,6 @@
 """The pages before and after the issuer's challenge."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from checkout import problems
 from checkout.conf import conf
@@ -12,6 +11,7 @@ from checkout.web.challenge_return import allow_frames, issuers
 from checkout.web.forms import ReturnForm
 from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import CHALLENGE, page_of, path_of, payment_page_of
+from checkout.web.rendering import in_language_of_shopper
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
@@ -30,13 +30,15 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
         return see_other(path_of(reference, shown.state))
     policy = content_security(request)
     policy.allow("form-action", *issuers())  # browsers apply it to every redirect, like frame-src
-    context = {"page": shown, "payment": shown.payment}
-    if shown.window == "fullPage":
-        return render(request, "checkout/challenge.html", context)
-    policy.allow("frame-src", "'self'", *issuers())
-    width, _, height = shown.window.partition("x")
-    context |= {"width": width, "height": height}
-    return render(request, "checkout/challenge_frame.html", context)
+    template = "checkout/challenge.html"
+    context: dict[str, object] = {"page": shown}
+    if shown.window != "fullPage":
+        policy.allow("frame-src", "'self'", *issuers())
+        width, _, height = shown.window.partition("x")
+        template = "checkout/challenge_frame.html"
+        context |= {"width": width, "height": height}
+    with in_language_of_shopper(request, shown.payment) as reader:
+        return reader.payment_page(template, shown.payment, context, may_switch=False)
 
 
 def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
@@ -73,7 +75,8 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     if not _is_framed(request):
         response = see_other(path)
     else:
-        response = render(request, "checkout/leave_frame.html", {"path": path})
+        with in_language_of_shopper(request) as reader:
+            response = reader.page("checkout/leave_frame.html", {"path": path}, may_switch=False)
     response.headers["Referrer-Policy"] = "no-referrer"  # a Referer must not reveal the token
     return response
 
@@ -86,7 +89,8 @@ async def give_up(request: HttpRequest, reference: str) -> HttpResponse:
         payment = await in_thread(actions.payment_view, reference)
         if page_of(payment.state) != CHALLENGE:
             return see_other(path_of(reference, payment.state))
-        return render(request, "checkout/give_up.html", {"payment": payment})
+        with in_language_of_shopper(request, payment) as reader:
+            return reader.payment_page("checkout/give_up.html", payment, {})
     state = await commit_and_answer(
         "",
         conf.reply_budget_seconds,

@@ -8,6 +8,7 @@ from django.utils.cache import patch_vary_headers
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
+from checkout.languages import remembered_language
 from checkout.payments import actions
 from checkout.payments.actions import PaymentView
 from checkout.states import PaymentState
@@ -111,6 +112,7 @@ async def _submit(
                 saves_card=form.cleaned_data["save_card"],
                 has_solved=has_pass(request, reference, attempt_number),
                 has_waited=has_waited,
+                language=remembered_language(request),
                 message_id=message_id,
             ),
         )

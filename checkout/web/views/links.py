@@ -2,15 +2,17 @@
 
 import structlog
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import DuplicateRequest, RequestInvalid
+from checkout.languages import remember_language, remembered_language
 from checkout.payments.actions.links import link_and_state, open_for_shopper, payment_by_link
+from checkout.payments.models import appearance_of
 from checkout.rates import RateLimit
 from checkout.states import PaymentState
+from checkout.web.rendering import as_it_is, in_language_of_shopper
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.clients import network_of
@@ -31,8 +33,17 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
     """
     if request.method != "POST":
         link, state = await in_thread(link_and_state, token)
-        context = {"link": link, "is_over": _is_over(state), "is_paid": state.is_paid}
-        return render(request, "checkout/link.html", context)
+        with in_language_of_shopper(request, appearance=appearance_of(link.merchant)) as reader:
+            amount = reader.money(link.amount)
+            context = {
+                "link": link,
+                "shop": as_it_is(link.merchant.name),
+                "amount": as_it_is(amount),
+                "plain_amount": amount,
+                "is_over": _is_over(state),
+                "is_paid": state.is_paid,
+            }
+            return reader.page("checkout/link.html", context)
     seconds = _seconds_until_allowed_from(request.META.get("REMOTE_ADDR", ""))
     if not seconds:
         # Only existing links are counted, because invented links would fill the memory of the counts.
@@ -47,7 +58,11 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
         return problems.respond(request, problems.link_without_payment(error))
     if _is_over(PaymentState(payment.state)):
         return see_other(request.path)
-    return see_other(reverse("checkout:checkout", args=[payment.reference]))
+    address = reverse("checkout:checkout", args=[payment.reference])
+    response = see_other(address)
+    if code := remembered_language(request):
+        remember_language(response, code, address)
+    return response
 
 
 def _is_over(state: PaymentState) -> bool:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from checkout import problems
 from checkout.web.challenge_return import is_return, with_retry
 from checkout.web.pages import payment_page_of
+from checkout.web.rendering import switched_language
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,8 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
         async def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method not in methods:
                 problem = problems.method_not_allowed(methods)
+            elif request.method == "GET" and (switched := switched_language(request)) is not None:
+                return switched
             else:
                 try:
                     response = await view(request, *args, **kwargs)

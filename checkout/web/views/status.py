@@ -3,21 +3,22 @@
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured, TooManyAttempts
+from checkout.localised_times import localised_time
 from checkout.payments import actions
 from checkout.payments.actions import PaymentView
 from checkout.states import PaymentState
 from checkout.web.held_tier import news
 from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of, return_address_of
 from checkout.web.preferences import Preferences
+from checkout.web.rendering import in_language_of_shopper
 from checkout.web.views.card_form import card_form_page, is_captcha_due
 from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
-from checkout.web.views.wording import card_in_words, ending_of
+from checkout.web.views.wording import card_in_words, ending_of, may_try_again
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
 from payments_gateway.serving.views import held
@@ -37,12 +38,12 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
     # In some browsers, 'self' does not include WebSockets of the same host.
     content_security(request).allow("connect-src", conf.public_url.replace("http", "ws", 1))
     context = {
-        "payment": payment,
         "token": actions.status_token(reference),
         "is_checked_by_staff": payment.state is PaymentState.CONFLICTED,
         "reload_seconds": _reload_seconds(payment.dated_at),
     }
-    return render(request, "checkout/status.html", context)
+    with in_language_of_shopper(request, payment) as reader:
+        return reader.payment_page("checkout/status.html", payment, context)
 
 
 @held
@@ -75,16 +76,17 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
     payment = await in_thread(actions.payment_view, reference)
     if page_of(payment.state) != RESULT:
         return see_other(path_of(reference, payment.state))
-    ending = ending_of(payment)
-    if ending.another_try and (form := await _card_form(request, reference)):
+    if may_try_again(payment) and (form := await _card_form(request, reference)):
         return form
-    context = {
-        "payment": payment,
-        "ending": ending,
-        "card": card_in_words(payment.card),
-        "return_address": return_address_of(payment),
-    }
-    return render(request, "checkout/result.html", context)
+    with in_language_of_shopper(request, payment) as reader:
+        formats = reader.language.formats
+        context = {
+            "ending": ending_of(payment, formats),
+            "card": card_in_words(payment.card),
+            "dated_at": localised_time(payment.dated_at, formats, payment.minutes_behind_utc),
+            "return_address": return_address_of(payment),
+        }
+        return reader.payment_page("checkout/result.html", payment, context)
 
 
 async def _card_form(request: HttpRequest, reference: str) -> HttpResponse | None:

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from django.utils.translation import gettext_noop as _
+
+from checkout.languages import translated
 from checkout.localised_money import localised_money
 from checkout.payments.actions import PaymentView, Taken
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for, is_ours
 from checkout.payments.providers.base import RefusalReason
 from checkout.problems import ORDER_AGAIN, TRIED_TOO_OFTEN
@@ -19,52 +23,76 @@ class Ending:
     """
 
     title: str
-    text: str
+    sentences: tuple[str, ...]
     tone: str = "calm"
     another_try: str = ""
 
+    @property
+    def text(self) -> str:
+        """The sentences as one text."""
+        return " ".join(self.sentences)
+
+    def translated(self, values: Mapping[str, str]) -> "Ending":
+        """Return the ending in the active language, with the values of its names in braces."""
+        sentences = tuple(translated(sentence).format_map(values) for sentence in self.sentences)
+        return Ending(translated(self.title), sentences, self.tone, translated(self.another_try))
+
+
+THANK_YOU = _("Thank you.")
+NOTHING_CHARGED = _("Nothing was charged.")
+SHOWN_LATER = _("Your bank may take some days to show it.")
+WITH_RECEIPT = _("You will get a receipt by e-mail.")
+GIVEN_BACK = _("{refunded} has been given back to your card.")
 
 RESERVED = Ending(
-    "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
+    _("Payment accepted"),
+    (THANK_YOU, _("The amount is reserved on your card until the order is sent.")),
+    "good",
 )
 # The capture was refused after the order had been confirmed, or staff found that the money is only reserved.
 NOT_TAKEN = Ending(
-    "Reserved on your card",
-    "The amount is reserved on your card, and has not been taken. The seller will contact you.",
+    _("Reserved on your card"),
+    (
+        _("The amount is reserved on your card, and has not been taken."),
+        _("The seller will contact you."),
+    ),
 )
-PAID = Ending("Payment complete", "Thank you.", "good")
-SHOWN_LATER = " Your bank may take some days to show it."
-WITH_RECEIPT = " You will get a receipt by e-mail."
+PAID = Ending(_("Payment complete"), (THANK_YOU,), "good")
+NOT_MADE = Ending(_("Payment not made"), (), "bad")
 
 ENDINGS = {
     PaymentState.CAPTURE_PENDING: PAID,
     PaymentState.CAPTURED: PAID,
     PaymentState.AUTHORISED: RESERVED,
-    PaymentState.PARTIALLY_CAPTURED: Ending("Payment accepted", "Thank you. {taken}.", "good"),
-    PaymentState.PARTIALLY_REFUNDED: Ending(
-        "Paid, partly refunded", f"{{refunded}} has been given back to your card.{SHOWN_LATER}"
-    ),
-    PaymentState.REFUNDED: Ending("Refunded", f"{{refunded}} has been given back to your card.{SHOWN_LATER}"),
+    PaymentState.PARTIALLY_CAPTURED: Ending(_("Payment accepted"), (THANK_YOU,), "good"),
+    PaymentState.PARTIALLY_REFUNDED: Ending(_("Paid, partly refunded"), (GIVEN_BACK, SHOWN_LATER)),
+    PaymentState.REFUNDED: Ending(_("Refunded"), (GIVEN_BACK, SHOWN_LATER)),
     PaymentState.VOID_PENDING: Ending(
-        "Being cancelled", "The amount reserved on your card is being released."
+        _("Being cancelled"), (_("The amount reserved on your card is being released."),)
     ),
     PaymentState.VOIDED: Ending(
-        "Cancelled",
-        f"The amount reserved on your card has been released. Nothing was charged.{SHOWN_LATER}",
+        _("Cancelled"),
+        (_("The amount reserved on your card has been released."), NOTHING_CHARGED, SHOWN_LATER),
     ),
     PaymentState.CHARGED_BACK: Ending(
-        "Payment disputed", "Your bank has taken this payment back, or a part of it. Please ask the shop."
+        _("Payment disputed"),
+        (_("Your bank has taken this payment back, or a part of it."), _("Please ask the shop.")),
     ),
-    PaymentState.CANCELLED: Ending("Payment cancelled", f"Nothing was charged. {ORDER_AGAIN}"),
+    PaymentState.CANCELLED: Ending(_("Payment cancelled"), (NOTHING_CHARGED, ORDER_AGAIN)),
     PaymentState.EXPIRED: Ending(
-        "Payment expired",
-        "The time for this payment is over, and nothing was charged. If an amount was reserved on your card, "
-        "it is released; your bank may take some days to show that. To pay, order again, or contact the "
-        "seller.",
+        _("Payment expired"),
+        (
+            _("The time for this payment is over, and nothing was charged."),
+            _(
+                "If an amount was reserved on your card, it is released; your bank may take some days to "
+                "show that."
+            ),
+            _("To pay, order again, or contact the seller."),
+        ),
     ),
 }
 
-
+# The texts about an order's payment in the example shop.
 WORDS = {
     PaymentState.OPEN: "Not paid yet",
     PaymentState.PROCESSING: "Being confirmed",
@@ -83,20 +111,6 @@ WORDS = {
     PaymentState.CHARGED_BACK: "Disputed",
     PaymentState.CANCELLED: "Cancelled",
     PaymentState.EXPIRED: "Expired",
-}
-
-# The names of card schemes, by their codes in our records.
-SCHEMES = {
-    "visa": "Visa",
-    "mastercard": "Mastercard",
-    "amex": "American Express",
-    "maestro": "Maestro",
-    "jcb": "JCB",
-    "diners": "Diners Club",
-    "discover": "Discover",
-    "cartes_bancaires": "Cartes Bancaires",
-    "dankort": "Dankort",
-    "unionpay": "UnionPay",
 }
 
 # Reasons after which the same card may be accepted at the next try, as the advice says.
@@ -124,34 +138,51 @@ def card_in_words(card: Mapping[str, str]) -> str:
     if not card.get("last4"):
         return ""
     brand = card.get("brand", "")
-    return f"{SCHEMES.get(brand) or brand.replace('_', ' ').title() or 'Card'} ending in {card['last4']}"
+    scheme = SCHEMES.get(brand) or brand.replace("_", " ").title() or translated(_("Card"))
+    return translated(_("{scheme} ending in {digits}")).format(scheme=scheme, digits=card["last4"])
 
 
-def ending_of(payment: PaymentView) -> Ending:
-    """Return the text about a decided payment."""
+def ending_of(payment: PaymentView, formats: str = "") -> Ending:
+    """Return the text about a decided payment in the active language. Sums are written by ``formats``."""
+    ending, values = _with_sums(_ending_of(payment), payment.taken, formats)
+    return ending.translated(values)
+
+
+def may_try_again(payment: PaymentView) -> bool:
+    """Return True if the page about the payment offers the card form once more."""
+    return bool(_ending_of(payment).another_try)
+
+
+def _ending_of(payment: PaymentView) -> Ending:
     if payment.state is PaymentState.REFUSED:
         if not payment.attempts_left:
-            return Ending("Payment not made", TRIED_TOO_OFTEN.detail, "bad")
-        text = f"{advice_for(payment.refusal_reason)} Nothing was charged."
-        return Ending("Payment not made", text, "bad", _another_try(payment.refusal_reason))
+            return replace(NOT_MADE, sentences=(TRIED_TOO_OFTEN.detail,))
+        reason = payment.refusal_reason
+        sentences = (advice_for(reason), NOTHING_CHARGED)
+        return replace(NOT_MADE, sentences=sentences, another_try=_another_try(reason))
     if payment.state is PaymentState.AUTHORISED and payment.captures_automatically:
         return NOT_TAKEN
-    ending = _with_sums(ENDINGS[payment.state], payment.taken, payment.locale)
+    ending = ENDINGS[payment.state]
     has_receipt = ending in (PAID, RESERVED) and payment.has_receipt
-    return replace(ending, text=ending.text + WITH_RECEIPT) if has_receipt else ending
+    return replace(ending, sentences=(*ending.sentences, WITH_RECEIPT)) if has_receipt else ending
 
 
-def _with_sums(ending: Ending, taken: Taken | None, locale: str) -> Ending:
-    """Fill in the sums of a payment that was partly taken or refunded."""
+def _with_sums(ending: Ending, taken: Taken | None, formats: str) -> tuple[Ending, Mapping[str, str]]:
+    """Return the ending of a payment that was partly taken or refunded, and the sums that it names."""
     if taken is None:
-        return ending
+        return ending, {}
+    if ending is ENDINGS[PaymentState.PARTIALLY_CAPTURED]:
+        ending = replace(ending, sentences=(*ending.sentences, _taken_in_part(taken)))
+    captured, refunded = (localised_money(amount, formats) for amount in (taken.captured, taken.refunded))
+    return ending, {"captured": captured, "refunded": refunded}
+
+
+def _taken_in_part(taken: Taken) -> str:
     if taken.reserved.minor:
-        rest = ", and the rest is reserved until the whole order is sent"
-    else:
-        rest = ", and the rest is being taken" if taken.under_way.minor else ", and the rest will not be"
-    captured, refunded = (localised_money(amount, locale) for amount in (taken.captured, taken.refunded))
-    words = {"taken": f"{captured} has been taken{rest}", "refunded": refunded}
-    return replace(ending, text=ending.text.format_map(words))
+        return _("{captured} has been taken, and the rest is reserved until the whole order is sent.")
+    if taken.under_way.minor:
+        return _("{captured} has been taken, and the rest is being taken.")
+    return _("{captured} has been taken, and the rest will not be.")
 
 
 def _another_try(reason: str) -> str:
@@ -159,4 +190,4 @@ def _another_try(reason: str) -> str:
     if reason == OUT_OF_STOCK:
         return ""
     is_for_another_card = is_ours(reason) and reason not in SAME_CARD_MAY_WORK
-    return "Try again with another card" if is_for_another_card else "Try again"
+    return _("Try again with another card") if is_for_another_card else _("Try again")

@@ -63,7 +63,7 @@ def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_orders(s
     assert "cookie" not in {name.lower() for name in sent["headers"]}
     # The check above means something only if the browser has our cookies and withholds them.
     kept_back = {cookie["cookie"]["name"] for cookie in sent["associatedCookies"] if cookie["blockedReasons"]}
-    assert kept_back == {"orders", "csrftoken"}
+    assert kept_back == {"orders", "csrftoken", "checkout_language"}
     assert answer["statusCode"] == 303
     assert "set-cookie" not in {name.lower() for name in answer["headers"]}
 
@@ -119,3 +119,14 @@ def test_the_banks_form_sent_from_a_second_tab_leads_to_the_result(shopper: Shop
     shopper.page.evaluate(SEND_FORM, [returned.value.url, fields])
     shopper.is_told_paid()
     assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+
+
+def test_back_from_the_bank_shows_our_page_from_which_the_payment_can_be_cancelled(shopper: Shopper) -> None:
+    shopper.order_and_pay(CHALLENGED)
+    expect(shopper.page.get_by_role("button", name="Approve")).to_be_visible()
+    shopper.page.go_back()
+    expect(shopper.page.get_by_role("heading", level=1)).to_contain_text("check is not finished")
+    expect(shopper.page.get_by_role("button", name="Continue to your bank")).to_be_visible()
+    shopper.page.get_by_role("link", name="Cancel the payment").click()
+    shopper.page.get_by_role("button", name="Cancel the payment").click()
+    expect(shopper.page.get_by_role("heading", level=1)).to_have_text("Payment cancelled")

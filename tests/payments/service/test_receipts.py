@@ -127,7 +127,7 @@ def test_a_receipt_writes_the_amount_as_in_the_payment_s_language(attempt):
 def test_a_receipt_of_a_test_says_that_no_money_was_taken(attempt):
     tell(told(attempt, is_test=True))
     [message] = mail.outbox
-    assert message.subject == "Test: Your payment to The Shop"
+    assert message.subject == "Test: your payment to The Shop"
     assert message.body.startswith("This is a test: no money was taken.\n\nThank you.")
 
 

@@ -13,7 +13,8 @@ from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
 from checkout.payments.actions.links import own_links
-from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.card_brands import SCHEMES
+from checkout.payments.models import Appearance, Attempt, Operation, Payment, appearance_of
 from checkout.payments.models.payment import WATCH
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
@@ -55,7 +56,9 @@ class PaymentView:
     merchant, if their origin is registered now. They have the payment's id, but not its state, which anybody
     could type. ``taken`` is set in states whose sums may differ from the amount. ``card`` is empty until the
     payment is decided, and if a payment link leads to it. ``dated_at`` is the time at which the shopper paid,
-    or else the time of the latest change.
+    or else the time of the latest change, and ``minutes_behind_utc`` the zone of the browser, if it is known.
+    ``language`` is that of the pages on which the latest attempt was made, and ``appearance`` what the
+    merchant shows of itself.
     """
 
     reference: str
@@ -65,6 +68,9 @@ class PaymentView:
     order_reference: str
     merchant_name: str
     locale: str
+    language: str
+    appearance: Appearance
+    minutes_behind_utc: int | None
     is_test: bool
     refusal_reason: str
     return_url: str
@@ -83,7 +89,7 @@ class CheckoutPage:
     """Data of the page with the card form. The form sends ``attempt_number`` back.
 
     If ``requires_captcha``, a CAPTCHA must be solved before the form is shown. If ``offers_to_save``, the
-    shopper may save the card for the next purchase.
+    shopper may save the card for the next purchase. ``accepted_brands`` are names; none if all are accepted.
     """
 
     payment: PaymentView
@@ -92,6 +98,7 @@ class CheckoutPage:
     card_encryption: CardEncryption
     device_data: BrowserForm
     offers_to_save: bool = False
+    accepted_brands: tuple[str, ...] = ()
 
 
 def payment_view(reference: str) -> PaymentView:
@@ -139,14 +146,16 @@ def _state_of(payment: Payment) -> PaymentState:
     return PaymentState.EXPIRED if payment.is_overdue else PaymentState(payment.state)
 
 
-_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_PAYMENT = Compiled(
+    lambda reference: Payment.objects.select_related("merchant__appearance").filter(reference=reference)
+)
 _STATE = Compiled(lambda reference: Payment.objects.filter(reference=reference).only("state", "expires_at"))
 # The latest attempt with its payment, without columns that no page shows.
 _ATTEMPT = Compiled(
     lambda reference: (
-        Attempt.objects.select_related("payment__merchant")
+        Attempt.objects.select_related("payment__merchant__appearance")
         .filter(payment__reference=reference)
-        .defer("browser", "challenge", "three_d_secure", "payment__lines", "payment__metadata")
+        .defer("challenge", "three_d_secure", "payment__lines", "payment__metadata")
         .order_by("-number")[:1]
     )
 )
@@ -161,6 +170,9 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
         locale=payment.locale,
+        language=attempt.language if attempt else "",
+        appearance=appearance_of(payment.merchant),
+        minutes_behind_utc=attempt.minutes_behind_utc if attempt else None,
         is_test=not payment.merchant.is_live,
         refusal_reason=payment.refusal_reason,
         return_url=_return_address(payment.return_url, payment),
@@ -227,7 +239,8 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | Paymen
     if not (view.state.may_be_paid and view.attempts_left):
         return view
     require_few_declines(payment, address)
-    provider = get_provider(account_for(payment).opened())
+    account = account_for(payment)
+    provider = get_provider(account.opened())
     return CheckoutPage(
         payment=view,
         attempt_number=number_of(attempt) + 1,
@@ -235,6 +248,7 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | Paymen
         card_encryption=provider.card_encryption(),
         device_data=provider.device_data_form(),
         offers_to_save=bool(payment.customer_reference) and provider.saves_cards,
+        accepted_brands=tuple(SCHEMES.get(code, code) for code in account.accepted_brands),
     )
 
 

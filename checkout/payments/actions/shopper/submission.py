@@ -40,14 +40,15 @@ def submit_payment(
     saves_card: bool = False,
     has_solved: bool = False,
     has_waited: bool = False,
+    language: str = "",
     message_id: str = "",
 ) -> Pending:
     """Start a new attempt, or join the attempt that the same form has started before.
 
     ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
     shopper has waited for a turn. ``saves_card`` is the shopper's choice, which is ignored if the page does
-    not offer it. If it is unknown whether a call was committed, the caller repeats it with the same
-    ``message_id``. If it was, its command is returned.
+    not offer it. ``language`` is that of the page. If it is unknown whether a call was committed, the caller
+    repeats it with the same ``message_id``. If it was, its command is returned.
 
     Raises ``PaymentNotFound``, and ``IllegalTransition`` if the payment can no longer be paid. Before
     anything is written, raises ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
@@ -82,6 +83,7 @@ def submit_payment(
         capture_reference=capture_reference(payment, account),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
+        language=language,
         # After a soft decline, an issuer only approves a payment that it has authenticated itself.
         demands_challenge=merchant.is_under_attack
         or (latest is not None and latest.refusal_reason == RefusalReason.AUTHENTICATION_REQUIRED),

@@ -26,6 +26,7 @@ _PROLOGUE = (
 # At most 64 characters. Blanks, quotes, | and angle brackets do not survive at Worldpay (activemerchant,
 # worldpay.rb clean_order_id). A code below 50 characters also reaches Cardinal uncut.
 _ORDER_CODE = re.compile(r"[^\s|<>\"'\x00-\x1f\x7f]{1,64}")
+_TWO_LETTERS = re.compile("[a-z]{2}")
 NAME_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -66,6 +67,8 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
         order.set("installationId", setup.installation_id)
+    if language := _language(request.language):
+        order.set("shopperLanguageCode", language)
     # Without the attribute, the delay that the merchant has chosen in Worldpay's portal would count.
     order.set("captureDelay", "0" if request.captures else "OFF")
     _add(order, "description", request.description, 50)
@@ -88,6 +91,12 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
         SubElement(order, "createToken", tokenScope=SCOPE)
     _three_ds(order, request, setup)
     return _document(service)
+
+
+def _language(locale: str) -> str:
+    """Return the two letters of a language for the provider's e-mails and pages, which lack Welsh."""
+    code = locale.partition("-")[0].lower()
+    return "en" if code == "cy" else code if _TWO_LETTERS.fullmatch(code) else ""
 
 
 def _stored_card(details: Element, card: StoredCard) -> None:

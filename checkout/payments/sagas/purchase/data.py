@@ -60,8 +60,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
     how much of it; zero means all of it. ``is_only_held`` says that it was found held,
     and that we do not capture it.
-    ``merchant``, ``order_reference``, ``description``, ``locale`` and ``is_test`` are for the receipt, and
-    they and ``merchant_code`` for services of others.
+    ``merchant``, ``order_reference``, ``description``, ``locale``, ``minutes_behind_utc`` and ``is_test`` are
+    for the receipt, and they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
     purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     ``own_place`` is the place of the last one that was begun, in the words of ``Place``.
@@ -95,6 +95,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     description: str = ""
     merchant_code: str = ""
     locale: str = ""
+    minutes_behind_utc: int | None = None
     own_begun: tuple[str, ...] = ()
     own_undone: bool = False
     own_place: str = ""

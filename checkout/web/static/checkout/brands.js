@@ -3,7 +3,6 @@
 const upTo = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 const IN_FOURS = [4, 8, 12, 16];
-const ON_THE_BACK = "the 3 digits on the back";
 
 // The first whose digits fit is the brand: Maestro has what the others leave of 5 and 6.
 const BRANDS = [
@@ -15,7 +14,6 @@ const BRANDS = [
     lengths: [15],
     gaps: [4, 10],
     codeLength: 4,
-    code: "the 4 digits on the front",
   },
   { name: "Diners Club", starts: /^3(0[0-5]|[689])/, lengths: [14, 16, 19], gaps: [4, 10] },
   { name: "Discover", starts: /^(6011|64[4-9]|65)/, lengths: [16, 19] },
@@ -24,12 +22,22 @@ const BRANDS = [
   { name: "Maestro", starts: /^(5[06-9]|6)/, lengths: upTo(12, 19) },
 ];
 
-const UNKNOWN = { name: "", lengths: upTo(12, 20), gaps: IN_FOURS, codeLength: 0, code: ON_THE_BACK };
+const UNKNOWN = { name: "", lengths: upTo(12, 20), gaps: IN_FOURS, codeLength: 0 };
 
 /** Return the brand of a number, or of its first digits. The name of an unknown one is "". */
 export function brandOf(digits) {
   const found = BRANDS.find(({ starts }) => starts.test(digits));
-  return found ? { gaps: IN_FOURS, codeLength: 3, code: ON_THE_BACK, ...found } : UNKNOWN;
+  return found ? { gaps: IN_FOURS, codeLength: 3, ...found } : UNKNOWN;
+}
+
+/**
+ * Return false for a brand that is not among the accepted names.
+ *
+ * Cards of brands that no first digits tell, such as Cartes Bancaires, begin like a Visa or a Mastercard.
+ */
+export function isAccepted({ name }, accepted) {
+  const areTold = accepted.every((each) => BRANDS.some((brand) => brand.name === each));
+  return !accepted.length || !name || !areTold || accepted.includes(name);
 }
 
 /** Return the digits with the gaps that the card has. */

@@ -1,7 +1,8 @@
 // The card's fields: they are arranged while typed, checked when left, and encrypted by the provider's script.
 
-import { brandOf, grouped } from "./brands.js";
+import { brandOf, grouped, isAccepted } from "./brands.js";
 import { mark, summarise, unmark } from "./errors.js";
+import { text } from "./texts.js";
 import { arrangeDigits, arrangeExpiry, digitsOf, inAscii } from "./typing.js";
 
 // In the order of the form, by the hundreds of the error codes of the provider's script.
@@ -12,22 +13,22 @@ const FIELDS = new Map([
   [4, "card-name"],
 ]);
 
-const EXPIRY_MESSAGE = "Enter the expiry date, for example 12/30.";
-
 const MESSAGES = {
-  101: "Enter the card number.",
-  102: "Enter the card number as digits: 12 to 20 of them.",
-  103: "Check the card number: it is not complete or has a wrong digit.",
-  201: "Enter the security code: 3 or 4 digits.",
-  301: EXPIRY_MESSAGE,
-  302: EXPIRY_MESSAGE,
-  303: EXPIRY_MESSAGE,
-  304: EXPIRY_MESSAGE,
-  305: EXPIRY_MESSAGE,
-  306: "This card has expired. Check the date or use another card.",
-  401: "Enter the name as it is on the card.",
-  402: "Enter at most 34 characters of the name.",
+  101: "number_missing",
+  102: "number_not_digits",
+  103: "number_wrong",
+  201: "code_missing",
+  301: "expiry_wrong",
+  302: "expiry_wrong",
+  303: "expiry_wrong",
+  304: "expiry_wrong",
+  305: "expiry_wrong",
+  306: "expired",
+  401: "name_missing",
+  402: "name_too_long",
 };
+
+const acceptedBrands = () => document.getElementById("pay-form").dataset.accepted.split("|").filter(Boolean);
 
 // A year that is further away comes from a digit too many or too few.
 const MOST_YEARS_AHEAD = 40;
@@ -102,7 +103,7 @@ function examine(publicKey) {
   const sealed = Worldpay.encrypt(card(), (found) => codes.push(...found));
   if (codes.some((code) => !MESSAGES[code])) throw new Error(`Unknown error codes: ${codes}`);
   if (!codes.length && !sealed) throw new Error("The card was not encrypted.");
-  const found = new Map(codes.map((code) => [FIELDS.get(Math.floor(code / 100)), MESSAGES[code]]));
+  const found = new Map(codes.map((code) => [FIELDS.get(Math.floor(code / 100)), text(MESSAGES[code])]));
   const all = new Map([...found, ...unknownToTheScript(found)]);
   const wrong = new Map([...FIELDS.values()].filter((name) => all.has(name)).map((name) => [name, all.get(name)]));
   return { sealed, wrong };
@@ -115,16 +116,18 @@ function unknownToTheScript(found) {
   const brand = brandOf(number);
   const code = digits("card-cvc");
   if (number && brand.name && !brand.lengths.includes(number.length)) {
-    const length = brand.lengths.length > 1 ? `${brand.lengths[0]} to ${brand.lengths.at(-1)}` : brand.lengths[0];
-    wrong.set("card-number", `Check the card number: one of ${brand.name} has ${length} digits.`);
+    const [least, most] = [brand.lengths[0], brand.lengths.at(-1)];
+    const length = least === most ? least : text("from_to", { least, most });
+    wrong.set("card-number", text("number_length", { brand: brand.name, digits: length }));
   }
-  if (!code) wrong.set("card-cvc", MESSAGES[201]);
+  if (number && !isAccepted(brand, acceptedBrands())) wrong.set("card-number", text("brand_not_accepted", { brand: brand.name }));
+  if (!code) wrong.set("card-cvc", text("code_missing"));
   else if (brand.codeLength && code.length !== brand.codeLength) {
-    wrong.set("card-cvc", `Check the security code: it is ${brand.code} of the card.`);
+    wrong.set("card-cvc", text(`code_wrong_${brand.codeLength}`));
   }
   const year = Number(expiry()[1]);
   if (!found.has("card-expiry") && year > new Date().getFullYear() + MOST_YEARS_AHEAD) {
-    wrong.set("card-expiry", EXPIRY_MESSAGE);
+    wrong.set("card-expiry", text("expiry_wrong"));
   }
   return wrong;
 }
@@ -132,10 +135,8 @@ function unknownToTheScript(found) {
 function showBrand() {
   const brand = brandOf(digits("card-number"));
   input("card-brand").textContent = brand.name;
-  input("card-cvc-hint").textContent = brand.name ? sentence(brand.code) : input("card-cvc-hint").dataset.otherwise;
+  input("card-cvc-hint").textContent = text(brand.name ? `code_hint_${brand.codeLength}` : "code_hint");
 }
-
-const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** Return month and year of the expiry date, with any separator; browsers may fill in the year first. */
 function expiry() {

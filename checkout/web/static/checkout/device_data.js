@@ -1,6 +1,8 @@
 // Let the shopper's bank recognise this device: post a form to the provider in a hidden frame, which answers with
 // a message that contains a reference to the collected data.
 
+import { text } from "./texts.js";
+
 const WAIT_MILLISECONDS = 10_000;
 
 let collecting = null;
@@ -38,7 +40,7 @@ async function collect(bin) {
 function openFrame(name) {
   document.querySelector(`iframe[name="${name}"]`)?.remove();
   const frame = document.createElement("iframe");
-  Object.assign(frame, { name, hidden: true, title: "Device check" });
+  Object.assign(frame, { name, hidden: true, title: text("device_check") });
   document.body.append(frame);
   return frame;
 }

@@ -1,5 +1,7 @@
 // What is wrong with the form: beside each field, and in a summary above it that leads to the fields.
 
+import { text } from "./texts.js";
+
 const summary = document.getElementById("errors");
 const list = summary.querySelector("ul");
 const title = document.title;
@@ -25,7 +27,7 @@ export function summarise(wrong) {
   for (const [name, message] of wrong) mark(name, message);
   list.replaceChildren(...[...wrong].map(([name, message]) => item(name, message)));
   summary.hidden = false;
-  document.title = `Error: ${title}`;
+  document.title = text("error_title", { title });
   summary.focus();
 }
 

@@ -3,6 +3,7 @@
 import { attend, bin, seal } from "./card.js";
 import { deviceData } from "./device_data.js";
 import { fillInAgain, keep } from "./kept.js";
+import { text } from "./texts.js";
 
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay");
@@ -13,11 +14,6 @@ const wayBack = document.getElementById("way-back");
 const LOST_MS = 10_000;
 // If nothing has changed by then, the form may never have arrived: the shopper finds a link out.
 const STUCK_MS = 15_000;
-const NOT_ENCRYPTED =
-  "The card could not be encrypted, and nothing was paid. Please load this page again, or use another browser.";
-const SLOW =
-  "This takes longer than usual. Your payment may have been made: " +
-  "please do not pay again before you have looked.";
 
 // The shopper has turned away while the device check was waited for: then nothing is sent any more.
 let isLeaving = false;
@@ -43,7 +39,7 @@ function sealed() {
   try {
     return seal(form.dataset.publicKey);
   } catch {
-    status.textContent = NOT_ENCRYPTED;
+    status.textContent = text("not_encrypted");
     return "";
   }
 }
@@ -56,11 +52,11 @@ async function pay(event) {
   const card = sealed();
   if (!card) return;
   button.disabled = true;
-  status.textContent = "Paying… Please stay on this page.";
+  status.textContent = text("paying");
   const values = { encrypted_card: card, device_data_reference: await deviceData(bin()), ...browser() };
   if (isLeaving) {
     button.disabled = false;
-    status.textContent = "Nothing was paid.";
+    status.textContent = text("not_paid");
     return;
   }
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
@@ -70,7 +66,7 @@ async function pay(event) {
   if (wayBack) wayBack.hidden = true;
   setTimeout(() => import("./status.js"), LOST_MS);
   setTimeout(() => {
-    status.textContent = SLOW;
+    status.textContent = text("slow");
     document.getElementById("pay-slow").hidden = false;
   }, STUCK_MS);
 }
