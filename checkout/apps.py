@@ -17,7 +17,7 @@ class CheckoutConfig(AppConfig):
         from checkout import checks  # noqa: F401  registered once the settings can be read
         from checkout.backoffice.log_in.known_browsers import remember_browsers
         from checkout.backoffice.log_in.known_networks import learn_networks
-        from checkout.backoffice.log_in.log_in import keep_record
+        from checkout.backoffice.log_in.record import keep_record
         from checkout.backoffice.log_in.sessions import keep_times
         from checkout.conf import conf
         from checkout.participants import participants

@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "checkout",
     "checkout.keys",
+    "checkout.audit",
     "checkout.payments",
     "checkout.orders",
     "checkout.risk",

@@ -8,6 +8,7 @@ from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
 from checkout.backoffice.pages import (
     attempts,
+    audit,
     configuration,
     dead_letters,
     ledger,
@@ -24,6 +25,7 @@ from checkout.backoffice.webhooks import deliveries, endpoints
 __all__ = [
     "api_keys",
     "attempts",
+    "audit",
     "configuration",
     "dead_letters",
     "deliveries",

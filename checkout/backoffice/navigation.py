@@ -34,6 +34,7 @@ SECTIONS = (
             "risk.BlockedValue",
             "auth.User",
             "auth.Group",
+            "audit.AuditEntry",
         ),
     ),
     Section(

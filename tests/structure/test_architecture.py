@@ -27,7 +27,8 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors keys localised_money mail messages money own".split()
+        for part in "audit conf crash_points csv_text database errors keys localised_money mail".split()
+        + "messages money own".split()
         + "privacy problems rates service states".split()
     }
     | MESSAGES,
@@ -51,7 +52,7 @@ LAYERS = (
 EDGES = LAYERS[-1]
 
 # The apps that own tables. Each may have a database of its own, so no other app reads its tables.
-APPS = {f"checkout.{name}" for name in "payments risk orders ledger receipts webhooks keys".split()}
+APPS = {f"checkout.{name}" for name in "payments risk orders ledger receipts webhooks keys audit".split()}
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
 INTERFACES = {
     "checkout.ledger.books",

@@ -4,11 +4,13 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import authenticate
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from checkout.backoffice.attention.waiting_for_staff import counted_for
+from checkout.backoffice.audited import CHANGE, note, subject_of
 from checkout.backoffice.log_in.log_in import locked_out
 from checkout.backoffice.log_in.sessions import lengthen, seconds_left
 from checkout.backoffice.navigation import menu, sections_of
@@ -61,7 +63,11 @@ class BackOffice(AdminSite):
         """
         if request.method == "POST" and self._has_too_many_failures(request):
             return locked_out(request, HttpResponse(), None)
-        return super().password_change(request, extra_context)
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == 302:
+                note(request, CHANGE, "Changed the own password", subject_of(request.user))
+        return response
 
     def _has_too_many_failures(self, request: HttpRequest) -> bool:
         """Count a wrong old password. Return True if no further password may be checked."""

@@ -3,17 +3,17 @@
 A person who may change users or groups can get every right, by ticking a box or by setting a superuser's
 password. In Django, ordinary permissions allow this, which are easily given without thinking.
 
-Users who leave are made inactive, so that Django's log keeps their actions.
+Users who leave are made inactive, so that a name in the audit log stays that of one person.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
+from checkout.backoffice.audited import Audited, is_in_log
 from checkout.backoffice.bounded_search import WithBoundedSearch
 
 # These classes of Django have a type parameter in the stubs only.
@@ -44,19 +44,16 @@ class BySuperusersOnly:
 
 
 @admin.register(User)
-class StaffAdmin(BySuperusersOnly, WithBoundedSearch, BaseOfUsers):
+class StaffAdmin(BySuperusersOnly, Audited, WithBoundedSearch, BaseOfUsers):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False for a user with entries in Django's log, because Django would delete them as well.
-
-        Only this log says who has changed an account, made an API key or blocked an address.
-        """
-        if obj is None or LogEntry.objects.filter(user=obj).exists():
+        """Return False for a user who has done anything, because another user could get the name."""
+        if obj is None or is_in_log(obj.pk):
             return False
         return super().has_delete_permission(request, obj)
 
 
 @admin.register(Group)
-class RightsAdmin(BySuperusersOnly, WithBoundedSearch, BaseOfGroups):
+class RightsAdmin(BySuperusersOnly, Audited, WithBoundedSearch, BaseOfGroups):
     """Groups of permissions."""
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.contrib import admin, messages
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -240,10 +240,11 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
             context = {"verb": verb, "form": SureForm() if ending_secrets(row) else None}
             return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)
         try:
-            made = actions.rotate_secret(row.merchant, row.reference, is_sure="is_sure" in request.POST)
+            with transaction.atomic():
+                made = actions.rotate_secret(row.merchant, row.reference, is_sure="is_sure" in request.POST)
+                self.note(request, row, verb.name, verb.label)
         except OperationRejected as error:
             return self.back(request, row, messages.ERROR, str(error))
-        self.log_change(request, row, verb.label)
         return self._shown(request, row, made)
 
     def _shown(self, request: HttpRequest, row: WebhookEndpoint, made: actions.NewSecret) -> HttpResponse:

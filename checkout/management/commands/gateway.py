@@ -8,7 +8,16 @@ from django.db import DatabaseError, InterfaceError
 from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
 from checkout.management.arguments import require_utf8
-from checkout.management.gateway import dead_letters, erase, new_keys, replay, tail, topology, trigger
+from checkout.management.gateway import (
+    audit_verify,
+    dead_letters,
+    erase,
+    new_keys,
+    replay,
+    tail,
+    topology,
+    trigger,
+)
 from checkout.management.gateway.doctor import command as doctor
 from checkout.management.gateway.tables import after_restore, ledger
 
@@ -23,6 +32,7 @@ MODULES = {
     "ledger": ledger,
     "after-restore": after_restore,
     "new-keys": new_keys,
+    "audit-verify": audit_verify,
 }
 # `doctor` says itself what is missing, and `topology` asks the broker only.
 WITHOUT_DATABASE = ("doctor", "topology")

@@ -8,6 +8,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from checkout.api.requests.idempotency import erase_answers
+from checkout.audit.log import Details, erase_details, record
+from checkout.backoffice.audited import subject_of
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output
@@ -44,8 +46,11 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
         raise CommandError(f"Nothing was erased. {error}") from error
     with transaction.atomic():
         try:
-            erase_payment(payment, by=by, reason=options["reason"])
+            erase_payment(payment, by=by.name, reason=options["reason"])
             erase_responses(payment)
+            erase_details(payment)
+            about = subject_of(Payment.objects.get(reference=payment))
+            record(by, "erase", "Erased the personal data", about, Details(options["reason"]))
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
     # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
