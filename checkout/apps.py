@@ -19,6 +19,7 @@ class CheckoutConfig(AppConfig):
         from checkout.backoffice.log_in.known_networks import learn_networks
         from checkout.backoffice.log_in.record import keep_record
         from checkout.backoffice.log_in.sessions import keep_times
+        from checkout.backoffice.rights.roles import make_roles_after_migrating
         from checkout.conf import conf
         from checkout.participants import participants
         from messaging import crash_points
@@ -27,6 +28,7 @@ class CheckoutConfig(AppConfig):
 
         keep_record()
         keep_times()
+        make_roles_after_migrating()
         remember_browsers()
         learn_networks()
 

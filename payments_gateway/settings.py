@@ -120,6 +120,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 # axes decides if this user and this address may try, before a password is checked.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "checkout.backoffice.rights.merchants.LimitedToMerchants",
     "checkout.backoffice.log_in.passwords.PublishedOnlyInTryOuts",
 ]
 AXES_USERNAME_FORM_FIELD = "username"

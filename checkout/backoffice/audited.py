@@ -110,9 +110,14 @@ class Audited:
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
         """See ModelAdmin. Return the values of the changed fields, before and after."""
-        names, values = form.changed_data, form.cleaned_data
-        before = {} if add else {name: self._value(name, form.initial.get(name)) for name in names}
-        return Change(before, {name: self._value(name, values.get(name)) for name in names})
+        below = (each for formset in formsets or () for each in formset.forms if each.has_changed())
+        before, after = {}, {}
+        for edited in (form, *below):
+            for name in edited.changed_data:
+                after[name] = self._value(name, edited.cleaned_data.get(name))
+                if not add:
+                    before[name] = self._value(name, edited.initial.get(name))
+        return Change(before, after)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

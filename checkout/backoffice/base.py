@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from checkout.backoffice.audited import Audited, has_acted
 from checkout.backoffice.bounded_search import WithBoundedSearch
+from checkout.backoffice.rights.pages import WithinMerchants
 from checkout.conf import conf
 from checkout.database import replica
 from checkout.database.owners import REPLICA, database_of
@@ -92,7 +93,7 @@ class FromReplica:
         return replica.is_configured() and not has_acted(request.user.pk, since)
 
 
-class ReadOnlyAdmin(Audited, WithBoundedSearch, FromReplica, ReadOnly, ModelAdmin):
+class ReadOnlyAdmin(Audited, WithBoundedSearch, FromReplica, WithinMerchants, ReadOnly, ModelAdmin):
     """A table that can be searched and viewed.
 
     Subclasses list ``fields`` explicitly, so that other fields, such as a token's hash, are neither shown nor

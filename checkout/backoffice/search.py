@@ -92,16 +92,16 @@ def search_of(text: str) -> Search:
     return search
 
 
-def payment_named(text: str) -> int | None:
-    """Return the key of the one payment that ``text`` names: by a reference, an order code or its order."""
+def payment_named(payments: QuerySet[Payment], text: str) -> int | None:
+    """Return the key of the one of ``payments`` that ``text`` names, by a reference, order code or order."""
     word = text.strip()
     named = Payment.objects.order_by().filter(reference=word).values_list("pk")
     found = named.union(
         Operation.objects.order_by().filter(reference=word).values_list("payment"),
         Attempt.objects.order_by().filter(order_code=word).values_list("payment"),
         Payment.objects.order_by().filter(order_reference__iexact=word).values_list("pk"),
-    )[:2]
-    keys = [key for (key,) in found]
+    )
+    keys = list(payments.order_by().filter(pk__in=found).values_list("pk", flat=True)[:2])
     return keys[0] if len(keys) == 1 else None
 
 

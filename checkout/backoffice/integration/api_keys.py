@@ -106,7 +106,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
             raise PermissionDenied
         if repeated := self._made_before(request):
             return repeated
-        form = NewKeyForm(request.POST if request.method == "POST" else None)
+        form = NewKeyForm(request.POST if request.method == "POST" else None, user=request.user)
         if request.method != "POST" or not form.is_valid():
             listed = reverse("admin:api_apikey_changelist")
             return self._page(request, "form.html", form=form, title="Make an API key", back=listed)
@@ -164,7 +164,9 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
         """Return the answer to a form that has made a key already, by a double click or a reload."""
         form = OnceForm(request.POST)
         key = (
-            ApiKey.objects.filter(form_key=form.cleaned_data["form_key"]).first() if form.is_valid() else None
+            self.get_queryset(request).filter(form_key=form.cleaned_data["form_key"]).first()
+            if form.is_valid()
+            else None
         )
         return None if key is None else self.back(request, key, messages.WARNING, MADE_ONCE.format(key=key))
 

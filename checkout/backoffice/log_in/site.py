@@ -26,7 +26,9 @@ class BackOffice(AdminSite):
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(require_safe(self.session_view))
-        return [path("session/", view, name="session"), *super().get_urls()]
+        # Django's redirect to the address of any row would say which rows exist.
+        pages = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
+        return [path("session/", view, name="session"), *pages]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the menu, and the time left to the user's session for the warning before its end."""

@@ -8,21 +8,28 @@ Users who leave are made inactive, so that a name in the audit log stays that of
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
 from checkout.backoffice.audited import Audited, is_in_log
+from checkout.backoffice.base import ModelForm
 from checkout.backoffice.bounded_search import WithBoundedSearch
+from checkout.backoffice.forms import merchant_choices
+from checkout.backoffice.models import MerchantAccess
+from checkout.backoffice.rights.pages import WithinMerchants
 
 # These classes of Django have a type parameter in the stubs only.
 if TYPE_CHECKING:
     BaseOfUsers = UserAdmin[User]
     BaseOfGroups = GroupAdmin
+    StackedInline = admin.StackedInline[MerchantAccess, User]
 else:
     BaseOfUsers = UserAdmin
     BaseOfGroups = GroupAdmin
+    StackedInline = admin.StackedInline
 
 admin.site.unregister((User, Group))
 
@@ -30,7 +37,7 @@ admin.site.unregister((User, Group))
 class BySuperusersOnly:
     """A mixin for tables that give rights. Only superusers may change them."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """See ModelAdmin."""
         return _is_superuser(request)
 
@@ -43,8 +50,39 @@ class BySuperusersOnly:
         return _is_superuser(request)
 
 
+class MerchantAccessForm(ModelForm):
+    """The merchants whose data a user sees, by their codes."""
+
+    merchants = forms.MultipleChoiceField(
+        choices=merchant_choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Without a tick here or above, the user sees nothing. Superusers see all merchants.",
+    )
+
+    class Meta:
+        model = MerchantAccess
+        fields = ("is_unlimited", "merchants")
+
+
+class MerchantAccessInline(BySuperusersOnly, StackedInline):
+    model = MerchantAccess
+    form = MerchantAccessForm
+    can_delete = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See ModelAdmin. Who sees users sees their merchants."""
+        return request.user.has_perm("auth.view_user")
+
+
 @admin.register(User)
-class StaffAdmin(BySuperusersOnly, Audited, WithBoundedSearch, BaseOfUsers):
+class StaffAdmin(BySuperusersOnly, Audited, WithBoundedSearch, WithinMerchants, BaseOfUsers):
+    inlines = (MerchantAccessInline,)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """See ModelAdmin. The page that adds a user has only a name and a password."""
+        return self.inlines if obj else ()
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False for a user who has done anything, because another user could get the name."""
         if obj is None or is_in_log(obj.pk):
@@ -53,7 +91,7 @@ class StaffAdmin(BySuperusersOnly, Audited, WithBoundedSearch, BaseOfUsers):
 
 
 @admin.register(Group)
-class RightsAdmin(BySuperusersOnly, Audited, WithBoundedSearch, BaseOfGroups):
+class RightsAdmin(BySuperusersOnly, Audited, WithBoundedSearch, WithinMerchants, BaseOfGroups):
     """Groups of permissions."""
 
 

@@ -10,6 +10,7 @@ from checkout.backoffice.audited import Audited
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import WithBoundedSearch
 from checkout.backoffice.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
+from checkout.backoffice.rights.pages import WithinMerchants
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.money import Money
@@ -18,7 +19,7 @@ from checkout.payments.models import ProviderAccount
 from checkout.risk.models import BlockedValue
 
 
-class ConfigurationAdmin(Audited, WithBoundedSearch, ModelAdmin):
+class ConfigurationAdmin(Audited, WithBoundedSearch, WithinMerchants, ModelAdmin):
     """Tables that staff may edit. ``fixed_fields`` identify a row in other systems, and are set only once.
 
     Its ``form`` is a ``ConfigurationForm``.

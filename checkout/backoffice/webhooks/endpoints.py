@@ -218,7 +218,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
             reference = reference_of(UUID(request.POST.get("form_key", "")))
         except ValueError:
             return None
-        added = WebhookEndpoint.objects.filter(reference=reference).first()
+        added = self.get_queryset(request).filter(reference=reference).first()
         if added is None or not self.has_add_permission(request):
             return None
         return self.back(request, added, messages.WARNING, ADDED_ONCE)
