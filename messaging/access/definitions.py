@@ -15,6 +15,29 @@ from messaging.access.permissions import permissions_of
 from messaging.topology import Topology
 
 
+def exchange_definitions(topology: Topology, vhost: str) -> dict[str, Any]:
+    """Return the definitions of the virtual host and its exchanges alone.
+
+    RabbitMQ 4.0 with Khepri must have the exchanges before the rights to their topics. Otherwise it reports
+    success, and those exchanges can never be made (rabbitmq-server, pull request 14407, mends it).
+    """
+    return {
+        "vhosts": [{"name": vhost}],
+        "exchanges": [
+            {
+                "name": exchange.name,
+                "vhost": vhost,
+                "type": exchange.kind,
+                "durable": True,
+                "auto_delete": False,
+                "internal": False,
+                "arguments": {},
+            }
+            for exchange in topology.exchanges
+        ],
+    }
+
+
 def definitions(
     table: Participants, topology: Topology, vhost: str, passwords: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -27,7 +50,7 @@ def definitions(
     queues = (*topology.common_queues, *foreign)
     rights = {topology.user(each.name): permissions_of(each, topology, table) for each in table}
     return {
-        "vhosts": [{"name": vhost}],
+        **exchange_definitions(topology, vhost),
         "users": [
             {
                 "name": user,
@@ -52,18 +75,6 @@ def definitions(
             {"user": user, "vhost": vhost, "exchange": exchange, "write": topics.write, "read": topics.read}
             for user, each in rights.items()
             for exchange, topics in each.topics.items()
-        ],
-        "exchanges": [
-            {
-                "name": exchange.name,
-                "vhost": vhost,
-                "type": exchange.kind,
-                "durable": True,
-                "auto_delete": False,
-                "internal": False,
-                "arguments": {},
-            }
-            for exchange in topology.exchanges
         ],
         # Spreads the leaders of new queues over the nodes of a cluster. A queue has only one policy, and this
         # one has a low priority, so that those of operators come first.

@@ -42,8 +42,9 @@ MAX_UNCONFIRMED_BYTES = 67_108_864
 # With these codes the broker closes a channel because of a message: its user may not publish it, or it has a
 # property that is not allowed. With the code of a missing exchange, no message is at fault.
 ACCESS_REFUSED, PRECONDITION_FAILED = 403, 406
-# No caller waits as long for a confirm, and no blocked connection lasts as long.
-CONFIRM_SECONDS = 30.0
+# No caller waits as long for a confirm. A node that has lost the majority accepts messages and confirms none,
+# and another one may have it (Khepri; with Mnesia such a node ends its connections).
+CONFIRM_SECONDS = 10.0
 
 
 class _Pending(msgspec.Struct):

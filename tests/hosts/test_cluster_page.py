@@ -46,6 +46,8 @@ def test_the_nodes_join_and_are_upgraded_one_after_the_other(nodes: list[Machine
     for node in nodes:
         node.run("systemctl start rabbitmq-server")  # waits until it has started
     assert running(nodes[0]) == {f"rabbit@{name}" for name in NAMES}
+    nodes[0].run(block_of(SECTION, opening="rabbitmqctl enable_feature_flag"))
+    assert nodes[2].run("rabbitmqctl eval 'rabbit_khepri:is_enabled().'").strip() == "true"
     assert nodes[2].run("rabbitmqctl eval 'net_kernel:get_net_ticktime().'").strip() == "10"
     for node in nodes:
         upgrade = block_of(SECTION, opening="rabbitmq-upgrade")

@@ -72,6 +72,11 @@ def test_without_passwords_users_are_left_as_they_are():
     assert {right["user"] for right in made["permissions"]} == USERS
 
 
+def test_the_exchanges_can_be_made_before_the_rights_to_them():
+    alone, whole = printed("--exchanges"), printed()
+    assert alone == {name: whole[name] for name in ("vhosts", "exchanges")}
+
+
 @pytest.mark.parametrize("participant", list(participants()), ids=lambda each: each.name)
 def test_nobody_may_declare_exchanges_and_the_relay_alone_reads_dead_letters(participant: Participant):
     topology = Topology("checkout")

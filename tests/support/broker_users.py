@@ -2,10 +2,12 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from checkout.participants import participants
-from messaging.access.definitions import definitions
+from messaging.access.definitions import definitions, exchange_definitions
 from messaging.access.participants import Participant, Participants
 from messaging.access.permissions import Permissions, permissions_of
 from messaging.memory.server import MemoryServer
@@ -35,8 +37,14 @@ def make_users(
     topology, table = Topology(prefix), table or participants()
     passwords = {topology.user(each.name): PASSWORD for each in table}
     vhost = urlsplit(url).path.removeprefix("/").replace("%2F", "/")
+    # In this order, as docs/database-and-broker.md says.
+    _import(exchange_definitions(topology, vhost), program)
+    _import(definitions(table, topology, vhost, passwords), program)
+
+
+def _import(found: Mapping[str, Any], program: str | None) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(definitions(table, topology, vhost, passwords), file)
+        json.dump(found, file)
         file.flush()
         # As `rabbitmqctl import_definitions` does.
         evaluate(

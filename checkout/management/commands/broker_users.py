@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.conf import conf
 from checkout.own.packages import own_services, own_steps
 from checkout.participants import participants
-from messaging.access.definitions import definitions
+from messaging.access.definitions import definitions, exchange_definitions
 from messaging.access.participants import Participant, Participants
 from messaging.broker import vhost_of
 from messaging.topology import Topology
@@ -44,6 +44,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--vhost", help="the virtual host (default: that of BROKER_URL)")
         parser.add_argument(
+            "--exchanges",
+            action="store_true",
+            help="print the virtual host and its exchanges alone, which RabbitMQ 4.0 with Khepri must have "
+            "before the rights to them",
+        )
+        parser.add_argument(
             "--listener",
             action="append",
             default=[],
@@ -57,6 +63,9 @@ class Command(BaseCommand):
         topology = Topology(conf.prefix, conf.quorum_group_size)
         table = _with_listeners(options["listener"])
         vhost = options["vhost"] or vhost_of(conf.broker_url)
+        if options["exchanges"]:
+            self.stdout.write(json.dumps(exchange_definitions(topology, vhost), indent=2))
+            return
         passwords: dict[str, str] = {}
         if options["passwords"] is not None:
             users = [topology.user(each.name) for each in table]

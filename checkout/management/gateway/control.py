@@ -3,6 +3,8 @@
 import json
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -26,6 +28,44 @@ def add_argument(parser: CommandParser) -> None:
         metavar="PROGRAM",
         help="rabbitmqctl, or a command that runs it, such as 'sudo rabbitmqctl': shows more",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The nodes of the broker by name. ``alarms`` has the resource and the node of each alarm.
+
+    ``partitions`` has, by node, those from which it is parted, and with Mnesia stays parted.
+    """
+
+    members: frozenset[str]
+    running: frozenset[str]
+    in_maintenance: frozenset[str]
+    partitions: Mapping[str, Sequence[str]]
+    alarms: frozenset[tuple[str, str]]
+    has_khepri: bool
+
+
+def nodes(control: str) -> Nodes:
+    """Return what the nodes say of themselves. Raises ``NotPossible``."""
+    status = _asked(control, "cluster_status")
+    return Nodes(
+        members=frozenset([*status["disk_nodes"], *status["ram_nodes"]]),
+        running=frozenset(status["running_nodes"]),
+        in_maintenance=frozenset(
+            node for node, state in status["maintenance_status"].items() if state == "marked for maintenance"
+        ),
+        partitions=status["partitions"],
+        alarms=frozenset((each.get("resource", each["type"]), each["node"]) for each in status["alarms"]),
+        has_khepri=any(
+            each["name"] == "khepri_db" and each["state"] == "enabled" for each in status["feature_flags"]
+        ),
+    )
+
+
+def copies(control: str) -> dict[str, frozenset[str]]:
+    """Return the nodes that keep a copy of each quorum queue. Raises ``NotPossible``."""
+    rows = _table(control, "list_queues", "name", "type", "members")
+    return {row["name"]: frozenset(row["members"]) for row in rows if row["type"] == "quorum"}
 
 
 def there(control: str) -> There:
@@ -86,14 +126,17 @@ def permissions_of(control: str) -> dict[str, tuple[str, str, str]]:
 
 
 def _table(control: str, command: str, *columns: str) -> list[dict[str, Any]]:
-    vhost = vhost_of(conf.broker_url)
+    rows: list[dict[str, Any]] = _asked(control, command, "-p", vhost_of(conf.broker_url), *columns)
+    return rows
+
+
+def _asked(control: str, command: str, *arguments: str) -> Any:
     try:
-        whole = [*shlex.split(control), command, "-p", vhost, *columns, "--formatter", "json", "--quiet"]
+        whole = [*shlex.split(control), command, *arguments, "--formatter", "json", "--quiet"]
         done = subprocess.run(  # noqa: S603  the operator's own command
             whole, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=True
         )
-        rows: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+        return json.loads(done.stdout or "[]")
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         told = str(getattr(error, "stderr", "") or error).strip()
         raise NotPossible(f"{control} {command} did not answer: {told[:300]}") from error
-    return rows

@@ -103,7 +103,10 @@ def test_without_a_majority_shoppers_are_asked_for_patience_and_all_ends_well(si
             for node in lost:
                 node.kill()
             wait_until(lambda: len(crowd.patient) >= 8, "some to be asked for patience", seconds=60)
-            assert site.readiness(1) == (503, "broker")
+            wait_until(
+                lambda: site.readiness(1) == (503, "broker"),
+                "the web process of the node that is left to notice",
+            )
             site.cluster.start_nodes(lost)
         else:
             with paused(*lost):

@@ -23,8 +23,8 @@ TRIES = 5
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Yield a cluster in which a node without a majority goes on serving clients, the hardest case."""
-    with Cluster(tmp_path, partition_handling="ignore") as cluster:
+    """Yield a cluster, in which a node without a majority goes on serving clients, the hardest case."""
+    with Cluster(tmp_path) as cluster:
         yield cluster
 
 

@@ -10,7 +10,7 @@ from checkout.conf import conf
 from checkout.database.application_name import running_programs
 from checkout.database.owners import databases
 from checkout.management.gateway import control
-from checkout.management.gateway.doctor import bindings
+from checkout.management.gateway.doctor import bindings, nodes
 from checkout.management.gateway.expected import Expected, expected_queues, topology
 from checkout.management.gateway.output import Finding
 from checkout.management.gateway.topology import is_out_of_sight, looked_at
@@ -60,6 +60,7 @@ def findings(program: str) -> Iterator[Finding]:
         yield from _rights(program)
         yield from _strangers(queues, there)
         yield from bindings.findings(there.bindings)
+        yield from nodes.findings(program, [each.name for each in queues])
 
 
 def _version_and_user(facts: BrokerFacts) -> Iterator[Finding]:
