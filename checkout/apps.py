@@ -18,6 +18,7 @@ class CheckoutConfig(AppConfig):
         from checkout.backoffice.log_in.known_browsers import remember_browsers
         from checkout.backoffice.log_in.known_networks import learn_networks
         from checkout.backoffice.log_in.record import keep_record
+        from checkout.backoffice.log_in.second_factor.gate import keep_confirmations
         from checkout.backoffice.log_in.sessions import keep_times
         from checkout.backoffice.rights.roles import make_roles_after_migrating
         from checkout.conf import conf
@@ -28,6 +29,7 @@ class CheckoutConfig(AppConfig):
 
         keep_record()
         keep_times()
+        keep_confirmations()
         make_roles_after_migrating()
         remember_browsers()
         learn_networks()

@@ -9,6 +9,8 @@ from django.contrib.auth.models import Group, User
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
@@ -27,6 +29,7 @@ PASSWORD = "a long enough password 1"
 OWN = "password"  # that of pytest-django's superuser
 STAFF = {"username": "grace", "is_active": "on", "is_staff": "on", "first_name": "Grace"}
 MOMENT = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+MERCHANTS = {"merchant_access-TOTAL_FORMS": 0, "merchant_access-INITIAL_FORMS": 0}
 
 
 def change(row):
@@ -154,7 +157,26 @@ def of_list(make, action):
     return send
 
 
-LABELS = {model._meta.model_name: model._meta.app_label for model in our_models()}
+def confirm_password(client):
+    return client.post(reverse("admin:second_factor"), {"password": OWN})
+
+
+def set_up_factor(client):
+    address = reverse("admin:second_factor_set_up")
+    client.get(address)
+    device = TOTPDevice.objects.get()
+    return client.post(address, {"code": f"{totp(device.bin_key):06}"})
+
+
+def new_codes(client):
+    device = TOTPDevice.objects.create(user=User.objects.get(username="admin"), confirmed=True)
+    session = client.session
+    session["otp_device_id"] = device.persistent_id
+    session.save()
+    return client.post(reverse("admin:second_factor_codes"))
+
+
+LABELS = {model._meta.model_name: model._meta.app_label for model in our_models()} | {"user": "auth"}
 # What changes something, by the name of its address.
 CHANGES = {
     **{f"{LABELS[model]}_{model}_{name}": verb(model, name) for model, name in MAKE},
@@ -177,7 +199,7 @@ CHANGES = {
     "auth_user_add": add(
         "auth_user", username="grace", password1=PASSWORD, password2=PASSWORD, usable_password="true"
     ),
-    "auth_user_change": edit(grace, **STAFF, **MOMENT),
+    "auth_user_change": edit(grace, **STAFF, **MOMENT, **MERCHANTS),
     "auth_user_delete": delete(grace),
     "auth_user_password_change": set_password,
     "auth_group_add": add("auth_group", name="clerks"),
@@ -192,6 +214,9 @@ CHANGES = {
     "payments_operation_settle": settle_operation,
     "payments_saga_settle": settle_claim,
     "password_change": change_own_password,
+    "second_factor": confirm_password,
+    "second_factor_set_up": set_up_factor,
+    "second_factor_codes": new_codes,
 }
 # The actions of lists, by table and name.
 ACTIONS = {

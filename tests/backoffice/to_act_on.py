@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from checkout.api.access.keys import make_key
 from checkout.payments.models import PaymentLink, SavedCard
@@ -64,6 +66,12 @@ def dead_letter():
     return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
 
 
+def user_with_factor():
+    user = User.objects.create(username="heidi", is_staff=True)
+    TOTPDevice.objects.create(user=user, confirmed=True)
+    return user
+
+
 MAKE = {
     ("apikey", "revoke"): lambda: make_key(rows.merchant(), name="shop", by="ada")[0],
     ("deadletter", "deal_with"): dead_letter,
@@ -80,6 +88,7 @@ MAKE = {
     ("providernotification", "deal_with"): lambda: rows.notification(rows.payment("LIED"), "conflicted"),
     ("saga", "resume"): lambda: rows.saga(rows.payment("PARKED", PaymentState.AUTHORISED), "parked"),
     ("savedcard", "remove"): saved_card,
+    ("user", "reset"): user_with_factor,
     ("webhookendpoint", "disable"): endpoint,
     ("webhookendpoint", "enable"): disabled_endpoint,
     ("webhookendpoint", "ping"): endpoint,

@@ -94,6 +94,8 @@ CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
     "babel": ("checkout.localised_money",),
     "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
+    "django_otp": ("checkout.backoffice.log_in.second_factor",),
+    "segno": ("checkout.backoffice.log_in.second_factor",),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),

@@ -1,5 +1,6 @@
 """The site of the back office: Django's, with a menu by work, and a limit on guesses at passwords."""
 
+from functools import wraps
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -12,6 +13,8 @@ from django.views.decorators.http import require_safe
 from checkout.backoffice.attention.waiting_for_staff import counted_for
 from checkout.backoffice.audited import CHANGE, note, subject_of
 from checkout.backoffice.log_in.log_in import locked_out
+from checkout.backoffice.log_in.second_factor.gate import missing
+from checkout.backoffice.log_in.second_factor.pages import addresses
 from checkout.backoffice.log_in.sessions import lengthen, seconds_left
 from checkout.backoffice.navigation import menu, sections_of
 
@@ -28,7 +31,18 @@ class BackOffice(AdminSite):
         view = self.admin_view(require_safe(self.session_view))
         # Django's redirect to the address of any row would say which rows exist.
         pages = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
-        return [path("session/", view, name="session"), *pages]
+        return [path("session/", view, name="session"), *addresses(self), *pages]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """See AdminSite. Lead to the second factor, or to a confirmation, if it is missing."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def behind_the_gate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            address = missing(request) if self.has_permission(request) else ""
+            return HttpResponseRedirect(address) if address else inner(request, *args, **kwargs)
+
+        return behind_the_gate
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the menu, and the time left to the user's session for the warning before its end."""

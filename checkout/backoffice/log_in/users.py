@@ -18,8 +18,10 @@ from checkout.backoffice.audited import Audited, is_in_log
 from checkout.backoffice.base import ModelForm
 from checkout.backoffice.bounded_search import WithBoundedSearch
 from checkout.backoffice.forms import merchant_choices
+from checkout.backoffice.log_in.second_factor.devices import has_factor, reset
 from checkout.backoffice.models import MerchantAccess
 from checkout.backoffice.rights.pages import WithinMerchants
+from checkout.backoffice.row_actions import AdminWithActions, Verb
 
 # These classes of Django have a type parameter in the stubs only.
 if TYPE_CHECKING:
@@ -75,9 +77,30 @@ class MerchantAccessInline(BySuperusersOnly, StackedInline):
         return request.user.has_perm("auth.view_user")
 
 
+RESET = Verb(
+    name="reset",
+    label="Reset second factor",
+    explanation=(
+        "The user's authenticator app and recovery codes count no more, and the user sets up new ones at the "
+        "next log-in. Make sure that it is the user who asks: call back on a number that you know."
+    ),
+    done="The second factor is reset.",
+    otherwise="the user has no second factor. Nothing was changed.",
+    is_offered=has_factor,
+    carry_out=lambda user, by, why: reset(user),
+    asks_why=True,
+)
+
+
 @admin.register(User)
-class StaffAdmin(BySuperusersOnly, Audited, WithBoundedSearch, WithinMerchants, BaseOfUsers):
+class StaffAdmin(BySuperusersOnly, AdminWithActions, WithBoundedSearch, WithinMerchants, BaseOfUsers):
+    change_form_template = "admin/payments/merchant/change_form.html"
+    verbs = (RESET,)
     inlines = (MerchantAccessInline,)
+
+    def may(self, request: HttpRequest, verb: Verb) -> bool:
+        """See AdminWithActions."""
+        return _is_superuser(request)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         """See ModelAdmin. The page that adds a user has only a name and a password."""
