@@ -17,8 +17,10 @@ class CheckoutConfig(AppConfig):
         from checkout import checks  # noqa: F401  registered once the settings can be read
         from checkout.backoffice.log_in.known_browsers import remember_browsers
         from checkout.backoffice.log_in.known_networks import learn_networks
-        from checkout.backoffice.log_in.log_in import keep_record
+        from checkout.backoffice.log_in.record import keep_record
+        from checkout.backoffice.log_in.second_factor.gate import keep_confirmations
         from checkout.backoffice.log_in.sessions import keep_times
+        from checkout.backoffice.rights.roles import make_roles_after_migrating
         from checkout.conf import conf
         from checkout.participants import participants
         from messaging import crash_points
@@ -27,6 +29,8 @@ class CheckoutConfig(AppConfig):
 
         keep_record()
         keep_times()
+        keep_confirmations()
+        make_roles_after_migrating()
         remember_browsers()
         learn_networks()
 

@@ -28,11 +28,15 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "axes",
     "channels",
     "rest_framework",
     "checkout",
     "checkout.keys",
+    "checkout.audit",
     "checkout.payments",
     "checkout.orders",
     "checkout.risk",
@@ -56,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "checkout.backoffice.log_in.sessions.StaffSessionMiddleware",
     "checkout.backoffice.log_in.known_browsers.KnownBrowserMiddleware",
@@ -120,6 +125,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 # axes decides if this user and this address may try, before a password is checked.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "checkout.backoffice.rights.merchants.LimitedToMerchants",
     "checkout.backoffice.log_in.passwords.PublishedOnlyInTryOuts",
 ]
 AXES_USERNAME_FORM_FIELD = "username"
@@ -144,6 +150,8 @@ AXES_SENSITIVE_PARAMETERS = [
 # The pages of axes would let rows be edited; `manage.py axes_reset_username` ends a lock.
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+
+OTP_TOTP_ISSUER = env.public_url.partition("://")[2]
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -6,9 +6,11 @@ callers. Configuration can be edited.
 
 from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
+from checkout.backoffice.log_in.second_factor import no_tables
 from checkout.backoffice.pages import (
     appearances,
     attempts,
+    audit,
     configuration,
     dead_letters,
     disputes,
@@ -27,6 +29,7 @@ __all__ = [
     "api_keys",
     "appearances",
     "attempts",
+    "audit",
     "configuration",
     "dead_letters",
     "deliveries",
@@ -36,6 +39,7 @@ __all__ = [
     "ledger",
     "merchants",
     "messages",
+    "no_tables",
     "notifications",
     "payment_links",
     "payments",

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import flatten
-from django.contrib.auth.models import User
 from django.contrib.messages.storage import default_storage
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
@@ -17,7 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 
+from checkout.backoffice.audited import Audited, has_acted
 from checkout.backoffice.bounded_search import WithBoundedSearch
+from checkout.backoffice.rights.pages import WithinMerchants
 from checkout.conf import conf
 from checkout.database import replica
 from checkout.database.owners import REPLICA, database_of
@@ -90,11 +90,10 @@ class FromReplica:
         if self.actions is not None or database_of(self.opts.app_label) != DEFAULT_DB_ALIAS:
             return False
         since = timezone.now() - timedelta(seconds=conf.replica_lag_seconds)
-        has_just_acted = LogEntry.objects.filter(user=cast(User, request.user), action_time__gt=since)
-        return replica.is_configured() and not has_just_acted.exists()
+        return replica.is_configured() and not has_acted(request.user.pk, since)
 
 
-class ReadOnlyAdmin(WithBoundedSearch, FromReplica, ReadOnly, ModelAdmin):
+class ReadOnlyAdmin(Audited, WithBoundedSearch, FromReplica, WithinMerchants, ReadOnly, ModelAdmin):
     """A table that can be searched and viewed.
 
     Subclasses list ``fields`` explicitly, so that other fields, such as a token's hash, are neither shown nor

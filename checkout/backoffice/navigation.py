@@ -35,6 +35,7 @@ SECTIONS = (
             "risk.BlockedValue",
             "auth.User",
             "auth.Group",
+            "audit.AuditEntry",
         ),
     ),
     Section(

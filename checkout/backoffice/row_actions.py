@@ -1,7 +1,6 @@
 """Actions on one row. A link on its page leads to a page that explains the action and has its button."""
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from checkout.backoffice.audited import Audited
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.facts import FactLine
 from checkout.errors import OperationRejected
@@ -70,7 +70,7 @@ class Tool:
     address: str
 
 
-class AdminWithActions(ModelAdmin):
+class AdminWithActions(Audited, ModelAdmin):
     """An admin with actions on its rows."""
 
     verbs: tuple[Verb, ...] = ()
@@ -131,7 +131,9 @@ class AdminWithActions(ModelAdmin):
         row = self.row_for(request, object_id, self.may(request, verb))
         if row is None:
             return self.missing(request, object_id)
-        with transaction.atomic() if verb.seen and request.method == "POST" else nullcontext():
+        if request.method != "POST":
+            return self._answer_verb(verb, request, row)
+        with transaction.atomic():
             return self._answer_verb(verb, request, row)
 
     def _answer_verb(self, verb: Verb, request: HttpRequest, row: Any) -> HttpResponse:
@@ -149,11 +151,13 @@ class AdminWithActions(ModelAdmin):
         if request.method != "POST" or (form and not form.is_valid()):
             context = {"verb": verb, "form": form, "seen": seen}
             return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)
+        before, why = self.columns_of(row), form.cleaned_data["reason"] if form else ""
         try:
-            verb.carry_out(row, request.user.get_username(), form.cleaned_data["reason"] if form else "")
+            with transaction.atomic():
+                verb.carry_out(row, request.user.get_username(), why)
         except OperationRejected as error:
             return self.back(request, row, messages.ERROR, f"{verb.label}: nothing was changed. {error}")
-        self.log_change(request, row, verb.label)
+        self.note_action(request, row, verb.name, verb.label, before, why)
         return self.back(request, row, messages.SUCCESS, verb.done)
 
     def missing(self, request: HttpRequest, object_id: str) -> HttpResponse:

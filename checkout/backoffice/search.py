@@ -82,7 +82,7 @@ def search_of(text: str) -> Search:
         operator, is_operator, value = word.partition(":")
         if is_operator and (add := _OPERATORS.get(operator.lower())):
             add(search, value)
-        elif day := _day(word):
+        elif day := day_in(word):
             _since(search, day)
             _before(search, day + timedelta(days=1))
             search.looked_for.append(f"made on {day:%-d %B %Y}")
@@ -92,16 +92,16 @@ def search_of(text: str) -> Search:
     return search
 
 
-def payment_named(text: str) -> int | None:
-    """Return the key of the one payment that ``text`` names: by a reference, an order code or its order."""
+def payment_named(payments: QuerySet[Payment], text: str) -> int | None:
+    """Return the key of the one of ``payments`` that ``text`` names, by a reference, order code or order."""
     word = text.strip()
     named = Payment.objects.order_by().filter(reference=word).values_list("pk")
     found = named.union(
         Operation.objects.order_by().filter(reference=word).values_list("payment"),
         Attempt.objects.order_by().filter(order_code=word).values_list("payment"),
         Payment.objects.order_by().filter(order_reference__iexact=word).values_list("pk"),
-    )[:2]
-    keys = [key for (key,) in found]
+    )
+    keys = list(payments.order_by().filter(pk__in=found).values_list("pk", flat=True)[:2])
     return keys[0] if len(keys) == 1 else None
 
 
@@ -110,7 +110,8 @@ def _in_digits(found: re.Match[str]) -> str:
     return f"{year}-{_MONTHS.index(month[:3].lower()) + 1:02}-{int(day):02}"
 
 
-def _day(word: str) -> date | None:
+def day_in(word: str) -> date | None:
+    """Return the day that a word names; None if it names none."""
     today = timezone.now().date()
     if word.lower() in ("today", "yesterday"):
         return today if word.lower() == "today" else today - timedelta(days=1)
@@ -131,7 +132,7 @@ def _before(search: Search, day: date) -> None:
 
 
 def _day_of(value: str) -> date:
-    day = _day(value)
+    day = day_in(value)
     if day is None:
         raise OperationRejected(
             f"“{value}” is no date. Write it as 2026-11-30, 30/11/2026, today or yesterday."

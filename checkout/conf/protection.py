@@ -90,6 +90,18 @@ class Protection:
         "counted from the last of them.",
         gt=0,
     )
+    requires_second_factor = flag(
+        "CHECKOUT_SECOND_FACTOR",
+        True,
+        "If true, all staff need a second factor, and set it up at their next log-in. A try-out needs none.",
+    )
+    confirmation_lifetime = duration(
+        "CHECKOUT_CONFIRMATION_SECONDS",
+        900,
+        "The seconds after a log-in or a confirmation after which pages that move money or make keys ask for "
+        "a code of the second factor, or for the password.",
+        gt=0,
+    )
     session_idle = duration(
         "CHECKOUT_SESSION_IDLE_SECONDS",
         1800,

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 
 from checkout.api.models import IdempotencyRecord
+from checkout.backoffice.models import MerchantAccess
 from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.models import Attempt, Merchant, Payment, PaymentLink, ProviderAccount
 from checkout.states import PaymentState
@@ -153,6 +154,7 @@ async def test_the_stored_answer_with_a_link_is_erased_with_the_payment_of_the_l
     def erase():
         user = User.objects.create(username="ada", is_staff=True)
         user.user_permissions.add(Permission.objects.get(codename="erase_payment"))
+        MerchantAccess.objects.create(user=user, is_unlimited=True)
         Payment.objects.update(state=PaymentState.CAPTURED)
         payment = Payment.objects.get().reference
         call_command("gateway", "erase", payment, "--by", "ada", "--reason", "GDPR", stdout=StringIO())

@@ -6,6 +6,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from checkout.backoffice.models import MerchantAccess
 from tests.support.tables import our_models
 
 OUR_APPS = {model._meta.app_label for model in our_models()}
@@ -13,13 +14,17 @@ OUR_APPS = {model._meta.app_label for model in our_models()}
 
 @pytest.fixture
 def staff_client(db):
-    """Return a function that makes a client of a member of staff with exactly these permissions."""
+    """Return a function that makes a client of a member of staff with exactly these permissions.
 
-    def client(*codenames):
-        person = User.objects.create(username="staff", is_staff=True)
+    Without ``merchants``, it sees all of them.
+    """
+
+    def client(*codenames, name="staff", merchants=()):
+        person = User.objects.create(username=name, is_staff=True)
         granted = Permission.objects.filter(content_type__app_label__in=OUR_APPS, codename__in=codenames)
         assert granted.count() == len(codenames)
         person.user_permissions.set(granted)
+        MerchantAccess.objects.create(user=person, is_unlimited=not merchants, merchants=list(merchants))
         browser = Client()
         browser.force_login(person)
         return browser

@@ -3,15 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout.audit.log import details_of
 from checkout.errors import OperationRejected
 from checkout.payments.actions import set_attack_mode
 from checkout.payments.models import AttackModeChange, Merchant
 from tests.backoffice import rows
 from tests.backoffice.operating import told
+from tests.backoffice.recorded import entries
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +34,7 @@ def test_who_has_the_permission_sets_it_with_a_reason_that_is_kept(staff_client)
     assert Merchant.objects.get().is_under_attack
     change = AttackModeChange.objects.get()
     assert (change.mode, change.by, change.reason) == ("on", "staff", "Our bank called")
-    assert LogEntry.objects.get().get_change_message() == "Attack mode: on"
+    assert (entries().get().what, details_of(entries().get()).why) == ("Attack mode: on", "Our bank called")
     page = client.get(address("change", row)).content.decode()
     assert "Our bank called" in page
     assert address("attack_mode_on", row) not in page

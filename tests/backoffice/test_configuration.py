@@ -1,13 +1,13 @@
 import json
 
 import pytest
-from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.urls import reverse
 
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
+from tests.backoffice.recorded import entries
 
 pytestmark = pytest.mark.django_db
 
@@ -285,7 +285,7 @@ def test_a_blocked_value_is_stored_as_the_risk_service_compares_it(admin_client,
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_the_log_does_not_keep_a_value_that_is_not_blocked_any_more(admin_client, at_once):
+def test_the_audit_log_never_has_a_value_that_is_blocked(admin_client, at_once):
     for email in ("ann@example.com", "eve@example.com"):
         admin_client.post(add("blockedvalue"), {"kind": "email", "value": email})
     ann, eve = BlockedValue.objects.order_by("value")
@@ -295,12 +295,13 @@ def test_the_log_does_not_keep_a_value_that_is_not_blocked_any_more(admin_client
     else:
         admin_client.post(reverse("admin:risk_blockedvalue_delete", args=[ann.pk]), {"post": "yes"})
     assert BlockedValue.objects.get() == eve
-    logged = LogEntry.objects.order_by("pk").values_list("action_flag", "object_id", "object_repr")
-    assert list(logged) == [
-        (ADDITION, str(ann.pk), "a value that was blocked"),
-        (ADDITION, str(eve.pk), "email eve@example.com"),
-        (DELETION, str(ann.pk), "a value that was blocked"),
+    logged = entries().order_by("pk")
+    assert [(each.action, each.row, each.name) for each in logged] == [
+        ("add", str(ann.pk), f"email {ann.pk}"),
+        ("add", str(eve.pk), f"email {eve.pk}"),
+        ("delete", str(ann.pk), f"email {ann.pk}"),
     ]
+    assert "example.com" not in str(list(logged.values()))
 
 
 @pytest.mark.parametrize("model", ["blockedvalue", "merchant", "provideraccount"])

@@ -1,7 +1,6 @@
 from uuid import uuid4
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
@@ -9,6 +8,7 @@ from checkout.payments.actions import payment_queries
 from checkout.payments.models import Operation, OutboxMessage
 from tests.backoffice import rows
 from tests.backoffice.operating import address, confirm, fill_in, opened, told
+from tests.backoffice.recorded import entries, is_about
 
 pytestmark = pytest.mark.django_db
 
@@ -103,7 +103,7 @@ def test_a_confirmed_refund_is_requested_in_the_users_name_and_leads_back_to_the
     assert (str(refund.amount), refund.requested_by, refund.reason) == ("5.00 GBP", "staff", "Damaged")
     assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
     assert payment.facts.get().data["by"] == "staff"
-    assert LogEntry.objects.get().get_edited_object() == refund
+    assert is_about(entries().get(), refund)
     page = client.get(response["Location"])
     assert [str(message) for message in page.context["messages"]] == [
         f"Refund of £5.00, {refund.reference}: requested. See below how it goes."
@@ -133,7 +133,7 @@ def test_a_form_that_is_sent_twice_requests_once(admin_client):
     first, second = (admin_client.post(address(payment, "refund"), form) for _ in range(2))
     assert first["Location"] == second["Location"]
     assert len(requested("refund")) == 1
-    assert LogEntry.objects.count() == 1
+    assert entries().count() == 1
     assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
     assert told(second)[-1].endswith("had been requested before, once.")
 

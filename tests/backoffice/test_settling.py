@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,6 +20,7 @@ from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.backoffice.operating import told
+from tests.backoffice.recorded import entries, is_about
 
 pytestmark = pytest.mark.django_db
 
@@ -313,8 +313,9 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_paymen
         "given_up": "It did not arrive: withdraw it, and never send it again",
     }[said]
     text = f"Settle refund of £3.00: {words}"
-    entry = LogEntry.objects.get()
-    assert (entry.get_edited_object(), entry.get_change_message()) == (operation, text)
+    entry = entries().get()
+    assert is_about(entry, operation)
+    assert entry.what == text
     page = client.get(response["Location"])
     assert [str(message) for message in page.context["messages"]] == [f"{text}. See below how it goes."]
     assert "Staff said what became of a capture, void or refund" in page.content.decode()
@@ -366,7 +367,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
     first, second = (send(admin_client, operation, confirmed="yes") for _ in range(2))
     assert first["Location"] == second["Location"]
     assert told(second)[-1].endswith("admin has said already: it arrived. See how it goes.")
-    assert commands().count() == LogEntry.objects.count() == 1
+    assert commands().count() == entries().count() == 1
 
 
 def test_an_operation_that_does_not_exist_is_not_an_error(admin_client):

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from checkout.payments.models import Fact, Operation, OutboxMessage, Saga
 from checkout.payments.sagas.settlement.matter import seen_of_saga
 from tests.backoffice import rows
 from tests.backoffice.operating import told
+from tests.backoffice.recorded import entries, is_about
 
 pytestmark = pytest.mark.django_db
 
@@ -187,7 +187,7 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_to_the_paymen
     assert (command["is_true"], command.get("minor"), command["by"]) == (said == "true", minor, "staff")
     fact = Fact.objects.get(kind="claim_settled_by")
     assert (fact.data["by"], fact.data["said"]) == ("staff", said)
-    assert LogEntry.objects.get().get_edited_object() == saga
+    assert is_about(entries().get(), saga)
     page = client.get(response["Location"])
     [message] = map(str, page.context["messages"])
     assert message.startswith("Settle reported charge-back: ")
@@ -262,7 +262,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
     first, second = (send(admin_client, saga, confirmed="yes") for _ in range(2))
     assert first["Location"] == second["Location"]
     assert told(second)[-1].endswith("admin has said already: it is so. See how it goes.")
-    assert len(commands()) == LogEntry.objects.count() == 1
+    assert len(commands()) == entries().count() == 1
 
 
 def test_a_saga_that_does_not_exist_is_not_an_error(admin_client):

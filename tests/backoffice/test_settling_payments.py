@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga
@@ -13,6 +12,7 @@ from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.backoffice import rows
 from tests.backoffice.operating import address, told
+from tests.backoffice.recorded import entries, is_about
 from tests.payments.service.delivering import deliver
 
 pytestmark = pytest.mark.django_db
@@ -297,7 +297,7 @@ def test_a_confirmed_decision_is_taken_in_the_users_name_and_leads_back_to_the_p
     wanted = {"captured": 1250, "refunded": 300, "charged_back": 0, "currency": "GBP", "is_held": False}
     assert {name: command[name] for name in wanted} == wanted
     assert (command["by"], command["payment"]) == ("staff", payment.reference)
-    assert LogEntry.objects.get().get_edited_object() == payment
+    assert is_about(entries().get(), payment)
     page = client.get(response["Location"])
     [message] = map(str, page.context["messages"])
     assert message.startswith("Settle by figures: captured 12.50 GBP, refunded 3.00 GBP")
@@ -341,7 +341,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
     first, second = (send(admin_client, payment, confirmed="yes") for _ in range(2))
     assert first["Location"] == second["Location"]
     assert "admin has said already: captured 12.50 GBP" in told(second)[-1]
-    assert len(commands()) == LogEntry.objects.count() == 1
+    assert len(commands()) == entries().count() == 1
 
 
 def test_of_several_attempts_each_has_a_page(admin_client):

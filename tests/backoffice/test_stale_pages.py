@@ -4,7 +4,6 @@ import re
 from html import unescape
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +20,7 @@ from checkout.payments.models import (
 from checkout.states import PaymentState
 from tests.backoffice import rows
 from tests.backoffice.operating import told
+from tests.backoffice.recorded import entries
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +99,7 @@ def test_a_button_whose_page_has_become_untrue_does_nothing_and_leads_to_the_row
     assert response["Location"] == address(row, "change")
     assert "has changed since you opened that page" in told(response)[-1]
     assert (type(row).objects.values().get(), OutboxMessage.objects.count()) == before
-    assert not LogEntry.objects.exists()
+    assert not entries().exists()
 
 
 @CASES
@@ -108,7 +108,7 @@ def test_a_button_whose_page_is_opened_again_does_what_it_says(admin_client, mak
     change(row)
     response = admin_client.post(address(row, page), opened(admin_client, row, page))
     assert "Nothing" not in told(response)[-1]
-    assert LogEntry.objects.count() == 1
+    assert entries().count() == 1
 
 
 def select(client, *letters):

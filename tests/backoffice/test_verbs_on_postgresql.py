@@ -1,23 +1,14 @@
 """The button of each action works on a database that locks rows only in transactions."""
 
-from datetime import timedelta
-
 import pytest
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
-from django.utils import timezone
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
-from checkout.api.access.keys import make_key
 from checkout.backoffice.row_actions import AdminWithActions
-from checkout.payments.models import PaymentLink, SavedCard
-from checkout.payments.providers.saved_cards import IssuedToken
-from checkout.states import PaymentState
-from checkout.webhooks.actions import create_endpoint, disable
-from checkout.webhooks.models import Delivery, WebhookEndpoint
-from tests.backoffice import rows
 from tests.backoffice.operating import told
+from tests.backoffice.recorded import entries
+from tests.backoffice.to_act_on import MAKE
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -29,82 +20,6 @@ ALL = [
 ]
 
 
-def endpoint():
-    return create_endpoint(rows.merchant().code, "https://shop.example/hook").endpoint
-
-
-def disabled_endpoint():
-    row = endpoint()
-    return disable(row.merchant, row.reference, "x")
-
-
-def endpoint_that_waits():
-    delivery(next_try_at=timezone.now() + timedelta(hours=1))
-    return WebhookEndpoint.objects.get()
-
-
-def delivery(**fields):
-    values = {"next_try_at": timezone.now(), **fields}
-    return Delivery.objects.create(
-        endpoint=endpoint(), event="evt_1", event_type="payment.captured", **values
-    )
-
-
-def saved_card():
-    token = IssuedToken(token="kept-token", brand="visa", last4="1111", expiry="12/2030")
-    card = SavedCard.of(rows.attempt(rows.payment("SAVED")), token)
-    card.save()
-    return card
-
-
-def attacked_merchant():
-    row = rows.merchant()
-    row.attack_mode = "on"
-    row.save()
-    return row
-
-
-def conflicted_payment():
-    row = rows.payment("CONFLICTED", PaymentState.CONFLICTED)
-    rows.attempt(row, state="conflicted")
-    return row
-
-
-def link():
-    return PaymentLink.objects.create(
-        merchant=rows.merchant(), order_reference="A-1", amount_minor=1250, currency="GBP", description="Tea"
-    )
-
-
-def dead_letter():
-    return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
-
-
-MAKE = {
-    ("apikey", "revoke"): lambda: make_key(rows.merchant(), name="shop", by="ada")[0],
-    ("deadletter", "deal_with"): dead_letter,
-    ("deadletter", "requeue"): dead_letter,
-    ("delivery", "resend"): delivery,
-    ("difference", "deal_with"): lambda: rows.difference(rows.payment("DIFFERS")),
-    ("merchant", "attack_mode_automatic"): attacked_merchant,
-    ("merchant", "attack_mode_off"): rows.merchant,
-    ("merchant", "attack_mode_on"): rows.merchant,
-    ("payment", "accept"): rows.unauthenticated,
-    ("payment", "cancel"): lambda: rows.payment("OPEN"),
-    ("payment", "review"): conflicted_payment,
-    ("paymentlink", "disable"): link,
-    ("providernotification", "deal_with"): lambda: rows.notification(rows.payment("LIED"), "conflicted"),
-    ("saga", "resume"): lambda: rows.saga(rows.payment("PARKED", PaymentState.AUTHORISED), "parked"),
-    ("savedcard", "remove"): saved_card,
-    ("webhookendpoint", "disable"): endpoint,
-    ("webhookendpoint", "enable"): disabled_endpoint,
-    ("webhookendpoint", "ping"): endpoint,
-    ("webhookendpoint", "resend"): endpoint,
-    ("webhookendpoint", "rotate"): endpoint,
-    ("webhookendpoint", "send_waiting"): endpoint_that_waits,
-}
-
-
 @pytest.mark.parametrize(("model", "verb"), ALL)
 def test_the_button_of_an_action_does_what_it_says(admin_client, model, verb):
     row = MAKE[model, verb]()
@@ -112,4 +27,4 @@ def test_the_button_of_an_action_does_what_it_says(admin_client, model, verb):
     assert admin_client.get(address).status_code == 200
     answer = admin_client.post(address, {"reason": "The bank called"})
     assert answer.status_code in (200, 302), told(answer)
-    assert LogEntry.objects.count() == 1, told(answer)
+    assert entries().count() == 1, told(answer)

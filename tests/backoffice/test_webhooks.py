@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 import time_machine
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,6 +15,7 @@ from checkout.webhooks import actions, keys
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from tests.backoffice import rows
 from tests.backoffice.operating import told
+from tests.backoffice.recorded import entries, is_about
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,7 @@ def test_staff_add_an_endpoint_and_see_its_secret_once(staff_client):
     later = client.get(page(made)).content.decode()
     assert secret not in later
     assert made.secrets.get().public_key in later
-    assert LogEntry.objects.get().object_id == str(made.pk)
+    assert is_about(entries().get(), made)
 
 
 def test_a_form_that_is_sent_twice_adds_one_endpoint_and_says_what_to_do(staff_client):
@@ -77,7 +77,7 @@ def test_a_form_that_is_sent_twice_adds_one_endpoint_and_says_what_to_do(staff_c
     made = WebhookEndpoint.objects.get()
     assert again["Location"] == page(made)
     assert "Make a new secret" in told(again)[0]
-    assert LogEntry.objects.count() == 1
+    assert entries().count() == 1
 
 
 def test_one_endpoint_too_many_is_refused_with_the_reason(admin_client):

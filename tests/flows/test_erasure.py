@@ -16,6 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from checkout.api.models import IdempotencyRecord
+from checkout.backoffice.models import MerchantAccess
 from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments import actions
@@ -68,6 +69,7 @@ OF_SHOPPER = (
 def ada(transactional_db: None) -> None:
     user = User.objects.create(username="ada", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="erase_payment"))
+    MerchantAccess.objects.create(user=user, is_unlimited=True)
     User.objects.create(username="bob", is_staff=True)
 
 
@@ -283,6 +285,16 @@ def test_stored_answers_are_found_by_an_index(transactional_db: None) -> None:
             # The table is empty, and would be read as a whole.
             cursor.execute("SET LOCAL enable_seqscan = off")
         assert "answers_by_subject" in answers.explain()
+
+
+@pytest.mark.usefixtures("ada")
+def test_nobody_erases_a_payment_of_a_merchant_that_they_do_not_see(shop: Merchant, payment: Payment) -> None:
+    MerchantAccess.objects.update(is_unlimited=False, merchants=["rival"])
+    with pytest.raises(CommandError, match="does not see the merchant"):
+        erase(payment.reference)
+    MerchantAccess.objects.update(merchants=[shop.code])
+    with pytest.raises(CommandError, match="may still be paid"):
+        erase(payment.reference)
 
 
 @pytest.mark.usefixtures("ada")

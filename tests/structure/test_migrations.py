@@ -4,7 +4,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db.migrations import AddIndex
 from django.db.migrations.loader import MigrationLoader
 
-OURS = {"payments", "orders", "risk", "ledger", "receipts", "webhooks", "api", "keys"}
+OURS = {"payments", "orders", "risk", "ledger", "receipts", "webhooks", "api", "keys", "audit", "backoffice"}
 
 
 def test_indexes_of_tables_in_use_are_built_without_blocking_them():

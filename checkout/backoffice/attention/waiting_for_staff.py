@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from checkout.backoffice.attention import page as attention
+from checkout.backoffice.rights.merchants import visible
 from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import (
     DeadLetter,
@@ -106,7 +107,7 @@ def attention_page(request: HttpRequest) -> HttpResponse:
 
 def counted_for(user: Any) -> list[dict[str, Any]]:
     """Return the concerns that ``user`` may view, each with its count."""
-    return [_counted(concern) for concern in concerns() if _may_view(user, concern.model)]
+    return [_counted(concern, user) for concern in concerns() if _may_view(user, concern.model)]
 
 
 def may_view_concerns(user: Any) -> bool:
@@ -118,8 +119,9 @@ def _may_view(user: Any, model: type[Model]) -> bool:
     return bool(user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"))
 
 
-def _counted(concern: Concern) -> dict[str, Any]:
-    counted = concern.model._default_manager.filter(concern.condition).aggregate(
+def _counted(concern: Concern, user: Any) -> dict[str, Any]:
+    rows = visible(concern.model._default_manager.all(), user)
+    counted = rows.filter(concern.condition).aggregate(
         count=Count("pk", distinct=True), latest=Max(concern.since)
     )
     opts = concern.model._meta

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
+from checkout.backoffice.rights.merchants import visible
 from checkout.payments.models import HourlyFigure, Merchant
 from checkout.payments.models.figures import DURATIONS, Figure
 
@@ -23,8 +24,8 @@ _OF_BARS = (Figure.PAID, Figure.PAID_MINOR)
 
 
 def visible_merchants(user: Any) -> QuerySet[Merchant]:
-    """Return the merchants whose figures ``user`` may see. A limit to some of them belongs here only."""
-    return Merchant.objects.all() if user.has_perm(PERMISSION) else Merchant.objects.none()
+    """Return the merchants whose figures ``user`` may see."""
+    return visible(Merchant.objects.all(), user) if user.has_perm(PERMISSION) else Merchant.objects.none()
 
 
 def visible_figures(user: Any) -> QuerySet[HourlyFigure]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from checkout.backoffice.display.values import age, duration_text, quantity_text
 from checkout.backoffice.home.late_work import LATE, late_messages
+from checkout.backoffice.rights.merchants import merchants_of
 from checkout.database.owners import databases
 from checkout.payments.models import HourlyFigure, ProviderCall, RetentionWalk
 from checkout.payments.providers.base import Outcome
@@ -42,8 +43,11 @@ class Health:
 
 
 def health_for(user: Any) -> list[Health]:
-    """Return the health of all parts, with links to the tables that the user may view."""
-    return list(_health(user))
+    """Return the health of all parts, with links to the tables that the user may view.
+
+    It is that of all merchants, so nothing of it is for users who see only some.
+    """
+    return list(_health(user)) if merchants_of(user) is None else []
 
 
 def _health(user: Any) -> Iterator[Health]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from checkout.api.access.keys import require_networks
 from checkout.api.access.scopes import MEANINGS, Scope
 from checkout.api.models import ApiKey
+from checkout.backoffice.rights.merchants import visible
 from checkout.errors import RequestInvalid
 from checkout.payments.models import Merchant
 
@@ -61,6 +62,11 @@ class NewKeyForm(OnceForm):
         except RequestInvalid as error:
             # The error is shown at the field, so it need not repeat the field's name.
             raise ValidationError(str(error).removeprefix(f"{error.field}: ")) from None
+
+    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        merchants: Any = self.fields["merchant"]
+        merchants.queryset = visible(Merchant.objects.order_by("name"), user)
 
     @property
     def expires_at(self) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -13,6 +14,8 @@ from django.urls import reverse
 from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_successors
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
+from checkout.audit.log import Details
+from checkout.backoffice.audited import ADD
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.facts import FactLine, merchant_of_code
 from checkout.backoffice.display.values import NOTHING
@@ -103,24 +106,26 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
             raise PermissionDenied
         if repeated := self._made_before(request):
             return repeated
-        form = NewKeyForm(request.POST if request.method == "POST" else None)
+        form = NewKeyForm(request.POST if request.method == "POST" else None, user=request.user)
         if request.method != "POST" or not form.is_valid():
             listed = reverse("admin:api_apikey_changelist")
             return self._page(request, "form.html", form=form, title="Make an API key", back=listed)
         try:
-            key, secret = make_key(
-                form.cleaned_data["merchant"],
-                name=form.cleaned_data["name"],
-                scopes=[Scope(each) for each in form.cleaned_data["scopes"]],
-                by=request.user.get_username(),
-                expires_at=form.expires_at,
-                networks=form.cleaned_data["networks"],
-                form_key=form.cleaned_data["form_key"],
-            )
+            with transaction.atomic():
+                key, secret = make_key(
+                    form.cleaned_data["merchant"],
+                    name=form.cleaned_data["name"],
+                    scopes=[Scope(each) for each in form.cleaned_data["scopes"]],
+                    by=request.user.get_username(),
+                    expires_at=form.expires_at,
+                    networks=form.cleaned_data["networks"],
+                    form_key=form.cleaned_data["form_key"],
+                )
+                told = self.columns_of(key) | {"scopes": key.scopes, "networks": key.networks}
+                self.note(request, key, ADD, "Made an API key", Details(after=told))
         except DuplicateRequest:
             # Another request with the same form was under way when this one began.
             return self._made_before(request) or HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
-        self.log_addition(request, key, "Made")
         return self._secret(request, key, secret)
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -138,26 +143,30 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
             return self._page(request, "form.html", form=form, title="Rotate", **shown)
         overlap = timedelta(hours=form.cleaned_data["hours"])
         try:
-            key, secret = rotate_key(
-                row.pk,
-                overlap=overlap,
-                by=request.user.get_username(),
-                form_key=form.cleaned_data["form_key"],
-                is_sure=form.cleaned_data.get("is_sure", False),
-            )
+            with transaction.atomic():
+                before = self.columns_of(row)
+                key, secret = rotate_key(
+                    row.pk,
+                    overlap=overlap,
+                    by=request.user.get_username(),
+                    form_key=form.cleaned_data["form_key"],
+                    is_sure=form.cleaned_data.get("is_sure", False),
+                )
+                self.note_action(request, row, "rotate", f"Replaced the API key by {key}", before)
         except OperationRejected as error:
             # The same form may have rotated the key in the meantime.
             return self._made_before(request) or self.back(
                 request, row, messages.ERROR, f"Nothing was changed. {error}"
             )
-        self.log_change(request, row, "Rotated")
         return self._secret(request, key, secret)
 
     def _made_before(self, request: HttpRequest) -> HttpResponse | None:
         """Return the answer to a form that has made a key already, by a double click or a reload."""
         form = OnceForm(request.POST)
         key = (
-            ApiKey.objects.filter(form_key=form.cleaned_data["form_key"]).first() if form.is_valid() else None
+            self.get_queryset(request).filter(form_key=form.cleaned_data["form_key"]).first()
+            if form.is_valid()
+            else None
         )
         return None if key is None else self.back(request, key, messages.WARNING, MADE_ONCE.format(key=key))
 

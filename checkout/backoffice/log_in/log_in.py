@@ -1,4 +1,4 @@
-"""Log-in to the back office: the rules by which django-axes counts failures, and a record of log-ins.
+"""Log-in to the back office: the rules by which django-axes counts failures.
 
 After a number of failures nobody can log in as that user, or from that address, for a while. Failures for one
 name from all addresses count together, so that guessing from many addresses is no faster than from one.
@@ -10,10 +10,8 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-import structlog
 from axes.models import AccessLog
 from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -25,8 +23,6 @@ from checkout.backoffice.log_in.known_browsers import browser_of
 from checkout.conf import conf
 from checkout.conf.networks import identity_of
 from payments_gateway.serving.problems import Problem
-
-log = structlog.get_logger(__name__)
 
 # The keys by which failures are counted, as names of django-axes.
 BY_USER_AND_ADDRESS = [["username", "ip_address"]]
@@ -47,7 +43,7 @@ def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> st
 
     If no user has the typed name, it may be a password typed by mistake. Its keyed hash is used then.
     """
-    typed = _typed(credentials)
+    typed = typed_name(credentials)
     if not _is_user(typed):
         return f"unknown {salted_hmac('checkout.log_in', typed, algorithm='sha256').hexdigest()[:32]}"
     browser = browser_of(request)
@@ -56,7 +52,7 @@ def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> st
 
 def counted_by(request: HttpRequest, credentials: dict[str, Any] | None = None) -> list[Any]:
     """Return the keys by which failures are counted for this log-in (see the module's docstring)."""
-    typed, browser = _typed(credentials), browser_of(request)
+    typed, browser = typed_name(credentials), browser_of(request)
     if browser is not None and browser.user == typed and _is_user(typed):
         return BY_BROWSER
     known = AccessLog.objects.filter(
@@ -91,36 +87,10 @@ def too_many_failures(lock: timedelta) -> Problem:
     )
 
 
-def _typed(credentials: dict[str, Any] | None) -> str:
+def typed_name(credentials: dict[str, Any] | None) -> str:
+    """Return the name that was typed; empty if none was."""
     return str((credentials or {}).get("username") or "")
 
 
 def _is_user(name: str) -> bool:
     return bool(name) and get_user_model().objects.filter(username=name).exists()
-
-
-def _note_log_in(request: HttpRequest, user: Any, **_signal: object) -> None:
-    log.info("logged in", user=user.get_username(), address=client_address(request))
-
-
-def _note_log_out(request: HttpRequest, user: Any, **_signal: object) -> None:
-    if user is not None:
-        log.info("logged out", user=user.get_username(), address=client_address(request))
-
-
-def _note_failure(credentials: dict[str, Any], request: HttpRequest | None = None, **_signal: object) -> None:
-    """Log a failed log-in. The typed name is logged only if a user has it."""
-    typed = _typed(credentials)
-    log.warning(
-        "log-in failed",
-        user=typed if _is_user(typed) else "unknown",
-        address=client_address(request) if request is not None else None,
-        is_locked=bool(getattr(request, "axes_locked_out", False)),
-    )
-
-
-def keep_record() -> None:
-    """Set up the signal handlers that log log-ins, log-outs and failures."""
-    user_logged_in.connect(_note_log_in, dispatch_uid="checkout.log_in")
-    user_logged_out.connect(_note_log_out, dispatch_uid="checkout.log_out")
-    user_login_failed.connect(_note_failure, dispatch_uid="checkout.log_in_failed")

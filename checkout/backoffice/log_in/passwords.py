@@ -15,6 +15,7 @@ from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from checkout.backoffice.log_in.record import note_failure
 from checkout.conf import conf
 from checkout.conf.published import DEVELOPMENT_PASSWORD
 
@@ -70,10 +71,13 @@ class PublishedOnlyInTryOuts(ModelBackend):
         password: str | None = None,
         **more: Any,
     ) -> Any:
-        """Return the user; None if name or password are wrong."""
+        """Return the user. If name or password are wrong, record that and return None."""
         if password == DEVELOPMENT_PASSWORD and not conf.is_try_out:
             password = None
-        return super().authenticate(request, username=username, password=password, **more)
+        user = super().authenticate(request, username=username, password=password, **more)
+        if user is None:
+            note_failure(request, username)
+        return user
 
 
 def _letters(password: str) -> str:

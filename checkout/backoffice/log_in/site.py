@@ -1,17 +1,22 @@
 """The site of the back office: Django's, with a menu by work, and a limit on guesses at passwords."""
 
+from functools import wraps
 from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import authenticate
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from checkout.backoffice.attention.waiting_for_staff import counted_for, may_view_concerns
+from checkout.backoffice.audited import CHANGE, note, subject_of
 from checkout.backoffice.home.health import health_for
 from checkout.backoffice.home.page import figures_context
 from checkout.backoffice.log_in.log_in import locked_out
+from checkout.backoffice.log_in.second_factor.gate import missing
+from checkout.backoffice.log_in.second_factor.pages import addresses
 from checkout.backoffice.log_in.sessions import lengthen, seconds_left
 from checkout.backoffice.navigation import menu, sections_of
 
@@ -26,7 +31,20 @@ class BackOffice(AdminSite):
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(require_safe(self.session_view))
-        return [path("session/", view, name="session"), *super().get_urls()]
+        # Django's redirect to the address of any row would say which rows exist.
+        pages = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
+        return [path("session/", view, name="session"), *addresses(self), *pages]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """See AdminSite. Lead to the second factor, or to a confirmation, if it is missing."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def behind_the_gate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            address = missing(request) if self.has_permission(request) else ""
+            return HttpResponseRedirect(address) if address else inner(request, *args, **kwargs)
+
+        return behind_the_gate
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the menu, and the time left to the user's session for the warning before its end."""
@@ -68,7 +86,11 @@ class BackOffice(AdminSite):
         """
         if request.method == "POST" and self._has_too_many_failures(request):
             return locked_out(request, HttpResponse(), None)
-        return super().password_change(request, extra_context)
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == 302:
+                note(request, CHANGE, "Changed the own password", subject_of(request.user))
+        return response
 
     def _has_too_many_failures(self, request: HttpRequest) -> bool:
         """Count a wrong old password. Return True if no further password may be checked."""

@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.http import HttpRequest
 
+from checkout.backoffice.audited import Audited
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import WithBoundedSearch
 from checkout.backoffice.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
+from checkout.backoffice.rights.pages import WithinMerchants
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.localised_money import localised_money
@@ -20,7 +20,7 @@ from checkout.payments.models import ProviderAccount
 from checkout.risk.models import BlockedValue
 
 
-class ConfigurationAdmin(WithBoundedSearch, ModelAdmin):
+class ConfigurationAdmin(Audited, WithBoundedSearch, WithinMerchants, ModelAdmin):
     """Tables that staff may edit. ``fixed_fields`` identify a row in other systems, and are set only once.
 
     Its ``form`` is a ``ConfigurationForm``.
@@ -101,12 +101,8 @@ class BlockedValueAdmin(ConfigurationAdmin):
     search_fields = ("value", "reason")
     fields = ("kind", "value", "reason", "created_at")
     readonly_fields = ("created_at",)
+    private_fields = ("value",)
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """See ModelAdmin. The log is never deleted, so it must not contain the blocked addresses."""
-        logged = super().log_deletions(request, queryset)
-        numbers = [str(row.pk) for row in queryset]
-        table = ContentType.objects.get_for_model(BlockedValue)
-        entries = LogEntry.objects.filter(content_type=table, object_id__in=numbers)
-        entries.update(object_repr="a value that was blocked")
-        return logged
+    def audit_name(self, row: Any) -> str:
+        """See Audited. The log is never erased, so it must not contain the blocked addresses."""
+        return f"{row.kind} {row.pk}"

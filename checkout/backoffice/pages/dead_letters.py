@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -181,12 +182,14 @@ class DeadLetterAdmin(AboutPayment, ReadOnlyAdminWithActions):
     def _requeue(self, request: HttpRequest, letters: Sequence[DeadLetter]) -> None:
         sent = 0
         for letter in letters:
+            before = self.columns_of(letter)
             try:
-                requeue_dead_letter(letter.pk, by=request.user.get_username())
+                with transaction.atomic():
+                    requeue_dead_letter(letter.pk, by=request.user.get_username())
+                    self.note_action(request, letter, REQUEUE.name, REQUEUE.label, before)
             except OperationRejected as error:
                 self.message_user(request, f"{letter}: not sent again. {error}", messages.ERROR)
             else:
-                self.log_change(request, letter, REQUEUE.label)
                 sent += 1
         if sent:
             self.message_user(request, f"Sent again: {sent}.", messages.SUCCESS)

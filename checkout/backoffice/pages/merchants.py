@@ -13,6 +13,7 @@ from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import Table
 from checkout.backoffice.forms import MerchantForm, users_of
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.rights.merchants import merchants_of
 from checkout.backoffice.row_actions import AdminWithActions, Verb
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
@@ -90,6 +91,10 @@ class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
     readonly_fields = ("protection",)
     fixed_fields = ("code",)
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """See ModelAdmin. Who sees only some merchants would not see the new one."""
+        return merchants_of(request.user) is None and super().has_add_permission(request)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Lock the row for a change. A first payment at the same moment would fix if the merchant is live.

@@ -22,6 +22,7 @@ from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.attempts import card_name
 from checkout.backoffice.pages.payment_context import last_attempt, payment_context
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
+from checkout.backoffice.rights.merchants import visible
 from checkout.backoffice.row_actions import Tool, Verb
 from checkout.backoffice.saved_views import WithSavedViews
 from checkout.backoffice.search import payment_named, search_of, search_payments
@@ -195,7 +196,8 @@ class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead to the page of the one payment that a search names, or list what it finds."""
         query = request.GET.get(SEARCH_VAR, "") if request.GET.keys() == {SEARCH_VAR} else ""
-        named = payment_named(query) if query and self.has_view_permission(request) else None
+        is_search = query and self.has_view_permission(request)
+        named = payment_named(visible(Payment.objects.all(), request.user), query) if is_search else None
         if named is not None:
             return HttpResponseRedirect(reverse("admin:payments_payment_change", args=[named]))
         return super().changelist_view(request, extra_context)

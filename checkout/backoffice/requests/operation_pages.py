@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from checkout.audit.log import Details
+from checkout.backoffice.audited import entries_about
 from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
@@ -139,7 +139,7 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
     def _ask(
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
     ) -> OperationView:
-        """Request the operation and add it to Django's log, once, in one transaction."""
+        """Request the operation and record it, once, in one transaction."""
         ask = partial(wanted.ask, amount=form.cleaned_data["amount"]) if wanted.has_amount else wanted.ask
         with transaction.atomic():
             view = ask(
@@ -149,12 +149,11 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
                 reason=form.cleaned_data["reason"],
             )
             operation = Operation.objects.get(reference=view.reference)
-            logged = LogEntry.objects.filter(
-                content_type=ContentType.objects.get_for_model(Operation), object_id=str(operation.pk)
-            )
             # The payment is locked, so no other process writes this entry meanwhile.
-            if not logged.exists():
-                self.log_addition(request, operation, f"{wanted.label} of {localised_money(view.amount)}")
+            if not entries_about(operation).exists():
+                what = f"{wanted.label} of {localised_money(view.amount)}"
+                details = Details(form.cleaned_data["reason"], after={"state": str(operation.state)})
+                self.note(request, operation, str(wanted.kind), what, details)
         return view
 
     def _show(

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
+from checkout.audit.log import Details
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions
 from checkout.backoffice.settling.decision_form import DecisionForm
 from checkout.errors import OperationRejected
@@ -111,7 +112,7 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
                     reason=form.cleaned_data["reason"],
                     seen=form.cleaned_data["seen"],
                 )
-                self.log_change(request, row, text)
+                self.note(request, row, "settle", text, Details(why=form.cleaned_data["reason"]))
         except OperationRejected as error:
             refusal = impossible(subject.title, str(error))
             return self.to_payment(request, row, messages.WARNING, str(refusal))

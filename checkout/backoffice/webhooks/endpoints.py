@@ -7,7 +7,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.contrib import admin, messages
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -218,7 +218,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
             reference = reference_of(UUID(request.POST.get("form_key", "")))
         except ValueError:
             return None
-        added = WebhookEndpoint.objects.filter(reference=reference).first()
+        added = self.get_queryset(request).filter(reference=reference).first()
         if added is None or not self.has_add_permission(request):
             return None
         return self.back(request, added, messages.WARNING, ADDED_ONCE)
@@ -240,10 +240,11 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
             context = {"verb": verb, "form": SureForm() if ending_secrets(row) else None}
             return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)
         try:
-            made = actions.rotate_secret(row.merchant, row.reference, is_sure="is_sure" in request.POST)
+            with transaction.atomic():
+                made = actions.rotate_secret(row.merchant, row.reference, is_sure="is_sure" in request.POST)
+                self.note(request, row, verb.name, verb.label)
         except OperationRejected as error:
             return self.back(request, row, messages.ERROR, str(error))
-        self.log_change(request, row, verb.label)
         return self._shown(request, row, made)
 
     def _shown(self, request: HttpRequest, row: WebhookEndpoint, made: actions.NewSecret) -> HttpResponse:

@@ -9,6 +9,7 @@ from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import (
+    audit_verify,
     dead_letters,
     erase,
     flows,
@@ -33,6 +34,7 @@ MODULES = {
     "ledger": ledger,
     "after-restore": after_restore,
     "new-keys": new_keys,
+    "audit-verify": audit_verify,
 }
 # `doctor` says itself what is missing, and `topology` asks the broker only.
 WITHOUT_DATABASE = ("doctor", "topology")

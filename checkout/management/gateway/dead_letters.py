@@ -1,10 +1,14 @@
 """``manage.py gateway dead-letters``: messages that a service gave up on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
+from checkout.audit.log import Author, Details, record
+from checkout.backoffice.audited import subject_of
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output, write_json, write_table, write_wrapped
@@ -57,18 +61,33 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
             _show(out, _letter(options["number"]), as_json=options["json"])
         case "requeue":
             by = staff.require(options["by"], "payments.requeue_deadletter")
-            _do(lambda: requeue_dead_letter(options["number"], by=by))
+            _requeue(by, options["number"])
             out.write("Sent again. If it dies again, it is listed again.")
         case _:
             by = staff.require(options["by"], "payments.deal_with_deadletter")
-            _do(lambda: deal_with_dead_letter(options["number"], by=by, note=options["reason"]))
+            _deal_with(by, options["number"], options["reason"])
             out.write("Marked as dealt with.")
     return 0
 
 
-def _do(action: Any) -> None:
+def _requeue(by: Author, number: int) -> None:
+    with _recorded(by, "requeue", "Requeue", number):
+        requeue_dead_letter(number, by=by.name)
+
+
+def _deal_with(by: Author, number: int, reason: str) -> None:
+    with _recorded(by, "deal_with", "Mark as dealt with", number, reason):
+        deal_with_dead_letter(number, by=by.name, note=reason)
+
+
+@contextmanager
+def _recorded(by: Author, action: str, what: str, number: int, why: str = "") -> Iterator[None]:
+    """Record an action on a dead letter in its transaction. Raises CommandError if it is refused."""
+    letter = _letter(number)
     try:
-        action()
+        with transaction.atomic():
+            yield
+            record(by, action, what, subject_of(letter), Details(why))
     except OperationRejected as refusal:
         raise CommandError(str(refusal)) from None
 

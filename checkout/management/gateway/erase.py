@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from checkout.api.requests.idempotency import erase_answers
+from checkout.audit.log import Author, Details, erase_details, record
+from checkout.backoffice.audited import subject_of
+from checkout.backoffice.rights.merchants import visible
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output
@@ -38,14 +42,18 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0; raise CommandError, with the reason, if it cannot be done."""
     by = staff.require(options["by"], "payments.erase_payment")
     payment = options["payment"]
+    _require_visible(by, payment)
     try:
         erasures = own_erasures()
     except ImproperlyConfigured as error:
         raise CommandError(f"Nothing was erased. {error}") from error
     with transaction.atomic():
         try:
-            erase_payment(payment, by=by, reason=options["reason"])
+            erase_payment(payment, by=by.name, reason=options["reason"])
             erase_responses(payment)
+            erase_details(payment)
+            about = subject_of(Payment.objects.get(reference=payment))
+            record(by, "erase", "Erased the personal data", about, Details(options["reason"]))
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
     # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
@@ -66,3 +74,11 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
             ) from error
     out.write(f"The personal data of {payment} is erased.")
     return 0
+
+
+def _require_visible(by: Author, payment: str) -> None:
+    """Refuse the payment of a merchant that the user does not see in the back office."""
+    user = User.objects.get(username=by.name)
+    found = Payment.objects.filter(reference=payment)
+    if found.exists() and not visible(found, user).exists():
+        raise CommandError(f"{by.name} does not see the merchant of {payment}.")

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
+from checkout.audit.log import Details, record
+from checkout.backoffice.audited import subject_of
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
 from checkout.management.gateway.output import Output
@@ -31,7 +34,15 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     if letter is not None and letter.dealt_with_at is None:
         raise CommandError(f"It is a dead letter. Use: manage.py gateway dead-letters requeue {letter.pk}")
     try:
-        row = send_again(options["message"], by=by, reason=options["reason"])
+        with transaction.atomic():
+            row = send_again(options["message"], by=by.name, reason=options["reason"])
+            record(
+                by,
+                "replay",
+                f"Sent the message {row.type} again",
+                subject_of(row),
+                Details(options["reason"]),
+            )
     except OperationRejected as refusal:
         raise CommandError(str(refusal)) from None
     out.write(f"{row.message_id} is sent again by the relay.")

@@ -3,17 +3,19 @@
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
+from checkout.audit.log import COMMAND_LINE, Author
+
 
 def add_argument(parser: CommandParser, *, required: bool = True) -> None:
     """Take the user's name."""
     parser.add_argument("--by", required=required, metavar="USER", help="the member of staff who does it")
 
 
-def require(name: str, permission: str) -> str:
-    """Return the user's name, if this user may do it in the back office. Raises CommandError."""
+def require(name: str, permission: str) -> Author:
+    """Return the user, if this user may do it in the back office. Raises CommandError."""
     user = get_user_model()._default_manager.filter(username=name).first()
     if user is None or not user.is_active or not user.is_staff:
         raise CommandError(f"There is no active member of staff called {name!r}.")
     if not user.has_perm(permission):
         raise CommandError(f"{name} may not do this: the permission {permission} is missing.")
-    return str(user.get_username())
+    return Author(user.get_username(), user.pk, COMMAND_LINE)

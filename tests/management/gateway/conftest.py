@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
 
+from checkout.backoffice.models import MerchantAccess
 from checkout.management.gateway.expected import expected_queues
 from messaging.registry import close_brokers, get_broker
 from tests.support.waiting import wait_until
@@ -100,5 +101,6 @@ def ada(db: None) -> str:
     user = get_user_model()._default_manager.create(username="ada", is_staff=True)
     codenames = ("requeue_deadletter", "deal_with_deadletter")
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    MerchantAccess.objects.create(user=user, is_unlimited=True)
     get_user_model()._default_manager.create(username="bob", is_staff=True)
     return "ada"

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from checkout.csv_text import safe_cell
 from checkout.database.bounded_connection import without_time_limit
 from checkout.database.owners import database_of
 from checkout.ledger.books import Movement, movements, unbalanced_postings
@@ -141,13 +142,8 @@ def _write_csv(out: Output, lines: Iterable[PostingLine]) -> None:
     writer.writerow([*names, "amount", "minor"])
     for line in lines:
         row = asdict(line) | {"posted_at": f"{line.posted_at:%Y-%m-%dT%H:%M:%SZ}"}
-        texts = (_cell(row[name]) for name in names)
+        texts = (safe_cell(row[name]) for name in names)
         writer.writerow([*texts, Money(line.minor, line.currency).decimal, line.minor])
-
-
-def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: an order number is what a program sent."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,82 @@
+"""The gate before each page of the back office: the second factor, and a recent confirmation.
+
+A confirmation is a code of the second factor, or the password of a user who has none. A log-in is one, too.
+"""
+
+import time
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from checkout.backoffice.log_in.second_factor.devices import has_factor
+from checkout.conf import conf
+
+CONFIRMED = "checkout.confirmed"
+ASK, SET_UP, RECOVERY = "second_factor", "second_factor_set_up", "second_factor_codes"
+# Pages of the gate itself, and those that every user needs.
+_OPEN = frozenset({ASK, SET_UP, RECOVERY, "logout", "jsi18n", "session"})
+# The pages that move money or make keys, by the names of their addresses.
+MONEY_AND_KEYS = frozenset(
+    {
+        *(f"payments_payment_{page}" for page in ("capture", "void", "refund", "settle")),
+        *("payments_operation_settle", "payments_saga_settle"),
+        *(f"api_apikey_{page}" for page in ("add", "rotate", "revoke")),
+        *(f"webhooks_webhookendpoint_{page}" for page in ("add", "change", "rotate")),
+        *(f"payments_provideraccount_{page}" for page in ("add", "change", "delete")),
+        *(f"auth_user_{page}" for page in ("add", "change", "delete", "password_change", "reset")),
+        *(f"auth_group_{page}" for page in ("add", "change", "delete")),
+        RECOVERY,
+    }
+)
+
+
+def is_required() -> bool:
+    """Return True if all staff need a second factor."""
+    return conf.requires_second_factor and not conf.is_try_out
+
+
+def missing(request: HttpRequest) -> str:
+    """Return the address of the page on which the user has to confirm first; empty if nothing is missing."""
+    name = request.resolver_match.url_name if request.resolver_match else None
+    user: Any = request.user
+    if name in _OPEN - {RECOVERY}:
+        return ""
+    if not user.is_verified():
+        if has_factor(user):
+            return page_address(ASK, request)
+        if is_required():
+            return page_address(SET_UP, request)
+    if name in MONEY_AND_KEYS and not is_confirmed(request):
+        return page_address(ASK, request)
+    return ""
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    """Return True if there is a recent confirmation. A form that was opened may be sent for as long again."""
+    confirmed = request.session.get(CONFIRMED)
+    if not isinstance(confirmed, float):
+        return False
+    lifetime = conf.confirmation_lifetime.total_seconds()
+    return time.time() - confirmed < (2 * lifetime if request.method == "POST" else lifetime)
+
+
+def confirm(request: HttpRequest) -> None:
+    """Remember that the user has just confirmed who it is."""
+    request.session[CONFIRMED] = time.time()
+
+
+def keep_confirmations() -> None:
+    """Set up the signal handler for which a log-in is a confirmation."""
+    user_logged_in.connect(_begin, dispatch_uid="checkout.confirmed")
+
+
+def _begin(request: HttpRequest, **_signal: object) -> None:
+    confirm(request)
+
+
+def page_address(page: str, request: HttpRequest) -> str:
+    """Return the address of a page of the gate that leads back to the requested one."""
+    return f"{reverse(f'admin:{page}')}?{urlencode({'next': request.get_full_path()})}"

@@ -1,0 +1,21 @@
+"""The tables of the back office itself. They are in the default database, as Django's users are."""
+
+from django.db import models
+
+
+class MerchantAccess(models.Model):
+    """The merchants whose data a member of staff sees. Without a row, it is none, except for superusers."""
+
+    user = models.OneToOneField(
+        "auth.User", on_delete=models.CASCADE, primary_key=True, related_name="merchant_access"
+    )
+    is_unlimited = models.BooleanField(
+        "all merchants", default=False, help_text="Also those that are added later, and what belongs to none"
+    )
+    merchants = models.JSONField(default=list, blank=True, help_text="The codes of the merchants")
+
+    class Meta:
+        verbose_name_plural = "merchant access"
+
+    def __str__(self) -> str:
+        return "all merchants" if self.is_unlimited else ", ".join(self.merchants) or "no merchant"

@@ -1,0 +1,197 @@
+"""The audit log: a list with filters, a page for each entry, and all of it as CSV."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from checkout.audit.chain import canonical
+from checkout.audit.log import details_of
+from checkout.audit.models import AuditEntry
+from checkout.backoffice.audited import note
+from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.values import NOTHING, json_block, payment_link, short_time
+from checkout.backoffice.navigation import SECTIONS
+from checkout.backoffice.search import day_in
+from checkout.csv_text import csv_line
+from messaging.concurrency.database import in_thread
+
+# The number of entries that an export reads at a time.
+BATCH = 1_000
+COLUMNS = (
+    *("number", "when", "who", "from", "action", "what", "table", "row", "object", "merchant", "payment"),
+    *("why", "before", "after", "digest"),
+)
+_STRANGER = "-"
+
+
+class WhoFilter(admin.SimpleListFilter):
+    """A filter by the user."""
+
+    title = "who"
+    parameter_name = "who"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        names = User.objects.filter(is_staff=True).order_by("username").values_list("username", flat=True)
+        return [*((name, name) for name in names), (_STRANGER, "A stranger")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        name = self.value()
+        return queryset.filter(by="" if name == _STRANGER else name) if name else queryset
+
+
+class TableFilter(admin.SimpleListFilter):
+    """A filter by the table that an entry is about. The search finds rows of engineers' tables."""
+
+    title = "object"
+    parameter_name = "about"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        labels = (label for section in SECTIONS if not section.is_internal for label in section.models)
+        named = ((label.lower(), str(apps.get_model(label)._meta.verbose_name)) for label in labels)
+        return sorted(named, key=lambda each: each[1].lower())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(table=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Everything that staff have done, newest first."""
+
+    change_list_template = "admin/audit/change_list.html"
+    list_display = ("when", "who", "what", "about", "merchant", "origin")
+    list_display_links = ("when",)
+    list_filter = (WhoFilter, TableFilter, ("at", admin.DateFieldListFilter))
+    # `get_search_results` does the search. Django shows the search box only if this is not empty.
+    search_fields = ("name",)
+    search_help_text = "User, payment reference or object; since:2026-11-01, action:refund, row:table:key"
+    fields = (
+        *("id", "when", "who", "origin", "what", "action", "about", "merchant", "of_payment"),
+        *("why", "before", "after", "previous", "digest"),
+    )
+    readonly_fields = ("when", "who", "about", "of_payment", "why", "before", "after")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.export_view)
+        return [path("export/", view, name="audit_auditentry_export"), *super().get_urls()]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Search by exact values. All words must match."""
+        for word in search_term.split():
+            queryset = queryset.filter(_condition(word))
+        return queryset, False
+
+    def export_view(self, request: HttpRequest) -> Any:
+        """Return what the list would show, of all pages, as CSV. The export is recorded, too."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            found = self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(reverse("admin:audit_auditentry_changelist"))
+        chosen = request.GET.urlencode()
+        note(request, "export", f"Exported the audit log{f', {chosen}' if chosen else ''}")
+        name = f"audit-{timezone.now():%Y-%m-%d}.csv"
+        return StreamingHttpResponse(
+            _lines(found.order_by("-id")),
+            headers={
+                "Content-Type": "text/csv; charset=utf-8",
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the entry, which has no history."""
+        return HttpResponseRedirect(reverse("admin:audit_auditentry_change", args=[object_id]))
+
+    @admin.display(description="when", ordering="id")
+    def when(self, entry: AuditEntry) -> str:
+        return short_time(entry.at)
+
+    @admin.display(description="who", ordering="by")
+    def who(self, entry: AuditEntry) -> str:
+        return entry.by or "a stranger"
+
+    @admin.display(description="object")
+    def about(self, entry: AuditEntry) -> str:
+        """The kind and the name of the row. Its page is linked as long as there is one."""
+        if not entry.table:
+            return NOTHING
+        try:
+            options = apps.get_model(entry.table)._meta
+        except LookupError:
+            return f"{entry.table} {entry.name}"
+        address = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[entry.row])
+        return format_html('{} <a href="{}">{}</a>', options.verbose_name, address, entry.name or entry.row)
+
+    @admin.display(description="payment")
+    def of_payment(self, entry: AuditEntry) -> str:
+        return payment_link(entry.payment)
+
+    @admin.display(description="why")
+    def why(self, entry: AuditEntry) -> str:
+        return details_of(entry).why or NOTHING
+
+    @admin.display(description="before")
+    def before(self, entry: AuditEntry) -> str:
+        values = details_of(entry).before
+        return json_block(dict(values)) if values else NOTHING
+
+    @admin.display(description="after")
+    def after(self, entry: AuditEntry) -> str:
+        values = details_of(entry).after
+        return json_block(dict(values)) if values else NOTHING
+
+
+def _condition(word: str) -> Q:
+    """Return the condition that a word of a search describes."""
+    operator, is_operator, value = word.partition(":")
+    if is_operator and operator in ("since", "until"):
+        day = day_in(value)
+        if day is None:
+            return Q(pk__in=[])
+        midnight = datetime.combine(day, time.min, UTC)
+        return Q(at__gte=midnight) if operator == "since" else Q(at__lt=midnight + timedelta(days=1))
+    if is_operator and operator == "action":
+        return Q(action=value)
+    if is_operator and operator == "row":
+        table, _, key = value.partition(":")
+        return Q(table=table, row=key)
+    return Q(by=word) | Q(payment=word) | Q(name=word) | Q(row=word)
+
+
+async def _lines(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:
+    """Yield the lines of the export. Between two batches, it holds neither a thread nor a connection."""
+    yield csv_line(COLUMNS)
+    batch = await in_thread(_batch, entries)
+    while batch:
+        yield "".join(csv_line(_cells(entry)) for entry in batch)
+        batch = await in_thread(_batch, entries.filter(id__lt=batch[-1].id))
+
+
+def _batch(entries: QuerySet[AuditEntry]) -> list[AuditEntry]:
+    return list(entries[:BATCH])
+
+
+def _cells(entry: AuditEntry) -> Iterator[object]:
+    details = details_of(entry)
+    yield from (entry.id, entry.at.isoformat(), entry.by, entry.origin, entry.action, entry.what)
+    yield from (entry.table, entry.row, entry.name, entry.merchant, entry.payment)
+    before, after = (canonical(values) if values else "" for values in (details.before, details.after))
+    yield from (details.why, before, after, entry.digest)

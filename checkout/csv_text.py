@@ -1,0 +1,20 @@
+"""CSV that no spreadsheet takes for formulas.
+
+A cell that begins with one of ``_FORMULA`` gets an apostrophe before it (OWASP, "CSV Injection"). All cells
+are quoted, because a separator within a text would begin another cell.
+"""
+
+from collections.abc import Iterable
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def safe_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Return a line of CSV with its end."""
+    quoted = (safe_cell(str(cell)).replace('"', '""') for cell in cells)
+    return ",".join(f'"{cell}"' for cell in quoted) + "\r\n"

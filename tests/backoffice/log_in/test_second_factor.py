@@ -1,0 +1,236 @@
+"""The second factor of staff: set up, asked for at each log-in, lost, and reset."""
+
+import re
+import time
+from datetime import timedelta
+from urllib.parse import unquote
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_otp.oath import totp
+from django_otp.plugins.otp_static.models import StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from tests.backoffice import rows
+from tests.backoffice.log_in.conftest import HOME, LOG_IN, PASSWORD, log_in
+from tests.backoffice.recorded import entries
+
+pytestmark = pytest.mark.django_db
+ASK, SET_UP, CODES = (
+    reverse(f"admin:{name}") for name in ("second_factor", "second_factor_set_up", "second_factor_codes")
+)
+PAYMENTS = reverse("admin:payments_payment_changelist")
+
+
+@pytest.fixture(autouse=True)
+def required(settings):
+    settings.CHECKOUT_SECOND_FACTOR = True
+    settings.CHECKOUT_TRY_OUT = False
+
+
+@pytest.fixture
+def ada(db):
+    return User.objects.create_superuser("ada", password=PASSWORD)
+
+
+@pytest.fixture
+def browser(ada):
+    client = Client()
+    assert log_in(client) == 302
+    return client
+
+
+def code_of(user):
+    """Return the code that the user's app shows now."""
+    device = TOTPDevice.objects.filter(user=user).latest("pk")
+    return f"{totp(device.bin_key, step=device.step, digits=device.digits):06}"
+
+
+def set_up(browser, user):
+    """Set the second factor up, and return the recovery codes."""
+    assert browser.get(SET_UP).status_code == 200
+    page = browser.post(SET_UP, {"code": code_of(user)})
+    return re.findall(r"<li><code>(\w+)</code></li>", page.content.decode())
+
+
+def later(seconds=60):
+    """Let time pass: a code counts once, and after a wrong one the next has to wait."""
+    return time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=True)
+
+
+def where(response):
+    return unquote(response.headers.get("Location", ""))
+
+
+def test_staff_without_a_second_factor_set_it_up_before_they_see_anything(browser, ada):
+    assert where(browser.get(PAYMENTS)) == f"{SET_UP}?next={PAYMENTS}"
+    page = browser.get(SET_UP)
+    assert "<svg" in page.content.decode()
+    assert "style=" not in page.content.decode().partition("<svg")[2].partition("</svg>")[0]
+    assert "no-store" in page["Cache-Control"]
+    codes = set_up(browser, ada)
+    assert len(codes) == 10
+    assert browser.get(PAYMENTS).status_code == 200
+    assert [entry.what for entry in entries()] == ["Set up a second factor"]
+
+
+def test_a_wrong_first_code_sets_nothing_up(browser, ada):
+    browser.get(SET_UP)
+    assert "This code is not right" in browser.post(SET_UP, {"code": "000000"}).content.decode()
+    assert not TOTPDevice.objects.filter(confirmed=True).exists()
+    assert browser.get(PAYMENTS).status_code == 302
+
+
+def test_each_log_in_asks_for_a_code_and_leads_on_to_where_the_user_was_going(browser, ada):
+    set_up(browser, ada)
+    other = Client()
+    log_in(other)
+    assert where(other.get(PAYMENTS)) == f"{ASK}?next={PAYMENTS}"
+    assert other.post(PAYMENTS, {"action": "x"}).status_code == 302
+    with later():
+        assert "not right" in other.post(ASK, {"code": "123456"}).content.decode()
+        assert other.get(PAYMENTS).status_code == 302
+    with later(120):
+        answer = other.post(f"{ASK}?next={PAYMENTS}", {"code": code_of(ada)})
+    assert where(answer) == PAYMENTS
+    assert other.get(PAYMENTS).status_code == 200
+    assert [entry.action for entry in entries()] == ["confirm", "factor_failed", "set_up_factor"]
+
+
+def test_nobody_is_led_to_another_site(browser, ada):
+    set_up(browser, ada)
+    with later():
+        answer = browser.post(f"{ASK}?next=https://evil.example/", {"code": code_of(ada)})
+    assert where(answer) == HOME
+
+
+def test_a_code_counts_once(browser, ada):
+    set_up(browser, ada)
+    with later():
+        code = code_of(ada)
+        others = [Client(), Client()]
+        for other in others:
+            log_in(other)
+        answers = [other.post(ASK, {"code": code}).status_code for other in others]
+    assert answers == [302, 200]
+
+
+def test_after_wrong_codes_the_right_one_has_to_wait(browser, ada):
+    set_up(browser, ada)
+    other = Client()
+    log_in(other)
+    with time_machine.travel(timezone.now() + timedelta(seconds=60), tick=False):
+        for _ in range(3):
+            other.post(ASK, {"code": "123456"})
+        assert other.post(ASK, {"code": code_of(ada)}).status_code == 200
+    with later(120):
+        assert other.post(ASK, {"code": code_of(ada)}).status_code == 302
+
+
+def test_who_has_lost_the_device_gets_in_with_a_recovery_code_once(browser, ada):
+    codes = set_up(browser, ada)
+    for expected in (302, 200):
+        other = Client()
+        log_in(other)
+        assert other.post(ASK, {"code": codes[0]}).status_code == expected
+    assert StaticToken.objects.count() == 9
+
+
+def test_new_recovery_codes_replace_the_others(browser, ada):
+    codes = set_up(browser, ada)
+    page = browser.post(CODES)
+    new = re.findall(r"<li><code>(\w+)</code></li>", page.content.decode())
+    assert len(new) == 10
+    assert not set(new) & set(codes)
+
+
+def test_a_superuser_resets_the_second_factor_of_who_has_lost_everything(browser, ada):
+    set_up(browser, ada)
+    grace = User.objects.create_user("grace", password=PASSWORD, is_staff=True)
+    TOTPDevice.objects.create(user=grace, confirmed=True)
+    address = reverse("admin:auth_user_reset", args=[grace.pk])
+    assert address in browser.get(reverse("admin:auth_user_change", args=[grace.pk])).content.decode()
+    browser.post(address, {"reason": "Called back, lost the phone"})
+    assert not TOTPDevice.objects.filter(user=grace).exists()
+    assert entries().first().what == "Reset second factor"
+    other = Client()
+    log_in(other, name="grace")
+    assert where(other.get(HOME)).startswith(SET_UP)
+
+
+def test_nobody_else_resets_it(staff_client, ada):
+    client = staff_client("view_payment")
+    TOTPDevice.objects.create(user=User.objects.get(username="staff"), confirmed=True)
+    assert client.post(reverse("admin:auth_user_reset", args=[ada.pk]), {"reason": "x"}).status_code in (
+        302,
+        403,
+    )
+    assert not entries().filter(action="reset").exists()
+
+
+def test_another_device_needs_a_code_of_the_first(browser, ada):
+    set_up(browser, ada)
+    other = Client()
+    log_in(other)
+    assert where(other.get(SET_UP)).startswith(ASK)
+    assert where(other.post(SET_UP, {"code": "123456"})).startswith(ASK)
+
+
+def test_where_it_is_not_required_staff_may_do_without(settings, browser, ada):
+    settings.CHECKOUT_SECOND_FACTOR = False
+    assert browser.get(PAYMENTS).status_code == 200
+    set_up(browser, ada)
+    other = Client()
+    log_in(other)
+    assert where(other.get(PAYMENTS)).startswith(ASK), "who has set it up is asked for it"
+
+
+def test_a_try_out_needs_none(settings, browser):
+    settings.CHECKOUT_TRY_OUT = True
+    assert browser.get(PAYMENTS).status_code == 200
+
+
+def test_the_log_out_and_the_log_in_need_none(browser):
+    assert browser.post(reverse("admin:logout")).status_code == 200
+    assert browser.get(LOG_IN).status_code == 200
+
+
+def test_before_money_moves_a_recent_code_is_needed(browser, ada, settings):
+    set_up(browser, ada)
+    refund = reverse("admin:payments_payment_refund", args=[rows.captured().pk])
+    assert browser.get(refund).status_code == 200
+    session = browser.session
+    session["checkout.confirmed"] = time.time() - 901
+    session.save()
+    assert browser.get(PAYMENTS).status_code == 200
+    assert where(browser.get(refund)) == f"{ASK}?next={refund}"
+    assert browser.post(refund, {"confirmed": "yes"}).status_code == 200, "a form that was open may be sent"
+    session["checkout.confirmed"] = time.time() - 1801
+    session.save()
+    assert where(browser.post(refund, {"confirmed": "yes"})).startswith(ASK)
+    with later():
+        assert where(browser.post(f"{ASK}?next={refund}", {"code": code_of(ada)})) == refund
+        assert browser.get(refund).status_code == 200
+
+
+def test_who_has_no_second_factor_confirms_with_the_password(browser, ada, settings):
+    settings.CHECKOUT_SECOND_FACTOR = False
+    refund = reverse("admin:payments_payment_refund", args=[rows.captured().pk])
+    session = browser.session
+    session["checkout.confirmed"] = time.time() - 2000
+    session.save()
+    assert where(browser.get(refund)).startswith(ASK)
+    assert "This password is not right" in browser.post(ASK, {"password": "guess"}).content.decode()
+    assert browser.get(refund).status_code == 302
+    assert browser.post(ASK, {"password": PASSWORD}).status_code == 302
+    assert browser.get(refund).status_code == 200
+
+
+def test_guesses_of_the_password_are_counted_like_failed_log_ins(browser, settings):
+    settings.CHECKOUT_SECOND_FACTOR = False
+    answers = [browser.post(ASK, {"password": "guess"}).status_code for _ in range(5)]
+    assert answers[-1] == 429
