@@ -35,7 +35,8 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        verbose_name_plural = "audit log"
+        verbose_name = "audit log entry"
+        verbose_name_plural = "audit log entries"
         indexes: ClassVar = [
             models.Index(fields=["by_user", "-at"], name="audit_by_user"),
             models.Index(fields=["by", "-id"], name="audit_by_name"),

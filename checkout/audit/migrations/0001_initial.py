@@ -93,7 +93,8 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(max_length=64)),
             ],
             options={
-                "verbose_name_plural": "audit log",
+                "verbose_name": "audit log entry",
+                "verbose_name_plural": "audit log entries",
                 "ordering": ["-id"],
                 "indexes": [
                     models.Index(fields=["by_user", "-at"], name="audit_by_user"),
