@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pika
@@ -50,7 +51,7 @@ def poison(url: str) -> None:
 
 def headers(url: str) -> None:
     """Send messages whose headers name other queues, forge a history, or are as large as can be."""
-    forged: tuple[dict[str, object], ...] = (
+    forged: tuple[dict[str, Any], ...] = (
         {"CC": [key for _, key in TARGETS]},
         {"BCC": ["checkout", "orders", "ledger", "checkout.replies.saga"]},
         {"x-death": [{"queue": NAMES[0], "reason": "rejected", "count": 1}], "x-delivery-count": 19},
@@ -88,7 +89,7 @@ def _acts() -> Iterator[Callable[[Channel, str], object]]:
     yield lambda channel, _name: channel.exchange_delete(COMMANDS)
 
 
-def _publish(channel: Channel, url: str, exchange: str, key: str, table: dict[str, object]) -> None:
+def _publish(channel: Channel, url: str, exchange: str, key: str, table: dict[str, Any]) -> None:
     channel.confirm_delivery()
     properties = pika.BasicProperties(
         message_id=f"{NAME}-{uuid.uuid4()}",

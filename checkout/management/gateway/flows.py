@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from checkout.audit.log import Details, record
+from checkout.backoffice.audited import subject_of
 from checkout.backoffice.display.values import quantity_text
 from checkout.errors import OperationRejected
 from checkout.management.gateway import staff
@@ -155,7 +158,7 @@ def _try_again(out: Output, options: Mapping[str, Any]) -> int:
     if not options["by"]:
         raise CommandError("Say who does it: --by USER.")
     by = staff.require(options["by"], "payments.resume_saga")
-    found = _flows(_chosen({**options, "status": PARKED}))
+    found = _flows(staff.visible_to(by, _chosen({**options, "status": PARKED})))
     if not found:
         out.write("No such flow has stopped.")
         return 0
@@ -167,7 +170,9 @@ def _try_again(out: Output, options: Mapping[str, Any]) -> int:
     refused = 0
     for flow in found:
         try:
-            resume_saga(flow.number, by=by)
+            with transaction.atomic():
+                resume_saga(flow.number, by=by.name)
+                record(by, "resume", "Try again", subject_of(Saga.objects.get(pk=flow.number)), Details())
         except OperationRejected as error:
             refused += 1
             out.write(f"{flow.kind} of {flow.payment}: {error}")

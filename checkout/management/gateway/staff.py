@@ -2,8 +2,10 @@
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import QuerySet
 
 from checkout.audit.log import COMMAND_LINE, Author
+from checkout.backoffice.rights.merchants import M, visible
 
 
 def add_argument(parser: CommandParser, *, required: bool = True) -> None:
@@ -19,3 +21,8 @@ def require(name: str, permission: str) -> Author:
     if not user.has_perm(permission):
         raise CommandError(f"{name} may not do this: the permission {permission} is missing.")
     return Author(user.get_username(), user.pk, COMMAND_LINE)
+
+
+def visible_to(author: Author, rows: QuerySet[M]) -> QuerySet[M]:
+    """Filter rows to those of the merchants whose data the user sees."""
+    return visible(rows, get_user_model()._default_manager.get(username=author.name))

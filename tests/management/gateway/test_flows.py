@@ -10,6 +10,7 @@ from django.core.management import CommandError
 from django.db import connection
 from django.utils import timezone
 
+from checkout.backoffice.models import MerchantAccess
 from checkout.payments.models import Attempt, Fact, OutboxMessage, Saga, SagaStep
 from checkout.payments.sagas.purchase.data import At
 from tests.management.gateway.conftest import Gateway, as_json
@@ -63,6 +64,7 @@ def parked(running: Saga) -> Saga:
 def ada(db: None) -> str:
     user = get_user_model()._default_manager.create(username="ada", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="resume_saga"))
+    MerchantAccess.objects.create(user=user, is_unlimited=True)
     get_user_model()._default_manager.create(username="bob", is_staff=True)
     return "ada"
 
@@ -125,6 +127,12 @@ def test_those_that_have_stopped_are_tried_again_after_a_question(
     assert "1 flow will be tried again" in gateway("flows", "--try-again", "--by", ada)[1]
     assert resumed.get().subject == parked.payment.reference
     assert parked.payment.facts.filter(kind="saga_resumed", data__by="ada").exists()
+
+
+def test_a_flow_of_another_merchant_is_not_tried_again(gateway: Gateway, parked: Saga, ada: str):
+    MerchantAccess.objects.filter(user__username=ada).update(is_unlimited=False, merchants=["elsewhere"])
+    gateway("flows", "--try-again", "--yes", "--by", ada)
+    assert not OutboxMessage.objects.filter(type="checkout.resume_saga").exists()
 
 
 def test_a_program_tries_again_without_a_question(gateway: Gateway, parked: Saga, ada: str):
