@@ -15,7 +15,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
 from checkout.orders.models import StockItem
-from checkout.payments.models import Saga
+from checkout.payments.models import Appearance, Saga
 from checkout.payments.sagas.settlement.matter import seen_of_payment, seen_of_saga
 from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
@@ -219,9 +219,16 @@ CHANGES = {
     "second_factor_codes": new_codes,
 }
 # The actions of lists, by table and name.
+
+
+def appearance():
+    return Appearance.objects.create(merchant=rows.merchant())
+
+
 ACTIONS = {
     ("deadletter", "requeue_selected"): of_list(MAKE["deadletter", "requeue"], "requeue_selected"),
     ("merchant", "delete_selected"): of_list(rows.merchant, "delete_selected"),
+    ("appearance", "delete_selected"): of_list(appearance, "delete_selected"),
     ("provideraccount", "delete_selected"): of_list(rows.account, "delete_selected"),
     ("stockitem", "delete_selected"): of_list(item, "delete_selected"),
     ("blockedvalue", "delete_selected"): of_list(blocked, "delete_selected"),

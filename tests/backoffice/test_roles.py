@@ -37,6 +37,12 @@ OTHER_NAMES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _roles(db):
+    """Make the roles, which tests that empty the tables remove with them."""
+    make_roles()
+
+
 def needed(name):
     """Return the permissions that an address needs: to view the row, and to act on it."""
     app, model, page = name.split("_", 2)

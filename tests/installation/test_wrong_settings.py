@@ -140,7 +140,7 @@ def test_what_a_try_out_cannot_use_is_told_in_one_line_too():
     [
         ("CHECKOUT_CARD_KEYS", "", "is not set; `openssl rand -base64 32` makes one"),
         ("CHECKOUT_CAPTCHA", "no.such.Captcha", "cannot be loaded: No module named"),
-        ("CHECKOUT_CAPTCHA", "checkout.rates.RateLimit", "a class without a method render"),
+        ("CHECKOUT_CAPTCHA", "collections.OrderedDict", "a class without a method render"),
         ("BROKER_URL", f"amqp://checkout.relay:{PASSWORD}@127.0.0.1:9/payments", "the user 'checkout.relay'"),
     ],
 )

@@ -55,6 +55,7 @@ def test_what_is_lost_is_missed(start_stack: Callable[..., Stack], tmp_path: Pat
     shopper.pay(shopper.order())
     paid_once(stack, shopper)
     wait_until(lambda: shown_by(ports, "gateway_flows_overdue") == [0.0], "the relay to have looked")
+    wait_until(lambda: min(shown_by(ports, "gateway_queue_readers")) >= 1, "the relay to see all readers")
     well = together(ports)
     assert alerts_of(well, well, tmp_path) == set()
 

@@ -27,7 +27,8 @@ def _of(application: str, codenames: str) -> frozenset[str]:
 
 
 _VIEWER = _of(
-    "payments", "view_payment view_attempt view_operation view_savedcard view_paymentlink view_merchant"
+    "payments",
+    "view_payment view_attempt view_operation view_savedcard view_paymentlink view_merchant view_appearance",
 ) | _of("receipts", "view_receipt")
 _SUPPORT = _VIEWER | _of(
     "payments", "request_refund cancel_payment disable_paymentlink remove_savedcard view_event"
@@ -86,6 +87,7 @@ _ADMINISTRATOR = (
     _AUDITOR
     | _DEVELOPER
     | _of("payments", "add_merchant change_merchant delete_merchant protect_merchant")
+    | _of("payments", "add_appearance change_appearance delete_appearance")
     | _of("payments", "add_provideraccount change_provideraccount delete_provideraccount")
     | _of("orders", "add_stockitem change_stockitem delete_stockitem")
     | _of("risk", "add_blockedvalue change_blockedvalue delete_blockedvalue")
