@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from checkout.errors import OperationRejected
-from checkout.money import Money
+from checkout.money import Money, exponent
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.claim import UNTRUE, left_to_book
+from checkout.payments.sagas.settlement.claim import left_to_book
 from checkout.payments.sagas.settlement.matter import seen_of_saga
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.sagas.settlement.settleable import NOTHING_TO_SETTLE, attempts_to_settle
@@ -74,25 +75,26 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
 
 
 def _left_to_others(saga: Saga) -> int:
-    """Return the sum that other open notifications of charge-backs and reversals tell of, in minor units.
+    """Return the sum of what other open claims say that issuers have moved, in minor units.
 
-    One of which the same person has just said that it is not so tells of nothing, although the gateway may
-    not have carried that out yet.
+    What staff have said of a claim counts in place of its notification, also before the gateway has carried
+    out their decision.
     """
-    others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED).exclude(
-        pk=saga.pk
-    )
-    told = [each for each in others if each.data["claim"] in BY_ISSUERS and each.data["is_proven"]]
+    others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED)
+    by_issuers = [each for each in others.exclude(pk=saga.pk) if each.data["claim"] in BY_ISSUERS]
     return sum(
-        (each.data["minor"] or 0) * (1 if kind_by_issuer(each.data["claim"]) == Kind.CHARGE_BACK else -1)
-        for each in told
-        if not _is_said_to_be_untrue(each)
+        _minor_of(each) * (1 if kind_by_issuer(each.data["claim"]) == Kind.CHARGE_BACK else -1)
+        for each in by_issuers
     )
 
 
-def _is_said_to_be_untrue(saga: Saga) -> bool:
+def _minor_of(saga: Saga) -> int:
+    """Return how much issuers are said to have moved: by staff, or else by a proven notification."""
     said = saga.attempt.facts.filter(kind=CLAIM_SETTLED, data__saga=saga.pk).order_by("-pk").first()
-    return said is not None and said.data["said"] == UNTRUE
+    if said is None:
+        return (saga.data["minor"] or 0) if saga.data["is_proven"] else 0
+    amount, _, currency = said.data.get("amount", "").partition(" ")
+    return int(Decimal(amount).scaleb(exponent(currency))) if amount else 0
 
 
 def settle_payment_by(
