@@ -60,7 +60,7 @@ class Times:
     def __init__(self, name: str, help: str, *labels: str, bounds: Sequence[float] = BOUNDS) -> None:
         self.name, self.help, self.labels, self.bounds = name, help, labels, bounds
         self._lock = Lock()
-        # Of each series: the number within each bound and beyond the last, and at the end the sum.
+        # Each series has the number within each bound, the number beyond the last one, and the sum.
         self._series: dict[Labels, list[float]] = {}
 
     def note(self, seconds: float, *labels: str | int) -> None:

@@ -177,7 +177,7 @@ def new_codes(client):
 
 
 LABELS = {model._meta.model_name: model._meta.app_label for model in our_models()} | {"user": "auth"}
-# What changes something, by the name of its address.
+# Requests that change something, by the names of their addresses.
 CHANGES = {
     **{f"{LABELS[model]}_{model}_{name}": verb(model, name) for model, name in MAKE},
     "payments_merchant_add": add("payments_merchant", name="Shop", code="shop", return_origins="[]"),
@@ -237,7 +237,7 @@ ACTIONS = {
 SESSIONS = {"login", "logout"}
 OTHER_ARGUMENTS = {"app_list": ["payments"]}
 WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)', re.IGNORECASE)
-# Where Django keeps the session, which is no record of anything.
+# The table of sessions, whose rows record no action.
 OF_SESSIONS = {"django_session"}
 
 

@@ -138,7 +138,7 @@ def test_the_page_of_a_dispute_is_that_of_its_payment(admin_client):
     assert page.headers["Location"] == reverse("admin:payments_payment_change", args=[payment.pk])
 
 
-def test_whoever_may_view_payments_sees_disputes_and_nobody_else(staff_client):
+def test_disputes_are_seen_by_those_who_may_view_payments_and_by_nobody_else(staff_client):
     charged_back("LOST")
     assert listed(staff_client("view_payment")) == {"LOST": "charged_back"}
 

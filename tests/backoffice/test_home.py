@@ -133,6 +133,14 @@ def test_only_staff_who_may_see_payments_see_figures(staff_client):
     assert "Health" in page.content.decode()
 
 
+def test_clerks_of_a_merchant_see_its_figures_and_nothing_of_the_others_or_of_the_installation(staff_client):
+    figure(Figure.PAID, 3)
+    figure(Figure.PAID, 40, owner=rows.merchant("other"))
+    clerk = staff_client("view_payment", "view_providercall", merchants=("example",))
+    assert shown(clerk)["Payments paid"][0][0] == "3"
+    assert not clerk.get(HOME).context["health"]
+
+
 def test_staff_without_a_table_to_watch_see_no_health(staff_client):
     assert "Health" not in staff_client("view_stockitem").get(HOME).content.decode()
 

@@ -92,7 +92,7 @@ def test_a_list_has_neither_rows_nor_filters_of_another_merchant(foreign, model)
     for query in ("", f"?q={foreign.reference}", "?q=ORDER-1", "?q=example", "?all="):
         response = client.get(listed(model) + query)
         assert response.status_code in (200, 403)
-        # What was searched for is repeated in the page.
+        # The page repeats the search.
         page = text_of(response).replace(query[3:] or "\0", "")
         assert telling(page, foreign) == [], query
         if response.status_code == 200 and model is not Merchant and model in OURS:

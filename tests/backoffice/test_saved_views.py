@@ -85,7 +85,7 @@ def test_views_and_columns_are_those_of_one_user(admin_client, staff_client):
     assert "Mine" in views(admin_client)
 
 
-def test_whoever_may_not_view_payments_keeps_nothing(staff_client):
+def test_no_view_is_saved_without_the_permission_to_view_payments(staff_client):
     assert staff_client("view_stockitem").post(KEEP, {"name": "Mine"}).status_code == 403
     assert not StaffView.objects.exists()
 

@@ -26,7 +26,7 @@ LATEST_CALLS = 200
 LATELY = timedelta(days=1)
 # A request without an answer after this time has got none.
 ANSWERED_WITHIN = timedelta(minutes=1)
-# Of the latest requests to an account, the share that must have been answered.
+# The share of the latest requests to an account that must have been answered.
 MOST_ANSWERED = 0.98
 # A relay counts the figures twice a minute.
 COUNTED_WITHIN = timedelta(minutes=5)

@@ -32,7 +32,7 @@ STATES = {
 _CLAIMS = Saga.objects.filter(kind=Verification.kind, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
 _MOVED = Operation.objects.filter(kind__in=ISSUERS)
 _TOLD = Fact.objects.filter(OTHER_EVENT, data__event__in=list(DISPUTE_EVENTS))
-# What issuers were said to do.
+# Notifications about disputes.
 _SIGNS = Q(kind__in=[f"{NOTIFIED}{claim}" for claim in BY_ISSUERS]) | OTHER_EVENT & Q(
     data__event__in=list(DISPUTE_EVENTS)
 )

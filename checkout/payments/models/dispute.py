@@ -10,6 +10,6 @@ class Dispute(Payment):
 
     class Meta:
         proxy = True
-        # Whoever may view payments may view these.
+        # The permission to view payments applies to them.
         default_permissions = ()
         ordering: ClassVar = ["-created_at"]

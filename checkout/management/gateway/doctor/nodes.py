@@ -10,7 +10,7 @@ from checkout.management.gateway.output import Finding
 AREA = "broker"
 # The copies that RabbitMQ gives a queue unless it is told otherwise.
 USUAL_COPIES = 3
-# What makes a node block every publisher, and what to do about it (https://www.rabbitmq.com/docs/alarms).
+# Advice on the alarms that block every publisher (https://www.rabbitmq.com/docs/alarms).
 ALARMS = {
     "disk": "Make room on that node's disk, or stop the node. Until then nothing can be published.",
     "memory": "Find the queue that nobody reads, or give the node more memory. Until then nothing can be "
