@@ -27,6 +27,7 @@ PARTS = (
     "cluster",
     "node_lost",
     "drift",
+    "reconciliation",
 )
 COUNTED = "shared_preload_libraries=pg_stat_statements"
 # The code whose held requests were the fastest.

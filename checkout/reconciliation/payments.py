@@ -1,12 +1,16 @@
 """Compare payments that we know with the provider's books.
 
 Nothing is corrected here. Our books are read before and after the provider is asked. They are compared only
-if nothing moved in between.
+if nothing moved in between. The provider is asked about several payments at once, as many as the account
+allows; the answers are compared in the order of the questions, by one thread.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import ParamSpec, TypeVar
 
 from checkout.payments.books.ours import ours_of
 from checkout.payments.books.theirs import are_sums_void, may_be_of_settled_money, position_given
@@ -22,9 +26,18 @@ from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
 from checkout.reconciliation.period import Period
 from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
-from checkout.reconciliation.provider_books import NotUnderstood, Unanswered, nothing_of, told
+from checkout.reconciliation.provider_books import (
+    NotUnderstood,
+    Unanswered,
+    inquiries_at_once,
+    nothing_of,
+    told,
+)
 
 SAVE_EVERY = 100
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def compare_payments(
@@ -40,69 +53,145 @@ def compare_payments(
     ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing, for
     no order elsewhere either.
     """
-    comparison = _Comparison(account, run, period, should_stop)
-    if comparison.compare_changed():
-        comparison.compare_left()
-        if not comparison.pending:
-            run.compared_until = period.mark(period.until)
+    at_once = inquiries_at_once(account)
+    with _InPlace() if at_once == 1 else ThreadPoolExecutor(at_once, "inquiry") as threads:
+        comparison = _Comparison(account, run, period, should_stop, threads, at_once)
+        if comparison.compare_changed():
+            comparison.compare_left()
+            if not comparison.pending:
+                run.compared_until = period.mark(period.until)
+        threads.shutdown(cancel_futures=True)
     return comparison.seen
 
 
+class _InPlace(Executor):
+    """An executor for one question at a time, which is asked before it is noted."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Return the result, or the error, of a call that has been made."""
+        called: Future[T] = Future()
+        try:
+            called.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            called.set_exception(error)
+        return called
+
+
+class _Question:
+    """A question about an order of ours. A thread waits for the answer, and uses no database."""
+
+    def __init__(self, account: ProviderAccount, code: str, threads: Executor) -> None:
+        self._attempt = attempt_of(code)
+        self._before = under_way(self._attempt)
+        self._answer = threads.submit(told, account, code)
+
+    def answer(self) -> ProviderResult:
+        """Wait for the provider's answer, and return it. Raises ``Unanswered``, as ``told`` does.
+
+        "No such order" tells nothing while the order may exist, or come to exist. If the provider has said
+        that it holds money for the order, and must find it by now, its answer is not understood.
+        """
+        result = self._answer.result()
+        if result.outcome != Outcome.NOT_FOUND or not may_order_exist(self._before, self._attempt):
+            return result
+        if self._before.is_over(self._attempt) and has_told_of_money(self._attempt):
+            raise NotUnderstood
+        return replace(result, outcome=Outcome.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A payment with our books of the time before, and the question about each of its orders, by code.
+
+    ``changed_at`` is None if the payment was left by an earlier run.
+    """
+
+    pk: int
+    changed_at: datetime | None
+    before: OurBooks
+    questions: dict[str, _Question]
+
+
 class _Comparison:
-    """The comparison of one payment after the other.
+    """The comparison of the payments of one account.
 
     ``seen`` has the differences. ``pending`` has the orders that got no answer since the provider answered
     last, each with its payment: the run leaves no mark behind them.
     """
 
     def __init__(
-        self, account: ProviderAccount, run: Reconciliation, period: Period, should_stop: Callable[[], bool]
+        self,
+        account: ProviderAccount,
+        run: Reconciliation,
+        period: Period,
+        should_stop: Callable[[], bool],
+        threads: Executor,
+        at_once: int,
     ) -> None:
         self.seen: list[Difference] = []
         self.pending: list[tuple[int, Compared]] = []
         self._account, self._run, self._period, self._should_stop = account, run, period, should_stop
+        self._threads, self._at_once = threads, at_once
         self._breaker = CircuitBreaker(account)
         self._postponed = postponed_payments(account)
         self._unanswered = differing_payments(account, Difference.Kind.UNANSWERED)
         self._left = self._postponed | differing_payments(account)
+        self._was_cut = False
 
     def compare_changed(self) -> bool:
         """Compare the payments that changed, oldest first. Return False if the run had to end before."""
-        for number, (changed_at, pk) in enumerate(
-            changed_payments(self._account, self._period.since), start=1
-        ):
-            if self._must_end:
-                return False
-            self._compare(pk, changed_at)
-            self._left.discard(pk)
-            if not self.pending:
-                self._run.compared_until = self._period.mark(changed_at)
+        changed = ((pk, moment) for moment, pk in changed_payments(self._account, self._period.since))
+        for number, asked in enumerate(self._asked(changed), start=1):
+            self._compare(asked)
+            self._left.discard(asked.pk)
+            if not self.pending and asked.changed_at is not None:
+                self._run.compared_until = self._period.mark(asked.changed_at)
             if number % SAVE_EVERY == 0:
                 self._run.save()
-        return True
+        return not self._was_cut
 
     def compare_left(self) -> None:
         """Compare the payments that earlier runs left, and last of all those that had no answer then."""
-        for pk in sorted(self._left, key=lambda pk: (pk in self._unanswered, pk)):
+        left = sorted(self._left, key=lambda pk: (pk in self._unanswered, pk))
+        for asked in self._asked((pk, None) for pk in left):
+            self._compare(asked)
+
+    def _asked(self, payments: Iterable[tuple[int, datetime | None]]) -> Iterator[_Asked]:
+        """Yield each payment once the provider has been asked about it and about some that follow it."""
+        ahead: deque[_Asked] = deque()
+        for pk, changed_at in payments:
             if self._must_end:
+                self._was_cut = True
                 return
-            self._compare(pk)
+            ahead.append(self._ask_about(pk, changed_at))
+            if len(ahead) >= self._at_once:
+                yield ahead.popleft()
+        while ahead:
+            if self._must_end:
+                self._was_cut = True
+                return
+            yield ahead.popleft()
+
+    def _ask_about(self, pk: int, changed_at: datetime | None) -> _Asked:
+        before = our_books(pk, self._account)
+        codes = () if before.is_in_progress else before.attempts
+        questions = {code: _Question(self._account, code, self._threads) for code in codes}
+        return _Asked(pk, changed_at, before, questions)
 
     @property
     def _must_end(self) -> bool:
         return self._should_stop() or self._breaker.is_exhausted
 
-    def _compare(self, pk: int, changed_at: datetime | None = None) -> None:
-        """Compare a payment. ``changed_at`` is None if it was left by an earlier run."""
-        before = our_books(pk, self._account)
+    def _compare(self, asked: _Asked) -> None:
+        pk, changed_at, before = asked.pk, asked.changed_at, asked.before
         if before.is_in_progress:
             return self._postpone(pk, changed_at)
         theirs: dict[str, Position | None] = {}
         answers: list[Compared] = []
         disputed: list[str] = []
-        for code in before.attempts:
+        for code, question in asked.questions.items():
             try:
-                result = self._ask(code)
+                result = self._answer(code, question)
             except Unanswered:
                 return self._not_answered(pk, compare_answer(code, before.currency, is_understood=False))
             theirs[code] = None if result is None else _position_told(code, before, result)
@@ -128,11 +217,11 @@ class _Comparison:
             left.filter(postponed_at__lte=self._run.started_at).delete()
         return None
 
-    def _ask(self, code: str) -> ProviderResult | None:
+    def _answer(self, code: str, question: _Question) -> ProviderResult | None:
         """Return the provider's answer about an order; None if it does not say what the provider has."""
         result = None
         try:
-            result = _told_of_ours(self._account, code)
+            result = question.answer()
             self._breaker.answered(code)
         except NotUnderstood:
             self._breaker.not_understood(code)
@@ -163,22 +252,6 @@ class _Comparison:
         self._run.in_progress += 1
         if changed_at is not None and changed_at < self._period.until:
             postpone(self._account, pk)
-
-
-def _told_of_ours(account: ProviderAccount, code: str) -> ProviderResult:
-    """Return the provider's answer about an order of ours: see ``told``.
-
-    "No such order" tells nothing while the order may exist, or come to exist. If the provider has said that
-    it holds money for the order, and must find it by now, its answer is not understood.
-    """
-    attempt = attempt_of(code)
-    before = under_way(attempt)
-    result = told(account, code)
-    if result.outcome != Outcome.NOT_FOUND or not may_order_exist(before, attempt):
-        return result
-    if before.is_over(attempt) and has_told_of_money(attempt):
-        raise NotUnderstood
-    return replace(result, outcome=Outcome.UNKNOWN)
 
 
 def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:

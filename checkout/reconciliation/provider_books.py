@@ -14,6 +14,7 @@ from checkout.errors import (
     ListIncomplete,
     OutcomeUnknown,
     ProviderError,
+    ProviderMisconfigured,
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
@@ -73,6 +74,14 @@ def told(account: ProviderAccount, order_code: str) -> ProviderResult:
         log.warning("provider's answer says nothing", account=account.code, order=order_code, reason=reason)
         raise NotUnderstood
     return result
+
+
+def inquiries_at_once(account: ProviderAccount) -> int:
+    """Return how many inquiries of ``account`` may wait for their answers; 1 if the account is unusable."""
+    try:
+        return get_provider(account.opened()).inquiries_at_once
+    except ProviderMisconfigured:
+        return 1
 
 
 def nothing_of(currency: str) -> WholePosition:

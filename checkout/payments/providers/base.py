@@ -345,6 +345,10 @@ class Provider(Protocol):
 
     def inquire(self, order_code: str) -> ProviderResult: ...
 
+    @property
+    def inquiries_at_once(self) -> int:
+        """Return how many inquiries of this account may wait for their answers at the same time."""
+
     def require_sendable(self, amount: Money) -> None:
         """Raise ``AmountNotSupported`` if this account cannot send ``amount`` exactly. Nothing is sent."""
 

@@ -125,6 +125,10 @@ class MemoryProvider:
         return self._play(Verb.DELETE_TOKEN, kept, act)
 
     @property
+    def inquiries_at_once(self) -> int:
+        return int(self.account.options.get("inquiries_at_once", "1"))
+
+    @property
     def lists_orders(self) -> bool:
         return self.account.options.get("lists_orders") != "no"
 

@@ -9,7 +9,8 @@ a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay a
 ``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code),
 ``saves_without_challenge`` (``yes`` if saving a card mandates no challenge),
 ``captures_with_authorisation`` (``yes`` if automatic captures are left to Worldpay),
-``refuses_failed_authentication`` (``yes`` if an authorisation despite a failed 3-D Secure is given up).
+``refuses_failed_authentication`` (``yes`` if an authorisation despite a failed 3-D Secure is given up),
+``inquiries_at_once`` (the inquiries that may wait for answers while books are compared, ``1`` to ``32``).
 """
 
 import re
@@ -38,6 +39,9 @@ _NO_NAME = "has only letters, digits, and . _ : -"
 _KEY_FORMS = ("off", "on", "uuid")
 _CHOICES = {"challenge_preference": PREFERENCES, "idempotency_keys": _KEY_FORMS}
 _SHORTEST_SECRET = 8
+_AT_ONCE = "inquiries_at_once"
+# The second is the number of connections that are kept to an endpoint.
+_USUAL_AT_ONCE, _MOST_AT_ONCE = 8, 32
 _INTEGRITY = "encryption_script_integrity"
 _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
 _DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
@@ -66,10 +70,20 @@ def account_errors(endpoint: str, options: Mapping[str, object]) -> Iterator[tup
     for name, known in _CHOICES.items():
         if options.get(name, known[0]) not in known:
             yield "options", f"The option {name} is one of {', '.join(known)}."
-    try:
-        read_exponents(options.get("exponents", ""))
-    except ProviderMisconfigured as error:
-        yield "options", str(error)
+    for read, name in ((read_exponents, "exponents"), (_read_at_once, _AT_ONCE)):
+        try:
+            read(options.get(name, ""))
+        except ProviderMisconfigured as error:
+            yield "options", str(error)
+
+
+def _read_at_once(text: object) -> int:
+    """Return the inquiries at once. Raises ``ProviderMisconfigured``."""
+    if text == "":
+        return _USUAL_AT_ONCE
+    if not (isinstance(text, str) and text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_AT_ONCE):
+        raise ProviderMisconfigured(f"The option {_AT_ONCE} is a number from 1 to {_MOST_AT_ONCE}.")
+    return int(text)
 
 
 def _is_name(text: str) -> bool:
@@ -173,6 +187,10 @@ class WorldpayAccount:
     @property
     def lists_orders(self) -> bool:
         return self.account.options.get("lists_orders") == "yes"
+
+    @property
+    def inquiries_at_once(self) -> int:
+        return _read_at_once(self.account.options.get(_AT_ONCE, ""))
 
     @property
     def device_data_url(self) -> str:

@@ -113,6 +113,10 @@ class WorldpayWpg:
         return parse.parse_token_deletion(reply.body, kept.token, merchant_code=self.account.merchant_code)
 
     @property
+    def inquiries_at_once(self) -> int:
+        return self._worldpay.inquiries_at_once
+
+    @property
     def lists_orders(self) -> bool:
         return self._worldpay.lists_orders
 
