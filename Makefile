@@ -42,7 +42,7 @@ faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENT
 hostile: $(DEVELOPMENT) ## Attack the whole stack while shoppers pay (SECONDS=s of each phase, ATTACKS=a,b)
 	@$(PYTHON) -m tests.hostile --seconds $(or $(SECONDS),60) $(if $(ATTACKS),--attacks "$(ATTACKS)")
 
-bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,filled,share,cost,webhooks,api,cluster,node_lost,drift or all)
+bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,filled,share,cost,webhooks,api,cluster,node_lost,drift,reconciliation or all)
 	@$(PYTHON) -m benchmarks --what $(or $(WHAT),compare) $(if $(PEERS),--peers $(PEERS)) $(if $(COUNTS),--counts $(COUNTS)) \
 		$(if $(COMMIT),--commit $(COMMIT)) --rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
 

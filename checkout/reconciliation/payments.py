@@ -6,7 +6,7 @@ allows; the answers are compared in the order of the questions, by one thread.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -151,8 +151,11 @@ class _Comparison:
         return not self._was_cut
 
     def compare_left(self) -> None:
-        """Compare the payments that earlier runs left, and last of all those that had no answer then."""
-        left = sorted(self._left, key=lambda pk: (pk in self._unanswered, pk))
+        """Compare the payments that earlier runs left, and last of all those that had no answer then.
+
+        The newest come first: most captures and refunds that a lock holds up are of recent payments.
+        """
+        left = sorted(self._left, key=lambda pk: (pk in self._unanswered, -pk))
         for asked in self._asked((pk, None) for pk in left):
             self._compare(asked)
 
@@ -206,7 +209,8 @@ class _Comparison:
         compared = compare(before, theirs, disputed)
         late = inconclusive(self._account, pk, before, compared, self._run.started_at)
         certain = [each for each in compared if each not in late]
-        self.seen += record(self._account, pk, [*answers, *certain], untold(before, theirs))
+        differing = record(self._account, pk, [*answers, *certain], untold(before, theirs))
+        self.seen += differing
         if late:
             self._run.in_progress += 1
             return postpone_sums(self._account, pk, compared, self._run.started_at)
@@ -214,6 +218,8 @@ class _Comparison:
         if pk in self._postponed:
             # A later one is of a notified movement that the provider's queries need not show yet.
             left = PostponedComparison.objects.filter(account=self._account, payment_id=pk)
+            if differing or not _are_sums_told(theirs):
+                left = left.filter(is_lock=False)
             left.filter(postponed_at__lte=self._run.started_at).delete()
         return None
 
@@ -252,6 +258,14 @@ class _Comparison:
         self._run.in_progress += 1
         if changed_at is not None and changed_at < self._period.until:
             postpone(self._account, pk)
+
+
+def _are_sums_told(theirs: Mapping[str, Position | None]) -> bool:
+    """Return True if the provider has told what was captured and refunded of each order."""
+    return all(
+        position is not None and position.captured is not None and position.refunded is not None
+        for position in theirs.values()
+    )
 
 
 def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:

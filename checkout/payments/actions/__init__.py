@@ -51,7 +51,12 @@ from checkout.payments.actions.staff.handling import (
     deal_with_notification,
 )
 from checkout.payments.actions.staff.outbox import send_again
-from checkout.payments.actions.staff.restored import doubt_requests, send_unhandled_again
+from checkout.payments.actions.staff.restored import (
+    doubt_requests,
+    lock_payments,
+    send_unhandled_again,
+    unlock_payments,
+)
 from checkout.payments.actions.staff.settlement import settle_books
 from checkout.payments.actions.status import check_status_token, status_token
 from checkout.payments.sagas.movement import group_of
@@ -84,6 +89,7 @@ __all__ = [
     "list_events",
     "list_operations",
     "list_payments",
+    "lock_payments",
     "merchant_named",
     "operations_of",
     "payment_state",
@@ -107,6 +113,7 @@ __all__ = [
     "settle_books",
     "status_token",
     "submit_payment",
+    "unlock_payments",
     "watch_payment",
     "why_not_requeued",
 ]

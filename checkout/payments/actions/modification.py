@@ -26,7 +26,7 @@ from checkout.payments.actions.metadata import checked_metadata, overlaid, requi
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
 from checkout.payments.locking import get_payment_for_update
-from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
+from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment, PostponedComparison
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
 from checkout.privacy.scrubbing import scrub_note
@@ -224,6 +224,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     if attempt is None or not may_act:
         # Staff and the API have different words for the state, so it is not named.
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
+    _require_compared(payment)
     _require_as_expected(payment, sums, wanted.expected_refundable)
     amount = _checked_amount(payment, sums, kind, wanted.amount)
     if kind != Kind.VOID and (fault := amount_error(attempt.provider_account, amount)):
@@ -263,6 +264,15 @@ def _actor(wanted: _Request) -> Actor:
     if wanted.by == BY_CLOCK:
         return Actor.CLOCK
     return Actor.STAFF if wanted.merchant is None else Actor.MERCHANT
+
+
+def _require_compared(payment: Payment) -> None:
+    """Raise ``IllegalTransition`` if the payment was restored, and may have forgotten an operation."""
+    if PostponedComparison.objects.filter(payment=payment, is_lock=True).exists():
+        raise IllegalTransition(
+            "The database was restored, and the payment has not been compared with the provider's books "
+            "since. Try again when it has been."
+        )
 
 
 def _require_as_expected(payment: Payment, sums: Sums, expected: Money | None) -> None:

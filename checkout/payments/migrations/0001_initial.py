@@ -987,6 +987,7 @@ class Migration(migrations.Migration):
                     "sums",
                     models.JSONField(blank=True, default=dict),
                 ),
+                ("is_lock", models.BooleanField(default=False)),
                 (
                     "payment",
                     models.ForeignKey(

@@ -98,12 +98,16 @@ class PostponedComparison(models.Model):
     provider's portal and is taken for ours. The row is deleted when the payment has been compared by a run
     that began after ``postponed_at``. In the second case, ``sums`` has our sums of that time or before, with
     which the provider's are compared later.
+
+    ``is_lock`` is true if the payment was restored to an earlier moment: what was captured and refunded since
+    is forgotten. Nothing can be captured, voided or refunded until the sums of both books are known to agree.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="+")
     postponed_at = models.DateTimeField(default=timezone.now)
     sums = models.JSONField(default=dict, blank=True)
+    is_lock = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [

@@ -135,6 +135,7 @@ def test_after_a_restore_reconciliation_names_what_the_database_does_not_have(ba
 
         paid = rows(stack, "SELECT reference FROM payments_payment WHERE state = 'captured'")
         assert {reference for (reference,) in paid} == {before, since}
+        assert rows(stack, "SELECT count(*) FROM payments_postponedcomparison WHERE is_lock") == [(2,)]
         with pytest.raises(AssertionError, match=rf"{forgotten}-1 .*\(no payment of ours\)"):
             stack.manage("reconcile", "--since", "2020-01-01")
         assert pay(stack)

@@ -10,7 +10,13 @@ from django.utils import timezone
 from checkout.backoffice.display.values import quantity_text
 from checkout.conf import conf
 from checkout.management.gateway.output import Finding
-from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
+from checkout.payments.models import (
+    Attempt,
+    Difference,
+    PostponedComparison,
+    ProviderAccount,
+    Reconciliation,
+)
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.reconciliation.period import time_to_compare, time_to_list
 
@@ -26,6 +32,11 @@ ASK_THE_PROVIDER = (
     "gateway that does not understand them: report the lines about them in the log."
 )
 
+SETTLE_OR_UNLOCK = (
+    "Settle their differences in the back office. If the provider does not tell their sums, compare them in "
+    "its portal, and run manage.py gateway after-restore --unlock."
+)
+
 
 def findings() -> Iterator[Finding]:
     """Yield the findings."""
@@ -34,6 +45,7 @@ def findings() -> Iterator[Finding]:
     yield _runs(late)
     yield _marks(late)
     yield _unanswered(late)
+    yield _locked(late)
 
 
 def _runs(late: datetime) -> Finding:
@@ -87,6 +99,16 @@ def _unanswered(late: datetime) -> Finding:
     are = pluralize(count, "is not told by its,are not told by their")
     text = f"{quantity_text(count, 'order')} {are} provider, the first since {since}"
     return Finding("books", text, ASK_THE_PROVIDER)
+
+
+def _locked(late: datetime) -> Finding:
+    """Return the finding about payments that were restored, and compared in vain since."""
+    locked = PostponedComparison.objects.filter(is_lock=True, postponed_at__lt=late)
+    count = locked.order_by().values("payment").distinct().count()
+    if not count:
+        return Finding("books", "no payment is locked since a restore")
+    text = f"{quantity_text(count, 'payment')} {pluralize(count, 'is,are')} locked since a restore"
+    return Finding("books", text, SETTLE_OR_UNLOCK)
 
 
 def _time(moment: datetime) -> str:

@@ -11,13 +11,15 @@ from django.utils import timezone
 from checkout.backoffice.display.values import quantity_text
 from checkout.management.arguments import moment_of
 from checkout.management.gateway.output import Output
-from checkout.payments.actions import doubt_requests, send_unhandled_again
+from checkout.payments.actions import doubt_requests, lock_payments, send_unhandled_again, unlock_payments
 
 HELP = (
     "Prepares databases of which one or all were restored to an earlier moment, while the other processes "
     "are stopped. Requests to providers that were about to be made count as perhaps made: the provider is "
-    "asked first. Commands that orders or ledger have forgotten are sent again. It may be repeated until the "
-    "others are started: later, it would have staff look at requests of which nothing is in doubt."
+    "asked first. Payments that can be captured, voided or refunded are locked until they have been compared "
+    "with the provider's books. Commands that orders or ledger have forgotten are sent again. It may be "
+    "repeated until the others are started: later, it would have staff look at requests of which nothing is "
+    "in doubt."
 )
 # Times of commands come from several clocks, and a command may have waited in a queue.
 MARGIN = timedelta(hours=1)
@@ -25,22 +27,38 @@ FIRST_YEAR = 2000
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the moment."""
+    """Take the moment, or that the payments are to be unlocked."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--moment", help="that to which the database was restored, ISO 8601 with its offset from UTC"
+    )
+    which.add_argument(
+        "--unlock",
+        action="store_true",
+        help="later, while all processes run: unlock the payments that are locked still, because you have "
+        "compared them otherwise",
+    )
     parser.add_argument(
-        "--moment",
-        required=True,
-        help="that to which the database was restored, ISO 8601 with its offset from UTC",
+        "--payments-kept",
+        action="store_true",
+        help="the database of the payments was not restored: lock none of them",
     )
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
     """Return 0; raise CommandError if the moment cannot be read, or has not come yet."""
+    if options["unlock"]:
+        out.write(f"{quantity_text(unlock_payments(), 'payment')} unlocked.")
+        return 0
     moment = _moment(options["moment"])
     out.write(f"Restored to {moment:%Y-%m-%d %H:%M:%S} (UTC).")
     doubted = doubt_requests()
     verbs = ("counts", "is") if doubted == 1 else ("count", "are")
     requests = f"{quantity_text(doubted, 'request')} to providers"
     out.write(f"{requests} {verbs[0]} as perhaps made, and {verbs[1]} asked about.")
+    if not options["payments_kept"]:
+        locked = quantity_text(lock_payments(), "payment")
+        out.write(f"{locked} can be captured, voided or refunded once their books have been compared.")
     again = send_unhandled_again(moment - MARGIN)
     out.write(
         f"{quantity_text(again, 'command')} to orders and ledger {pluralize(again, 'is,are')} sent again."

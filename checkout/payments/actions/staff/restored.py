@@ -9,10 +9,14 @@ staff, because operations that were requested after the moment may hide it.
 A flow may wait before its request for an answer that came after the moment, and that will not come again. At
 its deadline it would give up, and refuse a payment that has been made. Therefore a purchase whose attempt was
 not submitted yet continues with its inquiry.
+
+What was captured, voided or refunded after the moment is forgotten, too. A payment of which more could be is
+locked until its books and the provider's have been compared, and agree.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -26,6 +30,7 @@ from checkout.payments.calls import (
     authorise_key,
     completion_key,
     may_have_left,
+    time_to_show,
 )
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt, locked_payment_of
@@ -35,6 +40,7 @@ from checkout.payments.models import (
     InboxMessage,
     Operation,
     OutboxMessage,
+    PostponedComparison,
     ProviderCall,
     RetentionWalk,
     Saga,
@@ -43,12 +49,19 @@ from checkout.payments.postings import WALK
 from checkout.payments.providers.base import Verb
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.states import Actor, AttemptState
+from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState, PaymentState
 from messaging.outbox.again import publish_again
 from messaging.outbox.clock import server_time, server_time_now
 from messaging.topology import Topology
 
 PAGE = 1000
+# The states of payments of which nothing can be captured, voided or refunded any more.
+NOTHING_LEFT = (
+    PaymentState.VOIDED,
+    PaymentState.REFUNDED,
+    PaymentState.CANCELLED,
+    PaymentState.EXPIRED,
+)
 # Services that carry out each command once, and whose databases can be repaired by sending commands again.
 REPEATABLE = ("orders", "ledger")
 
@@ -70,6 +83,43 @@ def doubt_requests() -> int:
         if operation.reference != operation.attempt.capture_reference:
             doubted += _doubt(operation.attempt, Verb(operation.kind), operation.reference)
     return doubted
+
+
+def lock_payments() -> int:
+    """Lock the payments that have, or may get, money of which more can be taken. Return their number.
+
+    A comparison that begins before the provider's queries must show everything unlocks none.
+    """
+    may_show_until = server_time_now() + time_to_show()
+    attempts = Attempt.objects.filter(state__in=(AttemptState.AUTHORISED, *OPEN_ATTEMPTS)).exclude(
+        payment__state__in=NOTHING_LEFT
+    )
+    pairs = attempts.order_by().values_list("provider_account_id", "payment_id").distinct()
+    locked: set[int] = set()
+    found = pairs.iterator(PAGE)
+    while page := list(islice(found, PAGE)):
+        rows = [
+            PostponedComparison(
+                account_id=account, payment_id=payment, postponed_at=may_show_until, is_lock=True
+            )
+            for account, payment in page
+        ]
+        PostponedComparison.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["account", "payment"],
+            update_fields=["postponed_at", "is_lock"],
+        )
+        locked |= {payment for _, payment in page}
+    return len(locked)
+
+
+def unlock_payments() -> int:
+    """Unlock all payments that have not been compared yet, or do not agree. Return their number."""
+    locked = PostponedComparison.objects.filter(is_lock=True)
+    payments = locked.order_by().values("payment").distinct().count()
+    locked.update(is_lock=False)
+    return payments
 
 
 def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from checkout.payments.models import Attempt, Difference
+from checkout.payments.models import Attempt, Difference, PostponedComparison
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.reckoning import TheirBooks, may_hold_money_beside
 from checkout.payments.sagas.settlement.settleable import OF_AN_ATTEMPT
@@ -17,10 +17,12 @@ def settle_differences(attempt: Attempt, theirs: TheirBooks, by: str) -> None:
     """Resolve the differences of the sums that staff have entered.
 
     The provider may not tell its sums any more, so that no comparison would. One that does opens them again.
+    A payment that was restored is locked no longer.
 
     An order whose money all went back, because another one pays, is entered as one without a capture. Its
     differences never end, so they count as dealt with, until another sum is found.
     """
+    PostponedComparison.objects.filter(payment=attempt.payment_id, is_lock=True).update(is_lock=False)
     found = Difference.objects.filter(
         OPEN_DIFFERENCE, account=attempt.provider_account_id, order_code=attempt.order_code
     )
