@@ -11,7 +11,7 @@ PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installe
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-build test test-fast test-long faults hostile fuzz bench up lint format migrate lock clean
+.PHONY: help demo docs docs-build test test-fast test-long faults hostile fuzz bench up wheels lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ fuzz: $(DEVELOPMENT) ## Send generated requests to the API of a running stack, a
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack
 
+wheels: $(DEVELOPMENT) ## Build the packages payments-gateway and django-rabbit-rpc into dist/
+	@$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./messaging .
+
 lint: $(DEVELOPMENT) ## Check style, docstrings, types and migrations
 	@$(PYTHON) -m scripts.lint
 
@@ -66,7 +69,7 @@ lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1:
 	@scripts/lock.sh
 
 clean: ## Remove the virtual environment, caches and kept data
-	rm -rf .venv .venv-bench .venv-clients .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
+	rm -rf .venv .venv-bench .venv-clients .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist staticfiles db.sqlite3*
 
 $(RUNTIME): requirements.txt
 	@scripts/make_venv.sh $<

@@ -1,37 +1,7 @@
 #!/usr/bin/env python
 """Django's command line for this project."""
 
-import atexit
-import gc
-import os
-import sys
-from io import TextIOWrapper
-
-from django.core.management import execute_from_command_line
-
-# The exit codes of a program that a signal has ended: SIGINT, and SIGPIPE.
-INTERRUPTED, READER_GONE = 130, 141
-
-
-def main() -> None:
-    """Run the command. Ctrl-C, and a reader such as `head` that goes away, end it without a traceback."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        # In a terminal without UTF-8, an arrow or a name is shown as an escape, and is no error.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        execute_from_command_line(sys.argv)
-        if isinstance(sys.stdout, TextIOWrapper):  # None in a process that was started without one
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # At the exit, Python writes the rest of the buffer, which has no reader either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(READER_GONE)
-
+from payments_gateway.__main__ import main
 
 if __name__ == "__main__":
-    # At the end Python would look for garbage in everything that was loaded, a fifth of a command's time.
-    atexit.register(gc.freeze)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
     main()

@@ -1,12 +1,12 @@
 """Django settings: wiring only. Values that differ between installations come from the environment."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 
 from checkout.log_lines import add_work
 from checkout.privacy.log import scrub_event
+from payments_gateway import places
 from payments_gateway.databases import database, replica
 from payments_gateway.environment import read_environment
 from payments_gateway.log_levels import UnavailableIsNoError
@@ -15,7 +15,7 @@ from payments_gateway.mail_server import mail_server
 env = read_environment()
 declared = env.declared()
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = places.BASE
 DEBUG = env.debug
 SECRET_KEY = env.secret_key.get_secret_value()
 SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in env.secret_key_fallbacks]
@@ -74,7 +74,7 @@ ASGI_APPLICATION = "payments_gateway.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [places.TEMPLATES],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

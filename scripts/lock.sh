@@ -7,8 +7,9 @@ pin() {
     .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links --custom-compile-command "make lock" ${UPGRADE:+--upgrade} "$@"
 }
-pin pyproject.toml --output-file requirements.txt
-pin pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+# The package messaging of this repository is used from its folder.
+pin pyproject.toml --no-emit-package django-rabbit-rpc --output-file requirements.txt
+pin pyproject.toml --no-emit-package django-rabbit-rpc --group dev --constraint requirements.txt --output-file requirements-dev.txt
 pin --group docs --output-file requirements-docs.txt
 pin tests/api/clients/python/requirements.in --output-file tests/api/clients/python/requirements.txt
 # Both are installed into one environment.

@@ -81,8 +81,14 @@ class Installation:
 
     @cached_property
     def base_dir(self) -> Path:
-        """The project's top folder."""
+        """The project's top folder, or the working directory if the package was installed by pip."""
         return Path(settings.BASE_DIR)
+
+    @cached_property
+    def template_folders(self) -> list[Path]:
+        """The folders of the project's own templates."""
+        folders: list[str] = settings.TEMPLATES[0]["DIRS"]  # type: ignore[assignment]  # object in the stubs
+        return [Path(folder) for folder in folders]
 
     @cached_property
     def email_timeout(self) -> float:

@@ -45,8 +45,8 @@ def template(name: str) -> Template:
 
     Modules call this when they are loaded, because the file may belong to the next release later.
     """
-    folder = conf.base_dir / "templates" / "checkout" / "email"
-    return Engine(dirs=[str(folder)], libraries={"i18n": "django.templatetags.i18n"}).get_template(name)
+    folders = [str(each / "checkout" / "email") for each in conf.template_folders]
+    return Engine(dirs=folders, libraries={"i18n": "django.templatetags.i18n"}).get_template(name)
 
 
 def longest_seconds() -> float:

@@ -15,7 +15,7 @@ from checkout.tryout.children import Children, Stopped
 from checkout.tryout.ports import check_ports
 from checkout.tryout.running import announced, private_files
 
-MANAGE = (sys.executable, "manage.py")
+MANAGE = (sys.executable, "-m", "payments_gateway")
 WEB = (
     *(sys.executable, "-m", "uvicorn", "payments_gateway.asgi:application"),
     *("--http", "payments_gateway.serving.http.protocol:HardenedHttpProtocol"),

@@ -70,19 +70,25 @@ def test_the_example_is_forty_lines_of_code():
 @pytest.mark.parametrize("url", ["memory://", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
 def test_the_example_does_what_it_says(tmp_path: Path, url: str, request: pytest.FixtureRequest):
     address = request.getfixturevalue("rabbitmq_url") if url == "rabbitmq" else url
+    does_what_it_says(tmp_path, address, package=ROOT)
+
+
+def does_what_it_says(folder: Path, url: str, *, package: Path | None, python: str = sys.executable) -> None:
+    """Run the example in a folder. ``package`` is the one from which `messaging` is imported, if any."""
     *files, settings = blocks()
-    (tmp_path / "greeting").mkdir()
-    (tmp_path / "greeting" / "__init__.py").touch()
+    (folder / "greeting").mkdir()
+    (folder / "greeting" / "__init__.py").touch()
     for block in files:
         name = block.splitlines()[0].removeprefix("# ")
-        (tmp_path / name).write_text(block)
-    (tmp_path / "greeting" / "urls.py").write_text(URLS)
-    (tmp_path / "project.py").write_text(settings.replace("memory://", address) + SETTINGS)
-    (tmp_path / "drive.py").write_text(DRIVER)
+        (folder / name).write_text(block)
+    (folder / "greeting" / "urls.py").write_text(URLS)
+    (folder / "project.py").write_text(settings.replace("memory://", url) + SETTINGS)
+    (folder / "drive.py").write_text(DRIVER)
+    places = [str(place) for place in (folder, package) if place is not None]
     done = subprocess.run(
-        [sys.executable, "drive.py"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/usr/bin:/bin"},
+        [python, "drive.py"],
+        cwd=folder,
+        env={"PYTHONPATH": ":".join(places), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         timeout=100,

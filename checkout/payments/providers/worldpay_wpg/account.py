@@ -81,7 +81,9 @@ def _read_at_once(text: object) -> int:
     """Return the inquiries at once. Raises ``ProviderMisconfigured``."""
     if text == "":
         return _USUAL_AT_ONCE
-    if not (isinstance(text, str) and text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_AT_ONCE):
+    if not (
+        isinstance(text, str) and text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_AT_ONCE
+    ):
         raise ProviderMisconfigured(f"The option {_AT_ONCE} is a number from 1 to {_MOST_AT_ONCE}.")
     return int(text)
 
