@@ -28,6 +28,14 @@ class Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Exampled:
+    """A field with an ``example`` for the reference, which its ``help_text`` describes."""
+
+    def __init__(self, *args: Any, example: Any = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.example = example
+
+
 @cache
 def _reader(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
     """Return an instance for all requests. It is expensive to make, and validating does not change it."""
@@ -39,7 +47,7 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
     return dict(_reader(serializer).run_validation(data))
 
 
-class Text(serializers.CharField):
+class Text(Exampled, serializers.CharField):
     """A text, as it was sent."""
 
     def __init__(self, **options: Any) -> None:
@@ -52,7 +60,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Choice(serializers.ChoiceField):
+class Choice(Exampled, serializers.ChoiceField):
     """One of a few texts."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -62,7 +70,7 @@ class Choice(serializers.ChoiceField):
         return str(super().to_internal_value(data))
 
 
-class Whole(serializers.IntegerField):
+class Whole(Exampled, serializers.IntegerField):
     """A whole number."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -72,7 +80,23 @@ class Whole(serializers.IntegerField):
         return data
 
 
-class Flag(serializers.BooleanField):
+class QueryWhole(Exampled, serializers.IntegerField):
+    """A whole number in a query, where every value is a text."""
+
+
+class Pattern(Exampled, serializers.RegexField):
+    """A text of one form."""
+
+
+class Several(Exampled, serializers.ListField):
+    """A list of values."""
+
+
+class Parts(Exampled, serializers.ListSerializer[Any]):
+    """A list of objects."""
+
+
+class Flag(Exampled, serializers.BooleanField):
     """True or false."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -82,7 +106,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class QueryFlag(serializers.BooleanField):
+class QueryFlag(Exampled, serializers.BooleanField):
     """The word ``true`` or ``false`` in a query."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -92,7 +116,7 @@ class QueryFlag(serializers.BooleanField):
         return bool(data == "true")
 
 
-class Time(serializers.DateTimeField):
+class Time(Exampled, serializers.DateTimeField):
     """A time with its offset from UTC (RFC 3339)."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -129,7 +153,7 @@ class QueryTime(Time):
         return super().to_internal_value(value)
 
 
-class Metadata(serializers.Field[Any, Any, Any, Any]):
+class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
     """A flat object of strings. ``create_payment`` checks their sizes for all callers."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
