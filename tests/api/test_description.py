@@ -15,6 +15,7 @@ from checkout.webhooks.actions import create_endpoint, ping
 from payments_gateway.serving import problems as serving
 from payments_gateway.serving.problems import Problem
 from scripts import errors_page, openapi
+from scripts.documentation import api_reference
 from tests.api.calling import ROOT, document
 from tests.api.described import validator_of
 from tests.support.asgi import AsgiClient
@@ -24,6 +25,7 @@ def test_the_files_are_made_from_the_code():
     made = openapi.document()
     assert openapi.PAGE.read_text() == openapi.as_yaml(made), "run: python -m scripts.openapi"
     assert FILE.read_text() == openapi.as_json(made), "run: python -m scripts.openapi"
+    assert openapi.REFERENCE.read_text() == api_reference.page(made), "run: python -m scripts.openapi"
     assert errors_page.PAGE.read_text() == errors_page.page(), "run: python -m scripts.errors_page"
 
 

@@ -36,7 +36,7 @@ class Payments(ApiView):
         ),
         "POST": Described(
             name="createPayment",
-            summary="Create the payment of an order, for the shopper to pay at `checkout_url` or for a saved "
+            summary="Create the payment of an order, for the shopper to pay at its address or for a saved "
             "card to be charged",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePayment,
@@ -112,7 +112,7 @@ class OnePayment(ApiView):
     methods: ClassVar = {
         "GET": Described(
             name="getPayment",
-            summary="Read a payment; with `Prefer: wait=N`, wait until it is no longer being processed",
+            summary="Read a payment; with Prefer: wait=N, wait until it is no longer being processed",
             scope=Scope.PAYMENTS_READ,
             answers={200: PaymentObject},
             may_be_held=True,

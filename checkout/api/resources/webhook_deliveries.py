@@ -114,7 +114,7 @@ class ResendDelivery(ApiView):
     methods: ClassVar = {
         "POST": Described(
             name="resendDelivery",
-            summary="Send a delivery again with the same `webhook-id`, in any state",
+            summary="Send a delivery again with the same webhook-id, in any state",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.NoFields,
             answers={200: DeliveryObject},
