@@ -105,6 +105,7 @@ urlpatterns = [
         endpoint(operations.PaymentOperations),
         name="operations",
     ),
+    path("operations", endpoint(operations.Operations), name="all_operations"),
     path("operations/<operation_id:reference>", endpoint(operations.OneOperation), name="operation"),
     path("payment-links", endpoint(payment_links.PaymentLinks), name="payment_links"),
     path("payment-links/<link_id:reference>", endpoint(payment_links.OnePaymentLink), name="payment_link"),

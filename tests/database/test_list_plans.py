@@ -103,7 +103,7 @@ def test_a_page_of_what_was_made_in_a_time_is_found_without_the_rest_of_a_long_h
 
 def test_a_page_of_payments_in_a_state_or_events_of_some_types_is_found_by_index(merchant: Merchant) -> None:
     lists: list[tuple[Callable[..., Any], dict[str, Any], bool]] = [
-        *((actions.list_payments, {"state": state}, state != "refunded") for state in STATES),
+        *((actions.list_payments, {"states": [state]}, state != "refunded") for state in STATES),
         *((actions.list_events, {"types": types}, types != ["refund.succeeded"]) for types in TYPES),
     ]
     for read, filters, is_full in lists:

@@ -216,8 +216,10 @@ def _parameter(name: str, field: Any) -> Schema:
     """Return a parameter of the query."""
     schema = schema_of_field(field)
     [example] = schema.pop("examples")
+    is_list = schema["type"] == "array"
     return {
         "name": name,
+        **({"style": "form", "explode": False} if is_list else {}),  # separated by commas
         "in": "query",
         "required": field.required,
         "description": schema.pop("description"),

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from rest_framework import serializers
 
-from checkout.api.requests.fields import Metadata, QueryFlag
+from checkout.api.requests.fields import CommaSeparated, Metadata, MetadataChange, NameAndValue, QueryFlag
 from checkout.conf.api import API_VERSION, API_VERSIONS
 from checkout.described import ENDPOINT, EVENT, TIME, plain
 
@@ -148,6 +148,9 @@ def _schema_of(field: Any) -> Schema:
             return {"type": "array", "items": items, "maxItems": getattr(field, "max_length", None)}
         case serializers.ListField():
             return {"type": "array", "items": _schema_of(field.child), "maxItems": field.max_length}
+        case MetadataChange():
+            schema = _schema_of(Metadata())
+            return {**schema, "additionalProperties": {"type": ["string", "null"], "maxLength": 500}}
         case Metadata():
             return {
                 "type": "object",
@@ -155,6 +158,11 @@ def _schema_of(field: Any) -> Schema:
                 "propertyNames": {"minLength": 1, "maxLength": 40},
                 "additionalProperties": {"type": "string", "maxLength": 500},
             }
+        case CommaSeparated():
+            words = {"type": "string", "enum": list(field.choices)}
+            return {"type": "array", "items": words, "minItems": 1}
+        case NameAndValue():
+            return {"type": "string", "pattern": "^[^:]{1,40}:.{0,500}$", "maxLength": 541}
         case serializers.BooleanField():
             return {"type": "boolean"}
         case serializers.IntegerField():

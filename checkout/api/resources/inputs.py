@@ -8,8 +8,13 @@ from rest_framework.exceptions import ValidationError
 
 from checkout.api.requests.fields import (
     Choice,
+    CommaSeparated,
+    CurrencyCode,
     Flag,
     Metadata,
+    MetadataChange,
+    MinorUnits,
+    NameAndValue,
     Parts,
     Pattern,
     QueryFlag,
@@ -54,12 +59,12 @@ CURRENCY = "The ISO 4217 code of the currency, in capitals."
 CUSTOMER = "customer-7"
 
 
-def _amount() -> Whole:
-    return Whole(min_value=1, max_value=MOST, help_text=AMOUNT, example=1250)
+def _amount() -> MinorUnits:
+    return MinorUnits(min_value=1, max_value=MOST, help_text=AMOUNT, example=1250)
 
 
-def _currency() -> Text:
-    return Text(min_length=3, max_length=3, help_text=CURRENCY, example="GBP")
+def _currency() -> CurrencyCode:
+    return CurrencyCode(min_length=3, max_length=3, help_text=CURRENCY, example="GBP")
 
 
 def _optional(most: int, told: str, example: str) -> Text:
@@ -176,7 +181,7 @@ class Noted(Strict):
     metadata = Metadata(
         required=False,
         default=dict,
-        help_text="The metadata of the operation, which is merged into the payment's metadata, too.",
+        help_text="The metadata of the operation: that of the payment, with these names added or replaced.",
         example={"return": "R-12"},
     )
 
@@ -191,15 +196,15 @@ PART = "The amount in minor units of the payment's currency. Without it, all tha
 class Capture(Noted):
     """The capture of an amount, or of all that is left."""
 
-    amount = Whole(required=False, min_value=1, max_value=MOST, help_text=PART, example=1250)
+    amount = MinorUnits(required=False, min_value=1, max_value=MOST, help_text=PART, example=1250)
     final_capture = Flag(required=False, default=False, help_text=FINAL_CAPTURE, example=False)
 
 
 class Refund(Noted):
     """The refund of an amount, or of all that is left."""
 
-    amount = Whole(required=False, min_value=1, max_value=MOST, help_text=PART, example=250)
-    expected_refundable = Whole(
+    amount = MinorUnits(required=False, min_value=1, max_value=MOST, help_text=PART, example=250)
+    expected_refundable = MinorUnits(
         required=False,
         min_value=0,
         max_value=MOST,
@@ -210,6 +215,16 @@ class Refund(Noted):
 
 class Void(Noted):
     """The release of an authorisation."""
+
+
+class ChangePayment(Strict):
+    """The fields of a payment that are to change. The others stay as they are."""
+
+    metadata = MetadataChange(
+        help_text="Names with their new values, or with null to remove them. Other names stay. Operations "
+        "that were requested before keep what they have.",
+        example={"basket": "78", "campaign": None},
+    )
 
 
 class Cancel(Strict):
@@ -247,11 +262,38 @@ class Created(Page):
     )
 
 
-class Payments(Created):
-    """The filters of payments."""
+class OfAmounts(Created):
+    """The filters of lists of what has an amount."""
+
+    currency = CurrencyCode(
+        required=False, min_length=3, max_length=3, default="", help_text=CURRENCY, example="GBP"
+    )
+    amount_from = QueryWhole(
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="The smallest amount, in minor units.",
+        example=1000,
+    )
+    amount_to = QueryWhole(
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="The greatest amount, in minor units. The same as `amount_from` finds one amount.",
+        example=5000,
+    )
+
+
+class Payments(OfAmounts):
+    """The filters of payments. A payment matches all that are given."""
 
     order_reference = Text(
         required=False, max_length=100, default="", help_text="The order's number.", example="A-1001"
+    )
+    customer_reference = Text(
+        required=False, max_length=64, default="", help_text="Your own id of the customer.", example=CUSTOMER
     )
     customer_email = Text(
         required=False,
@@ -261,12 +303,39 @@ class Payments(Created):
         help_text="The shopper's address, in capitals or not.",
         example="shopper@example.com",
     )
-    state = Choice(
-        choices=[str(each) for each in PaymentStatus],
+    metadata = NameAndValue(
         required=False,
+        default=None,
+        help_text="A name of the metadata with its value, and a colon between them.",
+        example="basket:77",
+    )
+    text = Text(
+        required=False,
+        min_length=3,
+        max_length=100,
         default="",
-        help_text="The state of the payment.",
-        example="captured",
+        help_text="A part of the order's number or of the shopper's address, in capitals or not.",
+        example="A-10",
+    )
+    state = CommaSeparated(
+        choices=[str(each) for each in PaymentStatus],
+        help_text="States of the payment, separated by commas.",
+        example=["captured", "partially_refunded"],
+    )
+
+
+class AllOperations(OfAmounts):
+    """The filters of operations. An operation matches all that are given."""
+
+    kind = CommaSeparated(
+        choices=[str(each) for each in OperationKind],
+        help_text="Kinds of operations, separated by commas.",
+        example=["refund"],
+    )
+    state = CommaSeparated(
+        choices=[str(each) for each in OperationState],
+        help_text="States of the operation, separated by commas.",
+        example=["requested", "pending"],
     )
 
 
