@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connection
 from django.db.models import F, Model, Q, QuerySet, Value
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Concat, Upper
 
 from checkout.database.keys_by_time import keys_between
@@ -130,7 +130,7 @@ def list_payments(
         if has_indexes_of_parts:
             rows, led = rows.filter(metadata__contains={name: value}), True
         else:
-            rows = rows.alias(named=KeyTextTransform(name, "metadata"))
+            rows = rows.alias(named=KeyTransform(name, "metadata"))
             where &= Q(named=value)
     if not led and amount_from is not None and amount_from == amount_to:
         rows, led = rows.filter(amount_minor=amount_from), True

@@ -1609,11 +1609,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="payment",
-            index=models.Index(
-                condition=models.Q(("customer_reference", ""), _negated=True),
-                fields=["merchant", "customer_reference", "-id"],
-                name="payments_of_customer",
-            ),
+            index=models.Index(fields=["merchant", "customer_reference", "-id"], name="payments_of_customer"),
         ),
         migrations.AddIndex(
             model_name="payment",

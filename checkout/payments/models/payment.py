@@ -194,11 +194,7 @@ class Payment(models.Model):
             models.Index(Upper("order_reference"), name="payments_by_order_number"),
             models.Index(Upper("shopper_email"), "merchant", models.F("id").desc(), name="payments_by_email"),
             models.Index(fields=["amount_minor", "merchant", "-id"], name="payments_by_amount"),
-            models.Index(
-                fields=["merchant", "customer_reference", "-id"],
-                name="payments_of_customer",
-                condition=~models.Q(customer_reference=""),
-            ),
+            models.Index(fields=["merchant", "customer_reference", "-id"], name="payments_of_customer"),
             models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
             models.Index(fields=["merchant", "state", "-id"], name="payments_by_state"),
             models.Index(

@@ -296,3 +296,15 @@ def test_a_page_looks_at_so_many_rows_for_a_filter_without_an_index_and_says_tha
         cursor, pages = page.next_cursor, pages + 1
     assert found == [made[9], made[1], made[0]]
     assert pages == 3, "five rows, five rows, and the last two"
+
+
+@pytest.mark.parametrize("name", ["basket", "a__b", "with a blank", "with.dot"])
+@pytest.mark.parametrize("value", ["77", "web", "true", "", '"', "{}"])
+def test_a_payment_is_found_by_a_name_of_its_metadata_with_exactly_its_value(shop, other, name, value):
+    wanted, *_ = (create(each, 1) for each in (shop, other))
+    create(shop, 2)
+    Payment.objects.filter(order_reference="A-1").update(metadata={name: value, "colour": "red"})
+    Payment.objects.filter(order_reference="A-2").update(metadata={name: f"{value}7", "other": value})
+    for filters in ({}, {"currency": wanted.currency}):
+        found = list_payments(shop, metadata=(name, value), **filters).items
+        assert [each.id for each in found] == [wanted.reference]
