@@ -305,6 +305,7 @@ def test_a_payment_is_found_by_a_name_of_its_metadata_with_exactly_its_value(sho
     create(shop, 2)
     Payment.objects.filter(order_reference="A-1").update(metadata={name: value, "colour": "red"})
     Payment.objects.filter(order_reference="A-2").update(metadata={name: f"{value}7", "other": value})
-    for filters in ({}, {"currency": wanted.currency}):
+    further: list[dict[str, Any]] = [{}, {"currency": wanted.currency}]
+    for filters in further:
         found = list_payments(shop, metadata=(name, value), **filters).items
         assert [each.id for each in found] == [wanted.reference]
