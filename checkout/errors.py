@@ -46,6 +46,8 @@ CheckoutError
     └── CardSealExpired        it came too late
 """
 
+from collections.abc import Sequence
+
 from checkout.money import Money
 
 
@@ -110,13 +112,17 @@ class EventNotFound(OperationRejected):
 
 
 class RequestInvalid(OperationRejected):
-    """A field of the request is missing or wrong. ``field`` names it, for example ``lines[0].sku``."""
+    """A field of the request is missing or wrong. ``field`` names it, for example ``lines[0].sku``.
+
+    ``others`` are the errors of further fields of the same request.
+    """
 
     code = "request_invalid"
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+        self.others: Sequence[RequestInvalid] = ()
 
 
 class ProviderAccountNotFound(OperationRejected):

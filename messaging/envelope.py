@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -183,9 +183,13 @@ def command_envelope(
 class ReplyError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The reason why a command failed: a code for programs, a text for people, and whether to try again."""
 
-    code: str
-    message: str
-    retryable: bool = False
+    code: Annotated[str, msgspec.Meta(description="A word for programs.", examples=["out_of_stock"])]
+    message: Annotated[
+        str, msgspec.Meta(description="A text for people.", examples=["The goods have sold out."])
+    ]
+    retryable: Annotated[
+        bool, msgspec.Meta(description="True if the same command may succeed later.", examples=[False])
+    ] = False
 
 
 class Reply(msgspec.Struct, frozen=True):

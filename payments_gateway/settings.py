@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "axes",
     "channels",
     "rest_framework",
+    "drf_spectacular_sidecar",
     "checkout",
     "checkout.keys",
     "checkout.audit",

@@ -1,4 +1,4 @@
-"""Write the OpenAPI document, for reading and for serving: ``python -m scripts.openapi``."""
+"""Write the OpenAPI document, for reading and for serving, and its page: ``python -m scripts.openapi``."""
 
 import json
 import os
@@ -7,8 +7,11 @@ from typing import Any
 
 import yaml
 
+from scripts.documentation import api_reference
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "openapi.yaml"
+REFERENCE = DOCS / "api-reference.md"
 HEAD = "# Made by python -m scripts.openapi from checkout/api/. Do not edit.\n"
 
 
@@ -52,6 +55,7 @@ def main() -> None:
 
     PAGE.write_text(as_yaml(made))
     FILE.write_text(as_json(made))
+    REFERENCE.write_text(api_reference.page(made))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,15 @@ from checkout.api.resources import (
     webhook_deliveries,
     webhook_endpoints,
 )
+from checkout.described import DELIVERY, ENDPOINT, EVENT, LINK, OPERATION, PAYMENT, SAVED_CARD
 
 
 class PaymentId(IdConverter):
     """The only form of a payment's id."""
 
     form = r"pay_[0-9a-f]{32}"
+    description = "The id of the payment."
+    example = PAYMENT
     problem = catalogue.PAYMENT_NOT_FOUND
 
 
@@ -28,6 +31,8 @@ class OperationId(IdConverter):
     """The only form of an operation's id."""
 
     form = r"op_[0-9a-f]{32}"
+    description = "The id of the operation."
+    example = OPERATION
     problem = catalogue.OPERATION_NOT_FOUND
 
 
@@ -35,6 +40,8 @@ class EventId(IdConverter):
     """The only form of an event's id."""
 
     form = r"evt_[0-9a-f]{32}"
+    description = "The id of the event."
+    example = EVENT
     problem = catalogue.EVENT_NOT_FOUND
 
 
@@ -42,6 +49,8 @@ class EndpointId(IdConverter):
     """The only form of a webhook endpoint's id."""
 
     form = r"whk_[0-9a-f]{32}"
+    description = "The id of the webhook endpoint."
+    example = ENDPOINT
     problem = catalogue.WEBHOOK_NOT_FOUND
 
 
@@ -49,6 +58,8 @@ class DeliveryId(IdConverter):
     """The only form of a delivery's id."""
 
     form = r"dlv_[0-9a-f]{32}"
+    description = "The id of the delivery."
+    example = DELIVERY
     problem = catalogue.WEBHOOK_NOT_FOUND
 
 
@@ -56,6 +67,8 @@ class SavedCardId(IdConverter):
     """The only form of a saved card's id."""
 
     form = r"card_[0-9a-f]{32}"
+    description = "The id of the saved card."
+    example = SAVED_CARD
     problem = catalogue.SAVED_CARD_NOT_FOUND
 
 
@@ -63,6 +76,8 @@ class LinkId(IdConverter):
     """The only form of a payment link's id."""
 
     form = r"lnk_[0-9a-f]{32}"
+    description = "The id of the payment link."
+    example = LINK
     problem = catalogue.LINK_NOT_FOUND
 
 
@@ -90,6 +105,7 @@ urlpatterns = [
         endpoint(operations.PaymentOperations),
         name="operations",
     ),
+    path("operations", endpoint(operations.Operations), name="all_operations"),
     path("operations/<operation_id:reference>", endpoint(operations.OneOperation), name="operation"),
     path("payment-links", endpoint(payment_links.PaymentLinks), name="payment_links"),
     path("payment-links/<link_id:reference>", endpoint(payment_links.OnePaymentLink), name="payment_link"),

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.db.models import Q
 from django.utils import timezone
 
+from checkout.described import DELIVERY, ENDPOINT, EVENT, PAYMENT, TIME, MerchantCode, told
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SigningSecret, WebhookEndpoint
 
 # A delivery that is sent again may get a dozen attempts each time.
@@ -17,95 +18,134 @@ MOST_ATTEMPTS = 100
 class Disabled(msgspec.Struct, frozen=True, kw_only=True):
     """The reason for which an endpoint is disabled, in words for people."""
 
-    reason: str
-    since: datetime
+    reason: Annotated[str, told("The reason, in words for people.", "disabled through the API")]
+    since: Annotated[datetime, told("The time since which the endpoint is disabled.", TIME)]
 
 
 class Failing(msgspec.Struct, frozen=True, kw_only=True):
-    """The failed attempts at an endpoint since the last success. Attempts that ended in a pause do not count.
+    """The failed attempts at an endpoint since the last success. Attempts that ended in a pause do not
+    count."""
 
-    Nothing is sent until ``paused_until``.
-    """
-
-    failures: int
-    since: datetime | None
-    paused_until: datetime | None
+    failures: Annotated[int, told("The number of failed attempts.", 3)]
+    since: Annotated[datetime | None, told("The time of the first of them.", TIME)]
+    paused_until: Annotated[
+        datetime | None, told("The time until which nothing is sent; null if there is no pause.", None)
+    ]
 
 
 class WebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An address to which events are sent.
+    """An address to which events are sent."""
 
-    An empty list of ``event_types`` stands for all types. ``contact_email`` gets an e-mail when the endpoint
-    has failed for 24 hours, and when it is disabled; "" if there is none. ``public_keys`` verify ``v1a``
-    signatures, newest first. While a secret is being replaced, there are two.
-    """
-
-    id: str
-    object: Literal["webhook_endpoint"] = "webhook_endpoint"
-    merchant: str
-    url: str
-    description: str
-    contact_email: str
-    event_types: list[str]
-    payload: Literal["full", "thin"]
-    state: Literal["enabled", "disabled"]
-    disabled: Disabled | None
-    failing: Failing | None
-    public_keys: list[str]
-    api_version: str
-    created_at: datetime
+    id: Annotated[str, told("The id of the endpoint.", ENDPOINT)]
+    object: Annotated[Literal["webhook_endpoint"], told("The kind of object.", "webhook_endpoint")] = (
+        "webhook_endpoint"
+    )
+    merchant: MerchantCode
+    url: Annotated[str, told("The address to which events are sent.", "https://shop.example/webhooks")]
+    description: Annotated[str, told("The merchant's note about the endpoint.", "orders")]
+    contact_email: Annotated[
+        str,
+        told(
+            "The address for notices that the endpoint has failed for 24 hours, or was "
+            "disabled; blank if there is none.",
+            "ops@shop.example",
+        ),
+    ]
+    event_types: Annotated[
+        list[str],
+        told("The types of events that are sent. An empty list stands for all types.", ["payment.captured"]),
+    ]
+    payload: Annotated[
+        Literal["full", "thin"],
+        told("`full` events have the changed object, `thin` events only name it.", "full"),
+    ]
+    state: Annotated[
+        Literal["enabled", "disabled"], told("Nothing is sent to a disabled endpoint.", "enabled")
+    ]
+    disabled: Annotated[
+        Disabled | None, told("The reason for which the endpoint is disabled; null if it is enabled.")
+    ]
+    failing: Annotated[Failing | None, told("The failures since the last success; null if there are none.")]
+    public_keys: Annotated[
+        list[str],
+        told(
+            "The keys that verify `v1a` signatures, newest first. While a secret is being "
+            "replaced, there are two.",
+            ["whpk_Mcb7bL4mlJ1tFC3hCzWcBIzGy2YyfnY0zv5SgHBQ2lU="],
+        ),
+    ]
+    api_version: Annotated[str, told("The API version in which events are written.", "2026-12-01")]
+    created_at: Annotated[datetime, told("The time at which the endpoint was made.", TIME)]
 
 
 class NewWebhookSecretObject(WebhookEndpointObject, frozen=True, kw_only=True):
-    """An endpoint with its new secret, which is shown once. In late repetitions of the answer it is null."""
+    """An endpoint with its new secret."""
 
-    secret: str | None
+    secret: Annotated[
+        str | None,
+        told(
+            "The secret that verifies `v1` signatures. It is shown once: in late repetitions "
+            "of the answer it is null.",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+    ]
 
 
 class DeletedWebhookEndpointObject(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint that was deleted."""
 
-    id: str
-    object: Literal["webhook_endpoint"] = "webhook_endpoint"
-    deleted: Literal[True] = True
+    id: Annotated[str, told("The id of the deleted endpoint.", ENDPOINT)]
+    object: Annotated[Literal["webhook_endpoint"], told("The kind of object.", "webhook_endpoint")] = (
+        "webhook_endpoint"
+    )
+    deleted: Annotated[Literal[True], told("Always true.", True)] = True
 
 
 class DeliveryObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The delivery of an event to an endpoint. ``last_result`` is a status or the name of an error.
+    """The delivery of an event to an endpoint."""
 
-    ``failed`` means that there are no more attempts, unless the delivery is sent again.
-    """
-
-    id: str
-    object: Literal["delivery"] = "delivery"
-    endpoint: str
-    event: str
-    event_type: str
-    payment: str | None
-    state: Literal["pending", "delivered", "failed"]
-    tries: int
-    last_result: str | None
-    next_try_at: datetime | None
-    created_at: datetime
-    ended_at: datetime | None
+    id: Annotated[str, told("The id of the delivery.", DELIVERY)]
+    object: Annotated[Literal["delivery"], told("The kind of object.", "delivery")] = "delivery"
+    endpoint: Annotated[str, told("The id of the endpoint.", ENDPOINT)]
+    event: Annotated[str, told("The id of the event, which is the `webhook-id` of each attempt.", EVENT)]
+    event_type: Annotated[str, told("The type of the event.", "payment.captured")]
+    payment: Annotated[str | None, told("The id of the payment; null for a test event.", PAYMENT)]
+    state: Annotated[
+        Literal["pending", "delivered", "failed"],
+        told(
+            "`failed` means that there are no more attempts, unless the delivery is sent again.", "delivered"
+        ),
+    ]
+    tries: Annotated[int, told("The number of attempts.", 1)]
+    last_result: Annotated[
+        str | None,
+        told("The HTTP status or the name of an error of the latest attempt; null before the first.", "204"),
+    ]
+    next_try_at: Annotated[
+        datetime | None, told("The time of the next attempt; null if there is none.", None)
+    ]
+    created_at: Annotated[datetime, told("The time at which the delivery was made.", TIME)]
+    ended_at: Annotated[
+        datetime | None, told("The time at which it was delivered or given up; null until then.", TIME)
+    ]
 
 
 class AttemptAtDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt, with a ``status`` or an ``error``, and the beginning of the response, without secrets."""
+    """One attempt to deliver an event."""
 
-    at: datetime
-    url: str
-    status: int | None
-    error: str | None
-    detail: str
-    duration_ms: int
-    response: str
+    at: Annotated[datetime, told("The time of the attempt.", TIME)]
+    url: Annotated[str, told("The address of that time.", "https://shop.example/webhooks")]
+    status: Annotated[int | None, told("The HTTP status of the response; null if there was none.", 204)]
+    error: Annotated[str | None, told("The name of the error; null if there was a response.", None)]
+    detail: Annotated[str, told("The error in words; blank without one.", "")]
+    duration_ms: Annotated[int, told("The duration in milliseconds.", 84)]
+    response: Annotated[str, told("The beginning of the response, without secrets.", "ok")]
 
 
 class DeliveryLogObject(DeliveryObject, frozen=True, kw_only=True):
-    """A delivery with its latest attempts, newest first."""
+    """A delivery with its attempts."""
 
-    attempts: list[AttemptAtDelivery]
+    attempts: Annotated[list[AttemptAtDelivery], told("The latest attempts, newest first.", [])]
 
 
 def endpoint_objects(endpoints: Collection[WebhookEndpoint]) -> list[WebhookEndpointObject]:

@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias
 
+from checkout.described import plain
 from checkout.message_registry import COMMANDS
 from checkout.messages import Command
 from checkout.participants import participants
@@ -10,7 +11,7 @@ from messaging.access.participants import service_of
 from messaging.topology import Queue, Topology
 from scripts.contract.events import schema_name
 from scripts.contract.examples import example_of
-from scripts.contract.making import VERSION, Schema, plain
+from scripts.contract.making import VERSION, Schema, text
 from scripts.contract.schemas import reply_name, schemas
 
 Part: TypeAlias = dict[str, Any]
@@ -34,6 +35,10 @@ def document(services: dict[str, list[str]]) -> Part:
             "version": VERSION,
             "description": DESCRIPTION,
             "license": {"name": "MIT"},
+            "tags": [
+                {"name": "commands", "description": "Work for a service, which replies."},
+                {"name": "events", "description": "Changes of payments and operations."},
+            ],
         },
         "defaultContentType": "application/json",
         "servers": {
@@ -86,9 +91,7 @@ def _messages() -> Part:
         "summary": "A message that could not be handled, as it was, without `sealed`.",
         "headers": {
             "type": "object",
-            "properties": {
-                name: {"type": "string", "description": meaning} for name, meaning in DEAD_HEADERS.items()
-            },
+            "properties": {name: text(meaning, example) for name, (meaning, example) in DEAD_HEADERS.items()},
         },
         "payload": {},
     }
@@ -110,10 +113,10 @@ def _event_message(type: str, meaning: str, schema: Schema) -> Part:
 
 
 DEAD_HEADERS = {
-    "dead-service": "The service that gave the message up.",
-    "dead-queue": "The queue from which it had come.",
-    "dead-reason": "The reason, for staff.",
-    "dead-sender": "The broker user that had sent it.",
+    "dead-service": ("The service that gave the message up.", "orders"),
+    "dead-queue": ("The queue from which it had come.", "checkout.commands.orders"),
+    "dead-reason": ("The reason, for staff.", "The body is not valid."),
+    "dead-sender": ("The broker user that had sent it.", "checkout.relay"),
 }
 
 
@@ -150,8 +153,11 @@ def _channels() -> Part:
             "description": "Patterns of bindings: `*.*.*` for all, `payment.*.*` for those of payments, "
             "`*.*.shop` for all of one merchant, `payment.captured.*` for one type.",
             "parameters": {
-                "type": {"description": "The event's type, which is two words with a dot between them."},
-                "merchant": {"description": "The merchant's code."},
+                "type": {
+                    "description": "The event's type, which is two words with a dot between them.",
+                    "examples": ["payment.captured"],
+                },
+                "merchant": {"description": "The merchant's code.", "examples": ["shop"]},
             },
             "messages": {type: {"$ref": f"#/components/messages/{type}"} for type in EVENT_TYPES},
             "bindings": _exchange(TOPOLOGY.events, "topic"),
@@ -197,6 +203,7 @@ def _operations(services: dict[str, list[str]]) -> Part:
                 "action": "send",
                 "channel": {"$ref": f"#/channels/{EVENTS}"},
                 "summary": meaning,
+                "description": "It is sent after the change was committed, at least once.",
                 "messages": [{"$ref": f"#/channels/{EVENTS}/messages/{type}"}],
                 "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": "0.3.0"}},
                 "x-senders": [each.name for each in participants() if each.relays],
@@ -207,6 +214,7 @@ def _operations(services: dict[str, list[str]]) -> Part:
             "action": "send",
             "channel": {"$ref": f"#/channels/{DEAD}"},
             "summary": "Any service gives up a message that it cannot handle.",
+            "description": "It is sent in place of an acknowledgement, so that no message is lost.",
             "messages": [{"$ref": f"#/channels/{DEAD}/messages/dead_letter"}],
         },
     }

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from checkout.described import EVENT, PAYMENT, TIME
 from checkout.payments.events.types import object_of
 from checkout.payments.objects import EventObject, OperationEventData, PaymentEventData, PaymentObject
-from scripts.contract.event_words import DATA_MEANINGS, EVENT_FIELDS
-from scripts.contract.making import Schema, head, schema_of
+from scripts.contract.making import Schema, head, schema_of, text, whole
 
 DATA: Mapping[str, type[msgspec.Struct]] = {
     "event.payment": PaymentEventData,
@@ -30,13 +30,13 @@ def schema_name(type: str) -> str:
 
 
 def _of_events(name: str) -> Schema:
-    event, data = (schema_of(each, EVENT_FIELDS) for each in (EventObject, DATA[name]))
+    event, data = (schema_of(each, {}) for each in (EventObject, DATA[name]))
     definitions = data.pop("$defs")
-    event["properties"]["data"] = {"$ref": "#/$defs/Data"}
+    event["properties"]["data"] = {
+        "$ref": "#/$defs/Data",
+        "description": event["properties"]["data"]["description"],
+    }
     definitions["Data"] = data
-    for field, each in data["properties"].items():
-        if field in DATA_MEANINGS:
-            each["description"] = DATA_MEANINGS[field]
     for each in (event, *definitions.values()):
         _complete(each)
     return {**head(name), **event, "$defs": dict(sorted(definitions.items()))}
@@ -55,20 +55,20 @@ def _complete(schema: Schema) -> None:
 
 def _headers() -> Schema:
     """Return the schema of an event's headers: the attributes of CloudEvents, and two of ours."""
-    text = {"type": "string"}
+    subject = text("The reference of the payment.", PAYMENT)
     attributes = {
-        "specversion": {"const": "1.0", "description": "The version of CloudEvents."},
-        "id": {**text, "description": "The event's id, equal to `message_id`."},
-        "type": {**text, "description": "The event's type, equal to `type` of the message."},
-        "source": {**text, "description": "The installation: its prefix after a slash."},
-        "subject": {**text, "description": "The reference of the payment."},
-        "time": {**text, "format": "date-time", "description": "The time of the event, in UTC."},
-        "sequence": {
-            **text,
-            "pattern": "^[0-9]{10}$",
-            "description": "The number of the event among those of its payment, with leading zeros.",
-        },
-        "audience": {**text, "description": "The merchant's code."},
+        "specversion": {"const": "1.0", "description": "The version of CloudEvents.", "examples": ["1.0"]},
+        "id": text("The event's id, equal to `message_id`.", EVENT),
+        "type": text("The event's type, equal to `type` of the message.", "payment.captured"),
+        "source": text("The installation: its prefix after a slash.", "/checkout"),
+        "subject": subject,
+        "time": text("The time of the event, in UTC.", TIME, format="date-time"),
+        "sequence": text(
+            "The number of the event among those of its payment, with leading zeros.",
+            "0000000005",
+            pattern="^[0-9]{10}$",
+        ),
+        "audience": text("The merchant's code.", "shop"),
     }
     return {
         **head("event.headers"),
@@ -76,8 +76,8 @@ def _headers() -> Schema:
         "type": "object",
         "properties": {
             **{f"cloudEvents:{name}": attribute for name, attribute in attributes.items()},
-            "schema-version": {"type": "integer", "description": "The first number of the version."},
-            "subject": {**text, "description": "The reference of the payment."},
+            "schema-version": whole("The first number of the version.", 1),
+            "subject": subject,
         },
         "required": [f"cloudEvents:{name}" for name in attributes] + ["schema-version", "subject"],
     }

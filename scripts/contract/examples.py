@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.contract.event_words import EVENT_FIELDS, TIME
+from checkout.described import ATTEMPT, OPERATION, PAYMENT
 from scripts.contract.making import Schema
-from scripts.contract.words import ATTEMPT, FIELDS, OPERATION, PAYMENT, Field
 
 # One type of each kind of events, with the values that belong together in its example.
 _EVENTS: Mapping[str, Mapping[str, Any]] = {
@@ -34,9 +33,7 @@ _EVENTS: Mapping[str, Mapping[str, Any]] = {
 
 def example_of(schema: Schema) -> Any:
     """Return a value that fits the schema. Of several alternatives it is the first."""
-    title = schema["title"]
-    words = EVENT_FIELDS if title.startswith("event.") else FIELDS
-    return _laid_over(_value(schema, schema, "", words), _EVENTS.get(title, {}))
+    return _laid_over(_value(schema, schema), _EVENTS.get(schema["title"], {}))
 
 
 def _laid_over(value: Any, others: Mapping[str, Any]) -> Any:
@@ -47,32 +44,16 @@ def _laid_over(value: Any, others: Mapping[str, Any]) -> Any:
     return value
 
 
-def _classes(schema: Schema) -> list[Schema]:
-    """Return the alternatives of a field that may be an object of one of several classes."""
-    alternatives: list[Schema] = schema.get("anyOf", [])
-    return alternatives if all("$ref" in each for each in alternatives) else []
-
-
-def _value(schema: Schema, root: Schema, name: str, words: Mapping[str, Field]) -> Any:
-    if "$ref" in schema:
-        return _value(root["$defs"][schema["$ref"].rpartition("/")[2]], root, name, words)
-    if "const" in schema:
-        return schema["const"]
-    if "enum" in schema:
-        wanted = words[name].example if name in words else None
-        return wanted if wanted in schema["enum"] else schema["enum"][0]
-    if alternatives := schema.get("oneOf") or _classes(schema):
-        return _value(alternatives[0], root, name, words)
-    if "properties" in schema:
-        return {key: _value(each, root, key, words) for key, each in schema["properties"].items()}
-    if name in words:
-        return words[name].example
-    if "anyOf" in schema:
-        return _value(schema["anyOf"][0], root, name, words)
-    if schema.get("format") == "date-time":
-        return TIME
-    if "pattern" in schema:
-        return "0" * 9 + "5"
-    if "default" in schema:
-        return schema["default"]
-    return {"array": [], "object": {}, "integer": 0, "boolean": False}.get(schema.get("type", ""), "")
+def _value(schema: Schema, root: Schema) -> Any:
+    match schema:
+        case {"examples": [example, *_]}:
+            return example
+        case {"$ref": str(reference)}:
+            return _value(root["$defs"][reference.rpartition("/")[2]], root)
+        case {"const": value} | {"enum": [value, *_]}:
+            return value
+        case {"oneOf": [first, *_]} | {"anyOf": [first, *_]}:
+            return _value(first, root)
+        case {"type": "object"}:
+            return {name: _value(each, root) for name, each in schema.get("properties", {}).items()}
+    raise ValueError(f"There is no example of {schema}.")

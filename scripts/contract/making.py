@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from checkout.described import plain
 from scripts.contract.words import FIELDS, Field
 
 Schema: TypeAlias = dict[str, Any]
@@ -17,8 +18,21 @@ def head(name: str) -> Schema:
     return {"$schema": DIALECT, "$id": f"urn:payments-gateway:messages:{name}:{VERSION}", "title": name}
 
 
+def text(description: str, example: str, **more: Any) -> Schema:
+    """Return the schema of a text."""
+    return {"type": "string", **more, "description": description, "examples": [example]}
+
+
+def whole(description: str, example: int) -> Schema:
+    """Return the schema of a whole number."""
+    return {"type": "integer", "description": description, "examples": [example]}
+
+
 def schema_of(cls: type[msgspec.Struct], words: Mapping[str, Field] = FIELDS) -> Schema:
-    """Return the schema of a class with its definitions, and the meanings of its fields."""
+    """Return the schema of a class with its definitions, and the meanings of its fields.
+
+    ``words`` has the meanings of fields that do not tell them themselves.
+    """
     made = msgspec.json.schema(cls)
     definitions: dict[str, Schema] = made["$defs"]
     for each in definitions.values():
@@ -34,24 +48,27 @@ def _describe(schema: Schema, words: Mapping[str, Field]) -> None:
     for name, field in schema.get("properties", {}).items():
         if name in words:
             field.setdefault("description", words[name].meaning)
+            if not any("$ref" in each for each in field.get("anyOf", [field])):
+                field.setdefault("examples", [words[name].example])
+    for part in _parts(schema):
+        # The discriminator of AsyncAPI is another one, and the constants of the alternatives tell the same.
+        part.pop("discriminator", None)
     for pattern in _within(schema, "pattern"):
         # JSON Schema's patterns are those of JavaScript, where "$" is the end of the text.
         pattern["pattern"] = pattern["pattern"].replace(r"\Z", "$")
 
 
-def plain(docstring: str) -> str:
-    """Return a docstring as one line of Markdown for each paragraph."""
-    paragraphs = docstring.replace("``", "`").split("\n\n")
-    return "\n\n".join(" ".join(each.split()) for each in paragraphs)
-
-
 def _within(schema: Any, key: str) -> Iterator[Schema]:
-    """Yield all parts of a schema that have this key."""
+    """Yield all parts of a schema that have this key, with a text."""
+    return (part for part in _parts(schema) if isinstance(part.get(key), str))
+
+
+def _parts(schema: Any) -> Iterator[Schema]:
+    """Yield all objects in a schema."""
     if isinstance(schema, dict):
-        if isinstance(schema.get(key), str):
-            yield schema
+        yield schema
         for each in schema.values():
-            yield from _within(each, key)
+            yield from _parts(each)
     elif isinstance(schema, list):
         for each in schema:
-            yield from _within(each, key)
+            yield from _parts(each)

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from checkout.described import PAYMENT
 from checkout.message_registry import COMMANDS
 from checkout.messages import Answer, Command
 from messaging.envelope import ReplyError
 from scripts.contract.events import event_schemas
-from scripts.contract.making import Schema, head, schema_of
+from scripts.contract.making import Schema, head, schema_of, text, whole
+
+MESSAGE = "01930f2c-6a51-7c0e-9f3d-2b4a6c8e0f12"
 
 
 def schemas() -> Mapping[str, Schema]:
@@ -37,15 +40,12 @@ def _of_reply(type: str, answer: type[Answer]) -> Schema:
     """Return the schema of a reply's body: it has either a result or an error."""
     result, error = schema_of(answer), schema_of(ReplyError)
     definitions = result.pop("$defs", {}) | {"Error": error, answer.__name__: result}
-    error["properties"]["code"]["description"] = "A word for programs."
-    error["properties"]["message"]["description"] = "A text for people."
-    error["properties"]["retryable"]["description"] = "True if the same command may succeed later."
     return {
         **head(reply_name(type)),
         "description": f"The reply to `{type}`.",
         "oneOf": [
-            _closed({"ok": {"const": True}, "result": {"$ref": f"#/$defs/{answer.__name__}"}}),
-            _closed({"ok": {"const": False}, "error": {"$ref": "#/$defs/Error"}}),
+            _closed({"ok": _ok(True), "result": _part(answer.__name__, "The result of the command.")}),
+            _closed({"ok": _ok(False), "error": _part("Error", "The reason why the command failed.")}),
         ],
         "$defs": dict(sorted(definitions.items())),
     }
@@ -53,21 +53,30 @@ def _of_reply(type: str, answer: type[Answer]) -> Schema:
 
 def _headers() -> Schema:
     """Return the schema of the headers that the contract knows. Others travel on unread."""
-    text = {"type": "string"}
     return {
         **head("headers"),
         "description": "The headers of a message. Headers that are not named here are passed on.",
         "type": "object",
         "properties": {
-            "deadline": {"type": "integer", "description": "Epoch milliseconds: the asker's patience ends."},
-            "traceparent": {**text, "description": "W3C Trace Context."},
-            "schema-version": {"type": "integer", "description": "The first number of the version."},
-            "causation-id": {**text, "description": "The id of the message that caused this one."},
-            "subject": {**text, "maxLength": 100, "description": "The reference of the payment."},
-            "sealed": {**text, "description": "A secret for one later participant: pass it on unread."},
-            "proof": {**text, "description": "Shows that a program with the secret key wrote the message."},
+            "deadline": whole("Epoch milliseconds: the asker's patience ends.", 1795944600000),
+            "traceparent": text(
+                "W3C Trace Context.", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            ),
+            "schema-version": whole("The first number of the version.", 1),
+            "causation-id": text("The id of the message that caused this one.", MESSAGE),
+            "subject": text("The reference of the payment.", PAYMENT, maxLength=100),
+            "sealed": text("A secret for one later participant: pass it on unread.", "gAAAAABn"),
+            "proof": text("Shows that a program with the secret key wrote the message.", "v1.q3v7mKx9"),
         },
     }
+
+
+def _ok(value: bool) -> Schema:
+    return {"const": value, "description": "True if the command was carried out.", "examples": [value]}
+
+
+def _part(name: str, description: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}", "description": description}
 
 
 def _closed(properties: Schema) -> Schema:

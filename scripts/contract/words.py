@@ -1,7 +1,9 @@
-"""The meaning of each field, and an example of it. A name means the same in all messages."""
+"""The meaning of each field of commands, and an example. A name means the same in all of them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from checkout.described import ATTEMPT, OPERATION, PAYMENT, SAVED_CARD
 
 
 class Field(NamedTuple):
@@ -11,9 +13,6 @@ class Field(NamedTuple):
     example: Any
 
 
-PAYMENT = "pay_7f3c1d5e9a2b4c6d8e0f1a2b3c4d5e6f"
-ATTEMPT = f"{PAYMENT}-1"
-OPERATION = "op_1f0e6a8d2c4b5a69788796a5b4c3d2e1"
 FIELDS: Mapping[str, Field] = {
     "payment": Field("The reference of the payment.", PAYMENT),
     "attempt": Field("The order code of the attempt to pay, which ends with the attempt's number.", ATTEMPT),
@@ -74,6 +73,6 @@ FIELDS: Mapping[str, Field] = {
     "refusal_reason": Field("The reason for a refusal, in our words; otherwise blank.", ""),
     "why": Field("The reason, for staff.", ""),
     "notification": Field("The number of the stored notification.", 12),
-    "card": Field("The reference of the saved card.", "card_7b1c0de2f35a4e0f9c8d6b5a41e2d3f0"),
+    "card": Field("The reference of the saved card.", SAVED_CARD),
     "number": Field("The number of requests to the provider before this one.", 0),
 }

@@ -15,6 +15,8 @@ from pathlib import Path
 from scripts.documentation.pages import DOCS, ROOT, configuration
 
 SOURCE, SITE = (ROOT / configuration()[name] for name in ("docs_dir", "site_dir"))
+# Who searches wants to know how something is done, and seldom why it was once decided.
+LATER_IN_SEARCH = "---\nsearch:\n  boost: 0.1\n---\n"
 BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
@@ -35,11 +37,12 @@ def build() -> int:
 
 
 def copy(to: Path) -> None:
-    """Copy ``docs/`` to a folder, replacing links that leave it."""
+    """Copy ``docs/`` to a folder, replacing links that leave it. A search will list decisions last."""
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(DOCS, to)
     for page in to.rglob("*.md"):
-        page.write_text(inside(page.read_text(), DOCS / page.relative_to(to)))
+        text = inside(page.read_text(), DOCS / page.relative_to(to))
+        page.write_text(LATER_IN_SEARCH + text if page.is_relative_to(to / "decisions") else text)
 
 
 def inside(text: str, page: Path) -> str:

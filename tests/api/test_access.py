@@ -26,6 +26,8 @@ NEEDED = [
     ("POST", f"/payments/pay_{32 * '0'}/refund", Scope.PAYMENTS_REFUND),
     ("GET", f"/payments/pay_{32 * '0'}/operations", Scope.PAYMENTS_READ),
     ("GET", f"/payments/pay_{32 * '0'}/attempts", Scope.PAYMENTS_READ),
+    ("PATCH", f"/payments/pay_{32 * '0'}", Scope.PAYMENTS_CREATE),
+    ("GET", "/operations", Scope.PAYMENTS_READ),
     ("GET", f"/operations/op_{32 * '0'}", Scope.PAYMENTS_READ),
     ("GET", "/saved-cards?customer_reference=1", Scope.SAVED_CARDS_READ),
     ("GET", f"/saved-cards/card_{32 * '0'}", Scope.SAVED_CARDS_READ),

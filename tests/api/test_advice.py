@@ -1,7 +1,10 @@
 """Refusals of what programs often send by mistake. Each says what to change."""
 
+from typing import Any
+
 import pytest
 
+from scripts import openapi
 from tests.api.calling import Caller, document, order
 
 
@@ -20,7 +23,7 @@ async def test_a_currency_in_small_letters_is_told_to_be_written_in_capitals(api
 
 async def test_a_currency_that_is_none_in_capitals_either_is_not_told_so(api):
     fault = fault_of(await api.post("/payments", order(currency="xxy")))
-    assert fault["detail"] == "This is not a currency in which shoppers can pay (ISO 4217)."
+    assert fault["detail"] == "This is not a currency in which shoppers can pay (ISO 4217), such as EUR."
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,73 @@ async def test_ids_and_types_of_another_form_are_told_the_form(api):
 async def test_an_id_of_any_length_is_unknown_and_its_method_allowed(api, verb, length):
     answer = await api.post(f"/payments/{length * 'x'}/{verb}", {})
     assert (answer.status, document(answer)["code"]) == (404, "payment_not_found")
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [("12.50", "12.50 EUR is 1250"), (12.5, "12.5 EUR is 1250"), ("1250", "1250 EUR is 125000")],
+)
+async def test_an_amount_in_major_units_is_told_the_minor_units_to_send(api, amount, told):
+    fault = fault_of(await api.post("/payments", order(amount=amount)))
+    assert fault["pointer"] == "/amount"
+    assert fault["detail"].startswith("Send minor units of the currency, as a whole number: ")
+    assert told in fault["detail"]
+
+
+@pytest.mark.parametrize("amount", ["twelve", None, True, [], 0, -1, 10**12])
+async def test_what_is_no_amount_at_all_is_refused_without_a_conversion(api, amount):
+    fault = fault_of(await api.post("/payments", order(amount=amount)))
+    assert fault["pointer"] == "/amount"
+    assert "EUR" not in fault["detail"]
+
+
+# The bodies with fields, by the requests that send them. Ids are those of nothing.
+BODIES = {
+    "CreatePayment": ("POST", "/payments"),
+    "CreatePaymentLink": ("POST", "/payment-links"),
+    "ChangePayment": ("PATCH", f"/payments/pay_{32 * '0'}"),
+    "Capture": ("POST", f"/payments/pay_{32 * '0'}/capture"),
+    "Void": ("POST", f"/payments/pay_{32 * '0'}/void"),
+    "Refund": ("POST", f"/payments/pay_{32 * '0'}/refund"),
+    "CreateWebhookEndpoint": ("POST", "/webhook-endpoints"),
+    "ChangeWebhookEndpoint": ("PATCH", f"/webhook-endpoints/whk_{32 * '0'}"),
+    "DisableWebhookEndpoint": ("POST", f"/webhook-endpoints/whk_{32 * '0'}/disable"),
+    "ResendSince": ("POST", f"/webhook-endpoints/whk_{32 * '0'}/resend"),
+}
+
+
+def fields_of(name):
+    return openapi.document()["components"]["schemas"][name]["properties"]
+
+
+def test_each_body_with_fields_is_tried():
+    schemas = openapi.document()["components"]["schemas"]
+    bodies = {name for name, each in schemas.items() if each.get("additionalProperties") is False}
+    assert {name for name in bodies if fields_of(name)} == set(BODIES)
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_all_mistakes_of_a_body_are_told_in_one_answer(api, name):
+    """The value fits no field, and each body has a field that there is not."""
+    method, path = BODIES[name]
+    wrong = {field: {"a": {"b": 1}} for field in fields_of(name)}
+    answer = await api.call(
+        method, path, {**wrong, "surname": 1}, idempotency_key=f"wrong {name}".replace(" ", "-")
+    )
+    assert (answer.status, document(answer)["code"]) == (422, "invalid_request")
+    told = {each["pointer"]: each["detail"] for each in document(answer)["errors"]}
+    assert told.pop("/surname") == "There is no such field."
+    assert {pointer.split("/")[1] for pointer in told} == set(wrong)
+    assert all(told.values())
+
+
+async def test_fields_whose_meaning_is_wrong_are_all_told_as_well(api):
+    wrong: dict[str, Any] = {
+        "customer_email": "nobody",
+        "return_url": "https://elsewhere.example/",
+        "locale": "no language",
+        "metadata": {"sound": "\x07"},
+    }
+    answer = await api.post("/payments", order(**wrong))
+    told = {each["pointer"] for each in document(answer)["errors"]}
+    assert told == {"/customer_email", "/return_url", "/locale", "/metadata/sound"}

@@ -15,6 +15,7 @@ from checkout.webhooks.actions import create_endpoint, ping
 from payments_gateway.serving import problems as serving
 from payments_gateway.serving.problems import Problem
 from scripts import errors_page, openapi
+from scripts.documentation import api_reference
 from tests.api.calling import ROOT, document
 from tests.api.described import validator_of
 from tests.support.asgi import AsgiClient
@@ -24,6 +25,7 @@ def test_the_files_are_made_from_the_code():
     made = openapi.document()
     assert openapi.PAGE.read_text() == openapi.as_yaml(made), "run: python -m scripts.openapi"
     assert FILE.read_text() == openapi.as_json(made), "run: python -m scripts.openapi"
+    assert openapi.REFERENCE.read_text() == api_reference.page(made), "run: python -m scripts.openapi"
     assert errors_page.PAGE.read_text() == errors_page.page(), "run: python -m scripts.errors_page"
 
 
@@ -99,11 +101,85 @@ def test_generated_clients_have_room_for_every_number_and_read_words_as_texts():
     assert untyped == constant == []
 
 
+def test_everything_that_is_sent_or_received_has_a_description_and_an_example():
+    made = openapi.document()
+    bare = [where for where, schema in _properties_in(made) if not _is_told(schema)]
+    parameters = [
+        each
+        for where, schema in _schemas_in(made)
+        for each in (*_listed(schema.get("parameters")), *_named(where, schema))
+    ]
+    bare += [each for each in parameters if not (each.get("description") and "example" in each)]
+    assert bare == []
+    assert len(parameters) > 150
+
+
+def _is_told(schema):
+    """Return True for a field with a description and an example; an object's fields have their own."""
+    parts = schema.get("anyOf", [schema])
+    is_object = any("$ref" in each for each in (*parts, schema.get("items", {})))
+    return bool(schema.get("description")) and (is_object or "examples" in schema)
+
+
+def _properties_in(made):
+    for where, schema in _schemas_in(made):
+        if isinstance(properties := schema.get("properties"), dict) and "type" in schema:
+            for name, each in properties.items():
+                yield f"{where}/{name}", each
+
+
+def _listed(parameters):
+    return parameters if isinstance(parameters, list) else []
+
+
+def _named(where, schema):
+    return schema.values() if where == "/components/headers" else []
+
+
+def test_every_example_fits_its_schema():
+    unfit = []
+    for where, schema in _properties_in(openapi.document()):
+        for example in schema.get("examples", ()):
+            unfit += [f"{where}: {each.message}" for each in validator_of(schema).iter_errors(example)]
+    assert unfit == []
+
+
+def test_each_refusal_has_an_example_of_each_of_its_problems():
+    made = openapi.document()
+    schema = {"$ref": "#/components/schemas/Problem"}
+    told = {"method_not_allowed"}
+    for operation in _operations(made):
+        for status, response in operation["responses"].items():
+            if status[0] in "45":
+                examples = response["content"]["application/problem+json"]["examples"]
+                assert set(examples) == set(response["description"].split("`")[1::2])
+                told |= set(examples)
+    assert told == set(CATALOGUE)
+    for code, example in made["components"]["examples"].items():
+        assert example["value"]["code"] == code
+        assert list(validator_of(schema).iter_errors(example["value"])) == []
+
+
+def test_each_operation_has_a_described_tag_a_summary_and_a_description():
+    made = openapi.document()
+    tags = {each["name"] for each in made["tags"] if each["description"]}
+    used = {tag for each in _operations(made) for tag in each["tags"]}
+    assert used | {"webhooks"} == tags
+    assert all(each["summary"] and each["description"] for each in _operations(made))
+
+
+def _operations(made):
+    return [each for item in made["paths"].values() for each in item.values() if isinstance(each, dict)]
+
+
 def _schemas_in(value, where=""):
     if isinstance(value, dict):
         yield where, value
         for name, each in value.items():
             yield from _schemas_in(each, f"{where}/{name}")
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _schemas_in(each, f"{where}/{number}")
 
 
 def test_times_of_answers_say_that_they_are_times():

@@ -266,3 +266,14 @@ async def test_held_requests_take_no_thread(api, payment, settings, silence):
     await end_waits(100)
     assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
     assert not held_requests._count
+
+
+async def test_a_read_waits_until_the_provider_has_answered(api, manual, back_end):
+    await authorise(manual)
+    first = await api.post(f"/payments/{manual.reference}/capture", {}, prefer="respond-async")
+    assert document(first)["state"] == "requested"
+    answer = await api.get(f"/operations/{document(first)['id']}", prefer="wait=20")
+    assert (answer.status, document(answer)["state"]) == (200, "pending")
+    assert header(answer, "Preference-Applied") == "wait=20"
+    again = await api.get(f"/operations/{document(first)['id']}")
+    assert (document(again)["state"], header(again, "Preference-Applied")) == ("pending", "")

@@ -20,6 +20,7 @@ from tests.flows.shopping import captured
 ADDRESSES = [
     ("GET", "/payments/{payment}"),
     ("GET", "/payments/by-order?order_reference=order-2"),
+    ("PATCH", "/payments/{payment}"),
     ("POST", "/payments/{payment}/cancel"),
     ("POST", "/payments/{payment}/capture"),
     ("POST", "/payments/{payment}/void"),
@@ -46,10 +47,13 @@ ADDRESSES = [
     ("POST", "/deliveries/{delivery}/resend"),
 ]
 # The requests whose body is not {}.
-BODIES = {"/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}}
+BODIES = {
+    "/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"},
+    "/payments/{payment}": {"metadata": {}},
+}
 LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
 # These requests have no object in their address, and are tested elsewhere.
-LISTS = {"/payments", "/payment-links", "/saved-cards", "/events", "/webhook-endpoints"}
+LISTS = {"/payments", "/operations", "/payment-links", "/saved-cards", "/events", "/webhook-endpoints"}
 
 
 @pytest.fixture

@@ -93,17 +93,21 @@ TIMES: list[tuple[str, dict[str, datetime]]] = [
 ]
 
 
-@pytest.mark.parametrize("read", [actions.list_payments, actions.list_events])
-@pytest.mark.parametrize(("name", "times"), TIMES, ids=[name for name, _ in TIMES])
 def test_a_page_of_what_was_made_in_a_time_is_found_without_the_rest_of_a_long_history(
-    merchant: Merchant, read: Callable[..., Any], name: str, times: dict[str, datetime]
+    merchant: Merchant,
 ) -> None:
-    assert most_read(read, merchant, **times, limit=MOST_ROWS) <= 3 * FEW, name
+    # In one test: rows of transactions that were rolled back would still be counted in later ones.
+    looked_at = {
+        (read.__name__, name): most_read(read, merchant, **times, limit=MOST_ROWS)
+        for read in (actions.list_payments, actions.list_events)
+        for name, times in TIMES
+    }
+    assert {each: most for each, most in looked_at.items() if most > 3 * FEW} == {}
 
 
 def test_a_page_of_payments_in_a_state_or_events_of_some_types_is_found_by_index(merchant: Merchant) -> None:
     lists: list[tuple[Callable[..., Any], dict[str, Any], bool]] = [
-        *((actions.list_payments, {"state": state}, state != "refunded") for state in STATES),
+        *((actions.list_payments, {"states": [state]}, state != "refunded") for state in STATES),
         *((actions.list_events, {"types": types}, types != ["refund.succeeded"]) for types in TYPES),
     ]
     for read, filters, is_full in lists:

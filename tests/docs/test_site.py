@@ -1,5 +1,6 @@
 """The documentation as a site: complete, built with every warning as an error, and without the network."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -36,6 +37,11 @@ def test_it_is_built_without_a_warning_and_loads_nothing_from_elsewhere():
     for page in DOCS.rglob("*.md"):
         assert (SITE / page.relative_to(DOCS)).is_file(), "each page is there as Markdown, too"
     assert (SITE / "llms.txt").read_text() == LLMS.read_text()
+    found = json.loads((SITE / "search" / "search_index.json").read_text())["docs"]
+    later = {each["location"].partition("#")[0] for each in found if each.get("boost", 1) < 1}
+    decisions = {each["location"].partition("#")[0] for each in found if "decisions/" in each["location"]}
+    assert later == decisions, "a search lists guides first"
+    assert len(decisions) > 50
 
 
 @pytest.mark.docs

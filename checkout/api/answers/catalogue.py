@@ -3,9 +3,12 @@
 A code, once published, keeps its meaning and its status. Texts may change: programs compare codes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from checkout import problems as pages
+from checkout.conf.api import API_VERSIONS
 from payments_gateway.serving import problems as serving
 from payments_gateway.serving.problems import Problem
 
@@ -140,10 +143,14 @@ _NOT_YOURS = "It does not exist, or belongs to another merchant."
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A problem of the catalogue, with advice for the developer who meets it."""
+    """A problem of the catalogue, with advice for the developer who meets it.
+
+    ``members`` is an example of the further members of its document.
+    """
 
     problem: Problem
     advice: str
+    members: Mapping[str, Any] = field(default_factory=dict)
 
 
 _ENTRIES = (
@@ -161,7 +168,11 @@ _ENTRIES = (
         "The key may be used only from the networks that are listed with it. Check if a new proxy has "
         "changed the address that your requests come from.",
     ),
-    Entry(SCOPE_MISSING, "The member `scope` names the scope that the request needs."),
+    Entry(
+        SCOPE_MISSING,
+        "The member `scope` names the scope that the request needs.",
+        {"scope": "payments:refund"},
+    ),
     Entry(NOT_FOUND, "Compare the address with the OpenAPI document."),
     Entry(PAYMENT_NOT_FOUND, _NOT_YOURS),
     Entry(OPERATION_NOT_FOUND, _NOT_YOURS),
@@ -174,6 +185,7 @@ _ENTRIES = (
         API_VERSION_UNKNOWN,
         "The member `versions` lists all versions. Without the header Api-Version, the version of the key "
         "applies.",
+        {"versions": list(API_VERSIONS)},
     ),
     Entry(NOT_ACCEPTABLE, "Leave out the header Accept, or accept application/json."),
     Entry(UNSUPPORTED_MEDIA_TYPE, "Send JSON in UTF-8, uncompressed."),
@@ -182,7 +194,9 @@ _ENTRIES = (
         "Send one JSON object in UTF-8, without repeated names, at most 16 levels deep.",
     ),
     Entry(
-        INVALID_REQUEST, "The member `errors` names each field (a JSON pointer), query parameter or header."
+        INVALID_REQUEST,
+        "The member `errors` names each field (a JSON pointer), query parameter or header.",
+        {"errors": [{"detail": "This field is required.", "pointer": "/amount"}]},
     ),
     Entry(
         KEY_REQUIRED, "Make a random key for each action, and send it again with each retry of that action."
@@ -216,16 +230,22 @@ _ENTRIES = (
     ),
     Entry(NOT_POSSIBLE_NOW, "Read the payment: `state` and `available_actions` say what is possible."),
     Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),
-    Entry(AMOUNT_NOT_AVAILABLE, "The member `available` is the amount that is left, in minor units."),
+    Entry(
+        AMOUNT_NOT_AVAILABLE,
+        "The member `available` is the amount that is left, in minor units.",
+        {"available": 1000, "currency": "GBP"},
+    ),
     Entry(
         PAYMENT_DISPUTED,
         "The issuer may have taken the money back already. `available` can be refunded. Read the payment "
         "later: `amounts.dispute_claimed` is 0 once the dispute has been looked into.",
+        {"available": 0, "currency": "GBP"},
     ),
     Entry(
         REFUNDABLE_CHANGED,
         "The payment was changed in the meantime. The member `refundable` is the amount that is left. Decide "
         "again.",
+        {"refundable": 1000},
     ),
     Entry(TOO_MANY_UNKNOWN_KEYS, "Wait for Retry-After, and find the program that still uses an old key."),
     Entry(

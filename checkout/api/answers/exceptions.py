@@ -72,12 +72,7 @@ def refusal_of(error: Exception) -> Refusal:
         case UnsupportedMediaType():
             return refusal(catalogue.UNSUPPORTED_MEDIA_TYPE)
         case RequestInvalid():
-            detail = str(error).removeprefix(f"{error.field}: ")
-            is_query = error.field in _PARAMETERS
-            fault = (
-                Fault(detail, parameter=error.field) if is_query else Fault(detail, pointer_to(error.field))
-            )
-            return refusal(catalogue.INVALID_REQUEST, faults=[fault])
+            return refusal(catalogue.INVALID_REQUEST, faults=map(_fault_of, (error, *error.others)))
         case PaymentNotFound():
             return refusal(catalogue.PAYMENT_NOT_FOUND)
         case OperationNotFound():
@@ -126,6 +121,12 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.MALFORMED_JSON, str(error.detail)[:200])
         case _:
             return Refusal(catalogue.BROKEN)
+
+
+def _fault_of(error: RequestInvalid) -> Fault:
+    detail = str(error).removeprefix(f"{error.field}: ")
+    is_query = error.field in _PARAMETERS
+    return Fault(detail, parameter=error.field) if is_query else Fault(detail, pointer_to(error.field))
 
 
 def pointer_to(field: str) -> str:

@@ -1,6 +1,7 @@
 """Make the OpenAPI 3.1 document from the addresses, the descriptions of their methods, and the events."""
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -14,19 +15,27 @@ from checkout.api.answers import catalogue
 from checkout.api.description.schemas import (
     PROBLEM,
     REFERENCE,
+    REQUEST,
     Schema,
     schema_of_field,
     schema_of_serializer,
     schemas_of_answers,
 )
-from checkout.api.description.webhooks import EVENTS_OF_WEBHOOKS, schemas_of_webhooks, webhooks
+from checkout.api.description.webhooks import (
+    EVENTS_OF_WEBHOOKS,
+    TAG as WEBHOOKS,
+    schemas_of_webhooks,
+    webhooks,
+)
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.ids import IdConverter
 from checkout.api.requests.versions import HEADER as API_VERSION_HEADER
+from checkout.api.requests.view import ApiView
 from checkout.conf.api import API_VERSION, API_VERSIONS
+from checkout.described import PAYMENT
 from checkout.problems import CARD_NUMBER
 from payments_gateway.serving import problems as serving
-from payments_gateway.serving.problems import Problem
+from payments_gateway.serving.problems import Problem, document_of
 
 PREFIX = "/api/v1/"
 _PARAMETER = re.compile(r"<(\w+):(\w+)>")
@@ -46,31 +55,33 @@ _WITH_BODY = (
     *(catalogue.MALFORMED_JSON, catalogue.UNSUPPORTED_MEDIA_TYPE, catalogue.INVALID_REQUEST),
     *(CARD_NUMBER, serving.TOO_LARGE, serving.TOO_SLOW),
 )
-_TEXT = {"schema": {"type": "string"}}
+
+
+def _header(description: str, example: Any, type: str = "string") -> Schema:
+    return {"description": description, "schema": {"type": type}, "example": example}
+
+
 _HEADERS: dict[str, Schema] = {
-    "Request-Id": {"description": "The id of this request.", **_TEXT},
-    "RateLimit": {
-        "description": "The requests left, and the seconds until there are more.",
-        **_TEXT,
-    },
-    "RateLimit-Policy": {
-        "description": "The number of requests (`q`) that a key may send in each window of `w` seconds.",
-        **_TEXT,
-    },
-    API_VERSION_HEADER: {"description": "The API version of the answer.", **_TEXT},
+    "Request-Id": _header("The id of this request.", REQUEST),
+    "RateLimit": _header("The requests left, and the seconds until there are more.", '"default";r=5701;t=41'),
+    "RateLimit-Policy": _header(
+        "The number of requests (`q`) that a key may send in each window of `w` seconds.",
+        '"default";q=6000;w=60',
+    ),
+    API_VERSION_HEADER: _header("The API version of the answer.", API_VERSION),
 }
 _SENT = list(_HEADERS)
 _HEADERS |= {
-    "Location": {"description": "The address of the object.", **_TEXT},
-    "Idempotent-Replayed": {
-        "description": "`true` if this is the answer to an earlier request, with the state of that moment; "
-        "absent otherwise. Read the object for its present state.",
-        **_TEXT,
-    },
-    "Preference-Applied": {"description": "The part of `Prefer` that was applied, if any.", **_TEXT},
-    "Retry-After": {"description": "Wait for this many seconds.", "schema": {"type": "integer"}},
+    "Location": _header("The address of the object.", f"{PREFIX}payments/{PAYMENT}"),
+    "Idempotent-Replayed": _header(
+        "`true` if this is the answer to an earlier request, with the state of that moment; absent "
+        "otherwise. Read the object for its present state.",
+        "true",
+    ),
+    "Preference-Applied": _header("The part of `Prefer` that was applied, if any.", "wait=8"),
+    "Retry-After": _header("Wait for this many seconds.", 1, "integer"),
 }
-_PROBLEM_RESPONSE = {
+_PROBLEM_RESPONSE: Schema = {
     "description": "A problem.",
     "headers": {"Request-Id": {"$ref": "#/components/headers/Request-Id"}},
     "content": {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}},
@@ -85,6 +96,7 @@ _KEY = {
         "commas or backslashes. Quotation marks around the key are optional. A repeated request with the "
         "same key gets the answer to the first request."
     ),
+    "example": "order-A-1001",
 }
 _VERSION = {
     "name": API_VERSION_HEADER,
@@ -92,6 +104,7 @@ _VERSION = {
     "required": False,
     "schema": {"type": "string", "enum": list(API_VERSIONS)},
     "description": "The API version of the answer. By default, it is the version of the key.",
+    "example": API_VERSION,
 }
 _PREFER = {
     "name": "Prefer",
@@ -99,6 +112,7 @@ _PREFER = {
     "required": False,
     "schema": {"type": "string"},  # unknown preferences are ignored (RFC 7240, section 2)
     "description": "`wait=N`: hold for up to N seconds; `respond-async`: answer at once (RFC 7240).",
+    "example": "wait=8",
 }
 
 
@@ -107,10 +121,14 @@ def document() -> Schema:
     paths: dict[str, Schema] = {}
     answers: dict[str, Any] = dict(EVENTS_OF_WEBHOOKS)
     bodies: dict[str, Schema] = {}
-    for address, parameters, methods in _addresses():
+    tags: dict[str, Schema] = {}
+    for address, parameters, view in _addresses():
         item: Schema = {"parameters": parameters} if parameters else {}
-        for method, described in methods.items():
-            item[method.lower()] = _operation(described, bodies, answers, has_path=bool(parameters))
+        tag = _tag_of(view)
+        tags[tag["name"]] = tag
+        for method, described in view.methods.items():
+            operation = _operation(described, bodies, answers, has_path=bool(parameters))
+            item[method.lower()] = {"tags": [tag["name"]], **operation}
         paths[address] = item
     schemas, components = schemas_of_answers(answers)
     _fill_in(paths, schemas)
@@ -120,9 +138,11 @@ def document() -> Schema:
             "title": "Payments gateway",
             "version": API_VERSION,
             "description": "Create payments, send shoppers to `checkout_url`, capture, void and refund.",
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/", "description": "The gateway"}],
         "security": [{"apiKey": []}],
+        "tags": [*tags.values(), WEBHOOKS],
         "paths": paths,
         "webhooks": webhooks(),
         "components": {
@@ -130,11 +150,9 @@ def document() -> Schema:
                 "apiKey": {"type": "http", "scheme": "bearer", "description": _scopes()},
             },
             "headers": _HEADERS,
-            "responses": {"Problem": _PROBLEM_RESPONSE},
+            "examples": _examples_of_problems(),
             "schemas": dict(
-                sorted(
-                    {**components, **bodies, "Problem": PROBLEM, **schemas_of_webhooks(components)}.items()
-                )
+                sorted({**components, **bodies, "Problem": PROBLEM, **schemas_of_webhooks()}.items())
             ),
         },
     }
@@ -148,7 +166,7 @@ def _with_names_of_lists(made: Schema) -> Schema:
     return named
 
 
-def _addresses() -> Iterator[tuple[str, list[Schema], Mapping[str, Described]]]:
+def _addresses() -> Iterator[tuple[str, list[Schema], type[ApiView]]]:
     for pattern in urls.urlpatterns:
         view = getattr(pattern.callback, "view_class", None)
         if isinstance(pattern, URLPattern) and view is not None:
@@ -159,11 +177,55 @@ def _addresses() -> Iterator[tuple[str, list[Schema], Mapping[str, Described]]]:
                     "name": name,
                     "in": "path",
                     "required": True,
+                    "description": known[kind].description,
                     "schema": {"type": "string", "pattern": f"^{known[kind].form}$"},
+                    "example": known[kind].example,
                 }
                 for kind, name in _PARAMETER.findall(route)
             ]
-            yield PREFIX + _PARAMETER.sub(r"{\2}", route), parameters, view.methods
+            yield PREFIX + _PARAMETER.sub(r"{\2}", route), parameters, view
+
+
+def _tag_of(view: type[ApiView]) -> Schema:
+    """Return the tag of a view's operations: its module, which the module's docstring describes."""
+    module = sys.modules[view.__module__]
+    name = view.__module__.rpartition(".")[2].replace("_", "-")
+    return {"name": name, "description": (module.__doc__ or "").partition("\n")[0]}
+
+
+def _examples_of_problems() -> dict[str, Schema]:
+    """Return an example of each problem by its code."""
+    return {
+        code: {
+            "summary": entry.problem.title,
+            "description": entry.advice,
+            "value": {
+                **document_of(entry.problem),
+                "type": f"https://pay.example/problems/{code}",
+                "code": code,
+                "request_id": REQUEST,
+                **entry.members,
+            },
+        }
+        for code, entry in sorted(catalogue.CATALOGUE.items())
+        if entry.problem is not catalogue.METHOD_NOT_ALLOWED  # no operation of the document answers with it
+    }
+
+
+def _parameter(name: str, field: Any) -> Schema:
+    """Return a parameter of the query."""
+    schema = schema_of_field(field)
+    [example] = schema.pop("examples")
+    is_list = schema["type"] == "array"
+    return {
+        "name": name,
+        **({"style": "form", "explode": False} if is_list else {}),  # separated by commas
+        "in": "query",
+        "required": field.required,
+        "description": schema.pop("description"),
+        "schema": schema,
+        "example": example,
+    }
 
 
 def _operation(
@@ -171,10 +233,7 @@ def _operation(
 ) -> Schema:
     parameters = []
     if described.query is not None:
-        parameters += [
-            {"name": name, "in": "query", "required": field.required, "schema": schema_of_field(field)}
-            for name, field in described.query().fields.items()
-        ]
+        parameters += [_parameter(name, field) for name, field in described.query().fields.items()]
     if described.key is not IdempotencyKey.IGNORED:
         parameters.append({**_KEY, "required": described.key is IdempotencyKey.REQUIRED})
     if described.may_be_held:
@@ -214,8 +273,15 @@ def _responses(described: Described, answers: dict[str, Any], *, has_path: bool)
             "description": f"A problem: {codes}.",
             "headers": _references(_headers_of_problems(problems)),
         }
-        responses[str(status)] = {**_PROBLEM_RESPONSE, **made}
+        responses[str(status)] = {**_response_with(problems), **made}
     return responses
+
+
+def _response_with(problems: Iterable[Problem]) -> Schema:
+    """Return the response with an example of each problem."""
+    examples = {each.code: {"$ref": f"#/components/examples/{each.code}"} for each in problems}
+    [(kind, content)] = _PROBLEM_RESPONSE["content"].items()
+    return {**_PROBLEM_RESPONSE, "content": {kind: {**content, "examples": examples}}}
 
 
 def _headers_of_answer(described: Described, status: int) -> Iterator[str]:

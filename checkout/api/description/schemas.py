@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 from rest_framework import serializers
 
-from checkout.api.requests.fields import Metadata
+from checkout.api.requests.fields import CommaSeparated, Metadata, MetadataChange, NameAndValue, QueryFlag
+from checkout.conf.api import API_VERSION, API_VERSIONS
+from checkout.described import ENDPOINT, EVENT, TIME, plain
 
 REFERENCE = "#/components/schemas/{name}"
 Schema = dict[str, Any]
@@ -16,46 +18,60 @@ _TIMES = {"at", "since", "paused_until", "capture_before"}
 # Fields that webhooks to a thin endpoint do not have. ``changes`` is also left out if it is empty.
 _FULL_ONLY = {"data", "changes"}
 _MAY_BE_MISSING = {
-    "WebhookEventObject": _FULL_ONLY,
     **{f"{kind}WebhookEvent": _FULL_ONLY for kind in ("Payment", "Attempt", "Operation")},
     **{f"{kind}EventData": {"left_out"} for kind in ("Payment", "Attempt", "Operation")},
 }
+
+# The id of a request.
+REQUEST = "01JDVQ6Y8T3M5K7N9P0R2S4V6X"
+
+
+def _text(description: str, example: str, **more: Any) -> Schema:
+    return {"type": "string", **more, "description": description, "examples": [example]}
+
+
+def _amount(description: str) -> Schema:
+    return {"type": "integer", "format": "int64", "description": description, "examples": [1000]}
+
 
 PROBLEM: Schema = {
     "type": "object",
     "description": "A problem (RFC 9457). Programs compare `code`; texts may change.",
     "properties": {
-        "type": {"type": "string", "format": "uri", "description": "An address that says what to do."},
-        "code": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
+        "type": _text(
+            "An address that says what to do.",
+            "https://pay.example/problems/amount_not_available",
+            format="uri",
+        ),
+        "code": _text("The problem, as a word for programs.", "amount_not_available"),
+        "title": _text("The problem in a few words.", "Amount not available"),
+        "status": {"type": "integer", "description": "The HTTP status.", "examples": [409]},
+        "detail": _text("The problem in a sentence.", "The amount is greater than the amount that is left."),
+        "request_id": _text("The id of the request, for questions to the gateway's operators.", REQUEST),
         "errors": {
             "type": "array",
+            "description": "The faults in fields, parameters and headers. Each names where it is.",
             "items": {
                 "type": "object",
                 "properties": {
-                    "detail": {"type": "string"},
-                    "pointer": {"type": "string", "description": "A JSON pointer to the field of the body."},
-                    "parameter": {"type": "string", "description": "The parameter of the query."},
-                    "header": {"type": "string"},
+                    "detail": _text("The fault, and what to send instead.", "This field is required."),
+                    "pointer": _text("A JSON pointer to the field of the body.", "/amount"),
+                    "parameter": _text("The parameter of the query.", "limit"),
+                    "header": _text("The header.", "Idempotency-Key"),
                 },
                 "required": ["detail"],
             },
+            "examples": [[{"detail": "This field is required.", "pointer": "/amount"}]],
         },
-        "available": {
-            "type": "integer",
-            "format": "int64",
-            "description": "Of `amount_not_available` and `payment_disputed`.",
-        },
-        "currency": {"type": "string", "description": "Of `amount_not_available` and `payment_disputed`."},
-        "refundable": {"type": "integer", "format": "int64", "description": "Of `refundable_changed`."},
-        "scope": {"type": "string", "description": "Of `scope_missing`."},
+        "available": _amount("Of `amount_not_available` and `payment_disputed`: the amount that is left."),
+        "currency": _text("Of `amount_not_available` and `payment_disputed`: its currency.", "GBP"),
+        "refundable": _amount("Of `refundable_changed`: the amount that may be refunded."),
+        "scope": _text("Of `scope_missing`: the scope that is needed.", "payments:refund"),
         "versions": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "Of `api_version_unknown`.",
+            "description": "Of `api_version_unknown`: the versions that there are.",
+            "examples": [list(API_VERSIONS)],
         },
     },
     "required": ["type", "code", "title", "status", "detail", "request_id"],
@@ -64,14 +80,18 @@ TEST_EVENT: Schema = {
     "type": "object",
     "description": "A test event (`ping`). It belongs to no payment, so it has no sequence and no data.",
     "properties": {
-        "id": {"type": "string"},
-        "object": {"type": "string", "const": "event"},
-        "type": {"type": "string", "const": "webhook.test"},
-        "created_at": {"type": "string", "format": "date-time"},
-        "live": {"type": "boolean"},
-        "merchant": {"type": "string"},
-        "endpoint": {"type": "string"},
-        "api_version": {"type": "string"},
+        "id": _text("The id of the event.", EVENT),
+        "object": _text("The kind of object.", "event", const="event"),
+        "type": _text("The type of the event.", "webhook.test", const="webhook.test"),
+        "created_at": _text("The time of the event.", TIME, format="date-time"),
+        "live": {
+            "type": "boolean",
+            "description": "False for a merchant that is only tried out.",
+            "examples": [False],
+        },
+        "merchant": _text("The merchant's code.", "shop"),
+        "endpoint": _text("The id of the endpoint.", ENDPOINT),
+        "api_version": _text("The API version of the endpoint.", API_VERSION),
     },
     "required": ["id", "object", "type", "created_at", "live", "merchant", "endpoint", "api_version"],
 }
@@ -79,9 +99,15 @@ TEST_EVENT: Schema = {
 
 def schema_of_serializer(serializer: serializers.Serializer[Any]) -> Schema:
     """Return the schema of a body."""
+    description = plain(type(serializer).__doc__ or "")
     properties = {name: _default_in_words(schema_of_field(each)) for name, each in serializer.fields.items()}
     required = [name for name, each in serializer.fields.items() if each.required]
-    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    schema: Schema = {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "additionalProperties": False,
+    }
     return {**schema, "required": required} if required else schema
 
 
@@ -103,9 +129,16 @@ def schema_of_field(field: Any) -> Schema:
         schema["type"] = [schema["type"], "null"]
     if field.help_text:
         schema["description"] = str(field.help_text)
+    example = getattr(field, "example", None)
+    if example is not None:
+        schema["examples"] = [_as_in_query(example) if isinstance(field, QueryFlag) else example]
     if not field.required and isinstance(field.default, str | int | bool) and field.default != "":
         schema["default"] = field.default
     return schema
+
+
+def _as_in_query(word: str) -> bool:
+    return word == "true"
 
 
 def _schema_of(field: Any) -> Schema:
@@ -115,6 +148,9 @@ def _schema_of(field: Any) -> Schema:
             return {"type": "array", "items": items, "maxItems": getattr(field, "max_length", None)}
         case serializers.ListField():
             return {"type": "array", "items": _schema_of(field.child), "maxItems": field.max_length}
+        case MetadataChange():
+            schema = _schema_of(Metadata())
+            return {**schema, "additionalProperties": {"type": ["string", "null"], "maxLength": 500}}
         case Metadata():
             return {
                 "type": "object",
@@ -122,6 +158,11 @@ def _schema_of(field: Any) -> Schema:
                 "propertyNames": {"minLength": 1, "maxLength": 40},
                 "additionalProperties": {"type": "string", "maxLength": 500},
             }
+        case CommaSeparated():
+            words = {"type": "string", "enum": list(field.choices)}
+            return {"type": "array", "items": words, "minItems": 1}
+        case NameAndValue():
+            return {"type": "string", "pattern": "^[^:]{1,40}:.{0,500}$", "maxLength": 541}
         case serializers.BooleanField():
             return {"type": "boolean"}
         case serializers.IntegerField():
@@ -164,6 +205,8 @@ def _as_it_is_sent(name: str, schema: Schema) -> Schema:
     ``msgspec`` describes objects as they are read, so that a field with a default may be missing. With such a
     schema, a user of a generated client would have to check if each of these fields is present.
     """
+    if "description" in schema:
+        schema = {**schema, "description": plain(schema["description"])}
     if "properties" not in schema:
         return _for_generators(schema)
     fields = schema["properties"].items()
@@ -185,10 +228,10 @@ def _for_generators(schema: Schema, *, is_time: bool = False) -> Schema:
     they do not treat the values of an enumeration as strings.
     """
     match schema:
-        case {"enum": [bool()]}:
-            return {"type": "boolean"}  # openapi-generator turns a constant into the string "true"
-        case {"enum": [str(value)]}:
-            return {"type": "string", "const": value}
+        case {"enum": [bool()], **told}:
+            return {"type": "boolean", **told}  # openapi-generator turns a constant into the string "true"
+        case {"enum": [str(value)], **told}:
+            return {"type": "string", "const": value, **told}
         case {"enum": [str(), *_]}:
             return {"type": "string", **schema}
         case {"anyOf": list(parts)}:

@@ -2,29 +2,40 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from checkout.api.description.schemas import REFERENCE, TEST_EVENT, Schema
+from checkout.described import EVENT, told
 from checkout.payments.events import EVENT_TYPES, object_of
 from checkout.payments.objects import (
     EventData,
+    EventObject,
     OperationEventData,
     OperationObject,
     PaymentEventData,
     PaymentObject,
     ThinWebhookEventObject,
-    WebhookEventObject,
 )
 
+TAG: Schema = {"name": "webhooks", "description": "Requests that the gateway sends to your endpoints."}
+
+
+def _header(name: str, description: str, example: str) -> Schema:
+    schema = {"type": "string"}
+    of_header: Schema = {"name": name, "in": "header", "required": True, "schema": schema}
+    return {**of_header, "description": description, "example": example}
+
+
 _HEADERS = [
-    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": meaning}
-    for name, meaning in {
-        "webhook-id": "The id of the event, the same at every attempt.",
-        "webhook-timestamp": "The time of this attempt, in seconds since 1970.",
-        "webhook-signature": "Signatures, separated by spaces (docs/webhooks.md).",
-    }.items()
+    _header("webhook-id", "The id of the event, the same at every attempt.", EVENT),
+    _header("webhook-timestamp", "The time of this attempt, in seconds since 1970.", "1795944600"),
+    _header(
+        "webhook-signature",
+        "Signatures, separated by spaces (docs/webhooks.md).",
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    ),
 ]
 
 
@@ -51,7 +62,11 @@ def _event_of(cls: type) -> type[msgspec.Struct]:
     kind = _kind(cls)
     return msgspec.defstruct(
         f"{kind}WebhookEvent",
-        [("type", Literal[*_types(cls)]), ("data", _DATA[cls]), ("changes", dict[str, Any])],
+        [
+            ("type", Annotated[Literal[*_types(cls)], told("The type of the event.", _types(cls)[0])]),
+            ("data", Annotated[_DATA[cls], told("The object after the change, and what belongs to it.")]),
+            ("changes", EventObject.__annotations__["changes"]),
+        ],
         bases=(ThinWebhookEventObject,),
         namespace={"__doc__": _CHANGE.format(kind=kind.lower())},
         frozen=True,
@@ -59,10 +74,9 @@ def _event_of(cls: type) -> type[msgspec.Struct]:
     )
 
 
-# The bodies by the names of their schemas. The first fits events of all types.
+# The bodies by the names of their schemas.
 EVENTS_OF_WEBHOOKS: Mapping[str, type[msgspec.Struct]] = {
-    "WebhookEventObject": WebhookEventObject,
-    **{f"{_kind(cls)}WebhookEvent": _event_of(cls) for cls in _DATA},
+    f"{_kind(cls)}WebhookEvent": _event_of(cls) for cls in _DATA
 }
 
 
@@ -75,7 +89,7 @@ def webhooks() -> Schema:
             "post": {
                 # Without a tag, openapi-generator overwrites the file of the paths with the file of the
                 # webhooks.
-                "tags": ["webhooks"],
+                "tags": [TAG["name"]],
                 "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
                 "summary": meaning,
                 "parameters": _HEADERS,
@@ -90,11 +104,8 @@ def webhooks() -> Schema:
     }
 
 
-def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Return the schemas that no class describes: the test event, the union of all bodies, and their data.
-
-    ``components`` has the schemas of classes.
-    """
+def schemas_of_webhooks() -> dict[str, Schema]:
+    """Return the schemas that no class describes: the test event, and the union of all bodies."""
     references = {type: REFERENCE.format(name=_name_for(type)) for type in EVENT_TYPES}
     references["webhook.test"] = REFERENCE.format(name="WebhookTestObject")
     union = {
@@ -102,17 +113,7 @@ def schemas_of_webhooks(components: Mapping[str, Schema]) -> dict[str, Schema]:
         "oneOf": [{"$ref": each} for each in dict.fromkeys(references.values())],
         "discriminator": {"propertyName": "type", "mapping": references},
     }
-    made: dict[str, Schema] = {"WebhookTestObject": TEST_EVENT, "WebhookEvent": union}
-    for cls in _DATA:
-        made |= _of_events(_kind(cls), components)
-    return made
-
-
-def _of_events(kind: str, components: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Return the schema of the data of events about an object."""
-    data = components[f"{kind}EventData"]
-    properties = {**data["properties"], "object": {"$ref": REFERENCE.format(name=f"{kind}Object")}}
-    return {f"{kind}EventData": {**data, "properties": properties}}
+    return {"WebhookTestObject": TEST_EVENT, "WebhookEvent": union}
 
 
 def _name_for(type: str) -> str:

@@ -4,15 +4,17 @@ DRF's own fields would hide the mistake of a program that sends the wrong type.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from checkout.payments.actions.metadata import MOST_KEYS
+from checkout.money import CURRENCIES
+from checkout.payments.actions.metadata import LONGEST_KEY, LONGEST_VALUE, MOST_KEYS
 
+_IS_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _BLANK_FOR_PLUS = re.compile(r"[0-9-]{8,10}T[0-9:.]{2,20} [0-9]{2}:?[0-9]{2}")
 
 
@@ -22,10 +24,25 @@ class Strict(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """See ``Serializer``."""
         if isinstance(data, Mapping):
-            unknown = sorted(set(data) - set(self.fields))
+            unknown = {
+                name: ["There is no such field."] for name in sorted(set(data) - set(self.fields))[:20]
+            }
+            try:
+                read = super().to_internal_value(data)
+            except ValidationError as error:
+                raise ValidationError({**unknown, **cast("dict[str, Any]", error.detail)}) from None
             if unknown:
-                raise ValidationError({name: ["There is no such field."] for name in unknown[:20]})
+                raise ValidationError(unknown)
+            return read
         return super().to_internal_value(data)
+
+
+class Exampled:
+    """A field with an ``example`` for the reference, which its ``help_text`` describes."""
+
+    def __init__(self, *args: Any, example: Any = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.example = example
 
 
 @cache
@@ -39,7 +56,7 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
     return dict(_reader(serializer).run_validation(data))
 
 
-class Text(serializers.CharField):
+class Text(Exampled, serializers.CharField):
     """A text, as it was sent."""
 
     def __init__(self, **options: Any) -> None:
@@ -52,7 +69,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Choice(serializers.ChoiceField):
+class Choice(Exampled, serializers.ChoiceField):
     """One of a few texts."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -62,7 +79,7 @@ class Choice(serializers.ChoiceField):
         return str(super().to_internal_value(data))
 
 
-class Whole(serializers.IntegerField):
+class Whole(Exampled, serializers.IntegerField):
     """A whole number."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -72,7 +89,107 @@ class Whole(serializers.IntegerField):
         return data
 
 
-class Flag(serializers.BooleanField):
+class Pattern(Exampled, serializers.RegexField):
+    """A text of one form."""
+
+
+class MinorUnits(Whole):
+    """An amount in minor units. If a program sends major units, the error says what to send instead."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """See ``Whole``."""
+        if major := _in_major_units(data):
+            raise ValidationError(
+                [
+                    f"Send minor units of the currency, as a whole number: {major} EUR is "
+                    f"{_minor(major, 2)}, {major} KWD is {_minor(major, 3)}, and 1250 JPY is 1250."
+                ]
+            )
+        return super().to_internal_value(data)
+
+
+def _in_major_units(data: Any) -> str:
+    """Return a number with a fraction, or a number in quotation marks, as its text; "" for anything else."""
+    text = str(data) if isinstance(data, float | str) else ""
+    return text if _IS_NUMBER.fullmatch(text) else ""
+
+
+def _minor(major: str, digits: int) -> int:
+    whole, _, fraction = major.partition(".")
+    return int(whole + fraction.ljust(digits, "0")[:digits])
+
+
+class CurrencyCode(Text):
+    """The code of a currency in which shoppers can pay."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """See ``Text``."""
+        code = super().to_internal_value(data)
+        if code.upper() in CURRENCIES and code not in CURRENCIES:
+            raise ValidationError([f"Write it in capitals: {code.upper()}."])
+        if code not in CURRENCIES:
+            raise ValidationError(
+                ["This is not a currency in which shoppers can pay (ISO 4217), such as EUR."]
+            )
+        return code
+
+
+class CommaSeparated(Exampled, serializers.Field[Any, Any, Any, Any]):
+    """Some of a few words in a query, separated by commas."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid": "There is no {word}. Separate several with commas. There are: {words}.",
+    }
+
+    def __init__(self, *, choices: Sequence[str], **options: Any) -> None:
+        super().__init__(required=False, default=(), **options)
+        self.choices = choices
+
+    def to_internal_value(self, data: Any) -> Sequence[str]:
+        """See ``Field``."""
+        words: list[str] = data.split(",")
+        for word in words:
+            if word not in self.choices:
+                self.fail("invalid", word=word[:40] or "empty word", words=", ".join(self.choices))
+        return words
+
+    def to_representation(self, value: Any) -> Any:
+        """See ``Field``."""
+        return value
+
+
+class NameAndValue(Exampled, serializers.Field[Any, Any, Any, Any]):
+    """A name of metadata and its value in a query, with a colon between them."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid": "Write a name of the metadata, a colon and its value, for example basket:77.",
+    }
+
+    def to_internal_value(self, data: Any) -> tuple[str, str]:
+        """See ``Field``."""
+        name, colon, value = data.partition(":")
+        if not colon or not 0 < len(name) <= LONGEST_KEY or len(value) > LONGEST_VALUE or "\0" in data:
+            self.fail("invalid")
+        return name, value
+
+    def to_representation(self, value: Any) -> Any:
+        """See ``Field``."""
+        return value
+
+
+class QueryWhole(Exampled, serializers.IntegerField):
+    """A whole number in a query, where every value is a text."""
+
+
+class Several(Exampled, serializers.ListField):
+    """A list of values."""
+
+
+class Parts(Exampled, serializers.ListSerializer[Any]):
+    """A list of objects."""
+
+
+class Flag(Exampled, serializers.BooleanField):
     """True or false."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -82,7 +199,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class QueryFlag(serializers.BooleanField):
+class QueryFlag(Exampled, serializers.BooleanField):
     """The word ``true`` or ``false`` in a query."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -92,7 +209,7 @@ class QueryFlag(serializers.BooleanField):
         return bool(data == "true")
 
 
-class Time(serializers.DateTimeField):
+class Time(Exampled, serializers.DateTimeField):
     """A time with its offset from UTC (RFC 3339)."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -129,7 +246,7 @@ class QueryTime(Time):
         return super().to_internal_value(value)
 
 
-class Metadata(serializers.Field[Any, Any, Any, Any]):
+class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
     """A flat object of strings. ``create_payment`` checks their sizes for all callers."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -137,14 +254,32 @@ class Metadata(serializers.Field[Any, Any, Any, Any]):
         "too_many": f"Metadata has at most {MOST_KEYS} names.",
     }
 
-    def to_internal_value(self, data: Any) -> dict[str, str]:
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
         """See ``Field``."""
-        if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        if not isinstance(data, dict) or not all(map(self.is_value, data.values())):
             self.fail("invalid")
         if len(data) > MOST_KEYS:  # before each of them is hashed for the idempotency key
             self.fail("too_many")
         return data
 
+    @staticmethod
+    def is_value(value: Any) -> bool:
+        """Return True for a value of the object."""
+        return isinstance(value, str)
+
     def to_representation(self, value: Any) -> Any:
         """See ``Field``."""
         return value
+
+
+class MetadataChange(Metadata):
+    """Names with their new values, or with null if they are to be removed."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid": "This must be an object whose values are strings, or null to remove a name.",
+    }
+
+    @staticmethod
+    def is_value(value: Any) -> bool:
+        """See ``Metadata``."""
+        return value is None or isinstance(value, str)

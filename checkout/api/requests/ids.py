@@ -23,6 +23,8 @@ class IdConverter(StringConverter):
 
     regex = "[^/]+"
     form: ClassVar[str]
+    description: ClassVar[str]
+    example: ClassVar[str]
     problem: ClassVar[Problem]
 
     def to_python(self, value: str) -> str | NoSuchId:  # type: ignore[override]

@@ -8,15 +8,24 @@ from rest_framework.exceptions import ValidationError
 
 from checkout.api.requests.fields import (
     Choice,
+    CommaSeparated,
+    CurrencyCode,
     Flag,
     Metadata,
+    MetadataChange,
+    MinorUnits,
+    NameAndValue,
+    Parts,
+    Pattern,
     QueryFlag,
     QueryTime,
+    QueryWhole,
     Strict,
     Text,
     Time,
     Whole,
 )
+from checkout.described import CURSOR, LATER, PAYMENT, SAVED_CARD, TIME
 from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
 from checkout.payments.providers.saved_cards import MerchantInitiated
 
@@ -43,46 +52,68 @@ CAPTURES = (
     "If false, capture the payment yourself. An authorisation that is not captured is voided after 6 days, "
     "unless the gateway is configured otherwise."
 )
+METADATA = "Your own data: at most 50 names of 40 characters each, with texts of 500 characters."
+DESCRIPTION = "What is paid for, as the shopper reads it."
+AMOUNT = "The amount in minor units of `currency`: 1250 is 12.50 EUR, or 1250 JPY."
+CURRENCY = "The ISO 4217 code of the currency, in capitals."
+CUSTOMER = "customer-7"
+
+
+def _amount() -> MinorUnits:
+    return MinorUnits(min_value=1, max_value=MOST, help_text=AMOUNT, example=1250)
+
+
+def _currency() -> CurrencyCode:
+    return CurrencyCode(min_length=3, max_length=3, help_text=CURRENCY, example="GBP")
+
+
+def _optional(most: int, told: str, example: str) -> Text:
+    """Return a field for a text that may be left out or blank, which is the same."""
+    return Text(
+        required=False, allow_blank=True, max_length=most, default="", help_text=told, example=example
+    )
 
 
 class LineInput(Strict):
     """A line of the order."""
 
-    sku = Text(max_length=50)
-    quantity = Whole(min_value=1, max_value=1_000_000)
+    sku = Text(max_length=50, help_text="Your name of the goods, as in the gateway's stock.", example="tea")
+    quantity = Whole(min_value=1, max_value=1_000_000, help_text="The number of pieces.", example=2)
 
 
 class CreatePayment(Strict):
-    """The payment of an order. ``amount`` is in minor units of ``currency``."""
+    """The payment of an order."""
 
-    order_reference = Text(max_length=100, help_text="The order's number, unique for the merchant.")
-    amount = Whole(min_value=1, max_value=MOST, help_text="The amount in minor units: 1250 is 12.50 EUR.")
-    currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
-    description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
-    customer_email = Text(
-        required=False,
-        allow_blank=True,
-        max_length=254,
-        default="",
-        help_text="The address to which the receipt is sent.",
+    order_reference = Text(
+        max_length=100, help_text="The order's number, unique for the merchant.", example="A-1001"
     )
-    lines: Any = serializers.ListSerializer(
+    amount = _amount()
+    currency = _currency()
+    description = Text(max_length=50, help_text=DESCRIPTION, example="Tea")
+    customer_email = _optional(254, "The address to which the receipt is sent.", "shopper@example.com")
+    lines: Any = Parts(
         child=LineInput(),
         required=False,
         max_length=MOST_LINES,
         default=list,
         help_text="The items to reserve in the gateway's stock. If an item is out of stock, the attempt is "
         "declined with `out_of_stock`.",
+        example=[],
     )
-    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
-    cancel_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=CANCEL)
-    locale = Text(required=False, allow_blank=True, max_length=35, default="", help_text=LOCALE)
-    metadata = Metadata(required=False, default=dict, help_text="At most 50 names of 40 characters each.")
-    expires_at = Time(required=False, allow_null=True, default=None)
-    captures_automatically = Flag(required=False, default=True, help_text=CAPTURES)
-    customer_reference = Text(
-        required=False, allow_blank=True, max_length=64, default="", help_text=CUSTOMER_REFERENCE
+    return_url = _optional(500, RETURN, "https://shop.example/thanks")
+    cancel_url = _optional(500, CANCEL, "https://shop.example/basket")
+    locale = _optional(35, LOCALE, "en-GB")
+    metadata = Metadata(required=False, default=dict, help_text=METADATA, example={"basket": "77"})
+    expires_at = Time(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The time after which no attempt may start. Without it, an unpaid payment expires some "
+        "time after it was last touched: read `effective_expires_at`.",
+        example=LATER,
     )
+    captures_automatically = Flag(required=False, default=True, help_text=CAPTURES, example=True)
+    customer_reference = _optional(64, CUSTOMER_REFERENCE, CUSTOMER)
     saved_card = Text(
         required=False,
         max_length=37,
@@ -94,11 +125,13 @@ class CreatePayment(Strict):
         ],
         help_text="Charge this saved card at once. This requires `merchant_initiated` and the scope "
         "`saved_cards:charge`.",
+        example=SAVED_CARD,
     )
     merchant_initiated = Choice(
         choices=[str(each) for each in MerchantInitiated],
         required=False,
         help_text="The reason for charging the card without the customer. Only with `saved_card`.",
+        example="recurring",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -110,61 +143,73 @@ class CreatePayment(Strict):
 
 
 class CreatePaymentLink(Strict):
-    """A link, and the payments that shoppers make with it. ``amount`` is in minor units of ``currency``."""
+    """A link, and the payments that shoppers make with it."""
 
     order_reference = Text(
         max_length=100,
-        help_text="With `reusable`, the payments get `-1`, `-2` and so on appended, and no other reusable "
-        "link may have this reference.",
+        help_text="The order's number. With `reusable`, the payments get `-1`, `-2` and so on appended, and "
+        "no other reusable link may have this reference.",
+        example="INV-7",
     )
-    amount = Whole(min_value=1, max_value=MOST)
-    currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
-    description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
+    amount = _amount()
+    currency = _currency()
+    description = Text(max_length=50, help_text=DESCRIPTION, example="Invoice 7")
     reusable = Flag(
         required=False,
         default=False,
         help_text="Each shopper who opens the link gets a payment of their own.",
+        example=False,
     )
-    return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
-    metadata = Metadata(required=False, default=dict, help_text="The metadata of the payments.")
+    return_url = _optional(500, RETURN, "https://shop.example/thanks")
+    metadata = Metadata(
+        required=False, default=dict, help_text="The metadata of the payments.", example={"invoice": "7"}
+    )
     expires_at = Time(
         required=False,
         allow_null=True,
         default=None,
         help_text="The time at which the link and its unpaid payments expire. The default is 365 days, or "
         "never if the link is `reusable`.",
+        example=LATER,
     )
 
 
 class Noted(Strict):
     """The fields of every request about a payment's money."""
 
-    reason = Text(required=False, allow_blank=True, max_length=200, default="")
-    metadata = Metadata(required=False, default=dict, help_text="Merged into the payment's metadata.")
+    reason = _optional(200, "The reason, for your records.", "one tin was broken")
+    metadata = Metadata(
+        required=False,
+        default=dict,
+        help_text="The metadata of the operation: that of the payment, with these names added or replaced.",
+        example={"return": "R-12"},
+    )
 
 
 FINAL_CAPTURE = (
     "The rest of the authorisation cannot be captured later. The provider is not told: the rest expires at "
     "the issuer, like any authorisation that is not captured."
 )
+PART = "The amount in minor units of the payment's currency. Without it, all that is left."
 
 
 class Capture(Noted):
     """The capture of an amount, or of all that is left."""
 
-    amount = Whole(required=False, min_value=1, max_value=MOST)
-    final_capture = Flag(required=False, default=False, help_text=FINAL_CAPTURE)
+    amount = MinorUnits(required=False, min_value=1, max_value=MOST, help_text=PART, example=1250)
+    final_capture = Flag(required=False, default=False, help_text=FINAL_CAPTURE, example=False)
 
 
 class Refund(Noted):
     """The refund of an amount, or of all that is left."""
 
-    amount = Whole(required=False, min_value=1, max_value=MOST)
-    expected_refundable = Whole(
+    amount = MinorUnits(required=False, min_value=1, max_value=MOST, help_text=PART, example=250)
+    expected_refundable = MinorUnits(
         required=False,
         min_value=0,
         max_value=MOST,
-        help_text="The request is refused if the refundable amount differs from this.",
+        help_text="The refundable amount that you know of. The request is refused if it differs.",
+        example=1250,
     )
 
 
@@ -172,57 +217,163 @@ class Void(Noted):
     """The release of an authorisation."""
 
 
+class ChangePayment(Strict):
+    """The fields of a payment that are to change. The others stay as they are."""
+
+    metadata = MetadataChange(
+        help_text="Names with their new values, or with null to remove them. Other names stay. Operations "
+        "that were requested before keep what they have.",
+        example={"basket": "78", "campaign": None},
+    )
+
+
 class Cancel(Strict):
     """The end of an unpaid payment."""
 
 
 class Page(serializers.Serializer[Any]):
-    """A page of a list, newest first. ``cursor`` is the ``next_cursor`` of the page before."""
+    """A page of a list, newest first."""
 
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=20)
-    cursor = serializers.CharField(required=False, max_length=60, default="")
+    limit = QueryWhole(
+        required=False,
+        min_value=1,
+        max_value=100,
+        default=20,
+        help_text="The greatest number of objects in the page.",
+        example=20,
+    )
+    cursor = Text(
+        required=False,
+        max_length=60,
+        default="",
+        help_text="`next_cursor` of the page before. Without it, the list begins.",
+        example=CURSOR,
+    )
 
 
 class Created(Page):
     """A page of the objects that were created in a period, whose end is excluded."""
 
-    created_from = QueryTime(required=False, default=None)
-    created_to = QueryTime(required=False, default=None)
+    created_from = QueryTime(
+        required=False, default=None, help_text="The beginning of the period.", example=TIME
+    )
+    created_to = QueryTime(
+        required=False, default=None, help_text="The end of the period, which is excluded.", example=LATER
+    )
 
 
-class Payments(Created):
-    """The filters of payments."""
+class OfAmounts(Created):
+    """The filters of lists of what has an amount."""
 
-    order_reference = serializers.CharField(required=False, max_length=100, trim_whitespace=False, default="")
-    customer_email = serializers.CharField(required=False, max_length=254, default="")
-    state = serializers.ChoiceField(choices=[str(each) for each in PaymentStatus], required=False, default="")
+    currency = CurrencyCode(
+        required=False, min_length=3, max_length=3, default="", help_text=CURRENCY, example="GBP"
+    )
+    amount_from = QueryWhole(
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="The smallest amount, in minor units.",
+        example=1000,
+    )
+    amount_to = QueryWhole(
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="The greatest amount, in minor units. The same as `amount_from` finds one amount.",
+        example=5000,
+    )
+
+
+class Payments(OfAmounts):
+    """The filters of payments. A payment matches all that are given."""
+
+    order_reference = Text(
+        required=False, max_length=100, default="", help_text="The order's number.", example="A-1001"
+    )
+    customer_reference = Text(
+        required=False, max_length=64, default="", help_text="Your own id of the customer.", example=CUSTOMER
+    )
+    customer_email = Text(
+        required=False,
+        max_length=254,
+        trim_whitespace=True,
+        default="",
+        help_text="The shopper's address, in capitals or not.",
+        example="shopper@example.com",
+    )
+    metadata = NameAndValue(
+        required=False,
+        default=None,
+        help_text="A name of the metadata with its value, and a colon between them.",
+        example="basket:77",
+    )
+    text = Text(
+        required=False,
+        min_length=3,
+        max_length=100,
+        default="",
+        help_text="A part of the order's number or of the shopper's address, in capitals or not.",
+        example="A-10",
+    )
+    state = CommaSeparated(
+        choices=[str(each) for each in PaymentStatus],
+        help_text="States of the payment, separated by commas.",
+        example=["captured", "partially_refunded"],
+    )
+
+
+class AllOperations(OfAmounts):
+    """The filters of operations. An operation matches all that are given."""
+
+    kind = CommaSeparated(
+        choices=[str(each) for each in OperationKind],
+        help_text="Kinds of operations, separated by commas.",
+        example=["refund"],
+    )
+    state = CommaSeparated(
+        choices=[str(each) for each in OperationState],
+        help_text="States of the operation, separated by commas.",
+        example=["requested", "pending"],
+    )
 
 
 class SavedCards(Page):
     """A page of the cards of one customer."""
 
-    customer_reference = serializers.CharField(max_length=64, trim_whitespace=False)
+    customer_reference = Text(max_length=64, help_text="Your own id of the customer.", example=CUSTOMER)
 
 
 class ByOrder(serializers.Serializer[Any]):
     """The number of an order."""
 
-    order_reference = serializers.CharField(max_length=100, trim_whitespace=False)
+    order_reference = Text(max_length=100, help_text="The order's number.", example="A-1001")
 
 
 class Operations(serializers.Serializer[Any]):
     """The filters of a payment's operations."""
 
-    kind = serializers.ChoiceField(choices=[str(each) for each in OperationKind], required=False, default="")
-    state = serializers.ChoiceField(
-        choices=[str(each) for each in OperationState], required=False, default=""
+    kind = Choice(
+        choices=[str(each) for each in OperationKind],
+        required=False,
+        default="",
+        help_text="The kind of operation.",
+        example="refund",
+    )
+    state = Choice(
+        choices=[str(each) for each in OperationState],
+        required=False,
+        default="",
+        help_text="The state of the operation.",
+        example="succeeded",
     )
 
 
 class Events(Created):
-    """The filters of events: by payment or operation, and by types that are separated by commas."""
+    """The filters of events."""
 
-    object_id = serializers.RegexField(
+    object_id = Pattern(
         r"^(pay|op)_[0-9a-f]{32}\Z",
         required=False,
         default="",
@@ -230,12 +381,16 @@ class Events(Created):
             "invalid": "This is not the id of a payment or an operation: pay_ or op_, and 32 hexadecimal "
             "digits."
         },
+        help_text="The id of a payment, whose operations are included, or of an operation.",
+        example=PAYMENT,
     )
-    types = serializers.RegexField(
+    types = Pattern(
         r"^[a-z_.]{1,40}(,[a-z_.]{1,40}){0,50}\Z",
         required=False,
         default="",
         error_messages={"invalid": "Give the full name of each type, separated by commas."},
+        help_text="Types of events, separated by commas.",
+        example="payment.captured,refund.succeeded",
     )
     delivered = QueryFlag(
         required=False,
@@ -243,4 +398,5 @@ class Events(Created):
         help_text="`true`: every endpoint that receives the event has confirmed it. `false`: at least one "
         "has not. Endpoints that were disabled or did not exist at the time of the event do not receive it, "
         "and do not count. Send such events with the endpoint's `resend` and `since`.",
+        example="false",
     )

@@ -1,9 +1,10 @@
 """The document of a page of a list."""
 
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
+from checkout.described import told
 from checkout.payments.actions.payment_queries import Page
 from checkout.payments.objects import AttemptObject, EventObject, OperationObject, PaymentObject
 from checkout.payments.objects.link import PaymentLinkObject
@@ -24,12 +25,12 @@ T = TypeVar(
 
 
 class ListObject(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """A page of objects. ``next_cursor`` is the ``cursor`` of the next page; null if there is none."""
+    """A page of objects."""
 
-    object: Literal["list"] = "list"
-    data: list[T]
-    has_more: bool
-    next_cursor: str | None
+    object: Annotated[Literal["list"], told("The kind of object.", "list")] = "list"
+    data: Annotated[list[T], told("The objects of this page.")]
+    has_more: Annotated[bool, told("True if there are more pages.", False)]
+    next_cursor: Annotated[str | None, told("The `cursor` of the next page; null if there is none.", None)]
 
 
 def list_of(page: Page[T]) -> ListObject[T]:

@@ -171,22 +171,52 @@ class PaymentOperations(ApiView):
         return Answer.of(200, list_of(payment_queries.Page(shown, "")))
 
 
+class Operations(ApiView):
+    """The operations of all payments."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="listAllOperations",
+            summary="List the operations of all payments, such as refunds, the newest first",
+            scope=Scope.PAYMENTS_READ,
+            query=inputs.AllOperations,
+            answers={200: ListObject[OperationObject]},
+        )
+    }
+
+    def get(self, request: Request) -> Answer:
+        """Return a page."""
+        wanted = self.query
+        chosen = {"kinds": wanted.pop("kind"), "states": wanted.pop("state")}
+        return Answer.of(200, list_of(payment_queries.list_all_operations(self.merchant, **chosen, **wanted)))
+
+
 class OneOperation(ApiView):
     """One operation."""
 
     methods: ClassVar = {
         "GET": Described(
             name="getOperation",
-            summary="Read an operation",
+            summary="Read an operation; with Prefer: wait=N, wait until the provider has answered",
             scope=Scope.PAYMENTS_READ,
             answers={200: OperationObject},
+            may_be_held=True,
             problems=(catalogue.OPERATION_NOT_FOUND,),
         )
     }
 
-    def get(self, request: Request, reference: str) -> Answer:
+    def get(self, request: Request, reference: str) -> Answer | Held:
         """Return the operation."""
-        return Answer.of(200, payment_queries.read_operation(self.merchant, reference))
+        operation = payment_queries.read_operation(self.merchant, reference)
+        answer = Answer.of(200, operation)
+        if operation.state in ANSWERED or self.preference.seconds <= 0:
+            return answer
+        return Held(
+            first=answer,
+            seconds=self.preference.seconds,
+            command=AwaitOperation(payment=operation.payment, operation=reference),
+            finish=lambda: Answer.of(200, payment_queries.read_operation(self.merchant, reference)),
+        )
 
 
 def _answer(operation: OperationObject) -> Answer:

@@ -34,7 +34,7 @@ class PaymentLinks(ApiView):
         ),
         "POST": Described(
             name="createPaymentLink",
-            summary="Create a link to send to shoppers, who can pay the amount at its `url`",
+            summary="Create a link to send to shoppers, who can pay the amount at its address",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePaymentLink,
             key=IdempotencyKey.REQUIRED,

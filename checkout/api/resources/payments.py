@@ -19,6 +19,7 @@ from checkout.api.resources.locations import address_of
 from checkout.errors import IllegalTransition
 from checkout.payments import actions
 from checkout.payments.actions import creation, payment_queries
+from checkout.payments.actions.metadata import change_metadata
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import AttemptObject, PaymentObject, PaymentStatus, payment_object
 
@@ -36,7 +37,7 @@ class Payments(ApiView):
         ),
         "POST": Described(
             name="createPayment",
-            summary="Create the payment of an order, for the shopper to pay at `checkout_url` or for a saved "
+            summary="Create the payment of an order, for the shopper to pay at its address or for a saved "
             "card to be charged",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePayment,
@@ -55,7 +56,9 @@ class Payments(ApiView):
 
     def get(self, request: Request) -> Answer:
         """Return a page."""
-        return Answer.of(200, list_of(payment_queries.list_payments(self.merchant, **self.query)))
+        wanted = self.query
+        states = wanted.pop("state")
+        return Answer.of(200, list_of(payment_queries.list_payments(self.merchant, states=states, **wanted)))
 
     def post(self, request: Request) -> Answer | Held:
         """Create a payment. The answer is 200 if the order has the same payment already.
@@ -112,13 +115,26 @@ class OnePayment(ApiView):
     methods: ClassVar = {
         "GET": Described(
             name="getPayment",
-            summary="Read a payment; with `Prefer: wait=N`, wait until it is no longer being processed",
+            summary="Read a payment; with Prefer: wait=N, wait until it is no longer being processed",
             scope=Scope.PAYMENTS_READ,
             answers={200: PaymentObject},
             may_be_held=True,
             problems=(catalogue.PAYMENT_NOT_FOUND,),
-        )
+        ),
+        "PATCH": Described(
+            name="changePayment",
+            summary="Change the metadata of a payment, in any state",
+            scope=Scope.PAYMENTS_CREATE,
+            body=inputs.ChangePayment,
+            answers={200: PaymentObject},
+            problems=(catalogue.PAYMENT_NOT_FOUND,),
+        ),
     }
+
+    def patch(self, request: Request, reference: str) -> Answer:
+        """Change the payment. There is no event of this, because it is the merchant's own change."""
+        changed = change_metadata(reference, self.body["metadata"], by=self.by, merchant=self.merchant)
+        return Answer.of(200, payment_object(changed))
 
     def get(self, request: Request, reference: str) -> Answer | Held:
         """Return the payment."""

@@ -1,6 +1,6 @@
 """Deliveries of webhooks: list, read with their attempts, and send again."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from checkout.api.requests.description import Described
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import webhook_inputs
 from checkout.api.resources.lists import ListObject, list_of
+from checkout.described import ENDPOINT, told
 from checkout.errors import RequestInvalid
 from checkout.payments.actions import payment_queries
 from checkout.privacy.cursors import seal_cursor
@@ -22,13 +23,18 @@ from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, deliver
 
 
 class ResentObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of events that are sent again. If ``has_more``, repeat the request with ``next_cursor``."""
+    """The events that are sent again."""
 
-    object: Literal["resent"] = "resent"
-    endpoint: str
-    events: int
-    has_more: bool
-    next_cursor: str | None
+    object: Annotated[Literal["resent"], told("The kind of object.", "resent")] = "resent"
+    endpoint: Annotated[str, told("The id of the endpoint.", ENDPOINT)]
+    events: Annotated[int, told("The number of events that this request has sent again.", 42)]
+    has_more: Annotated[
+        bool,
+        told("True if there are more events. Repeat the request with `next_cursor` as its `cursor`.", False),
+    ]
+    next_cursor: Annotated[
+        str | None, told("The `cursor` of the next request; null if there are no more events.", None)
+    ]
 
 
 class DeliveryList(ApiView):
@@ -108,7 +114,7 @@ class ResendDelivery(ApiView):
     methods: ClassVar = {
         "POST": Described(
             name="resendDelivery",
-            summary="Send a delivery again with the same `webhook-id`, in any state",
+            summary="Send a delivery again with the same webhook-id, in any state",
             scope=Scope.WEBHOOKS_WRITE,
             body=webhook_inputs.NoFields,
             answers={200: DeliveryObject},

@@ -202,7 +202,7 @@ class PingEndpoint(ApiView):
     methods: ClassVar = {
         "POST": _described(
             "pingWebhookEndpoint",
-            "Send a test event, of the type `webhook.test`",
+            "Send a test event, of the type webhook.test",
             webhook_inputs.NoFields,
             catalogue.ENDPOINT_DISABLED,
             key=IdempotencyKey.REQUIRED,

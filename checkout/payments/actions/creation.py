@@ -1,7 +1,7 @@
 """Create the payment of an order."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unicodedata import bidirectional, category
@@ -158,22 +158,38 @@ def checked_fields(
     locale: str = "",
     customer_reference: str = "",
 ) -> dict[str, Any]:
-    """Return the columns of a payment. Raises ``RequestInvalid``, but accepts a time that has passed."""
-    return {
-        "amount_minor": _amount(amount).minor,
-        "currency": amount.currency,
-        "captures_automatically": _flag("captures_automatically", captures_automatically),
-        "lines": _lines(lines),
-        "description": _shown_text("description", description),
-        "shopper_email": _email(shopper_email),
-        "return_url": _address("return_url", return_url, merchant),
-        "cancel_url": _address("cancel_url", cancel_url, merchant),
-        "metadata": checked_metadata(metadata),
-        "expires_at": _moment("expires_at", expires_at),
-        "locale": _locale(locale),
-        "customer_reference": _text("customer_reference", customer_reference) if customer_reference else "",
-        "order_reference": _text("order_reference", order_reference),
+    """Return the columns of a payment.
+
+    Raises ``RequestInvalid``, with the errors of all fields, but accepts a time that has passed.
+    """
+    checks: Mapping[str, Callable[[], object]] = {
+        "amount_minor": lambda: _amount(amount).minor,
+        "captures_automatically": lambda: _flag("captures_automatically", captures_automatically),
+        "lines": lambda: _lines(lines),
+        "description": lambda: _shown_text("description", description),
+        "shopper_email": lambda: _email(shopper_email),
+        "return_url": lambda: _address("return_url", return_url, merchant),
+        "cancel_url": lambda: _address("cancel_url", cancel_url, merchant),
+        "metadata": lambda: checked_metadata(metadata),
+        "expires_at": lambda: _moment("expires_at", expires_at),
+        "locale": lambda: _locale(locale),
+        "customer_reference": lambda: (
+            _text("customer_reference", customer_reference) if customer_reference else ""
+        ),
+        "order_reference": lambda: _text("order_reference", order_reference),
     }
+    columns: dict[str, Any] = {}
+    faults: list[RequestInvalid] = []
+    for column, checked in checks.items():
+        try:
+            columns[column] = checked()
+        except RequestInvalid as error:
+            faults.append(error)
+    if faults:
+        faults[0].others = faults[1:]
+        raise faults[0]
+    columns["currency"] = amount.currency
+    return columns
 
 
 def _amount(amount: Money) -> Money:

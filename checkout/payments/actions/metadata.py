@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from unicodedata import category
 
+from django.db import transaction
+
 from checkout.errors import RequestInvalid
+from checkout.payments.locking import get_payment_for_update
+from checkout.payments.models import Fact, Merchant, Payment
 from checkout.privacy.scrubbing import contains_card_number
+from checkout.states import Actor
 
 MOST_KEYS = 50
 LONGEST_KEY = 40
@@ -42,6 +47,27 @@ def overlaid(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, st
             "metadata", f"With the payment's metadata, there are more than {MOST_KEYS} names."
         )
     return both
+
+
+@transaction.atomic
+def change_metadata(
+    reference: str, changes: Mapping[str, str | None], *, by: str, merchant: Merchant
+) -> Payment:
+    """Give names in a payment's metadata new values, or remove those whose value is None.
+
+    It is allowed in any state, and no event reports it. Return the payment with its merchant. Raises
+    ``PaymentNotFound``, and ``RequestInvalid``, which names the field.
+    """
+    new = checked_metadata({name: value for name, value in changes.items() if value is not None})
+    payment = get_payment_for_update(reference, merchant)
+    kept = {name: value for name, value in payment.metadata.items() if name not in changes}
+    if len(kept) + len(new) > MOST_KEYS:
+        raise RequestInvalid("metadata", f"A payment has at most {MOST_KEYS} names. Remove some with null.")
+    payment.metadata = {**kept, **new}
+    payment.save(update_fields=["metadata", "updated_at"])
+    data = {"by": by, "names": sorted(changes)}
+    Fact.objects.create(payment=payment, source=Actor.MERCHANT, kind="metadata_changed", data=data)
+    return payment
 
 
 def require_no_card_number(field: str, text: str) -> None:

@@ -4,14 +4,16 @@ Lists are newest first. A cursor is opaque to its reader (``checkout.privacy.cur
 pages after it do not contain rows that were added later.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet, Value
-from django.db.models.functions import Upper
+from django.db import connection
+from django.db.models import F, Model, Q, QuerySet, Value
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Concat, Upper
 
 from checkout.database.keys_by_time import keys_between
 from checkout.errors import EventNotFound, OperationNotFound, PaymentNotFound, RequestInvalid
@@ -29,16 +31,20 @@ from checkout.payments.objects import (
     payment_object,
     payment_objects,
 )
+from checkout.payments.objects.operation import KINDS, STATES, OperationKind, OperationState
 from checkout.payments.objects.payment import STATUSES
 from checkout.privacy.cursors import open_numbers, seal_numbers
 
 MOST_ROWS = 100
+# The most rows that are looked at for one page, if no index serves its filters.
+MOST_LOOKED_AT = 2_000
 NO_CURSOR = "This is not a valid cursor of this list. Begin again without a cursor."
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
-# A column, and the values that match.
-Among = tuple[str, Collection[str]]
+# The values of columns, any set of which matches.
+Among = Sequence[Mapping[str, str]]
+NO_CONDITION = Q()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +79,81 @@ def list_payments(
     *,
     limit: int = 20,
     cursor: str = "",
-    state: str = "",
+    states: Collection[str] = (),
     order_reference: str = "",
+    customer_reference: str = "",
     customer_email: str = "",
+    metadata: tuple[str, str] | None = None,
+    currency: str = "",
+    amount_from: int | None = None,
+    amount_to: int | None = None,
+    text: str = "",
     created_from: datetime | None = None,
     created_to: datetime | None = None,
 ) -> Page[PaymentObject]:
     """Return payments that match all filters that are given. ``created_to`` itself is not included.
 
-    ``state`` is a public state. E-mail addresses are compared without regard to case. Raises
-    ``RequestInvalid``, which names the filter.
+    ``states`` are public states. ``metadata`` is a name with its value. Amounts are in minor units, and
+    ``amount_to`` is included. ``text`` is a part of the order's number or of the customer's e-mail address.
+    E-mail addresses and texts are compared without regard to case. Raises ``RequestInvalid``, which names the
+    filter.
     """
     rows = Payment.objects.filter(merchant=merchant).select_related("merchant")
+    # An index has the rows of the first of these filters in the order of the list. The others are conditions,
+    # of which PostgreSQL is to use no index: it would read all rows that the index has for them.
+    rows = rows.alias(any_amount=F("amount_minor") + 0, any_state=Concat("state", Value("")))
+    where = _of_amounts("any_amount", currency, amount_from, amount_to)
     among: Among | None = None
-    if state:
-        if state not in set(PaymentStatus):
-            raise RequestInvalid("state", "There is no such state.")
-        among = ("state", [ours for ours, public in STATUSES.items() if public == state])
+    if states:
+        if unknown := sorted(set(states) - set(PaymentStatus)):
+            raise RequestInvalid("state", f"There is no state {unknown[0]}.")
+        among = [{"state": ours} for ours, public in STATUSES.items() if public in states]
+    has_indexes_of_parts = connection.vendor == "postgresql"
+    led = False
+    if text:
+        part = _text("text", text)
+        with_part = Q(order_reference__icontains=part) | Q(shopper_email__icontains=part)
+        if has_indexes_of_parts:
+            rows, led = rows.filter(with_part), True
+        else:
+            where &= with_part
     if order_reference:
-        rows = rows.filter(order_reference=_text("order_reference", order_reference))
+        rows, led = rows.filter(order_reference=_text("order_reference", order_reference)), True
+    if customer_reference:
+        rows, led = rows.filter(customer_reference=_text("customer_reference", customer_reference)), True
     if customer_email:
         email = Value(_text("customer_email", customer_email))
-        rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
+        rows, led = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email)), True
+    if metadata:
+        _text("metadata", "".join(metadata))
+        name, value = metadata
+        if has_indexes_of_parts:
+            rows, led = rows.filter(metadata__contains={name: value}), True
+        else:
+            rows = rows.alias(named=KeyTransform(name, "metadata"))
+            where &= Q(named=value)
+    if not led and amount_from is not None and amount_from == amount_to:
+        rows, led = rows.filter(amount_minor=amount_from), True
+        where = _of_amounts("any_amount", currency, None, None)
+    if led and among:
+        where &= Q(any_state__in=[each["state"] for each in among])
+        among = None
     created = Created(created_from, created_to)
-    return page_of(merchant.code, rows, limit, cursor, payment_objects, among=among, created=created)
+    return page_of(
+        merchant.code, rows, limit, cursor, payment_objects, among=among, where=where, created=created
+    )
+
+
+def _of_amounts(amount: str, currency: str, amount_from: int | None, amount_to: int | None) -> Q:
+    """Return the condition for a currency and for the column ``amount``."""
+    where = Q()
+    if currency:
+        where &= Q(currency=currency)
+    if amount_from is not None:
+        where &= Q(**{f"{amount}__gte": amount_from})
+    if amount_to is not None:
+        where &= Q(**{f"{amount}__lte": amount_to})
+    return where
 
 
 def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
@@ -114,6 +171,48 @@ def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]
     payment = _row(merchant, reference=reference)
     rows = payment.operations.select_related("attempt").order_by("pk")
     return [operation_object(each, payment) for each in rows]
+
+
+def list_all_operations(
+    merchant: Merchant,
+    *,
+    limit: int = 20,
+    cursor: str = "",
+    kinds: Collection[str] = (),
+    states: Collection[str] = (),
+    currency: str = "",
+    amount_from: int | None = None,
+    amount_to: int | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+) -> Page[OperationObject]:
+    """Return operations of all payments that match all filters that are given.
+
+    ``kinds`` and ``states`` are public. ``created_to`` itself is not included. Raises ``RequestInvalid``,
+    which names the filter.
+    """
+    rows = Operation.objects.filter(merchant=merchant).select_related("payment", "attempt")
+    among: Among | None = None
+    if kinds or states:
+        for field, wanted, known in (("kind", kinds, OperationKind), ("state", states, OperationState)):
+            if unknown := sorted(set(wanted) - set(known)):
+                raise RequestInvalid(field, f"There is no {field} {unknown[0]}.")
+        among = [
+            {"kind": kind, "state": state}
+            for kind, public_kind in KINDS.items()
+            for state, public_state in STATES.items()
+            if (not kinds or public_kind in kinds) and (not states or public_state in states)
+        ]
+    return page_of(
+        merchant.code,
+        rows,
+        limit,
+        cursor,
+        lambda page: list(map(operation_object, page)),
+        among=among,
+        where=_of_amounts("amount_minor", currency, amount_from, amount_to),
+        created=Created(created_from, created_to),
+    )
 
 
 def list_attempts(
@@ -156,7 +255,7 @@ def list_events(
     unknown = sorted(set(types) - set(EVENT_TYPES))
     if unknown:
         raise RequestInvalid("types", f"There are no events of type {unknown[0]}.")
-    among: Among | None = ("type", sorted(set(types))) if types else None
+    among: Among | None = [{"type": each} for each in sorted(set(types))] if types else None
     rows = Event.objects.filter(merchant=merchant).select_related("payment", "merchant")
     if object_id.startswith("pay_"):
         rows = rows.filter(payment__reference=_text("object_id", object_id))
@@ -212,12 +311,15 @@ def page_of(
     objects: Callable[[Sequence[M]], Sequence[T]],
     *,
     among: "Among | None" = None,
+    where: Q = NO_CONDITION,
     created: Created = ALWAYS,
 ) -> Page[T]:
     """Return a page of rows, as their objects. Raises ``RequestInvalid`` for ``limit`` and ``cursor``.
 
     ``owner`` is the code of the merchant to whom the rows belong. The cursors are valid for this merchant
-    only. ``among`` is a column with the values that match. If rows change their value in the meantime, a page
+    only. ``rows`` and each of ``among``, of which a row matches one, have an index in the order of keys.
+    ``where`` is a condition without an index: it is checked for the next ``MOST_LOOKED_AT`` rows only, so
+    that a page takes the same time however few rows match. Then, and if rows change in the meantime, a page
     may have fewer rows than ``limit`` although others follow it.
 
     If the list is limited to a period, the cursor contains the key at which the period begins, so that the
@@ -238,22 +340,34 @@ def page_of(
         else:
             floor, ceiling = keys_between(rows.model, created.since, created.until)
         rows = _within(rows, created, floor, ceiling)
-    keys: Sequence[int]
-    if among is None:
-        found = list(rows.order_by("-pk")[: limit + 1])
-        keys, page = [row.pk for row in found], found[:limit]
-    else:
-        column, values = among
-        keys = _newest_keys(rows, column, values, limit + 1)
-        found = list(rows.filter(pk__in=keys[:limit]).order_by("-pk"))
-        # A row may have changed its value since its key was read. The next page begins after all the keys.
-        # The values are not a condition of the query, with which PostgreSQL might read all rows with these
-        # values.
-        page = [row for row in found if getattr(row, column) in values]
-    if len(keys) <= limit:
+    page, last = _next_rows(rows, limit, among, where)
+    if last is None:
         return Page(objects(page), "")
-    numbers = [keys[limit - 1], floor, digest] if digest else [keys[limit - 1]]
+    numbers = [last, floor, digest] if digest else [last]
     return Page(objects(page), seal_numbers(numbers, owner, name))
+
+
+def _next_rows(
+    rows: "QuerySet[M]", limit: int, among: "Among | None", where: Q
+) -> tuple[Sequence[M], int | None]:
+    """Return the rows of a page, and the key after which the next page begins, or None if there is none."""
+    if among is None and not where:
+        found = list(rows.order_by("-pk")[: limit + 1])
+        return found[:limit], found[limit - 1].pk if len(found) > limit else None
+    most = MOST_LOOKED_AT if where else limit
+    keys = _newest_keys(rows, among or [{}], most + 1)
+    matching = rows.filter(where, pk__in=keys[:most]).order_by("-pk")
+    found = list(matching[: limit + 1] if where else matching)
+    # A row may have changed its value since its key was read. The next page begins after all the keys. The
+    # values are not a condition of the query, with which PostgreSQL might read all rows with these values.
+    page = [row for row in found[:limit] if among is None or _is_among(row, among)]
+    if len(found) > limit:
+        return page, found[limit - 1].pk
+    return page, keys[most - 1] if len(keys) > most else None
+
+
+def _is_among(row: Model, among: "Among") -> bool:
+    return any(all(getattr(row, column) == value for column, value in each.items()) for each in among)
 
 
 def _numbers_in(cursor: str, owner: str, rows: str) -> Sequence[int]:
@@ -272,16 +386,16 @@ def _within(rows: "QuerySet[M]", created: Created, floor: int, ceiling: int | No
     return rows if ceiling is None else rows.filter(pk__lte=ceiling)
 
 
-def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:
-    """Return the keys of the newest rows with one of the values, by a query for each value.
+def _newest_keys(rows: "QuerySet[M]", among: "Among", most: int) -> Sequence[int]:
+    """Return the keys of the newest rows with one of the sets of values, by a query for each set.
 
-    An index has the rows of each value in order. For several values in one query, PostgreSQL may read the
-    whole history instead.
+    An index has the rows of each set in order. For several sets in one query, PostgreSQL may read the whole
+    history instead.
     """
     # A row that changes its value between two queries may be in both results.
     keys: set[int] = set()
-    for value in values:
-        newest = rows.filter(**{column: value}).order_by("-pk")
+    for values in among:
+        newest = rows.filter(**values).order_by("-pk")
         keys.update(newest.values_list("pk", flat=True)[:most])
     return sorted(keys, reverse=True)[:most]
 

@@ -17,6 +17,7 @@ import django.utils.timezone
 from django.db import migrations, models
 
 from checkout.database.append_only import refuse_changes
+from checkout.database.json_indexes import json_index
 from checkout.database.pattern_indexes import leave_out_pattern_indexes
 from checkout.database.trigram_indexes import trigram_index
 from messaging.outbox.partitions import divide_by_month
@@ -638,6 +639,16 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="operations",
                         to="payments.payment",
+                    ),
+                ),
+                (
+                    "merchant",
+                    checkout.payments.models.payment.MerchantOfPayment(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="payments.merchant",
                     ),
                 ),
                 (
@@ -1587,12 +1598,19 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="payment",
             index=models.Index(
-                django.db.models.functions.text.Upper("shopper_email"), name="payments_by_email"
+                django.db.models.functions.text.Upper("shopper_email"),
+                models.F("merchant"),
+                models.OrderBy(models.F("id"), descending=True),
+                name="payments_by_email",
             ),
         ),
         migrations.AddIndex(
             model_name="payment",
-            index=models.Index(fields=["amount_minor"], name="payments_by_amount"),
+            index=models.Index(fields=["amount_minor", "merchant", "-id"], name="payments_by_amount"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(fields=["merchant", "customer_reference", "-id"], name="payments_of_customer"),
         ),
         migrations.AddIndex(
             model_name="payment",
@@ -1783,6 +1801,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="operation",
+            index=models.Index(fields=["merchant", "-id"], name="operations_of_merchant"),
+        ),
+        migrations.AddIndex(
+            model_name="operation",
+            index=models.Index(fields=["merchant", "kind", "state", "-id"], name="operations_by_state"),
+        ),
+        migrations.AddIndex(
+            model_name="operation",
             index=models.Index(
                 condition=models.Q(("state__in", ["requested", "pending", "unknown"])),
                 fields=["payment"],
@@ -1888,5 +1914,6 @@ class Migration(migrations.Migration):
         divide_by_month("payments", "outboxmessage"),
         trigram_index("payments_by_part_of_order", "payments_payment", "order_reference"),
         trigram_index("payments_by_part_of_email", "payments_payment", "shopper_email"),
+        json_index("payments_by_metadata", "payments_payment", "metadata"),
         leave_out_pattern_indexes(),
     ]

@@ -192,8 +192,9 @@ class Payment(models.Model):
             models.Index(fields=["-created_at"]),
             models.Index(fields=["state", "updated_at"]),
             models.Index(Upper("order_reference"), name="payments_by_order_number"),
-            models.Index(Upper("shopper_email"), name="payments_by_email"),
-            models.Index(fields=["amount_minor"], name="payments_by_amount"),
+            models.Index(Upper("shopper_email"), "merchant", models.F("id").desc(), name="payments_by_email"),
+            models.Index(fields=["amount_minor", "merchant", "-id"], name="payments_by_amount"),
+            models.Index(fields=["merchant", "customer_reference", "-id"], name="payments_of_customer"),
             models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
             models.Index(fields=["merchant", "state", "-id"], name="payments_by_state"),
             models.Index(
@@ -346,6 +347,16 @@ class Attempt(models.Model):
 PURCHASE = "the purchase"
 
 
+class MerchantOfPayment(models.ForeignKey[Merchant, Merchant]):
+    """The merchant of a row's payment, beside it, for indexes. It is filled in when the row is inserted."""
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """See ``Field``."""
+        if add and model_instance.merchant_id is None:
+            model_instance.merchant_id = model_instance.payment.merchant_id
+        return super().pre_save(model_instance, add)
+
+
 class Operation(models.Model):
     """One capture, void or refund, with its own reference, amount and outcome.
 
@@ -368,6 +379,9 @@ class Operation(models.Model):
 
     reference = models.CharField(max_length=40, unique=True, default=_operation_reference, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="operations")
+    merchant = MerchantOfPayment(
+        Merchant, on_delete=models.PROTECT, related_name="+", db_index=False, editable=False
+    )
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="operations")
     kind = models.CharField(max_length=24, choices=Kind.choices)
     amount_minor = models.BigIntegerField()
@@ -414,6 +428,8 @@ class Operation(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
+            models.Index(fields=["merchant", "-id"], name="operations_of_merchant"),
+            models.Index(fields=["merchant", "kind", "state", "-id"], name="operations_by_state"),
             models.Index(
                 fields=["payment"],
                 name="operations_without_end",

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from checkout.described import ATTEMPT, TIME, PaymentId, told
 from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Payment
 from checkout.payments.objects.nested import CardObject, ErrorObject, Part, card_of, error_of
@@ -41,35 +42,43 @@ STATUSES: Mapping[str, AttemptStatus] = {
 
 
 class ThreeDSecureObject(Part, frozen=True):
-    """The authentication of the shopper by the issuer (3-D Secure).
+    """The authentication of the shopper by the issuer (3-D Secure)."""
 
-    ``challenged`` is true if the issuer has asked the shopper to confirm. ``result`` is null if it is not
-    known.
-    """
-
-    result: Authentication | None
-    challenged: bool
-    protocol_version: str | None
+    result: Annotated[
+        Authentication | None,
+        told("The result of the authentication; null if it is not known.", "authenticated"),
+    ]
+    challenged: Annotated[bool, told("True if the issuer has asked the shopper to confirm.", False)]
+    protocol_version: Annotated[
+        str | None, told("The version of 3-D Secure; null if it is not known.", "2.2.0")
+    ]
 
 
 class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a payment, with one card. ``payment`` is the payment's id.
+    """One attempt at a payment, with one card."""
 
-    ``three_d_secure`` is null if no authentication is known. ``merchant_initiated`` is the reason for which a
-    saved card was charged without the shopper, if it was.
-    """
-
-    id: str
-    object: Literal["attempt"] = "attempt"
-    payment: str
-    number: int
-    state: AttemptStatus
-    last_error: ErrorObject | None
-    card: CardObject | None
-    created_at: datetime
-    updated_at: datetime
-    three_d_secure: ThreeDSecureObject | None
-    merchant_initiated: MerchantInitiated | None
+    id: Annotated[str, told("The id of the attempt, which is the provider's order code.", ATTEMPT)]
+    object: Annotated[Literal["attempt"], told("The kind of object.", "attempt")] = "attempt"
+    payment: PaymentId
+    number: Annotated[int, told("The number of the attempt at its payment: 1, 2, 3 and so on.", 1)]
+    state: Annotated[AttemptStatus, told("The state of the attempt.", "succeeded")]
+    last_error: Annotated[ErrorObject | None, told("The refusal; null unless the attempt failed.")]
+    card: Annotated[
+        CardObject | None, told("As much of the card as may be shown; null until the provider has told it.")
+    ]
+    created_at: Annotated[datetime, told("The time at which the attempt was made.", TIME)]
+    updated_at: Annotated[datetime, told("The time of the last change.", TIME)]
+    three_d_secure: Annotated[
+        ThreeDSecureObject | None, told("The authentication by the issuer; null if none is known.")
+    ]
+    merchant_initiated: Annotated[
+        MerchantInitiated | None,
+        told(
+            "The reason for which a saved card was charged without the shopper; null if the "
+            "shopper has paid.",
+            None,
+        ),
+    ]
 
 
 # The latest attempt at a payment, without columns that neither pages nor objects use.

@@ -1,36 +1,54 @@
 """The public object of a payment link."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from django.urls import reverse
 
 from checkout.conf import conf
+from checkout.described import LATER, LINK, TIME, Amount, Currency, MerchantCode, told
 from checkout.payments.models.link import PaymentLink
 
 
 class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A link for shoppers. ``payments`` is the number of payments that it has made.
+    """A link for shoppers, which makes payments."""
 
-    A reusable link with the maximum number of payments is ``used_up``.
-    """
-
-    id: str
-    object: Literal["payment_link"] = "payment_link"
-    url: str
-    state: Literal["active", "disabled", "expired", "used_up"]
-    merchant: str
-    order_reference: str
-    amount: int
-    currency: str
-    description: str
-    return_url: str
-    metadata: dict[str, str]
-    reusable: bool
-    payments: int
-    expires_at: datetime | None
-    created_at: datetime
+    id: Annotated[str, told("The id of the link.", LINK)]
+    object: Annotated[Literal["payment_link"], told("The kind of object.", "payment_link")] = "payment_link"
+    url: Annotated[str, told("The address to give to shoppers.", "https://pay.example/checkout/link/kq3v7m/")]
+    state: Annotated[
+        Literal["active", "disabled", "expired", "used_up"],
+        told(
+            "The state. A reusable link that has made the greatest number of payments is `used_up`.", "active"
+        ),
+    ]
+    merchant: MerchantCode
+    order_reference: Annotated[
+        str,
+        told(
+            "The order number of its payments. Those of a reusable link have `-1`, `-2` and so on appended.",
+            "INV-7",
+        ),
+    ]
+    amount: Amount
+    currency: Currency
+    description: Annotated[str, told("What is paid for, as the shopper reads it.", "Invoice 7")]
+    return_url: Annotated[
+        str,
+        told(
+            "The address to which the shopper returns afterwards; blank if there is none.",
+            "https://shop.example/thanks",
+        ),
+    ]
+    metadata: Annotated[dict[str, str], told("The metadata of the payments.", {"invoice": "7"})]
+    reusable: Annotated[bool, told("True if each use makes a payment of its own.", False)]
+    payments: Annotated[int, told("The number of payments that the link has made.", 1)]
+    expires_at: Annotated[
+        datetime | None,
+        told("The time at which the link and its unpaid payments expire; null if they do not.", LATER),
+    ]
+    created_at: Annotated[datetime, told("The time at which the link was made.", TIME)]
 
 
 def link_object(link: PaymentLink) -> PaymentLinkObject:

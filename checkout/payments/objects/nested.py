@@ -1,9 +1,10 @@
 """Objects that are parts of other objects: the card, an error and the next action."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from checkout.described import PAYMENT, told
 from checkout.payments.models.payment import Attempt
 from checkout.payments.objects.advice import advice_for, in_words
 
@@ -17,24 +18,34 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class CardObject(Part, frozen=True):
     """The data of the card that may be shown."""
 
-    brand: str
-    last4: str
+    brand: Annotated[str, told("The card's brand.", "visa")]
+    last4: Annotated[str, told("The last four digits of the card number.", "1111")]
 
 
 class ErrorObject(Part, frozen=True):
-    """A refusal: our ``code``, the provider's ``decline_code``, and texts for developers and shoppers."""
+    """A refusal, with texts for developers and shoppers."""
 
-    code: str
-    decline_code: str
-    message: str
-    shopper_message: str
+    code: Annotated[str, told("The reason, as a word of the gateway.", "insufficient_funds")]
+    decline_code: Annotated[str, told("The provider's own code; blank if it has told none.", "51")]
+    message: Annotated[
+        str, told("The reason in words, for a developer.", "The attempt was refused: insufficient funds.")
+    ]
+    shopper_message: Annotated[
+        str,
+        told(
+            "The next step in words, for a shopper.",
+            "There is not enough money available on this card. Please use another card.",
+        ),
+    ]
 
 
 class NextAction(Part, frozen=True):
-    """The next step: send the shopper to ``url``."""
+    """The next step of the shopper."""
 
-    type: Literal["redirect"]
-    url: str
+    type: Annotated[Literal["redirect"], told("The kind of step: send the shopper to `url`.", "redirect")]
+    url: Annotated[
+        str, told("The address to which the shopper has to go.", f"https://pay.example/checkout/{PAYMENT}/")
+    ]
 
 
 def card_of(attempt: Attempt | None) -> CardObject | None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
+from checkout.described import ATTEMPT, OPERATION, TIME, Amount, Currency, OwnData, PaymentId, told
 from checkout.payments.models.payment import Operation, Payment
 from checkout.payments.objects.attempt import latest_attempt
 
@@ -54,27 +56,31 @@ _ENDED = (Operation.State.DONE, Operation.State.REFUSED)
 
 
 class OperationObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A movement of a payment's money. ``payment`` is the payment's id.
+    """A movement of a payment's money: a capture, a void, a refund, or a dispute or its reversal."""
 
-    ``attempt`` is the id of the attempt that holds the money, which is the provider's order code.
-    ``outcome_at`` is the time at which the outcome became known, and null until then.
-    """
-
-    id: str
-    object: OperationKind
-    payment: str
-    amount: int
-    currency: str
-    state: OperationState
-    refusal_reason: str
-    reason: str
-    metadata: dict[str, str]
-    requested_by: str
-    final_capture: bool
-    created_at: datetime
-    updated_at: datetime
-    attempt: str
-    outcome_at: datetime | None
+    id: Annotated[str, told("The id of the operation.", OPERATION)]
+    object: Annotated[OperationKind, told("The kind of operation.", "refund")]
+    payment: PaymentId
+    amount: Amount
+    currency: Currency
+    state: Annotated[OperationState, told("The state of the operation.", "succeeded")]
+    refusal_reason: Annotated[
+        str, told("The reason for a refusal, in the provider's words; otherwise blank.", "")
+    ]
+    reason: Annotated[str, told("The requester's reason; blank if none was given.", "one tin was broken")]
+    metadata: OwnData
+    requested_by: Annotated[
+        str, told("The requester: a user, an API key or a timer.", "API key sk_test_TryO")
+    ]
+    final_capture: Annotated[bool, told("True if nothing more is to be captured after this capture.", False)]
+    created_at: Annotated[datetime, told("The time at which the operation was made.", TIME)]
+    updated_at: Annotated[datetime, told("The time of the last change.", TIME)]
+    attempt: Annotated[
+        str, told("The id of the attempt that holds the money, which is the provider's order code.", ATTEMPT)
+    ]
+    outcome_at: Annotated[
+        datetime | None, told("The time at which the outcome became known; null until then.", TIME)
+    ]
 
 
 def operation_object(

@@ -6,12 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.urls import reverse
 
 from checkout.conf import conf
+from checkout.described import PAYMENT, TIME, Amount, Currency, MerchantCode, OrderReference, OwnData, told
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.objects.attempt import attempt_object, latest_attempt
 from checkout.payments.objects.expiry import capture_before, unpaid_until
@@ -83,75 +84,129 @@ _WITHOUT_ATTEMPT = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONF
 
 
 class AmountsObject(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums in minor units: what was done, what may still be captured or refunded, what is disputed.
+    """Sums in minor units of the payment's currency."""
 
-    ``disputed`` is what issuers have taken back. ``dispute_claimed`` is what else they are said to have
-    taken, of the money that could be refunded otherwise. ``refundable`` is ``captured`` less both, and less
-    all refunds that were not refused.
-    """
-
-    authorised: int = 0
-    capturable: int = 0
-    captured: int = 0
-    refunded: int = 0
-    refundable: int = 0
-    disputed: int = 0
-    dispute_claimed: int = 0
+    authorised: Annotated[int, told("The amount that the issuer has authorised.", 1250)] = 0
+    capturable: Annotated[int, told("The amount that may still be captured.", 0)] = 0
+    captured: Annotated[int, told("The amount captured.", 1250)] = 0
+    refunded: Annotated[int, told("The amount refunded.", 0)] = 0
+    refundable: Annotated[
+        int,
+        told(
+            "The amount that may still be refunded: `captured` less all disputes and all "
+            "refunds that were not refused.",
+            1250,
+        ),
+    ] = 0
+    disputed: Annotated[int, told("The amount that issuers have taken back.", 0)] = 0
+    dispute_claimed: Annotated[
+        int, told("The amount that disputes claim beside it, and that cannot be refunded.", 0)
+    ] = 0
 
 
 class LineObject(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the order."""
 
-    sku: str
-    quantity: int
+    sku: Annotated[str, told("The merchant's name of the goods.", "tea")]
+    quantity: Annotated[int, told("The number of pieces, at least 1.", 2)]
 
 
 class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The payment of one order.
+    """The payment of one order."""
 
-    ``is_final`` says that no money will be taken any more: only refunds and disputes may follow.
-    ``can_retry`` says that the last attempt was declined and another one may start. ``next_action`` is where
-    to send the shopper. ``version`` counts its moves, also those of its money within a state.
-
-    ``effective_expires_at`` is when an unpaid payment expires by itself, also without an ``expires_at``.
-    ``capture_before`` is when an authorised one is voided by itself. ``payment_link`` is the link that has
-    made it, ``saved_card`` the card that it was made to charge, and ``merchant_initiated`` the reason.
-    """
-
-    id: str
-    object: Literal["payment"] = "payment"
-    order_reference: str
-    merchant: str
-    state: PaymentStatus
-    is_final: bool
-    can_retry: bool
-    amount: int
-    currency: str
-    amounts: AmountsObject
-    available_actions: list[Action]
-    next_action: NextAction | None
-    last_error: ErrorObject | None
-    card: CardObject | None
-    description: str
-    customer_email: str
-    metadata: dict[str, str]
-    return_url: str
-    cancel_url: str
-    checkout_url: str
-    locale: str
-    captures_automatically: bool
-    lines: list[LineObject]
-    live: bool
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime | None
-    version: int
-    customer_reference: str
-    effective_expires_at: datetime | None
-    capture_before: datetime | None
-    payment_link: str | None
-    saved_card: str | None
-    merchant_initiated: MerchantInitiated | None
+    id: Annotated[str, told("The id of the payment.", PAYMENT)]
+    object: Annotated[Literal["payment"], told("The kind of object.", "payment")] = "payment"
+    order_reference: OrderReference
+    merchant: MerchantCode
+    state: Annotated[PaymentStatus, told("The state of the payment.", "captured")]
+    is_final: Annotated[
+        bool, told("True if no money will be taken any more. Only refunds and disputes may follow.", True)
+    ]
+    can_retry: Annotated[
+        bool, told("True if the last attempt was declined, and another one may start.", False)
+    ]
+    amount: Amount
+    currency: Currency
+    amounts: Annotated[AmountsObject, told("What was done, and what may still be done.")]
+    available_actions: Annotated[list[Action], told("The requests that may be made now.", ["refund"])]
+    next_action: Annotated[
+        NextAction | None, told("The step that the shopper has to take; null if there is none.")
+    ]
+    last_error: Annotated[ErrorObject | None, told("The last refusal; null if there is none.")]
+    card: Annotated[
+        CardObject | None, told("The card of the latest attempt; null until the provider has told it.")
+    ]
+    description: Annotated[str, told("What is paid for, as the shopper reads it.", "Tea")]
+    customer_email: Annotated[
+        str, told("The shopper's address; blank if there is none.", "shopper@example.com")
+    ]
+    metadata: OwnData
+    return_url: Annotated[
+        str,
+        told(
+            "The address to which the shopper returns afterwards; blank if there is none.",
+            "https://shop.example/thanks",
+        ),
+    ]
+    cancel_url: Annotated[
+        str,
+        told(
+            "The address for a shopper who gives up; blank if there is none.", "https://shop.example/basket"
+        ),
+    ]
+    checkout_url: Annotated[
+        str,
+        told(
+            "The address at which the payment is paid. Send the shopper there.",
+            f"https://pay.example/checkout/{PAYMENT}/",
+        ),
+    ]
+    locale: Annotated[str, told("The shopper's language (BCP 47); blank if it is not known.", "en-GB")]
+    captures_automatically: Annotated[
+        bool, told("True if the money is taken as soon as it is authorised.", True)
+    ]
+    lines: Annotated[
+        list[LineObject],
+        told("The items to reserve in the gateway's stock.", [{"sku": "tea", "quantity": 2}]),
+    ]
+    live: Annotated[bool, told("False for a merchant that is only tried out.", False)]
+    created_at: Annotated[datetime, told("The time at which the payment was made.", TIME)]
+    updated_at: Annotated[datetime, told("The time of the last change.", TIME)]
+    expires_at: Annotated[
+        datetime | None, told("The time after which no attempt may start; null if none was set.", None)
+    ]
+    version: Annotated[
+        int, told("The number of the payment's moves, also those of its money within a state.", 4)
+    ]
+    customer_reference: Annotated[
+        str, told("The merchant's own id of the customer; blank without one.", "customer-7")
+    ]
+    effective_expires_at: Annotated[
+        datetime | None,
+        told(
+            "The time at which an unpaid payment expires by itself, also without "
+            "`expires_at`; null if it is not waiting to be paid.",
+            None,
+        ),
+    ]
+    capture_before: Annotated[
+        datetime | None,
+        told("The time at which an authorised payment is voided by itself; null if it will not be.", None),
+    ]
+    payment_link: Annotated[
+        str | None, told("The id of the payment link that has made the payment; null if none has.", None)
+    ]
+    saved_card: Annotated[
+        str | None,
+        told("The id of the saved card that the payment was made to charge; null if there is none.", None),
+    ]
+    merchant_initiated: Annotated[
+        MerchantInitiated | None,
+        told(
+            "The reason for which a saved card is charged without the shopper; null if the shopper pays.",
+            None,
+        ),
+    ]
 
 
 def payment_object(payment: Payment) -> PaymentObject:

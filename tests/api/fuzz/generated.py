@@ -1,6 +1,5 @@
 """Requests generated from the OpenAPI document: made more useful, sent, and their answers checked."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -12,7 +11,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from checkout.api.description.document import FILE
+from scripts.openapi import PAGE
 
 # Values that pass the checks of meaning, which no schema can express.
 MEANINGFUL: Mapping[str, Any] = {
@@ -36,7 +35,7 @@ Known = Mapping[str, Sequence[str]]
 
 def loaded() -> BaseSchema:
     """Return the schema of the document that is served."""
-    return schemathesis.openapi.from_dict(json.loads(FILE.read_text()))
+    return schemathesis.openapi.from_path(PAGE)
 
 
 def aim(case: Case, known: Known) -> None:

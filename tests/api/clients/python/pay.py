@@ -9,7 +9,8 @@ from uuid import UUID
 
 import httpx
 from payments_gateway_client import AuthenticatedClient
-from payments_gateway_client.api.default import create_payment, get_payment, refund_payment
+from payments_gateway_client.api.operations import refund_payment
+from payments_gateway_client.api.payments import create_payment, get_payment
 from payments_gateway_client.models.create_payment import CreatePayment
 from payments_gateway_client.models.operation_object import OperationObject
 from payments_gateway_client.models.payment_object import PaymentObject
